@@ -1,0 +1,53 @@
+import { z } from "zod";
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** Relative to the mirror's base URL; never absolute, never upwards. */
+const PoolPath = z
+  .string()
+  .regex(/^pool\/[A-Za-z0-9+.~_%:/-]+\.deb$/)
+  .refine((path) => !path.split("/").includes(".."));
+
+/** Which part of the distribution's archive a suite lives in; each is served from its own base URL. */
+export const Archive = z.enum(["debian", "debian-security"]);
+
+export const LockedPackage = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/),
+  version: z.string().regex(/^[A-Za-z0-9.+:~-]+$/),
+  architecture: z.enum(["amd64", "all"]),
+  archive: Archive,
+  path: PoolPath,
+  /** Bytes of the .deb. */
+  size: z.int().positive(),
+  sha256: Sha256,
+  /** Named by the definition, as opposed to pulled in; becomes apt's "manual" mark. */
+  requested: z.boolean().default(false),
+  /** Extracted before dpkg exists in the tree: the Essential and required set with what it pre-depends on. */
+  bootstrap: z.boolean().default(false),
+});
+
+export const LockedIndex = z.strictObject({
+  archive: Archive,
+  suite: z.string(),
+  codename: z.string(),
+  /** `Date` of the signed Release, ISO 8601. */
+  date: z.string(),
+  /** SHA-256 of the InRelease file that was verified. */
+  inRelease: Sha256,
+  /** Fingerprints of the keys whose signatures verified. */
+  signedBy: z.array(z.string().regex(/^[0-9A-F]{40,64}$/)).min(1),
+});
+
+/** `imgbuild.lock.yaml`: exact packages of one definition, chained to the distribution's signature. */
+export const Lock = z.strictObject({
+  version: z.literal(1),
+  /** Digest of what was asked for (system and packages of the spec), so that a stale lock is noticed. */
+  request: Sha256,
+  indices: z.array(LockedIndex).min(1),
+  /** In the order in which they can be unpacked: dependencies first where there is no cycle. */
+  packages: z.array(LockedPackage).min(1),
+});
+
+export type Archive = z.output<typeof Archive>;
+export type Lock = z.output<typeof Lock>;
+export type LockedIndex = z.output<typeof LockedIndex>;
+export type LockedPackage = z.output<typeof LockedPackage>;

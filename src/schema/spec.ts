@@ -1,0 +1,194 @@
+import { z } from "zod";
+import { Storage } from "./storage.ts";
+
+/** Everything a definition says, validated and with its defaults filled in: plain, printable, hashable data. */
+
+const Name = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "1 to 32 lower-case letters, digits, `_` or `-`");
+const HostName = z
+  .string()
+  .regex(
+    /^(?=.{1,64}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
+    "a host name",
+  );
+const PackageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, "a Debian package name");
+const AbsolutePath = z
+  .string()
+  .max(1024)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  .regex(/^\/[^\0-\x1f\x7f]+$/, "an absolute path without control characters")
+  .refine(
+    (path) =>
+      !path
+        .split("/")
+        .slice(1)
+        .some((part) => part === "" || part === "." || part === ".."),
+    {
+      message: "a path without empty parts, `.` or `..`",
+    },
+  );
+const Mode = z.string().regex(/^[0-7]{4}$/, 'four octal digits, as in "0644"');
+const UnitName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9:_.@-]{1,200}\.(service|socket|timer|target|path|mount|slice)$/,
+    'a unit name such as "nginx.service"',
+  );
+const Line = z
+  .string()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  .regex(/^[^\0-\x1f\x7f]*$/, "one line of text without control characters");
+
+export const System = z.strictObject({
+  distribution: z.literal("debian").default("debian"),
+  suite: z.enum(["bookworm", "trixie"]).default("trixie"),
+  architecture: z.enum(["amd64"]).default("amd64"),
+  components: z
+    .array(z.enum(["main", "contrib", "non-free", "non-free-firmware"]))
+    .min(1)
+    .default(["main"]),
+  /** Base URL of an archive mirror; default: the target's own apt sources, then the operator's. */
+  mirror: z.url({ protocol: /^https?$/ }).optional(),
+});
+
+export const Packages = z.strictObject({
+  install: z.array(PackageName).default([]),
+  recommends: z.boolean().default(false),
+  /** Globs of absolute paths that are removed from the finished tree; for the base, not for servers. */
+  prune: z.array(z.string().startsWith("/")).default([]),
+});
+
+export const Boot = z.strictObject({
+  /** Firmware the machine may have. systemd-boot serves UEFI, GRUB serves BIOS. */
+  firmware: z
+    .array(z.enum(["uefi", "bios"]))
+    .min(1)
+    .default(["uefi", "bios"]),
+  /** Words added to the kernel command line. */
+  cmdline: z.array(z.string().regex(/^[\x21-\x7e]+$/, "one word of printable ASCII")).default([]),
+  /** Consoles of an offline image; a deploy keeps the target's. The last one is the kernel's main console. */
+  consoles: z
+    .array(z.string().regex(/^tty[A-Za-z0-9]+(,[0-9]+[neo]?[5-8]?)?$/))
+    .default(["tty0", "ttyS0,115200"]),
+  menuTimeoutSeconds: z.int().min(0).max(60).default(1),
+});
+
+const Cidr = z.union([z.cidrv4(), z.cidrv6()]);
+const Address = z.union([z.ipv4(), z.ipv6()]);
+
+/** One systemd-networkd .network file. */
+export const Network = z.strictObject({
+  match: z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9*?[\]!_.-]+$/)
+        .optional(),
+      mac: z
+        .string()
+        .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, "a lower-case MAC address")
+        .optional(),
+    })
+    .refine((match) => match.name !== undefined || match.mac !== undefined, "needs `name` or `mac`"),
+  dhcp: z.enum(["no", "yes", "ipv4", "ipv6"]).default("no"),
+  addresses: z.array(Cidr).default([]),
+  gateway: z.array(Address).default([]),
+  /** The gateway lies outside every address's prefix, as many providers have it. */
+  gatewayOnLink: z.boolean().default(false),
+  dns: z.array(Address).default([]),
+});
+
+export const User = z.strictObject({
+  /** Numeric id; default: the next free one. */
+  uid: z.int().min(1000).max(59999).optional(),
+  comment: Line.regex(/^[^:]*$/).default(""),
+  shell: AbsolutePath.default("/bin/bash"),
+  groups: z.array(Name).default([]),
+  /** `true`: all of sudo, without a password. Needs the package sudo. */
+  sudo: z.boolean().default(false),
+  /** Lines of ~/.ssh/authorized_keys. */
+  keys: z.array(Line.regex(/^(ssh-|ecdsa-|sk-)/, "a public key as in authorized_keys")).default([]),
+  /** A crypt(3) hash, never a password; default: no password login. */
+  hashedPassword: Line.regex(/^\$(6|y|2b|7)\$[./A-Za-z0-9$=,]+$/, "a crypt(3) hash ($y$…, $6$…)").optional(),
+  /** The same from a secret. */
+  hashedPasswordSecret: Name.optional(),
+});
+
+export const InlineFile = z.strictObject({
+  content: z.string().max(1024 * 1024),
+  mode: Mode.default("0644"),
+  owner: Name.default("root"),
+  group: Name.default("root"),
+});
+
+export const Service = z.strictObject({
+  state: z.enum(["enabled", "disabled", "masked"]).optional(),
+  /** Text of a drop-in that is laid over the packaged unit. */
+  dropIn: z.string().max(65536).optional(),
+  /** Text of a unit of the definition's own, placed in /etc/systemd/system. */
+  unit: z.string().max(65536).optional(),
+});
+
+export const SecretFile = z.strictObject({
+  /** Path of the age file, relative to the definition or `../../secrets/…`. */
+  file: z.string().regex(/^[^\0]+\.age$/, "the path of an .age file"),
+  /** Where the plain bytes land; left out for secrets used only by name, as `hashedPasswordSecret`. */
+  path: AbsolutePath.optional(),
+  mode: Mode.default("0600"),
+  owner: Name.default("root"),
+  group: Name.default("root"),
+});
+
+export const Health = z.discriminatedUnion("type", [
+  /** The unit is active. */
+  z.strictObject({
+    type: z.literal("unit"),
+    unit: UnitName,
+    withinSeconds: z.int().min(1).max(600).default(60),
+  }),
+  /** Something accepts TCP connections on that port of localhost. */
+  z.strictObject({
+    type: z.literal("port"),
+    port: z.int().min(1).max(65535),
+    withinSeconds: z.int().min(1).max(600).default(60),
+  }),
+  /** argv exits 0 on the new system, as root. */
+  z.strictObject({
+    type: z.literal("command"),
+    argv: z.array(z.string()).min(1),
+    withinSeconds: z.int().min(1).max(600).default(60),
+  }),
+]);
+
+export const Spec = z.strictObject({
+  version: z.literal(1).default(1),
+  system: System.prefault({}),
+  packages: Packages.prefault({}),
+  /** Left out for a tree without disks, as the base. */
+  storage: Storage.optional(),
+  boot: Boot.optional(),
+  hostname: HostName,
+  locale: z
+    .string()
+    .regex(/^([a-z]{2,3}_[A-Z]{2}|C)\.UTF-8$/, 'a UTF-8 locale such as "en_GB.UTF-8"')
+    .default("C.UTF-8"),
+  timezone: z
+    .string()
+    .regex(/^[A-Za-z]+(\/[A-Za-z0-9_+-]+)*$/, 'a time zone such as "Europe/Berlin"')
+    .default("Etc/UTC"),
+  network: z.record(Name, Network).default({}),
+  users: z.record(Name, User).default({}),
+  /** Inline files by path; the directory `files/` beside the definition lands as it is, before these. */
+  files: z.record(AbsolutePath, InlineFile).default({}),
+  services: z.record(UnitName, Service).default({}),
+  secrets: z.record(Name, SecretFile).default({}),
+  /** "keep": the old system's; "new": made for this deploy; or the name of a secret holding an OpenSSH ed25519 key. */
+  hostKeys: z.union([z.enum(["keep", "new"]), z.strictObject({ secret: Name })]).default("keep"),
+  health: z.array(Health).default([]),
+});
+
+export type Spec = z.output<typeof Spec>;
+/** What `IMGBUILD.ts` may say: the same with every default optional. */
+export type SpecInput = z.input<typeof Spec>;
+export type HealthCheck = z.output<typeof Health>;
+export type Network = z.output<typeof Network>;
+export type User = z.output<typeof User>;

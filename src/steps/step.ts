@@ -1,0 +1,46 @@
+import type { z } from "zod";
+import type { LockedPackage } from "../schema/lock.ts";
+import type { StepData } from "../schema/plan.ts";
+import type { RunOptions, RunResult } from "../system/run.ts";
+import type { Log } from "../util/log.ts";
+import type { Secret } from "../util/secret.ts";
+
+/** What a step may use. The same steps run natively on the operator's machine and in the base on the target. */
+export interface StepContext {
+  /** Absolute path of the tree being made: a work directory, or where the new root filesystem is mounted. */
+  readonly root: string;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Runs a tool of the base (mkfs, sfdisk, mtools …). Paths in argv are valid on both sides of the base's root. */
+  tool(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Runs a program of the tree, with the tree as its root directory, /proc, /sys and /dev in place, no services. */
+  chroot(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** The verified .deb, as an absolute path. In the base it is deleted by `release` to spare memory and disk. */
+  fetch(locked: LockedPackage): Promise<string>;
+  release(locked: LockedPackage): Promise<void>;
+  /** Absolute directory with the definition's `files/`, or undefined when it has none. */
+  readonly files: string | undefined;
+  readonly secrets: ReadonlyMap<string, Secret>;
+}
+
+/** A step: a schema, the tools of the base that it needs, and how it runs. Defined once, as a value. */
+export interface Step<S extends z.ZodType = z.ZodType> {
+  readonly kind: string;
+  readonly summary: string;
+  /** Strict; accepts the step's data without `kind` and `doing`. */
+  readonly schema: S;
+  readonly tools: readonly string[];
+  /** The tool commands, where the step is only that: pure, printable, tested by exact argv. */
+  readonly plan?: (input: z.output<S>) => readonly (readonly string[])[];
+  /** Runs the step; left out when running `plan` in order is all there is. */
+  readonly run?: (input: z.output<S>, context: StepContext) => Promise<void>;
+}
+
+export function defineStep<S extends z.ZodType>(step: Step<S>): Step<S> {
+  return step;
+}
+
+/** Plain data for a plan: the step's kind and its input, checked when it is made. */
+export function stepData<S extends z.ZodType>(step: Step<S>, doing: string, input: z.input<S>): StepData {
+  return { kind: step.kind, doing, ...(step.schema.parse(input) as object) };
+}

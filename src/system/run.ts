@@ -1,0 +1,140 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { Fail } from "../util/fail.ts";
+
+/** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
+const maxStdoutBytes = 64 * 1024 * 1024;
+/** How much of the end of stderr an error message shows. */
+const stderrTailBytes = 2_000;
+
+export interface RunOptions {
+  /** Bound of the whole command; at its end the process group is killed. Default ten minutes. */
+  readonly timeoutMs?: number;
+  readonly stdin?: string | Uint8Array;
+  readonly cwd?: string;
+  /** The whole environment of the child; default: PATH and LC_ALL only, so results do not depend on the caller's. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Exit codes that are not a failure; default only 0. */
+  readonly accept?: readonly number[];
+  /** Receives every line of stdout and stderr as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** What to do when the program is missing or fails; shown as the hint. */
+  readonly hint?: string;
+}
+
+export interface RunResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const plainEnv: Readonly<Record<string, string>> = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  LC_ALL: "C.UTF-8",
+};
+
+/**
+ * Runs one program, no shell. A failure shows its argv and the end of its stderr.
+ * The child leads its own process group, which is killed whole on timeout and on abort.
+ */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new Error("run: empty argv");
+  const timeoutMs = options.timeoutMs ?? 600_000;
+  options.signal?.throwIfAborted();
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: options.env ?? plainEnv,
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
+  let ended: "timeout" | "abort" | "overflow" | undefined;
+  const stop = (why: typeof ended) => {
+    ended ??= why;
+    if (child.pid !== undefined) {
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // The group is gone already.
+      }
+    }
+  };
+  const timer = setTimeout(() => stop("timeout"), timeoutMs);
+  const onAbort = () => stop("abort");
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const stdout = collect(child.stdout, options.onLine, () => stop("overflow"));
+  const stderr = collect(child.stderr, options.onLine, () => stop("overflow"));
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.stdin ?? "");
+  try {
+    const [code, signalName] = (await once(child, "close")) as [number | null, string | null];
+    const result = { code: code ?? 128, stdout: stdout(), stderr: stderr() };
+    if (ended === "abort") throw options.signal?.reason ?? new Fail("interrupted");
+    if (ended === undefined && code !== null && (options.accept ?? [0]).includes(code)) return result;
+    throw commandFailure(argv, options, ended, code, signalName, result, timeoutMs);
+  } catch (error) {
+    if (
+      (error as NodeJS.ErrnoException).code === "ENOENT" &&
+      (error as NodeJS.ErrnoException).syscall?.startsWith("spawn")
+    )
+      throw new Fail(`program not found: ${program}`, {
+        hint: options.hint ?? "run `imgbuild doctor`, which names the missing package",
+      });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function commandFailure(
+  argv: readonly string[],
+  options: RunOptions,
+  ended: string | undefined,
+  code: number | null,
+  signalName: string | null,
+  result: RunResult,
+  timeoutMs: number,
+): Fail {
+  const how =
+    ended === "timeout"
+      ? `did not end within ${Math.round(timeoutMs / 1000)} s`
+      : ended === "overflow"
+        ? "printed more than can be held"
+        : code === null
+          ? `was killed by ${signalName}`
+          : `exited ${code}`;
+  const tail = (result.stderr || result.stdout).slice(-stderrTailBytes).trim();
+  return new Fail(`${showArgv(argv)} ${how}${tail === "" ? "" : `\n${tail}`}`, {
+    ...(options.hint === undefined ? {} : { hint: options.hint }),
+  });
+}
+
+/** An argv as a person reads it; for messages only, never for execution. */
+export function showArgv(argv: readonly string[]): string {
+  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
+}
+
+function collect(
+  stream: NodeJS.ReadableStream,
+  onLine: ((line: string) => void) | undefined,
+  overflow: () => void,
+): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let rest = "";
+  stream.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxStdoutBytes) return overflow();
+    chunks.push(chunk);
+    if (onLine === undefined) return;
+    const lines = (rest + chunk.toString("utf8")).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+  stream.on("end", () => {
+    if (rest !== "" && onLine !== undefined) onLine(rest);
+  });
+  return () => Buffer.concat(chunks).toString("utf8");
+}
