@@ -1,0 +1,56 @@
+# A line each into npm scripts or bin/imgbuild; the logic is in TypeScript.
+IMAGE ?=
+HOST ?=
+CASE ?=
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help check format test demo matrix matrix-list bench image deploy shell setup doctor
+
+DEPS := node_modules/.package-lock.json
+$(DEPS): package.json package-lock.json
+	npm ci --no-audit --no-fund --ignore-scripts
+	@touch $(DEPS)
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+check: $(DEPS) ## format, lint, types and unit tests: what to run while working
+	@npm run --silent lint && npm run --silent types && npm run --silent unit
+
+format: $(DEPS) ## write the format
+	@npm run --silent format
+
+setup: $(DEPS) ## install the Debian packages that tests and demo need
+	@node --import tsx scripts/setup.ts
+
+ifeq ($(IMAGE),)
+test: setup ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
+	@npm run --silent lint && npm run --silent types && npx vitest run
+else
+test: setup
+	@bin/imgbuild test imgbuild/$(IMAGE)
+endif
+
+demo: setup ## redeploy a stock Debian 12 host in QEMU as imgbuild/web, and prove it
+	@node --import tsx scripts/demo.ts
+
+matrix: setup ## the slow cases; CASE=name runs one
+	@node --import tsx scripts/matrix.ts $(CASE)
+
+matrix-list: $(DEPS) ## names of the slow cases
+	@node --import tsx scripts/matrix.ts --list
+
+bench: setup ## benchmarks against peers, into out/bench.json
+	@node --import tsx scripts/bench.ts
+
+image: setup ## IMAGE=web: an offline disk image, out/web.raw
+	@mkdir -p out && bin/imgbuild build imgbuild/$(IMAGE) -o out/$(IMAGE).raw
+
+deploy: $(DEPS) ## IMAGE=web HOST=name: redeploy that host
+	@bin/imgbuild deploy imgbuild/$(IMAGE) $(HOST)
+
+shell: setup ## IMAGE=web: a shell in the booted image
+	@bin/imgbuild shell imgbuild/$(IMAGE)
+
+doctor: $(DEPS) ## what this machine lacks
+	@bin/imgbuild doctor

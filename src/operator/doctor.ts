@@ -1,0 +1,71 @@
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+
+/** What a use of imgbuild needs on the operator's machine, with the Debian package that brings it. */
+export interface Need {
+  /** A program looked up in PATH, or an absolute file. */
+  readonly what: string;
+  readonly package: string;
+  readonly use: "build" | "vm" | "tests";
+}
+
+export const needs: readonly Need[] = [
+  { what: "unshare", package: "util-linux", use: "build" },
+  { what: "chroot", package: "coreutils", use: "build" },
+  { what: "tar", package: "tar", use: "build" },
+  { what: "xz", package: "xz-utils", use: "build" },
+  { what: "zstd", package: "zstd", use: "build" },
+  { what: "qemu-system-x86_64", package: "qemu-system-x86", use: "vm" },
+  { what: "qemu-img", package: "qemu-utils", use: "vm" },
+  { what: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf", use: "vm" },
+  { what: "/usr/share/seabios/bios-256k.bin", package: "seabios", use: "vm" },
+  { what: "mmdebstrap", package: "mmdebstrap", use: "tests" },
+  { what: "/usr/lib/grub/i386-pc/boot.img", package: "grub-pc-bin", use: "tests" },
+  { what: "/usr/lib/grub/x86_64-efi/moddep.lst", package: "grub-efi-amd64-bin", use: "tests" },
+  { what: "grub-mkimage", package: "grub-common", use: "tests" },
+  { what: "mke2fs", package: "e2fsprogs", use: "tests" },
+  { what: "sfdisk", package: "fdisk", use: "tests" },
+  { what: "mkfs.vfat", package: "dosfstools", use: "tests" },
+  { what: "mcopy", package: "mtools", use: "tests" },
+  { what: "cpio", package: "cpio", use: "tests" },
+  { what: "busybox", package: "busybox-static", use: "tests" },
+  { what: "dash", package: "dash", use: "tests" },
+  { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },
+  { what: "ssh", package: "openssh-client", use: "tests" },
+  { what: "flock", package: "util-linux", use: "tests" },
+];
+
+const searchPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** Those of `uses` that this machine lacks. */
+export async function missing(
+  uses: readonly Need["use"][],
+  path: readonly string[] = searchPath,
+): Promise<Need[]> {
+  const found = await Promise.all(
+    needs
+      .filter((need) => uses.includes(need.use))
+      .map(async (need) => ({ need, there: await exists(need.what, path) })),
+  );
+  return found.filter(({ there }) => !there).map(({ need }) => need);
+}
+
+/** The command that brings them, for a person to run. */
+export function remedy(lacking: readonly Need[]): readonly string[] {
+  const packages = [...new Set(lacking.map((need) => need.package))].sort();
+  return ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
+}
+
+async function exists(what: string, path: readonly string[]): Promise<boolean> {
+  const candidates = what.startsWith("/") ? [what] : path.map((directory) => join(directory, what));
+  for (const candidate of candidates) {
+    try {
+      await access(candidate, constants.R_OK);
+      return true;
+    } catch {
+      // Try the next directory.
+    }
+  }
+  return false;
+}

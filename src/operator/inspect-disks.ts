@@ -1,0 +1,91 @@
+import type { DiskFacts } from "../schema/facts.ts";
+
+type Partition = DiskFacts["partitions"][number];
+
+/** Disks from the probe's sections: kernel sizes are in units of 512 bytes whatever the sector size. */
+export function parseDisks(disks: string, blkid: string, mountinfo: string, swaps: string): DiskFacts[] {
+  const signatures = parseBlkid(blkid);
+  const mounts = parseMounts(mountinfo);
+  const swapNames = new Set([...swaps.matchAll(/^\/dev\/(\S+)/gm)].map((match) => match[1]!));
+  const found: DiskFacts[] = [];
+  let disk: DiskFacts | undefined;
+  let part: Partition | undefined;
+  const mountsOf = (name: string, dev: string) => [
+    ...(mounts.get(dev) ?? []),
+    ...(swapNames.has(name) ? ["[swap]"] : []),
+  ];
+  for (const line of disks.split("\n")) {
+    const space = line.indexOf(" ");
+    const key = space < 0 ? line : line.slice(0, space);
+    const value = space < 0 ? "" : line.slice(space + 1).trim();
+    if (key === "disk") {
+      disk = {
+        name: value,
+        sizeBytes: 0,
+        sectorSize: 512,
+        removable: false,
+        readOnly: false,
+        holders: [],
+        mountPoints: [],
+        partitions: [],
+        ...signatures.get(value),
+      };
+      part = undefined;
+      found.push(disk);
+      continue;
+    }
+    if (disk === undefined || value === "") continue;
+    if (key === "dev") disk.mountPoints = mountsOf(disk.name, value);
+    else if (key === "sectors") disk.sizeBytes = Number(value) * 512;
+    else if (key === "sector-size") disk.sectorSize = Number(value);
+    else if (key === "removable") disk.removable = value === "1";
+    else if (key === "read-only") disk.readOnly = value === "1";
+    else if (key === "serial") disk.serial = value;
+    else if (key === "udev-serial") disk.serial ??= value;
+    else if (key === "wwn") disk.wwn = value;
+    else if (key === "model") disk.model = value;
+    else if (key === "holder") disk.holders.push(value);
+    else if (key === "part") {
+      part = { name: value, startBytes: 0, sizeBytes: 0, mountPoints: [], ...signatures.get(value) };
+      disk.partitions.push(part);
+    } else if (part !== undefined && key === "part-dev") part.mountPoints = mountsOf(part.name, value);
+    else if (part !== undefined && key === "part-start") part.startBytes = Number(value) * 512;
+    else if (part !== undefined && key === "part-sectors") part.sizeBytes = Number(value) * 512;
+  }
+  for (const one of found) one.partitions.sort((a, b) => a.startBytes - b.startBytes);
+  return found;
+}
+
+/** `blkid -o export`: blocks of KEY=value, one a device, values escaped with backslashes. */
+function parseBlkid(text: string): ReadonlyMap<string, { fsType?: string; uuid?: string }> {
+  const byName = new Map<string, { fsType?: string; uuid?: string }>();
+  for (const block of text.split(/\n\s*\n/)) {
+    const fields = new Map(
+      block.split("\n").map((line) => {
+        const equals = line.indexOf("=");
+        return [line.slice(0, equals), line.slice(equals + 1).replace(/\\(.)/g, "$1")] as const;
+      }),
+    );
+    const name = fields.get("DEVNAME")?.replace(/^\/dev\//, "");
+    const type = fields.get("TYPE");
+    if (name === undefined || type === undefined) continue;
+    const uuid = fields.get("UUID");
+    byName.set(name, { fsType: type, ...(uuid === undefined ? {} : { uuid }) });
+  }
+  return byName;
+}
+
+/** Mount points by "major:minor", from /proc/self/mountinfo (its octal escapes undone). */
+function parseMounts(text: string): ReadonlyMap<string, string[]> {
+  const byDevice = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const fields = line.split(" ");
+    const device = fields[2];
+    const point = fields[4]?.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+    if (device === undefined || point === undefined) continue;
+    byDevice.set(device, [...(byDevice.get(device) ?? []), point]);
+  }
+  return byDevice;
+}

@@ -1,0 +1,155 @@
+import type { Facts } from "../schema/facts.ts";
+import type { Spec } from "../schema/spec.ts";
+
+/** One thing that was looked at before a deploy, with the numbers that led to the verdict. */
+export interface Finding {
+  readonly check: string;
+  readonly verdict: "go" | "warn" | "no-go";
+  readonly detail: string;
+  readonly hint?: string;
+}
+
+export interface PreflightInput {
+  readonly spec: Spec;
+  readonly facts: Facts;
+  /** Bytes of kernel and initramfs. */
+  readonly baseBytes: number;
+  /** What stands against recreating the network, from `networkReplay`. */
+  readonly networkProblems: readonly string[];
+  /** The error that matching the disks ended in, if it did. */
+  readonly diskProblem: { message: string; hint?: string } | undefined;
+  /** Which mirror answered the target itself, or why none did. */
+  readonly mirror: { url: string } | { problem: string };
+  /** Whether a key the operator holds opens a declared user of the new system. */
+  readonly login: { user: string } | { problem: string };
+}
+
+/** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
+const workingMib = 420;
+/** Left to the old system while the base is loaded beside it. */
+const oldSystemMib = 48;
+
+/** Every check, in the order shown; pure. A deploy goes on only when none is a no-go. */
+export function preflight(input: PreflightInput): Finding[] {
+  const { facts } = input;
+  return [
+    root(facts),
+    architecture(input.spec, facts),
+    virtualisation(facts),
+    takeover(facts),
+    memory(facts, input.baseBytes),
+    firmware(input.spec, facts),
+    input.diskProblem === undefined
+      ? go("disks", "each disk of the definition was found exactly once")
+      : noGo("disks", input.diskProblem.message, input.diskProblem.hint),
+    input.networkProblems.length === 0
+      ? go("network", "can be set up again in the base")
+      : noGo(
+          "network",
+          input.networkProblems.join("; "),
+          "the base would not be reachable after the takeover",
+        ),
+    "url" in input.mirror
+      ? go("mirror", `${input.mirror.url} answers the target`)
+      : noGo(
+          "mirror",
+          input.mirror.problem,
+          "the target pulls its packages itself: name a reachable `mirror` in the definition",
+        ),
+    "user" in input.login
+      ? go("login", `the new system will let you in as ${input.login.user}`)
+      : noGo(
+          "login",
+          input.login.problem,
+          "add your public key to a user of the definition, or give --login USER",
+        ),
+    hostKeys(input.spec, facts),
+  ];
+}
+
+export function isGo(findings: readonly Finding[]): boolean {
+  return findings.every((finding) => finding.verdict !== "no-go");
+}
+
+function root(facts: Facts): Finding {
+  const by = facts.user.becomesRootBy;
+  if (by === "impossible")
+    return noGo(
+      "root",
+      "the login is not root and neither sudo nor doas makes it so",
+      "log in as root, or allow sudo",
+    );
+  return go("root", by === "none" ? "logged in as root" : `by ${by}`);
+}
+
+function architecture(spec: Spec, facts: Facts): Finding {
+  const machine = { amd64: "x86_64" }[spec.system.architecture];
+  if (facts.architecture !== machine)
+    return noGo("architecture", `the host is ${facts.architecture}, the definition is for ${machine}`);
+  return go("architecture", facts.architecture);
+}
+
+function virtualisation(facts: Facts): Finding {
+  if (facts.container !== "none")
+    return noGo(
+      "machine",
+      `the host is a container (${facts.container}): it has no kernel of its own to replace`,
+    );
+  return go("machine", `${facts.os.name}, kernel ${facts.kernel}`);
+}
+
+function takeover(facts: Facts): Finding {
+  if (facts.kexecDisabled)
+    return noGo(
+      "kexec",
+      "kernel.kexec_load_disabled is 1: this kernel loads no other until it is restarted",
+      "find what sets it (/etc/sysctl.d), remove it, restart the host, and deploy again",
+    );
+  if (facts.secureBoot || !["none", ""].includes(facts.lockdown))
+    return noGo(
+      "kexec",
+      `Secure Boot ${facts.secureBoot ? "on" : "off"}, lockdown ${facts.lockdown}: only a signed kernel may be loaded`,
+      "switch Secure Boot off in the firmware for the deploy",
+    );
+  return go("kexec", "allowed");
+}
+
+function memory(facts: Facts, baseBytes: number): Finding {
+  const baseMib = Math.ceil(baseBytes / 2 ** 20);
+  // The packed initramfs stands in RAM while the kernel unpacks it, and the unpacked one may take half of RAM.
+  const total = Math.max(2 * baseMib + workingMib, 0);
+  // Loading needs one copy as a file on a tmpfs and one in the kernel.
+  const available = 2 * baseMib + oldSystemMib;
+  const { total: hasTotal, available: hasAvailable } = facts.memoryMib;
+  const numbers = `${hasTotal} MiB in all, ${hasAvailable} MiB available; needed ${total} and ${available} MiB`;
+  if (hasTotal < total)
+    return noGo("memory", numbers, "the base works in RAM; this machine is too small for it");
+  if (hasAvailable < available)
+    return noGo("memory", numbers, "stop services on the host to make room for the base, and deploy again");
+  return go("memory", numbers);
+}
+
+function firmware(spec: Spec, facts: Facts): Finding {
+  const serves = spec.boot?.firmware ?? [];
+  if (!serves.includes(facts.firmware))
+    return noGo(
+      "firmware",
+      `the host starts by ${facts.firmware}, the definition serves ${serves.join(" and ") || "none"}`,
+      `add "${facts.firmware}" to boot.firmware in the definition, with the partition it needs`,
+    );
+  return go("firmware", facts.firmware);
+}
+
+function hostKeys(spec: Spec, facts: Facts): Finding {
+  if (spec.hostKeys === "keep" && facts.hostKeys.length === 0)
+    return noGo("host keys", "none were found on the host to keep", 'say hostKeys: "new" in the definition');
+  return go("host keys", spec.hostKeys === "keep" ? `${facts.hostKeys.length} kept` : "from the definition");
+}
+
+function go(check: string, detail: string): Finding {
+  return { check, verdict: "go", detail };
+}
+
+function noGo(check: string, detail: string, hint?: string): Finding {
+  return { check, verdict: "no-go", detail, ...(hint === undefined ? {} : { hint }) };
+}

@@ -1,0 +1,106 @@
+/**
+ * The inspection of a live host: one constant POSIX sh script on stdin of `sh -s`, run as root, read only.
+ * It needs a kernel with /proc and /sys, `cat`, and uses what else it finds; nothing of ours is on the host yet.
+ * $1 is a random word that separates the sections, so that no file's content can pass for a section.
+ */
+export const probeScript = `
+set -u
+export LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mark=$1
+section() { printf '\\n%s %s\\n' "$mark" "$1"; }
+show() { section "$1"; [ -r "$2" ] && cat "$2" 2>/dev/null; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+show boot-id /proc/sys/kernel/random/boot_id
+show machine-id /etc/machine-id
+show hostname /proc/sys/kernel/hostname
+show os-release /etc/os-release
+show meminfo /proc/meminfo
+show cmdline /proc/cmdline
+show consoles /sys/class/tty/console/active
+show lockdown /sys/kernel/security/lockdown
+show kexec-disabled /proc/sys/kernel/kexec_load_disabled
+show mountinfo /proc/self/mountinfo
+show swaps /proc/swaps
+section uname; uname -m; uname -r
+section clock; date +%s
+section firmware
+if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi
+section secure-boot
+for f in /sys/firmware/efi/efivars/SecureBoot-*; do
+  [ -r "$f" ] && od -An -tu1 "$f" 2>/dev/null
+done
+section container
+if have systemd-detect-virt; then systemd-detect-virt --container; else
+  [ -r /proc/1/environ ] && tr '\\000' '\\n' </proc/1/environ 2>/dev/null | sed -n 's/^container=//p'
+  [ -e /.dockerenv ] && echo docker
+  [ -d /proc/vz ] && [ ! -d /proc/bc ] && echo openvz
+fi
+section xen
+[ -r /sys/hypervisor/guest_type ] && cat /sys/hypervisor/guest_type
+
+section disks
+for b in /sys/block/*; do
+  name=\${b##*/}
+  case $name in loop*|ram*|zram*|dm-*|md*|sr*|fd*|nbd*) continue ;; esac
+  [ -r "$b/size" ] || continue
+  printf 'disk %s\\n' "$name"
+  printf 'dev %s\\n' "$(cat "$b/dev")"
+  printf 'sectors %s\\n' "$(cat "$b/size")"
+  printf 'sector-size %s\\n' "$(cat "$b/queue/logical_block_size" 2>/dev/null)"
+  printf 'removable %s\\n' "$(cat "$b/removable" 2>/dev/null)"
+  printf 'read-only %s\\n' "$(cat "$b/ro" 2>/dev/null)"
+  printf 'serial %s\\n' "$(cat "$b/serial" 2>/dev/null || cat "$b/device/serial" 2>/dev/null)"
+  printf 'udev-serial %s\\n' "$(have udevadm && udevadm info --query=property --name="/dev/$name" 2>/dev/null | sed -n 's/^ID_SERIAL_SHORT=//p')"
+  printf 'wwn %s\\n' "$(cat "$b/wwid" 2>/dev/null || cat "$b/device/wwid" 2>/dev/null)"
+  printf 'model %s\\n' "$(cat "$b/device/model" 2>/dev/null)"
+  for h in "$b"/holders/*; do [ -e "$h" ] && printf 'holder %s\\n' "\${h##*/}"; done
+  for p in "$b/$name"*; do
+    [ -r "$p/partition" ] || continue
+    printf 'part %s\\n' "\${p##*/}"
+    printf 'part-dev %s\\n' "$(cat "$p/dev")"
+    printf 'part-start %s\\n' "$(cat "$p/start")"
+    printf 'part-sectors %s\\n' "$(cat "$p/size")"
+    for h in "$p"/holders/*; do [ -e "$h" ] && printf 'holder %s\\n' "\${h##*/}"; done
+  done
+done
+section blkid
+have blkid && blkid -c /dev/null -o export 2>/dev/null
+
+section ip-address; have ip && ip -j -d address show 2>/dev/null
+section ip-route4; have ip && ip -j -4 route show table main 2>/dev/null
+section ip-route6; have ip && ip -j -6 route show table main 2>/dev/null
+show resolv-conf /etc/resolv.conf
+show resolv-conf-uplink /run/systemd/resolve/resolv.conf
+section permanent-macs
+for l in /sys/class/net/*; do
+  [ -e "$l/device" ] && printf '%s %s\\n' "\${l##*/}" "$(cat "$l/address")"
+done
+
+section apt-sources
+for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do [ -r "$f" ] && cat "$f" && echo; done
+section apt-sources-deb822
+for f in /etc/apt/sources.list.d/*.sources; do [ -r "$f" ] && cat "$f" && echo; done
+
+section host-keys
+for f in /etc/ssh/ssh_host_*_key.pub; do [ -r "$f" ] && cat "$f"; done
+section cache-free
+d=/var/cache; [ -d "$d" ] || d=/var
+df -Pk "$d" 2>/dev/null | sed 1d
+section tools
+for t in kexec systemctl sha256sum base64 mount curl wget perl python3 bash setsid; do have "$t" && echo "$t"; done
+[ -x /usr/lib/apt/methods/http ] && echo apt-http
+section end
+`;
+
+/** Splits the probe's output into its sections, trimmed. */
+export function sectionsOf(output: string, mark: string): ReadonlyMap<string, string> {
+  const sections = new Map<string, string>();
+  for (const part of `\n${output}`.split(`\n${mark} `).slice(1)) {
+    const end = part.indexOf("\n");
+    const name = end < 0 ? part : part.slice(0, end);
+    sections.set(name.trim(), end < 0 ? "" : part.slice(end + 1).trim());
+  }
+  return sections;
+}

@@ -1,0 +1,131 @@
+import type { Duplex } from "node:stream";
+import {
+  type BaseReport,
+  type FromOperator,
+  FromRunner,
+  type JournalEntry,
+  protocolVersion,
+} from "../schema/journal.ts";
+import { Fail } from "../util/fail.ts";
+
+/** The runner's socket in the base. */
+export const runnerSocket = "/run/imgbuild/runner.sock";
+/** A message is at most a journal entry or a report; more is not a runner. */
+const maxLineBytes = 4 * 1024 * 1024;
+
+export type Hello = Extract<FromRunner, { type: "hello" }>;
+
+/** A conversation with a runner: the greeting first, then the journal as it grows, at last the report. */
+export interface RunnerLink {
+  readonly hello: Hello;
+  send(message: FromOperator): void;
+  /** Resolves with the report; rejects when the link is lost or the runner refuses. */
+  follow(after: number, onEntry: (entry: JournalEntry) => void): Promise<BaseReport>;
+  close(): void;
+}
+
+/** Waits for the greeting on an open stream to the runner's socket. */
+export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLink> {
+  const lines = messagesOf(stream);
+  const hello = await bounded(lines.next(), timeoutMs, () => stream.destroy());
+  if (hello === undefined || hello.type !== "hello") {
+    stream.destroy();
+    throw new Fail("the base's runner did not greet", { hint: "`imgbuild follow` shows what it does" });
+  }
+  if (hello.protocol !== protocolVersion) {
+    stream.destroy();
+    throw new Fail(`the runner speaks protocol ${hello.protocol}, this imgbuild ${protocolVersion}`, {
+      hint: "use the imgbuild that started the deploy",
+    });
+  }
+  return {
+    hello,
+    send: (message) => stream.write(`${JSON.stringify(message)}\n`),
+    async follow(after, onEntry) {
+      stream.write(`${JSON.stringify({ type: "follow", after } satisfies FromOperator)}\n`);
+      for (;;) {
+        const message = await lines.next();
+        if (message === undefined) throw new LinkLost("the connection to the base was lost");
+        if (message.type === "journal") onEntry(message.entry);
+        else if (message.type === "report") return message.report;
+        else if (message.type === "refused")
+          throw new Fail(
+            `the runner refused: ${message.message}`,
+            message.hint === undefined ? {} : { hint: message.hint },
+          );
+      }
+    },
+    close: () => stream.destroy(),
+  };
+}
+
+/** The link ended before the report; the runner goes on without it. */
+export class LinkLost extends Fail {}
+
+function messagesOf(stream: Duplex): { next(): Promise<FromRunner | undefined> } {
+  const queue: FromRunner[] = [];
+  let waiting: ((message: FromRunner | undefined) => void) | undefined;
+  let ended = false;
+  let rest = "";
+  const deliver = (message: FromRunner | undefined) => {
+    if (waiting !== undefined) {
+      const resolve = waiting;
+      waiting = undefined;
+      resolve(message);
+    } else if (message !== undefined) queue.push(message);
+  };
+  const end = () => {
+    ended = true;
+    deliver(undefined);
+  };
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > maxLineBytes) stream.destroy();
+    for (const line of lines) {
+      const message = parse(line);
+      if (message === undefined) stream.destroy();
+      else deliver(message);
+    }
+  });
+  stream.on("error", end);
+  stream.on("end", end);
+  stream.on("close", end);
+  return {
+    next: () =>
+      new Promise((resolve) => {
+        const message = queue.shift();
+        if (message !== undefined || ended) resolve(message);
+        else waiting = resolve;
+      }),
+  };
+}
+
+function parse(line: string): FromRunner | undefined {
+  try {
+    const result = FromRunner.safeParse(JSON.parse(line));
+    return result.success ? result.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function bounded<T>(
+  work: Promise<T>,
+  timeoutMs: number,
+  onTimeout: () => void,
+): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      onTimeout();
+      resolve(undefined);
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

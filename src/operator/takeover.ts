@@ -1,0 +1,196 @@
+import type { Host } from "../transport/host.ts";
+import { Fail } from "../util/fail.ts";
+
+/** Everything of a deploy on the old system lives here, in RAM; unmounting it leaves nothing. */
+export const workDir = "/run/imgbuild";
+/** The base is kept between deploys where there is room. */
+export const cacheDir = "/var/cache/imgbuild";
+/** More than this must stay free on the cache's filesystem. */
+const cacheReserveMib = 256;
+
+export interface BaseFiles {
+  readonly digest: string;
+  /** Absolute paths on the operator's machine, with size in bytes and SHA-256. */
+  readonly kernel: FileInfo;
+  readonly initramfs: FileInfo;
+  readonly kit: FileInfo;
+}
+
+export interface FileInfo {
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** A tmpfs of our own, executable unlike /run, closed to everybody but root. */
+const prepareScript = `
+set -eu
+umask 077
+d=$1
+mkdir -p "$d"
+grep -q " $d tmpfs " /proc/mounts || mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"
+mkdir -p "$d/kit"
+`;
+
+/** Answers which cached file is whole: prints the names of those whose SHA-256 is right. */
+const cachedScript = `
+set -eu
+d=$1
+[ -d "$d" ] || exit 0
+shift
+while [ $# -gt 1 ]; do
+  if [ -f "$d/$1" ] && [ "$(sha256sum "$d/$1" | cut -d' ' -f1)" = "$2" ]; then echo "$1"; fi
+  shift 2
+done
+`;
+
+const stageScript = `
+set -eu
+umask 077
+d=$1 source=$2
+cat "$source/initramfs" "$d/deploy.cpio" > "$d/initrd"
+rm -f "$d/deploy.cpio"
+[ "$source" = "$d" ] && rm -f "$d/initramfs"
+kexec() { "$d/kit/ld.so" --library-path "$d/kit/lib" "$d/kit/kexec" "$@"; }
+kexec --load "$source/kernel" --initrd="$d/initrd" --command-line="$3"
+rm -f "$d/initrd"
+[ "$(cat /sys/kernel/kexec_loaded)" = 1 ]
+`;
+
+/** The jump happens after the answer is out; systemd stops services and unmounts first, so the old disks are clean. */
+const jumpScript = `
+set -eu
+d=$1
+sync
+cat > "$d/jump" <<'JUMP'
+sleep 1
+if [ -d /run/systemd/system ] && systemctl kexec; then sleep 120; fi
+sync
+echo u > /proc/sysrq-trigger 2>/dev/null || true
+exec "$1/kit/ld.so" --library-path "$1/kit/lib" "$1/kit/kexec" --exec
+JUMP
+"$d/kit/busybox" setsid sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
+`;
+
+/** Takes back what was prepared: the loaded kernel and the tmpfs. The cache of the base stays. */
+const undoScript = `
+d=$1
+[ -x "$d/kit/kexec" ] && "$d/kit/ld.so" --library-path "$d/kit/lib" "$d/kit/kexec" --unload
+umount -l "$d" && rmdir "$d"
+`;
+
+const minute = 60_000;
+
+/** Mounts the work directory, `mib` large, and unpacks the kit into it. */
+export async function prepare(host: Host, kit: FileInfo, mib: number, signal: AbortSignal): Promise<void> {
+  await script(host, prepareScript, [workDir, String(mib)], { timeoutMs: minute, signal });
+  await upload(host, kit, `${workDir}/kit.tar.gz`, signal);
+  await host.exec(["tar", "-xzf", `${workDir}/kit.tar.gz`, "-C", `${workDir}/kit`], {
+    root: true,
+    timeoutMs: minute,
+    signal,
+  });
+}
+
+/**
+ * Brings kernel and initramfs to the host unless its cache has them; returns where they are and the bytes sent.
+ * They go to the cache when it has room, else to RAM.
+ */
+export async function shipBase(
+  host: Host,
+  base: BaseFiles,
+  cacheFreeMib: number,
+  signal: AbortSignal,
+  onProgress: (done: number, total: number) => void,
+): Promise<{ directory: string; sentBytes: number }> {
+  const cached = `${cacheDir}/${base.digest}`;
+  const there = await script(
+    host,
+    cachedScript,
+    [cached, "kernel", base.kernel.sha256, "initramfs", base.initramfs.sha256],
+    { timeoutMs: 5 * minute, signal },
+  );
+  const has = new Set(there.stdout.split("\n"));
+  if (has.has("kernel") && has.has("initramfs")) return { directory: cached, sentBytes: 0 };
+  const total = base.kernel.size + base.initramfs.size;
+  const fits = cacheFreeMib - total / 2 ** 20 > cacheReserveMib;
+  const directory = fits ? cached : workDir;
+  if (fits) await host.exec(["mkdir", "-p", "-m", "0755", cached], { root: true, timeoutMs: minute, signal });
+  let before = 0;
+  for (const [name, file] of [
+    ["kernel", base.kernel],
+    ["initramfs", base.initramfs],
+  ] as const) {
+    const start = before;
+    await upload(host, file, `${directory}/${name}`, signal, (done) => onProgress(start + done, total));
+    before += file.size;
+  }
+  return { directory, sentBytes: total };
+}
+
+/** Puts base and deploy data together and loads the base's kernel; nothing is started yet. */
+export async function loadBase(
+  host: Host,
+  directory: string,
+  deployCpio: Uint8Array,
+  sha256: string,
+  commandLine: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await host.upload(deployCpio, `${workDir}/deploy.cpio`, {
+    mode: 0o600,
+    size: deployCpio.length,
+    sha256,
+    root: true,
+    signal,
+  });
+  const result = await script(host, stageScript, [workDir, directory, commandLine.join(" ")], {
+    timeoutMs: 5 * minute,
+    signal,
+    accept: [0, 1, 2, 255],
+  });
+  if (result.code !== 0)
+    throw new Fail(`the host did not load the base's kernel\n${result.stderr.trim().slice(-1000)}`, {
+      hint: "dmesg on the host says why; the old system is untouched",
+    });
+}
+
+/** Starts the base a second from now. */
+export async function jump(host: Host, signal: AbortSignal): Promise<void> {
+  await script(host, jumpScript, [workDir], { timeoutMs: minute, signal });
+}
+
+/** Leaves the old system as it was found, the cached base aside. Never throws: it runs after a failure. */
+export async function undo(host: Host): Promise<void> {
+  try {
+    await script(host, undoScript, [workDir], { timeoutMs: minute, accept: [0, 1, 32] });
+  } catch {
+    // The host may be gone; what is on it is in RAM.
+  }
+}
+
+async function script(
+  host: Host,
+  text: string,
+  args: readonly string[],
+  options: { timeoutMs: number; signal?: AbortSignal; accept?: readonly number[] },
+) {
+  return await host.exec(["sh", "-c", text, "imgbuild", ...args], { root: true, ...options });
+}
+
+async function upload(
+  host: Host,
+  file: FileInfo,
+  to: string,
+  signal: AbortSignal,
+  onProgress?: (done: number) => void,
+): Promise<void> {
+  await host.upload(file.path, to, {
+    mode: 0o600,
+    size: file.size,
+    sha256: file.sha256,
+    root: true,
+    signal,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+}

@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { DiskMatch } from "./storage.ts";
+
+/** What the base needs to know before it trusts a payload; travels in the initramfs beside it. */
+
+export const LinkReplay = z.strictObject({
+  mac: z.string(),
+  mtu: z.int(),
+  /** Asked of a DHCP server, because the old system did. */
+  dhcp4: z.boolean(),
+  addresses: z.array(z.strictObject({ address: z.string(), prefix: z.int() })),
+  routes: z.array(
+    z.strictObject({
+      to: z.string(),
+      via: z.string().optional(),
+      onLink: z.boolean(),
+      metric: z.int().optional(),
+    }),
+  ),
+});
+
+export const NetworkReplay = z.strictObject({ links: z.array(LinkReplay), dns: z.array(z.string()) });
+
+export const DeployData = z.strictObject({
+  version: z.literal(1),
+  /** 64 hexadecimal digits, made for this deploy; what the base and the new system are recognised by. */
+  nonce: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Ed25519 public key (SPKI, DER, base64) with which this deploy's payload is signed. */
+  publicKey: z.string(),
+  machineId: z.string(),
+  oldBootId: z.string(),
+  hostname: z.string(),
+  network: NetworkReplay,
+  /** From the start of the base to GO; without it the base restarts into the old system. */
+  deadManSeconds: z.int().min(10).max(7200),
+});
+
+/** The part of the payload that says what to do, beside the plan and the definition's files. */
+export const Order = z.strictObject({
+  version: z.literal(1),
+  definition: z.string(),
+  planDigest: z.string(),
+  /** The disks the operator confirmed, as the old system saw them; the base must see the same. */
+  disks: z.record(
+    z.string(),
+    z.strictObject({
+      match: DiskMatch,
+      sizeBytes: z.int(),
+      model: z.string().optional(),
+      write: z.boolean(),
+    }),
+  ),
+  mirrors: z.record(z.string(), z.array(z.string())),
+  /** Names of the secrets the new system needs; sent sealed with GO, never in the payload. */
+  secrets: z.array(z.string()),
+});
+
+export type LinkReplay = z.output<typeof LinkReplay>;
+export type NetworkReplay = z.output<typeof NetworkReplay>;
+export type DeployData = z.output<typeof DeployData>;
+export type Order = z.output<typeof Order>;

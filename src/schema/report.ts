@@ -1,0 +1,56 @@
+import { z } from "zod";
+
+/** `report.json`: the outcome of one deploy. Times are seconds, sizes bytes unless the name says otherwise. */
+export const Report = z.strictObject({
+  version: z.literal(1),
+  /** "done": the new system is proven. "refused": nothing was started. "old-system": failed before any write and the old
+   * system answers again. "failed": none of these; `message` says what is known. */
+  outcome: z.enum(["done", "refused", "old-system", "failed"]),
+  message: z.string().optional(),
+  hint: z.string().optional(),
+  host: z.string(),
+  hostname: z.string(),
+  /** Digest of spec, lock and files. */
+  definition: z.string(),
+  planDigest: z.string(),
+  started: z.string(),
+  seconds: z.strictObject({
+    total: z.number(),
+    /** Last answer of the old system to first answer of the new one; null when there was no takeover. */
+    downtime: z.number().nullable(),
+    phases: z.array(z.strictObject({ phase: z.string(), seconds: z.number() })),
+    steps: z.array(z.strictObject({ doing: z.string(), seconds: z.number() })),
+  }),
+  /** Sent by the operator: the base (0 when the host had it) and everything else that makes up the deploy. */
+  bytes: z.strictObject({ base: z.int(), payload: z.int() }),
+  /** Pulled by the target itself from its mirror. */
+  fetched: z.strictObject({ packages: z.int(), bytes: z.int(), mirror: z.string() }).optional(),
+  peakMemoryMib: z.number().nullable(),
+  bootIds: z.strictObject({
+    old: z.string(),
+    base: z.string().nullable(),
+    new: z.string().nullable(),
+  }),
+  os: z.strictObject({ old: z.string(), new: z.string().nullable() }),
+  disks: z.array(
+    z.strictObject({
+      name: z.string(),
+      serial: z.string().nullable(),
+      sizeBytes: z.int(),
+      action: z.enum(["written", "kept"]),
+    }),
+  ),
+  preflight: z.array(
+    z.strictObject({
+      check: z.string(),
+      verdict: z.enum(["go", "warn", "no-go"]),
+      detail: z.string(),
+      hint: z.string().optional(),
+    }),
+  ),
+  health: z.array(
+    z.strictObject({ check: z.string(), ok: z.boolean(), seconds: z.number(), detail: z.string() }),
+  ),
+});
+
+export type Report = z.output<typeof Report>;
