@@ -1,0 +1,71 @@
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { run } from "../../src/system/run.ts";
+import { kernelVersion, stockIds } from "./stock-tree.ts";
+
+/** Finds the root filesystem, wherever the firmware counts the disk. */
+const embedded = `search.fs_uuid ${stockIds.root} root\nset prefix=($root)/boot/grub\n`;
+
+const modules = { bios: ["biosdisk"], uefi: [] } as const;
+const common = ["part_gpt", "ext2", "fat", "search_fs_uuid", "normal"];
+
+/**
+ * Puts Debian's GRUB into the tree and the ESP as grub-install would: modules and grub.cfg in /boot/grub, the EFI program
+ * at the removable path. Gives the core image for the BIOS boot partition.
+ */
+export async function installGrub(
+  tree: string,
+  esp: { readonly file: string; readonly offset: number },
+): Promise<{ kernel: string; core: Uint8Array }> {
+  const kernel = await kernelVersion(tree);
+  const grub = join(tree, "boot/grub");
+  for (const platform of ["i386-pc", "x86_64-efi"])
+    await cp(join(tree, "usr/lib/grub", platform), join(grub, platform), {
+      recursive: true,
+      filter: (source) => !/\.(img|image|module)$/.test(source),
+    });
+  await writeFile(join(grub, "grub.cfg"), grubConfig(kernel));
+  await run(["chroot", tree, "grub-editenv", "/boot/grub/grubenv", "create"]);
+  await writeFile(join(tree, "tmp/embedded.cfg"), embedded);
+  const make = (format: string, output: string, extra: readonly string[]) =>
+    run([
+      ...["chroot", tree, "grub-mkimage", "--format", format, "--output", output],
+      ...["--config", "/tmp/embedded.cfg", "--prefix", "/boot/grub", ...extra, ...common],
+    ]);
+  await make("i386-pc", "/tmp/core.img", modules.bios);
+  await make("x86_64-efi", "/tmp/bootx64.efi", modules.uefi);
+  const at = ["-i", `${esp.file}@@${esp.offset}`];
+  await run(["mmd", ...at, "::/EFI", "::/EFI/BOOT"]);
+  await run(["mcopy", ...at, join(tree, "tmp/bootx64.efi"), "::/EFI/BOOT/BOOTX64.EFI"]);
+  const core = await readFile(join(tree, "tmp/core.img"));
+  for (const name of ["embedded.cfg", "core.img", "bootx64.efi"]) await rm(join(tree, "tmp", name));
+  return { kernel, core };
+}
+
+/** What grub-mkconfig writes, less its decoration: the one-shot entry of grub-reboot works. */
+export function grubConfig(kernel: string): string {
+  return `if [ -s $prefix/grubenv ]; then
+  load_env
+fi
+if [ "\${next_entry}" ] ; then
+  set default="\${next_entry}"
+  set next_entry=
+  save_env next_entry
+  set boot_once=true
+else
+  set default="0"
+fi
+serial --unit=0 --speed=115200
+terminal_input console serial
+terminal_output console serial
+set timeout=1
+menuentry 'Debian GNU/Linux' --class debian --class gnu-linux $menuentry_id_option 'gnulinux-simple-${stockIds.root}' {
+  insmod gzio
+  insmod part_gpt
+  insmod ext2
+  search --no-floppy --fs-uuid --set=root ${stockIds.root}
+  linux /boot/vmlinuz-${kernel} root=UUID=${stockIds.root} ro console=tty0 console=ttyS0,115200
+  initrd /boot/initrd.img-${kernel}
+}
+`;
+}

@@ -1,0 +1,134 @@
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type RunOptions, run } from "../../src/system/run.ts";
+import { Fail } from "../../src/util/fail.ts";
+import type { Log } from "../../src/util/log.ts";
+
+/** Bounds on a machine that is also busy with other things. */
+const bootstrapTimeoutMs = 30 * 60_000;
+const initramfsTimeoutMs = 10 * 60_000;
+
+const suite = "bookworm";
+
+/** What a provider's Debian 12 has: nothing of imgbuild's, no kexec-tools, no Node, no cpio of its own, no rsync. */
+export const stockPackages = [
+  "dbus",
+  "grub-efi-amd64-bin",
+  "grub-pc-bin",
+  "grub2-common",
+  "ifupdown",
+  "iproute2",
+  "isc-dhcp-client",
+  "kmod",
+  "libpam-systemd",
+  "linux-image-cloud-amd64",
+  "openssh-server",
+  "procps",
+  "sudo",
+  "systemd-sysv",
+  "udev",
+  "zstd",
+] as const;
+
+/** Identities of the stock host's filesystems. They are fixed: its image is made once and only overlays of it are written. */
+export const stockIds = {
+  root: "7f6d1c58-3a0b-4c8e-9d52-0c1b8e6a4f01",
+  /** FAT serial, as fstab and blkid write it. */
+  esp: "5A3C-91E7",
+  /** A machine that was installed long ago: no first-boot work. */
+  machineId: "3f0c9a5be2d74416a8b10d6c57e2f943",
+} as const;
+
+/** Files of the stock system by path; a mode where it is not 0644. */
+export function stockFiles(publicKey: string): Record<string, { content: string; mode?: number }> {
+  return {
+    "/etc/hostname": { content: "stock\n" },
+    "/etc/hosts": { content: "127.0.0.1\tlocalhost\n127.0.1.1\tstock\n::1\tlocalhost ip6-localhost\n" },
+    "/etc/machine-id": { content: `${stockIds.machineId}\n`, mode: 0o444 },
+    "/etc/fstab": {
+      content: [
+        `UUID=${stockIds.root} / ext4 errors=remount-ro 0 1`,
+        `UUID=${stockIds.esp} /boot/efi vfat umask=0077 0 1`,
+        // By label, because each test gives its data disk a UUID of its own; nofail, because some have none.
+        "LABEL=srv /srv ext4 defaults,nofail,x-systemd.device-timeout=30s 0 2",
+        "",
+      ].join("\n"),
+    },
+    // The network card of src/vm sits in PCI slot 3.
+    "/etc/network/interfaces": {
+      content: "auto lo\niface lo inet loopback\n\nallow-hotplug enp0s3\niface enp0s3 inet dhcp\n",
+    },
+    "/etc/default/grub": {
+      content: [
+        "GRUB_DEFAULT=0",
+        "GRUB_TIMEOUT=1",
+        'GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200"',
+        'GRUB_TERMINAL="console serial"',
+        "",
+      ].join("\n"),
+    },
+    "/etc/sudoers.d/admin": { content: "admin ALL=(ALL) NOPASSWD:ALL\n", mode: 0o440 },
+    "/root/.ssh/authorized_keys": { content: `${publicKey}\n`, mode: 0o600 },
+    "/home/admin/.ssh/authorized_keys": { content: `${publicKey}\n`, mode: 0o600 },
+  };
+}
+
+/** Makes the stock host's root filesystem as a directory, with this machine's own apt sources. Needs root and network. */
+export async function makeStockTree(tree: string, publicKey: string, log: Log, signal?: AbortSignal) {
+  const options: RunOptions = signal === undefined ? {} : { signal };
+  await log.task(`bootstrapping ${stockPackages.length} packages and what they need`, async () => {
+    await run(
+      [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        "--format=directory",
+        "--aptopt=APT::Install-Recommends false",
+        "--dpkgopt=force-unsafe-io",
+        `--include=${stockPackages.join(",")}`,
+        suite,
+        tree,
+        ...(await aptSources()),
+      ],
+      {
+        ...options,
+        timeoutMs: bootstrapTimeoutMs,
+        // The kernel's hook would make an initramfs before the tree is complete; it is made once, below.
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8", INITRD: "No" },
+        hint: "apt-get install mmdebstrap, and look whether `apt-get update` works here",
+      },
+    );
+  });
+  const chroot = (...argv: string[]) =>
+    run(["chroot", tree, ...argv], { ...options, timeoutMs: initramfsTimeoutMs });
+  await chroot("useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", "admin");
+  for (const [path, { content, mode }] of Object.entries(stockFiles(publicKey))) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await writeFile(join(tree, path), content);
+    await chmod(join(tree, path), mode ?? 0o644);
+  }
+  for (const home of ["/root", "/home/admin"]) await chmod(join(tree, home, ".ssh"), 0o700);
+  await chroot("chown", "--recursive", "admin:admin", "/home/admin");
+  await mkdir(join(tree, "boot/efi"), { recursive: true });
+  await log.task("making the initramfs", () => chroot("update-initramfs", "-c", "-k", "all"));
+}
+
+/** This machine's apt sources for the suite, as files mmdebstrap reads; another distribution falls back to Debian's own. */
+async function aptSources(): Promise<string[]> {
+  const listed = existsSync("/etc/apt/sources.list.d") ? await readdir("/etc/apt/sources.list.d") : [];
+  const files = ["/etc/apt/sources.list", ...listed.sort().map((name) => `/etc/apt/sources.list.d/${name}`)];
+  const found: string[] = [];
+  for (const file of files) {
+    if (!/\.(list|sources)$/.test(file) || !existsSync(file)) continue;
+    if (new RegExp(`^[^#]*\\b${suite}\\b`, "m").test(await readFile(file, "utf8"))) found.push(file);
+  }
+  return found.length > 0 ? found : [`deb http://ftp.debian.org/debian ${suite} main`];
+}
+
+/** The one kernel of the tree, as its version. */
+export async function kernelVersion(tree: string): Promise<string> {
+  const versions = (await readdir(join(tree, "lib/modules"))).sort();
+  if (versions.length !== 1) throw new Fail(`the stock tree has ${versions.length} kernels, not one`);
+  return versions[0]!;
+}
