@@ -1,0 +1,149 @@
+import type { Order } from "../schema/deploy.ts";
+import type { Facts } from "../schema/facts.ts";
+import type { Spec } from "../schema/spec.ts";
+import { networkReplay } from "../system/network-replay.ts";
+import { matchDisks } from "../storage/match.ts";
+import type { Host } from "../transport/host.ts";
+import { digestOf } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { Secret } from "../util/secret.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { newIdentity } from "./deploy-takeover.ts";
+import { inspect } from "./inspect.ts";
+import { deployPlan } from "./plan.ts";
+import { type Finding, isGo, preflight } from "./preflight.ts";
+import { reachMirror } from "./reach.ts";
+
+const smallMs = 30_000;
+
+/** Looks at the host, decides what would happen, and judges it. Changes nothing; refusals are for the next phase. */
+export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+  const { log, signal } = world;
+  const host = await log.task(`connecting to ${inputs.host}`, () => world.connect({}));
+  state.old = host;
+  const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
+  state.facts = await log.task("looking at the machine", () => inspect(host, by, world.mirrorsIn, signal));
+  const { facts } = state;
+  await readLogin(host, state);
+  const { disks, problem } = findDisks(inputs.spec, facts);
+  const { problems } = networkReplay(facts);
+  const mirrors = mirrorOrder(inputs, facts);
+  const suite = inputs.spec.system.suite;
+  const mirror = await log.task("trying the mirrors from the target", () =>
+    reachMirror(host, mirrors.debian, `dists/${suite}/InRelease`, signal),
+  );
+  const login = loginUser(inputs, await world.publicKeys());
+  state.findings = preflight({
+    spec: inputs.spec,
+    facts,
+    baseBytes: inputs.base.kernel.size + inputs.base.initramfs.size,
+    networkProblems: problems,
+    diskProblem: problem,
+    mirror,
+    login,
+  });
+  for (const finding of state.findings) tell(log, finding);
+  if (!isGo(state.findings) || disks === undefined || !("url" in mirror)) return;
+  if ("user" in login) state.loginUser = login.user;
+  state.mirror = mirror.url;
+  const identity = newIdentity();
+  state.baseKey = identity.baseKey;
+  state.clientKey = identity.clientKey;
+  state.order = {
+    version: 1,
+    definition: inputs.definition,
+    planDigest: "",
+    disks,
+    mirrors: { ...mirrors, debian: [mirror.url, ...mirrors.debian.filter((url) => url !== mirror.url)] },
+    secrets: [...inputs.secrets.keys()],
+  };
+  state.plan = deployPlan(inputs, facts, state.order, identity.nonce);
+  state.planDigest = digestOf(state.plan);
+  state.order.planDigest = state.planDigest;
+  state.deploy = {
+    version: 1,
+    nonce: identity.nonce,
+    machineId: facts.machineId,
+    oldBootId: facts.bootId,
+    hostname: inputs.spec.hostname,
+    network: networkReplay(facts).replay,
+    deadManSeconds: inputs.deadManSeconds,
+  };
+}
+
+/** Reads the old host keys into memory, for a definition that keeps them. They travel sealed, with the secrets. */
+export async function keptHostKeys(inputs: DeployInputs, state: DeployState): Promise<ReadonlyMap<string, Secret>> {
+  const kept = new Map<string, Secret>();
+  if (inputs.spec.hostKeys !== "keep" || state.old === undefined) return kept;
+  const list = await state.old.exec(["sh", "-c", "ls /etc/ssh/ssh_host_*_key"], { root: true, timeoutMs: smallMs });
+  for (const path of list.stdout.split("\n").filter((line) => line !== "")) {
+    const name = path.slice("/etc/ssh/".length);
+    const key = await state.old.exec(["cat", "--", path], { root: true, timeoutMs: smallMs });
+    kept.set(`hostkey:${name}`, new Secret(`hostkey:${name}`, Buffer.from(key.stdout)));
+  }
+  return kept;
+}
+
+/** Which keys opened the old system and on which port: the base answers in the same way. */
+async function readLogin(host: Host, state: DeployState): Promise<void> {
+  const keys = await host.exec(["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null; echo; echo "$SSH_CONNECTION"'], {
+    timeoutMs: smallMs,
+    accept: [0, 1],
+  });
+  const lines = keys.stdout.split("\n").filter((line) => line.trim() !== "");
+  state.sshPort = Number(/ (\d+)$/.exec(lines.at(-1) ?? "")?.[1] ?? 22);
+  // Options before the key ("command=…") would change what the base's shell does; such keys stay out.
+  state.authorizedKeys = lines.filter((line) => /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line));
+}
+
+function findDisks(
+  spec: Spec,
+  facts: Facts,
+): { disks: Order["disks"] | undefined; problem: { message: string; hint?: string } | undefined } {
+  if (spec.storage === undefined) return { disks: undefined, problem: { message: "the definition has no storage" } };
+  try {
+    const found = matchDisks(spec.storage, facts.disks);
+    const disks = Object.entries(spec.storage.disks).map(([name, disk]) => {
+      const seen = found[name]!;
+      const model = seen.model === undefined ? {} : { model: seen.model };
+      return [name, { match: disk.match, sizeBytes: seen.sizeBytes, ...model, write: "table" in disk }] as const;
+    });
+    return { disks: Object.fromEntries(disks), problem: undefined };
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return { disks: undefined, problem: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } };
+  }
+}
+
+/** The definition's mirror, then the target's own, then the operator's. */
+function mirrorOrder(inputs: DeployInputs, facts: Facts): Record<"debian" | "debian-security", string[]> {
+  const of = (archive: "debian" | "debian-security") => [
+    ...new Set([
+      ...(inputs.spec.system.mirror === undefined ? facts.mirrors.filter((one) => one.archive === archive).map((one) => one.url) : []),
+      ...inputs.mirrors[archive],
+    ]),
+  ];
+  return { debian: of("debian"), "debian-security": of("debian-security") };
+}
+
+/** The user of the new system whom a key of the operator's opens, root's rights preferred. */
+function loginUser(inputs: DeployInputs, held: readonly string[]): { user: string } | { problem: string } {
+  const users = Object.entries(inputs.spec.users);
+  const opens = (keys: readonly string[]) =>
+    keys.some((key) => held.includes(key.split(" ").slice(0, 2).join(" ")));
+  const able = users.filter(([name, user]) => (inputs.login === undefined || name === inputs.login) && opens(user.keys));
+  const best = able.find(([name, user]) => user.sudo || name === "root") ?? able[0];
+  if (best !== undefined) return { user: best[0] };
+  return {
+    problem:
+      inputs.login === undefined
+        ? "no user of the definition has a key that you hold, so nobody could verify the new system"
+        : `no key that you hold is among those of the user ${inputs.login} in the definition`,
+  };
+}
+
+function tell(log: { info(text: string): void; warn(text: string): void }, finding: Finding): void {
+  const line = `${finding.verdict === "go" ? "ok   " : finding.verdict === "warn" ? "warn " : "NO-GO"} ${finding.check}: ${finding.detail}`;
+  if (finding.verdict === "go") log.info(line);
+  else log.warn(line);
+}

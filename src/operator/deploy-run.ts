@@ -1,0 +1,104 @@
+import type { DeployData, Order } from "../schema/deploy.ts";
+import type { Facts } from "../schema/facts.ts";
+import type { BaseReport } from "../schema/journal.ts";
+import type { Lock } from "../schema/lock.ts";
+import type { Plan } from "../schema/plan.ts";
+import type { Report } from "../schema/report.ts";
+import type { Spec } from "../schema/spec.ts";
+import type { Host } from "../transport/host.ts";
+import type { Log } from "../util/log.ts";
+import type { Secret } from "../util/secret.ts";
+import type { Finding } from "./preflight.ts";
+import type { BaseFiles } from "./takeover.ts";
+
+/** What a deploy starts from: all of it known before the host is asked anything. */
+export interface DeployInputs {
+  /** As the user named it. */
+  readonly host: string;
+  readonly spec: Spec;
+  readonly lock: Lock;
+  /** Digest of spec, lock and files. */
+  readonly definition: string;
+  /** The definition's `files/`, path below it → bytes and mode. */
+  readonly files: ReadonlyMap<string, { bytes: Uint8Array; mode: number }>;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  readonly base: BaseFiles;
+  readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
+  /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
+  readonly login: string | undefined;
+  readonly deadManSeconds: number;
+  /** Bounds of the waits, in milliseconds; a slow machine gets more. */
+  readonly waitMs: { readonly base: number; readonly build: number; readonly boot: number };
+}
+
+/** How to reach the machine in each of its three lives. */
+export interface ConnectOptions {
+  readonly user?: string;
+  /** Host keys to accept instead of known_hosts. */
+  readonly pins?: readonly string[];
+  /** A private key to use before the user's own. */
+  readonly key?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface DeployWorld {
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Milliseconds, as Date.now. */
+  readonly now: () => number;
+  readonly connect: (options: ConnectOptions) => Promise<Host>;
+  /** Public keys (type and base64) the operator can log in with. */
+  readonly publicKeys: () => Promise<readonly string[]>;
+  readonly mirrorsIn: (oneLine: string, deb822: string) => Facts["mirrors"];
+  /** Shows what will happen to which disk; throws a Fail with exit code 3 unless it is confirmed. */
+  readonly confirm: (view: PlanView) => Promise<void>;
+  readonly password: (() => Promise<Secret>) | undefined;
+}
+
+/** What a person has to see before saying yes. */
+export interface PlanView {
+  readonly facts: Facts;
+  readonly findings: readonly Finding[];
+  readonly plan: Plan;
+  readonly planDigest: string;
+  readonly disks: Report["disks"];
+}
+
+/** What the phases find out and hand on. Filled in order; a phase reads only what an earlier one set. */
+export interface DeployState {
+  old?: Host;
+  facts?: Facts;
+  findings?: readonly Finding[];
+  plan?: Plan;
+  planDigest?: string;
+  order?: Order;
+  loginUser?: string;
+  deploy?: Omit<DeployData, "publicKey">;
+  baseKey?: { private: string; public: string };
+  clientKey?: { private: string; public: string };
+  /** Something of ours is on the old system, in RAM. */
+  touched?: boolean;
+  /** The old system was told to start the base. */
+  jumped?: boolean;
+  /** Host keys of the old system that the new one keeps. */
+  hostKeySecrets?: ReadonlyMap<string, Secret>;
+  /** Public host keys of the new system, where they are not the old ones. */
+  newHostKeys?: readonly string[];
+  base?: Host;
+  baseReport?: BaseReport;
+  ponr?: boolean;
+  fresh?: Host;
+  lastOldAnswer?: number;
+  firstNewAnswer?: number;
+  newBootId?: string;
+  newOs?: string;
+  baseBootId?: string;
+  mirror?: string;
+  /** Lines of authorized_keys that opened the old system; they open the base too. */
+  authorizedKeys: readonly string[];
+  /** Port on which the old system's sshd listens, seen from itself. */
+  sshPort: number;
+  bytes: { base: number; payload: number };
+  health: Report["health"];
+  disks: Report["disks"];
+}

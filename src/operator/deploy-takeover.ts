@@ -1,0 +1,118 @@
+import { randomBytes } from "node:crypto";
+import { cpioBytes } from "../archive/cpio.ts";
+import { generateSigningKey, writePayload } from "../archive/payload.ts";
+import type { DeployData } from "../schema/deploy.ts";
+import { networkReplay } from "../system/network-replay.ts";
+import { generateSshKey } from "../transport/keys.ts";
+import { canonicalJson, sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { formatLock } from "../debian/lock.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { jump, loadBase, prepare, shipBase, workDir } from "./takeover.ts";
+
+/** Beside base and payload: the kit, unpacked, and some room. */
+const workExtraMib = 48;
+const payloadLifeMs = 24 * 60 * 60 * 1000;
+/** Seconds after which a panicked base restarts through the firmware, into the old system. */
+const panicSeconds = 20;
+
+/** Brings base and payload to the host, loads the base's kernel beside the running one, and lets it jump. */
+export async function shipAndTakeOver(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+  const { old, facts, deploy } = state;
+  if (old === undefined || facts === undefined || deploy === undefined) throw new Error("ship before inspect");
+  const { base } = inputs;
+  const { signal, log } = world;
+  const baseMib = Math.ceil((base.kernel.size + base.initramfs.size) / 2 ** 20);
+  await keepIdentity(inputs, state);
+  state.touched = true;
+  await log.task("preparing the host", () => prepare(old, base.kit, 2 * baseMib + workExtraMib, signal));
+  state.bytes.payload += base.kit.size;
+  const shipped = await log.task(`sending the base (${baseMib} MiB)`, (inner) =>
+    shipBase(old, base, facts.cacheMib, signal, (done, total) =>
+      inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
+    ),
+  );
+  if (shipped.sentBytes === 0) log.info("the host has this base already; it was not sent");
+  state.bytes.base = shipped.sentBytes;
+  const cpio = await deployCpio(state, deploy, inputs, world);
+  state.bytes.payload += cpio.length;
+  await log.task("sending the payload and loading the base's kernel", () =>
+    loadBase(old, shipped.directory, cpio, sha256(cpio), commandLine(inputs, state), signal),
+  );
+  await log.task("starting the base", () => jump(old, signal));
+  state.jumped = true;
+  state.lastOldAnswer = world.now();
+  old.close();
+}
+
+/** What the base gets besides itself, as a cpio that the kernel unpacks over it. */
+async function deployCpio(
+  state: DeployState,
+  deploy: Omit<DeployData, "publicKey">,
+  inputs: DeployInputs,
+  world: DeployWorld,
+): Promise<Uint8Array> {
+  const { plan, order, baseKey, clientKey, facts } = state;
+  if (!plan || !order || !baseKey || !clientKey || !facts) throw new Error("ship before inspect");
+  const signing = generateSigningKey();
+  const files = new Map<string, Uint8Array>([
+    ["plan.json", Buffer.from(canonicalJson(plan))],
+    ["order.json", Buffer.from(canonicalJson(order))],
+    ["lock.yaml", Buffer.from(formatLock(inputs.lock))],
+  ]);
+  for (const [path, file] of inputs.files) files.set(`files/${path}`, file.bytes);
+  const now = world.now();
+  const payload = await writePayload({
+    created: new Date(now),
+    expires: new Date(now + payloadLifeMs),
+    nonce: deploy.nonce,
+    machineId: facts.machineId,
+    files,
+    privateKey: signing.privateKey,
+  });
+  const data: DeployData = { ...deploy, publicKey: signing.publicKey };
+  const root = (path: string, bytes: Uint8Array | string, mode: number) => ({
+    type: "file" as const,
+    name: `imgbuild/${path}`,
+    mode,
+    content: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
+  });
+  return await cpioBytes([
+    root("deploy.json", canonicalJson(data), 0o600),
+    root("payload.tar.gz", payload, 0o600),
+    root("ssh/host_key", baseKey.private, 0o600),
+    root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),
+    root("ssh/authorized_keys", `${[clientKey.public, ...state.authorizedKeys].join("\n")}\n`, 0o600),
+    root("ssh/port", `${state.sshPort}\n`, 0o644),
+  ]);
+}
+
+function commandLine(inputs: DeployInputs, state: DeployState): string[] {
+  const consoles = state.facts?.consoles ?? [];
+  return [
+    ...consoles.map((name) => `console=${name}`),
+    `panic=${panicSeconds}`,
+    `imgbuild.deadman=${inputs.deadManSeconds}`,
+  ];
+}
+
+/** Keys and nonce of one deploy; in memory only. */
+export function newIdentity(): {
+  nonce: string;
+  baseKey: { private: string; public: string };
+  clientKey: { private: string; public: string };
+} {
+  return {
+    nonce: randomBytes(32).toString("hex"),
+    baseKey: generateSshKey("imgbuild-base"),
+    clientKey: generateSshKey("imgbuild-operator"),
+  };
+}
+
+/** The network of the old system as the base will set it up; refuses what preflight should have refused. */
+export function replayOrRefuse(state: DeployState): DeployData["network"] {
+  if (state.facts === undefined) throw new Error("replay before inspect");
+  const { replay, problems } = networkReplay(state.facts);
+  if (problems.length > 0) throw new Fail(problems.join("; "), { exitCode: 3, hint: `nothing was changed; ${workDir} is empty` });
+  return replay;
+}

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { checkHealth } from "../system/health.ts";
+import type { Host } from "../transport/host.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+
+const tryEveryMs = 2_000;
+const connectMs = 20_000;
+const smallMs = 30_000;
+/** Where a deploy leaves its mark on the new system; see `markStep`. */
+export const markPath = "/var/lib/imgbuild/deploy.json";
+
+/** Waits for the new system, proves that it is the one just built, and runs its health checks. */
+export async function verifyNewSystem(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+  const host = await waitFor(inputs.waitMs.boot, world, "the new system", () => connectNew(inputs, state, world));
+  state.fresh = host;
+  state.firstNewAnswer = world.now();
+  const mark = await host.exec(["cat", markPath], { timeoutMs: smallMs, accept: [0, 1] });
+  if (!mark.stdout.includes(state.deploy?.nonce ?? "-"))
+    throw new Fail("the system that answers is not the one just built", {
+      hint: "it carries no mark of this deploy: the firmware may have started another disk",
+    });
+  const { stdout } = await host.exec(["cat", "/proc/sys/kernel/random/boot_id", "/etc/os-release"], { timeoutMs: smallMs });
+  state.newBootId = stdout.split("\n")[0]!;
+  state.newOs = /^PRETTY_NAME="?([^"\n]*)/m.exec(stdout)?.[1] ?? "unknown";
+  world.log.info(`${state.newOs} answers with the pinned host key and this deploy's mark`);
+  const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
+  const results = await checkHealth(
+    inputs.spec.health,
+    {
+      run: (argv, options) =>
+        host.exec(argv, {
+          root: by !== "impossible",
+          accept: Array.from({ length: 256 }, (_none, code) => code),
+          timeoutMs: options?.timeoutMs ?? smallMs,
+        }),
+    },
+    { log: world.log, signal: world.signal },
+  );
+  state.health = results.map(({ check, ok, seconds, detail }) => ({
+    check: typeof check === "string" ? check : describe(check),
+    ok,
+    seconds,
+    detail,
+  }));
+}
+
+/** After a failure before any write: waits until the old system answers again, in whatever boot. */
+export async function waitForOldSystem(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<boolean> {
+  const boundMs = inputs.deadManSeconds * 1000 + inputs.waitMs.boot;
+  try {
+    const pins = state.facts?.hostKeys ?? [];
+    const host = await waitFor(boundMs, world, "the old system", () => world.connect({ pins, timeoutMs: connectMs }));
+    host.close();
+    world.log.info("the old system answers, as it was");
+    return true;
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    world.log.warn(messageOf(error));
+    return false;
+  }
+}
+
+async function connectNew(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<Host> {
+  const pins = inputs.spec.hostKeys === "keep" ? state.facts?.hostKeys : state.newHostKeys;
+  return await world.connect({
+    timeoutMs: connectMs,
+    ...(pins === undefined ? {} : { pins }),
+    ...(state.loginUser === undefined ? {} : { user: state.loginUser }),
+  });
+}
+
+async function waitFor(boundMs: number, world: DeployWorld, what: string, connect: () => Promise<Host>): Promise<Host> {
+  const until = world.now() + boundMs;
+  let last: unknown;
+  while (world.now() < until) {
+    world.signal.throwIfAborted();
+    try {
+      return await connect();
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      last = error;
+    }
+    await sleep(tryEveryMs);
+  }
+  throw new Fail(`${what} did not answer within ${Math.round(boundMs / 1000)} s: ${messageOf(last)}`, {
+    hint: "look at the machine's console; the deploy's report says what was done",
+  });
+}
+
+function describe(check: { type: string }): string {
+  const { type, ...rest } = check as { type: string } & Record<string, unknown>;
+  return `${type} ${Object.values(rest).flat().join(" ")}`;
+}

@@ -1,0 +1,120 @@
+import type { Report } from "../schema/report.ts";
+import { exitCodes, Fail, messageOf } from "../util/fail.ts";
+import { inspectAndPlan } from "./deploy-plan.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { shipAndTakeOver } from "./deploy-takeover.ts";
+import { waitForOldSystem, verifyNewSystem } from "./deploy-verify.ts";
+import { buildInBase, waitForBase } from "./deploy-work.ts";
+import { isGo } from "./preflight.ts";
+import { undo } from "./takeover.ts";
+
+/** A phase of a deploy: its name in the report, what the log says it does, and its work. */
+interface Phase {
+  readonly name: string;
+  readonly doing: (inputs: DeployInputs) => string;
+  readonly run: (inputs: DeployInputs, state: DeployState, world: DeployWorld) => Promise<void>;
+}
+
+const phases: readonly Phase[] = [
+  { name: "inspect", doing: (d) => `inspecting ${d.host}`, run: inspectAndPlan },
+  { name: "confirm", doing: () => "asking for confirmation", run: confirm },
+  { name: "ship", doing: () => "shipping base and payload, loading the base's kernel", run: shipAndTakeOver },
+  { name: "takeover", doing: () => "waiting for the base", run: waitForBase },
+  { name: "build", doing: () => "building the system on the target", run: buildInBase },
+  { name: "verify", doing: () => "waiting for the new system", run: verifyNewSystem },
+];
+
+/**
+ * Redeploys one host. Resolves with the report whatever the outcome, which the report names; bugs are thrown, and so
+ * is an interruption, both after the old system was left as it was found where nothing irrevocable had happened.
+ */
+export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<Report> {
+  const state: DeployState = {
+    bytes: { base: 0, payload: 0 },
+    health: [],
+    disks: [],
+    authorizedKeys: [],
+    sshPort: 22,
+  };
+  const began = world.now();
+  const timeline: { phase: string; seconds: number }[] = [];
+  const finish = (outcome: Report["outcome"], error?: unknown) =>
+    makeReport(inputs, state, outcome, error, timeline, began, world.now());
+  try {
+    for (const phase of phases) {
+      const start = world.now();
+      try {
+        await world.log.task(phase.doing(inputs), (log) => phase.run(inputs, state, { ...world, log }));
+      } finally {
+        timeline.push({ phase: phase.name, seconds: (world.now() - start) / 1000 });
+      }
+    }
+    const failed = state.health.filter((check) => !check.ok);
+    if (failed.length === 0) return finish("done");
+    return finish(
+      "failed",
+      new Fail(`the new system runs, but ${failed.length} of its health checks failed`, {
+        hint: "log in and look: `systemctl --failed`, `journalctl -b -p warning`",
+      }),
+    );
+  } catch (error) {
+    if (state.jumped !== true && state.old !== undefined && state.touched === true) await undo(state.old);
+    if (!(error instanceof Fail)) throw error;
+    if (error.exitCode === exitCodes.refused) return finish("refused", error);
+    if (error.exitCode === exitCodes.interrupted) throw error;
+    if (state.jumped !== true) return finish(state.facts === undefined ? "failed" : "old-system", error);
+    if (state.ponr === true) return finish("failed", error);
+    const back = await world.log.task("waiting for the old system", (log) => waitForOldSystem(inputs, state, { ...world, log }));
+    return finish(back ? "old-system" : "failed", error);
+  } finally {
+    for (const host of [state.fresh, state.base, state.old]) host?.close();
+  }
+}
+
+async function confirm(_inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+  const { facts, findings = [], plan, planDigest, disks } = state;
+  if (facts === undefined || !isGo(findings) || plan === undefined || planDigest === undefined)
+    throw new Fail("the preflight says no-go; nothing was changed", {
+      exitCode: exitCodes.refused,
+      hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
+    });
+  await world.confirm({ facts, findings, plan, planDigest, disks });
+}
+
+function makeReport(
+  inputs: DeployInputs,
+  state: DeployState,
+  outcome: Report["outcome"],
+  error: unknown,
+  phasesDone: Report["seconds"]["phases"],
+  began: number,
+  now: number,
+): Report {
+  const { baseReport, firstNewAnswer, lastOldAnswer } = state;
+  return {
+    version: 1,
+    outcome,
+    ...(error === undefined ? {} : { message: messageOf(error) }),
+    ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
+    host: inputs.host,
+    hostname: inputs.spec.hostname,
+    definition: inputs.definition,
+    planDigest: state.planDigest ?? "",
+    started: new Date(began).toISOString(),
+    seconds: {
+      total: (now - began) / 1000,
+      downtime:
+        firstNewAnswer === undefined || lastOldAnswer === undefined ? null : (firstNewAnswer - lastOldAnswer) / 1000,
+      phases: phasesDone,
+      steps: [...(baseReport?.seconds ?? [])],
+    },
+    bytes: state.bytes,
+    ...(baseReport === undefined ? {} : { fetched: { ...baseReport.fetched, mirror: state.mirror ?? "" } }),
+    peakMemoryMib: baseReport?.peakMemoryMib ?? null,
+    bootIds: { old: state.facts?.bootId ?? "", base: state.baseBootId ?? null, new: state.newBootId ?? null },
+    os: { old: state.facts?.os.name ?? "", new: state.newOs ?? null },
+    disks: state.disks,
+    preflight: [...(state.findings ?? [])],
+    health: [...state.health],
+  };
+}

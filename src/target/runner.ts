@@ -1,0 +1,155 @@
+import { existsSync, writeFileSync } from "node:fs";
+import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schema/journal.ts";
+import { protocolVersion } from "../schema/journal.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import type { Journal } from "./journal.ts";
+
+/** After a failure before any write: long enough for the operator to read why, then back to the old system. */
+const returnAfterMs = 15_000;
+/** After success: the operator fetches the report and says when; without a word it restarts by itself. */
+const restartAfterMs = 20_000;
+
+/** What the state machine needs of the machine; everything else is decided here. */
+export interface RunnerWorld {
+  readonly journal: Journal;
+  readonly log: Log;
+  readonly nonce: string;
+  readonly bootId: string;
+  readonly recipient: string;
+  /** Marks that GO was given: the dead-man timer of the base stands down. */
+  readonly goFile: string;
+  /** Checked and ready payload, or the reason why it is not. */
+  readonly payload: { planDigest: string } | { refusal: Fail };
+  /** Opens the sealed secrets and works through the plan; calls `ponr` before the first write. */
+  work(sealed: string, ponr: () => void): Promise<void>;
+  report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
+  restart(): Promise<never>;
+  later(ms: number, what: () => void): void;
+}
+
+/** The runner: waits for GO, works once, reports, restarts. Every transition is in the journal. */
+export class Runner {
+  readonly #world: RunnerWorld;
+  readonly #reportListeners = new Set<(report: BaseReport) => void>();
+  #state: RunnerState = "waiting";
+  #ponr = false;
+  #report: BaseReport | undefined;
+
+  constructor(world: RunnerWorld) {
+    this.#world = world;
+    if (existsSync(world.goFile)) {
+      // This process was started anew in the middle of a run: what is on the disks is not known.
+      this.#ponr = true;
+      this.#end("failed", new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" }));
+    } else if ("refusal" in world.payload) {
+      this.#end("failed", world.payload.refusal);
+    } else {
+      world.journal.add({ type: "state", state: "waiting" });
+    }
+  }
+
+  onAttach(send: (message: FromRunner) => void): () => void {
+    const { nonce, bootId, recipient, payload } = this.#world;
+    send({
+      type: "hello",
+      protocol: protocolVersion,
+      nonce,
+      bootId,
+      state: this.#state,
+      recipient,
+      ...("planDigest" in payload ? { planDigest: payload.planDigest } : {}),
+      ...(this.#report?.message === undefined ? {} : { message: this.#report.message }),
+    });
+    const detachers: (() => void)[] = [];
+    this.#detachers.set(send, detachers);
+    return () => {
+      for (const detach of detachers) detach();
+      this.#detachers.delete(send);
+    };
+  }
+
+  readonly #detachers = new Map<(message: FromRunner) => void, (() => void)[]>();
+
+  onMessage(message: FromOperator, send: (answer: FromRunner) => void): void {
+    if (message.type === "follow") this.#follow(message.after, send);
+    else if (message.type === "go") this.#go(message, send);
+    else if (message.type === "abort") this.#abort(send);
+    else this.#restartNow(send);
+  }
+
+  #follow(after: number, send: (answer: FromRunner) => void): void {
+    const { journal } = this.#world;
+    for (const entry of journal.entries) if (entry.seq > after) send({ type: "journal", entry });
+    const detachers = this.#detachers.get(send);
+    detachers?.push(journal.listen((entry) => send({ type: "journal", entry })));
+    const onReport = (report: BaseReport) => send({ type: "report", report });
+    if (this.#report !== undefined) onReport(this.#report);
+    else {
+      this.#reportListeners.add(onReport);
+      detachers?.push(() => this.#reportListeners.delete(onReport));
+    }
+  }
+
+  #go(message: Extract<FromOperator, { type: "go" }>, send: (answer: FromRunner) => void): void {
+    const { payload } = this.#world;
+    if (this.#state !== "waiting" || !("planDigest" in payload)) {
+      send({ type: "refused", message: `GO comes too late: the runner is ${this.#state}` });
+      return;
+    }
+    if (message.planDigest !== payload.planDigest) {
+      send({ type: "refused", message: "GO names another plan than the payload holds" });
+      return;
+    }
+    writeFileSync(this.#world.goFile, "");
+    this.#setState("working");
+    const ponr = () => {
+      this.#ponr = true;
+      this.#world.journal.add({ type: "ponr" });
+    };
+    this.#world.work(message.sealed, ponr).then(
+      () => this.#end("done", undefined),
+      (error: unknown) => this.#end("failed", error),
+    );
+  }
+
+  #abort(send: (answer: FromRunner) => void): void {
+    if (this.#state === "working" || this.#ponr) {
+      send({
+        type: "refused",
+        message: "the disks are being written already; there is no old system to return to",
+        hint: "`imgbuild follow` shows how far it is",
+      });
+      return;
+    }
+    this.#world.log.info("aborted by the operator: returning to the old system");
+    this.#world.later(500, () => void this.#world.restart());
+  }
+
+  #restartNow(send: (answer: FromRunner) => void): void {
+    if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#world.restart();
+    else send({ type: "refused", message: `the runner is ${this.#state}; a restart now would leave a system half made` });
+  }
+
+  #end(outcome: "done" | "failed", error: unknown): void {
+    const { journal, later, restart } = this.#world;
+    this.#report = this.#world.report(outcome, this.#ponr, error);
+    this.#setState(outcome, error);
+    for (const listener of this.#reportListeners) listener(this.#report);
+    if (outcome === "done") later(restartAfterMs, () => void restart());
+    else if (!this.#ponr) {
+      journal.add({ type: "info", message: `no disk was written; returning to the old system in ${returnAfterMs / 1000} s` });
+      later(returnAfterMs, () => void restart());
+    } else journal.add({ type: "info", message: "the base stays up: the disks hold no finished system" });
+  }
+
+  #setState(state: RunnerState, error?: unknown): void {
+    this.#state = state;
+    this.#world.journal.add({
+      type: "state",
+      state,
+      ...(error === undefined ? {} : { message: messageOf(error) }),
+      ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
+    });
+  }
+}
