@@ -38,15 +38,17 @@ export async function openQmp(socket: Duplex, timeoutMs = defaultTimeoutMs): Pro
   const answer = (id: string, doing: string, boundMs: number) =>
     new Promise<unknown>((resolve, reject) => {
       if (closed !== undefined) return reject(closed);
-      const late = () => reject(new Fail(`QEMU did not answer ${doing} within ${boundMs / 1000} s`));
+      const late = () =>
+        end(() => reject(new Fail(`QEMU did not answer ${doing} within ${boundMs / 1000} s`)));
       const timer = setTimeout(late, boundMs);
-      const done = () => {
+      const end = (settle: () => void) => {
         clearTimeout(timer);
         waiting.delete(id);
+        settle();
       };
       waiting.set(id, {
-        resolve: (value) => (done(), resolve(value)),
-        reject: (error) => (done(), reject(error)),
+        resolve: (value) => end(() => resolve(value)),
+        reject: (error) => end(() => reject(error)),
       });
     });
 
