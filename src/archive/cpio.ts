@@ -1,0 +1,151 @@
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { type Pack, pack } from "cpio-stream";
+import { Fail } from "../util/fail.ts";
+
+/** A member of an archive for the kernel's initramfs unpacker. Names are relative: "imgbuild/deploy.json". */
+export type CpioEntry =
+  | { readonly type: "directory"; readonly name: string; readonly mode?: number }
+  | { readonly type: "symlink"; readonly name: string; readonly target: string }
+  | { readonly type: "file"; readonly name: string; readonly mode?: number; readonly content: Uint8Array }
+  | {
+      readonly type: "file";
+      readonly name: string;
+      readonly mode?: number;
+      /** Content is read from `path`, which holds exactly `size` bytes. */
+      readonly path: string;
+      readonly size: number;
+    };
+
+/**
+ * Archives may follow one another in an initramfs if each begins at a multiple of 4 (linux/init/initramfs.c); GNU cpio
+ * fills blocks of 512, and so do we.
+ */
+const blockBytes = 512;
+/** A member's size has eight hexadecimal digits. */
+const maxFileBytes = 0xffff_ffff;
+/** The kernel's PATH_MAX, with the closing NUL. */
+const maxNameBytes = 4096;
+/** What ends an archive; a member of that name would end it early. */
+const trailer = "TRAILER!!!";
+/** 0 would become "now" in cpio-stream. */
+const mtimeSeconds = 1;
+
+/**
+ * A newc archive with equal bytes for equal entries: names sorted, parents first (missing ones are added, mode 0755),
+ * owner root, fixed times and inode numbers. Its length is a multiple of 512, so that another archive can follow.
+ */
+export async function* cpio(entries: readonly CpioEntry[]): AsyncGenerator<Uint8Array> {
+  const members = arrange(entries);
+  const archive = pack({ format: "newc" });
+  const packed = fill(archive, members);
+  // The reader below sees a failure as the stream's; this keeps it from being unhandled as well.
+  packed.catch((error: Error) => (archive as Readable).destroy(error));
+  let length = 0;
+  for await (const chunk of archive) {
+    length += chunk.length;
+    yield chunk;
+  }
+  await packed;
+  yield new Uint8Array((blockBytes - (length % blockBytes)) % blockBytes);
+}
+
+/** The whole archive in memory, for what travels with a deploy. */
+export async function cpioBytes(entries: readonly CpioEntry[]): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of cpio(entries)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function arrange(entries: readonly CpioEntry[]): CpioEntry[] {
+  const members = new Map<string, CpioEntry>();
+  for (const entry of entries) {
+    check(entry);
+    if (members.has(entry.name)) throw new Fail(`the archive names ${entry.name} twice`);
+    members.set(entry.name, entry);
+  }
+  for (const { name } of entries) {
+    for (let at = name.indexOf("/"); at !== -1; at = name.indexOf("/", at + 1)) {
+      const parent = name.slice(0, at);
+      const found = members.get(parent);
+      if (found === undefined) members.set(parent, { type: "directory", name: parent });
+      else if (found.type !== "directory")
+        throw new Fail(`${name} lies below ${parent}, which is no directory`);
+    }
+  }
+  // A parent is a prefix of its children, so it sorts before them.
+  return [...members.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function check(entry: CpioEntry): void {
+  const { name } = entry;
+  const shown = JSON.stringify(name);
+  // cpio-stream counts UTF-16 units where the format counts bytes.
+  if (!/^[\x21-\x7e]+$/.test(name)) throw new Fail(`archive member ${shown}: only visible ASCII is accepted`);
+  if (name.length >= maxNameBytes) throw new Fail(`archive member ${shown.slice(0, 80)}…: name too long`);
+  if (name === trailer || name.split("/").some((part) => part === "" || part === "." || part === ".."))
+    throw new Fail(`archive member ${shown}: a relative path without empty parts, "." or ".." is accepted`);
+  if (entry.type === "symlink" && !/^[\x21-\x7e]{1,4095}$/.test(entry.target))
+    throw new Fail(`archive member ${shown}: a symlink's target must be visible ASCII`);
+  if (entry.type !== "symlink" && entry.mode !== undefined && (entry.mode & ~0o7777) !== 0)
+    throw new Fail(`archive member ${shown}: mode ${entry.mode.toString(8)} has more than permissions`);
+  const size = entry.type !== "file" ? 0 : "content" in entry ? entry.content.length : entry.size;
+  if (!Number.isSafeInteger(size) || size < 0 || size > maxFileBytes)
+    throw new Fail(`archive member ${shown}: ${size} bytes; the format holds 4 GiB less one`);
+}
+
+async function fill(archive: Pack, members: readonly CpioEntry[]): Promise<void> {
+  let ino = 0;
+  for (const member of members) {
+    ino += 1;
+    const header = {
+      name: member.name,
+      type: member.type,
+      mode:
+        member.type === "symlink" ? 0o777 : (member.mode ?? (member.type === "directory" ? 0o755 : 0o644)),
+      // One link each: the kernel takes equal inodes of more links for one file.
+      nlink: 1,
+      ino,
+      uid: 0,
+      gid: 0,
+      mtime: mtimeSeconds,
+    };
+    if (member.type === "file" && "path" in member) await addFile(archive, header, member);
+    else await addBytes(archive, header, bytesOf(member));
+  }
+  archive.finalize();
+}
+
+type Header = Parameters<Pack["entry"]>[0];
+
+function addBytes(archive: Pack, header: Header, content: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Only a Buffer is recognised.
+    const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    archive.entry(header, bytes, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+async function addFile(archive: Pack, header: Header, file: { path: string; size: number }): Promise<void> {
+  let failed: Error | undefined;
+  const done = new Promise<void>((resolve) => {
+    const sink = archive.entry({ ...header, size: file.size }, (error) => {
+      failed ??= error;
+      resolve();
+    });
+    pipeline(createReadStream(file.path), sink).catch((error: Error) => {
+      failed ??= error;
+      resolve();
+    });
+  });
+  await done;
+  if (failed?.message === "size mismatch")
+    throw new Fail(`${file.path} is not of ${file.size} bytes, as it was when the archive was begun`);
+  if (failed !== undefined) throw failed;
+}
+
+function bytesOf(member: CpioEntry): Uint8Array {
+  if (member.type === "symlink") return Buffer.from(member.target, "latin1");
+  return member.type === "file" && "content" in member ? member.content : new Uint8Array();
+}
