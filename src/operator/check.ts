@@ -1,0 +1,220 @@
+import type { Spec } from "../schema/spec.ts";
+import type { KeptDisk, Partition, WrittenDisk } from "../schema/storage.ts";
+import type { Problem } from "./problems.ts";
+
+/** Room that a GPT and the alignment of its partitions take on a disk. */
+const tableBytes = 2 * 2 ** 20;
+
+/** What a schema cannot see: fields that contradict each other or name what is not there. */
+export function checkSpec(spec: Spec): Problem[] {
+  return [
+    ...storageProblems(spec),
+    ...bootProblems(spec),
+    ...userProblems(spec),
+    ...fileProblems(spec),
+    ...restProblems(spec),
+  ];
+}
+
+function storageProblems(spec: Spec): Problem[] {
+  if (spec.storage === undefined) return [];
+  const problems: Problem[] = [];
+  const serials = new Map<string, string>();
+  for (const [name, disk] of Object.entries(spec.storage.disks)) {
+    const path = ["storage", "disks", name];
+    if ("table" in disk) problems.push(...tableProblems(disk, path));
+    const identity = JSON.stringify([disk.match.serial, disk.match.wwn]);
+    const other = serials.get(identity);
+    if (other !== undefined)
+      problems.push({
+        path: [...path, "match"],
+        message: `matches the same disk as \`${other}\`; needs a serial or WWN of its own`,
+      });
+    serials.set(identity, name);
+  }
+  const mounts = mountsOf(spec);
+  for (const [index, { mount, path }] of mounts.entries())
+    if (mounts.findIndex((one) => one.mount === mount) < index)
+      problems.push({ path, message: `${mount} is mounted twice` });
+  const root = mounts.find(({ mount }) => mount === "/");
+  if (root === undefined || root.kept || root.type !== "ext4")
+    problems.push({
+      path: root?.path ?? ["storage", "disks"],
+      message: "needs one ext4 partition mounted at `/` on a disk that is written; `root()` makes one",
+    });
+  return problems;
+}
+
+function tableProblems(disk: WrittenDisk, path: string[]): Problem[] {
+  const problems: Problem[] = [];
+  const { partitions } = disk.table;
+  const at = (index: number, key: string) => [...path, "table", "partitions", index, key];
+  let sum = tableBytes;
+  for (const [index, { name, size, type, content }] of partitions.entries()) {
+    if (partitions.findIndex((one) => one.name === name) < index)
+      problems.push({
+        path: at(index, "name"),
+        message: `${name} names another partition of this table too`,
+      });
+    if (size === "rest" && index < partitions.length - 1)
+      problems.push({ path: at(index, "size"), message: '"rest" is only for the last partition of a table' });
+    if (type === "bios-boot" && content !== undefined)
+      problems.push({ path: at(index, "content"), message: "a bios-boot partition holds no filesystem" });
+    if (type === "esp" && content?.type !== "vfat")
+      problems.push({ path: at(index, "content"), message: "an ESP needs vfat content; `esp()` makes one" });
+    if (size !== "rest") sum += size;
+  }
+  const rest = partitions.some(({ size }) => size === "rest") ? 1 : 0;
+  if (!Number.isSafeInteger(sum) || sum + rest > disk.imageSize)
+    problems.push({
+      path: [...path, "imageSize"],
+      message: `${disk.imageSize / 2 ** 20} MiB is too small: the partitions and their table take ${Math.ceil(sum / 2 ** 20)} MiB${rest ? " and the rest" : ""}`,
+    });
+  return problems;
+}
+
+interface Mounted {
+  readonly mount: string;
+  readonly type: string;
+  readonly kept: boolean;
+  readonly path: (string | number)[];
+}
+
+function mountsOf(spec: Spec): Mounted[] {
+  return Object.entries(spec.storage?.disks ?? {}).flatMap(([name, disk]): Mounted[] => {
+    const path = ["storage", "disks", name];
+    if (isKept(disk))
+      return disk.keep.map(({ mount, type }, index) => ({
+        mount,
+        type,
+        kept: true,
+        path: [...path, "keep", index, "mount"],
+      }));
+    return disk.table.partitions.flatMap(({ content }, index) =>
+      content === undefined
+        ? []
+        : [
+            {
+              mount: content.mount,
+              type: content.type,
+              kept: false,
+              path: [...path, "table", "partitions", index, "content", "mount"],
+            },
+          ],
+    );
+  });
+}
+
+function isKept(disk: WrittenDisk | KeptDisk): disk is KeptDisk {
+  return "keep" in disk;
+}
+
+function bootProblems(spec: Spec): Problem[] {
+  const { boot, storage } = spec;
+  if (storage === undefined)
+    return boot === undefined ? [] : [{ path: ["boot"], message: "needs `storage` to boot from" }];
+  if (boot === undefined)
+    return [{ path: ["storage"], message: "needs `boot` beside it; `boot: {}` serves UEFI and BIOS" }];
+  const partitions = Object.values(storage.disks).flatMap((disk): readonly Partition[] =>
+    isKept(disk) ? [] : disk.table.partitions,
+  );
+  const problems: Problem[] = [];
+  const esps = partitions.filter(({ type }) => type === "esp");
+  const path = ["boot", "firmware"];
+  if (boot.firmware.includes("uefi") && !esps.some(({ content }) => content?.mount === "/efi"))
+    problems.push({ path, message: "uefi needs an ESP mounted at /efi; `esp()` makes one" });
+  if (esps.length > 1) problems.push({ path: ["storage", "disks"], message: "holds more than one ESP" });
+  if (boot.firmware.includes("bios") && !partitions.some(({ type }) => type === "bios-boot"))
+    problems.push({ path, message: "bios needs a bios-boot partition; `biosBoot()` makes one" });
+  return problems;
+}
+
+function userProblems(spec: Spec): Problem[] {
+  const problems: Problem[] = [];
+  const uids = new Map<number, string>();
+  for (const [name, user] of Object.entries(spec.users)) {
+    const path = ["users", name];
+    if (user.sudo && !spec.packages.install.includes("sudo"))
+      problems.push({ path: [...path, "sudo"], message: "needs the package `sudo` in packages.install" });
+    if (user.hashedPassword !== undefined && user.hashedPasswordSecret !== undefined)
+      problems.push({
+        path: [...path, "hashedPasswordSecret"],
+        message: "excludes `hashedPassword`; one of them says the password",
+      });
+    const secret = user.hashedPasswordSecret;
+    if (secret !== undefined && !Object.hasOwn(spec.secrets, secret))
+      problems.push({ path: [...path, "hashedPasswordSecret"], message: noSecret(secret, spec) });
+    if (user.uid === undefined) continue;
+    const other = uids.get(user.uid);
+    if (name === "root")
+      problems.push({ path: [...path, "uid"], message: "root is 0 and cannot be another" });
+    if (other !== undefined)
+      problems.push({ path: [...path, "uid"], message: `${user.uid} is the id of \`${other}\` too` });
+    uids.set(user.uid, name);
+  }
+  return problems;
+}
+
+function fileProblems(spec: Spec): Problem[] {
+  const problems: Problem[] = [];
+  const owners = new Map<string, string>();
+  const claim = (path: (string | number)[], target: string, what: string) => {
+    const above = target
+      .split("/")
+      .map((_, index, parts) => parts.slice(0, index + 1).join("/"))
+      .find((prefix) => owners.has(prefix));
+    if (above !== undefined) problems.push({ path, message: `${target} collides with ${owners.get(above)}` });
+    owners.set(target, what);
+  };
+  const entries = [
+    ...Object.keys(spec.files).map((target) => ({
+      path: ["files", target],
+      target,
+      what: `the file ${target}`,
+    })),
+    ...Object.entries(spec.secrets).flatMap(([name, { path: target }]) =>
+      target === undefined
+        ? []
+        : [{ path: ["secrets", name, "path"], target, what: `the secret ${name} at ${target}` }],
+    ),
+  ];
+  // Shorter first, so that a file is known before what would lie below it.
+  entries.sort((a, b) => a.target.length - b.target.length);
+  for (const { path, target, what } of entries) claim(path, target, what);
+  return problems;
+}
+
+function restProblems(spec: Spec): Problem[] {
+  const problems: Problem[] = [];
+  const installed = spec.packages.install;
+  const hasDns = Object.values(spec.network).some(({ dns }) => dns.length > 0);
+  const resolved = installed.includes("systemd-resolved");
+  for (const [name, network] of Object.entries(spec.network))
+    if (network.dhcp !== "no" && !resolved && !hasDns)
+      problems.push({
+        path: ["network", name, "dhcp"],
+        message: "needs the package `systemd-resolved` in packages.install to learn name servers, or `dns`",
+      });
+  if (spec.locale !== "C.UTF-8" && !installed.includes("locales"))
+    problems.push({
+      path: ["locale"],
+      message: `${spec.locale} needs the package \`locales\` in packages.install`,
+    });
+  for (const [name, service] of Object.entries(spec.services)) {
+    if (service.state === "masked" && service.unit !== undefined)
+      problems.push({
+        path: ["services", name, "state"],
+        message: "a masked unit cannot have a text of its own",
+      });
+    if (service.state === undefined && service.unit === undefined && service.dropIn === undefined)
+      problems.push({ path: ["services", name], message: "says nothing; needs `state`, `unit` or `dropIn`" });
+  }
+  if (typeof spec.hostKeys === "object" && !Object.hasOwn(spec.secrets, spec.hostKeys.secret))
+    problems.push({ path: ["hostKeys", "secret"], message: noSecret(spec.hostKeys.secret, spec) });
+  return problems;
+}
+
+function noSecret(name: string, spec: Spec): string {
+  const known = Object.keys(spec.secrets);
+  return `\`${name}\` is not among the secrets${known.length === 0 ? "" : `: ${known.join(", ")}`}`;
+}

@@ -1,0 +1,49 @@
+import { plainLimits, plainProblem } from "./plain.ts";
+
+/** Runs inside the child process that evaluates a definition; bundled with it, told apart by nothing but its import. */
+
+/** What the child answers, as one JSON text on stdout. */
+export type Evaluation =
+  | { readonly value: unknown }
+  | { readonly problem: { readonly path: readonly (string | number)[]; readonly message: string } }
+  | { readonly thrown: { readonly message: string; readonly stack: string } };
+
+/** Evaluates the module and answers on stdout; what the definition itself prints goes to stderr. */
+export async function evaluate(load: () => Promise<Record<string, unknown>>): Promise<void> {
+  const answerTo = process.stdout.write.bind(process.stdout);
+  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+  const answer = (evaluation: Evaluation) => answerTo(JSON.stringify(evaluation), () => process.exit(0));
+  process.on("uncaughtException", (error) => answer(thrown(error)));
+  try {
+    const module = await load();
+    if (!Object.hasOwn(module, "default")) answer(asProblem("has no default export"));
+    else answer(checked(await module.default));
+  } catch (error) {
+    answer(thrown(error));
+  }
+}
+
+function checked(value: unknown): Evaluation {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return asProblem(`the default export is ${kindOf(value)}, not an object`);
+  const problem = plainProblem(value);
+  if (problem !== undefined) return { problem };
+  const size = Buffer.byteLength(JSON.stringify(value));
+  return size > plainLimits.bytes
+    ? asProblem(`says more than ${plainLimits.bytes} bytes: ${size}`)
+    : { value };
+}
+
+function asProblem(message: string): Evaluation {
+  return { problem: { path: [], message } };
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? "an array" : `a ${typeof value}`;
+}
+
+function thrown(error: unknown): Evaluation {
+  if (error instanceof Error) return { thrown: { message: error.message, stack: error.stack ?? "" } };
+  return { thrown: { message: `threw ${typeof error === "string" ? error : kindOf(error)}`, stack: "" } };
+}
