@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { LockedPackage } from "../schema/lock.ts";
+import type { Log } from "../util/log.ts";
+import { downloadTo } from "./http.ts";
+
+export interface FetchOptions {
+  readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  /** Files are `<sha256>.deb` in here. */
+  readonly dir: string;
+  readonly signal?: AbortSignal;
+}
+
+/** The verified .deb as an absolute path; fetched unless it is there. A file in `dir` was checked when it came. */
+export async function fetchPackage(locked: LockedPackage, options: FetchOptions): Promise<string> {
+  const file = join(options.dir, `${locked.sha256}.deb`);
+  const there = await stat(file).catch(() => undefined);
+  if (there?.size === locked.size && (await hashOf(file)) === locked.sha256) return file;
+  await mkdir(options.dir, { recursive: true });
+  await downloadTo(
+    options.mirrors[locked.archive] ?? [],
+    { path: locked.path, size: locked.size, sha256: locked.sha256, maxBytes: locked.size },
+    file,
+    options.signal,
+  );
+  return file;
+}
+
+/** Fetches all, `parallel` at a time; returns what really came over the network. */
+export async function fetchAll(
+  packages: readonly LockedPackage[],
+  options: FetchOptions & { readonly parallel?: number; readonly log?: Log },
+): Promise<{ packages: number; bytes: number }> {
+  const queue = [...packages];
+  const fetched = { packages: 0, bytes: 0 };
+  let done = 0;
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const before = await stat(join(options.dir, `${next.sha256}.deb`)).catch(() => undefined);
+      await fetchPackage(next, options);
+      if (before === undefined) {
+        fetched.packages += 1;
+        fetched.bytes += next.size;
+      }
+      done += 1;
+      options.log?.progress(done, packages.length, "packages");
+    }
+  };
+  await Promise.all(Array.from({ length: options.parallel ?? 6 }, worker));
+  return fetched;
+}
+
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}

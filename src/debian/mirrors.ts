@@ -1,0 +1,87 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Archive } from "../schema/lock.ts";
+
+/** Base URLs by archive, the first preferred, without a slash at the end. */
+export type Mirrors = Readonly<Record<Archive, readonly string[]>>;
+
+const fallback: Mirrors = {
+  debian: ["http://ftp.debian.org/debian"],
+  "debian-security": ["http://security.debian.org/debian-security"],
+};
+
+export interface MirrorUrl {
+  readonly archive: Archive;
+  readonly url: string;
+}
+
+/** The definition's mirror alone, else what the machines know, then the environment, then the archive's own name. */
+export function chooseMirrors(sources: {
+  readonly definition?: string | undefined;
+  readonly target?: readonly MirrorUrl[];
+  readonly machine?: readonly MirrorUrl[];
+  readonly environment?: string | undefined;
+}): Mirrors {
+  const given = sources.definition ?? sources.environment;
+  const known = [...(sources.target ?? []), ...(sources.machine ?? [])];
+  const of = (archive: Archive) => {
+    const urls = known.filter((one) => one.archive === archive).map((one) => trim(one.url));
+    const own = given === undefined ? [] : [archive === "debian" ? trim(given) : securityOf(trim(given))];
+    if (sources.definition !== undefined) return own;
+    return [...new Set([...own, ...urls, ...fallback[archive]])];
+  };
+  return { debian: of("debian"), "debian-security": of("debian-security") };
+}
+
+/** Mirrors in the text of apt sources, one-line and deb822. Only Debian's own archives count, by suite. */
+export function mirrorsInSources(oneLine: string, deb822: string): MirrorUrl[] {
+  const found: MirrorUrl[] = [];
+  const add = (url: string, suites: readonly string[]) => {
+    if (!/^https?:\/\//.test(url)) return;
+    for (const suite of suites) {
+      const base = suite.replace(/[-/].*$/, "");
+      if (!/^(bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)$/.test(base)) continue;
+      const archive = /-security$|\/updates$/.test(suite) ? "debian-security" : "debian";
+      if (/\/debian(-security)?\/?$/.test(url) || archive === "debian")
+        found.push({ archive, url: trim(url) });
+    }
+  };
+  for (const line of oneLine.split("\n")) {
+    const match = /^\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)/.exec(line);
+    if (match !== null) add(match[1]!, [match[2]!]);
+  }
+  for (const stanza of deb822.split(/\n\s*\n/)) {
+    const field = (name: string) =>
+      (new RegExp(`^${name}:((?:.*)(?:\\n[ \\t].*)*)`, "im").exec(stanza)?.[1] ?? "")
+        .split("\n")
+        .filter((line) => !line.startsWith("#"))
+        .join(" ")
+        .trim()
+        .split(/\s+/);
+    if (field("Enabled")[0]?.toLowerCase() === "no" || !field("Types").includes("deb")) continue;
+    for (const url of field("URIs")) add(url, field("Suites"));
+  }
+  const seen = new Set<string>();
+  return found.filter(({ archive, url }) => !seen.has(`${archive} ${url}`) && seen.add(`${archive} ${url}`));
+}
+
+/** The mirrors in this machine's own /etc/apt; none where there is no apt. */
+export async function machineMirrors(etcApt = "/etc/apt"): Promise<MirrorUrl[]> {
+  const parts = await readdir(join(etcApt, "sources.list.d")).catch(() => []);
+  const read = async (names: readonly string[]) =>
+    (await Promise.all(names.map((name) => readFile(join(etcApt, name), "utf8").catch(() => "")))).join(
+      "\n\n",
+    );
+  const inParts = (ending: string) =>
+    parts.filter((name) => name.endsWith(ending)).map((name) => `sources.list.d/${name}`);
+  return mirrorsInSources(await read(["sources.list", ...inParts(".list")]), await read(inParts(".sources")));
+}
+
+/** The security archive stands beside the main one on mirrors that carry both. */
+function securityOf(url: string): string {
+  return /\/debian$/.test(url) ? `${url}-security` : `${url}/../debian-security`;
+}
+
+function trim(url: string): string {
+  return url.replace(/\/+$/, "");
+}
