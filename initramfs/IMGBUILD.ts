@@ -36,6 +36,9 @@ const packages = [
   "efibootmgr",
 ];
 
+/** The multiarch directory. */
+const lib = "/usr/lib/x86_64-linux-gnu";
+
 /** Read by people, or by programs that do not run here. Not /usr/share/nodejs: node loads its own modules from there. */
 const documentation = [
   "/usr/share/doc/*",
@@ -80,27 +83,94 @@ const traces = [
   "/run/*",
 ];
 
-/** Programs of the packages above that have no use without a system around them. */
-const programs = [
-  // Its data base of hardware names; the rules work without.
+/** Parts of the packages above, and of what they depend on, for which the base has no use. */
+const parts = [
+  // Package management of the base itself: it is never changed, only made anew. dpkg stays, for other trees.
+  "/usr/bin/apt*",
+  "/usr/bin/sqv",
+  "/usr/bin/debconf*",
+  "/usr/lib/apt",
+  `${lib}/libapt-*`,
+  "/usr/share/debconf",
+  "/var/lib/dpkg/info/*",
+  "/usr/bin/perl*",
+  "/usr/share/perl*",
+  `${lib}/perl*`,
+  // Making an initramfs, which is done in other trees with their own tools.
+  "/usr/lib/klibc*",
+  "/usr/lib/dracut",
+  "/usr/share/initramfs-tools",
+  // udev's data base of hardware names; its rules work without.
   "/usr/lib/udev/hwdb.d",
   "/usr/lib/udev/hwdb.bin",
-  "/usr/lib/x86_64-linux-gnu/gconv/*",
-  "/usr/lib/x86_64-linux-gnu/libapt-private.so.*",
-  "/usr/lib/apt",
-  "/usr/lib/locale/C.utf8/LC_COLLATE",
+  // Of GRUB, grub-mkimage and its modules are used.
+  "/usr/bin/grub-editenv",
+  "/usr/bin/grub-file",
   "/usr/bin/grub-fstest",
+  "/usr/bin/grub-glue-efi",
+  "/usr/bin/grub-kbdcomp",
+  "/usr/bin/grub-menulst2cfg",
+  "/usr/bin/grub-mkfont",
+  "/usr/bin/grub-mklayout",
+  "/usr/bin/grub-mknetdir",
+  "/usr/bin/grub-mkrelpath",
   "/usr/bin/grub-mkrescue",
   "/usr/bin/grub-mkstandalone",
-  "/usr/bin/grub-mknetdir",
   "/usr/bin/grub-mount",
-  "/usr/bin/grub-file",
   "/usr/bin/grub-render-label",
+  "/usr/bin/grub-script-check",
   "/usr/bin/grub-syslinux2cfg",
-  "/usr/bin/grub-glue-efi",
-  "/usr/sbin/grub-macbless",
+  "/usr/sbin/grub-*",
+  // Of OpenSSH, the server and ssh-keygen.
+  "/usr/bin/scp",
+  "/usr/bin/sftp",
+  "/usr/bin/ssh",
+  "/usr/bin/ssh-add",
+  "/usr/bin/ssh-agent",
+  "/usr/bin/ssh-keyscan",
+  "/usr/bin/slogin",
+  "/usr/lib/openssh/sftp-server",
+  "/usr/lib/openssh/ssh-*",
+  // Of Xen's libraries, those that kexec is linked to.
+  "/usr/lib/xen-*",
+  `${lib}/libxenguest.so.*`,
+  `${lib}/libxenhypfs.so.*`,
+  `${lib}/libxenlight.so.*`,
+  `${lib}/libxenstat.so.*`,
+  `${lib}/libxenstore.so.*`,
+  `${lib}/libxenvchan.so.*`,
+  `${lib}/libxlutil.so.*`,
+  // PAM's modules: nobody logs in but by sshd's own means.
+  `${lib}/security`,
+  "/usr/bin/systemd-*",
+  "/usr/bin/openssl",
   "/usr/bin/pzstd",
-  "/usr/bin/sqv",
+  "/usr/bin/localedef",
+  "/usr/bin/iconv",
+  "/usr/sbin/arpd",
+  "/usr/sbin/dcb",
+  "/usr/sbin/devlink",
+  "/usr/sbin/genl",
+  "/usr/sbin/iconvconfig",
+  "/usr/sbin/tc",
+  "/usr/sbin/tipc",
+  "/usr/sbin/vdpa",
+  "/usr/bin/lslogins",
+  "/usr/sbin/zic",
+  `${lib}/gconv`,
+  // Libraries that only the above were linked to.
+  `${lib}/libdb-5.3.so`,
+  `${lib}/libfreetype.so.*`,
+  `${lib}/libfuse3.so.*`,
+  `${lib}/libhogweed.so.*`,
+  `${lib}/libicuio.so.*`,
+  `${lib}/libicutest.so.*`,
+  `${lib}/libicutu.so.*`,
+  `${lib}/liblastlog2.so.*`,
+  `${lib}/libnettle.so.*`,
+  `${lib}/libpng16.so.*`,
+  `${lib}/libyajl.so.*`,
+  `${lib}/systemd/libsystemd-core-*`,
 ];
 
 /**
@@ -258,7 +328,7 @@ export default image({
     prune: [
       ...documentation,
       ...traces,
-      ...programs,
+      ...parts,
       ...modules.map((path) => `/usr/lib/modules/*/kernel/${path}`),
     ],
   },

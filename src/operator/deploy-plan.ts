@@ -1,8 +1,8 @@
-import type { Order } from "../schema/deploy.ts";
-import type { Facts } from "../schema/facts.ts";
+import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 import { networkReplay } from "../system/network-replay.ts";
-import { matchDisks } from "../storage/match.ts";
+import { identityOf } from "../storage/find-disk.ts";
+import { matchDisks } from "../storage/match-disks.ts";
 import type { Host } from "../transport/host.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -25,7 +25,7 @@ export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, w
   state.facts = await log.task("looking at the machine", () => inspect(host, by, world.mirrorsIn, signal));
   const { facts } = state;
   await readLogin(host, state);
-  const { disks, problem } = findDisks(inputs.spec, facts);
+  const disks = matchOrTell(inputs.spec, facts);
   const { problems } = networkReplay(facts);
   const mirrors = mirrorOrder(inputs, facts);
   const suite = inputs.spec.system.suite;
@@ -38,12 +38,12 @@ export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, w
     facts,
     baseBytes: inputs.base.kernel.size + inputs.base.initramfs.size,
     networkProblems: problems,
-    diskProblem: problem,
+    diskProblem: "problem" in disks ? disks.problem : undefined,
     mirror,
     login,
   });
   for (const finding of state.findings) tell(log, finding);
-  if (!isGo(state.findings) || disks === undefined || !("url" in mirror)) return;
+  if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;
   if ("user" in login) state.loginUser = login.user;
   state.mirror = mirror.url;
   const identity = newIdentity();
@@ -53,11 +53,18 @@ export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, w
     version: 1,
     definition: inputs.definition,
     planDigest: "",
-    disks,
+    disks: Object.entries(disks.matched).map(([name, seen]) => identityOf(name, seen)),
     mirrors: { ...mirrors, debian: [mirror.url, ...mirrors.debian.filter((url) => url !== mirror.url)] },
     secrets: [...inputs.secrets.keys()],
   };
-  state.plan = deployPlan(inputs, facts, state.order, identity.nonce);
+  state.plan = deployPlan(inputs, { facts, disks: disks.matched, mirrors: state.order.mirrors, nonce: identity.nonce });
+  state.disks = Object.entries(disks.matched).map(([name, seen]) => ({
+    name,
+    serial: seen.serial ?? null,
+    model: seen.model ?? null,
+    sizeBytes: seen.sizeBytes,
+    action: "table" in (inputs.spec.storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
+  }));
   state.planDigest = digestOf(state.plan);
   state.order.planDigest = state.planDigest;
   state.deploy = {
@@ -96,22 +103,16 @@ async function readLogin(host: Host, state: DeployState): Promise<void> {
   state.authorizedKeys = lines.filter((line) => /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line));
 }
 
-function findDisks(
+function matchOrTell(
   spec: Spec,
   facts: Facts,
-): { disks: Order["disks"] | undefined; problem: { message: string; hint?: string } | undefined } {
-  if (spec.storage === undefined) return { disks: undefined, problem: { message: "the definition has no storage" } };
+): { matched: Record<string, DiskFacts> } | { problem: { message: string; hint?: string } } {
+  if (spec.storage === undefined) return { problem: { message: "the definition has no storage" } };
   try {
-    const found = matchDisks(spec.storage, facts.disks);
-    const disks = Object.entries(spec.storage.disks).map(([name, disk]) => {
-      const seen = found[name]!;
-      const model = seen.model === undefined ? {} : { model: seen.model };
-      return [name, { match: disk.match, sizeBytes: seen.sizeBytes, ...model, write: "table" in disk }] as const;
-    });
-    return { disks: Object.fromEntries(disks), problem: undefined };
+    return { matched: matchDisks(spec.storage, facts.disks) };
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    return { disks: undefined, problem: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } };
+    return { problem: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } };
   }
 }
 

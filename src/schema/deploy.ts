@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { DiskMatch } from "./storage.ts";
 
 /** What the base needs to know before it trusts a payload; travels in the initramfs beside it. */
 
@@ -41,13 +40,13 @@ export const Order = z.strictObject({
   definition: z.string(),
   planDigest: z.string(),
   /** The disks the operator confirmed, as the old system saw them; the base must see the same. */
-  disks: z.record(
-    z.string(),
+  disks: z.array(
     z.strictObject({
-      match: DiskMatch,
-      sizeBytes: z.int(),
+      name: z.string(),
+      serial: z.string().optional(),
+      wwn: z.string().optional(),
       model: z.string().optional(),
-      write: z.boolean(),
+      sizeBytes: z.int().positive(),
     }),
   ),
   mirrors: z.record(z.string(), z.array(z.string())),

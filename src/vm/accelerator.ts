@@ -1,3 +1,18 @@
+import { constants } from "node:fs";
+import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { run } from "../system/run.ts";
+import { digestOf } from "../util/digest.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import { acceleratorArgs } from "./command.ts";
+import { proofDisk, proofExitCode } from "./proof-sector.ts";
+
+/** A sound KVM needs a tenth of it. */
+const proofTimeoutMs = 10_000;
+
 export type AcceleratorName = "kvm" | "tcg";
 
 export interface Accelerator {
@@ -6,4 +21,93 @@ export interface Accelerator {
   readonly scale: number;
   /** Why this one, for a person. */
   readonly reason: string;
+}
+
+const scales = { kvm: 1, tcg: 10 } as const;
+
+/**
+ * KVM where it has proved itself, else QEMU's own emulation. That /dev/kvm exists proves nothing: under some hypervisors
+ * no stock kernel comes up on it. The verdict is kept in `cache` for this boot and this QEMU.
+ */
+export async function accelerator(options: {
+  readonly cache: string;
+  /** IMGBUILD_ACCEL of the environment. */
+  readonly override?: string | undefined;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+  readonly prove?: typeof proveAccelerator;
+}): Promise<Accelerator> {
+  const { override } = options;
+  if (override !== undefined && override !== "") {
+    if (override !== "kvm" && override !== "tcg")
+      throw new Fail(`IMGBUILD_ACCEL is "${override}"; it can be kvm or tcg`);
+    return { name: override, scale: scales[override], reason: "IMGBUILD_ACCEL says so" };
+  }
+  const version = (await run(["qemu-system-x86_64", "--version"], { hint, timeoutMs: 30_000 })).stdout;
+  const bootId = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
+  const file = join(options.cache, `accelerator-${digestOf([bootId, version]).slice(0, 16)}.json`);
+  let verdict = await readVerdict(file);
+  if (verdict === undefined) {
+    const prove = options.prove ?? proveAccelerator;
+    verdict = await options.log.task("proving KVM", () => prove("kvm", options.signal));
+    await writeVerdict(options.cache, file, verdict);
+  }
+  const name = verdict.works ? "kvm" : "tcg";
+  return { name, scale: scales[name], reason: verdict.reason };
+}
+
+const Verdict = z.strictObject({ works: z.boolean(), reason: z.string() });
+type Verdict = z.output<typeof Verdict>;
+
+const hint = "apt-get install qemu-system-x86 qemu-utils ovmf";
+
+/** Boots the proof's disk, with the CPU that machines get, and says whether it came through within the bound. */
+export async function proveAccelerator(
+  name: AcceleratorName,
+  signal?: AbortSignal,
+  disk: Uint8Array = proofDisk(),
+): Promise<Verdict> {
+  if (name === "kvm") {
+    const problem = await access("/dev/kvm", constants.R_OK | constants.W_OK).catch(messageOf);
+    if (problem !== undefined) return { works: false, reason: `no KVM: ${problem}` };
+  }
+  const directory = await mkdtemp(join(tmpdir(), "imgbuild-proof-"));
+  try {
+    const file = join(directory, "disk");
+    await writeFile(file, disk);
+    await run(
+      [
+        ...["qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"],
+        ...["-machine", "q35", ...acceleratorArgs(name), "-m", "64M"],
+        ...["-drive", `if=none,id=disk,format=raw,read-only=on,file=${file}`, "-device"],
+        ...["virtio-blk-pci,drive=disk", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
+      ],
+      { accept: [proofExitCode], timeoutMs: proofTimeoutMs, hint, ...(signal && { signal }) },
+    );
+    return { works: true, reason: `${name} boots` };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof Fail)) throw error;
+    // The argv says nothing to a person; what QEMU printed, or that it hung, does.
+    const why = error.message.replace(/^qemu-system-x86_64 .*iosize=4/, "a boot sector").split("\n");
+    return { works: false, reason: `${name} fails its proof: ${why.slice(0, 2).join(": ")}` };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Anything unreadable is as good as nothing: the proof is made again. */
+async function readVerdict(file: string): Promise<Verdict | undefined> {
+  try {
+    return Verdict.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeVerdict(cache: string, file: string, verdict: Verdict): Promise<void> {
+  await mkdir(cache, { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, JSON.stringify(verdict));
+  await rename(temporary, file);
 }

@@ -43,16 +43,13 @@ const translationMib = 128;
  * It starts stopped, so that nothing of the console is missed.
  */
 export function qemuCommand(shape: MachineShape): string[] {
-  const accelerator = shape.accelerator === "kvm" ? "kvm" : `tcg,thread=multi,tb-size=${translationMib}`;
   const forwards = shape.forwards.map((guest) => `,hostfwd=tcp:127.0.0.1:0-:${guest}`).join("");
   return [
     "qemu-system-x86_64",
     ...["-name", shape.name],
     ...["-no-user-config", "-nodefaults", "-display", "none", "-vga", "std", "-S"],
     ...["-machine", "q35"],
-    ...["-accel", accelerator],
-    // Five-level paging under TCG doubles the cost of a page walk, and no provider of small servers has it.
-    ...["-cpu", shape.accelerator === "kvm" ? "host" : "max,la57=off"],
+    ...acceleratorArgs(shape.accelerator),
     ...["-smp", String(shape.cpus)],
     ...["-m", `${shape.memoryMib}M`],
     ...["-chardev", `socket,id=console,fd=${machineFds.console},logfile=${shape.consoleFile},logappend=on`],
@@ -67,6 +64,13 @@ export function qemuCommand(shape: MachineShape): string[] {
     ...["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"],
     ...(shape.watchdog ? ["-device", "i6300esb", "-action", "watchdog=reset"] : []),
   ];
+}
+
+/** Accelerator and processor, which belong together: a KVM may run one processor model and not another. */
+export function acceleratorArgs(name: AcceleratorName): string[] {
+  if (name === "kvm") return ["-accel", "kvm", "-cpu", "host"];
+  // Five-level paging makes a page walk under TCG dearer, and no provider of small servers has it.
+  return ["-accel", `tcg,thread=multi,tb-size=${translationMib}`, "-cpu", "max,la57=off"];
 }
 
 function pflash(uefi: { readonly code: string; readonly variables: string }): string[] {

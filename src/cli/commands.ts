@@ -1,0 +1,31 @@
+import type { Command } from "commander";
+import { baseCommand } from "./base.ts";
+import { buildCommand } from "./build.ts";
+import type { Cli } from "./context.ts";
+import { deployCommand } from "./deploy.ts";
+import { doctorCommand } from "./doctor.ts";
+import { followCommands } from "./follow.ts";
+import { initCommand } from "./init.ts";
+import { lockCommand } from "./lock.ts";
+import { planCommand } from "./plan.ts";
+import { secretsCommand } from "./secrets.ts";
+import { testCommands } from "./test.ts";
+
+/** Gives a command's action the context; what the action throws becomes message and exit code. */
+export type Act = (run: (cli: Cli) => Promise<void>) => Promise<void>;
+/** Adds one command to the program. */
+export type AddCommand = (program: Command, act: Act) => void;
+
+/** In the order of `imgbuild --help`. */
+export const commands: readonly AddCommand[] = [
+  initCommand,
+  lockCommand,
+  buildCommand,
+  testCommands,
+  planCommand,
+  deployCommand,
+  followCommands,
+  secretsCommand,
+  baseCommand,
+  doctorCommand,
+];

@@ -1,0 +1,110 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { deploy } from "../operator/deploy.ts";
+import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
+import type { PlanView } from "../operator/deploy-run.ts";
+import { recordDeploy } from "../operator/known-bases.ts";
+import type { Report } from "../schema/report.ts";
+import { exitCodes, Fail } from "../util/fail.ts";
+import type { AddCommand } from "./commands.ts";
+import type { Cli } from "./context.ts";
+import { seconds } from "./log.ts";
+import { hostOptions, type HostOptions, secretOptions } from "./options.ts";
+import { planLines } from "./plan-text.ts";
+
+interface Options extends HostOptions {
+  yesWipe?: string[];
+  unattended?: boolean;
+  approve?: string;
+  login?: string;
+  report?: string;
+  deadMan: string;
+  slow: string;
+}
+
+export const deployCommand: AddCommand = (program, act) => {
+  const command = program
+    .command("deploy")
+    .description("replace the system of a live host, disks and all, by the definition")
+    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<HOST>", "[user@]name[:port], or an alias of your ssh_config")
+    .option("--yes-wipe <SERIAL...>", "confirm beforehand: the serial of every disk that is written")
+    .option("--unattended", "ask nothing; needs --yes-wipe")
+    .option("--approve <DIGEST>", "go on only with the plan of that digest, as `imgbuild plan` prints it")
+    .option("--login <USER>", "user of the new system to verify it with")
+    .option("--report <FILE>", "where the report goes", "out/report.json")
+    .option("--dead-man <SECONDS>", "return to the old system when the base gets no GO for so long", "600")
+    .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
+  secretOptions(hostOptions(command)).action((path: string, host: string, options: Options) =>
+    act(async (cli) => {
+      const inputs = await deployInputs(path, host, { ...options, ...numbers(options) }, cli);
+      const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
+      const report = await deploy(inputs, { ...world, record: (known) => recordDeploy(cli.env, host, known) });
+      const file = resolve(options.report ?? "out/report.json");
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+      tell(report, file, cli);
+    }),
+  );
+};
+
+function numbers(options: Options): { deadManSeconds: number; slow: number } {
+  const deadManSeconds = Number(options.deadMan);
+  const slow = Number(options.slow);
+  if (!Number.isInteger(deadManSeconds) || deadManSeconds < 10 || deadManSeconds > 7200)
+    throw new Fail(`--dead-man ${options.deadMan}: whole seconds from 10 to 7200 are accepted`, { exitCode: exitCodes.usage });
+  if (!(slow >= 1 && slow <= 100))
+    throw new Fail(`--slow ${options.slow}: a factor from 1 to 100 is accepted`, { exitCode: exitCodes.usage });
+  return { deadManSeconds, slow };
+}
+
+/** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
+async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void> {
+  for (const line of planLines(view)) cli.print(line);
+  cli.emit({ event: "plan", planDigest: view.planDigest, disks: view.disks });
+  if (options.approve !== undefined && options.approve !== view.planDigest)
+    throw new Fail(`the plan is ${view.planDigest}, not the approved ${options.approve}`, {
+      hint: "look at `imgbuild plan` again: the host or the definition has changed",
+      exitCode: exitCodes.refused,
+    });
+  const written = view.disks.filter((disk) => disk.action === "written").map((disk) => disk.serial ?? "");
+  const given = options.yesWipe;
+  if (given !== undefined) {
+    const missing = written.filter((serial) => !given.includes(serial));
+    const extra = given.filter((serial) => !written.includes(serial));
+    if (missing.length > 0 || extra.length > 0)
+      throw new Fail(
+        missing.length > 0
+          ? `--yes-wipe does not name ${missing.join(", ")}, which would be written`
+          : `--yes-wipe names ${extra.join(", ")}, which this plan does not write`,
+        { exitCode: exitCodes.refused, hint: `the plan writes ${written.join(", ")}` },
+      );
+    return;
+  }
+  if (options.unattended)
+    throw new Fail("--unattended needs --yes-wipe", { exitCode: exitCodes.refused, hint: `--yes-wipe ${written.join(" ")}` });
+  for (const disk of view.disks.filter((one) => one.action === "written")) {
+    const answer = await cli.ask(`Type the serial of the disk to be wiped (${disk.model ?? "no model"}, ${disk.serial}): `);
+    if (answer.trim() !== disk.serial)
+      throw new Fail("not confirmed; nothing was changed", { exitCode: exitCodes.refused });
+  }
+}
+
+function tell(report: Report, file: string, cli: Cli): void {
+  cli.emit({ event: "report", file, report });
+  const downtime = report.seconds.downtime === null ? "" : `, ${seconds(report.seconds.downtime * 1000)} of it down`;
+  if (report.outcome === "done") {
+    cli.print(`${report.host} is now ${report.hostname} (${report.os.new}); ${seconds(report.seconds.total * 1000)}${downtime}`);
+    cli.print(`report: ${file}`);
+    return;
+  }
+  const what = {
+    refused: "refused, nothing was changed",
+    "old-system": "failed before any disk was written; the old system is in place",
+    failed: "failed",
+  }[report.outcome];
+  throw new Fail(`${what}: ${report.message ?? ""}\nreport: ${file}`, {
+    exitCode: report.outcome === "refused" ? exitCodes.refused : exitCodes.failed,
+    ...(report.hint === undefined ? {} : { hint: report.hint }),
+  });
+}

@@ -1,0 +1,18 @@
+import { initDefinition } from "../operator/init.ts";
+import type { AddCommand } from "./commands.ts";
+
+export const initCommand: AddCommand = (program, act) => {
+  program
+    .command("init")
+    .description("a definition to start from")
+    .argument("<DIR>", "a directory that does not exist yet, or is empty")
+    .action((directory: string) =>
+      act(async (cli) => {
+        for (const file of await initDefinition(directory)) {
+          cli.print(file);
+          cli.emit({ event: "written", file });
+        }
+        cli.print(`next: edit it, then \`imgbuild lock ${directory}\` and \`imgbuild test ${directory}\``);
+      }),
+    );
+};

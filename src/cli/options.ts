@@ -1,0 +1,27 @@
+import type { Command } from "commander";
+
+export interface HostOptions {
+  sshConfig?: string;
+  sshKey?: string[];
+  knownHosts?: string;
+}
+
+export interface SecretOptions {
+  identity?: string[];
+  passphrase?: boolean;
+}
+
+/** How to log in; what ssh_config says is used without being asked. */
+export function hostOptions(command: Command): Command {
+  return command
+    .option("-F, --ssh-config <FILE>", "ssh_config to read instead of ~/.ssh/config")
+    .option("--ssh-key <FILE...>", "private keys to log in with, before those of ssh_config and the agent")
+    .option("--known-hosts <FILE>", "known_hosts to trust instead of ~/.ssh/known_hosts");
+}
+
+/** How the definition's age files are opened. */
+export function secretOptions(command: Command): Command {
+  return command
+    .option("-i, --identity <FILE...>", "age identity that opens the secrets (or IMGBUILD_IDENTITY)")
+    .option("--passphrase", "ask for the passphrase of secrets encrypted with one");
+}

@@ -1,0 +1,76 @@
+import type { Stats } from "node:fs";
+import { chmod, lstat, mkdir, rename, rmdir, utimes } from "node:fs/promises";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { refuseHostDisks } from "../storage/guard.ts";
+import { fixedTimeEnv, mke2fsInto } from "../storage/mkfs.ts";
+import { refuseOverfull, settleTree } from "../storage/tree-usage.ts";
+import { defineStep } from "./step.ts";
+
+/** Copying a few GiB on a slow disk. */
+const timeoutMs = 3_600_000;
+
+/** An ext4 at an offset of an image file, filled from a directory, without mounting anything. */
+export const mkfsExt4Image = defineStep({
+  kind: "mkfs-ext4-image",
+  summary: "make an ext4 filesystem with a tree in an image file",
+  schema: z.strictObject({
+    image: z.string().startsWith("/"),
+    offsetBytes: z.int().positive(),
+    sizeBytes: z.int().positive(),
+    uuid: z.string(),
+    hashSeed: z.string(),
+    label: z.string().optional(),
+    /** The tree, or the directory of the tree on which this filesystem is mounted. */
+    directory: z.string().startsWith("/"),
+    mount: z.string().startsWith("/"),
+    /** Absolute directories below it, the outermost only, on which other filesystems are mounted: empty here. */
+    without: z.array(z.string().startsWith("/")),
+    /** Bytes to leave free for a swap file. */
+    reservedBytes: z.int().min(0),
+    epoch: z.int().positive(),
+  }),
+  tools: ["mke2fs"],
+  run: async ({ image, offsetBytes, sizeBytes, directory, mount, without, reservedBytes, epoch, ...ext4 }, context) => {
+    await refuseHostDisks(image);
+    for (const path of [directory, ...without]) await mkdir(path, { recursive: true });
+    refuseOverfull(await settleTree(directory, epoch, without), sizeBytes, reservedBytes, mount);
+    await withEmptied(directory, without, async () => {
+      await context.tool(mke2fsInto(image, { offsetBytes, sizeBytes }, directory, ext4), {
+        env: fixedTimeEnv(epoch),
+        timeoutMs,
+        signal: context.signal,
+        hint: `the filesystem for ${mount} has ${sizeBytes} bytes; make the partition larger if it was too small`,
+      });
+    });
+  },
+});
+
+/** mke2fs knows no exclusions: what belongs to another filesystem steps aside meanwhile, and its directory stays empty. */
+async function withEmptied(
+  directory: string,
+  paths: readonly string[],
+  work: () => Promise<void>,
+): Promise<void> {
+  const moved: { path: string; aside: string; parent: Stats }[] = [];
+  try {
+    for (const path of paths) {
+      const own = await lstat(path);
+      const parent = await lstat(dirname(path));
+      const aside = `${directory}.aside-${moved.length}`;
+      await rename(path, aside);
+      moved.push({ path, aside, parent });
+      await mkdir(path);
+      await chmod(path, own.mode & 0o7777);
+      await utimes(path, own.atime, own.mtime);
+      await utimes(dirname(path), parent.atime, parent.mtime);
+    }
+    await work();
+  } finally {
+    for (const { path, aside, parent } of moved.reverse()) {
+      await rmdir(path);
+      await rename(aside, path);
+      await utimes(dirname(path), parent.atime, parent.mtime);
+    }
+  }
+}

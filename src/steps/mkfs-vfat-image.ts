@@ -1,0 +1,91 @@
+import { lstat, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { refuseHostDisks } from "../storage/guard.ts";
+import { fixedTimeEnv, mkfsVfatInto } from "../storage/mkfs.ts";
+import { Fail } from "../util/fail.ts";
+import { defineStep, type StepContext } from "./step.ts";
+
+/** A FAT32 at an offset of an image file, filled from a directory by mtools. */
+export const mkfsVfatImage = defineStep({
+  kind: "mkfs-vfat-image",
+  summary: "make a FAT filesystem with files in an image file",
+  schema: z.strictObject({
+    image: z.string().startsWith("/"),
+    offsetBytes: z.int().positive(),
+    sizeBytes: z.int().positive(),
+    volumeId: z.string(),
+    label: z.string().optional(),
+    /** What the filesystem holds. */
+    directory: z.string().startsWith("/"),
+    /** The same filesystem's mount point in the tree: anything there would be hidden by the mount. */
+    mountPoint: z.string().startsWith("/"),
+    epoch: z.int().positive(),
+  }),
+  tools: ["mkfs.vfat", "mmd", "mcopy"],
+  run: async ({ image, offsetBytes, sizeBytes, directory, mountPoint, epoch, ...vfat }, context) => {
+    await refuseHostDisks(image);
+    const hidden = await readdir(mountPoint).catch(() => []);
+    if (hidden.length > 0)
+      throw new Fail(`${mountPoint} has files (${hidden.slice(0, 3).join(", ")}) that the ESP would hide`, {
+        hint: "the ESP is filled by the bootloader's steps; keep other files out of /efi",
+      });
+    const contents = await contentsOf(directory, "");
+    const bytes = contents.reduce((sum, { size }) => sum + size, 0);
+    if (bytes > sizeBytes * 0.98)
+      throw new Fail(`the files of the ESP take ${bytes} bytes, but it has only ${sizeBytes}`, {
+        hint: "make the ESP larger",
+      });
+    const env = fixedTimeEnv(epoch);
+    await context.tool(mkfsVfatInto(image, { offsetBytes, sizeBytes }, vfat), { env });
+    await fill(context, `${image}@@${offsetBytes}`, directory, contents, env);
+  },
+});
+
+interface Entry {
+  /** Relative, without a leading slash. */
+  readonly path: string;
+  readonly size: number;
+  readonly directory: boolean;
+}
+
+/** Sorted, parents first: the order on disk must not depend on the source's filesystem. */
+async function contentsOf(root: string, below: string): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for (const name of (await readdir(join(root, below))).sort()) {
+    const path = join(below, name);
+    const found = await lstat(join(root, path));
+    if (!found.isDirectory() && !found.isFile())
+      throw new Fail(`${join(root, path)} is neither a file nor a directory, and FAT knows nothing else`);
+    entries.push({ path, size: found.isFile() ? found.size : 0, directory: found.isDirectory() });
+    if (found.isDirectory()) entries.push(...(await contentsOf(root, path)));
+  }
+  return entries;
+}
+
+async function fill(
+  context: StepContext,
+  drive: string,
+  root: string,
+  contents: readonly Entry[],
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const { path, directory } of contents) {
+    // mtools reads `::` as the drive given by -i, and never asks with -o and -D.
+    if (directory) await context.tool(["mmd", "-i", drive, "-D", "s", `::/${path}`], { env });
+    else await context.tool(["mcopy", "-i", drive, "-o", join(root, path), `::/${path}`], { env });
+  }
+}
+
+/** A file of a FAT filesystem in an image; undefined when it is not there. */
+export async function readFromVfat(
+  context: Pick<StepContext, "tool">,
+  image: string,
+  offsetBytes: number,
+  path: string,
+  scratch: string,
+): Promise<Buffer | undefined> {
+  const argv = ["mcopy", "-n", "-o", "-i", `${image}@@${offsetBytes}`, `::${path}`, scratch];
+  const result = await context.tool(argv, { env: fixedTimeEnv(1), accept: [0, 1] });
+  return result.code === 0 ? readFile(scratch) : undefined;
+}

@@ -1,0 +1,136 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { DiskFacts } from "../schema/facts.ts";
+import { Fail } from "../util/fail.ts";
+
+/**
+ * What a disk of the plan is known by: the same in the old system's kernel and in the base's, unlike "sda".
+ * A step carries this and never a device path.
+ */
+export const DiskIdentity = z.strictObject({
+  /** The definition's name for the disk, for messages. */
+  name: z.string(),
+  serial: z.string().optional(),
+  wwn: z.string().optional(),
+  model: z.string().optional(),
+  sizeBytes: z.int().positive(),
+});
+export type DiskIdentity = z.output<typeof DiskIdentity>;
+
+export interface FoundDisk {
+  /** Kernel name in this boot, "vda". */
+  readonly kernelName: string;
+  readonly sectorSize: number;
+  readonly partitions: readonly FoundPartition[];
+  /** Kernel names of what is stacked on the disk or its partitions. */
+  readonly holders: readonly string[];
+}
+
+export interface FoundPartition {
+  readonly kernelName: string;
+  readonly number: number;
+  readonly startBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** Where the kernel tells about disks; a directory made by a test, or the real ones. */
+export interface DiskSources {
+  readonly sys: string;
+  readonly udev: string;
+}
+
+export const kernelSources: DiskSources = { sys: "/sys", udev: "/run/udev/data" };
+const virtualNames = /^(loop|ram|zram|dm-|md|sr|fd|nbd)/;
+
+export function identityOf(name: string, facts: DiskFacts): DiskIdentity {
+  const { serial, wwn, model, sizeBytes } = facts;
+  return {
+    name,
+    sizeBytes,
+    ...(serial === undefined ? {} : { serial }),
+    ...(wwn === undefined ? {} : { wwn }),
+    ...(model === undefined ? {} : { model }),
+  };
+}
+
+/** The one disk of this machine with that identity; none or two is a refusal. */
+export async function findDisk(
+  identity: DiskIdentity,
+  sources: DiskSources = kernelSources,
+): Promise<FoundDisk> {
+  if (identity.serial === undefined && identity.wwn === undefined)
+    throw new Fail(`disk ${identity.name} has neither serial nor wwn to be found by`);
+  const names = (await readdir(join(sources.sys, "block"))).filter((name) => !virtualNames.test(name)).sort();
+  const found: string[] = [];
+  const seen: string[] = [];
+  for (const name of names) {
+    const disk = await describe(name, sources);
+    seen.push(`${name}: serial ${disk.serials.join(" or ") || "none"}, ${disk.sizeBytes} bytes`);
+    if (
+      disk.sizeBytes === identity.sizeBytes &&
+      (identity.serial === undefined || disk.serials.includes(identity.serial.trim())) &&
+      (identity.wwn === undefined || disk.wwn === identity.wwn.trim()) &&
+      (identity.model === undefined || disk.model === undefined || disk.model === identity.model.trim())
+    )
+      found.push(name);
+  }
+  const [kernelName] = found;
+  const wanted = `disk ${identity.name} (serial ${identity.serial ?? "any"}, ${identity.sizeBytes} bytes)`;
+  if (kernelName === undefined)
+    throw new Fail(`${wanted} is not there`, { hint: `this machine has ${seen.join("; ") || "no disks"}` });
+  if (found.length > 1) throw new Fail(`${wanted} is there ${found.length} times: ${found.join(", ")}`);
+  return {
+    kernelName,
+    sectorSize: Number((await text(sources.sys, "block", kernelName, "queue/logical_block_size")) ?? "512"),
+    ...(await partsOf(kernelName, sources)),
+  };
+}
+
+async function describe(name: string, sources: DiskSources) {
+  const read = (path: string) => text(sources.sys, "block", name, path);
+  const serials = [
+    await read("serial"),
+    await read("device/serial"),
+    await udevSerial(await read("dev"), sources),
+  ].filter((serial): serial is string => serial !== undefined && serial !== "");
+  return {
+    serials: [...new Set(serials)],
+    wwn: (await read("wwid")) ?? (await read("device/wwid")),
+    model: (await read("device/model")) || undefined,
+    // The kernel counts in units of 512 bytes whatever the sector size.
+    sizeBytes: Number((await read("size")) ?? "0") * 512,
+  };
+}
+
+/** SCSI and ATA disks have no serial in /sys; udev asked them for it and wrote it down. */
+async function udevSerial(device: string | undefined, { udev }: DiskSources): Promise<string | undefined> {
+  if (device === undefined) return undefined;
+  return (await text(udev, `b${device}`))?.match(/^E:ID_SERIAL_SHORT=(.*)$/m)?.[1]?.trim();
+}
+
+async function partsOf(name: string, { sys }: DiskSources) {
+  const directory = join(sys, "block", name);
+  const partitions: FoundPartition[] = [];
+  const holders = await readdir(join(directory, "holders")).catch(() => []);
+  for (const part of (await readdir(directory)).filter((entry) => entry.startsWith(name))) {
+    const number = await text(directory, part, "partition");
+    if (number === undefined) continue;
+    holders.push(...(await readdir(join(directory, part, "holders")).catch(() => [])));
+    partitions.push({
+      kernelName: part,
+      number: Number(number),
+      startBytes: Number(await text(directory, part, "start")) * 512,
+      sizeBytes: Number(await text(directory, part, "size")) * 512,
+    });
+  }
+  return { partitions: partitions.sort((a, b) => a.number - b.number), holders };
+}
+
+async function text(...path: string[]): Promise<string | undefined> {
+  try {
+    return (await readFile(join(...path), "utf8")).trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+import { uuidFrom } from "../util/digest.ts";
+
+/** Every identifier of the new disks derives from one seed, so that fstab, boot entries and mkfs agree without asking each other. */
+
+export function diskUuid(seed: string, disk: string): string {
+  return uuidFrom(seed, `disk ${disk}`);
+}
+
+export function partitionUuid(seed: string, disk: string, partition: string): string {
+  return uuidFrom(seed, `partition ${disk} ${partition}`);
+}
+
+/** UUID of an ext4 filesystem. */
+export function filesystemUuid(seed: string, disk: string, partition: string): string {
+  return uuidFrom(seed, `filesystem ${disk} ${partition}`);
+}
+
+/** Seed of an ext4 filesystem's directory hash; random by default, which would make every image differ. */
+export function hashSeed(seed: string, disk: string, partition: string): string {
+  return uuidFrom(seed, `hash seed ${disk} ${partition}`);
+}
+
+/** Volume id of a FAT filesystem: eight hexadecimal digits, as mkfs.vfat takes it. */
+export function vfatVolumeId(seed: string, disk: string, partition: string): string {
+  const digest = createHash("sha256").update(`${seed}\0vfat ${disk} ${partition}`).digest("hex");
+  return digest.slice(0, 8);
+}
+
+/** The same as the kernel and fstab know it: "1A2B-3C4D". */
+export function vfatUuid(volumeId: string): string {
+  return `${volumeId.slice(0, 4)}-${volumeId.slice(4)}`.toUpperCase();
+}
+
+export function swapUuid(seed: string): string {
+  return uuidFrom(seed, "swap file");
+}

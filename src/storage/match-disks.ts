@@ -1,0 +1,121 @@
+import type { DiskFacts } from "../schema/facts.ts";
+import type { DiskMatch, KeptDisk, Storage } from "../schema/storage.ts";
+import { Fail } from "../util/fail.ts";
+import { layoutOf, showMib } from "./gpt.ts";
+
+/**
+ * The machine's disk for each disk of a definition. Exactly one disk must match each; whatever leaves room for a
+ * doubt is a refusal that shows what the machine has.
+ */
+export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Record<string, DiskFacts> {
+  const matched: Record<string, DiskFacts> = {};
+  for (const [name, wanted] of Object.entries(storage.disks)) {
+    const found = disks.filter((disk) => matches(wanted.match, disk));
+    const [one] = found;
+    if (one === undefined)
+      throw new Fail(`no disk of the machine matches disk ${name} (${showMatch(wanted.match)})`, {
+        hint: `the machine has ${showDisks(disks)}`,
+      });
+    if (found.length > 1)
+      throw new Fail(`${found.length} disks match disk ${name} (${showMatch(wanted.match)}): ${showDisks(found)}`, {
+        hint: "tell them apart by `wwn`, `model` or a size; nothing is written while there is a doubt",
+      });
+    refuseTwin(name, one, disks);
+    const other = Object.entries(matched).find(([, disk]) => disk.name === one.name);
+    if (other !== undefined)
+      throw new Fail(`disks ${other[0]} and ${name} of the definition are the same disk: ${showDisk(one)}`);
+    matched[name] = one;
+  }
+  for (const [name, wanted] of Object.entries(storage.disks)) {
+    const disk = matched[name]!;
+    if ("table" in wanted) {
+      if (disk.readOnly) throw new Fail(`disk ${name} is read-only: ${showDisk(disk)}`);
+      refuseKeptContent(name, disk, storage);
+      layoutOf(wanted, disk.sizeBytes, disk.sectorSize, { seed: "", name });
+    } else checkKept(name, wanted, disk);
+  }
+  return matched;
+}
+
+/** "QEMU HARDDISK, serial disk-a, 4096 MiB (vda)", for messages. */
+export function showDisk(disk: DiskFacts): string {
+  const parts = [
+    disk.model?.trim() || "no model",
+    disk.serial === undefined ? "no serial" : `serial ${disk.serial}`,
+    ...(disk.wwn === undefined ? [] : [`wwn ${disk.wwn}`]),
+    showMib(disk.sizeBytes),
+    ...(disk.removable ? ["removable"] : []),
+    ...(disk.readOnly ? ["read-only"] : []),
+  ];
+  return `${parts.join(", ")} (${disk.name})`;
+}
+
+function showDisks(disks: readonly DiskFacts[]): string {
+  return disks.length === 0 ? "no disks" : disks.map(showDisk).join("; ");
+}
+
+function showMatch(match: DiskMatch): string {
+  return Object.entries(match)
+    .map(([key, value]) => `${key} ${typeof value === "number" ? showMib(value) : value}`)
+    .join(", ");
+}
+
+function matches(match: DiskMatch, disk: DiskFacts): boolean {
+  const same = (wanted: string | undefined, found: string | undefined) =>
+    wanted === undefined || wanted.trim() === found?.trim();
+  return (
+    same(match.serial, disk.serial) &&
+    same(match.wwn, disk.wwn) &&
+    same(match.model, disk.model) &&
+    disk.sizeBytes >= (match.minSize ?? 0) &&
+    disk.sizeBytes <= (match.maxSize ?? Number.MAX_SAFE_INTEGER)
+  );
+}
+
+/** The base finds the disk again by serial, wwn, model and size: a second disk alike in all of them would be a guess. */
+function refuseTwin(name: string, disk: DiskFacts, disks: readonly DiskFacts[]): void {
+  const twin = disks.find(
+    (other) =>
+      other.name !== disk.name &&
+      other.serial === disk.serial &&
+      other.wwn === disk.wwn &&
+      other.model === disk.model &&
+      other.sizeBytes === disk.sizeBytes,
+  );
+  if (twin !== undefined)
+    throw new Fail(`disk ${name} cannot be told apart from another one: ${showDisks([disk, twin])}`, {
+      hint: "unplug the other one; serial, wwn, model and size are all the same",
+    });
+}
+
+function checkKept(name: string, wanted: KeptDisk, disk: DiskFacts): void {
+  const seen = [{ fsType: disk.fsType, uuid: disk.uuid, name: disk.name }, ...disk.partitions];
+  for (const kept of wanted.keep) {
+    const found = seen.find((one) => one.uuid?.toLowerCase() === kept.uuid);
+    const list = seen
+      .filter((one) => one.fsType !== undefined)
+      .map((one) => `${one.name}: ${one.fsType} ${one.uuid ?? "without UUID"}`);
+    if (found === undefined)
+      throw new Fail(`kept disk ${name} (${showDisk(disk)}) has no filesystem with the UUID ${kept.uuid}`, {
+        hint: list.length === 0 ? "no known filesystem was seen on it" : `it has ${list.join("; ")}`,
+      });
+    if (found.fsType !== kept.type)
+      throw new Fail(
+        `the filesystem ${kept.uuid} of kept disk ${name} is ${found.fsType ?? "unknown"}, not ${kept.type}`,
+      );
+  }
+}
+
+/** A disk that is about to be written must not carry what the definition promises to keep. */
+function refuseKeptContent(name: string, disk: DiskFacts, storage: Storage): void {
+  const uuids = new Map<string, string>();
+  for (const [keeper, kept] of Object.entries(storage.disks))
+    if ("keep" in kept) for (const { uuid } of kept.keep) uuids.set(uuid, keeper);
+  for (const { uuid } of [disk, ...disk.partitions]) {
+    const keeper = uuid === undefined ? undefined : uuids.get(uuid.toLowerCase());
+    if (keeper !== undefined)
+      throw new Fail(
+        `disk ${name} would be written, but carries the filesystem ${uuid} kept as part of disk ${keeper}: ${showDisk(disk)}`,
+      );
+  }
+}

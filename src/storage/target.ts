@@ -1,0 +1,70 @@
+import { readFile } from "node:fs/promises";
+import { isAbsolute } from "node:path";
+import { z } from "zod";
+import { Fail } from "../util/fail.ts";
+import { DiskIdentity, type FoundDisk, findDisk } from "./find-disk.ts";
+import { refuseHostDisks } from "./guard.ts";
+
+/** What a step writes: a disk of the plan, found again by its identity; or a raw image file. Never a device path. */
+export const Target = z.union([
+  z.strictObject({ disk: DiskIdentity }),
+  z.strictObject({ image: z.string().refine(isAbsolute, "an absolute path") }),
+]);
+export type Target = z.output<typeof Target>;
+
+/** A partition of a disk of the plan. */
+export const DiskPartition = z.strictObject({
+  disk: DiskIdentity,
+  number: z.int().positive(),
+  startBytes: z.int().positive(),
+  sizeBytes: z.int().positive(),
+});
+export type DiskPartition = z.output<typeof DiskPartition>;
+
+export interface OpenableDisk extends FoundDisk {
+  readonly path: string;
+}
+
+/** The path under which a disk of the plan may be written now. */
+export async function writableDisk(identity: DiskIdentity): Promise<OpenableDisk> {
+  const found = await findDisk(identity);
+  const path = `/dev/${found.kernelName}`;
+  await refuseHostDisks(path);
+  return { ...found, path };
+}
+
+/** The path of a target's first byte: the image file or the whole disk. */
+export async function writablePath(target: Target): Promise<string> {
+  if ("disk" in target) return (await writableDisk(target.disk)).path;
+  await refuseHostDisks(target.image);
+  return target.image;
+}
+
+/** The node of a partition that lies where the plan put it. */
+export async function partitionPath(partition: DiskPartition): Promise<string> {
+  const disk = await writableDisk(partition.disk);
+  const found = disk.partitions.find(({ number }) => number === partition.number);
+  if (found === undefined)
+    throw new Fail(`partition ${partition.number} of disk ${partition.disk.name} (${disk.path}) is not there`);
+  if (found.startBytes !== partition.startBytes || found.sizeBytes !== partition.sizeBytes)
+    throw new Fail(
+      `partition ${partition.number} of disk ${partition.disk.name} lies at ${found.startBytes}, ${found.sizeBytes} bytes long; ` +
+        `the plan says ${partition.startBytes} and ${partition.sizeBytes}`,
+    );
+  const path = `/dev/${found.kernelName}`;
+  await refuseHostDisks(path);
+  return path;
+}
+
+/** Refuses a disk in use: mounted, swapped on, or part of something stacked upon it. */
+export async function refuseBusy(disk: OpenableDisk, name: string): Promise<void> {
+  if (disk.holders.length > 0)
+    throw new Fail(`disk ${name} (${disk.path}) is in use by ${disk.holders.join(", ")}`, {
+      hint: "stop what is stacked on it (`dmsetup remove`, `mdadm --stop`)",
+    });
+  const nodes = new Set([disk.path, ...disk.partitions.map(({ kernelName }) => `/dev/${kernelName}`)]);
+  const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" ")[0]);
+  const swaps = (await readFile("/proc/swaps", "utf8")).split("\n").map((line) => line.split(/\s/)[0]);
+  const busy = [...mounts, ...swaps].find((source) => source !== undefined && nodes.has(source));
+  if (busy !== undefined) throw new Fail(`disk ${name} is in use: ${busy} is mounted or swap`);
+}

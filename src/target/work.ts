@@ -1,0 +1,94 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Order } from "../schema/deploy.ts";
+import { Plan } from "../schema/plan.ts";
+import { openWith } from "../secrets/seal.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { allSteps } from "../steps/registry.ts";
+import { findDisk } from "../storage/find-disk.ts";
+import { Fail } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import { Secret } from "../util/secret.ts";
+import { baseContext, type Fetched } from "./context.ts";
+
+/** Where the payload's files lie in the base, in RAM. */
+const filesDir = "/run/imgbuild/files";
+
+/** Everything GO sets off: secrets, a last look at the disks, then the plan. `ponr` is called before the first write. */
+export async function workThroughPlan(options: {
+  readonly order: Order;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly identity: string;
+  readonly sealed: string;
+  readonly ponr: () => void;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly fetched: Fetched;
+}): Promise<void> {
+  const { order, log, signal } = options;
+  const secrets = await openSecrets(options.identity, options.sealed, order.secrets);
+  const plan = Plan.parse(JSON.parse(text(options.files, "plan.json")));
+  await log.task("comparing the disks with those confirmed", () => compareDisks(order));
+  await log.task("trying the mirror", () => tryMirrors(order));
+  const files = await unpackFiles(options.files);
+  const context = baseContext({ mirrors: order.mirrors, files, secrets, log, signal, fetched: options.fetched });
+  options.ponr();
+  try {
+    await executeSteps(plan.steps, allSteps, context);
+  } finally {
+    for (const secret of secrets.values()) secret.wipe();
+  }
+}
+
+/** The secrets arrive as an age file for this boot's identity, holding name → base64. */
+async function openSecrets(identity: string, sealed: string, expected: readonly string[]): Promise<Map<string, Secret>> {
+  const bytes = await openWith(identity, Buffer.from(sealed, "base64"));
+  const entries = Object.entries(JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, string>);
+  bytes.fill(0);
+  const secrets = new Map(entries.map(([name, value]) => [name, new Secret(name, Buffer.from(value, "base64"))]));
+  for (const name of expected)
+    if (!secrets.has(name)) throw new Fail(`the secret ${name} did not come with GO`, { hint: "deploy again" });
+  return secrets;
+}
+
+/** The base must see each confirmed disk exactly once and with the same size; else nothing is written. */
+async function compareDisks(order: Order): Promise<void> {
+  for (const identity of order.disks) await findDisk(identity);
+}
+
+/** A captive portal, a dead mirror or missing DNS must be known before the disks are touched. */
+async function tryMirrors(order: Order): Promise<void> {
+  const urls = order.mirrors.debian ?? [];
+  const problems: string[] = [];
+  for (const url of urls) {
+    try {
+      const response = await fetch(`${url.replace(/\/$/, "")}/dists/`, { signal: AbortSignal.timeout(60_000), redirect: "follow" });
+      await response.body?.cancel();
+      if (response.status < 500) return;
+      problems.push(`${url} answered ${response.status}`);
+    } catch (error) {
+      problems.push(`${url}: ${(error as { cause?: Error }).cause?.message ?? String(error)}`);
+    }
+  }
+  throw new Fail(`the base reaches no mirror: ${problems.join("; ")}`, {
+    hint: "the old system reached one: the base's network differs from what it was",
+  });
+}
+
+async function unpackFiles(files: ReadonlyMap<string, Uint8Array>): Promise<string | undefined> {
+  let any = false;
+  for (const [path, bytes] of files) {
+    if (!path.startsWith("files/")) continue;
+    any = true;
+    const to = join(filesDir, path.slice("files/".length));
+    await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+    await writeFile(to, bytes, { mode: 0o600 });
+  }
+  return any ? filesDir : undefined;
+}
+
+function text(files: ReadonlyMap<string, Uint8Array>, path: string): string {
+  const bytes = files.get(path);
+  if (bytes === undefined) throw new Fail(`the payload holds no ${path}`);
+  return Buffer.from(bytes).toString("utf8");
+}
