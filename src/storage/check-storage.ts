@@ -47,8 +47,7 @@ export function mountsOf(storage: Storage): Mounted[] {
 export function filesystemOf(storage: Storage, path: string): { on: Mounted; inner: string } {
   const on = mountsOf(storage)
     .filter(
-      ({ mount }) =>
-        mount === "/" || path === mount || path.startsWith(`${mount === "/" ? "" : mount}/`),
+      ({ mount }) => mount === "/" || path === mount || path.startsWith(`${mount === "/" ? "" : mount}/`),
     )
     .at(-1);
   if (on === undefined) throw new Fail("no filesystem is mounted at /");
@@ -80,7 +79,9 @@ function checkFirmware(storage: Storage, rootDisk: string, firmware: readonly ("
   for (const [name, disk] of written)
     for (const partition of disk.table.partitions) {
       if ((partition.type === "esp") !== (partition.content?.type === "vfat"))
-        throw new Fail(`partition ${partition.name} of disk ${name}: an \`esp\` holds vfat, and nothing else does`);
+        throw new Fail(
+          `partition ${partition.name} of disk ${name}: an \`esp\` holds vfat, and nothing else does`,
+        );
       if (partition.type === "bios-boot" && partition.content !== undefined)
         throw new Fail(`partition ${partition.name} of disk ${name}: \`bios-boot\` holds no filesystem`);
     }
@@ -91,11 +92,16 @@ function checkFirmware(storage: Storage, rootDisk: string, firmware: readonly ("
   for (const type of ["esp", "bios-boot"] as const)
     if (having(type).length > 1) throw new Fail(`there is more than one partition of the type ${type}`);
   if (firmware.includes("uefi") && having("esp").length === 0)
-    throw new Fail("UEFI firmware needs an ESP", { hint: "add `esp()`, or leave `uefi` out of `boot.firmware`" });
-  if (firmware.includes("bios") && having("bios-boot")[0] !== rootDisk)
-    throw new Fail(`BIOS firmware needs a bios-boot partition on the disk of the root filesystem, ${rootDisk}`, {
-      hint: "add `biosBoot()` there, or leave `bios` out of `boot.firmware`",
+    throw new Fail("UEFI firmware needs an ESP", {
+      hint: "add `esp()`, or leave `uefi` out of `boot.firmware`",
     });
+  if (firmware.includes("bios") && having("bios-boot")[0] !== rootDisk)
+    throw new Fail(
+      `BIOS firmware needs a bios-boot partition on the disk of the root filesystem, ${rootDisk}`,
+      {
+        hint: "add `biosBoot()` there, or leave `bios` out of `boot.firmware`",
+      },
+    );
 }
 
 function depth(mount: string): number {

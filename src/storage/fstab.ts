@@ -13,7 +13,8 @@ export function fstab(storage: Storage, seed: string): string {
       mounted.type === "vfat" ? 2 : mounted.mount === "/" ? 1 : 2,
     ),
   );
-  if (storage.swapFile !== undefined) lines.push(line(storage.swapFile.path, "none", "swap", ["defaults"], 0));
+  if (storage.swapFile !== undefined)
+    lines.push(line(storage.swapFile.path, "none", "swap", ["defaults"], 0));
   return `${lines.join("\n")}\n`;
 }
 

@@ -17,9 +17,12 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
         hint: `the machine has ${showDisks(disks)}`,
       });
     if (found.length > 1)
-      throw new Fail(`${found.length} disks match disk ${name} (${showMatch(wanted.match)}): ${showDisks(found)}`, {
-        hint: "tell them apart by `wwn`, `model` or a size; nothing is written while there is a doubt",
-      });
+      throw new Fail(
+        `${found.length} disks match disk ${name} (${showMatch(wanted.match)}): ${showDisks(found)}`,
+        {
+          hint: "tell them apart by `wwn`, `model` or a size; nothing is written while there is a doubt",
+        },
+      );
     refuseTwin(name, one, disks);
     const other = Object.entries(matched).find(([, disk]) => disk.name === one.name);
     if (other !== undefined)
