@@ -124,8 +124,9 @@ export function liveLog(out: Output, clock: () => number): { log: Log; stop(): v
 
 /** "0.4 s", "12 s", "3 min 5 s". */
 export function seconds(ms: number): string {
-  const all = ms / 1000;
-  if (all < 10) return `${all.toFixed(1)} s`;
-  if (all < 60) return `${Math.round(all)} s`;
-  return `${Math.floor(all / 60)} min ${Math.round(all % 60)} s`;
+  const tenths = Math.round(ms / 100);
+  if (tenths < 100) return `${(tenths / 10).toFixed(1)} s`;
+  // Rounded before it is split, so that no minute has 60 seconds.
+  const whole = Math.round(ms / 1000);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

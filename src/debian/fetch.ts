@@ -4,13 +4,14 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { Log } from "../util/log.ts";
-import { downloadTo } from "./http.ts";
+import { downloadTo, type TransferBounds } from "./http.ts";
 
 export interface FetchOptions {
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
   /** Files are `<sha256>.deb` in here. */
   readonly dir: string;
   readonly signal?: AbortSignal;
+  readonly bounds?: TransferBounds;
 }
 
 /** The verified .deb as an absolute path; fetched unless it is there. A file in `dir` was checked when it came. */
@@ -21,7 +22,13 @@ export async function fetchPackage(locked: LockedPackage, options: FetchOptions)
   await mkdir(options.dir, { recursive: true });
   await downloadTo(
     options.mirrors[locked.archive] ?? [],
-    { path: locked.path, size: locked.size, sha256: locked.sha256, maxBytes: locked.size },
+    {
+      path: locked.path,
+      size: locked.size,
+      sha256: locked.sha256,
+      maxBytes: locked.size,
+      ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
+    },
     file,
     options.signal,
   );

@@ -2,10 +2,19 @@ import { createHash } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { Fail, messageOf } from "../util/fail.ts";
 
-/** No byte for so long ends a transfer; the next mirror or try follows. */
-export const stallMs = 30_000;
 const triesPerMirror = 3;
-const retryPauseMs = 1_000;
+
+/** When a transfer is given up; the next try or mirror follows. */
+export interface TransferBounds {
+  /** In every such span at least `leastBytes` arrive, else the mirror is as good as dead. */
+  readonly windowMs: number;
+  readonly leastBytes: number;
+  /** Before the second try; longer before each further one. */
+  readonly pauseMs: number;
+}
+
+/** 1 KiB/s: a mirror that drips single bytes would otherwise hold a deploy for years. */
+const usualBounds: TransferBounds = { windowMs: 30_000, leastBytes: 30 * 1024, pauseMs: 1_000 };
 
 export interface Download {
   /** Relative to the mirror's base URL. */
@@ -14,6 +23,7 @@ export interface Download {
   /** Checked where known; a file that differs is never kept. */
   readonly size?: number;
   readonly sha256?: string;
+  readonly bounds?: TransferBounds;
 }
 
 /** Fetches into memory from the first mirror that serves it whole. */
@@ -79,8 +89,9 @@ async function anyMirror<T>(
         problems.push(
           messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error),
         );
-        if (error instanceof Final) break;
-        await new Promise((resolve) => setTimeout(resolve, retryPauseMs * attempt));
+        if (error instanceof Final || attempt === triesPerMirror) break;
+        const { pauseMs } = what.bounds ?? usualBounds;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt));
       }
     }
     problems[problems.length - 1] = `${mirror}: ${problems.at(-1)}`;
@@ -102,10 +113,19 @@ async function transfer(
   signal: AbortSignal | undefined,
   write: (chunk: Buffer) => Promise<void>,
 ): Promise<void> {
+  const { windowMs, leastBytes } = what.bounds ?? usualBounds;
   const stalled = new AbortController();
-  let timer = setTimeout(() => stalled.abort(new Error(`no byte within ${stallMs / 1000} s`)), stallMs);
+  let size = 0;
+  let before = 0;
+  const timer = setInterval(() => {
+    if (size - before < leastBytes)
+      stalled.abort(new Error(`only ${size - before} bytes within ${windowMs / 1000} s`));
+    before = size;
+  }, windowMs);
   try {
     const response = await fetch(url, {
+      // Some servers declare a .gz file as encoded, and it would arrive unpacked.
+      headers: { "accept-encoding": "identity" },
       signal: signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]),
     });
     if (!response.ok || response.body === null) {
@@ -113,10 +133,7 @@ async function transfer(
       throw new Final(`the server answered ${response.status}`);
     }
     const hash = createHash("sha256");
-    let size = 0;
     for await (const chunk of response.body) {
-      clearTimeout(timer);
-      timer = setTimeout(() => stalled.abort(new Error(`no byte within ${stallMs / 1000} s`)), stallMs);
       size += chunk.length;
       if (size > what.maxBytes) throw new Final(`more than ${what.maxBytes} bytes`);
       hash.update(chunk);
@@ -127,6 +144,6 @@ async function transfer(
     if (what.sha256 !== undefined && hash.digest("hex") !== what.sha256)
       throw new Final("the content is not what was asked for (SHA-256 differs)");
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }

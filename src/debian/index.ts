@@ -7,9 +7,9 @@ import type { Archive, LockedIndex } from "../schema/lock.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
-import { download } from "./http.ts";
+import { download, type TransferBounds } from "./http.ts";
 import type { Mirrors } from "./mirrors.ts";
-import { debianKeyring, verifyRelease } from "./release.ts";
+import { debianKeyring, type Release, verifyRelease } from "./release.ts";
 
 /** Unpacked size of one Packages file; trixie's main has 60 MB. */
 const maxPackagesBytes = 512 * 1024 * 1024;
@@ -46,6 +46,9 @@ export interface IndexOptions {
   readonly now: Date;
   readonly log: Log;
   readonly signal?: AbortSignal;
+  /** Armored keys trusted instead of Debian's, for an archive of one's own. */
+  readonly keyring?: string;
+  readonly bounds?: TransferBounds;
 }
 
 /** Reads the signed indices of a suite with its updates and security suites. */
@@ -53,7 +56,7 @@ export async function loadIndex(
   system: { readonly suite: string; readonly architecture: string; readonly components: readonly string[] },
   options: IndexOptions,
 ): Promise<ArchiveIndex> {
-  const keyring = await debianKeyring(system.suite);
+  const keyring = options.keyring ?? (await debianKeyring(system.suite));
   const suites: { archive: Archive; suite: string }[] = [
     { archive: "debian", suite: system.suite },
     { archive: "debian", suite: `${system.suite}-updates` },
@@ -69,13 +72,7 @@ async function readSuite(
   keyring: string,
   options: IndexOptions,
 ): Promise<{ index: LockedIndex; candidates: Candidate[] }> {
-  const mirrors = options.mirrors[archive];
-  const inRelease = await download(
-    mirrors,
-    { path: `dists/${suite}/InRelease`, maxBytes: 4 * 1024 * 1024 },
-    options.signal,
-  );
-  const release = await verifyRelease(inRelease, { codename: suite, suite, keyring, now: options.now });
+  const { inRelease, release } = await readVerified(archive, suite, keyring, options);
   const candidates: Candidate[] = [];
   for (const component of system.components) {
     const base = `${component}/binary-${system.architecture}/Packages`;
@@ -100,6 +97,30 @@ async function readSuite(
   };
 }
 
+/** The InRelease of the first mirror whose one verifies: a login page or an old copy must not hide the next mirror. */
+async function readVerified(
+  archive: Archive,
+  suite: string,
+  keyring: string,
+  options: IndexOptions,
+): Promise<{ inRelease: Buffer; release: Release }> {
+  const what = { path: `dists/${suite}/InRelease`, maxBytes: 4 * 1024 * 1024, ...boundsOf(options) };
+  const mirrors = options.mirrors[archive];
+  let first: Fail | undefined;
+  for (const mirror of mirrors) {
+    try {
+      const inRelease = await download([mirror], what, options.signal);
+      const release = await verifyRelease(inRelease, { codename: suite, suite, keyring, now: options.now });
+      return { inRelease, release };
+    } catch (error) {
+      if (!(error instanceof Fail) || options.signal?.aborted) throw error;
+      if (mirrors.length > 1) options.log.warn(`${mirror}: ${error.message}`);
+      first ??= error;
+    }
+  }
+  throw first ?? new Fail(`no mirror of ${archive} is known`, { hint: "name one by IMGBUILD_MIRROR" });
+}
+
 async function readPackages(
   archive: Archive,
   suite: string,
@@ -111,9 +132,10 @@ async function readPackages(
   const directory = join(options.cache, "index");
   const cached = join(directory, `${packed.sha256}.v${parserVersion}.json`);
   const found = await readFile(cached, "utf8").catch(() => undefined);
-  if (found !== undefined) return JSON.parse(found) as Candidate[];
+  const known = found === undefined ? undefined : parseCached(found);
+  if (known !== undefined) return known;
   const byHash = `dists/${suite}/${name.replace(/[^/]*$/, "")}by-hash/SHA256/${packed.sha256}`;
-  const what = { maxBytes: packed.size, size: packed.size, sha256: packed.sha256 };
+  const what = { maxBytes: packed.size, size: packed.size, sha256: packed.sha256, ...boundsOf(options) };
   const bytes = await download(options.mirrors[archive], { path: byHash, ...what }, options.signal).catch(
     (error: unknown) => {
       if (!(error instanceof Fail)) throw error;
@@ -129,6 +151,19 @@ async function readPackages(
   await writeFile(part, JSON.stringify(candidates));
   await rename(part, cached);
   return candidates;
+}
+
+function boundsOf({ bounds }: IndexOptions): { bounds?: TransferBounds } {
+  return bounds === undefined ? {} : { bounds };
+}
+
+/** A file that a full disk or a crash left damaged counts as absent. */
+function parseCached(text: string): Candidate[] | undefined {
+  try {
+    return JSON.parse(text) as Candidate[];
+  } catch {
+    return undefined;
+  }
 }
 
 async function unpack(name: string, bytes: Buffer): Promise<Buffer> {

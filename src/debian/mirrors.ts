@@ -10,12 +10,15 @@ const fallback: Mirrors = {
   "debian-security": ["http://security.debian.org/debian-security"],
 };
 
+const debianSuite =
+  /^(bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)(-updates|-security|\/updates|-backports|-proposed-updates)?$/;
+
 export interface MirrorUrl {
   readonly archive: Archive;
   readonly url: string;
 }
 
-/** The definition's mirror alone, else what the machines know, then the environment, then the archive's own name. */
+/** The definition's mirror alone, else the environment's, then what the machines know, then the archive's own name. */
 export function chooseMirrors(sources: {
   readonly definition?: string | undefined;
   readonly target?: readonly MirrorUrl[];
@@ -33,22 +36,24 @@ export function chooseMirrors(sources: {
   return { debian: of("debian"), "debian-security": of("debian-security") };
 }
 
-/** Mirrors in the text of apt sources, one-line and deb822. Only Debian's own archives count, by suite. */
+/**
+ * Mirrors in the text of apt sources, one-line and deb822. Only Debian's own archives count: other vendors name their
+ * suites after Debian's, but have suites or components of their own.
+ */
 export function mirrorsInSources(oneLine: string, deb822: string): MirrorUrl[] {
   const found: MirrorUrl[] = [];
-  const add = (url: string, suites: readonly string[]) => {
-    if (!/^https?:\/\//.test(url)) return;
+  const add = (url: string, suites: readonly string[], components: readonly string[]) => {
+    if (!/^https?:\/\//.test(url) || !components.includes("main")) return;
     for (const suite of suites) {
-      const base = suite.replace(/[-/].*$/, "");
-      if (!/^(bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)$/.test(base)) continue;
-      const archive = /-security$|\/updates$/.test(suite) ? "debian-security" : "debian";
-      if (/\/debian(-security)?\/?$/.test(url) || archive === "debian")
-        found.push({ archive, url: trim(url) });
+      const kind = debianSuite.exec(suite);
+      if (kind === null) continue;
+      const archive = ["-security", "/updates"].includes(kind[2] ?? "") ? "debian-security" : "debian";
+      found.push({ archive, url: trim(url) });
     }
   };
   for (const line of oneLine.split("\n")) {
-    const match = /^\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)/.exec(line);
-    if (match !== null) add(match[1]!, [match[2]!]);
+    const match = /^\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+([^#]+)/.exec(line);
+    if (match !== null) add(match[1]!, [match[2]!], match[3]!.trim().split(/\s+/));
   }
   for (const stanza of deb822.split(/\n\s*\n/)) {
     const field = (name: string) =>
@@ -59,7 +64,7 @@ export function mirrorsInSources(oneLine: string, deb822: string): MirrorUrl[] {
         .trim()
         .split(/\s+/);
     if (field("Enabled")[0]?.toLowerCase() === "no" || !field("Types").includes("deb")) continue;
-    for (const url of field("URIs")) add(url, field("Suites"));
+    for (const url of field("URIs")) add(url, field("Suites"), field("Components"));
   }
   const seen = new Set<string>();
   return found.filter(({ archive, url }) => !seen.has(`${archive} ${url}`) && seen.add(`${archive} ${url}`));

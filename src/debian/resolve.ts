@@ -129,7 +129,7 @@ function unsatisfiable(
     return [
       rival === undefined
         ? `${suite} has ${name} ${own.version}`
-        : `${name} and ${rival.name} exclude each other`,
+        : `${name} and ${rival.name} exclude each other (${chain(rival.name, why)})`,
     ];
   });
   return new Fail(

@@ -10,9 +10,10 @@ const cacheReserveMib = 256;
 
 export interface BaseFiles {
   readonly digest: string;
-  /** Absolute paths on the operator's machine, with size in bytes and SHA-256. */
+  /** Absolute paths on the operator's machine, with size in bytes and SHA-256. See `packBase`. */
   readonly kernel: FileInfo;
-  readonly initramfs: FileInfo;
+  readonly outer: FileInfo;
+  readonly squashfs: FileInfo;
   readonly kit: FileInfo;
 }
 

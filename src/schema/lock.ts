@@ -5,7 +5,11 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const PoolPath = z
   .string()
   .regex(/^pool\/[A-Za-z0-9+.~_%:/-]+\.deb$/)
-  .refine((path) => !path.split("/").includes(".."));
+  // `%2e` is a dot to whoever parses the URL.
+  .refine(
+    (path) => !path.split("/").some((part) => ["", ".", ".."].includes(part.replace(/%2e/gi, "."))),
+    "a path without empty parts, `.` or `..`",
+  );
 
 /** Which part of the distribution's archive a suite lives in; each is served from its own base URL. */
 export const Archive = z.enum(["debian", "debian-security"]);

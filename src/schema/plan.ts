@@ -16,3 +16,6 @@ export const Plan = z.strictObject({
 
 export type StepData = z.output<typeof StepData>;
 export type Plan = z.output<typeof Plan>;
+
+/** Where the new root filesystem is mounted in the base. */
+export const targetRoot = "/mnt/target";

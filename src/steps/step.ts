@@ -15,12 +15,17 @@ export interface StepContext {
   tool(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Runs a program of the tree, with the tree as its root directory, /proc, /sys and /dev in place, no services. */
   chroot(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
-  /** The verified .deb, as an absolute path. In the base it is deleted by `release` to spare memory and disk. */
-  fetch(locked: LockedPackage): Promise<string>;
-  release(locked: LockedPackage): Promise<void>;
+  /** Brings the packages, verified, to `packagePath`; a few at a time, with progress in `log`. */
+  fetch(packages: readonly LockedPackage[], log: Log): Promise<void>;
+  /** The .deb that `fetch` brought: outside of the tree, and as `chroot` sees it. */
+  packagePath(locked: LockedPackage): { readonly outside: string; readonly inside: string };
+  /** They are not needed any more; in the base they are deleted, to spare the target's disk. */
+  release(packages: readonly LockedPackage[]): Promise<void>;
   /** Absolute directory with the definition's `files/`, or undefined when it has none. */
   readonly files: string | undefined;
   readonly secrets: ReadonlyMap<string, Secret>;
+  /** 64 hexadecimal digits of the deploy; undefined for an image, which is of no deploy. */
+  readonly nonce: string | undefined;
 }
 
 /** A step: a schema, the tools of the base that it needs, and how it runs. Defined once, as a value. */

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly accept?: readonly number[];
   /** Receives every line of stdout and stderr as it comes. */
   readonly onLine?: (line: string) => void;
+  /** The argv that a failure names, where the real one is wrapped. */
+  readonly shown?: readonly string[];
   /** What to do when the program is missing or fails; shown as the hint. */
   readonly hint?: string;
 }
@@ -106,7 +108,7 @@ function commandFailure(
           ? `was killed by ${signalName}`
           : `exited ${code}`;
   const tail = (result.stderr || result.stdout).slice(-stderrTailBytes).trim();
-  return new Fail(`${showArgv(argv)} ${how}${tail === "" ? "" : `\n${tail}`}`, {
+  return new Fail(`${showArgv(options.shown ?? argv)} ${how}${tail === "" ? "" : `\n${tail}`}`, {
     ...(options.hint === undefined ? {} : { hint: options.hint }),
   });
 }

@@ -1,0 +1,206 @@
+import { existsSync, readdirSync } from "node:fs";
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { StepData } from "../schema/plan.ts";
+import { bootstrapTree } from "../steps/bootstrap-tree.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { finishTree } from "../steps/finish-tree.ts";
+import { installPackages } from "../steps/install-packages.ts";
+import { kernelVersions } from "../steps/make-initramfs.ts";
+import { placeFiles } from "../steps/place-files.ts";
+import { allSteps } from "../steps/registry.ts";
+import { stepData } from "../steps/step.ts";
+import { writeFiles } from "../steps/write-files.ts";
+import { toolRun } from "../system/chroot.ts";
+import { plainEnv } from "../system/run.ts";
+import { digestOf, sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import { libraryClosure, missingLibraries } from "./base-libraries.ts";
+import { loadOrder, missingDependencies, parseModulesDep } from "./base-modules.ts";
+import { packBase } from "./base-pack.ts";
+import { pruneTree } from "./base-prune.ts";
+import { bundleRunner } from "./bundle.ts";
+import { readFiles } from "./files.ts";
+import { type Definition, loadDefinition } from "./load.ts";
+import { mirrorsFor, readLockFor } from "./lock.ts";
+import { nativeContext } from "./native-context.ts";
+import type { BaseFiles } from "./takeover.ts";
+import { epochOf } from "./tree.ts";
+
+/** Raised when the way in which a base's tree is made changes its result. */
+const treeVersion = 1;
+/** What the outer archive loads before it can mount the squashfs. */
+const outerModules = ["loop", "squashfs", "overlay"];
+const squashMs = 1_800_000;
+const libraries = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
+
+export interface BaseOptions {
+  readonly cache: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** The base's tree, in which tools run here; and what is packed from it. */
+export interface BaseTree {
+  readonly tree: string;
+  readonly directory: string;
+  readonly digest: string;
+}
+
+/** Where the base's definition is: beside the sources. */
+export function baseDefinition(): string {
+  return join(dirname(fileURLToPath(import.meta.url)), "../../initramfs");
+}
+
+/** The base as files to ship; made once for each definition, lock and runner, then found in the cache. */
+export async function buildBase(options: BaseOptions): Promise<BaseFiles & { readonly tree: string }> {
+  const tree = await baseTree(options);
+  const init = await readFile(join(baseDefinition(), "init"));
+  const runner = await options.log.task("bundling the runner", bundleRunner);
+  const digest = digestOf([tree.digest, sha256(init), sha256(runner)]);
+  const directory = join(options.cache, "base", digest.slice(0, 32));
+  await whole(directory, (into) => packBase(tree.directory, into, { init, runner }));
+  const info = async (name: string) => {
+    const path = join(directory, name);
+    return { path, size: (await stat(path)).size, sha256: (await readFile(`${path}.sha256`, "utf8")).trim() };
+  };
+  return {
+    digest: digest.slice(0, 32),
+    kernel: await info("kernel"),
+    outer: await info("outer"),
+    squashfs: await info("squashfs"),
+    kit: await info("kit"),
+    tree: tree.tree,
+  };
+}
+
+/** The tree alone: what building an image needs. */
+export async function baseTree(options: BaseOptions): Promise<BaseTree> {
+  const definition = await loadDefinition(baseDefinition());
+  const { lock } = await readLockFor(definition);
+  const files = readFiles(definition.filesDir);
+  const content = [...files.files].map(([path, { bytes, mode }]) => [path, sha256(bytes), mode]);
+  const digest = digestOf([treeVersion, definition.spec, lock.packages, content]).slice(0, 32);
+  const directory = join(options.cache, "base", `tree-${digest}`);
+  await whole(directory, (into) =>
+    options.log.task("making the base", (log) => makeTree(definition, into, { ...options, log })),
+  );
+  return { tree: join(directory, "tree"), directory, digest };
+}
+
+async function makeTree(definition: Definition, into: string, options: BaseOptions): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new Fail("making the base needs root", { hint: "run the same command with sudo; it is made once" });
+  const { lock } = await readLockFor(definition);
+  const { log, signal } = options;
+  const files = readFiles(definition.filesDir);
+  const root = join(into, "tree");
+  const epoch = epochOf(lock);
+  const context = nativeContext({
+    root,
+    work: into,
+    cache: options.cache,
+    mirrors: await mirrorsFor(definition.spec, options.env),
+    files: definition.filesDir,
+    secrets: new Map(),
+    log,
+    signal,
+  });
+  const steps: StepData[] = [
+    stepData(bootstrapTree, "unpacking the essential packages", { packages: lock.packages.filter((one) => one.bootstrap) }),
+    stepData(installPackages, `installing ${lock.packages.length} packages`, { packages: lock.packages, epoch }),
+    stepData(writeFiles, "writing configuration", {
+      files: [
+        { path: "/etc/hostname", content: `${definition.spec.hostname}\n` },
+        { path: "/etc/hosts", content: "127.0.0.1 localhost\n::1 localhost\n" },
+        { path: "/etc/fstab", content: "" },
+        { path: "/mnt/target", directory: true },
+      ],
+    }),
+    stepData(placeFiles, "placing files", {
+      files: [...files.files].map(([path, { bytes, mode }]) => ({ path, mode: `0${mode.toString(8)}`, sha256: sha256(bytes) })),
+    }),
+    stepData(finishTree, "clearing up", { definition: "" }),
+  ];
+  await executeSteps(steps, allSteps, context);
+  await log.task("packing the base", () => finishBase(root, into, definition, { epoch, signal }));
+}
+
+/** Kernel, modules and programs are taken out, the rest is pruned, checked and squashed. */
+async function finishBase(
+  root: string,
+  into: string,
+  definition: Definition,
+  options: { epoch: number; signal: AbortSignal },
+): Promise<void> {
+  const [version] = (await kernelVersions(root)).reverse();
+  if (version === undefined) throw new Fail("the base has no kernel");
+  await copyFile(join(root, `boot/vmlinuz-${version}`), join(into, "kernel"));
+  pruneTree(root, definition.spec.packages.prune);
+  const tool = (argv: readonly string[]) =>
+    toolRun(root, argv, {
+      binds: [{ from: into, to: into }],
+      timeoutMs: squashMs,
+      signal: options.signal,
+      env: { ...plainEnv, SOURCE_DATE_EPOCH: String(options.epoch) },
+    });
+  const modules = `usr/lib/modules/${version}`;
+  const dependencies = parseModulesDep(await readFile(join(root, modules, "modules.dep"), "utf8"));
+  const present = new Set([...dependencies.keys()].filter((path) => existsSync(join(root, modules, path))));
+  refuse("modules", missingDependencies(dependencies, present));
+  refuse("libraries", missingLibraries(root));
+  await tool(["depmod", "--basedir", root, version]);
+  await mkdir(join(into, "modules"));
+  const order: string[] = [];
+  for (const path of loadOrder(dependencies, outerModules)) {
+    const name = path.split("/").at(-1)!.replace(/\.ko\..*$/, ".ko");
+    await copyFile(join(root, modules, path), join(into, "modules", path.split("/").at(-1)!));
+    if (path.endsWith(".xz")) await tool(["xz", "--decompress", join(into, "modules", path.split("/").at(-1)!)]);
+    order.push(name);
+  }
+  await writeFile(join(into, "modules/order"), order.map((name) => `${name}\n`).join(""));
+  await copyFile(join(root, "usr/bin/busybox"), join(into, "busybox"));
+  await copyKit(root, join(into, "kit"));
+  const plain = ["--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner", "--mode=755"];
+  await tool(["tar", "--create", "--gzip", ...plain, "--file", join(into, "kit.tar.gz"), "-C", join(into, "kit"), "."]);
+  await tool([
+    ...["mksquashfs", root, join(into, "squashfs"), "-noappend", "-quiet", "-no-progress", "-no-xattrs"],
+    ...["-comp", "zstd", "-Xcompression-level", "15", "-b", "256K"],
+  ]);
+}
+
+/** kexec with its libraries and their linker: it runs on whatever distribution, from RAM. */
+async function copyKit(root: string, kit: string): Promise<void> {
+  await mkdir(join(kit, "lib"), { recursive: true });
+  const program = "usr/sbin/kexec";
+  await copyFile(join(root, program), join(kit, "kexec"));
+  const present = libraries.filter((path) => existsSync(join(root, path)));
+  for (const [name, path] of libraryClosure(root, program, present))
+    await copyFile(join(root, path), join(kit, name.startsWith("ld-linux") ? "ld.so" : `lib/${name}`));
+  if (!readdirSync(kit).includes("ld.so")) await copyFile(join(root, "usr/lib64/ld-linux-x86-64.so.2"), join(kit, "ld.so"));
+}
+
+function refuse(what: string, missing: readonly string[]): void {
+  if (missing.length === 0) return;
+  throw new Fail(`the base lacks ${what} that others need:\n${missing.slice(0, 40).join("\n")}`, {
+    hint: "prune less in initramfs/IMGBUILD.ts",
+  });
+}
+
+/** Makes a directory of the cache in one piece: beside its place, then renamed. Two runs at once make the same thing. */
+async function whole(directory: string, make: (into: string) => Promise<void>): Promise<void> {
+  if (existsSync(directory)) return;
+  await mkdir(dirname(directory), { recursive: true });
+  const into = await mkdtemp(`${directory}.new-`);
+  try {
+    await make(into);
+    await rename(into, directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(into, { recursive: true, force: true });
+  }
+}

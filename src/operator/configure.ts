@@ -1,0 +1,172 @@
+import type { StepData } from "../schema/plan.ts";
+import type { Network, Spec } from "../schema/spec.ts";
+import { makeUsers } from "../steps/make-users.ts";
+import { placeFiles } from "../steps/place-files.ts";
+import { placeHostKeys } from "../steps/place-host-keys.ts";
+import { setServices } from "../steps/set-services.ts";
+import { stepData } from "../steps/step.ts";
+import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
+import { writeSecrets } from "../steps/write-secrets.ts";
+import { sha256 } from "../util/digest.ts";
+import type { DefinitionFiles } from "./files.ts";
+
+export interface ConfigureOptions {
+  readonly fstab: string;
+  /** Base URLs for the new system's apt sources, the one used first. */
+  readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  /** Names of the locked packages: some files belong to a package that may not be there. */
+  readonly packages: ReadonlySet<string>;
+  readonly files: DefinitionFiles;
+  /** Secrets and host keys come along; an image has neither. */
+  readonly identity: "deploy" | "image" | "image-with-secrets";
+}
+
+/** What the definition says of the system beyond its packages, in the order in which one part may lean on another. */
+export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[] {
+  const { files } = options;
+  const steps: StepData[] = [];
+  const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
+  if (users.length > 0) steps.push(stepData(makeUsers, `making ${users.length} users`, { users: sorted(users) }));
+  steps.push(stepData(writeFiles, "writing the system's configuration", { files: systemFiles(spec, options) }));
+  if (files.files.size > 0)
+    steps.push(
+      stepData(placeFiles, `placing ${files.files.size} files`, {
+        files: [...files.files].map(([path, { bytes, mode }]) => ({
+          path,
+          mode: `0${mode.toString(8)}`,
+          sha256: sha256(bytes),
+        })),
+      }),
+    );
+  const inline: FileToWrite[] = [
+    ...files.links,
+    ...Object.entries(spec.files).map(([path, file]) => ({ path, ...file })),
+  ];
+  if (inline.length > 0) steps.push(stepData(writeFiles, `writing ${inline.length} inline files and links`, { files: inline }));
+  steps.push(...serviceSteps(spec, options));
+  const secrets = Object.entries(spec.secrets).flatMap(([name, { path, mode, owner, group }]) =>
+    path === undefined ? [] : [{ name, path, mode, owner, group }],
+  );
+  if (secrets.length > 0 && options.identity !== "image")
+    steps.push(stepData(writeSecrets, `writing ${secrets.length} secrets`, { secrets }));
+  if (options.packages.has("openssh-server"))
+    steps.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: options.identity === "deploy" }));
+  return steps;
+}
+
+function sorted<T extends { readonly name: string }>(entries: readonly T[]): T[] {
+  return [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
+  const { packages } = options;
+  const [short] = spec.hostname.split(".");
+  const names = spec.hostname === short ? short : `${spec.hostname} ${short}`;
+  const localhost = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n";
+  const files: FileToWrite[] = [
+    { path: "/etc/hostname", content: `${short}\n` },
+    { path: "/etc/hosts", content: `${localhost}127.0.1.1 ${names}\n` },
+    { path: "/etc/fstab", content: options.fstab },
+    { path: "/etc/locale.conf", content: `LANG=${spec.locale}\n` },
+    { path: "/etc/default/locale", link: "../locale.conf" },
+    { path: "/etc/localtime", link: `../usr/share/zoneinfo/${spec.timezone}` },
+    { path: "/etc/timezone", content: `${spec.timezone}\n` },
+    ...mountPoints(spec),
+    ...Object.entries(spec.network).map(([name, network]) => ({
+      path: `/etc/systemd/network/10-${name}.network`,
+      content: networkFile(network),
+    })),
+    ...resolvConf(spec, packages),
+  ];
+  if (packages.has("apt")) files.push(...aptFiles(spec, options.mirrors));
+  for (const [name, { unit, dropIn }] of Object.entries(spec.services)) {
+    if (unit !== undefined) files.push({ path: `/etc/systemd/system/${name}`, content: unit });
+    if (dropIn !== undefined)
+      files.push({ path: `/etc/systemd/system/${name}.d/50-imgbuild.conf`, content: dropIn });
+  }
+  if (packages.has("openssh-server") && options.identity !== "deploy")
+    files.push({ path: `/etc/systemd/system/${hostKeyUnit}`, content: hostKeyUnitText });
+  return files;
+}
+
+/** An image is for many machines, each of which makes its own host keys when it first starts. */
+const hostKeyUnit = "imgbuild-host-keys.service";
+const hostKeyUnitText = `[Unit]
+Description=Make the SSH host keys of this machine
+ConditionPathExistsGlob=!/etc/ssh/ssh_host_*_key
+Before=ssh.service ssh.socket
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/ssh-keygen -A
+
+[Install]
+WantedBy=multi-user.target
+RequiredBy=ssh.service
+`;
+
+function mountPoints(spec: Spec): FileToWrite[] {
+  return Object.values(spec.storage?.disks ?? {}).flatMap((disk) =>
+    "keep" in disk ? disk.keep.map(({ mount }) => ({ path: mount, directory: true as const })) : [],
+  );
+}
+
+/** systemd.network(5). */
+function networkFile(network: Network): string {
+  const { match, dhcp, addresses, gateway, gatewayOnLink, dns } = network;
+  const lines = [
+    "[Match]",
+    ...(match.name === undefined ? [] : [`Name=${match.name}`]),
+    ...(match.mac === undefined ? [] : [`MACAddress=${match.mac}`]),
+    "",
+    "[Network]",
+    `DHCP=${dhcp}`,
+    ...addresses.map((address) => `Address=${address}`),
+    ...dns.map((address) => `DNS=${address}`),
+  ];
+  for (const address of gateway)
+    lines.push("", "[Route]", `Gateway=${address}`, ...(gatewayOnLink ? ["GatewayOnLink=yes"] : []));
+  return `${lines.join("\n")}\n`;
+}
+
+function resolvConf(spec: Spec, packages: ReadonlySet<string>): FileToWrite[] {
+  if (packages.has("systemd-resolved"))
+    return [{ path: "/etc/resolv.conf", link: "../run/systemd/resolve/stub-resolv.conf" }];
+  const servers = Object.values(spec.network).flatMap((network) => network.dns);
+  return servers.length === 0
+    ? []
+    : [{ path: "/etc/resolv.conf", content: servers.map((one) => `nameserver ${one}\n`).join("") }];
+}
+
+function aptFiles(spec: Spec, mirrors: Readonly<Record<string, readonly string[]>>): FileToWrite[] {
+  const { suite, components } = spec.system;
+  const source = (url: string | undefined, suites: readonly string[]) =>
+    url === undefined
+      ? []
+      : [
+          `Types: deb\nURIs: ${url}\nSuites: ${suites.join(" ")}\nComponents: ${components.join(" ")}\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`,
+        ];
+  const content = [
+    ...source(mirrors.debian?.[0], [suite, `${suite}-updates`]),
+    ...source(mirrors["debian-security"]?.[0], [`${suite}-security`]),
+  ].join("\n");
+  return [{ path: "/etc/apt/sources.list.d/debian.sources", content }];
+}
+
+function serviceSteps(spec: Spec, { packages, identity }: ConfigureOptions): StepData[] {
+  const named = (state: string) =>
+    Object.entries(spec.services)
+      .filter(([, service]) => service.state === state)
+      .map(([name]) => name);
+  const implied = [
+    ...(Object.keys(spec.network).length > 0 ? ["systemd-networkd.service"] : []),
+    ...(packages.has("systemd-resolved") ? ["systemd-resolved.service"] : []),
+    ...(packages.has("openssh-server") && identity !== "deploy" ? [hostKeyUnit] : []),
+  ].filter((name) => spec.services[name]?.state === undefined);
+  const enable = [...implied, ...named("enabled")].sort();
+  const disable = named("disabled").sort();
+  const mask = named("masked").sort();
+  if (enable.length + disable.length + mask.length === 0) return [];
+  return [stepData(setServices, "setting the services", { enable, disable, mask })];
+}

@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { fetchAll } from "../debian/fetch.ts";
+import type { StepContext } from "../steps/step.ts";
+import { type Bind, chrootRun, toolRun } from "../system/chroot.ts";
+import { Fail } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import type { Secret } from "../util/secret.ts";
+
+/** Where programs in the tree see the packages. */
+const packagesInside = "/run/imgbuild/packages";
+/** Keeps dpkg from waiting for the disk after every file: a tree that is cut short is made anew anyway. */
+const eatmydata = "usr/lib/x86_64-linux-gnu/libeatmydata.so";
+const eatmydataInside = "/run/imgbuild/libeatmydata.so";
+
+/** The context in which steps run on the operator's machine: tools come from the base's tree, packages from the cache. */
+export function nativeContext(options: {
+  readonly root: string;
+  /** Directory that holds everything a tool may read or write; root included. */
+  readonly work: string;
+  /** The base's tree; left out while the base itself is made. */
+  readonly baseTree?: string;
+  readonly cache: string;
+  readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  readonly files: string | undefined;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}): StepContext {
+  const { root, work, baseTree, log, signal } = options;
+  const packages = join(options.cache, "packages");
+  const fetching = { mirrors: options.mirrors, dir: packages, signal };
+  const binds: Bind[] = [{ from: packages, to: packagesInside, readOnly: true }];
+  if (baseTree !== undefined)
+    binds.push({ from: join(baseTree, eatmydata), to: eatmydataInside, readOnly: true });
+  return {
+    root,
+    log,
+    signal,
+    files: options.files,
+    secrets: options.secrets,
+    nonce: undefined,
+    tool: async (argv, runOptions) => {
+      if (baseTree === undefined) throw new Fail(`${argv[0]} is a tool of the base, which is being made`);
+      return await toolRun(baseTree, argv, { signal, ...runOptions, binds: [{ from: work, to: work }] });
+    },
+    chroot: (argv, runOptions) => chrootRun(root, argv, { signal, ...runOptions, binds }),
+    fetch: async (wanted, inner) => {
+      await fetchAll(wanted, { ...fetching, log: inner });
+    },
+    packagePath: ({ sha256 }) => ({
+      outside: join(packages, `${sha256}.deb`),
+      inside: `${packagesInside}/${sha256}.deb`,
+    }),
+    release: async () => {},
+  };
+}

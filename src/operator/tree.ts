@@ -1,0 +1,52 @@
+import { kernelInstallFiles } from "../boot/loader.ts";
+import type { Lock } from "../schema/lock.ts";
+import type { StepData } from "../schema/plan.ts";
+import type { Spec } from "../schema/spec.ts";
+import { bootstrapTree } from "../steps/bootstrap-tree.ts";
+import { finishTree } from "../steps/finish-tree.ts";
+import { installPackages } from "../steps/install-packages.ts";
+import { makeInitramfs } from "../steps/make-initramfs.ts";
+import { stepData } from "../steps/step.ts";
+import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
+import { type ConfigureOptions, configureSteps } from "./configure.ts";
+
+/** Drivers every initramfs carries, so that a disk moved to another machine still boots there. */
+const initramfsModules = [
+  "virtio_pci virtio_blk virtio_scsi virtio_mmio",
+  "nvme ahci ata_piix sd_mod sr_mod",
+  "xen-blkfront hv_storvsc vmw_pvscsi mptspi mptsas",
+  "megaraid_sas mpt3sas smartpqi hpsa aacraid 3w-9xxx",
+  "xhci_pci ehci_pci uhci_hcd ohci_pci usb_storage uas usbhid hid_generic",
+  "mmc_block sdhci_pci",
+  "ext4 crc32c",
+].flatMap((line) => line.split(" "));
+
+/** Seconds since the epoch that files of the making get: the date of the newest index, so that it is the same each time. */
+export function epochOf(lock: Lock): number {
+  return Math.max(1, ...lock.indices.map(({ date }) => Math.floor(Date.parse(date) / 1000)));
+}
+
+/** The whole root filesystem: packages, configuration, initramfs; everything but disks and bootloader. */
+export function treeSteps(
+  spec: Spec,
+  lock: Lock,
+  options: ConfigureOptions & { readonly cmdline: readonly string[]; readonly definition: string },
+): StepData[] {
+  const epoch = epochOf(lock);
+  const essential = lock.packages.filter((one) => one.bootstrap);
+  const before: FileToWrite[] = [];
+  if (spec.boot?.firmware.includes("uefi")) before.push(...kernelInstallFiles(options.cmdline));
+  if (options.packages.has("initramfs-tools"))
+    before.push(
+      { path: "/etc/initramfs-tools/conf.d/imgbuild", content: "MODULES=list\n" },
+      { path: "/usr/share/initramfs-tools/modules.d/imgbuild", content: initramfsModules.map((one) => `${one}\n`).join("") },
+    );
+  return [
+    stepData(bootstrapTree, `unpacking ${essential.length} essential packages`, { packages: essential }),
+    ...(before.length === 0 ? [] : [stepData(writeFiles, "preparing kernel updates", { files: before })]),
+    stepData(installPackages, `installing ${lock.packages.length} packages`, { packages: lock.packages, epoch }),
+    ...configureSteps(spec, options),
+    ...(spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })]),
+    stepData(finishTree, "clearing up", { definition: options.definition }),
+  ];
+}

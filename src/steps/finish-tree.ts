@@ -1,0 +1,44 @@
+import { mkdir, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { canonicalJson, sha256 } from "../util/digest.ts";
+import { defineStep } from "./step.ts";
+
+/** Where a deploy leaves its mark on the new system. */
+export const markPath = "/var/lib/imgbuild/deploy.json";
+
+/** Leaves nothing of the making behind, and gives the system its own identity. */
+export const finishTree = defineStep({
+  kind: "finish-tree",
+  summary: "clear the traces of the making",
+  schema: z.strictObject({ definition: z.string() }),
+  tools: [],
+  run: async ({ definition }, { root, nonce }) => {
+    for (const path of [
+      "etc/passwd-",
+      "etc/shadow-",
+      "etc/group-",
+      "etc/gshadow-",
+      "var/lib/dpkg/status-old",
+      "var/lib/dpkg/available-old",
+      "var/lib/dpkg/diversions-old",
+      "var/lib/dpkg/statoverride-old",
+      "var/lib/dbus/machine-id",
+      "var/lib/systemd/random-seed",
+      "var/lib/systemd/credential.secret",
+      "root/.bash_history",
+    ])
+      await rm(join(root, path), { force: true });
+    for (const directory of ["tmp", "run", "var/tmp", "var/cache/apt/archives"])
+      for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
+        await rm(join(root, directory, name), { recursive: true, force: true });
+    for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
+      await truncate(join(root, "var/log", name)).catch(() => {});
+    // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
+    const machineId = nonce === undefined ? "" : `${sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
+    await writeFile(join(root, "etc/machine-id"), machineId, { mode: 0o444 });
+    if (nonce === undefined) return;
+    await mkdir(join(root, "var/lib/imgbuild"), { recursive: true });
+    await writeFile(join(root, markPath), `${canonicalJson({ version: 1, nonce, definition })}\n`);
+  },
+});

@@ -1,0 +1,38 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { plainEnv } from "../system/run.ts";
+import { Fail } from "../util/fail.ts";
+import { defineStep } from "./step.ts";
+
+/** Where the processor is emulated, packing alone takes minutes. */
+const timeoutMs = 3_600_000;
+
+/** One initramfs for each kernel of the tree, by initramfs-tools. */
+export const makeInitramfs = defineStep({
+  kind: "make-initramfs",
+  summary: "make the initramfs of each kernel",
+  schema: z.strictObject({ epoch: z.int().positive() }),
+  tools: [],
+  run: async ({ epoch }, context) => {
+    const versions = await kernelVersions(context.root);
+    if (versions.length === 0)
+      throw new Fail("the tree has no kernel in /boot", { hint: "install linux-image-amd64 or linux-image-cloud-amd64" });
+    for (const version of versions)
+      await context.chroot(["update-initramfs", "-c", "-k", version], {
+        env: { ...plainEnv, SOURCE_DATE_EPOCH: String(epoch) },
+        timeoutMs,
+        signal: context.signal,
+        hint: "is initramfs-tools among the packages?",
+      });
+  },
+});
+
+/** Kernel versions in /boot, the newest last. */
+export async function kernelVersions(root: string): Promise<string[]> {
+  const names = await readdir(join(root, "boot")).catch(() => [] as string[]);
+  return names
+    .filter((name) => name.startsWith("vmlinuz-"))
+    .map((name) => name.slice("vmlinuz-".length))
+    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+}

@@ -1,0 +1,49 @@
+import { chmod, chown, lstat, mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Fail } from "../util/fail.ts";
+
+/** Numbers of users and groups as the tree knows them. */
+export async function ownerIn(
+  root: string,
+  owner: string,
+  group: string,
+): Promise<{ uid: number; gid: number }> {
+  return {
+    uid: await idIn(join(root, "etc/passwd"), owner, "user"),
+    gid: await idIn(join(root, "etc/group"), group, "group"),
+  };
+}
+
+async function idIn(file: string, name: string, what: string): Promise<number> {
+  const line = (await readFile(file, "utf8")).split("\n").find((one) => one.startsWith(`${name}:`));
+  if (line === undefined)
+    throw new Fail(`the tree has no ${what} ${name}`, {
+      hint: "declare it under `users`, or install the package that makes it",
+    });
+  return Number(line.split(":")[2]);
+}
+
+/**
+ * Makes the directories above a path of the tree, root's, mode 0755; gives the path outside. No part of it may be a
+ * symbolic link that leads out of the tree, so links are not followed at all but for those of the merged /usr.
+ */
+export async function placeFor(root: string, path: string): Promise<string> {
+  let at = root;
+  for (const part of dirname(path)
+    .split("/")
+    .filter((one) => one !== "")) {
+    at = join(at, part);
+    const found = await lstat(at).catch(() => undefined);
+    if (found === undefined) {
+      await mkdir(at);
+      await chmod(at, 0o755);
+      await chown(at, 0, 0);
+    } else if (found.isSymbolicLink()) {
+      if (dirname(at) !== root || !["bin", "sbin", "lib", "lib64"].includes(part))
+        throw new Fail(`${path}: ${at.slice(root.length)} is a symbolic link in the tree`, {
+          hint: "name the path where it really is",
+        });
+    } else if (!found.isDirectory()) throw new Fail(`${path}: ${at.slice(root.length)} is not a directory in the tree`);
+  }
+  return join(root, path);
+}

@@ -1,0 +1,32 @@
+import { chmod, chown, lstat, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { placeFor } from "./owner.ts";
+import { defineStep } from "./step.ts";
+
+/** The definition's `files/`: they land as they lie, root's, executable where they are. */
+export const placeFiles = defineStep({
+  kind: "place-files",
+  summary: "place the files of the definition's files/",
+  schema: z.strictObject({
+    files: z.array(z.strictObject({ path: z.string().startsWith("/"), mode: z.string(), sha256: z.string() })),
+  }),
+  tools: [],
+  run: async ({ files }, context) => {
+    for (const file of files) {
+      if (context.files === undefined) throw new Fail(`${file.path} did not come along`);
+      const content = await readFile(join(context.files, file.path));
+      if (sha256(content) !== file.sha256)
+        throw new Fail(`${file.path} of files/ has changed since the plan was made`, { hint: "start again" });
+      const to = await placeFor(context.root, file.path);
+      const found = await lstat(to).catch(() => undefined);
+      if (found?.isDirectory()) throw new Fail(`${file.path} is a directory in the tree, not a file`);
+      if (found !== undefined) await rm(to);
+      await writeFile(to, content, { mode: 0o600 });
+      await chown(to, 0, 0);
+      await chmod(to, Number.parseInt(file.mode, 8));
+    }
+  },
+});

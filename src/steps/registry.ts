@@ -1,0 +1,50 @@
+import { bootstrapTree } from "./bootstrap-tree.ts";
+import { finishTree } from "./finish-tree.ts";
+import { installGrub } from "./install-grub.ts";
+import { installPackages } from "./install-packages.ts";
+import { installSystemdBoot } from "./install-systemd-boot.ts";
+import { makeInitramfs } from "./make-initramfs.ts";
+import { makeUsers } from "./make-users.ts";
+import { mkfsExt4, mkfsVfatDisk } from "./mkfs-disk.ts";
+import { mkfsExt4Image } from "./mkfs-ext4-image.ts";
+import { mkfsVfatImage } from "./mkfs-vfat-image.ts";
+import { mountPartition, swapFile, unmountTree } from "./mount.ts";
+import { partitionDisk } from "./partition-disk.ts";
+import { partitionImage } from "./partition-image.ts";
+import { placeFiles } from "./place-files.ts";
+import { placeHostKeys } from "./place-host-keys.ts";
+import { setServices } from "./set-services.ts";
+import type { Step } from "./step.ts";
+import { swapFileImage } from "./swap-file-image.ts";
+import { verifyBoot } from "./verify-boot.ts";
+import { writeFiles } from "./write-files.ts";
+import { writeSecrets } from "./write-secrets.ts";
+
+/** Every step by its kind: what a plan may hold. */
+export const allSteps: ReadonlyMap<string, Step> = new Map(
+  [
+    bootstrapTree,
+    finishTree,
+    installGrub,
+    installPackages,
+    installSystemdBoot,
+    makeInitramfs,
+    makeUsers,
+    mkfsExt4,
+    mkfsExt4Image,
+    mkfsVfatDisk,
+    mkfsVfatImage,
+    mountPartition,
+    partitionDisk,
+    partitionImage,
+    placeFiles,
+    placeHostKeys,
+    setServices,
+    swapFile,
+    swapFileImage,
+    unmountTree,
+    verifyBoot,
+    writeFiles,
+    writeSecrets,
+  ].map((step) => [step.kind, step as unknown as Step]),
+);
