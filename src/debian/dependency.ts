@@ -22,7 +22,9 @@ export function parseDependencies(field: string | undefined): Dependency[] {
 
 function parsePossibility(text: string): Possibility {
   const match =
-    /^([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([A-Za-z0-9][^\s)]*)\s*\))?$/.exec(text);
+    /^([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([A-Za-z0-9][^\s)]*)\s*\))?$/.exec(
+      text,
+    );
   if (match === null)
     throw new Fail(`"${text}" is not a dependency`, { hint: "the package index is damaged" });
   const [, name, relation, version] = match;

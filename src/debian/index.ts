@@ -14,7 +14,7 @@ import { debianKeyring, type Release, verifyRelease } from "./release.ts";
 /** Unpacked size of one Packages file; trixie's main has 60 MB. */
 const maxPackagesBytes = 512 * 1024 * 1024;
 /** A parsed index in the cache is of no use to a parser that reads more. */
-const parserVersion = 1;
+const parserVersion = 2;
 
 /** What the resolver needs of one version of one package. */
 export interface Candidate {
@@ -192,16 +192,19 @@ export function parsePackages(text: string, archive: Archive): Candidate[] {
   for (const stanza of text.split("\n\n")) {
     if (stanza.trim() === "") continue;
     const fields = new Map<string, string>();
-    for (const line of stanza.split("\n")) {
+    // A field may be folded: its next line begins with a space (deb-control(5)).
+    for (const line of stanza.replaceAll(/\n[ \t]/g, " ").split("\n")) {
       const colon = line.indexOf(":");
-      if (colon > 0 && line[0] !== " " && line[0] !== "\t")
-        fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
+      if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
     }
     const get = (name: string) => fields.get(name) ?? "";
     const architecture = get("Architecture");
     if (architecture !== "amd64" && architecture !== "all") continue;
-    if (!/^[0-9a-f]{64}$/.test(get("SHA256")) || get("Package") === "" || get("Filename") === "")
-      throw new Fail(`the package index has an entry without name, file or SHA-256: ${stanza.slice(0, 80)}`);
+    const needed = ["Package", "Version", "Filename"].every((name) => get(name) !== "");
+    if (!needed || !/^[1-9][0-9]*$/.test(get("Size")) || !/^[0-9a-f]{64}$/.test(get("SHA256")))
+      throw new Fail(
+        `the package index has an entry without name, version, file, size or SHA-256: ${stanza.slice(0, 80)}`,
+      );
     candidates.push({
       name: get("Package"),
       version: get("Version"),

@@ -50,7 +50,7 @@ export function parseLock(text: string): Lock {
   if (text.length > maxLockBytes) throw new Fail(`the lock is larger than ${maxLockBytes} bytes`);
   let data: unknown;
   try {
-    data = parse(text);
+    data = parse(text, { logLevel: "error" });
   } catch (error) {
     throw new Fail(`not YAML: ${(error as Error).message}`, { hint: "make it anew with `imgbuild lock`" });
   }

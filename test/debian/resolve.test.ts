@@ -1,0 +1,224 @@
+import { describe, expect, it } from "vitest";
+import type { Candidate } from "../../src/debian/index.ts";
+import { resolve } from "../../src/debian/resolve.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { candidate } from "../helpers/candidate.ts";
+
+function names(candidates: readonly Candidate[], install: readonly string[], recommends = false): string[] {
+  return resolve(candidates, { install, recommends, suite: "trixie" }).packages.map((one) => one.name);
+}
+
+function failure(candidates: readonly Candidate[], install: readonly string[], recommends = false): Fail {
+  try {
+    names(candidates, install, recommends);
+  } catch (error) {
+    expect(error).toBeInstanceOf(Fail);
+    return error as Fail;
+  }
+  throw new Error("resolved, though it cannot be");
+}
+
+describe("what is chosen", () => {
+  it("follows Depends and Pre-Depends, and nothing that is not needed", () => {
+    const archive = [
+      candidate("app", { depends: "lib", preDepends: "init" }),
+      candidate("lib"),
+      candidate("init"),
+      candidate("other"),
+    ];
+    expect(names(archive, ["app"]).sort()).toEqual(["app", "init", "lib"]);
+  });
+
+  it("is the newest version in the archive, whatever the order of the indices", () => {
+    const old = candidate("app", { version: "1.9" });
+    const fresh = candidate("app", { version: "1.10", archive: "debian-security" });
+    for (const archive of [
+      [old, fresh],
+      [fresh, old],
+    ])
+      expect(resolve(archive, { install: ["app"], recommends: false, suite: "trixie" }).packages).toEqual([
+        fresh,
+      ]);
+  });
+
+  it("holds Essential and required packages and apt without being asked", () => {
+    const archive = [
+      candidate("bash", { essential: true }),
+      candidate("mount", { priority: "required" }),
+      candidate("nano", { priority: "important" }),
+      candidate("apt", { priority: "important" }),
+    ];
+    expect(names(archive, []).sort()).toEqual(["apt", "bash", "mount"]);
+  });
+});
+
+describe("alternatives", () => {
+  const archive = [
+    candidate("app", { depends: "mta | small" }),
+    candidate("mta"),
+    candidate("small"),
+    candidate("wants-small", { depends: "small" }),
+  ];
+
+  it("are taken in the order in which they are listed", () => {
+    expect(names(archive, ["app"]).sort()).toEqual(["app", "mta"]);
+  });
+
+  it("that are asked for elsewhere come before the first one listed", () => {
+    expect(names(archive, ["app", "small"]).sort()).toEqual(["app", "small"]);
+    expect(names(archive, ["app", "wants-small"]).sort()).toEqual(["app", "small", "wants-small"]);
+  });
+
+  it("that are not in the archive or too old are passed over", () => {
+    const app = candidate("app", { depends: "gone | mta (>= 2) | small" });
+    expect(names([...archive.slice(1), app], ["app"]).sort()).toEqual(["app", "small"]);
+  });
+
+  it("that a chosen package excludes are passed over", () => {
+    const foe = candidate("foe", { conflicts: "mta" });
+    expect(names([...archive, foe], ["app", "foe"]).sort()).toEqual(["app", "foe", "small"]);
+  });
+});
+
+describe("virtual packages", () => {
+  const exim = candidate("exim", { provides: "mail-transport-agent", priority: "standard" });
+  const postfix = candidate("postfix", { provides: "mail-transport-agent, mta-api (= 3)" });
+  const archive = [postfix, exim, candidate("app", { depends: "mail-transport-agent" })];
+
+  it("are satisfied by the provider of the highest priority", () => {
+    expect(names(archive, ["app"]).sort()).toEqual(["app", "exim"]);
+  });
+
+  it("are satisfied by a provider that is chosen already", () => {
+    expect(names(archive, ["app", "postfix"]).sort()).toEqual(["app", "postfix"]);
+  });
+
+  it("satisfy a version only by a versioned Provides", () => {
+    const app = (depends: string) => [exim, postfix, candidate("app", { depends })];
+    expect(names(app("mta-api (>= 2)"), ["app"]).sort()).toEqual(["app", "postfix"]);
+    expect(failure(app("mta-api (>= 4)"), ["app"]).message).toContain("mta-api (>= 4)");
+    expect(failure(app("mail-transport-agent (>= 1)"), ["app"]).message).toContain("mail-transport-agent");
+  });
+
+  it("asked for by the definition need a name when several provide them", () => {
+    expect(names([postfix], ["mail-transport-agent"])).toEqual(["postfix"]);
+    const fail = failure(archive, ["mail-transport-agent"]);
+    expect(fail.message).toBe("mail-transport-agent is a virtual package");
+    expect(fail.hint).toBe("ask for one that provides it: exim, postfix");
+  });
+});
+
+describe("Conflicts and Breaks", () => {
+  it("refuse two requested packages, with why each is there", () => {
+    const archive = [candidate("b", { breaks: "c (<< 2)" }), candidate("c")];
+    expect(failure(archive, ["b", "c"]).message).toBe(
+      "b and c cannot be installed together (the definition → b; the definition → c)",
+    );
+  });
+
+  it("with a version leave other versions alone", () => {
+    const archive = [candidate("b", { breaks: "c (<< 2)" }), candidate("c", { version: "2" })];
+    expect(names(archive, ["b", "c"]).sort()).toEqual(["b", "c"]);
+  });
+
+  it("with a virtual name that the package itself provides mean the others", () => {
+    const exim = candidate("exim", { provides: "mta", conflicts: "mta" });
+    const postfix = candidate("postfix", { provides: "mta", conflicts: "mta" });
+    expect(names([exim, postfix], ["exim"])).toEqual(["exim"]);
+    expect(failure([exim, postfix], ["exim", "postfix"]).message).toContain(
+      "exim and postfix cannot be installed together",
+    );
+  });
+});
+
+describe("Recommends", () => {
+  const archive = [
+    candidate("app", { recommends: "nice, gone, hated" }),
+    candidate("nice", { depends: "lib" }),
+    candidate("lib"),
+    candidate("hated", { conflicts: "app" }),
+  ];
+
+  it("are left out unless asked for", () => {
+    expect(names(archive, ["app"])).toEqual(["app"]);
+  });
+
+  it("come with their dependencies when asked for, and fail silently", () => {
+    expect(names(archive, ["app"], true).sort()).toEqual(["app", "lib", "nice"]);
+  });
+});
+
+describe("order and bootstrap set", () => {
+  const archive = [
+    candidate("bash", { essential: true, preDepends: "libc6", depends: "base-files" }),
+    candidate("libc6", { depends: "libgcc" }),
+    candidate("libgcc", { depends: "libc6" }),
+    candidate("base-files", { essential: true }),
+    candidate("app", { depends: "lib" }),
+    candidate("lib"),
+    candidate("mount", { priority: "required" }),
+  ];
+  const result = resolve(archive, { install: ["app"], recommends: false, suite: "trixie" });
+  const order = result.packages.map((one) => one.name);
+
+  it("puts dependencies before dependents, though there is a cycle", () => {
+    const before = (a: string, b: string) => expect(order.indexOf(a)).toBeLessThan(order.indexOf(b));
+    before("libc6", "bash");
+    before("libgcc", "bash");
+    before("base-files", "bash");
+    before("lib", "app");
+    expect(new Set(order).size).toBe(order.length);
+  });
+
+  it("begins with the Essential packages and what they lead to, and only these are the bootstrap set", () => {
+    expect([...result.bootstrap].sort()).toEqual(["base-files", "bash", "libc6", "libgcc"]);
+    expect(new Set(order.slice(0, 4))).toEqual(result.bootstrap);
+  });
+
+  it("does not depend on the order of the indices", () => {
+    const turned = resolve([...archive].reverse(), { install: ["app"], recommends: false, suite: "trixie" });
+    expect(turned.packages).toEqual(result.packages);
+  });
+
+  it("marks what the definition named, virtual names by their provider", () => {
+    const provider = candidate("postfix", { provides: "mta" });
+    const { requested } = resolve([...archive, provider], {
+      install: ["app", "mta"],
+      recommends: false,
+      suite: "trixie",
+    });
+    expect([...requested].sort()).toEqual(["app", "postfix"]);
+  });
+});
+
+describe("what cannot be", () => {
+  it("is told as a chain from the definition to the dependency that fails", () => {
+    const archive = [
+      candidate("web", { depends: "app" }),
+      candidate("app", { depends: "lib (>= 2) | newlib" }),
+      candidate("lib", { version: "1.5" }),
+    ];
+    const fail = failure(archive, ["web"]);
+    expect(fail.message).toBe(
+      "the definition → web → app → Depends lib (>= 2) | newlib, but trixie has lib 1.5; newlib is not in trixie",
+    );
+    expect(fail.hint).toBeDefined();
+  });
+
+  it("names the chosen package that excludes the dependency", () => {
+    const archive = [
+      candidate("app", { depends: "lib" }),
+      candidate("lib"),
+      candidate("foe", { breaks: "lib" }),
+    ];
+    expect(failure(archive, ["foe", "app"]).message).toBe(
+      "the definition → app → Depends lib, but lib and foe exclude each other (the definition → foe)",
+    );
+  });
+
+  it("names packages that are nearly called so", () => {
+    const fail = failure([candidate("nginx"), candidate("nginx-full")], ["ngnix"]);
+    expect(fail.message).toBe("there is no package ngnix in trixie");
+    expect(fail.hint).toBe("did you mean nginx?");
+  });
+});
