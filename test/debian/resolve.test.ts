@@ -162,11 +162,11 @@ describe("order and bootstrap set", () => {
   const order = result.packages.map((one) => one.name);
 
   it("puts dependencies before dependents, though there is a cycle", () => {
-    const before = (a: string, b: string) => expect(order.indexOf(a)).toBeLessThan(order.indexOf(b));
-    before("libc6", "bash");
-    before("libgcc", "bash");
-    before("base-files", "bash");
-    before("lib", "app");
+    const comesBefore = (a: string, b: string) => expect(order.indexOf(a)).toBeLessThan(order.indexOf(b));
+    comesBefore("libc6", "bash");
+    comesBefore("libgcc", "bash");
+    comesBefore("base-files", "bash");
+    comesBefore("lib", "app");
     expect(new Set(order).size).toBe(order.length);
   });
 
