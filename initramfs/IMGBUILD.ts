@@ -83,6 +83,13 @@ const traces = [
   "/run/*",
 ];
 
+/** Beginnings of the names of glibc's converters: all but IBM850. */
+const characterSets = [
+  ..."ABCDEGHJKLMNRSTUVl",
+  ...["IN", "IS", "IBM0", "IBM1", "IBM2", "IBM4", "IBM5", "IBM9", "IBM80", "IBM86", "IBM87", "IBM88"],
+  ...["IBM851", "IBM852", "IBM855", "IBM856", "IBM857", "IBM858"],
+];
+
 /** Parts of the packages above, and of what they depend on, for which the base has no use. */
 const parts = [
   // Package management of the base itself: it is never changed, only made anew. dpkg stays, for other trees.
@@ -157,7 +164,8 @@ const parts = [
   "/usr/sbin/vdpa",
   "/usr/bin/lslogins",
   "/usr/sbin/zic",
-  `${lib}/gconv`,
+  // Character sets: mtools needs one (IBM850), nothing else does.
+  ...characterSets.map((name) => `${lib}/gconv/${name}*`),
   // Libraries that only the above were linked to.
   `${lib}/libdb-5.3.so`,
   `${lib}/libfreetype.so.*`,

@@ -23,7 +23,10 @@ export const installSystemdBoot = defineStep({
   run: async ({ esp, cmdline, title, timeoutSeconds }, { root }) => {
     const put = async (from: string, to: string) => {
       await mkdir(dirname(join(esp, to)), { recursive: true });
-      await copyFile(join(root, from), join(esp, to));
+      await copyFile(join(root, from), join(esp, to)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+        throw new Fail(`the tree has no /${from}`, { hint: "lock the definition again: its packages are not complete" });
+      });
     };
     const versions = await kernelVersions(root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");

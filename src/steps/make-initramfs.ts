@@ -18,13 +18,16 @@ export const makeInitramfs = defineStep({
     const versions = await kernelVersions(context.root);
     if (versions.length === 0)
       throw new Fail("the tree has no kernel in /boot", { hint: "install linux-image-amd64 or linux-image-cloud-amd64" });
-    for (const version of versions)
+    for (const version of versions) {
       await context.chroot(["update-initramfs", "-c", "-k", version], {
         env: { ...plainEnv, SOURCE_DATE_EPOCH: String(epoch) },
         timeoutMs,
         signal: context.signal,
         hint: "is initramfs-tools among the packages?",
       });
+      // The kernel's own script made /vmlinuz, and left out /initrd.img, which was not there yet.
+      await context.chroot(["linux-update-symlinks", "install", version, `/boot/vmlinuz-${version}`]);
+    }
   },
 });
 

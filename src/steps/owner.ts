@@ -15,6 +15,8 @@ export async function ownerIn(
 }
 
 async function idIn(file: string, name: string, what: string): Promise<number> {
+  // Root is 0 everywhere, also before the package that writes passwd.
+  if (name === "root") return 0;
   const line = (await readFile(file, "utf8")).split("\n").find((one) => one.startsWith(`${name}:`));
   if (line === undefined)
     throw new Fail(`the tree has no ${what} ${name}`, {
