@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import type { DiskFacts } from "../../src/schema/facts.ts";
+import { Storage } from "../../src/schema/storage.ts";
+import { matchDisks, showDisk } from "../../src/storage/match-disks.ts";
+import { diskFacts, esp, keptDisk, keptUuid, mib, root, storageOf } from "../helpers/storage.ts";
+
+const system = diskFacts("vda", { serial: "SYS" });
+const data = diskFacts("vdb", {
+  serial: "DATA",
+  partitions: [
+    { name: "vdb1", startBytes: mib, sizeBytes: 100 * mib, fsType: "ext4", uuid: keptUuid, mountPoints: [] },
+  ],
+});
+const both = storageOf([esp, root], { disks: { data: keptDisk } });
+const withMatch = (match: object) =>
+  Storage.parse({ disks: { system: { match, table: { type: "gpt", partitions: [root] } } } });
+
+describe("matchDisks", () => {
+  it("finds each disk of the definition", () => {
+    expect(matchDisks(both, [data, system])).toEqual({ system, data });
+  });
+
+  it("follows the serial when kernel names are swapped", () => {
+    const swapped = [
+      { ...system, name: "vdb" },
+      { ...data, name: "vda" },
+    ];
+    expect(matchDisks(both, swapped).system?.name).toBe("vdb");
+  });
+
+  it("needs every property given, and does not mind spaces around a serial", () => {
+    const match = { serial: "SYS", wwn: "eui.1", model: "M", minSize: "1GiB", maxSize: "4GiB" };
+    const full = { ...system, serial: " SYS ", wwn: "eui.1", model: "M " };
+    expect(matchDisks(withMatch(match), [full])).toEqual({ system: full });
+    for (const change of [
+      { serial: "X" },
+      { wwn: "eui.2" },
+      { model: "N" },
+      { sizeBytes: 5 * 2 ** 30 },
+      { sizeBytes: 512 * mib },
+    ])
+      expect(() => matchDisks(withMatch(match), [{ ...full, ...change }])).toThrow(
+        /no disk of the machine matches/,
+      );
+    const { wwn: _wwn, ...noWwn } = full;
+    expect(() => matchDisks(withMatch(match), [noWwn])).toThrow(/no disk of the machine matches/);
+  });
+
+  it.each<[string, Storage, readonly DiskFacts[], RegExp]>([
+    ["no disks at all", both, [], /no disk of the machine matches disk system \(serial SYS\)/],
+    [
+      "two disks of one serial",
+      both,
+      [system, { ...system, name: "vdc", sizeBytes: 8192 * mib }, data],
+      /2 disks match disk system/,
+    ],
+    [
+      "two names for one disk",
+      Storage.parse({ disks: { system: both.disks.system, again: both.disks.system } }),
+      [system],
+      /system and again of the definition are the same disk/,
+    ],
+    ["a read-only disk", both, [{ ...system, readOnly: true }, data], /disk system is read-only/],
+    ["a disk too small for its layout", both, [{ ...system, sizeBytes: 200 * mib }, data], /too small/],
+    [
+      "a disk to write that carries what is kept",
+      both,
+      [
+        { ...system, partitions: data.partitions.map((one) => ({ ...one, uuid: keptUuid.toUpperCase() })) },
+        data,
+      ],
+      /would be written, but carries the filesystem/,
+    ],
+    [
+      "a disk to write that is as a whole what is kept",
+      both,
+      [{ ...system, fsType: "ext4", uuid: keptUuid }, data],
+      /would be written, but carries the filesystem/,
+    ],
+    [
+      "a kept disk without its filesystem",
+      both,
+      [system, { ...data, partitions: [] }],
+      /has no filesystem with the UUID/,
+    ],
+    [
+      "a kept filesystem of another type",
+      both,
+      [system, { ...data, partitions: [{ ...data.partitions[0]!, fsType: "xfs" }] }],
+      /is xfs, not ext4/,
+    ],
+  ])("refuses %s", (_name, storage, disks, message) => {
+    expect(() => matchDisks(storage, disks)).toThrow(message);
+  });
+
+  it("refuses a disk that the base could not tell from its twin", () => {
+    const wanted = withMatch({ serial: "SYS", maxSize: "4GiB" });
+    expect(() => matchDisks(wanted, [system, { ...system, name: "vdc" }])).toThrow(
+      /2 disks match|told apart/,
+    );
+  });
+
+  it("shows what the machine has when nothing matches", () => {
+    try {
+      matchDisks(withMatch({ serial: "OTHER" }), [system, data]);
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({
+        hint: "the machine has no model, serial SYS, 4096 MiB (vda); no model, serial DATA, 4096 MiB (vdb)",
+      });
+    }
+  });
+});
+
+describe("showDisk", () => {
+  it("names all by which a person knows a disk", () => {
+    const disk = diskFacts("sda", { model: "QEMU HARDDISK ", wwn: "naa.5", removable: true, readOnly: true });
+    expect(showDisk(disk)).toBe("QEMU HARDDISK, no serial, wwn naa.5, 4096 MiB, removable, read-only (sda)");
+  });
+});
