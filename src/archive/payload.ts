@@ -1,0 +1,139 @@
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import { z } from "zod";
+import { canonicalJson, sha256 } from "../util/digest.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import { gunzipTar, tarGz, tarMembers } from "./tar.ts";
+
+/** What a base of the smallest machine can hold beside everything else. */
+const caps = { bytes: 32 * 1024 * 1024, members: 20_000 };
+const manifestName = "manifest.json";
+const signatureName = "manifest.sig";
+
+const Manifest = z.strictObject({
+  version: z.literal(1),
+  nonce: z.string(),
+  machineId: z.string(),
+  created: z.iso.datetime(),
+  expires: z.iso.datetime(),
+  files: z.record(
+    z.string(),
+    z.strictObject({ size: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ),
+});
+type Manifest = z.output<typeof Manifest>;
+
+/** A key for one deploy. `publicKey` is an Ed25519 SPKI, DER in base64. */
+export function generateSigningKey(): { privateKey: KeyObject; publicKey: string } {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  return { privateKey, publicKey: publicKey.export({ type: "spki", format: "der" }).toString("base64") };
+}
+
+/** A signed .tar.gz for one machine and one deploy: the manifest, its signature, then the files, sorted. Same input, same bytes. */
+export async function writePayload(input: {
+  readonly created: Date;
+  readonly expires: Date;
+  readonly nonce: string;
+  readonly machineId: string;
+  /** Relative path → bytes. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly privateKey: KeyObject;
+}): Promise<Uint8Array> {
+  const files = [...input.files].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const name of [manifestName, signatureName])
+    if (input.files.has(name)) throw new Fail(`a payload's own ${name} cannot be one of its files`);
+  const manifest: Manifest = {
+    version: 1,
+    nonce: input.nonce,
+    machineId: input.machineId,
+    created: input.created.toISOString(),
+    expires: input.expires.toISOString(),
+    files: Object.fromEntries(
+      files.map(([path, bytes]) => [path, { size: bytes.length, sha256: sha256(bytes) }]),
+    ),
+  };
+  const text = Buffer.from(canonicalJson(manifest));
+  const packed = await tarGz([
+    { name: manifestName, content: text },
+    { name: signatureName, content: sign(null, text, input.privateKey) },
+    ...files.map(([name, content]) => ({ name, content })),
+  ]);
+  try {
+    gunzipTar(packed, caps);
+  } catch (error) {
+    throw new Fail(`the payload is too large: ${messageOf(error)}`, {
+      cause: error,
+      hint: "large files of the definition belong into a package",
+    });
+  }
+  return packed;
+}
+
+/**
+ * Opens a payload: signature first, then whether it is for this machine and deploy, then each file against the manifest.
+ * `now` undefined: the clock is not to be relied upon, so the payload's age is not judged.
+ */
+export async function readPayload(
+  bytes: Uint8Array,
+  expected: {
+    readonly publicKey: string;
+    readonly nonce: string;
+    readonly machineId: string;
+    readonly now: Date | undefined;
+  },
+): Promise<{ files: Map<string, Uint8Array> }> {
+  const members = tarMembers(gunzipTar(bytes, caps));
+  const manifestBytes = await take(members, manifestName);
+  const signature = await take(members, signatureName);
+  if (!isSigned(manifestBytes, signature, expected.publicKey))
+    throw new Fail("the payload's signature is not that of this deploy", { hint: "nothing in it was used" });
+  const manifest = parseManifest(manifestBytes);
+  if (manifest.nonce !== expected.nonce)
+    throw new Fail("the payload belongs to another deploy: its nonce differs");
+  if (manifest.machineId !== expected.machineId)
+    throw new Fail(`the payload is for machine ${manifest.machineId}, this is ${expected.machineId}`);
+  if (expected.now !== undefined && expected.now.getTime() >= Date.parse(manifest.expires))
+    throw new Fail(`the payload expired at ${manifest.expires}`, { hint: "deploy again" });
+  const files = new Map<string, Uint8Array>();
+  for await (const { name, content } of members) {
+    const listed = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+    if (listed === undefined)
+      throw new Fail(`the payload holds ${JSON.stringify(name)}, which its manifest does not name`);
+    if (files.has(name)) throw new Fail(`the payload holds ${JSON.stringify(name)} twice`);
+    if (content.length !== listed.size || sha256(content) !== listed.sha256)
+      throw new Fail(`the payload's ${JSON.stringify(name)} is not what its manifest says`);
+    files.set(name, content);
+  }
+  const missing = Object.keys(manifest.files).find((name) => !files.has(name));
+  if (missing !== undefined) throw new Fail(`the payload lacks ${JSON.stringify(missing)}`);
+  return { files };
+}
+
+async function take(
+  members: AsyncGenerator<{ name: string; content: Uint8Array }>,
+  name: string,
+): Promise<Uint8Array> {
+  const { value, done } = await members.next();
+  if (done === true || value.name !== name)
+    throw new Fail(`the payload does not begin with ${manifestName} and ${signatureName}`);
+  return value.content;
+}
+
+function isSigned(bytes: Uint8Array, signature: Uint8Array, publicKey: string): boolean {
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" });
+  } catch (error) {
+    throw new Fail("the deploy's public key is no Ed25519 key", { cause: error });
+  }
+  // Other algorithms would be taken as well, with other strengths.
+  if (key.asymmetricKeyType !== "ed25519") throw new Fail("the deploy's public key is no Ed25519 key");
+  return verify(null, bytes, key, signature);
+}
+
+function parseManifest(bytes: Uint8Array): Manifest {
+  try {
+    return Manifest.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch (error) {
+    throw new Fail("the payload's manifest is not one this version understands", { cause: error });
+  }
+}
