@@ -1,0 +1,160 @@
+import { describe, expect, it } from "vitest";
+import { checkSpec } from "../../src/operator/check.ts";
+import { Spec } from "../../src/schema/spec.ts";
+import { bios, esp, keptDisk, root } from "../helpers/storage.ts";
+
+/** The problems of a definition as "path: message". */
+function problems(change: Record<string, unknown>): string[] {
+  const spec = Spec.parse({ hostname: "web", ...change });
+  return checkSpec(spec).map(({ path, message }) => `${path.join(".")}: ${message}`);
+}
+
+const system = (partitions: readonly object[], more: object = {}) => ({
+  match: { serial: "SYS" },
+  table: { type: "gpt", partitions },
+  ...more,
+});
+const good = { disks: { system: system([bios, esp, root]), data: keptDisk } };
+const withStorage = (storage: object) => problems({ storage, boot: {} });
+
+describe("checkSpec", () => {
+  it("has nothing to say of good definitions", () => {
+    expect(problems({})).toEqual([]);
+    expect(withStorage(good)).toEqual([]);
+    expect(
+      problems({
+        packages: { install: ["sudo", "locales", "systemd-resolved"] },
+        locale: "en_GB.UTF-8",
+        network: { a: { match: { name: "en*" }, dhcp: "yes" } },
+        users: { a: { sudo: true, uid: 1000, hashedPasswordSecret: "pw" }, b: { uid: 1001 } },
+        secrets: { pw: { file: "pw.age" }, key: { file: "key.age" } },
+        hostKeys: { secret: "key" },
+      }),
+    ).toEqual([]);
+  });
+
+  it("wants storage and boot together", () => {
+    expect(problems({ storage: good })).toEqual([
+      "storage: needs `boot` beside it; `boot: {}` serves UEFI and BIOS",
+    ]);
+    expect(problems({ boot: {} })).toEqual(["boot: needs `storage` to boot from"]);
+  });
+
+  const linux = (mount: string, more: object = {}) => ({
+    name: "x",
+    type: "linux",
+    size: "1MiB",
+    content: { type: "ext4", mount },
+    ...more,
+  });
+  it.each<[string, object, string]>([
+    [
+      "no root",
+      { disks: { system: system([bios, esp]) } },
+      "storage.disks: needs one ext4 partition mounted at `/`",
+    ],
+    [
+      "a kept root",
+      {
+        disks: {
+          system: system([bios, esp]),
+          data: { ...keptDisk, keep: [{ ...keptDisk.keep[0], mount: "/" }] },
+        },
+      },
+      "storage.disks.data.keep.0.mount: needs one ext4",
+    ],
+    [
+      "a mount point twice",
+      { disks: { ...good.disks, system: system([bios, esp, linux("/srv"), root]) } },
+      "storage.disks.data.keep.0.mount: /srv is mounted twice",
+    ],
+    [
+      "a partition name twice",
+      { disks: { system: system([bios, esp, linux("/a"), linux("/b"), root]) } },
+      "storage.disks.system.table.partitions.3.name: x names another partition",
+    ],
+    [
+      "rest before the end",
+      { disks: { system: system([bios, root, esp]) } },
+      'storage.disks.system.table.partitions.1.size: "rest" is only for the last partition',
+    ],
+    [
+      "content in bios-boot",
+      { disks: { system: system([{ ...bios, content: { type: "ext4", mount: "/b" } }, esp, root]) } },
+      "storage.disks.system.table.partitions.0.content: a bios-boot partition holds no filesystem",
+    ],
+    [
+      "an empty ESP",
+      { disks: { system: system([bios, { name: "esp", type: "esp", size: "256MiB" }, root]) } },
+      "storage.disks.system.table.partitions.1.content: an ESP needs vfat content",
+    ],
+    [
+      "an image too small",
+      { disks: { system: system([bios, esp, root], { imageSize: "256MiB" }) } },
+      "storage.disks.system.imageSize: 256 MiB is too small: the partitions and their table take 259 MiB and the rest",
+    ],
+    [
+      "two disks of one identity",
+      { disks: { ...good.disks, data: { ...keptDisk, match: { serial: "SYS" } } } },
+      "storage.disks.data.match: matches the same disk as `system`",
+    ],
+    [
+      "no ESP",
+      { disks: { system: system([bios, root]) } },
+      "boot.firmware: uefi needs an ESP mounted at /efi",
+    ],
+    [
+      "no bios-boot",
+      { disks: { system: system([esp, root]) } },
+      "boot.firmware: bios needs a bios-boot partition",
+    ],
+  ])("refuses %s", (_name, storage, expected) => {
+    expect(
+      withStorage(storage).some((one) => one.startsWith(expected)),
+      withStorage(storage).join("\n"),
+    ).toBe(true);
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ users: { a: { sudo: true } } }, "users.a.sudo: needs the package `sudo`"],
+    [
+      { users: { a: { hashedPasswordSecret: "pw" } } },
+      "users.a.hashedPasswordSecret: `pw` is not among the secrets",
+    ],
+    [
+      {
+        users: { a: { hashedPasswordSecret: "pw", hashedPassword: "$6$a$b" } },
+        secrets: { pw: { file: "pw.age" } },
+      },
+      "users.a.hashedPasswordSecret: excludes `hashedPassword`",
+    ],
+    [{ users: { a: { uid: 1000 }, b: { uid: 1000 } } }, "users.b.uid: 1000 is the id of `a` too"],
+    [{ users: { root: { uid: 1000 } } }, "users.root.uid: root is 0"],
+    [
+      { files: { "/etc/a": { content: "" }, "/etc/a/b": { content: "" } } },
+      "files./etc/a/b: /etc/a/b collides with the file /etc/a",
+    ],
+    [
+      { files: { "/etc/a": { content: "" } }, secrets: { s: { file: "s.age", path: "/etc/a" } } },
+      "secrets.s.path: /etc/a collides with the file /etc/a",
+    ],
+    [
+      { network: { a: { match: { name: "en*" }, dhcp: "yes" } } },
+      "network.a.dhcp: needs the package `systemd-resolved`",
+    ],
+    [{ locale: "en_GB.UTF-8" }, "locale: en_GB.UTF-8 needs the package `locales`"],
+    [{ services: { "a.service": {} } }, "services.a.service: says nothing"],
+    [
+      { services: { "a.service": { state: "masked", unit: "[Unit]\n" } } },
+      "services.a.service.state: a masked unit cannot",
+    ],
+    [
+      { hostKeys: { secret: "key" }, secrets: { other: { file: "o.age" } } },
+      "hostKeys.secret: `key` is not among the secrets: other",
+    ],
+  ])("refuses %j", (change, expected) => {
+    const [first, ...more] = problems(change);
+    expect(first).toContain(expected);
+    expect(more).toEqual([]);
+  });
+});
