@@ -46,13 +46,16 @@ export function qemuCommand(shape: MachineShape): string[] {
   const forwards = shape.forwards.map((guest) => `,hostfwd=tcp:127.0.0.1:0-:${guest}`).join("");
   return [
     "qemu-system-x86_64",
-    ...["-name", shape.name],
+    ...["-name", escapeComma(shape.name)],
     ...["-no-user-config", "-nodefaults", "-display", "none", "-vga", "std", "-S"],
     ...["-machine", "q35"],
     ...acceleratorArgs(shape.accelerator),
     ...["-smp", String(shape.cpus)],
     ...["-m", `${shape.memoryMib}M`],
-    ...["-chardev", `socket,id=console,fd=${machineFds.console},logfile=${shape.consoleFile},logappend=on`],
+    ...[
+      "-chardev",
+      `socket,id=console,fd=${machineFds.console},logfile=${escapeComma(shape.consoleFile)},logappend=on`,
+    ],
     ...["-serial", "chardev:console"],
     ...["-chardev", `socket,id=qmp,fd=${machineFds.qmp}`],
     ...["-mon", "chardev=qmp,mode=control"],
