@@ -1,0 +1,93 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { armor, Encrypter } from "age-encryption";
+import { describe, expect, it } from "vitest";
+import { openSecretFile } from "../../src/secrets/open.ts";
+import { generateIdentity, openWith, sealFor, sealForAll } from "../../src/secrets/seal.ts";
+import { Secret } from "../../src/util/secret.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const plain = Buffer.from("open sesame\n");
+const text = (secret: Secret) => Buffer.from(secret.expose()).toString();
+
+function file(bytes: Uint8Array | string): string {
+  const path = join(tempDir(), "s.age");
+  writeFileSync(path, bytes);
+  return path;
+}
+
+async function withPassphrase(passphrase: string): Promise<Uint8Array> {
+  const encrypter = new Encrypter();
+  encrypter.setPassphrase(passphrase);
+  encrypter.setScryptWorkFactor(10);
+  return await encrypter.encrypt(plain);
+}
+
+describe("sealing", () => {
+  it("is opened by the identity it was made for, and by no other", async () => {
+    const [mine, other] = [await generateIdentity(), await generateIdentity()];
+    const sealed = await sealFor(mine.recipient, plain);
+    expect(Buffer.from(await openWith(mine.identity, sealed)).toString()).toBe("open sesame\n");
+    await expect(openWith(other.identity, sealed)).rejects.toThrow(/not made for this boot/);
+    await expect(openWith(mine.identity, sealed.subarray(0, -1))).rejects.toThrow(/damaged/);
+    await expect(sealForAll(["age1nonsense"], plain)).rejects.toThrow(/no age recipient/);
+  });
+});
+
+describe("a secret file", () => {
+  it("opens with one of several identities, binary or armored", async () => {
+    const [mine, other] = [await generateIdentity(), await generateIdentity()];
+    const sealed = await sealFor(mine.recipient, plain);
+    const identities = [`# other\n${other.identity}\n`, `# mine\r\n${mine.identity}\r\n`];
+    for (const bytes of [sealed, armor.encode(sealed)])
+      expect(text(await openSecretFile(file(bytes), { name: "s", identities }))).toBe("open sesame\n");
+  });
+
+  it("names what is missing when it does not open", async () => {
+    const [mine, other] = [await generateIdentity(), await generateIdentity()];
+    const path = file(await sealFor(mine.recipient, plain));
+    const open = (identities: string[], at = path) => openSecretFile(at, { name: "s", identities });
+    await expect(open([other.identity])).rejects.toMatchObject({
+      message: `no given identity opens ${path}`,
+      hint: expect.stringMatching(/--identity/),
+    });
+    await expect(open([])).rejects.toMatchObject({ hint: expect.stringMatching(/--identity/) });
+    await expect(open(["ssh-ed25519 AAAA"])).rejects.toThrow(/AGE-SECRET-KEY/);
+    await expect(open([mine.identity], "/nowhere/s.age")).rejects.toMatchObject({
+      hint: expect.stringMatching(/secrets edit/),
+    });
+    await expect(open([mine.identity], file("user:password"))).rejects.toThrow(/not an age file/);
+    await expect(open([mine.identity], file("-----BEGIN AGE ENCRYPTED FILE-----\nx"))).rejects.toThrow(
+      /not an age file/,
+    );
+  });
+
+  it("does not show a damaged identity in its failure", async () => {
+    const mine = await generateIdentity();
+    const broken = `${mine.identity.slice(0, -4)}QQQQ`;
+    const error = await openSecretFile(file(await sealFor(mine.recipient, plain)), {
+      name: "s",
+      identities: [broken],
+    }).catch((thrown: Error) => thrown);
+    expect((error as Error).message).toMatch(/damaged AGE-SECRET-KEY/);
+    expect(JSON.stringify([(error as Error).message, String((error as Error).cause)])).not.toContain(
+      broken.slice(20),
+    );
+  });
+
+  it("asks for a passphrase only where one is needed", async () => {
+    const path = file(await withPassphrase("right"));
+    const answer = (value: string) => async () => new Secret("answer", Buffer.from(value));
+    expect(text(await openSecretFile(path, { name: "s", identities: [], passphrase: answer("right") }))).toBe(
+      "open sesame\n",
+    );
+    await expect(
+      openSecretFile(path, { name: "s", identities: [], passphrase: answer("wrong") }),
+    ).rejects.toMatchObject({
+      hint: expect.stringMatching(/--passphrase/),
+    });
+    await expect(openSecretFile(path, { name: "s", identities: [] })).rejects.toMatchObject({
+      hint: expect.stringMatching(/--passphrase/),
+    });
+  });
+});
