@@ -1,0 +1,207 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { FromOperator, FromRunner } from "../../src/schema/journal.ts";
+import { Journal } from "../../src/target/journal.ts";
+import { Runner, type RunnerWorld } from "../../src/target/runner.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+/** A world without a machine: work ends when the test says, time passes by hand, a restart is only counted. */
+function world(change: Partial<RunnerWorld> = {}) {
+  const dir = tempDir();
+  const journal = new Journal(join(dir, "journal"), () => 1);
+  const state = {
+    restarts: 0,
+    timers: [] as { ms: number; what: () => void }[],
+    works: [] as { sealed: string; ponr: () => void; done: () => void; fail: (error: unknown) => void }[],
+  };
+  const fake: RunnerWorld = {
+    journal,
+    log: silentLog,
+    nonce: "n",
+    bootId: "b",
+    recipient: "age1x",
+    goFile: join(dir, "go"),
+    payload: { planDigest: "plan" },
+    work: (sealed, ponr) =>
+      new Promise<void>((done, fail) => {
+        state.works.push({ sealed, ponr, done, fail });
+      }),
+    report: (outcome, ponr, error) => ({
+      outcome,
+      ponr,
+      bootId: "b",
+      peakMemoryMib: 1,
+      totalMemoryMib: 2,
+      fetched: { packages: 0, bytes: 0 },
+      seconds: [],
+      ...(error instanceof Error ? { message: error.message } : {}),
+    }),
+    restart: () => {
+      state.restarts += 1;
+      return new Promise<never>(() => {});
+    },
+    later: (ms, what) => void state.timers.push({ ms, what }),
+    ...change,
+  };
+  const runner = new Runner(fake);
+  const states = () => journal.entries.flatMap(({ event }) => (event.type === "state" ? [event.state] : []));
+  return { runner, state, fake, journal, states };
+}
+
+/** An attached operator, with all it was sent. */
+function operator(runner: Runner) {
+  const heard: FromRunner[] = [];
+  const send = (message: FromRunner) => void heard.push(message);
+  const leave = runner.onAttach(send);
+  return { heard, leave, say: (message: FromOperator) => runner.onMessage(message, send) };
+}
+
+const go = { type: "go", planDigest: "plan", sealed: "s" } as const;
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("Runner", () => {
+  it("says hello with who it is", () => {
+    const { heard } = operator(world().runner);
+    expect(heard).toEqual([
+      {
+        type: "hello",
+        protocol: 1,
+        nonce: "n",
+        bootId: "b",
+        state: "waiting",
+        recipient: "age1x",
+        planDigest: "plan",
+      },
+    ]);
+  });
+
+  it("works once after GO, reports, and restarts by itself", async () => {
+    const { runner, state, fake, states } = world();
+    const { heard, say } = operator(runner);
+    say({ type: "follow", after: 0 });
+    expect(existsSync(fake.goFile)).toBe(false);
+    say(go);
+    expect(existsSync(fake.goFile)).toBe(true);
+    say(go);
+    expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("too late") });
+    expect(state.works).toHaveLength(1);
+    expect(state.works[0]!.sealed).toBe("s");
+    state.works[0]!.ponr();
+    state.works[0]!.done();
+    await settle();
+    expect(states()).toEqual(["waiting", "working", "done"]);
+    expect(heard.at(-1)).toMatchObject({ type: "report", report: { outcome: "done", ponr: true } });
+    expect(state.restarts).toBe(0);
+    state.timers[0]!.what();
+    expect(state.restarts).toBe(1);
+  });
+
+  it("refuses GO for another plan, and stays ready", () => {
+    const { runner, state, fake } = world();
+    const { heard, say } = operator(runner);
+    say({ ...go, planDigest: "other" });
+    expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("another plan") });
+    expect(existsSync(fake.goFile)).toBe(false);
+    say(go);
+    expect(state.works).toHaveLength(1);
+  });
+
+  it("returns to the old system when it fails before any write", async () => {
+    const { runner, state, states, journal } = world();
+    operator(runner).say(go);
+    state.works[0]!.fail(new Fail("no disk", { hint: "look" }));
+    await settle();
+    expect(states()).toEqual(["waiting", "working", "failed"]);
+    const entry = journal.entries.find(({ event }) => event.type === "state" && event.state === "failed");
+    expect(entry?.event).toMatchObject({ message: "no disk", hint: "look" });
+    expect(state.timers).toHaveLength(1);
+    state.timers[0]!.what();
+    expect(state.restarts).toBe(1);
+  });
+
+  it("stays up when it fails after the first write: no restart by itself, by abort or by restart", async () => {
+    const { runner, state } = world();
+    const { heard, say } = operator(runner);
+    say(go);
+    state.works[0]!.ponr();
+    state.works[0]!.fail(new Error("disk full"));
+    await settle();
+    say({ type: "abort" });
+    expect(heard.at(-1)).toMatchObject({
+      type: "refused",
+      message: expect.stringContaining("no old system"),
+    });
+    say({ type: "restart" });
+    expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("half made") });
+    expect(state.timers).toEqual([]);
+    expect(state.restarts).toBe(0);
+  });
+
+  it("does not take back what works: abort and restart are refused", () => {
+    const { runner, state } = world();
+    const { heard, say } = operator(runner);
+    say(go);
+    for (const type of ["abort", "restart"] as const) {
+      say({ type });
+      expect(heard.at(-1)?.type).toBe("refused");
+    }
+    expect(state.restarts + state.timers.length).toBe(0);
+  });
+
+  it("returns on abort before GO, and restarts at once when it is done", async () => {
+    const early = world();
+    operator(early.runner).say({ type: "abort" });
+    early.state.timers[0]!.what();
+    expect(early.state.restarts).toBe(1);
+    const late = world();
+    const { say } = operator(late.runner);
+    say(go);
+    late.state.works[0]!.ponr();
+    late.state.works[0]!.done();
+    await settle();
+    say({ type: "restart" });
+    expect(late.state.restarts).toBe(1);
+  });
+
+  it("refuses a payload that is not right, says why, and returns", () => {
+    const { runner, state } = world({ payload: { refusal: new Fail("wrong key") } });
+    const { heard, say } = operator(runner);
+    expect(heard[0]).toMatchObject({ type: "hello", state: "failed", message: "wrong key" });
+    expect(heard[0]).not.toHaveProperty("planDigest");
+    say(go);
+    expect(heard.at(-1)?.type).toBe("refused");
+    expect(state.works).toEqual([]);
+    expect(state.timers).toHaveLength(1);
+  });
+
+  it("that is started anew in the middle of a run touches nothing and stays up", () => {
+    const goFile = join(tempDir(), "go");
+    writeFileSync(goFile, "");
+    const { runner, state } = world({ goFile });
+    const { heard, say } = operator(runner);
+    expect(heard[0]).toMatchObject({ state: "failed", message: "the runner died while it worked" });
+    say(go);
+    expect(heard.at(-1)?.type).toBe("refused");
+    expect(state.works.length + state.timers.length + state.restarts).toBe(0);
+  });
+
+  it("tells whoever comes late all that happened, once, and nothing more after they left", async () => {
+    const { runner, state, journal } = world();
+    operator(runner).say(go);
+    const second = operator(runner);
+    second.say({ type: "follow", after: 1 });
+    expect(second.heard.slice(1)).toMatchObject([{ type: "journal", entry: { seq: 2 } }]);
+    second.leave();
+    state.works[0]!.ponr();
+    state.works[0]!.done();
+    await settle();
+    expect(second.heard).toHaveLength(2);
+    const third = operator(runner);
+    third.say({ type: "follow", after: 0 });
+    expect(third.heard.filter(({ type }) => type === "journal")).toHaveLength(journal.entries.length);
+    expect(third.heard.filter(({ type }) => type === "report")).toHaveLength(1);
+  });
+});
