@@ -53,7 +53,7 @@ async function start(): Promise<void> {
     work: (sealed, ponr) => {
       if ("refusal" in payload) throw payload.refusal;
       const { order, files } = payload;
-      return workThroughPlan({ order, files, identity: identity.identity, sealed, ponr, log, signal: stop.signal, fetched });
+      return workThroughPlan({ order, files, identity: identity.identity, sealed, ponr, log, signal: stop.signal, fetched, nonce: deploy.nonce });
     },
     report: (outcome, ponr, error): BaseReport => ({
       outcome,

@@ -3,7 +3,6 @@ import { dirname, resolve } from "node:path";
 import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { PlanView } from "../operator/deploy-run.ts";
-import { recordDeploy } from "../operator/known-bases.ts";
 import type { Report } from "../schema/report.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
@@ -39,7 +38,7 @@ export const deployCommand: AddCommand = (program, act) => {
     act(async (cli) => {
       const inputs = await deployInputs(path, host, { ...options, ...numbers(options) }, cli);
       const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
-      const report = await deploy(inputs, { ...world, record: (known) => recordDeploy(cli.env, host, known) });
+      const report = await deploy(inputs, world);
       const file = resolve(options.report ?? "out/report.json");
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);

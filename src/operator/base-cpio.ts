@@ -10,3 +10,22 @@ export async function frame(
   const start = size === 0 ? whole.length : whole.indexOf(0xff);
   return { before: whole.subarray(0, start), after: whole.subarray(start + size) };
 }
+
+/**
+ * What is laid between and behind the base's files in a deploy's initramfs: kernel, outer and kit lie between them, in that
+ * order, so that the base has itself at hand; the last part ends with the deploy's own archive.
+ */
+export async function deployParts(
+  sizes: { readonly kernel: number; readonly outer: number; readonly kit: number },
+  deploy: Uint8Array,
+): Promise<Uint8Array[]> {
+  const kernel = await frame("imgbuild/base/kernel", sizes.kernel);
+  const outer = await frame("imgbuild/base/outer", sizes.outer);
+  const kit = await frame("imgbuild/base/kit", sizes.kit);
+  return [
+    kernel.before,
+    Buffer.concat([kernel.after, outer.before]),
+    Buffer.concat([outer.after, kit.before]),
+    Buffer.concat([kit.after, deploy]),
+  ];
+}

@@ -13,6 +13,7 @@ import { inspect } from "./inspect.ts";
 import { deployPlan } from "./plan.ts";
 import { type Finding, isGo, preflight } from "./preflight.ts";
 import { reachMirror } from "./reach.ts";
+import { sizeOf } from "./takeover.ts";
 
 const smallMs = 30_000;
 
@@ -36,7 +37,7 @@ export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, w
   state.findings = preflight({
     spec: inputs.spec,
     facts,
-    baseBytes: inputs.base.kernel.size + inputs.base.initramfs.size,
+    baseBytes: sizeOf(inputs.base),
     networkProblems: problems,
     diskProblem: "problem" in disks ? disks.problem : undefined,
     mirror,
@@ -57,7 +58,7 @@ export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, w
     mirrors: { ...mirrors, debian: [mirror.url, ...mirrors.debian.filter((url) => url !== mirror.url)] },
     secrets: [...inputs.secrets.keys()],
   };
-  state.plan = deployPlan(inputs, { facts, disks: disks.matched, mirrors: state.order.mirrors, nonce: identity.nonce });
+  state.plan = deployPlan(inputs, { facts, disks: disks.matched, mirrors: state.order.mirrors });
   state.disks = Object.entries(disks.matched).map(([name, seen]) => ({
     name,
     serial: seen.serial ?? null,

@@ -8,6 +8,8 @@ import type { Spec } from "../schema/spec.ts";
 import type { Host } from "../transport/host.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
+import type { DefinitionFiles } from "./files.ts";
+import type { KnownDeploy } from "./known-bases.ts";
 import type { Finding } from "./preflight.ts";
 import type { BaseFiles } from "./takeover.ts";
 
@@ -19,14 +21,17 @@ export interface DeployInputs {
   readonly lock: Lock;
   /** Digest of spec, lock and files. */
   readonly definition: string;
-  /** The definition's `files/`, path below it → bytes and mode. */
-  readonly files: ReadonlyMap<string, { bytes: Uint8Array; mode: number }>;
+  /** The definition's `files/`: path on the new system → bytes and mode. */
+  readonly files: DefinitionFiles["files"];
+  readonly links: DefinitionFiles["links"];
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly base: BaseFiles;
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
   readonly deadManSeconds: number;
+  /** Factor on the times of health checks. */
+  readonly slow: number;
   /** Bounds of the waits, in milliseconds; a slow machine gets more. */
   readonly waitMs: { readonly base: number; readonly build: number; readonly boot: number };
 }
@@ -52,6 +57,8 @@ export interface DeployWorld {
   readonly mirrorsIn: (oneLine: string, deb822: string) => Facts["mirrors"];
   /** Shows what will happen to which disk; throws a Fail with exit code 3 unless it is confirmed. */
   readonly confirm: (view: PlanView) => Promise<void>;
+  /** Writes down, before the takeover, how the base is found again. */
+  readonly record: (known: Omit<KnownDeploy, "host">) => Promise<void>;
   readonly password: (() => Promise<Secret>) | undefined;
 }
 

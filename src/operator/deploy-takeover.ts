@@ -4,11 +4,13 @@ import { generateSigningKey, writePayload } from "../archive/payload.ts";
 import type { DeployData } from "../schema/deploy.ts";
 import { networkReplay } from "../system/network-replay.ts";
 import { generateSshKey } from "../transport/keys.ts";
-import { canonicalJson, sha256 } from "../util/digest.ts";
+import { canonicalJson } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { formatLock } from "../debian/lock.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
-import { jump, loadBase, prepare, shipBase, workDir } from "./takeover.ts";
+import { deployParts } from "./base-cpio.ts";
+import { keepIdentity } from "./deploy-work.ts";
+import { jump, loadBase, prepare, shipBase, sizeOf, workDir } from "./takeover.ts";
 
 /** Beside base and payload: the kit, unpacked, and some room. */
 const workExtraMib = 48;
@@ -22,11 +24,10 @@ export async function shipAndTakeOver(inputs: DeployInputs, state: DeployState, 
   if (old === undefined || facts === undefined || deploy === undefined) throw new Error("ship before inspect");
   const { base } = inputs;
   const { signal, log } = world;
-  const baseMib = Math.ceil((base.kernel.size + base.initramfs.size) / 2 ** 20);
+  const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
   await keepIdentity(inputs, state);
   state.touched = true;
-  await log.task("preparing the host", () => prepare(old, base.kit, 2 * baseMib + workExtraMib, signal));
-  state.bytes.payload += base.kit.size;
+  await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));
   const shipped = await log.task(`sending the base (${baseMib} MiB)`, (inner) =>
     shipBase(old, base, facts.cacheMib, signal, (done, total) =>
       inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
@@ -34,11 +35,18 @@ export async function shipAndTakeOver(inputs: DeployInputs, state: DeployState, 
   );
   if (shipped.sentBytes === 0) log.info("the host has this base already; it was not sent");
   state.bytes.base = shipped.sentBytes;
-  const cpio = await deployCpio(state, deploy, inputs, world);
-  state.bytes.payload += cpio.length;
+  const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
+  const parts = await deployParts(sizes, await deployCpio(state, deploy, inputs, world));
+  state.bytes.payload += parts.reduce((sum, part) => sum + part.length, 0);
   await log.task("sending the payload and loading the base's kernel", () =>
-    loadBase(old, shipped.directory, cpio, sha256(cpio), commandLine(inputs, state), signal),
+    loadBase(old, shipped.directory, parts, commandLine(inputs, state), signal),
   );
+  await world.record({
+    started: new Date(world.now()).toISOString(),
+    nonce: deploy.nonce,
+    planDigest: state.planDigest ?? "",
+    baseHostKey: state.baseKey?.public ?? "",
+  });
   await log.task("starting the base", () => jump(old, signal));
   state.jumped = true;
   state.lastOldAnswer = world.now();
@@ -60,7 +68,7 @@ async function deployCpio(
     ["order.json", Buffer.from(canonicalJson(order))],
     ["lock.yaml", Buffer.from(formatLock(inputs.lock))],
   ]);
-  for (const [path, file] of inputs.files) files.set(`files/${path}`, file.bytes);
+  for (const [path, file] of inputs.files) files.set(`files${path}`, file.bytes);
   const now = world.now();
   const payload = await writePayload({
     created: new Date(now),

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { markPath } from "../steps/finish-tree.ts";
 import { checkHealth } from "../system/health.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
@@ -7,8 +8,6 @@ import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 const tryEveryMs = 2_000;
 const connectMs = 20_000;
 const smallMs = 30_000;
-/** Where a deploy leaves its mark on the new system; see `markStep`. */
-export const markPath = "/var/lib/imgbuild/deploy.json";
 
 /** Waits for the new system, proves that it is the one just built, and runs its health checks. */
 export async function verifyNewSystem(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
@@ -35,14 +34,9 @@ export async function verifyNewSystem(inputs: DeployInputs, state: DeployState, 
           timeoutMs: options?.timeoutMs ?? smallMs,
         }),
     },
-    { log: world.log, signal: world.signal },
+    { log: world.log, signal: world.signal, slow: inputs.slow },
   );
-  state.health = results.map(({ check, ok, seconds, detail }) => ({
-    check: typeof check === "string" ? check : describe(check),
-    ok,
-    seconds,
-    detail,
-  }));
+  state.health = results;
 }
 
 /** After a failure before any write: waits until the old system answers again, in whatever boot. */
@@ -86,9 +80,4 @@ async function waitFor(boundMs: number, world: DeployWorld, what: string, connec
   throw new Fail(`${what} did not answer within ${Math.round(boundMs / 1000)} s: ${messageOf(last)}`, {
     hint: "look at the machine's console; the deploy's report says what was done",
   });
-}
-
-function describe(check: { type: string }): string {
-  const { type, ...rest } = check as { type: string } & Record<string, unknown>;
-  return `${type} ${Object.values(rest).flat().join(" ")}`;
 }

@@ -1,17 +1,13 @@
 import { join } from "node:path";
 import { fetchAll } from "../debian/fetch.ts";
 import type { StepContext } from "../steps/step.ts";
-import { type Bind, chrootRun, toolRun } from "../system/chroot.ts";
+import { type Bind, toolRun, treeRun } from "../system/chroot.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 
 /** Where programs in the tree see the packages. */
 const packagesInside = "/run/imgbuild/packages";
-/** Keeps dpkg from waiting for the disk after every file: a tree that is cut short is made anew anyway. */
-const eatmydata = "usr/lib/x86_64-linux-gnu/libeatmydata.so";
-const eatmydataInside = "/run/imgbuild/libeatmydata.so";
-
 /** The context in which steps run on the operator's machine: tools come from the base's tree, packages from the cache. */
 export function nativeContext(options: {
   readonly root: string;
@@ -30,8 +26,6 @@ export function nativeContext(options: {
   const packages = join(options.cache, "packages");
   const fetching = { mirrors: options.mirrors, dir: packages, signal };
   const binds: Bind[] = [{ from: packages, to: packagesInside, readOnly: true }];
-  if (baseTree !== undefined)
-    binds.push({ from: join(baseTree, eatmydata), to: eatmydataInside, readOnly: true });
   return {
     root,
     log,
@@ -43,7 +37,7 @@ export function nativeContext(options: {
       if (baseTree === undefined) throw new Fail(`${argv[0]} is a tool of the base, which is being made`);
       return await toolRun(baseTree, argv, { signal, ...runOptions, binds: [{ from: work, to: work }] });
     },
-    chroot: (argv, runOptions) => chrootRun(root, argv, { signal, ...runOptions, binds }),
+    chroot: (argv, runOptions) => treeRun(root, baseTree, argv, { signal, ...runOptions, binds }),
     fetch: async (wanted, inner) => {
       await fetchAll(wanted, { ...fetching, log: inner });
     },

@@ -1,5 +1,6 @@
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import { type Plan, type StepData, targetRoot } from "../schema/plan.ts";
+import { keepBase } from "../steps/keep-base.ts";
 import { mkfsExt4, mkfsVfatDisk } from "../steps/mkfs-disk.ts";
 import { mountPartition, swapFile, unmountTree } from "../steps/mount.ts";
 import { partitionDisk } from "../steps/partition-disk.ts";
@@ -13,6 +14,7 @@ import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { bootSteps, kernelCmdline } from "./boot-steps.ts";
 import type { DeployInputs } from "./deploy-run.ts";
+import { cacheDir } from "./takeover.ts";
 import { epochOf, treeSteps } from "./tree.ts";
 
 /** Files of the making that go with the base; RAM. */
@@ -23,7 +25,7 @@ const scratch = "/run/imgbuild/scratch";
  * plan, so that a plan can be read, approved by its digest, and deployed later.
  */
 export function deployPlan(
-  inputs: Pick<DeployInputs, "spec" | "lock" | "definition" | "files" | "links">,
+  inputs: Pick<DeployInputs, "spec" | "lock" | "definition" | "files" | "links" | "base">,
   about: {
     readonly facts: Pick<Facts, "machineId" | "bootId" | "consoles">;
     readonly disks: Readonly<Record<string, DiskFacts>>;
@@ -77,9 +79,20 @@ export function deployPlan(
     ...boot.filesystem,
     ...boot.grub,
     ...boot.verify,
+    stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     stepData(unmountTree, "flushing and unmounting", { paths: [...mounts.paths].reverse() }),
   ];
   return { version: 1, hostname: spec.hostname, definition, steps };
+}
+
+/** What the base has to be, byte for byte, to be found in the new system's cache. */
+function keptFiles({ digest, ...files }: DeployInputs["base"]) {
+  const wanted = (["kit", "kernel", "outer", "squashfs"] as const).map((name) => ({
+    name,
+    size: files[name].size,
+    sha256: files[name].sha256,
+  }));
+  return { directory: `${cacheDir}/${digest}`, files: wanted };
 }
 
 function formatStep(disk: DiskIdentity, part: LaidPartition, seed: string, epoch: number): StepData[] {

@@ -1,4 +1,5 @@
 import type { Host } from "../transport/host.ts";
+import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 
 /** Everything of a deploy on the old system lives here, in RAM; unmounting it leaves nothing. */
@@ -30,7 +31,6 @@ umask 077
 d=$1
 mkdir -p "$d"
 grep -q " $d tmpfs " /proc/mounts || mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"
-mkdir -p "$d/kit"
 `;
 
 /** Answers which cached file is whole: prints the names of those whose SHA-256 is right. */
@@ -45,13 +45,20 @@ while [ $# -gt 1 ]; do
 done
 `;
 
+/**
+ * The initramfs: the base, then its own small files once more, so that the new system can keep the base, then the deploy.
+ * Copies in RAM go as soon as they are in it.
+ */
 const stageScript = `
 set -eu
 umask 077
 d=$1 source=$2
-cat "$source/initramfs" "$d/deploy.cpio" > "$d/initrd"
-rm -f "$d/deploy.cpio"
-[ "$source" = "$d" ] && rm -f "$d/initramfs"
+mkdir -p "$d/kit"
+tar -xzf "$source/kit" -C "$d/kit"
+cat "$source/outer" "$source/squashfs" > "$d/initrd"
+[ "$source" != "$d" ] || rm -f "$d/squashfs"
+cat "$d/part0" "$source/kernel" "$d/part1" "$source/outer" "$d/part2" "$source/kit" "$d/part3" >> "$d/initrd"
+rm -f "$d"/part?
 kexec() { "$d/kit/ld.so" --library-path "$d/kit/lib" "$d/kit/kexec" "$@"; }
 kexec --load "$source/kernel" --initrd="$d/initrd" --command-line="$3"
 rm -f "$d/initrd"
@@ -70,7 +77,9 @@ sync
 echo u > /proc/sysrq-trigger 2>/dev/null || true
 exec "$1/kit/ld.so" --library-path "$1/kit/lib" "$1/kit/kexec" --exec
 JUMP
-"$d/kit/busybox" setsid sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
+if command -v setsid >/dev/null 2>&1; then setsid sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
+else nohup sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
+fi
 `;
 
 /** Takes back what was prepared: the loaded kernel and the tmpfs. The cache of the base stays. */
@@ -82,20 +91,29 @@ umount -l "$d" && rmdir "$d"
 
 const minute = 60_000;
 
-/** Mounts the work directory, `mib` large, and unpacks the kit into it. */
-export async function prepare(host: Host, kit: FileInfo, mib: number, signal: AbortSignal): Promise<void> {
+/** Mounts the work directory, `mib` large. */
+export async function prepare(host: Host, mib: number, signal: AbortSignal): Promise<void> {
   await script(host, prepareScript, [workDir, String(mib)], { timeoutMs: minute, signal });
-  await upload(host, kit, `${workDir}/kit.tar.gz`, signal);
-  await host.exec(["tar", "-xzf", `${workDir}/kit.tar.gz`, "-C", `${workDir}/kit`], {
-    root: true,
-    timeoutMs: minute,
-    signal,
-  });
+}
+
+/** The base's files by name, in the order in which they are sent. */
+function filesOf(base: BaseFiles): readonly (readonly [string, FileInfo])[] {
+  return [
+    ["kit", base.kit],
+    ["kernel", base.kernel],
+    ["outer", base.outer],
+    ["squashfs", base.squashfs],
+  ];
+}
+
+/** Bytes of the whole base. */
+export function sizeOf(base: BaseFiles): number {
+  return filesOf(base).reduce((sum, [, file]) => sum + file.size, 0);
 }
 
 /**
- * Brings kernel and initramfs to the host unless its cache has them; returns where they are and the bytes sent.
- * They go to the cache when it has room, else to RAM.
+ * Brings to the host what its cache has not; returns where it all is and the bytes sent. It goes to the cache when that has
+ * room, else to RAM.
  */
 export async function shipBase(
   host: Host,
@@ -105,46 +123,41 @@ export async function shipBase(
   onProgress: (done: number, total: number) => void,
 ): Promise<{ directory: string; sentBytes: number }> {
   const cached = `${cacheDir}/${base.digest}`;
-  const there = await script(
-    host,
-    cachedScript,
-    [cached, "kernel", base.kernel.sha256, "initramfs", base.initramfs.sha256],
-    { timeoutMs: 5 * minute, signal },
-  );
+  const files = filesOf(base);
+  const wanted = files.flatMap(([name, { sha256 }]) => [name, sha256]);
+  const there = await script(host, cachedScript, [cached, ...wanted], { timeoutMs: 5 * minute, signal });
   const has = new Set(there.stdout.split("\n"));
-  if (has.has("kernel") && has.has("initramfs")) return { directory: cached, sentBytes: 0 };
-  const total = base.kernel.size + base.initramfs.size;
+  const lacking = files.filter(([name]) => !has.has(name));
+  if (lacking.length === 0) return { directory: cached, sentBytes: 0 };
+  const total = lacking.reduce((sum, [, file]) => sum + file.size, 0);
   const fits = cacheFreeMib - total / 2 ** 20 > cacheReserveMib;
   const directory = fits ? cached : workDir;
   if (fits) await host.exec(["mkdir", "-p", "-m", "0755", cached], { root: true, timeoutMs: minute, signal });
   let before = 0;
-  for (const [name, file] of [
-    ["kernel", base.kernel],
-    ["initramfs", base.initramfs],
-  ] as const) {
+  for (const [name, file] of fits ? lacking : files) {
     const start = before;
     await upload(host, file, `${directory}/${name}`, signal, (done) => onProgress(start + done, total));
     before += file.size;
   }
-  return { directory, sentBytes: total };
+  return { directory, sentBytes: before };
 }
 
-/** Puts base and deploy data together and loads the base's kernel; nothing is started yet. */
+/** Puts base and deploy data together and loads the base's kernel; nothing is started yet. See `deployParts`. */
 export async function loadBase(
   host: Host,
   directory: string,
-  deployCpio: Uint8Array,
-  sha256: string,
+  parts: readonly Uint8Array[],
   commandLine: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  await host.upload(deployCpio, `${workDir}/deploy.cpio`, {
-    mode: 0o600,
-    size: deployCpio.length,
-    sha256,
-    root: true,
-    signal,
-  });
+  for (const [index, part] of parts.entries())
+    await host.upload(part, `${workDir}/part${index}`, {
+      mode: 0o600,
+      size: part.length,
+      sha256: sha256(part),
+      root: true,
+      signal,
+    });
   const result = await script(host, stageScript, [workDir, directory, commandLine.join(" ")], {
     timeoutMs: 5 * minute,
     signal,

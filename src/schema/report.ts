@@ -36,6 +36,7 @@ export const Report = z.strictObject({
     z.strictObject({
       name: z.string(),
       serial: z.string().nullable(),
+      model: z.string().nullable(),
       sizeBytes: z.int(),
       action: z.enum(["written", "kept"]),
     }),

@@ -27,8 +27,10 @@ export const finishTree = defineStep({
       "var/lib/systemd/random-seed",
       "var/lib/systemd/credential.secret",
       "root/.bash_history",
+      // Where packages waited to be installed.
+      "var/cache/imgbuild-packages",
     ])
-      await rm(join(root, path), { force: true });
+      await rm(join(root, path), { recursive: true, force: true });
     for (const directory of ["tmp", "run", "var/tmp", "var/cache/apt/archives"])
       for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
         await rm(join(root, directory, name), { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { fixedTimeEnv, mke2fs, mkfsVfat } from "../storage/mkfs.ts";
-import { DiskPartition, partitionPath } from "../storage/target.ts";
+import { DiskPartition, partitionPath, writableDisk } from "../storage/target.ts";
 import { defineStep } from "./step.ts";
 
 const timeoutMs = 3_600_000;
@@ -33,6 +33,8 @@ export const mkfsVfatDisk = defineStep({
   }),
   tools: ["mkfs.vfat"],
   run: async ({ partition, epoch, ...vfat }, context) => {
-    await context.tool(mkfsVfat(await partitionPath(partition), vfat), { timeoutMs, env: fixedTimeEnv(epoch) });
+    const { sectorSize } = await writableDisk(partition.disk);
+    const at = { sizeBytes: partition.sizeBytes, sectorSize };
+    await context.tool(mkfsVfat(await partitionPath(partition), at, vfat), { timeoutMs, env: fixedTimeEnv(epoch) });
   },
 });

@@ -3,6 +3,7 @@ import { finishTree } from "./finish-tree.ts";
 import { installGrub } from "./install-grub.ts";
 import { installPackages } from "./install-packages.ts";
 import { installSystemdBoot } from "./install-systemd-boot.ts";
+import { keepBase } from "./keep-base.ts";
 import { makeInitramfs } from "./make-initramfs.ts";
 import { makeUsers } from "./make-users.ts";
 import { mkfsExt4, mkfsVfatDisk } from "./mkfs-disk.ts";
@@ -28,6 +29,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     installGrub,
     installPackages,
     installSystemdBoot,
+    keepBase,
     makeInitramfs,
     makeUsers,
     mkfsExt4,

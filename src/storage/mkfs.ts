@@ -35,8 +35,26 @@ export interface VfatOptions {
   readonly label?: string | undefined;
 }
 
-export function mkfsVfat(device: string, vfat: VfatOptions): string[] {
-  return ["mkfs.vfat", ...commonVfat(vfat), device];
+/** A FAT32 on a whole device of that size. */
+export function mkfsVfat(
+  device: string,
+  at: { readonly sizeBytes: number; readonly sectorSize: number },
+  vfat: VfatOptions,
+): string[] {
+  return ["mkfs.vfat", ...commonVfat(vfat), "-s", String(sectorsPerCluster(at.sizeBytes, at.sectorSize)), device];
+}
+
+/** What tells FAT32 from FAT16 is the count of clusters; firmware reads one with fewer as the other, or not at all. */
+const leastClusters = 65_525;
+/** Beside the data: reserved sectors and the two tables, generously. */
+const overheadShare = 0.98;
+const mostSectors = 8;
+
+/** The largest cluster, up to 8 sectors, that leaves enough of them; `checkFirmwareLimits` refuses what has none. */
+export function sectorsPerCluster(sizeBytes: number, sectorSize: number): number {
+  for (let sectors = mostSectors; sectors > 1; sectors /= 2)
+    if ((sizeBytes * overheadShare) / (sectors * sectorSize) >= leastClusters) return sectors;
+  return 1;
 }
 
 /** A FAT32 of that size at an offset of a file; `hidden` sectors tell firmware where on the disk it lies. */
@@ -49,6 +67,7 @@ export function mkfsVfatInto(
   return [
     "mkfs.vfat",
     ...commonVfat(vfat),
+    ...["-s", String(sectorsPerCluster(at.sizeBytes, 512))],
     `--offset=${sector}`,
     "-h",
     String(sector),

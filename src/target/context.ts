@@ -1,15 +1,14 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fetchPackage } from "../debian/fetch.ts";
+import { fetchAll } from "../debian/fetch.ts";
 import type { LockedPackage } from "../schema/lock.ts";
+import { targetRoot } from "../schema/plan.ts";
 import type { StepContext } from "../steps/step.ts";
-import { chrootRun } from "../system/chroot.ts";
+import { treeRun } from "../system/chroot.ts";
 import { run } from "../system/run.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 
-/** Where the new root filesystem is mounted in the base. */
-export const targetRoot = "/mnt/target";
 /** Packages wait on the new root filesystem, not in RAM; the directory is gone when the tree is finished. */
 const packageDir = "/var/cache/imgbuild-packages";
 
@@ -26,6 +25,7 @@ export function baseContext(options: {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
+  readonly nonce: string;
 }): StepContext {
   const { log, signal, fetched } = options;
   const directory = join(targetRoot, packageDir);
@@ -35,17 +35,21 @@ export function baseContext(options: {
     signal,
     files: options.files,
     secrets: options.secrets,
+    nonce: options.nonce,
     tool: (argv, runOptions) => run(argv, { signal, ...runOptions }),
-    chroot: (argv, runOptions) => chrootRun(targetRoot, argv, { signal, ...runOptions }),
-    async fetch(locked: LockedPackage) {
+    chroot: (argv, runOptions) => treeRun(targetRoot, "/", argv, { signal, ...runOptions }),
+    async fetch(wanted, inner) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      const path = await fetchPackage(locked, { mirrors: options.mirrors, dir: directory, signal });
-      fetched.packages += 1;
-      fetched.bytes += locked.size;
-      return path;
+      const got = await fetchAll(wanted, { mirrors: options.mirrors, dir: directory, signal, log: inner });
+      fetched.packages += got.packages;
+      fetched.bytes += got.bytes;
     },
-    async release(locked: LockedPackage) {
-      await rm(join(directory, `${locked.sha256}.deb`), { force: true });
+    packagePath: ({ sha256 }) => ({
+      outside: join(directory, `${sha256}.deb`),
+      inside: join(packageDir, `${sha256}.deb`),
+    }),
+    async release(done: readonly LockedPackage[]) {
+      for (const { sha256 } of done) await rm(join(directory, `${sha256}.deb`), { force: true });
     },
   };
 }

@@ -24,6 +24,7 @@ export async function workThroughPlan(options: {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
+  readonly nonce: string;
 }): Promise<void> {
   const { order, log, signal } = options;
   const secrets = await openSecrets(options.identity, options.sealed, order.secrets);
@@ -31,10 +32,10 @@ export async function workThroughPlan(options: {
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
   await log.task("trying the mirror", () => tryMirrors(order));
   const files = await unpackFiles(options.files);
-  const context = baseContext({ mirrors: order.mirrors, files, secrets, log, signal, fetched: options.fetched });
-  options.ponr();
+  const context = baseContext({ mirrors: order.mirrors, files, secrets, log, signal, fetched: options.fetched, nonce: options.nonce });
   try {
-    await executeSteps(plan.steps, allSteps, context);
+    await executeSteps(plan.steps, allSteps, context, options.ponr);
+
   } finally {
     for (const secret of secrets.values()) secret.wipe();
   }

@@ -1,0 +1,54 @@
+import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
+import { readFiles } from "../operator/files.ts";
+import { buildImage, definitionDigest, type ImageFormat, imageFormats } from "../operator/image.ts";
+import { loadDefinition } from "../operator/load.ts";
+import { mirrorsFor, readLockFor } from "../operator/lock.ts";
+import { revealSecrets } from "../operator/secrets.ts";
+import { exitCodes, Fail } from "../util/fail.ts";
+import type { AddCommand } from "./commands.ts";
+import { secretOptions } from "./options.ts";
+
+interface Options extends RevealOptions {
+  output: string;
+  format: string;
+  withSecrets?: boolean;
+}
+
+export const buildCommand: AddCommand = (program, act) => {
+  const command = program
+    .command("build")
+    .description("an offline disk image")
+    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .requiredOption("-o, --output <FILE>", "where the image goes")
+    .option("--format <FORMAT>", imageFormats.join(", "), "raw")
+    .option("--with-secrets", "put the secrets in: the image must then be kept like them");
+  secretOptions(command).action((path: string, options: Options) =>
+    act(async (cli) => {
+      const format = imageFormats.find((one) => one === options.format);
+      if (format === undefined)
+        throw new Fail(`--format ${options.format}: ${imageFormats.join(", ")} are accepted`, { exitCode: exitCodes.usage });
+      const definition = await loadDefinition(path);
+      const { spec, filesDir } = definition;
+      const { lock } = await readLockFor(definition);
+      const files = readFiles(filesDir);
+      const ask = () => cli.askSecret("Passphrase of the secrets: ");
+      const secrets = options.withSecrets
+        ? await revealSecrets(definition, { identityFiles: identityFiles(options, cli.env), passphrase: ask })
+        : undefined;
+      const left = Object.keys(spec.secrets);
+      if (secrets === undefined && left.length > 0)
+        cli.log.warn(`the image goes without its secrets (${left.join(", ")}); --with-secrets puts them in`);
+      const digest = definitionDigest(spec, lock, files);
+      await cli.log.task(`building ${spec.hostname}`, async (log) =>
+        buildImage(
+          { spec, lock, definition: digest, files, filesDir, mirrors: await mirrorsFor(spec, cli.env), secrets },
+          options.output,
+          format satisfies ImageFormat,
+          { ...cli, log },
+        ),
+      );
+      cli.print(options.output);
+      cli.emit({ event: "done", file: options.output, format, definition: digest });
+    }),
+  );
+};

@@ -1,0 +1,79 @@
+import { deployWorld } from "../operator/deploy-inputs.ts";
+import { replayJournal } from "../operator/journal-log.ts";
+import { knownDeploy } from "../operator/known-bases.ts";
+import { greet, runnerSocket } from "../operator/runner-link.ts";
+import { Fail } from "../util/fail.ts";
+import type { AddCommand } from "./commands.ts";
+import type { Cli } from "./context.ts";
+import { type HostOptions, hostOptions } from "./options.ts";
+
+const connectMs = 30_000;
+const greetMs = 60_000;
+
+/** `follow` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover. */
+export const followCommands: AddCommand = (program, act) => {
+  const host = "[user@]name[:port] or alias, as the deploy named it";
+  const follow = program.command("follow").description("attach to the runner on a host").argument("<HOST>", host);
+  hostOptions(follow).action((name: string, options: HostOptions) =>
+    act(async (cli) => {
+      const { link, close } = await attach(name, options, cli);
+      const show = replayJournal(cli.log);
+      try {
+        cli.log.info(`the runner is ${link.hello.state}`);
+        const report = await link.follow(0, (entry) => {
+          show.entry(entry);
+          cli.emit({ event: "journal", entry });
+        });
+        cli.emit({ event: "report", report });
+        if (report.outcome === "failed")
+          throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
+            hint: report.ponr ? "deploy again: it starts over on the same disks" : "no disk was written",
+          });
+        cli.print("the runner is done; the new system starts");
+      } finally {
+        show.end();
+        close();
+      }
+    }),
+  );
+  const abort = program
+    .command("abort")
+    .description("before the disks are written: return a host to its old system")
+    .argument("<HOST>", host);
+  hostOptions(abort).action((name: string, options: HostOptions) =>
+    act(async (cli) => {
+      const { link, close } = await attach(name, options, cli);
+      try {
+        link.send({ type: "abort" });
+        // A refusal comes as an answer; a restart ends the connection.
+        await link.follow(0, () => {}).catch((error: unknown) => {
+          if (error instanceof Fail && error.message.startsWith("the runner refused")) throw error;
+        });
+        cli.print("the host returns to its old system");
+        cli.emit({ event: "done" });
+      } finally {
+        close();
+      }
+    }),
+  );
+};
+
+async function attach(name: string, options: HostOptions, cli: Cli) {
+  const known = await knownDeploy(cli.env, name);
+  const world = deployWorld(name, options, cli, async () => {});
+  const host = await world.connect({ user: "root", pins: [known.baseHostKey], timeoutMs: connectMs });
+  try {
+    const link = await greet(await host.openStreamLocal(runnerSocket), greetMs);
+    if (link.hello.nonce !== known.nonce) throw new Fail("the base that answers is of another deploy");
+    return {
+      link,
+      close: () => {
+        link.close();
+        host.close();
+      },
+    };
+  } catch (error) {
+    host.close();
+    throw error;
+  }
+}

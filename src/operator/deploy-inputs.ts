@@ -1,0 +1,124 @@
+import { homedir } from "node:os";
+import { mirrorsInSources } from "../debian/mirrors.ts";
+import { connect, publicKeysHeld } from "../transport/host.ts";
+import { Fail } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import type { Secret } from "../util/secret.ts";
+import { buildBase } from "./base.ts";
+import type { DeployInputs, DeployWorld } from "./deploy-run.ts";
+import { readFiles } from "./files.ts";
+import { definitionDigest } from "./image.ts";
+import { recordDeploy } from "./known-bases.ts";
+import { loadDefinition } from "./load.ts";
+import { mirrorsFor, readLockFor } from "./lock.ts";
+import { revealSecrets } from "./secrets.ts";
+
+/** What a command hands down of the outside world. */
+export interface Outside {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cache: string;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly interactive: boolean;
+  askSecret(question: string): Promise<Secret>;
+}
+
+export interface LoginOptions {
+  readonly sshConfig?: string;
+  readonly sshKey?: readonly string[];
+  readonly knownHosts?: string;
+}
+
+export interface RevealOptions {
+  readonly identity?: readonly string[];
+  readonly passphrase?: boolean;
+}
+
+/** Bounds of the waits on ordinary hardware, in milliseconds. */
+const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
+
+/** Identity files by option, else by IMGBUILD_IDENTITY (several parted by ":"). */
+export function identityFiles(options: RevealOptions, env: Outside["env"]): string[] {
+  return [...(options.identity ?? []), ...(env.IMGBUILD_IDENTITY?.split(":").filter((one) => one !== "") ?? [])];
+}
+
+/** Loads all that a deploy starts from; nothing of the host is asked. `plan` needs no secrets, so it reveals none. */
+export async function deployInputs(
+  path: string,
+  host: string,
+  options: RevealOptions & {
+    readonly deadManSeconds: number;
+    readonly slow: number;
+    readonly login?: string;
+    readonly withoutSecrets?: boolean;
+  },
+  outside: Outside,
+): Promise<DeployInputs> {
+  const { env, log } = outside;
+  const definition = await loadDefinition(path);
+  const { spec } = definition;
+  if (spec.storage === undefined || spec.boot === undefined)
+    throw new Fail(`${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`);
+  const { lock } = await readLockFor(definition);
+  const { files, links } = readFiles(definition.filesDir);
+  const secrets = options.withoutSecrets
+    ? new Map<string, Secret>()
+    : await log.task("revealing secrets", () =>
+        revealSecrets(definition, {
+          identityFiles: identityFiles(options, env),
+          ...(options.passphrase || outside.interactive
+            ? { passphrase: () => outside.askSecret("Passphrase of the secrets: ") }
+            : {}),
+        }),
+      );
+  const base = await buildBase(outside);
+  const { slow } = options;
+  return {
+    host,
+    spec,
+    lock,
+    definition: definitionDigest(spec, lock, { files, links }),
+    files,
+    links,
+    secrets,
+    base,
+    mirrors: await mirrorsFor(spec, env),
+    login: options.login,
+    deadManSeconds: options.deadManSeconds,
+    slow,
+    waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
+  };
+}
+
+/** The outside world of a deploy: how the host is reached, and who confirms. */
+export function deployWorld(
+  host: string,
+  login: LoginOptions,
+  outside: Outside,
+  confirm: DeployWorld["confirm"],
+): DeployWorld {
+  const { env, log, signal } = outside;
+  const how = {
+    home: env.HOME || homedir(),
+    log,
+    signal,
+    ...(login.sshConfig === undefined ? {} : { sshConfigFile: login.sshConfig }),
+    ...(login.knownHosts === undefined ? {} : { knownHostsFiles: [login.knownHosts] }),
+    ...(login.sshKey === undefined ? {} : { keyFiles: [...login.sshKey] }),
+    ...(env.SSH_AUTH_SOCK === undefined ? {} : { agent: env.SSH_AUTH_SOCK }),
+    ...(outside.interactive
+      ? { askPassphrase: (file: string) => outside.askSecret(`Passphrase of ${file}: `) }
+      : {}),
+  };
+  return {
+    log,
+    signal,
+    now: Date.now,
+    connect: (options) => connect(host, { ...how, ...options }),
+    publicKeys: () => publicKeysHeld(host, how),
+    mirrorsIn: mirrorsInSources,
+    confirm,
+    record: (known) => recordDeploy(env, host, known),
+    password: outside.interactive ? () => outside.askSecret(`Password for sudo on ${host}: `) : undefined,
+  };
+}

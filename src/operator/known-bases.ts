@@ -1,0 +1,43 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+
+/** What another run of this operator needs to find the base of a deploy again: nothing secret. */
+export const KnownDeploy = z.strictObject({
+  host: z.string(),
+  started: z.string(),
+  nonce: z.string(),
+  planDigest: z.string(),
+  /** "ssh-ed25519 AAAA…", the host key of the base. */
+  baseHostKey: z.string(),
+});
+export type KnownDeploy = z.output<typeof KnownDeploy>;
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Written before the takeover, so that `follow` works whatever becomes of this process. */
+export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
+  const file = fileOf(env, host);
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFile(`${file}.new`, `${JSON.stringify({ host, ...known }, null, 2)}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> {
+  const file = fileOf(env, host);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  const parsed = text === undefined ? undefined : KnownDeploy.safeParse(JSON.parse(text));
+  if (!parsed?.success)
+    throw new Fail(`no deploy of ${host} was started from here`, {
+      hint: "name the host as the deploy did; another operator's deploy is followed from where it was started",
+    });
+  return parsed.data;
+}
+
+function fileOf(env: Env, host: string): string {
+  const state = env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local/state");
+  return join(state, "imgbuild/deploys", `${sha256(host).slice(0, 16)}.json`);
+}
