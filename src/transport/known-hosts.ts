@@ -23,7 +23,8 @@ export function parseKnownHosts(text: string, file: string): KnownHost[] {
   for (const [index, raw] of text.split("\n").entries()) {
     const words = raw.trim().split(/\s+/);
     if (words[0] === "" || words[0]!.startsWith("#")) continue;
-    const marker = words[0] === "@revoked" ? "revoked" : words[0] === "@cert-authority" ? "cert-authority" : undefined;
+    const marker =
+      words[0] === "@revoked" ? "revoked" : words[0] === "@cert-authority" ? "cert-authority" : undefined;
     if (words[0]!.startsWith("@") && marker === undefined) continue;
     const [patterns, type, key] = marker === undefined ? words : words.slice(1);
     if (patterns === undefined || type === undefined || key === undefined) continue;
@@ -35,7 +36,9 @@ export function parseKnownHosts(text: string, file: string): KnownHost[] {
 /** Judges a host's key. `name` is as known_hosts writes it: "host", or "[host]:port" for another port than 22. */
 export function judge(entries: readonly KnownHost[], name: string, key: Uint8Array): Verdict {
   const presented = Buffer.from(key).toString("base64");
-  const mine = entries.filter((entry) => entry.marker !== "cert-authority" && matchesHost(entry.patterns, name));
+  const mine = entries.filter(
+    (entry) => entry.marker !== "cert-authority" && matchesHost(entry.patterns, name),
+  );
   const same = mine.filter((entry) => equal(entry.key, presented));
   const revoked = same.find((entry) => entry.marker === "revoked");
   if (revoked !== undefined) return { kind: "revoked", at: revoked };
@@ -86,7 +89,11 @@ function matchesHash(pattern: string, name: string): boolean {
 }
 
 function glob(pattern: string, name: string): boolean {
-  const source = pattern.toLowerCase().replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  const source = pattern
+    .toLowerCase()
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
   return new RegExp(`^${source}$`).test(name);
 }
 

@@ -4,13 +4,15 @@
  */
 export function quoteWord(word: string): string {
   if (word.includes("\0")) throw new Error("an argument cannot hold NUL");
-  if (word !== "" && /^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
+  if (word !== "" && /^[A-Za-z0-9_@+:,./-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** A command line for a POSIX shell that runs exactly this argv; `--` ends no options here, the caller's argv does. */
+/** A command line for a POSIX shell that runs exactly this argv; options are ended by the caller's own `--`. */
 export function quoteArgv(argv: readonly string[]): string {
-  if (argv.length === 0) throw new Error("empty argv");
-  // `command` keeps a first word such as "if" or "a=b" from being read as syntax; a path is never that.
-  return argv.map(quoteWord).join(" ");
+  const [program, ...args] = argv;
+  if (program === undefined) throw new Error("empty argv");
+  // Always quoted, so that "if", "a=b" or an alias is a program's name and not the shell's own.
+  const first = quoteWord(program);
+  return [first.startsWith("'") ? first : `'${first}'`, ...args.map(quoteWord)].join(" ");
 }

@@ -1,0 +1,162 @@
+import { StringDecoder } from "node:string_decoder";
+import type { ClientChannel } from "ssh2";
+import { type RunResult, showArgv } from "../system/run.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import { quoteArgv } from "./quote.ts";
+import type { Session } from "./session.ts";
+
+export interface ExecOptions {
+  readonly stdin?: string | Uint8Array;
+  /** Bound of the whole command; default ten minutes. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Exit codes that are not a failure; default only 0. */
+  readonly accept?: readonly number[];
+  /** More output than this is a failure; default 16 MiB. */
+  readonly maxBytes?: number;
+  /** Run as root, by what `becomeRoot` found. */
+  readonly root?: boolean;
+  /** Receives every line of stdout and stderr as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+const defaultMs = 600_000;
+const defaultMaxBytes = 16 * 1024 * 1024;
+const openMs = 60_000;
+const stderrTailBytes = 2_000;
+/** A script as an argument is told by its beginning. */
+const shownWord = 60;
+
+/** Runs one command on the host. `shown` is the argv that a failure names, where the real one is wrapped. */
+export async function execOn(
+  session: Session,
+  argv: readonly string[],
+  options: Omit<ExecOptions, "root"> & {
+    readonly shown?: readonly string[];
+    /** Feeds the command's stdin instead of `stdin`; its failure ends the command. */
+    readonly feed?: (channel: ClientChannel) => Promise<void>;
+  } = {},
+): Promise<RunResult> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const what = `${shorten(options.shown ?? argv)} on ${session.name}`;
+  const command = quoteArgv(argv);
+  const channel = await openChannel<ClientChannel>(
+    session,
+    what,
+    (done) => session.client.exec(command, done),
+    signal,
+  );
+  const timeoutMs = options.timeoutMs ?? defaultMs;
+  let timer: NodeJS.Timeout | undefined;
+  let takeBack = () => {};
+  let onAbort = () => {};
+  try {
+    return await new Promise<RunResult>((resolve, reject) => {
+      const maxBytes = options.maxBytes ?? defaultMaxBytes;
+      let size = 0;
+      const gather = (stream: NodeJS.ReadableStream) =>
+        collect(stream, options.onLine, (bytes) => {
+          size += bytes;
+          if (size > maxBytes) reject(new Fail(`${what} printed more than ${maxBytes} bytes`));
+          return size <= maxBytes;
+        });
+      const stdout = gather(channel);
+      const stderr = gather(channel.stderr);
+      let exit: { code: number | null; signal?: string } | undefined;
+      channel.on("exit", (code: number | null, name?: string) => {
+        exit = { code, ...(name === undefined ? {} : { signal: name }) };
+      });
+      channel.on("error", (error: Error) => reject(new Fail(`${what}: ${error.message}`, { cause: error })));
+      channel.on("close", () => {
+        if (exit === undefined)
+          return reject(session.closed() ? session.lost() : new Fail(`${what} ended without an exit code`));
+        const result = { code: exit.code ?? 128, stdout: stdout(), stderr: stderr() };
+        if (exit.code !== null && (options.accept ?? [0]).includes(exit.code)) return resolve(result);
+        const how = exit.code === null ? `was killed by ${exit.signal ?? "a signal"}` : `exited ${exit.code}`;
+        const tail = (result.stderr || result.stdout).slice(-stderrTailBytes).trim();
+        reject(new Fail(`${what} ${how}${tail === "" ? "" : `\n${tail}`}`));
+      });
+      timer = setTimeout(
+        () => reject(new Fail(`${what} did not end within ${Math.round(timeoutMs / 1000)} s`)),
+        timeoutMs,
+      );
+      takeBack = session.onClosed(() => reject(session.lost()));
+      onAbort = () => reject(signal?.reason);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      if (options.feed === undefined) channel.end(options.stdin ?? "");
+      else options.feed(channel).catch(reject);
+    });
+  } catch (error) {
+    if (!session.closed()) {
+      // A channel that is closed while the command runs leaves it to SIGPIPE; the signal is for one that writes nothing.
+      channel.signal("KILL");
+      channel.destroy();
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    takeBack();
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Opens something on a connection, within a bound and with every failure as a Fail. */
+export async function openChannel<T>(
+  session: Session,
+  what: string,
+  open: (done: (error: Error | undefined, channel: T) => void) => void,
+  signal?: AbortSignal,
+): Promise<T> {
+  if (session.closed()) throw session.lost();
+  let timer: NodeJS.Timeout | undefined;
+  let takeBack = () => {};
+  let onAbort = () => {};
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      timer = setTimeout(() => reject(new Fail(`${what}: no answer within ${openMs / 1000} s`)), openMs);
+      takeBack = session.onClosed(() => reject(session.lost()));
+      onAbort = () => reject(signal?.reason);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      open((error, channel) =>
+        error ? reject(new Fail(`${what}: ${error.message}`, { cause: error })) : resolve(channel),
+      );
+    });
+  } catch (error) {
+    if (error instanceof Fail || signal?.aborted) throw error;
+    // ssh2 throws where the connection is half closed or the server is not of the vendor it expects.
+    throw new Fail(`${what}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    takeBack();
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function shorten(argv: readonly string[]): string {
+  return showArgv(
+    argv.map((word) => (word.length > shownWord ? `${word.trimStart().slice(0, shownWord)}…` : word)),
+  );
+}
+
+function collect(
+  stream: NodeJS.ReadableStream,
+  onLine: ((line: string) => void) | undefined,
+  admit: (bytes: number) => boolean,
+): () => string {
+  const chunks: Buffer[] = [];
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  stream.on("data", (chunk: Buffer) => {
+    if (!admit(chunk.length)) return;
+    chunks.push(chunk);
+    if (onLine === undefined) return;
+    const lines = (rest + decoder.write(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+  stream.on("end", () => {
+    if (rest !== "" && onLine !== undefined) onLine(rest);
+  });
+  return () => Buffer.concat(chunks).toString("utf8");
+}
