@@ -115,7 +115,7 @@ export function deployWorld(
     signal,
     now: Date.now,
     connect: (options) => connect(host, { ...how, ...options }),
-    publicKeys: () => publicKeysHeld(host, how),
+    publicKeys: () => publicKeysHeld(how, host),
     mirrorsIn: mirrorsInSources,
     confirm,
     record: (known) => recordDeploy(env, host, known),

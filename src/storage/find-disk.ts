@@ -112,7 +112,7 @@ async function udevSerial(device: string | undefined, { udev }: DiskSources): Pr
 async function partsOf(name: string, { sys }: DiskSources) {
   const directory = join(sys, "block", name);
   const partitions: FoundPartition[] = [];
-  const holders = await readdir(join(directory, "holders")).catch(() => []);
+  const holders: string[] = await readdir(join(directory, "holders")).catch(() => []);
   for (const part of (await readdir(directory)).filter((entry) => entry.startsWith(name))) {
     const number = await text(directory, part, "partition");
     if (number === undefined) continue;
