@@ -1,9 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { StringDecoder } from "node:string_decoder";
 import { Fail } from "../util/fail.ts";
 
 /** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
 const maxStdoutBytes = 64 * 1024 * 1024;
+/** After a kill: how long the pipes may still deliver what was printed before it. */
+const lingerMs = 500;
 /** How much of the end of stderr an error message shows. */
 const stderrTailBytes = 2_000;
 
@@ -61,6 +65,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
         // The group is gone already.
       }
     }
+    // A process that left the group may still hold the pipes; nobody waits for it.
+    setTimeout(() => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, lingerMs).unref();
   };
   const timer = setTimeout(() => stop("timeout"), timeoutMs);
   const onAbort = () => stop("abort");
@@ -80,9 +89,14 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       (error as NodeJS.ErrnoException).code === "ENOENT" &&
       (error as NodeJS.ErrnoException).syscall?.startsWith("spawn")
     )
-      throw new Fail(`program not found: ${program}`, {
-        hint: options.hint ?? "run `imgbuild doctor`, which names the missing package",
-      });
+      throw new Fail(
+        options.cwd !== undefined && !existsSync(options.cwd)
+          ? `${program} cannot run in ${options.cwd}, which does not exist`
+          : `program not found: ${program}`,
+        {
+          hint: options.hint ?? "run `imgbuild doctor`, which names the missing package",
+        },
+      );
     throw error;
   } finally {
     clearTimeout(timer);
@@ -124,6 +138,7 @@ function collect(
   overflow: () => void,
 ): () => string {
   const chunks: Buffer[] = [];
+  const decoder = new StringDecoder("utf8");
   let size = 0;
   let rest = "";
   stream.on("data", (chunk: Buffer) => {
@@ -131,7 +146,7 @@ function collect(
     if (size > maxStdoutBytes) return overflow();
     chunks.push(chunk);
     if (onLine === undefined) return;
-    const lines = (rest + chunk.toString("utf8")).split("\n");
+    const lines = (rest + decoder.write(chunk)).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) onLine(line);
   });

@@ -23,6 +23,8 @@ export class Journal {
       const entry = Schema.safeParse(line);
       if (entry.success) this.entries.push(entry.data);
     }
+    // A last line that was cut off must not swallow the next one.
+    if (!endsWhole(file)) appendFileSync(file, "\n");
   }
 
   add(event: JournalEvent): void {
@@ -70,6 +72,15 @@ export function journalLog(journal: Journal, clock: () => number = Date.now, pat
       journal.add({ type: "progress", path, done, total, unit });
     },
   };
+}
+
+function endsWhole(file: string): boolean {
+  try {
+    const bytes = readFileSync(file);
+    return bytes.length === 0 || bytes.at(-1) === 10;
+  } catch {
+    return true;
+  }
 }
 
 function readLines(file: string): unknown[] {

@@ -34,6 +34,7 @@ export class Runner {
   readonly #reportListeners = new Set<(report: BaseReport) => void>();
   #state: RunnerState = "waiting";
   #ponr = false;
+  #aborted = false;
   #report: BaseReport | undefined;
 
   constructor(world: RunnerWorld) {
@@ -93,7 +94,7 @@ export class Runner {
 
   #go(message: Extract<FromOperator, { type: "go" }>, send: (answer: FromRunner) => void): void {
     const { payload } = this.#world;
-    if (this.#state !== "waiting" || !("planDigest" in payload)) {
+    if (this.#state !== "waiting" || this.#aborted || !("planDigest" in payload)) {
       send({ type: "refused", message: `GO comes too late: the runner is ${this.#state}` });
       return;
     }
@@ -114,6 +115,7 @@ export class Runner {
   }
 
   #abort(send: (answer: FromRunner) => void): void {
+    if (this.#aborted) return;
     if (this.#state === "working" || this.#ponr) {
       send({
         type: "refused",
@@ -122,6 +124,7 @@ export class Runner {
       });
       return;
     }
+    this.#aborted = true;
     this.#world.log.info("aborted by the operator: returning to the old system");
     this.#world.later(500, () => void this.#world.restart());
   }
