@@ -32,6 +32,7 @@ trap 'exit 129' HUP INT TERM PIPE
 rm -f -- "$part"
 set -C
 cat > "$part"
+[ "$(($(wc -c < "$part")))" = "$4" ] || exit ${codes.damaged}
 sum=$(sha256sum < "$part")
 [ "\${sum%% *}" = "$2" ] || exit ${codes.damaged}
 chmod "$3" "$part"
@@ -47,7 +48,16 @@ export async function uploadTo(
   way: RootWay | undefined,
 ): Promise<void> {
   if (!remotePath.startsWith("/")) throw new Error(`upload to a relative path: ${remotePath}`);
-  const argv = ["sh", "-c", receiveScript, "imgbuild", remotePath, options.sha256, options.mode.toString(8)];
+  const argv = [
+    "sh",
+    "-c",
+    receiveScript,
+    "imgbuild",
+    remotePath,
+    options.sha256,
+    options.mode.toString(8),
+    String(options.size),
+  ];
   const afterMs = stallMs + (options.size / slowestBytesPerSecond) * 1000;
   const stall = watch(session, remotePath);
   try {
