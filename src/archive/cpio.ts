@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Pack, pack } from "cpio-stream";
@@ -41,11 +42,21 @@ export async function* cpio(entries: readonly CpioEntry[]): AsyncGenerator<Uint8
   const archive = pack({ format: "newc" });
   const packed = fill(archive, members);
   // The reader below sees a failure as the stream's; this keeps it from being unhandled as well.
-  packed.catch((error: Error) => (archive as Readable).destroy(error));
+  let failure: Error | undefined;
+  packed.catch((error: Error) => {
+    failure = error;
+    (archive as Readable).destroy(error);
+  });
   let length = 0;
-  for await (const chunk of archive) {
-    length += chunk.length;
-    yield chunk;
+  try {
+    for await (const chunk of archive) {
+      length += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    // The stream only says that it was closed; why, is known a turn later.
+    await new Promise((resolve) => setImmediate(resolve));
+    throw failure ?? error;
   }
   await packed;
   yield new Uint8Array((blockBytes - (length % blockBytes)) % blockBytes);
@@ -128,6 +139,9 @@ function addBytes(archive: Pack, header: Header, content: Uint8Array): Promise<v
 }
 
 async function addFile(archive: Pack, header: Header, file: { path: string; size: number }): Promise<void> {
+  // Looked at before the streams do, which would only say that one of them closed too early.
+  if ((await stat(file.path)).size !== file.size)
+    throw new Fail(`${file.path} is not of ${file.size} bytes, as it was when the archive was begun`);
   let failed: Error | undefined;
   const done = new Promise<void>((resolve) => {
     const sink = archive.entry({ ...header, size: file.size }, (error) => {
@@ -140,8 +154,6 @@ async function addFile(archive: Pack, header: Header, file: { path: string; size
     });
   });
   await done;
-  if (failed?.message === "size mismatch")
-    throw new Fail(`${file.path} is not of ${file.size} bytes, as it was when the archive was begun`);
   if (failed !== undefined) throw failed;
 }
 

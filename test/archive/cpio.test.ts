@@ -1,0 +1,89 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, lstatSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type CpioEntry, cpio, cpioBytes } from "../../src/archive/cpio.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const content = Buffer.from("content\n");
+const entries: CpioEntry[] = [
+  { type: "file", name: "etc/app/config", mode: 0o600, content },
+  { type: "symlink", name: "bin/sh", target: "busybox" },
+  { type: "directory", name: "proc", mode: 0o555 },
+  { type: "file", name: "bin/busybox", mode: 0o755, content: Buffer.alloc(1001, 1) },
+  { type: "file", name: "empty", content: new Uint8Array() },
+];
+
+describe("an archive for the kernel", () => {
+  it.skipIf(!existsSync("/bin/cpio") && !existsSync("/usr/bin/cpio"))("is what cpio(1) reads", async () => {
+    const dir = tempDir();
+    const options = { cwd: dir, input: await cpioBytes(entries), encoding: "utf8" as const };
+    const names = execFileSync("cpio", ["--list", "--quiet"], options).trim().split("\n");
+    expect(names).toEqual([
+      "bin",
+      "bin/busybox",
+      "bin/sh",
+      "empty",
+      "etc",
+      "etc/app",
+      "etc/app/config",
+      "proc",
+    ]);
+    execFileSync("cpio", ["--extract", "--quiet", "--no-preserve-owner"], options);
+    expect(readFileSync(join(dir, "etc/app/config"), "utf8")).toBe("content\n");
+    expect(lstatSync(join(dir, "etc/app/config")).mode & 0o7777).toBe(0o600);
+    expect(lstatSync(join(dir, "bin/busybox"))).toMatchObject({ size: 1001 });
+    expect(lstatSync(join(dir, "bin/busybox")).mode & 0o7777).toBe(0o755);
+    expect(lstatSync(join(dir, "proc")).mode & 0o7777).toBe(0o555);
+    expect(readlinkSync(join(dir, "bin/sh"))).toBe("busybox");
+    expect(lstatSync(join(dir, "empty")).size).toBe(0);
+  });
+
+  it("has equal bytes whatever the order, and ends at a block", async () => {
+    const bytes = await cpioBytes(entries);
+    expect(Buffer.compare(await cpioBytes([...entries].reverse()), bytes)).toBe(0);
+    expect(bytes.length % 512).toBe(0);
+    // newc, and times that are never now.
+    expect(Buffer.from(bytes.subarray(0, 6)).toString()).toBe("070701");
+    expect(Buffer.from(bytes.subarray(46, 54)).toString()).toBe("00000001");
+  });
+
+  it("reads a file's content from disk, and refuses one that has changed", async () => {
+    const path = join(tempDir(), "large");
+    writeFileSync(path, Buffer.alloc(300_000, 5));
+    const fromDisk = await cpioBytes([{ type: "file", name: "large", path, size: 300_000 }]);
+    const fromMemory = await cpioBytes([{ type: "file", name: "large", content: Buffer.alloc(300_000, 5) }]);
+    expect(Buffer.compare(fromDisk, fromMemory)).toBe(0);
+    await expect(cpioBytes([{ type: "file", name: "large", path, size: 300_001 }])).rejects.toThrow(
+      /is not of 300001 bytes/,
+    );
+    await expect(cpioBytes([{ type: "file", name: "large", path: `${path}x`, size: 1 }])).rejects.toThrow(
+      /ENOENT/,
+    );
+  });
+
+  it("refuses what the format or the kernel cannot hold", async () => {
+    const file = (name: string, extra: Partial<CpioEntry> = {}) =>
+      ({ type: "file", name, content, ...extra }) as CpioEntry;
+    const refused: [CpioEntry[], RegExp][] = [
+      [[file("/etc/passwd")], /relative path/],
+      [[file("a/../b")], /relative path/],
+      [[file("a//b")], /relative path/],
+      [[file("TRAILER!!!")], /relative path/],
+      [[file("näme")], /visible ASCII/],
+      [[file("a b")], /visible ASCII/],
+      [[file("a".repeat(4096))], /too long/],
+      [[file("a"), file("a")], /twice/],
+      [[file("a"), file("a/b")], /no directory/],
+      [[file("a", { mode: 0o100644 })], /more than permissions/],
+      [[{ type: "symlink", name: "l", target: "" }], /target/],
+      [[{ type: "file", name: "a", path: "/dev/null", size: 2 ** 32 }], /4 GiB/],
+    ];
+    for (const [list, message] of refused)
+      await expect(collect(list), JSON.stringify(list[0]).slice(0, 99)).rejects.toThrow(message);
+  });
+});
+
+async function collect(list: CpioEntry[]): Promise<void> {
+  for await (const _chunk of cpio(list));
+}
