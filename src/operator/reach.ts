@@ -17,7 +17,7 @@ if have bash; then
     rest=\${1#http://}; name=\${rest%%/*}; path=/\${rest#*/}
     port=80; case $name in *:*) port=\${name##*:} ;; esac
     exec 3<>"/dev/tcp/\${name%%:*}/$port" || exit 1
-    printf "HEAD %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n" "$path" "$name" >&3
+    printf "HEAD %s HTTP/1.1\\r\\nHost: %s\\r\\nUser-Agent: imgbuild\\r\\nConnection: close\\r\\n\\r\\n" "$path" "$name" >&3
     IFS= read -r -t 30 line <&3 || exit 1
     case $line in HTTP/*" 200"*|HTTP/*" 30"*) exit 0 ;; esac
     echo "the server answered: $line" >&2; exit 1' bash "$url"

@@ -97,7 +97,7 @@ async function writeLogin(
   hostKeys: readonly string[],
 ): Promise<string[]> {
   const config = join(directory, "ssh_config");
-  const known = join(directory, "known_hosts");
+  const known = join(directory, "operator_known_hosts");
   await writeFile(known, hostKeys.map((one) => `[127.0.0.1]:${port} ${one}\n`).join(""));
   const lines = [
     "Host target",

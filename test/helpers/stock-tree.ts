@@ -11,7 +11,7 @@ const initramfsTimeoutMs = 10 * 60_000;
 
 const suite = "bookworm";
 
-/** What a provider's Debian 12 has: nothing of imgbuild's, no kexec-tools, no Node, no cpio of its own, no rsync. */
+/** What a provider's Debian 12 has: nothing of imgbuild's, no kexec-tools, no Node, no rsync. cpio comes with initramfs-tools. */
 export const stockPackages = [
   "dbus",
   "grub-efi-amd64-bin",
