@@ -44,6 +44,10 @@ function tell(error: unknown, cli: Cli | undefined, signal: AbortSignal): number
   }
   console.error(`error: ${shown.message}`);
   if (shown.hint !== undefined) console.error(`  hint: ${shown.hint}`);
-  cli?.emit({ event: "error", message: shown.message, ...(shown.hint === undefined ? {} : { hint: shown.hint }) });
+  cli?.emit({
+    event: "error",
+    message: shown.message,
+    ...(shown.hint === undefined ? {} : { hint: shown.hint }),
+  });
   return shown.exitCode;
 }

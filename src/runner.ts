@@ -35,11 +35,13 @@ async function start(): Promise<void> {
   const memory = watchMemory();
   const fetched: Fetched = { packages: 0, bytes: 0 };
   const identity = await generateIdentity();
-  await log.task("restoring the network", (inner) => restoreNetwork(deploy.network, inner)).catch((error: unknown) => {
-    // Without a network nobody can come; the dead-man timer brings the old system back.
-    journal.add({ type: "warn", message: messageOf(error) });
-    console.error(messageOf(error));
-  });
+  await log
+    .task("restoring the network", (inner) => restoreNetwork(deploy.network, inner))
+    .catch((error: unknown) => {
+      // Without a network nobody can come; the dead-man timer brings the old system back.
+      journal.add({ type: "warn", message: messageOf(error) });
+      console.error(messageOf(error));
+    });
   const payload = await checkPayload(deploy);
   const stop = new AbortController();
   const runner = new Runner({
@@ -53,7 +55,17 @@ async function start(): Promise<void> {
     work: (sealed, ponr) => {
       if ("refusal" in payload) throw payload.refusal;
       const { order, files } = payload;
-      return workThroughPlan({ order, files, identity: identity.identity, sealed, ponr, log, signal: stop.signal, fetched, nonce: deploy.nonce });
+      return workThroughPlan({
+        order,
+        files,
+        identity: identity.identity,
+        sealed,
+        ponr,
+        log,
+        signal: stop.signal,
+        fetched,
+        nonce: deploy.nonce,
+      });
     },
     report: (outcome, ponr, error): BaseReport => ({
       outcome,
@@ -87,11 +99,15 @@ async function checkPayload(
       // The target's clock may be wrong by years; the nonce binds the payload to this deploy.
       now: undefined,
     });
-    const read = (path: string) => JSON.parse(Buffer.from(files.get(path) ?? new Uint8Array()).toString("utf8")) as unknown;
+    const read = (path: string) =>
+      JSON.parse(Buffer.from(files.get(path) ?? new Uint8Array()).toString("utf8")) as unknown;
     const order = Order.parse(read("order.json"));
-    if (digestOf(read("plan.json")) !== order.planDigest) throw new Fail("the plan is not the one that was confirmed");
+    if (digestOf(read("plan.json")) !== order.planDigest)
+      throw new Fail("the plan is not the one that was confirmed");
     return { order, files };
   } catch (error) {
-    return { refusal: error instanceof Fail ? error : new Fail(`the payload cannot be read: ${messageOf(error)}`) };
+    return {
+      refusal: error instanceof Fail ? error : new Fail(`the payload cannot be read: ${messageOf(error)}`),
+    };
   }
 }

@@ -31,7 +31,8 @@ export const grubModules = [
 
 /** The boot code for the first sector, pointing to the core image at `startBytes` of the same disk. */
 export function bootCode(bootImage: Uint8Array, startBytes: number): Buffer {
-  if (bootImage.length !== sectorBytes) throw new Fail(`GRUB's boot.img has ${bootImage.length} bytes instead of 512`);
+  if (bootImage.length !== sectorBytes)
+    throw new Fail(`GRUB's boot.img has ${bootImage.length} bytes instead of 512`);
   const code = Buffer.from(bootImage);
   code.writeBigUInt64LE(BigInt(startBytes / sectorBytes), kernelSectorAt);
   // The firmware's drive number is believed: the jump over the correction for faulty ones becomes two nops.
@@ -42,9 +43,12 @@ export function bootCode(bootImage: Uint8Array, startBytes: number): Buffer {
 /** The core image as it lies at `startBytes`: its first sector told where the others are. */
 export function placedCore(core: Uint8Array, startBytes: number, roomBytes: number): Buffer {
   if (core.length > roomBytes)
-    throw new Fail(`GRUB's core image of ${core.length} bytes does not fit a bios-boot partition of ${roomBytes}`, {
-      hint: "make it 1MiB",
-    });
+    throw new Fail(
+      `GRUB's core image of ${core.length} bytes does not fit a bios-boot partition of ${roomBytes}`,
+      {
+        hint: "make it 1MiB",
+      },
+    );
   const placed = Buffer.alloc(Math.ceil(core.length / sectorBytes) * sectorBytes);
   Buffer.from(core).copy(placed);
   placed.writeBigUInt64LE(BigInt(startBytes / sectorBytes + 1), sectorBytes - blocklistEntryBytes);
@@ -65,7 +69,8 @@ export function grubMenu(options: {
   readonly title: string;
 }): string {
   const serial = options.consoles.find((one) => one.startsWith("ttyS"));
-  const [unit, speed] = serial === undefined ? [] : [/^ttyS(\d+)/.exec(serial)?.[1], /,(\d+)/.exec(serial)?.[1]];
+  const [unit, speed] =
+    serial === undefined ? [] : [/^ttyS(\d+)/.exec(serial)?.[1], /,(\d+)/.exec(serial)?.[1]];
   const terminals = serial === undefined ? "console" : "console serial";
   const entry = (title: string, suffix: string) =>
     `menuentry '${title}' {\n  linux /vmlinuz${suffix} ${options.cmdline.join(" ")}\n  initrd /initrd.img${suffix}\n}\n`;

@@ -26,7 +26,9 @@ export const buildCommand: AddCommand = (program, act) => {
     act(async (cli) => {
       const format = imageFormats.find((one) => one === options.format);
       if (format === undefined)
-        throw new Fail(`--format ${options.format}: ${imageFormats.join(", ")} are accepted`, { exitCode: exitCodes.usage });
+        throw new Fail(`--format ${options.format}: ${imageFormats.join(", ")} are accepted`, {
+          exitCode: exitCodes.usage,
+        });
       const definition = await loadDefinition(path);
       const { spec, filesDir } = definition;
       const { lock } = await readLockFor(definition);
@@ -41,7 +43,15 @@ export const buildCommand: AddCommand = (program, act) => {
       const digest = definitionDigest(spec, lock, files);
       await cli.log.task(`building ${spec.hostname}`, async (log) =>
         buildImage(
-          { spec, lock, definition: digest, files, filesDir, mirrors: await mirrorsFor(spec, cli.env), secrets },
+          {
+            spec,
+            lock,
+            definition: digest,
+            files,
+            filesDir,
+            mirrors: await mirrorsFor(spec, cli.env),
+            secrets,
+          },
           options.output,
           format satisfies ImageFormat,
           { ...cli, log },

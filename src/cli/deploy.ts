@@ -8,7 +8,7 @@ import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
 import { seconds } from "./log.ts";
-import { hostOptions, type HostOptions, secretOptions } from "./options.ts";
+import { type HostOptions, hostOptions, secretOptions } from "./options.ts";
 import { planLines } from "./plan-text.ts";
 
 interface Options extends HostOptions {
@@ -51,9 +51,13 @@ function numbers(options: Options): { deadManSeconds: number; slow: number } {
   const deadManSeconds = Number(options.deadMan);
   const slow = Number(options.slow);
   if (!Number.isInteger(deadManSeconds) || deadManSeconds < 10 || deadManSeconds > 7200)
-    throw new Fail(`--dead-man ${options.deadMan}: whole seconds from 10 to 7200 are accepted`, { exitCode: exitCodes.usage });
+    throw new Fail(`--dead-man ${options.deadMan}: whole seconds from 10 to 7200 are accepted`, {
+      exitCode: exitCodes.usage,
+    });
   if (!(slow >= 1 && slow <= 100))
-    throw new Fail(`--slow ${options.slow}: a factor from 1 to 100 is accepted`, { exitCode: exitCodes.usage });
+    throw new Fail(`--slow ${options.slow}: a factor from 1 to 100 is accepted`, {
+      exitCode: exitCodes.usage,
+    });
   return { deadManSeconds, slow };
 }
 
@@ -81,9 +85,14 @@ async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void
     return;
   }
   if (options.unattended)
-    throw new Fail("--unattended needs --yes-wipe", { exitCode: exitCodes.refused, hint: `--yes-wipe ${written.join(" ")}` });
+    throw new Fail("--unattended needs --yes-wipe", {
+      exitCode: exitCodes.refused,
+      hint: `--yes-wipe ${written.join(" ")}`,
+    });
   for (const disk of view.disks.filter((one) => one.action === "written")) {
-    const answer = await cli.ask(`Type the serial of the disk to be wiped (${disk.model ?? "no model"}, ${disk.serial}): `);
+    const answer = await cli.ask(
+      `Type the serial of the disk to be wiped (${disk.model ?? "no model"}, ${disk.serial}): `,
+    );
     if (answer.trim() !== disk.serial)
       throw new Fail("not confirmed; nothing was changed", { exitCode: exitCodes.refused });
   }
@@ -91,9 +100,12 @@ async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void
 
 function tell(report: Report, file: string, cli: Cli): void {
   cli.emit({ event: "report", file, report });
-  const downtime = report.seconds.downtime === null ? "" : `, ${seconds(report.seconds.downtime * 1000)} of it down`;
+  const downtime =
+    report.seconds.downtime === null ? "" : `, ${seconds(report.seconds.downtime * 1000)} of it down`;
   if (report.outcome === "done") {
-    cli.print(`${report.host} is now ${report.hostname} (${report.os.new}); ${seconds(report.seconds.total * 1000)}${downtime}`);
+    cli.print(
+      `${report.host} is now ${report.hostname} (${report.os.new}); ${seconds(report.seconds.total * 1000)}${downtime}`,
+    );
     cli.print(`report: ${file}`);
     return;
   }

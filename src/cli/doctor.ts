@@ -11,9 +11,12 @@ export const doctorCommand: AddCommand = (program, act) => {
       act(async (cli) => {
         const lacking = await missing(["build", "vm"]);
         const root = process.getuid?.() === 0;
-        for (const need of lacking) cli.emit({ event: "missing", what: need.what, package: need.package, use: need.use });
-        for (const need of lacking) cli.print(`missing: ${need.what} (package ${need.package}, to ${useOf[need.use]})`);
-        if (!root) cli.print("note: building on this machine needs root; deploying does not, once the base is built");
+        for (const need of lacking)
+          cli.emit({ event: "missing", what: need.what, package: need.package, use: need.use });
+        for (const need of lacking)
+          cli.print(`missing: ${need.what} (package ${need.package}, to ${useOf[need.use]})`);
+        if (!root)
+          cli.print("note: building on this machine needs root; deploying does not, once the base is built");
         if (lacking.length > 0)
           throw new Fail(`${lacking.length} things are missing`, {
             hint: `${root ? "" : "sudo "}${showArgv(remedy(lacking))}`,

@@ -13,7 +13,10 @@ const greetMs = 60_000;
 /** `follow` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover. */
 export const followCommands: AddCommand = (program, act) => {
   const host = "[user@]name[:port] or alias, as the deploy named it";
-  const follow = program.command("follow").description("attach to the runner on a host").argument("<HOST>", host);
+  const follow = program
+    .command("follow")
+    .description("attach to the runner on a host")
+    .argument("<HOST>", host);
   hostOptions(follow).action((name: string, options: HostOptions) =>
     act(async (cli) => {
       const { link, close } = await attach(name, options, cli);
@@ -46,9 +49,11 @@ export const followCommands: AddCommand = (program, act) => {
       try {
         link.send({ type: "abort" });
         // A refusal comes as an answer; a restart ends the connection.
-        await link.follow(0, () => {}).catch((error: unknown) => {
-          if (error instanceof Fail && error.message.startsWith("the runner refused")) throw error;
-        });
+        await link
+          .follow(0, () => {})
+          .catch((error: unknown) => {
+            if (error instanceof Fail && error.message.startsWith("the runner refused")) throw error;
+          });
         cli.print("the host returns to its old system");
         cli.emit({ event: "done" });
       } finally {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { diffLocks } from "../debian/lock.ts";
-import { lockPath, makeLockFor, readLockFor, writeLock } from "../operator/lock.ts";
 import { loadDefinition } from "../operator/load.ts";
+import { lockPath, makeLockFor, readLockFor, writeLock } from "../operator/lock.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 

@@ -10,14 +10,23 @@ export function planLines(view: PlanView): string[] {
   for (const disk of view.disks) {
     const seen = facts.disks.find((one) => one.serial === disk.serial && one.sizeBytes === disk.sizeBytes);
     const what = `${disk.model?.trim() || "no model"}, serial ${disk.serial ?? "none"}, ${gib(disk.sizeBytes)}`;
-    lines.push(`${disk.action === "written" ? "WIPE      " : "keep      "}${disk.name}: ${what}, now ${seen?.name ?? "unknown"}`);
+    lines.push(
+      `${disk.action === "written" ? "WIPE      " : "keep      "}${disk.name}: ${what}, now ${seen?.name ?? "unknown"}`,
+    );
     for (const part of seen?.partitions ?? []) {
       const mounted = part.mountPoints.length > 0 ? ` on ${part.mountPoints.join(", ")}` : "";
-      lines.push(`            ${disk.action === "written" ? "lost" : "kept"}: ${part.name} ${gib(part.sizeBytes)} ${part.fsType ?? "no filesystem"}${mounted}`);
+      lines.push(
+        `            ${disk.action === "written" ? "lost" : "kept"}: ${part.name} ${gib(part.sizeBytes)} ${part.fsType ?? "no filesystem"}${mounted}`,
+      );
     }
   }
-  const others = facts.disks.filter((one) => !view.disks.some((disk) => disk.serial === one.serial && disk.sizeBytes === one.sizeBytes));
-  for (const other of others) lines.push(`untouched ${other.name}: ${other.model ?? "no model"}, serial ${other.serial ?? "none"}, ${gib(other.sizeBytes)}`);
+  const others = facts.disks.filter(
+    (one) => !view.disks.some((disk) => disk.serial === one.serial && disk.sizeBytes === one.sizeBytes),
+  );
+  for (const other of others)
+    lines.push(
+      `untouched ${other.name}: ${other.model ?? "no model"}, serial ${other.serial ?? "none"}, ${gib(other.sizeBytes)}`,
+    );
   lines.push("", ...view.plan.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step.doing}`));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;

@@ -49,10 +49,21 @@ export async function shellIn(image: TestImage, machine: Machine, cli: Cli): Pro
   await writeFile(key, image.key, { mode: 0o600 });
   await writeFile(known, `[127.0.0.1]:${port} ${image.hostKey}\n`);
   cli.log.info("the machine is switched off when the shell ends");
-  const options = ["-o", `UserKnownHostsFile=${known}`, "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"];
-  const child = spawn("ssh", ["-F", "none", "-q", "-i", key, "-p", port, ...options, `${image.user}@127.0.0.1`], {
-    stdio: "inherit",
-  });
+  const options = [
+    "-o",
+    `UserKnownHostsFile=${known}`,
+    "-o",
+    "StrictHostKeyChecking=yes",
+    "-o",
+    "IdentitiesOnly=yes",
+  ];
+  const child = spawn(
+    "ssh",
+    ["-F", "none", "-q", "-i", key, "-p", port, ...options, `${image.user}@127.0.0.1`],
+    {
+      stdio: "inherit",
+    },
+  );
   const onAbort = () => child.kill("SIGTERM");
   cli.signal.addEventListener("abort", onAbort, { once: true });
   const [code] = (await once(child, "close").catch((error: Error) => {

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { loginTo, makeTestImage, startTestImage, type TestImage } from "../operator/boot-image.ts";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { loadDefinition } from "../operator/load.ts";
-import { defaultChecks } from "../operator/test-checks.ts";
 import { revealSecrets } from "../operator/secrets.ts";
+import { defaultChecks } from "../operator/test-checks.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AddCommand } from "./commands.ts";
@@ -32,7 +32,9 @@ export const testCommands: AddCommand = (program, act) => {
       .option("--firmware <FIRMWARE>", "bios, uefi or both", firmware)
       .option("--keep", "leave image and console log where they are")
       .option("--with-secrets", "use the real secrets instead of made-up ones");
-    secretOptions(command).action((path: string, options: Options) => act((cli) => inVm(path, options, cli, work)));
+    secretOptions(command).action((path: string, options: Options) =>
+      act((cli) => inVm(path, options, cli, work)),
+    );
   };
   add("test", "build, boot in QEMU, run the definition's own checks", "declared", checkImage);
   add("run", "boot the image with its console attached", "one", async (image, firmware, cli) => {
@@ -73,7 +75,9 @@ function chosen(wanted: string, declared: readonly ("uefi" | "bios")[]): ("uefi"
   const asked = wanted === "both" ? (["bios", "uefi"] as const) : [wanted];
   for (const each of asked)
     if (!declared.some((one) => one === each))
-      throw new Fail(`--firmware ${wanted}: the definition serves ${declared.join(" and ")}`, { exitCode: exitCodes.usage });
+      throw new Fail(`--firmware ${wanted}: the definition serves ${declared.join(" and ")}`, {
+        exitCode: exitCodes.usage,
+      });
   return asked as ("uefi" | "bios")[];
 }
 

@@ -110,8 +110,13 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
     signal,
   });
   const steps: StepData[] = [
-    stepData(bootstrapTree, "unpacking the essential packages", { packages: lock.packages.filter((one) => one.bootstrap) }),
-    stepData(installPackages, `installing ${lock.packages.length} packages`, { packages: lock.packages, epoch }),
+    stepData(bootstrapTree, "unpacking the essential packages", {
+      packages: lock.packages.filter((one) => one.bootstrap),
+    }),
+    stepData(installPackages, `installing ${lock.packages.length} packages`, {
+      packages: lock.packages,
+      epoch,
+    }),
     stepData(writeFiles, "writing configuration", {
       files: [
         { path: "/etc/hostname", content: `${definition.spec.hostname}\n` },
@@ -121,7 +126,11 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
       ],
     }),
     stepData(placeFiles, "placing files", {
-      files: [...files.files].map(([path, { bytes, mode }]) => ({ path, mode: `0${mode.toString(8)}`, sha256: sha256(bytes) })),
+      files: [...files.files].map(([path, { bytes, mode }]) => ({
+        path,
+        mode: `0${mode.toString(8)}`,
+        sha256: sha256(bytes),
+      })),
     }),
     stepData(finishTree, "clearing up", { definition: "" }),
   ];
@@ -156,16 +165,30 @@ async function finishBase(
   await mkdir(join(into, "modules"));
   const order: string[] = [];
   for (const path of loadOrder(dependencies, outerModules)) {
-    const name = path.split("/").at(-1)!.replace(/\.ko\..*$/, ".ko");
+    const name = path
+      .split("/")
+      .at(-1)!
+      .replace(/\.ko\..*$/, ".ko");
     await copyFile(join(root, modules, path), join(into, "modules", path.split("/").at(-1)!));
-    if (path.endsWith(".xz")) await tool(["xz", "--decompress", join(into, "modules", path.split("/").at(-1)!)]);
+    if (path.endsWith(".xz"))
+      await tool(["xz", "--decompress", join(into, "modules", path.split("/").at(-1)!)]);
     order.push(name);
   }
   await writeFile(join(into, "modules/order"), order.map((name) => `${name}\n`).join(""));
   await copyFile(join(root, "usr/bin/busybox"), join(into, "busybox"));
   await copyKit(root, join(into, "kit"));
   const plain = ["--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner", "--mode=755"];
-  await tool(["tar", "--create", "--gzip", ...plain, "--file", join(into, "kit.tar.gz"), "-C", join(into, "kit"), "."]);
+  await tool([
+    "tar",
+    "--create",
+    "--gzip",
+    ...plain,
+    "--file",
+    join(into, "kit.tar.gz"),
+    "-C",
+    join(into, "kit"),
+    ".",
+  ]);
   await tool([
     ...["mksquashfs", root, join(into, "squashfs"), "-noappend", "-quiet", "-no-progress", "-no-xattrs"],
     ...["-comp", "zstd", "-Xcompression-level", "15", "-b", "256K"],
@@ -180,7 +203,8 @@ async function copyKit(root: string, kit: string): Promise<void> {
   const present = libraries.filter((path) => existsSync(join(root, path)));
   for (const [name, path] of libraryClosure(root, program, present))
     await copyFile(join(root, path), join(kit, name.startsWith("ld-linux") ? "ld.so" : `lib/${name}`));
-  if (!readdirSync(kit).includes("ld.so")) await copyFile(join(root, "usr/lib64/ld-linux-x86-64.so.2"), join(kit, "ld.so"));
+  if (!readdirSync(kit).includes("ld.so"))
+    await copyFile(join(root, "usr/lib64/ld-linux-x86-64.so.2"), join(kit, "ld.so"));
 }
 
 function refuse(what: string, missing: readonly string[]): void {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { Spec } from "../schema/spec.ts";
 import { hostKeyPrefix } from "../steps/write-secrets.ts";
 import { mke2fs } from "../storage/mkfs.ts";
-import { uuidFrom } from "../util/digest.ts";
+import { toolRun } from "../system/chroot.ts";
 import { connect, type Host } from "../transport/host.ts";
 import { generateSshKey } from "../transport/keys.ts";
-import { toolRun } from "../system/chroot.ts";
+import { uuidFrom } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
 import { accelerator } from "../vm/accelerator.ts";
@@ -72,14 +72,26 @@ export async function makeTestImage(
     "raw",
     options,
   );
-  return { file, directory, spec, user, key: login.private, hostKey: host.public, kept: await keptDisks(spec, directory, options) };
+  return {
+    file,
+    directory,
+    spec,
+    user,
+    key: login.private,
+    hostKey: host.public,
+    kept: await keptDisks(spec, directory, options),
+  };
 }
 
 /** Starts the image; its disk is an overlay, so every start finds the image as it was built. */
 export async function startTestImage(
   image: TestImage,
   firmware: "bios" | "uefi",
-  options: BaseOptions & { readonly forwards?: readonly number[]; readonly lock?: string; readonly memoryMib?: number },
+  options: BaseOptions & {
+    readonly forwards?: readonly number[];
+    readonly lock?: string;
+    readonly memoryMib?: number;
+  },
 ): Promise<Machine> {
   const directory = join(image.directory, `${firmware}-${randomBytes(4).toString("hex")}`);
   await mkdir(directory);
@@ -93,7 +105,11 @@ export async function startTestImage(
       return { file: overlay, format: "qcow2" as const, serial };
     }),
   );
-  const accel = await accelerator({ cache: options.cache, override: options.env.IMGBUILD_ACCEL, log: options.log });
+  const accel = await accelerator({
+    cache: options.cache,
+    override: options.env.IMGBUILD_ACCEL,
+    log: options.log,
+  });
   return await startMachine({
     name: image.spec.hostname,
     memoryMib: options.memoryMib ?? 1024,
@@ -152,7 +168,10 @@ function withLogin(spec: Spec, key: string): { spec: Spec; user: string } {
     "root",
     { comment: "", shell: "/bin/bash", groups: [], sudo: false, keys: [] } satisfies Spec["users"][string],
   ];
-  return { user: name, spec: { ...spec, users: { ...spec.users, [name]: { ...user, keys: [...user.keys, key] } } } };
+  return {
+    user: name,
+    spec: { ...spec, users: { ...spec.users, [name]: { ...user, keys: [...user.keys, key] } } },
+  };
 }
 
 function standIns(spec: Spec): Map<string, Secret> {
@@ -167,7 +186,11 @@ function standIns(spec: Spec): Map<string, Secret> {
   );
 }
 
-async function keptDisks(spec: Spec, directory: string, options: BaseOptions): Promise<{ file: string; serial: string }[]> {
+async function keptDisks(
+  spec: Spec,
+  directory: string,
+  options: BaseOptions,
+): Promise<{ file: string; serial: string }[]> {
   const made: { file: string; serial: string }[] = [];
   for (const [name, disk] of Object.entries(spec.storage?.disks ?? {})) {
     if (!("keep" in disk)) continue;

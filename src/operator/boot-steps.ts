@@ -49,7 +49,16 @@ export function bootSteps(
   const { cmdline, consoles, esp } = options;
   const timeoutSeconds = boot.menuTimeoutSeconds;
   return {
-    filesystem: uefi ? [stepData(installSystemdBoot, "filling the ESP", { esp, cmdline: [...cmdline], title, timeoutSeconds })] : [],
+    filesystem: uefi
+      ? [
+          stepData(installSystemdBoot, "filling the ESP", {
+            esp,
+            cmdline: [...cmdline],
+            title,
+            timeoutSeconds,
+          }),
+        ]
+      : [],
     grub: bios
       ? options.disks.flatMap(({ layout, target }) =>
           layout.partitions
@@ -66,6 +75,8 @@ export function bootSteps(
             ),
         )
       : [],
-    verify: [stepData(verifyBoot, "checking that it will boot", { ...(uefi ? { esp } : {}), grub: bios, rootUuid })],
+    verify: [
+      stepData(verifyBoot, "checking that it will boot", { ...(uefi ? { esp } : {}), grub: bios, rootUuid }),
+    ],
   };
 }

@@ -26,8 +26,11 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
   const { files } = options;
   const steps: StepData[] = [];
   const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
-  if (users.length > 0) steps.push(stepData(makeUsers, `making ${users.length} users`, { users: sorted(users) }));
-  steps.push(stepData(writeFiles, "writing the system's configuration", { files: systemFiles(spec, options) }));
+  if (users.length > 0)
+    steps.push(stepData(makeUsers, `making ${users.length} users`, { users: sorted(users) }));
+  steps.push(
+    stepData(writeFiles, "writing the system's configuration", { files: systemFiles(spec, options) }),
+  );
   if (files.files.size > 0)
     steps.push(
       stepData(placeFiles, `placing ${files.files.size} files`, {
@@ -42,7 +45,8 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
     ...files.links,
     ...Object.entries(spec.files).map(([path, file]) => ({ path, ...file })),
   ];
-  if (inline.length > 0) steps.push(stepData(writeFiles, `writing ${inline.length} inline files and links`, { files: inline }));
+  if (inline.length > 0)
+    steps.push(stepData(writeFiles, `writing ${inline.length} inline files and links`, { files: inline }));
   steps.push(...serviceSteps(spec, options));
   const secrets = Object.entries(spec.secrets).flatMap(([name, { path, mode, owner, group }]) =>
     path === undefined ? [] : [{ name, path, mode, owner, group }],
@@ -50,7 +54,9 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
   if (secrets.length > 0 && options.identity !== "image")
     steps.push(stepData(writeSecrets, `writing ${secrets.length} secrets`, { secrets }));
   if (options.packages.has("openssh-server"))
-    steps.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: options.identity === "deploy" }));
+    steps.push(
+      stepData(placeHostKeys, "placing the SSH host keys", { expected: options.identity === "deploy" }),
+    );
   return steps;
 }
 
@@ -62,7 +68,8 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
   const { packages } = options;
   const [short] = spec.hostname.split(".");
   const names = spec.hostname === short ? short : `${spec.hostname} ${short}`;
-  const localhost = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n";
+  const localhost =
+    "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n";
   const files: FileToWrite[] = [
     { path: "/etc/hostname", content: `${short}\n` },
     { path: "/etc/hosts", content: `${localhost}127.0.1.1 ${names}\n` },

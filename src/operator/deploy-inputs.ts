@@ -39,7 +39,10 @@ const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
 
 /** Identity files by option, else by IMGBUILD_IDENTITY (several parted by ":"). */
 export function identityFiles(options: RevealOptions, env: Outside["env"]): string[] {
-  return [...(options.identity ?? []), ...(env.IMGBUILD_IDENTITY?.split(":").filter((one) => one !== "") ?? [])];
+  return [
+    ...(options.identity ?? []),
+    ...(env.IMGBUILD_IDENTITY?.split(":").filter((one) => one !== "") ?? []),
+  ];
 }
 
 /** Loads all that a deploy starts from; nothing of the host is asked. `plan` needs no secrets, so it reveals none. */
@@ -58,7 +61,9 @@ export async function deployInputs(
   const definition = await loadDefinition(path);
   const { spec } = definition;
   if (spec.storage === undefined || spec.boot === undefined)
-    throw new Fail(`${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`);
+    throw new Fail(
+      `${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`,
+    );
   const { lock } = await readLockFor(definition);
   const { files, links } = readFiles(definition.filesDir);
   const secrets = options.withoutSecrets

@@ -1,8 +1,8 @@
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
-import { networkReplay } from "../system/network-replay.ts";
 import { identityOf } from "../storage/find-disk.ts";
 import { matchDisks } from "../storage/match-disks.ts";
+import { networkReplay } from "../system/network-replay.ts";
 import type { Host } from "../transport/host.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -18,7 +18,11 @@ import { sizeOf } from "./takeover.ts";
 const smallMs = 30_000;
 
 /** Looks at the host, decides what would happen, and judges it. Changes nothing; refusals are for the next phase. */
-export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+export async function inspectAndPlan(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<void> {
   const { log, signal } = world;
   const host = await log.task(`connecting to ${inputs.host}`, () => world.connect({}));
   state.old = host;
@@ -80,10 +84,16 @@ export async function inspectAndPlan(inputs: DeployInputs, state: DeployState, w
 }
 
 /** Reads the old host keys into memory, for a definition that keeps them. They travel sealed, with the secrets. */
-export async function keptHostKeys(inputs: DeployInputs, state: DeployState): Promise<ReadonlyMap<string, Secret>> {
+export async function keptHostKeys(
+  inputs: DeployInputs,
+  state: DeployState,
+): Promise<ReadonlyMap<string, Secret>> {
   const kept = new Map<string, Secret>();
   if (inputs.spec.hostKeys !== "keep" || state.old === undefined) return kept;
-  const list = await state.old.exec(["sh", "-c", "ls /etc/ssh/ssh_host_*_key"], { root: true, timeoutMs: smallMs });
+  const list = await state.old.exec(["sh", "-c", "ls /etc/ssh/ssh_host_*_key"], {
+    root: true,
+    timeoutMs: smallMs,
+  });
   for (const path of list.stdout.split("\n").filter((line) => line !== "")) {
     const name = path.slice("/etc/ssh/".length);
     const key = await state.old.exec(["cat", "--", path], { root: true, timeoutMs: smallMs });
@@ -94,10 +104,13 @@ export async function keptHostKeys(inputs: DeployInputs, state: DeployState): Pr
 
 /** Which keys opened the old system and on which port: the base answers in the same way. */
 async function readLogin(host: Host, state: DeployState): Promise<void> {
-  const keys = await host.exec(["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null; echo; echo "$SSH_CONNECTION"'], {
-    timeoutMs: smallMs,
-    accept: [0, 1],
-  });
+  const keys = await host.exec(
+    ["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null; echo; echo "$SSH_CONNECTION"'],
+    {
+      timeoutMs: smallMs,
+      accept: [0, 1],
+    },
+  );
   const lines = keys.stdout.split("\n").filter((line) => line.trim() !== "");
   state.sshPort = Number(/ (\d+)$/.exec(lines.at(-1) ?? "")?.[1] ?? 22);
   // Options before the key ("command=…") would change what the base's shell does; such keys stay out.
@@ -121,7 +134,9 @@ function matchOrTell(
 function mirrorOrder(inputs: DeployInputs, facts: Facts): Record<"debian" | "debian-security", string[]> {
   const of = (archive: "debian" | "debian-security") => [
     ...new Set([
-      ...(inputs.spec.system.mirror === undefined ? facts.mirrors.filter((one) => one.archive === archive).map((one) => one.url) : []),
+      ...(inputs.spec.system.mirror === undefined
+        ? facts.mirrors.filter((one) => one.archive === archive).map((one) => one.url)
+        : []),
       ...inputs.mirrors[archive],
     ]),
   ];
@@ -133,7 +148,9 @@ function loginUser(inputs: DeployInputs, held: readonly string[]): { user: strin
   const users = Object.entries(inputs.spec.users);
   const opens = (keys: readonly string[]) =>
     keys.some((key) => held.includes(key.split(" ").slice(0, 2).join(" ")));
-  const able = users.filter(([name, user]) => (inputs.login === undefined || name === inputs.login) && opens(user.keys));
+  const able = users.filter(
+    ([name, user]) => (inputs.login === undefined || name === inputs.login) && opens(user.keys),
+  );
   const best = able.find(([name, user]) => user.sudo || name === "root") ?? able[0];
   if (best !== undefined) return { user: best[0] };
   return {

@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { cpioBytes } from "../archive/cpio.ts";
 import { generateSigningKey, writePayload } from "../archive/payload.ts";
+import { formatLock } from "../debian/lock.ts";
 import type { DeployData } from "../schema/deploy.ts";
 import { networkReplay } from "../system/network-replay.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { canonicalJson } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import { formatLock } from "../debian/lock.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { deployParts } from "./base-cpio.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { keepIdentity } from "./deploy-work.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf, workDir } from "./takeover.ts";
 
@@ -19,9 +19,14 @@ const payloadLifeMs = 24 * 60 * 60 * 1000;
 const panicSeconds = 20;
 
 /** Brings base and payload to the host, loads the base's kernel beside the running one, and lets it jump. */
-export async function shipAndTakeOver(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+export async function shipAndTakeOver(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<void> {
   const { old, facts, deploy } = state;
-  if (old === undefined || facts === undefined || deploy === undefined) throw new Error("ship before inspect");
+  if (old === undefined || facts === undefined || deploy === undefined)
+    throw new Error("ship before inspect");
   const { base } = inputs;
   const { signal, log } = world;
   const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
@@ -121,6 +126,7 @@ export function newIdentity(): {
 export function replayOrRefuse(state: DeployState): DeployData["network"] {
   if (state.facts === undefined) throw new Error("replay before inspect");
   const { replay, problems } = networkReplay(state.facts);
-  if (problems.length > 0) throw new Fail(problems.join("; "), { exitCode: 3, hint: `nothing was changed; ${workDir} is empty` });
+  if (problems.length > 0)
+    throw new Fail(problems.join("; "), { exitCode: 3, hint: `nothing was changed; ${workDir} is empty` });
   return replay;
 }

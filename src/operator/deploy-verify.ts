@@ -10,8 +10,14 @@ const connectMs = 20_000;
 const smallMs = 30_000;
 
 /** Waits for the new system, proves that it is the one just built, and runs its health checks. */
-export async function verifyNewSystem(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
-  const host = await waitFor(inputs.waitMs.boot, world, "the new system", () => connectNew(inputs, state, world));
+export async function verifyNewSystem(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<void> {
+  const host = await waitFor(inputs.waitMs.boot, world, "the new system", () =>
+    connectNew(inputs, state, world),
+  );
   state.fresh = host;
   state.firstNewAnswer = world.now();
   const mark = await host.exec(["cat", markPath], { timeoutMs: smallMs, accept: [0, 1] });
@@ -19,7 +25,9 @@ export async function verifyNewSystem(inputs: DeployInputs, state: DeployState, 
     throw new Fail("the system that answers is not the one just built", {
       hint: "it carries no mark of this deploy: the firmware may have started another disk",
     });
-  const { stdout } = await host.exec(["cat", "/proc/sys/kernel/random/boot_id", "/etc/os-release"], { timeoutMs: smallMs });
+  const { stdout } = await host.exec(["cat", "/proc/sys/kernel/random/boot_id", "/etc/os-release"], {
+    timeoutMs: smallMs,
+  });
   state.newBootId = stdout.split("\n")[0]!;
   state.newOs = /^PRETTY_NAME="?([^"\n]*)/m.exec(stdout)?.[1] ?? "unknown";
   world.log.info(`${state.newOs} answers with the pinned host key and this deploy's mark`);
@@ -40,11 +48,17 @@ export async function verifyNewSystem(inputs: DeployInputs, state: DeployState, 
 }
 
 /** After a failure before any write: waits until the old system answers again, in whatever boot. */
-export async function waitForOldSystem(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<boolean> {
+export async function waitForOldSystem(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<boolean> {
   const boundMs = inputs.deadManSeconds * 1000 + inputs.waitMs.boot;
   try {
     const pins = state.facts?.hostKeys ?? [];
-    const host = await waitFor(boundMs, world, "the old system", () => world.connect({ pins, timeoutMs: connectMs }));
+    const host = await waitFor(boundMs, world, "the old system", () =>
+      world.connect({ pins, timeoutMs: connectMs }),
+    );
     host.close();
     world.log.info("the old system answers, as it was");
     return true;
@@ -64,7 +78,12 @@ async function connectNew(inputs: DeployInputs, state: DeployState, world: Deplo
   });
 }
 
-async function waitFor(boundMs: number, world: DeployWorld, what: string, connect: () => Promise<Host>): Promise<Host> {
+async function waitFor(
+  boundMs: number,
+  world: DeployWorld,
+  what: string,
+  connect: () => Promise<Host>,
+): Promise<Host> {
   const until = world.now() + boundMs;
   let last: unknown;
   while (world.now() < until) {

@@ -13,14 +13,19 @@ const connectMs = 20_000;
 const greetMs = 60_000;
 
 /** Waits until the base answers with its pinned host key and its runner knows the nonce. Nothing secret is sent yet. */
-export async function waitForBase(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+export async function waitForBase(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<void> {
   const link = await attach(inputs, state, world, inputs.waitMs.base);
   try {
     if (link.hello.state === "failed")
       throw new Fail(`the base refuses: ${link.hello.message ?? "no reason given"}`, {
         hint: "no disk was written; the base returns to the old system by itself",
       });
-    if (link.hello.planDigest !== state.planDigest) throw new Fail("the base holds another plan than the one confirmed");
+    if (link.hello.planDigest !== state.planDigest)
+      throw new Fail("the base holds another plan than the one confirmed");
     state.baseBootId = link.hello.bootId;
     world.log.info(`the base runs (boot ${link.hello.bootId}) and proved itself by nonce and host key`);
   } finally {
@@ -29,7 +34,11 @@ export async function waitForBase(inputs: DeployInputs, state: DeployState, worl
 }
 
 /** Sends secrets and GO, follows the journal to the report, and lets the machine restart. */
-export async function buildInBase(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+export async function buildInBase(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<void> {
   const { planDigest } = state;
   if (planDigest === undefined) throw new Error("build before inspect");
   const until = world.now() + inputs.waitMs.build;
@@ -84,7 +93,12 @@ export async function keepIdentity(inputs: DeployInputs, state: DeployState): Pr
   state.hostKeySecrets = await keptHostKeys(inputs, state);
 }
 
-async function attach(inputs: DeployInputs, state: DeployState, world: DeployWorld, timeoutMs: number): Promise<RunnerLink> {
+async function attach(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+  timeoutMs: number,
+): Promise<RunnerLink> {
   const until = world.now() + timeoutMs;
   let last: unknown;
   while (world.now() < until) {
@@ -94,7 +108,9 @@ async function attach(inputs: DeployInputs, state: DeployState, world: DeployWor
       state.base = await connectBase(state, world);
       const link = await greet(await state.base.openStreamLocal(runnerSocket), greetMs);
       if (link.hello.nonce !== state.deploy?.nonce)
-        throw new Fail("the base that answers is not the one of this deploy", { hint: "its nonce is another" });
+        throw new Fail("the base that answers is not the one of this deploy", {
+          hint: "its nonce is another",
+        });
       return link;
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
@@ -115,7 +131,12 @@ async function attach(inputs: DeployInputs, state: DeployState, world: DeployWor
 async function connectBase(state: DeployState, world: DeployWorld): Promise<Host> {
   const { baseKey, clientKey } = state;
   if (baseKey === undefined || clientKey === undefined) throw new Error("connect before inspect");
-  return await world.connect({ user: "root", pins: [baseKey.public], key: clientKey.private, timeoutMs: connectMs });
+  return await world.connect({
+    user: "root",
+    pins: [baseKey.public],
+    key: clientKey.private,
+    timeoutMs: connectMs,
+  });
 }
 
 /** True when a system with the old host keys answers that is not the boot we left: it restarted by itself. */
@@ -135,7 +156,10 @@ async function oldSystemAnswers(state: DeployState, world: DeployWorld): Promise
 }
 
 function bundleBytes(secrets: ReadonlyMap<string, { expose(): Uint8Array }>): Uint8Array {
-  const entries = [...secrets].map(([name, secret]) => [name, Buffer.from(secret.expose()).toString("base64")]);
+  const entries = [...secrets].map(([name, secret]) => [
+    name,
+    Buffer.from(secret.expose()).toString("base64"),
+  ]);
   return Buffer.from(JSON.stringify(Object.fromEntries(entries)));
 }
 
@@ -145,7 +169,9 @@ async function within<T>(work: Promise<T>, ms: number, onTimeout: () => void): P
     timer = setTimeout(
       () => {
         onTimeout();
-        reject(new Fail("the build did not end within its bound", { hint: "`imgbuild follow` attaches again" }));
+        reject(
+          new Fail("the build did not end within its bound", { hint: "`imgbuild follow` attaches again" }),
+        );
       },
       Math.max(ms, 1),
     );

@@ -3,7 +3,7 @@ import { exitCodes, Fail, messageOf } from "../util/fail.ts";
 import { inspectAndPlan } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { shipAndTakeOver } from "./deploy-takeover.ts";
-import { waitForOldSystem, verifyNewSystem } from "./deploy-verify.ts";
+import { verifyNewSystem, waitForOldSystem } from "./deploy-verify.ts";
 import { buildInBase, waitForBase } from "./deploy-work.ts";
 import { isGo } from "./preflight.ts";
 import { undo } from "./takeover.ts";
@@ -64,7 +64,9 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
     if (error.exitCode === exitCodes.interrupted) throw error;
     if (state.jumped !== true) return finish(state.facts === undefined ? "failed" : "old-system", error);
     if (state.ponr === true) return finish("failed", error);
-    const back = await world.log.task("waiting for the old system", (log) => waitForOldSystem(inputs, state, { ...world, log }));
+    const back = await world.log.task("waiting for the old system", (log) =>
+      waitForOldSystem(inputs, state, { ...world, log }),
+    );
     return finish(back ? "old-system" : "failed", error);
   } finally {
     for (const host of [state.fresh, state.base, state.old]) host?.close();
@@ -104,7 +106,9 @@ function makeReport(
     seconds: {
       total: (now - began) / 1000,
       downtime:
-        firstNewAnswer === undefined || lastOldAnswer === undefined ? null : (firstNewAnswer - lastOldAnswer) / 1000,
+        firstNewAnswer === undefined || lastOldAnswer === undefined
+          ? null
+          : (firstNewAnswer - lastOldAnswer) / 1000,
       phases: phasesDone,
       steps: [...(baseReport?.seconds ?? [])],
     },

@@ -49,7 +49,8 @@ export async function buildImage(
   format: ImageFormat,
   options: BaseOptions,
 ): Promise<void> {
-  if (process.getuid?.() !== 0) throw new Fail("building needs root", { hint: "run the same command with sudo" });
+  if (process.getuid?.() !== 0)
+    throw new Fail("building needs root", { hint: "run the same command with sudo" });
   const to = resolve(output);
   await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
@@ -143,8 +144,14 @@ function imagePlan(inputs: ImageInputs, work: string, withDisk: boolean): Plan {
       continue;
     }
     const below = mounts
-      .filter(({ mount }) => mount !== content.mount && mount.startsWith(content.mount === "/" ? "/" : `${content.mount}/`))
-      .filter(({ mount }) => !mounts.some((other) => other.mount !== content.mount && mount.startsWith(`${other.mount}/`)));
+      .filter(
+        ({ mount }) =>
+          mount !== content.mount && mount.startsWith(content.mount === "/" ? "/" : `${content.mount}/`),
+      )
+      .filter(
+        ({ mount }) =>
+          !mounts.some((other) => other.mount !== content.mount && mount.startsWith(`${other.mount}/`)),
+      );
     const swap = content.mount === "/" ? storage.swapFile : undefined;
     steps.push(
       stepData(mkfsExt4Image, `making the ext4 filesystem for ${content.mount}`, {
@@ -176,7 +183,12 @@ function imagePlan(inputs: ImageInputs, work: string, withDisk: boolean): Plan {
   return { version: 1, hostname: spec.hostname, definition, steps };
 }
 
-async function convert(format: ImageFormat, work: string, tree: string, signal: AbortSignal): Promise<string> {
+async function convert(
+  format: ImageFormat,
+  work: string,
+  tree: string,
+  signal: AbortSignal,
+): Promise<string> {
   if (format === "raw") return join(work, "disk.raw");
   if (format === "dir") {
     await chmod(tree, 0o755);
@@ -201,7 +213,11 @@ export function definitionDigest(spec: Spec, lock: Lock, files: DefinitionFiles)
   return digestOf({
     spec,
     packages: lock.packages,
-    files: [...files.files].map(([path, { bytes, mode }]) => [path, digestOf(Buffer.from(bytes).toString("base64")), mode]),
+    files: [...files.files].map(([path, { bytes, mode }]) => [
+      path,
+      digestOf(Buffer.from(bytes).toString("base64")),
+      mode,
+    ]),
     links: files.links,
   });
 }

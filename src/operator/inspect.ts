@@ -48,9 +48,12 @@ export async function inspect(
     clock: Number(get("clock")),
   });
   if (!facts.success)
-    throw new Fail(`the inspection of ${host.name} told something unexpected: ${facts.error.issues[0]?.path.join(".")}`, {
-      cause: facts.error,
-    });
+    throw new Fail(
+      `the inspection of ${host.name} told something unexpected: ${facts.error.issues[0]?.path.join(".")}`,
+      {
+        cause: facts.error,
+      },
+    );
   return facts.data;
 }
 
@@ -68,7 +71,11 @@ function identity(get: (name: string) => string) {
     hostname: get("hostname"),
     architecture,
     kernel,
-    os: { id: os.get("ID") ?? "linux", version: os.get("VERSION_ID") ?? "", name: os.get("PRETTY_NAME") ?? "Linux" },
+    os: {
+      id: os.get("ID") ?? "linux",
+      version: os.get("VERSION_ID") ?? "",
+      name: os.get("PRETTY_NAME") ?? "Linux",
+    },
   };
 }
 
@@ -86,7 +93,8 @@ function security(get: (name: string) => string) {
 }
 
 function memory(meminfo: string) {
-  const field = (name: string) => Math.floor(Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(meminfo)?.[1] ?? 0) / 1024);
+  const field = (name: string) =>
+    Math.floor(Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(meminfo)?.[1] ?? 0) / 1024);
   return { total: field("MemTotal"), available: field("MemAvailable") };
 }
 

@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bootPackages } from "../boot/packages.ts";
 import { formatLock, lockDefinition, parseLock, requestDigest } from "../debian/lock.ts";
-import { chooseMirrors, machineMirrors, type Mirrors } from "../debian/mirrors.ts";
+import { chooseMirrors, type Mirrors, machineMirrors } from "../debian/mirrors.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { during, Fail } from "../util/fail.ts";

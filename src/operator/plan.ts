@@ -41,7 +41,10 @@ export function deployPlan(
   const disks = writtenDisks(storage).map(([name, disk]) => {
     const seen = about.disks[name];
     if (seen === undefined) throw new Fail(`disk ${name} was not matched`);
-    return { identity: identityOf(name, seen), layout: layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed, name }) };
+    return {
+      identity: identityOf(name, seen),
+      layout: layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed, name }),
+    };
   });
   const cmdline = kernelCmdline(spec, seed, facts.consoles);
   const boot = bootSteps(spec, seed, {
@@ -54,9 +57,14 @@ export function deployPlan(
   const mounts = mountSteps(storage, disks);
   const steps: StepData[] = [
     ...disks.map(({ identity, layout }) =>
-      stepData(partitionDisk, `partitioning ${showDisk(identity)}`, { disk: identity, script: sfdiskScript(layout) }),
+      stepData(partitionDisk, `partitioning ${showDisk(identity)}`, {
+        disk: identity,
+        script: sfdiskScript(layout),
+      }),
     ),
-    ...disks.flatMap(({ identity, layout }) => layout.partitions.flatMap((part) => formatStep(identity, part, seed, epoch))),
+    ...disks.flatMap(({ identity, layout }) =>
+      layout.partitions.flatMap((part) => formatStep(identity, part, seed, epoch)),
+    ),
     ...mounts.steps,
     ...(storage.swapFile === undefined
       ? []

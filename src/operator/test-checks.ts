@@ -13,10 +13,17 @@ export async function defaultChecks(
 ): Promise<HealthResult[]> {
   const command = (...argv: string[]): HealthCheck => ({ type: "command", argv, withinSeconds: 60 });
   const services: HealthCheck[] = Object.entries(spec.services)
-    .filter(([name, { state }]) => state === "enabled" && /\.(service|socket|timer)$/.test(name) && !name.includes("@"))
+    .filter(
+      ([name, { state }]) =>
+        state === "enabled" && /\.(service|socket|timer)$/.test(name) && !name.includes("@"),
+    )
     .map(([unit]) => ({ type: "unit", unit, withinSeconds: 60 }));
   const checks: HealthCheck[] = [
-    command("sh", "-c", 'test "$(systemctl is-system-running --wait)" = running || { systemctl --failed --no-legend; exit 1; }'),
+    command(
+      "sh",
+      "-c",
+      'test "$(systemctl is-system-running --wait)" = running || { systemctl --failed --no-legend; exit 1; }',
+    ),
     command("sh", "-c", 'test -z "$(dpkg --audit)"'),
     command("test", "-s", "/etc/machine-id"),
     ...services,

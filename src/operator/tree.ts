@@ -39,12 +39,18 @@ export function treeSteps(
   if (options.packages.has("initramfs-tools"))
     before.push(
       { path: "/etc/initramfs-tools/conf.d/imgbuild", content: "MODULES=list\n" },
-      { path: "/usr/share/initramfs-tools/modules.d/imgbuild", content: initramfsModules.map((one) => `${one}\n`).join("") },
+      {
+        path: "/usr/share/initramfs-tools/modules.d/imgbuild",
+        content: initramfsModules.map((one) => `${one}\n`).join(""),
+      },
     );
   return [
     stepData(bootstrapTree, `unpacking ${essential.length} essential packages`, { packages: essential }),
     ...(before.length === 0 ? [] : [stepData(writeFiles, "preparing kernel updates", { files: before })]),
-    stepData(installPackages, `installing ${lock.packages.length} packages`, { packages: lock.packages, epoch }),
+    stepData(installPackages, `installing ${lock.packages.length} packages`, {
+      packages: lock.packages,
+      epoch,
+    }),
     ...configureSteps(spec, options),
     ...(spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })]),
     stepData(finishTree, "clearing up", { definition: options.definition }),

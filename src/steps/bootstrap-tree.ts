@@ -31,7 +31,8 @@ export const bootstrapTree = defineStep({
       );
       log.progress(index + 1, packages.length, "packages");
     }
-    for (const name of ["status", "available"]) await writeFile(join(root, "var/lib/dpkg", name), "", { flag: "a" });
+    for (const name of ["status", "available"])
+      await writeFile(join(root, "var/lib/dpkg", name), "", { flag: "a" });
   },
 });
 

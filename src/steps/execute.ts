@@ -17,7 +17,9 @@ export async function executeSteps(
     if (step === undefined) throw new Fail(`the plan has a step of the unknown kind ${kind}`);
     const input = step.schema.safeParse(data);
     if (!input.success)
-      throw new Fail(`step "${doing}" (${kind}): ${input.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`);
+      throw new Fail(
+        `step "${doing}" (${kind}): ${input.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`,
+      );
     return { step, doing, input: input.data };
   });
   before();

@@ -33,7 +33,15 @@ export const installGrub = defineStep({
     try {
       await writeFile(config, embeddedConfig(rootUuid));
       const format = ["--format", "i386-pc", "--directory", directory, "--prefix", "/boot/grub"];
-      await context.tool(["grub-mkimage", ...format, "--config", config, "--output", coreFile, ...grubModules]);
+      await context.tool([
+        "grub-mkimage",
+        ...format,
+        "--config",
+        config,
+        "--output",
+        coreFile,
+        ...grubModules,
+      ]);
       await context.tool(["cp", "--", `${directory}/boot.img`, bootFile]);
       const core = placedCore(await readFile(coreFile), startBytes, sizeBytes);
       const code = bootCode(await readFile(bootFile), startBytes);

@@ -74,7 +74,11 @@ async function dpkg(
   total = packages.length,
 ): Promise<void> {
   const paths = packages.map((one) => context.packagePath(one).inside);
-  const options = ["--force-unsafe-io", "--force-confold", ...(packages.length > 0 ? ["--force-depends"] : [])];
+  const options = [
+    "--force-unsafe-io",
+    "--force-confold",
+    ...(packages.length > 0 ? ["--force-depends"] : []),
+  ];
   let done = 0;
   const onLine = (line: string) => {
     if (!/^Setting up /.test(line)) return;

@@ -25,7 +25,9 @@ export const installSystemdBoot = defineStep({
       await mkdir(dirname(join(esp, to)), { recursive: true });
       await copyFile(join(root, from), join(esp, to)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
-        throw new Fail(`the tree has no /${from}`, { hint: "lock the definition again: its packages are not complete" });
+        throw new Fail(`the tree has no /${from}`, {
+          hint: "lock the definition again: its packages are not complete",
+        });
       });
     };
     const versions = await kernelVersions(root);
@@ -39,6 +41,9 @@ export const installSystemdBoot = defineStep({
     await writeFile(join(esp, "loader/loader.conf"), loaderConfig(timeoutSeconds));
     await writeFile(join(esp, "loader/entries.srel"), "type1\n");
     for (const version of versions)
-      await writeFile(join(esp, `loader/entries/${entryToken}-${version}.conf`), loaderEntry(version, title, cmdline));
+      await writeFile(
+        join(esp, `loader/entries/${entryToken}-${version}.conf`),
+        loaderEntry(version, title, cmdline),
+      );
   },
 });

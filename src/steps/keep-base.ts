@@ -58,7 +58,9 @@ async function source(name: string, size: number): Promise<Readable> {
   const device = await loopDevice();
   const bytes = await sizeOfDevice(device);
   if (bytes > size) throw new Fail("the squashfs is larger than what was shipped");
-  return Readable.from(cpio([{ type: "file", name: squashfsName, mode: 0o644, path: `/dev/${device}`, size: bytes }]));
+  return Readable.from(
+    cpio([{ type: "file", name: squashfsName, mode: 0o644, path: `/dev/${device}`, size: bytes }]),
+  );
 }
 
 async function loopDevice(): Promise<string> {

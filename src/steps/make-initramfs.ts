@@ -17,7 +17,9 @@ export const makeInitramfs = defineStep({
   run: async ({ epoch }, context) => {
     const versions = await kernelVersions(context.root);
     if (versions.length === 0)
-      throw new Fail("the tree has no kernel in /boot", { hint: "install linux-image-amd64 or linux-image-cloud-amd64" });
+      throw new Fail("the tree has no kernel in /boot", {
+        hint: "install linux-image-amd64 or linux-image-cloud-amd64",
+      });
     for (const version of versions) {
       await context.chroot(["update-initramfs", "-c", "-k", version], {
         env: { ...plainEnv, SOURCE_DATE_EPOCH: String(epoch) },

@@ -53,7 +53,11 @@ async function makeUser(user: PlannedUser, context: StepContext): Promise<void> 
   const secret = user.hashedPasswordSecret;
   const hash =
     user.hashedPassword ??
-    (secret === undefined ? undefined : Buffer.from(context.secrets.get(secret)?.expose() ?? []).toString().trim());
+    (secret === undefined
+      ? undefined
+      : Buffer.from(context.secrets.get(secret)?.expose() ?? [])
+          .toString()
+          .trim());
   if (hash === undefined) return;
   if (!/^\$[a-z0-9]+\$[^:\n]+$/.test(hash))
     throw new Fail(`the secret ${secret} for the password of ${user.name} is not a crypt(3) hash`, {

@@ -35,6 +35,9 @@ export const mkfsVfatDisk = defineStep({
   run: async ({ partition, epoch, ...vfat }, context) => {
     const { sectorSize } = await writableDisk(partition.disk);
     const at = { sizeBytes: partition.sizeBytes, sectorSize };
-    await context.tool(mkfsVfat(await partitionPath(partition), at, vfat), { timeoutMs, env: fixedTimeEnv(epoch) });
+    await context.tool(mkfsVfat(await partitionPath(partition), at, vfat), {
+      timeoutMs,
+      env: fixedTimeEnv(epoch),
+    });
   },
 });

@@ -31,7 +31,10 @@ export const mkfsExt4Image = defineStep({
     epoch: z.int().positive(),
   }),
   tools: ["mke2fs"],
-  run: async ({ image, offsetBytes, sizeBytes, directory, mount, without, reservedBytes, epoch, ...ext4 }, context) => {
+  run: async (
+    { image, offsetBytes, sizeBytes, directory, mount, without, reservedBytes, epoch, ...ext4 },
+    context,
+  ) => {
     await refuseHostDisks(image);
     for (const path of [directory, ...without]) await mkdir(path, { recursive: true });
     refuseOverfull(await settleTree(directory, epoch, without), sizeBytes, reservedBytes, mount);

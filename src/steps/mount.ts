@@ -24,7 +24,15 @@ export const mountPartition = defineStep({
     const where = join(context.root, path);
     await mkdir(where, { recursive: true });
     const source = await partitionPath(partition);
-    await context.tool(["mount", "-t", type, "-o", type === "vfat" ? "umask=0077" : "noatime", source, where]);
+    await context.tool([
+      "mount",
+      "-t",
+      type,
+      "-o",
+      type === "vfat" ? "umask=0077" : "noatime",
+      source,
+      where,
+    ]);
   },
 });
 
@@ -49,7 +57,11 @@ export const unmountTree = defineStep({
 export const swapFile = defineStep({
   kind: "swap-file",
   summary: "make a swap file",
-  schema: z.strictObject({ path: z.string().startsWith("/"), sizeBytes: z.int().positive(), uuid: z.string() }),
+  schema: z.strictObject({
+    path: z.string().startsWith("/"),
+    sizeBytes: z.int().positive(),
+    uuid: z.string(),
+  }),
   tools: ["fallocate"],
   run: async ({ path, sizeBytes, uuid }, context) => {
     const to = join(context.root, path);
@@ -59,7 +71,8 @@ export const swapFile = defineStep({
     const file = await open(to, "r+");
     try {
       const { size } = await file.stat();
-      if (size !== sizeBytes) throw new Fail(`the swap file ${path} has ${size} bytes instead of ${sizeBytes}`);
+      if (size !== sizeBytes)
+        throw new Fail(`the swap file ${path} has ${size} bytes instead of ${sizeBytes}`);
       await file.write(swapHeader(sizeBytes, uuid), 0, undefined, 0);
     } finally {
       await file.close();

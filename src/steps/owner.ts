@@ -45,7 +45,8 @@ export async function placeFor(root: string, path: string): Promise<string> {
         throw new Fail(`${path}: ${at.slice(root.length)} is a symbolic link in the tree`, {
           hint: "name the path where it really is",
         });
-    } else if (!found.isDirectory()) throw new Fail(`${path}: ${at.slice(root.length)} is not a directory in the tree`);
+    } else if (!found.isDirectory())
+      throw new Fail(`${path}: ${at.slice(root.length)} is not a directory in the tree`);
   }
   return join(root, path);
 }

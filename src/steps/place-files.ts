@@ -11,7 +11,9 @@ export const placeFiles = defineStep({
   kind: "place-files",
   summary: "place the files of the definition's files/",
   schema: z.strictObject({
-    files: z.array(z.strictObject({ path: z.string().startsWith("/"), mode: z.string(), sha256: z.string() })),
+    files: z.array(
+      z.strictObject({ path: z.string().startsWith("/"), mode: z.string(), sha256: z.string() }),
+    ),
   }),
   tools: [],
   run: async ({ files }, context) => {

@@ -22,7 +22,8 @@ export const placeHostKeys = defineStep({
     if (expected && keys.length === 0) throw new Fail("no SSH host keys came along");
     for (const [name, secret] of keys) {
       const file = name.slice(hostKeyPrefix.length);
-      if (!/^ssh_host_[a-z0-9_]{1,40}_key$/.test(file)) throw new Fail(`${file} is not the name of a host key`);
+      if (!/^ssh_host_[a-z0-9_]{1,40}_key$/.test(file))
+        throw new Fail(`${file} is not the name of a host key`);
       await writeFile(join(directory, file), secret.expose(), { mode: 0o600, flag: "wx" });
       await chmod(join(directory, file), 0o600);
       // sshd offers a key without its public half too, but ssh-keyscan's users and tools look for the file.

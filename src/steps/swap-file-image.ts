@@ -44,7 +44,10 @@ export const swapFileImage = defineStep({
     void time;
     await writeFile(header, swapHeader(sizeBytes, uuid), { mode: 0o600 });
     try {
-      await context.tool(["debugfs", "-w", "-f", "-", filesystem], { ...options, stdin: `${script.join("\n")}\n` });
+      await context.tool(["debugfs", "-w", "-f", "-", filesystem], {
+        ...options,
+        stdin: `${script.join("\n")}\n`,
+      });
       // debugfs exits 0 whatever its commands did, so what they made is looked at.
       const made = await context.tool(["debugfs", "-R", `stat ${path}`, filesystem], options);
       if (!/Mode:\s+0600/.test(made.stdout) || !made.stdout.includes(`Size: ${sizeBytes}`))

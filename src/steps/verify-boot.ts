@@ -41,7 +41,9 @@ export const verifyBoot = defineStep({
         for (const [, path] of text.matchAll(/^(?:linux|initrd)\s+(\S+)$/gm)) await big(join(esp, path!));
       }
     }
-    log.info(`bootable: ${versions.join(", ")}${grub ? ", GRUB" : ""}${esp === undefined ? "" : ", systemd-boot"}`);
+    log.info(
+      `bootable: ${versions.join(", ")}${grub ? ", GRUB" : ""}${esp === undefined ? "" : ", systemd-boot"}`,
+    );
   },
 });
 

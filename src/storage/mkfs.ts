@@ -41,7 +41,13 @@ export function mkfsVfat(
   at: { readonly sizeBytes: number; readonly sectorSize: number },
   vfat: VfatOptions,
 ): string[] {
-  return ["mkfs.vfat", ...commonVfat(vfat), "-s", String(sectorsPerCluster(at.sizeBytes, at.sectorSize)), device];
+  return [
+    "mkfs.vfat",
+    ...commonVfat(vfat),
+    "-s",
+    String(sectorsPerCluster(at.sizeBytes, at.sectorSize)),
+    device,
+  ];
 }
 
 /** What tells FAT32 from FAT16 is the count of clusters; firmware reads one with fewer as the other, or not at all. */

@@ -45,7 +45,9 @@ export async function partitionPath(partition: DiskPartition): Promise<string> {
   const disk = await writableDisk(partition.disk);
   const found = disk.partitions.find(({ number }) => number === partition.number);
   if (found === undefined)
-    throw new Fail(`partition ${partition.number} of disk ${partition.disk.name} (${disk.path}) is not there`);
+    throw new Fail(
+      `partition ${partition.number} of disk ${partition.disk.name} (${disk.path}) is not there`,
+    );
   if (found.startBytes !== partition.startBytes || found.sizeBytes !== partition.sizeBytes)
     throw new Fail(
       `partition ${partition.number} of disk ${partition.disk.name} lies at ${found.startBytes}, ${found.sizeBytes} bytes long; ` +

@@ -15,7 +15,11 @@ export interface TreeUsage {
  * Measures a tree and turns times later than `epoch` (seconds) back to it, so that a tree made twice gives one image.
  * `without`: absolute directories whose content lies on filesystems of their own.
  */
-export async function settleTree(tree: string, epoch: number, without: readonly string[]): Promise<TreeUsage> {
+export async function settleTree(
+  tree: string,
+  epoch: number,
+  without: readonly string[],
+): Promise<TreeUsage> {
   const device = (await lstat(tree)).dev;
   const seen = new Set<number>();
   let bytes = 0;
@@ -42,7 +46,12 @@ export async function settleTree(tree: string, epoch: number, without: readonly 
 }
 
 /** Refuses a tree that cannot fit, with the numbers; mke2fs would say so only after minutes of copying. */
-export function refuseOverfull(usage: TreeUsage, sizeBytes: number, reservedBytes: number, where: string): void {
+export function refuseOverfull(
+  usage: TreeUsage,
+  sizeBytes: number,
+  reservedBytes: number,
+  where: string,
+): void {
   // What ext4 itself takes: a 256-byte inode for each 16 KiB, and the journal (mke2fs gives 1/32 up to 1 GiB).
   const overhead = sizeBytes / 64 + Math.min(sizeBytes / 32, 2 ** 30);
   const free = Math.floor(sizeBytes - overhead - reservedBytes);

@@ -95,7 +95,9 @@ export async function toolRun(
 ): Promise<RunResult> {
   for (const { to } of options.binds)
     if (toolDirectories.includes(to.split("/")[1] ?? ""))
-      throw new Fail(`${to} lies where the tools' own files are`, { hint: "build into a directory elsewhere" });
+      throw new Fail(`${to} lies where the tools' own files are`, {
+        hint: "build into a directory elsewhere",
+      });
   return await isolated(toolScript, baseTree, options.binds, argv, options);
 }
 

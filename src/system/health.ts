@@ -8,7 +8,10 @@ const oneTryMs = 30_000;
 
 /** How a command is run on the system that is checked; `code` is the program's own. */
 export interface HealthShell {
-  run(argv: readonly string[], options?: { timeoutMs?: number }): Promise<{ code: number; stdout: string; stderr: string }>;
+  run(
+    argv: readonly string[],
+    options?: { timeoutMs?: number },
+  ): Promise<{ code: number; stdout: string; stderr: string }>;
 }
 
 export interface HealthResult {

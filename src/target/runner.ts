@@ -42,7 +42,10 @@ export class Runner {
     if (existsSync(world.goFile)) {
       // This process was started anew in the middle of a run: what is on the disks is not known.
       this.#ponr = true;
-      this.#end("failed", new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" }));
+      this.#end(
+        "failed",
+        new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" }),
+      );
     } else if ("refusal" in world.payload) {
       this.#end("failed", world.payload.refusal);
     } else {
@@ -131,7 +134,11 @@ export class Runner {
 
   #restartNow(send: (answer: FromRunner) => void): void {
     if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#world.restart();
-    else send({ type: "refused", message: `the runner is ${this.#state}; a restart now would leave a system half made` });
+    else
+      send({
+        type: "refused",
+        message: `the runner is ${this.#state}; a restart now would leave a system half made`,
+      });
   }
 
   #end(outcome: "done" | "failed", error: unknown): void {
@@ -141,7 +148,10 @@ export class Runner {
     for (const listener of this.#reportListeners) listener(this.#report);
     if (outcome === "done") later(restartAfterMs, () => void restart());
     else if (!this.#ponr) {
-      journal.add({ type: "info", message: `no disk was written; returning to the old system in ${returnAfterMs / 1000} s` });
+      journal.add({
+        type: "info",
+        message: `no disk was written; returning to the old system in ${returnAfterMs / 1000} s`,
+      });
       later(returnAfterMs, () => void restart());
     } else journal.add({ type: "info", message: "the base stays up: the disks hold no finished system" });
   }

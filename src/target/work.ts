@@ -32,23 +32,37 @@ export async function workThroughPlan(options: {
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
   await log.task("trying the mirror", () => tryMirrors(order));
   const files = await unpackFiles(options.files);
-  const context = baseContext({ mirrors: order.mirrors, files, secrets, log, signal, fetched: options.fetched, nonce: options.nonce });
+  const context = baseContext({
+    mirrors: order.mirrors,
+    files,
+    secrets,
+    log,
+    signal,
+    fetched: options.fetched,
+    nonce: options.nonce,
+  });
   try {
     await executeSteps(plan.steps, allSteps, context, options.ponr);
-
   } finally {
     for (const secret of secrets.values()) secret.wipe();
   }
 }
 
 /** The secrets arrive as an age file for this boot's identity, holding name → base64. */
-async function openSecrets(identity: string, sealed: string, expected: readonly string[]): Promise<Map<string, Secret>> {
+async function openSecrets(
+  identity: string,
+  sealed: string,
+  expected: readonly string[],
+): Promise<Map<string, Secret>> {
   const bytes = await openWith(identity, Buffer.from(sealed, "base64"));
   const entries = Object.entries(JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, string>);
   bytes.fill(0);
-  const secrets = new Map(entries.map(([name, value]) => [name, new Secret(name, Buffer.from(value, "base64"))]));
+  const secrets = new Map(
+    entries.map(([name, value]) => [name, new Secret(name, Buffer.from(value, "base64"))]),
+  );
   for (const name of expected)
-    if (!secrets.has(name)) throw new Fail(`the secret ${name} did not come with GO`, { hint: "deploy again" });
+    if (!secrets.has(name))
+      throw new Fail(`the secret ${name} did not come with GO`, { hint: "deploy again" });
   return secrets;
 }
 
@@ -63,7 +77,10 @@ async function tryMirrors(order: Order): Promise<void> {
   const problems: string[] = [];
   for (const url of urls) {
     try {
-      const response = await fetch(`${url.replace(/\/$/, "")}/dists/`, { signal: AbortSignal.timeout(60_000), redirect: "follow" });
+      const response = await fetch(`${url.replace(/\/$/, "")}/dists/`, {
+        signal: AbortSignal.timeout(60_000),
+        redirect: "follow",
+      });
       await response.body?.cancel();
       if (response.status < 500) return;
       problems.push(`${url} answered ${response.status}`);

@@ -114,10 +114,23 @@ async function writeLogin(
 }
 
 /** Arguments with which `imgbuild deploy` redeploys the lab's machine as `imgbuild/web`, unattended. */
-export function deployArguments(lab: Lab, report: string, target = "target", definition = "imgbuild/web"): string[] {
+export function deployArguments(
+  lab: Lab,
+  report: string,
+  target = "target",
+  definition = "imgbuild/web",
+): string[] {
   return [
     ...["deploy", definition, target, ...lab.login, "--identity", "secrets/demo-identity.txt"],
-    ...["--unattended", "--yes-wipe", "IMGBUILD-SYSTEM", "--slow", String(lab.machine.scale), "--report", report],
+    ...[
+      "--unattended",
+      "--yes-wipe",
+      "IMGBUILD-SYSTEM",
+      "--slow",
+      String(lab.machine.scale),
+      "--report",
+      report,
+    ],
   ];
 }
 
@@ -139,7 +152,11 @@ export async function imgbuild(
     readonly stdin?: string;
   },
 ): Promise<Ran> {
-  const child = spawn(join(project, "bin/imgbuild"), args, { cwd: project, env: { ...options.env }, stdio: "pipe" });
+  const child = spawn(join(project, "bin/imgbuild"), args, {
+    cwd: project,
+    env: { ...options.env },
+    stdio: "pipe",
+  });
   options.onStart?.(child);
   const text = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const)

@@ -1,0 +1,229 @@
+import { createHash } from "node:crypto";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { deploy } from "../../src/operator/deploy.ts";
+import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
+import { Report } from "../../src/schema/report.ts";
+import { cacheRoot } from "../../src/system/cache.ts";
+import type { Host } from "../../src/transport/host.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { guestRun, waitForSsh } from "../helpers/guest.ts";
+import { deployArguments, imgbuild, kept, type Lab, startLab } from "../helpers/lab.ts";
+import { fetchPage } from "../helpers/page.ts";
+
+const env = process.env;
+const minute = 60_000;
+const keptSum = createHash("sha256").update(kept.content).digest("hex");
+
+/** One stock host; the cases follow one another on it, so each also proves that the one before left it whole. */
+describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
+  let directory: string;
+  let lab: Lab;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "imgbuild-deploy-"));
+    lab = await startLab({ directory, firmware: "bios", log: silentLog, env });
+  });
+  afterAll(async () => {
+    await lab?.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const bootId = async () =>
+    (await guestRun(lab.machine, lab.stock, ["cat", "/proc/sys/kernel/random/boot_id"])).stdout.trim();
+  /** What of ours is on the old system, the cached base aside. */
+  const traces = async () =>
+    (
+      await guestRun(lab.machine, lab.stock, [
+        "sh",
+        "-c",
+        "ls -d /run/imgbuild 2>/dev/null; grep imgbuild /proc/mounts; cat /sys/kernel/kexec_loaded; sha256sum /srv/kept.txt",
+      ])
+    ).stdout.trim();
+
+  it("refuses in preflight when a disk is not there, and changes nothing", async () => {
+    const before = await bootId();
+    const report = join(directory, "refused.json");
+    const args = deployArguments(lab, report, "target", await forAnotherDisk());
+    const ran = await imgbuild(args, { env, timeoutMs: 10 * minute });
+    expect(ran.stderr).toContain("no disk of the machine matches disk system (serial NOT-THERE");
+    expect(ran.code).toBe(3);
+    expect(Report.parse(JSON.parse(await readFile(report, "utf8"))).outcome).toBe("refused");
+    expect(await bootId()).toBe(before);
+    expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
+  });
+
+  it("returns to the old system by itself when the payload arrives damaged", async () => {
+    const before = await bootId();
+    const outside: Outside = {
+      env,
+      cache: cacheRoot(env),
+      log: silentLog,
+      signal: new AbortController().signal,
+      interactive: false,
+      askSecret: async () => {
+        throw new Fail("nobody is asked here");
+      },
+    };
+    const [, config, , knownHosts] = lab.login;
+    const options = { deadManSeconds: 600, slow: lab.machine.scale, identity: ["secrets/demo-identity.txt"] };
+    const inputs = await deployInputs("imgbuild/web", "target", options, outside);
+    const world = deployWorld(
+      "target",
+      { sshConfig: config!, knownHosts: knownHosts! },
+      outside,
+      async () => {},
+    );
+    const report = await deploy(inputs, {
+      ...world,
+      connect: async (how) => withDamagedPayload(await world.connect(how)),
+    });
+    expect(report.message).toMatch(/signature|payload/);
+    expect(report.outcome).toBe("old-system");
+    expect(report.bootIds.base).toBeNull();
+    const after = await bootId();
+    expect(after).not.toBe(before);
+    expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
+  });
+
+  it("returns to the old system when nobody says GO", async () => {
+    const before = await bootId();
+    const args = [...deployArguments(lab, join(directory, "lost.json")), "--dead-man", "45"];
+    const ran = await imgbuild(args, {
+      env,
+      timeoutMs: 10 * minute,
+      onStart: (child) => {
+        // The operator's machine is lost as soon as the base has been started.
+        child.stderr?.on("data", (chunk: string) => {
+          if (chunk.includes("waiting for the base")) child.kill("SIGKILL");
+        });
+      },
+    });
+    expect(ran.code).toBe(128);
+    await lab.machine.console.waitFor(/imgbuild: the base is up/, 5 * minute);
+    const after = await waitForSsh(lab.machine, { ...lab.stock, timeoutMs: 10 * minute, notBoot: before });
+    expect(after).not.toBe(before);
+    expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
+  });
+
+  it("replaces the old system, and leaves no secret anywhere but at its path", async () => {
+    const before = await bootId();
+    const file = join(directory, "report.json");
+    const ran = await imgbuild(deployArguments(lab, file), { env, timeoutMs: 40 * minute });
+    expect(ran.stderr).not.toMatch(/warning: .*base is not kept/);
+    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
+    expect(report.outcome).toBe("done");
+    expect(report.bootIds.old).toBe(before);
+    expect(new Set(Object.values(report.bootIds)).size).toBe(3);
+    expect(report.fetched?.packages).toBeGreaterThan(100);
+    expect(report.bytes.payload).toBeLessThanOrEqual(256 * 1024);
+    expect(report.bytes.base).toBeLessThanOrEqual(120 * 2 ** 20);
+    expect(report.seconds.downtime).toBeGreaterThan(0);
+    expect(report.peakMemoryMib).toBeGreaterThan(0);
+    expect(report.health.length).toBeGreaterThan(0);
+    expect(report.health.filter(({ ok }) => !ok)).toEqual([]);
+    const inside = await guestRun(lab.machine, lab.admin, [
+      "sudo",
+      "-n",
+      "sh",
+      "-c",
+      "sha256sum /srv/kept.txt; dpkg --audit; cat /etc/nginx/web.htpasswd; ls /var/cache/imgbuild; stat -c '%a %U:%G' /etc/nginx/web.htpasswd",
+    ]);
+    const [sum, htpasswd, cached, owner] = inside.stdout.trim().split("\n");
+    expect(sum).toBe(`${keptSum}  /srv/kept.txt`);
+    expect(cached).toMatch(/^[0-9a-f]{32}$/);
+    expect(owner).toBe("640 root:www-data");
+    expect((await fetchPage(lab.machine.port(80), "user", "demo")).status).toBe(200);
+    // The secret's own text is a canary: no log, report or console holds it, and on the disk it is at one place.
+    const canary = htpasswd!.split(":")[1]!;
+    expect(canary.length).toBeGreaterThan(10);
+    for (const text of [ran.stdout, ran.stderr, JSON.stringify(report), lab.machine.console.text])
+      expect(text.includes(canary)).toBe(false);
+    const found = await guestRun(
+      lab.machine,
+      lab.admin,
+      [
+        "sudo",
+        "-n",
+        "grep",
+        "-rlFs",
+        "--devices=skip",
+        "--exclude-dir=proc",
+        "--exclude-dir=sys",
+        "-e",
+        canary,
+        "/etc",
+        "/var",
+        "/root",
+        "/home",
+        "/usr/local",
+        "/run",
+        "/boot",
+        "/tmp",
+      ],
+      { accept: [0, 1, 2], timeoutMs: 5 * minute },
+    );
+    expect(
+      found.stdout
+        .trim()
+        .split("\n")
+        .filter((path) => !path.startsWith("/run/log")),
+    ).toEqual(["/etc/nginx/web.htpasswd"]);
+  });
+
+  it("deploys again onto its own result without sending the base", async () => {
+    const file = join(directory, "again.json");
+    const ran = await imgbuild(deployArguments(lab, file, "admin@target"), { env, timeoutMs: 40 * minute });
+    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
+    expect(report.outcome).toBe("done");
+    expect(report.bytes.base).toBe(0);
+    const { stdout } = await guestRun(lab.machine, lab.admin, ["sha256sum", "/srv/kept.txt"]);
+    expect(stdout.trim()).toBe(`${keptSum}  /srv/kept.txt`);
+  });
+});
+
+/** `imgbuild/web` for a machine whose system disk has another serial. */
+async function forAnotherDisk(): Promise<string> {
+  const to = "out/other-disk";
+  await rm(to, { recursive: true, force: true });
+  await cp("imgbuild/web", to, { recursive: true });
+  const file = join(to, "IMGBUILD.ts");
+  const text = await readFile(file, "utf8");
+  await writeFile(file, text.replace("IMGBUILD-SYSTEM", "NOT-THERE"));
+  return to;
+}
+
+/** The same connection, but a byte inside of the payload is another when it is sent; the transport's own check agrees. */
+function withDamagedPayload(host: Host): Host {
+  return {
+    name: host.name,
+    get closed() {
+      return host.closed;
+    },
+    exec: (argv, options) => host.exec(argv, options),
+    becomeRoot: (options) => host.becomeRoot(options),
+    openStreamLocal: (path) => host.openStreamLocal(path),
+    forwardTcp: (address, port) => host.forwardTcp(address, port),
+    close: () => host.close(),
+    upload: (source, to, options) => {
+      if (typeof source === "string" || !to.endsWith("/part3")) return host.upload(source, to, options);
+      const bytes = Buffer.from(source);
+      const name = bytes.indexOf("imgbuild/payload.tar.gz");
+      if (name === -1) throw new Error("the part holds no payload");
+      const at = name + 4096;
+      bytes[at] = bytes[at]! ^ 0x01;
+      return host.upload(bytes, to, { ...options, sha256: createHash("sha256").update(bytes).digest("hex") });
+    },
+  };
+}
