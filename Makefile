@@ -25,7 +25,7 @@ setup: $(DEPS) ## install the Debian packages that tests and demo need
 
 ifeq ($(IMAGE),)
 test: setup ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
-	@npm run --silent lint && npm run --silent types && npx vitest run
+	@npm run --silent lint && npm run --silent types && npx vitest run --project unit --project tools --project vm
 else
 test: setup
 	@bin/imgbuild test imgbuild/$(IMAGE)

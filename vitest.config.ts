@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/tools/**", "test/vm/**"],
+          exclude: ["test/tools/**", "test/vm/**", "test/matrix/**"],
           testTimeout: 20_000,
         },
       },
@@ -18,6 +18,15 @@ export default defineConfig({
           include: ["test/tools/**/*.test.ts"],
           testTimeout: 900_000,
           hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "matrix",
+          include: ["test/matrix/**/*.test.ts"],
+          testTimeout: 7_200_000,
+          hookTimeout: 2_400_000,
           fileParallelism: false,
         },
       },

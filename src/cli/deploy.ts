@@ -19,6 +19,7 @@ interface Options extends HostOptions {
   report?: string;
   deadMan: string;
   slow: string;
+  baseCmdline?: string[];
 }
 
 export const deployCommand: AddCommand = (program, act) => {
@@ -33,6 +34,10 @@ export const deployCommand: AddCommand = (program, act) => {
     .option("--login <USER>", "user of the new system to verify it with")
     .option("--report <FILE>", "where the report goes", "out/report.json")
     .option("--dead-man <SECONDS>", "return to the old system when the base gets no GO for so long", "600")
+    .option(
+      "--base-cmdline <WORD...>",
+      "words added to the base's kernel command line, for hardware that needs them",
+    )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
   secretOptions(hostOptions(command)).action((path: string, host: string, options: Options) =>
     act(async (cli) => {

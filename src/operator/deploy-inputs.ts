@@ -53,6 +53,7 @@ export async function deployInputs(
     readonly deadManSeconds: number;
     readonly slow: number;
     readonly login?: string;
+    readonly baseCmdline?: readonly string[];
     readonly withoutSecrets?: boolean;
   },
   outside: Outside,
@@ -90,6 +91,7 @@ export async function deployInputs(
     mirrors: await mirrorsFor(spec, env),
     login: options.login,
     deadManSeconds: options.deadManSeconds,
+    baseCmdline: options.baseCmdline ?? [],
     slow,
     waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
   };

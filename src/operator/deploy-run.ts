@@ -30,6 +30,8 @@ export interface DeployInputs {
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
   readonly deadManSeconds: number;
+  /** Words added to the base's kernel command line. */
+  readonly baseCmdline: readonly string[];
   /** Factor on the times of health checks. */
   readonly slow: number;
   /** Bounds of the waits, in milliseconds; a slow machine gets more. */

@@ -106,6 +106,7 @@ function commandLine(inputs: DeployInputs, state: DeployState): string[] {
     ...consoles.map((name) => `console=${name}`),
     `panic=${panicSeconds}`,
     `imgbuild.deadman=${inputs.deadManSeconds}`,
+    ...inputs.baseCmdline,
   ];
 }
 

@@ -45,6 +45,8 @@ export async function startLab(options: {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
   readonly memoryMib?: number;
+  /** Start the disks that an earlier lab left in the directory: a host that imgbuild made. */
+  readonly again?: boolean;
 }): Promise<Lab> {
   const { directory, firmware, log, env } = options;
   const cache = cacheRoot(env);
@@ -53,9 +55,12 @@ export async function startLab(options: {
   await mkdir(directory, { recursive: true });
   const systemFile = join(directory, "system.qcow2");
   const dataFile = join(directory, "data.raw");
-  await createOverlay(host.system, systemFile);
-  await makeDataDisk({ file: dataFile, uuid: kept.uuid, files: { [kept.name]: kept.content } });
-  const machine = await log.task(`starting a stock Debian 12 host under ${firmware}`, async () =>
+  if (!options.again) {
+    await createOverlay(host.system, systemFile);
+    await makeDataDisk({ file: dataFile, uuid: kept.uuid, files: { [kept.name]: kept.content } });
+  }
+  const what = options.again ? "the host that imgbuild made" : "a stock Debian 12 host";
+  const machine = await log.task(`starting ${what} under ${firmware}`, async () =>
     startMachine({
       name: `stock-${firmware}`,
       memoryMib: options.memoryMib ?? 1024,
@@ -80,7 +85,7 @@ export async function startLab(options: {
     const stock = { user: "root", key: host.key, pins: host.hostKeys };
     const admin = { user: "admin", key: adminKey, pins: host.hostKeys };
     await log.task("waiting for its login", () =>
-      waitForSsh(machine, { ...stock, timeoutMs: bootMs * machine.scale }),
+      waitForSsh(machine, { ...(options.again ? admin : stock), timeoutMs: bootMs * machine.scale }),
     );
     return { machine, directory, dataFile, systemFile, login, stock, admin, stop: () => machine.stop() };
   } catch (error) {

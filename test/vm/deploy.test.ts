@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { constants, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
 import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
@@ -77,10 +78,24 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
       outside,
       async () => {},
     );
+    const sent: Buffer[] = [];
     const report = await deploy(inputs, {
       ...world,
-      connect: async (how) => withDamagedPayload(await world.connect(how)),
+      connect: async (how) => withDamagedPayload(await world.connect(how), sent),
     });
+    // Nothing that reached the old system holds a secret or a host key: they are sealed, and sent to the base alone.
+    const canaries = [...inputs.secrets.values()].map((secret) =>
+      Buffer.from(secret.expose()).toString("latin1").trim(),
+    );
+    expect(canaries.length).toBeGreaterThan(0);
+    expect(sent.length).toBeGreaterThan(0);
+    const hostKey = await guestRun(lab.machine, lab.stock, ["cat", "/etc/ssh/ssh_host_ed25519_key"]);
+    // The first lines are alike in all keys; the fourth holds this one's secret.
+    for (const canary of [...canaries, hostKey.stdout.split("\n")[3]!])
+      for (const bytes of sent) {
+        expect(bytes.includes(canary, 0, "latin1")).toBe(false);
+        expect(bytes.includes(Buffer.from(canary, "latin1").toString("base64"), 0, "latin1")).toBe(false);
+      }
     expect(report.message).toMatch(/signature|payload/);
     expect(report.outcome).toBe("old-system");
     expect(report.bootIds.base).toBeNull();
@@ -205,7 +220,7 @@ async function forAnotherDisk(): Promise<string> {
 }
 
 /** The same connection, but a byte inside of the payload is another when it is sent; the transport's own check agrees. */
-function withDamagedPayload(host: Host): Host {
+function withDamagedPayload(host: Host, sent: Buffer[]): Host {
   return {
     name: host.name,
     get closed() {
@@ -221,6 +236,12 @@ function withDamagedPayload(host: Host): Host {
       const bytes = Buffer.from(source);
       const name = bytes.indexOf("imgbuild/payload.tar.gz");
       if (name === -1) throw new Error("the part holds no payload");
+      sent.push(
+        Buffer.from(source),
+        gunzipSync(bytes.subarray(bytes.indexOf(Buffer.from([0x1f, 0x8b]), name)), {
+          finishFlush: constants.Z_SYNC_FLUSH,
+        }),
+      );
       const at = name + 4096;
       bytes[at] = bytes[at]! ^ 0x01;
       return host.upload(bytes, to, { ...options, sha256: createHash("sha256").update(bytes).digest("hex") });

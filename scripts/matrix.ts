@@ -1,0 +1,89 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { run } from "../src/system/run.ts";
+import { messageOf } from "../src/util/fail.ts";
+
+/** Cases too slow for `make test`, each runnable alone. */
+interface Case {
+  readonly name: string;
+  readonly what: string;
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const vitest = (file: string, name: string) => [
+  "npx",
+  "vitest",
+  "run",
+  "--project",
+  "matrix",
+  file,
+  "-t",
+  name,
+];
+
+const cases: readonly Case[] = [
+  {
+    name: "deploy-uefi",
+    what: "a stock Debian 12 host under UEFI becomes imgbuild/web",
+    argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),
+  },
+  {
+    name: "deploy-sudo",
+    what: "the same by a user who is not root, with sudo",
+    argv: vitest("test/matrix/deploy.test.ts", "deploy-sudo"),
+  },
+  {
+    name: "base-panics",
+    what: "the base's kernel panics: the old system comes back",
+    argv: vitest("test/matrix/deploy.test.ts", "base-panics"),
+  },
+];
+
+const caseMs = 2 * 3_600_000;
+const file = "out/matrix.json";
+const [wanted] = process.argv.slice(2);
+
+if (wanted === "--list") for (const { name, what } of cases) console.log(`${name.padEnd(16)} ${what}`);
+else process.exitCode = await runCases(wanted);
+
+async function runCases(name: string | undefined): Promise<number> {
+  const chosen = cases.filter((one) => name === undefined || one.name === name);
+  if (chosen.length === 0) {
+    console.error(`no case ${name}; there are ${cases.map((one) => one.name).join(", ")}`);
+    return 2;
+  }
+  await mkdir("out", { recursive: true });
+  let failed = 0;
+  for (const one of chosen) {
+    console.log(`${one.name}: ${one.what} …`);
+    const began = Date.now();
+    let outcome = "passed";
+    try {
+      await run(one.argv, {
+        timeoutMs: caseMs,
+        env: { ...(process.env as Record<string, string>), ...one.env },
+        onLine: (line) => console.log(`  ${line}`),
+      });
+    } catch (error) {
+      outcome = "failed";
+      failed += 1;
+      console.error(messageOf(error));
+    }
+    const seconds = Math.round((Date.now() - began) / 1000);
+    console.log(`${one.name}: ${outcome} in ${seconds} s`);
+    await record({ case: one.name, outcome, seconds, at: new Date().toISOString() });
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+/** One row a case, the latest; the others stay. */
+async function record(row: { case: string; outcome: string; seconds: number; at: string }): Promise<void> {
+  const rows = await readFile(file, "utf8").then(
+    (text) => JSON.parse(text) as { case: string }[],
+    () => [],
+  );
+  await writeFile(
+    file,
+    `${JSON.stringify([...rows.filter((one) => one.case !== row.case), row], null, 2)}\n`,
+  );
+}
