@@ -23,9 +23,15 @@ export async function executeSteps(
     return { step, doing, input: input.data };
   });
   before();
-  for (const { step, doing, input } of ready) {
-    context.signal.throwIfAborted();
-    await context.log.task(doing, (log) => during(doing, () => runStep(step, input, { ...context, log })));
+  // What is made, by us and by every program we start, must not depend on who builds.
+  const own = process.umask(0o022);
+  try {
+    for (const { step, doing, input } of ready) {
+      context.signal.throwIfAborted();
+      await context.log.task(doing, (log) => during(doing, () => runStep(step, input, { ...context, log })));
+    }
+  } finally {
+    process.umask(own);
   }
 }
 
