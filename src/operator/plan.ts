@@ -3,6 +3,7 @@ import { type Plan, type StepData, targetRoot } from "../schema/plan.ts";
 import { keepBase } from "../steps/keep-base.ts";
 import { mkfsExt4, mkfsVfatDisk } from "../steps/mkfs-disk.ts";
 import { mountPartition, swapFile, unmountTree } from "../steps/mount.ts";
+import { nameBootEntry } from "../steps/name-boot-entry.ts";
 import { partitionDisk } from "../steps/partition-disk.ts";
 import { stepData } from "../steps/step.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
@@ -27,7 +28,7 @@ const scratch = "/run/imgbuild/scratch";
 export function deployPlan(
   inputs: Pick<DeployInputs, "spec" | "lock" | "definition" | "files" | "links" | "base">,
   about: {
-    readonly facts: Pick<Facts, "machineId" | "bootId" | "consoles">;
+    readonly facts: Pick<Facts, "machineId" | "bootId" | "consoles" | "firmware">;
     readonly disks: Readonly<Record<string, DiskFacts>>;
     readonly mirrors: Readonly<Record<string, readonly string[]>>;
   },
@@ -86,6 +87,9 @@ export function deployPlan(
     }),
     ...boot.filesystem,
     ...boot.grub,
+    ...(facts.firmware === "uefi"
+      ? disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec.hostname))
+      : []),
     ...boot.verify,
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     stepData(unmountTree, "flushing and unmounting", { paths: [...mounts.paths].reverse() }),
@@ -149,6 +153,17 @@ function mountSteps(
     paths.push(mounted.mount);
   }
   return { steps, paths };
+}
+
+function bootEntry(disk: DiskIdentity, layout: Layout, label: string): StepData[] {
+  return layout.partitions
+    .filter(({ type }) => type === "esp")
+    .map((part) =>
+      stepData(nameBootEntry, "entering it in the firmware's boot list", {
+        partition: placeOf(disk, part),
+        label,
+      }),
+    );
 }
 
 function placeOf(disk: DiskIdentity, { number, startBytes, sizeBytes }: LaidPartition) {

@@ -10,6 +10,7 @@ import { mkfsExt4, mkfsVfatDisk } from "./mkfs-disk.ts";
 import { mkfsExt4Image } from "./mkfs-ext4-image.ts";
 import { mkfsVfatImage } from "./mkfs-vfat-image.ts";
 import { mountPartition, swapFile, unmountTree } from "./mount.ts";
+import { nameBootEntry } from "./name-boot-entry.ts";
 import { partitionDisk } from "./partition-disk.ts";
 import { partitionImage } from "./partition-image.ts";
 import { placeFiles } from "./place-files.ts";
@@ -37,6 +38,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     mkfsVfatDisk,
     mkfsVfatImage,
     mountPartition,
+    nameBootEntry,
     partitionDisk,
     partitionImage,
     placeFiles,

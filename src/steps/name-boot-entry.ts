@@ -1,0 +1,49 @@
+import { readdir } from "node:fs/promises";
+import { z } from "zod";
+import { DiskPartition, partitionPath, writableDisk } from "../storage/target.ts";
+import { messageOf } from "../util/fail.ts";
+import { defineStep } from "./step.ts";
+
+const variables = "/sys/firmware/efi/efivars";
+const timeoutMs = 60_000;
+const loader = "\\EFI\\systemd\\systemd-bootx64.efi";
+
+/**
+ * The firmware's own boot entry, first in its order. Not every kernel started by kexec can write it, and not every firmware
+ * keeps it: the removable path, which is there in any case, is what a boot relies on.
+ */
+export const nameBootEntry = defineStep({
+  kind: "name-boot-entry",
+  summary: "enter the new system in the firmware's boot list",
+  schema: z.strictObject({ partition: DiskPartition, label: z.string() }),
+  tools: ["efibootmgr"],
+  run: async ({ partition, label }, { tool, log }) => {
+    await partitionPath(partition);
+    const { path } = await writableDisk(partition.disk);
+    if ((await readdir(variables).catch(() => [])).length === 0) {
+      log.info("the firmware's variables are out of reach after kexec; it will find the removable path");
+      return;
+    }
+    try {
+      const { stdout } = await tool(["efibootmgr"], { timeoutMs });
+      for (const number of entriesOf(stdout, label))
+        await tool(["efibootmgr", "--quiet", "--bootnum", number, "--delete-bootnum"], { timeoutMs });
+      const where = ["--disk", path, "--part", String(partition.number)];
+      await tool(["efibootmgr", "--quiet", "--create", ...where, "--label", label, "--loader", loader], {
+        timeoutMs,
+      });
+    } catch (error) {
+      log.warn(
+        `the firmware does not take a boot entry; it will find the removable path: ${messageOf(error)}`,
+      );
+    }
+  },
+});
+
+/** Numbers of the entries with that label, in what efibootmgr prints: "Boot0003* web\tHD(…)". */
+export function entriesOf(printed: string, label: string): string[] {
+  return printed.split("\n").flatMap((line) => {
+    const match = /^Boot([0-9A-F]{4})[* ] (.*?)(?:\t.*)?$/.exec(line);
+    return match?.[2] === label ? [match[1]!] : [];
+  });
+}
