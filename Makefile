@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help check format test demo matrix matrix-list bench image deploy shell setup doctor
 
+# Root by sudo where we are not root; a password is asked by sudo itself.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,HOME,CI,IMGBUILD_CACHE,XDG_CACHE_HOME,IMGBUILD_ACCEL,IMGBUILD_MIRROR,FRESH,FIRMWARE")
+
 DEPS := node_modules/.package-lock.json
 $(DEPS): package.json package-lock.json
 	npm ci --no-audit --no-fund --ignore-scripts
@@ -25,32 +28,32 @@ setup: $(DEPS) ## install the Debian packages that tests and demo need
 
 ifeq ($(IMAGE),)
 test: setup ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
-	@npm run --silent lint && npm run --silent types && npx vitest run --project unit --project tools --project vm
+	@npm run --silent lint && npm run --silent types && $(ROOT) npx vitest run --project unit --project tools --project vm
 else
 test: setup
-	@bin/imgbuild test imgbuild/$(IMAGE)
+	@$(ROOT) bin/imgbuild test imgbuild/$(IMAGE)
 endif
 
 demo: setup ## redeploy a stock Debian 12 host in QEMU as imgbuild/web, and prove it
-	@node --import tsx scripts/demo.ts
+	@$(ROOT) node --import tsx scripts/demo.ts
 
 matrix: setup ## the slow cases; CASE=name runs one
-	@node --import tsx scripts/matrix.ts $(CASE)
+	@$(ROOT) node --import tsx scripts/matrix.ts $(CASE)
 
 matrix-list: $(DEPS) ## names of the slow cases
 	@node --import tsx scripts/matrix.ts --list
 
 bench: setup ## benchmarks against peers, into out/bench.json
-	@node --import tsx scripts/bench.ts
+	@$(ROOT) node --import tsx scripts/bench.ts
 
 image: setup ## IMAGE=web: an offline disk image, out/web.raw
-	@mkdir -p out && bin/imgbuild build imgbuild/$(IMAGE) -o out/$(IMAGE).raw
+	@mkdir -p out && $(ROOT) bin/imgbuild build imgbuild/$(IMAGE) -o out/$(IMAGE).raw
 
 deploy: $(DEPS) ## IMAGE=web HOST=name: redeploy that host
 	@bin/imgbuild deploy imgbuild/$(IMAGE) $(HOST)
 
 shell: setup ## IMAGE=web: a shell in the booted image
-	@bin/imgbuild shell imgbuild/$(IMAGE)
+	@$(ROOT) bin/imgbuild shell imgbuild/$(IMAGE)
 
 doctor: $(DEPS) ## what this machine lacks
 	@bin/imgbuild doctor

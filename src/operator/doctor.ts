@@ -20,6 +20,7 @@ export const needs: readonly Need[] = [
   { what: "qemu-img", package: "qemu-utils", use: "vm" },
   { what: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf", use: "vm" },
   { what: "/usr/share/seabios/bios-256k.bin", package: "seabios", use: "vm" },
+  { what: "/usr/lib/ipxe/qemu/efi-virtio.rom", package: "ipxe-qemu", use: "vm" },
   { what: "mmdebstrap", package: "mmdebstrap", use: "tests" },
   { what: "/usr/lib/grub/i386-pc/boot.img", package: "grub-pc-bin", use: "tests" },
   { what: "/usr/lib/grub/x86_64-efi/moddep.lst", package: "grub-efi-amd64-bin", use: "tests" },
