@@ -66,7 +66,8 @@ async function source(name: string, size: number): Promise<Readable> {
 async function loopDevice(): Promise<string> {
   for (const name of (await readdir("/sys/block")).filter((one) => one.startsWith("loop"))) {
     const file = await readFile(`/sys/block/${name}/loop/backing_file`, "utf8").catch(() => "");
-    if (file.trim().endsWith(squashfsName)) return name;
+    // The initramfs is emptied when the root is switched; the kernel then says "/base.squashfs (deleted)".
+    if (file.includes(squashfsName)) return name;
   }
   throw new Fail("the loop device of the squashfs is not there");
 }
