@@ -34,6 +34,7 @@ export function makeCli(options: { json: boolean }, signal: AbortSignal): Cli {
   };
   const live = !options.json && stderr.isTTY ? liveLog(stderr, Date.now) : undefined;
   const log = options.json ? jsonLog(emit, Date.now) : (live?.log ?? plainLog(stderr, Date.now));
+  const aside = <T>(work: () => Promise<T>) => (live === undefined ? work() : live.aside(work));
   const refuse = (question: string) => {
     if (!interactive)
       throw new Fail(`nobody is there to answer "${question}"`, {
@@ -54,13 +55,11 @@ export function makeCli(options: { json: boolean }, signal: AbortSignal): Cli {
     emit,
     async ask(question) {
       refuse(question);
-      live?.stop();
-      return await readLine(question, false, signal);
+      return await aside(() => readLine(question, false, signal));
     },
     async askSecret(question) {
       refuse(question);
-      live?.stop();
-      return new Secret("answer", Buffer.from(await readLine(question, true, signal), "utf8"));
+      return new Secret("answer", Buffer.from(await aside(() => readLine(question, true, signal)), "utf8"));
     },
     close: () => live?.stop(),
   };

@@ -66,14 +66,24 @@ export function jsonLog(
 }
 
 /** A terminal: finished tasks stay as lines, the running ones are redrawn below them with time and progress. */
-export function liveLog(out: Output, clock: () => number): { log: Log; stop(): void } {
+export function liveLog(
+  out: Output,
+  clock: () => number,
+): {
+  log: Log;
+  /** Leaves the screen alone while `work` talks to the person, then goes on. */
+  aside<T>(work: () => Promise<T>): Promise<T>;
+  stop(): void;
+} {
   const running: { doing: string; depth: number; began: number; note: string }[] = [];
   let drawn = 0;
   const clear = () => {
     if (drawn > 0) out.write(`\x1b[${drawn}A\x1b[J`);
     drawn = 0;
   };
+  let quiet = false;
   const draw = () => {
+    if (quiet) return;
     const width = out.columns ?? 80;
     clear();
     for (const task of running) {
@@ -115,6 +125,16 @@ export function liveLog(out: Output, clock: () => number): { log: Log; stop(): v
   });
   return {
     log: make(0),
+    async aside(work) {
+      clear();
+      quiet = true;
+      try {
+        return await work();
+      } finally {
+        quiet = false;
+        draw();
+      }
+    },
     stop() {
       clearInterval(timer);
       clear();

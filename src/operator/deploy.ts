@@ -61,7 +61,7 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
     if (state.jumped !== true && state.old !== undefined && state.touched === true) await undo(state.old);
     if (!(error instanceof Fail)) throw error;
     if (error.exitCode === exitCodes.refused) return finish("refused", error);
-    if (error.exitCode === exitCodes.interrupted) throw error;
+    if (error.exitCode === exitCodes.interrupted) throw interrupted(inputs, state, error);
     if (state.jumped !== true) return finish(state.facts === undefined ? "failed" : "old-system", error);
     if (state.ponr === true) return finish("failed", error);
     const back = await world.log.task("waiting for the old system", (log) =>
@@ -71,6 +71,16 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
   } finally {
     for (const host of [state.fresh, state.base, state.old]) host?.close();
   }
+}
+
+/** What an interruption means for the host depends on how far the deploy was. */
+function interrupted({ host, deadManSeconds }: DeployInputs, state: DeployState, error: Fail): Fail {
+  if (state.jumped !== true) return error;
+  const hint =
+    state.ponr === true
+      ? `the runner goes on without you: imgbuild follow ${host}`
+      : `without GO the host returns to its old system after ${deadManSeconds} s; at once by: imgbuild abort ${host}`;
+  return new Fail(error.message, { exitCode: error.exitCode, hint });
 }
 
 async function confirm(_inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {

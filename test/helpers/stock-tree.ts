@@ -11,7 +11,7 @@ const initramfsTimeoutMs = 10 * 60_000;
 
 const suite = "bookworm";
 
-/** What a provider's Debian 12 has: nothing of imgbuild's, no kexec-tools, no Node, no rsync. cpio comes with initramfs-tools. */
+/** What a provider's Debian 12 has: nothing of imgbuild's, no kexec-tools, no Node, no rsync, no cpio. */
 export const stockPackages = [
   "dbus",
   "grub-efi-amd64-bin",
@@ -112,6 +112,8 @@ export async function makeStockTree(tree: string, publicKey: string, log: Log, s
   await chroot("chown", "--recursive", "admin:admin", "/home/admin");
   await mkdir(join(tree, "boot/efi"), { recursive: true });
   await log.task("making the initramfs", () => chroot("update-initramfs", "-c", "-k", "all"));
+  // initramfs-tools brings it along; many an old server made its initramfs by other means, and a takeover must do without.
+  await chroot("dpkg", "--remove", "--force-depends", "cpio");
 }
 
 /** This machine's apt sources for the suite, as files mmdebstrap reads; another distribution falls back to Debian's own. */

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { guestReboot, guestRun, waitForSsh } from "../helpers/guest.ts";
 import { bootTimeoutMs, dataDisk, startStockMachine } from "../helpers/stock-machine.ts";
 
-/** What a stock server lacks and a takeover must bring along or do without. cpio it has: initramfs-tools depends on it. */
-const missing = ["kexec", "node", "rsync"];
+/** What a stock server lacks and a takeover must bring along or do without. */
+const missing = ["kexec", "node", "rsync", "cpio"];
 
 it("a stock host comes up from its disk under BIOS, again after a reboot, and powers off", async () => {
   const stock = await startStockMachine("bios");
