@@ -35,7 +35,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 function tell(error: unknown, cli: Cli | undefined, signal: AbortSignal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   cli?.close();
-  const shown = signal.aborted && signal.reason instanceof Fail ? signal.reason : error;
+  const told = error instanceof Fail && error.exitCode === exitCodes.interrupted;
+  const shown = signal.aborted && signal.reason instanceof Fail && !told ? signal.reason : error;
   if (!(shown instanceof Fail)) {
     console.error(shown);
     console.error("this is a bug in imgbuild");

@@ -1,7 +1,7 @@
 import { deployWorld } from "../operator/deploy-inputs.ts";
 import { replayJournal } from "../operator/journal-log.ts";
 import { knownDeploy } from "../operator/known-bases.ts";
-import { greet, runnerSocket } from "../operator/runner-link.ts";
+import { greet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
@@ -20,21 +20,27 @@ export const followCommands: AddCommand = (program, act) => {
   hostOptions(follow).action((name: string, options: HostOptions) =>
     act(async (cli) => {
       const { link, close } = await attach(name, options, cli);
-      const show = replayJournal(cli.log);
       try {
         cli.log.info(`the runner is ${link.hello.state}`);
-        const report = await link.follow(0, (entry) => {
-          show.entry(entry);
-          cli.emit({ event: "journal", entry });
-        });
-        cli.emit({ event: "report", report });
-        if (report.outcome === "failed")
-          throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
-            hint: report.ponr ? "deploy again: it starts over on the same disks" : "no disk was written",
-          });
-        cli.print("the runner is done; the new system starts");
+        await followToEnd(link, cli, 0);
       } finally {
-        show.end();
+        close();
+      }
+    }),
+  );
+  const resume = program
+    .command("resume")
+    .description("after a failed build: let the runner on a host work through the same plan again")
+    .argument("<HOST>", host);
+  hostOptions(resume).action((name: string, options: HostOptions) =>
+    act(async (cli) => {
+      const { link, close } = await attach(name, options, cli);
+      try {
+        if (link.hello.state === "failed") link.send({ type: "resume" });
+        await followToEnd(link, cli, link.hello.seq);
+        link.send({ type: "restart" });
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      } finally {
         close();
       }
     }),
@@ -62,6 +68,25 @@ export const followCommands: AddCommand = (program, act) => {
     }),
   );
 };
+
+/** Shows the journal after `seq` until the report comes; a failure is thrown as one. */
+async function followToEnd(link: RunnerLink, cli: Cli, seq: number): Promise<void> {
+  const show = replayJournal(cli.log);
+  try {
+    const report = await link.follow(seq, (entry) => {
+      show.entry(entry);
+      cli.emit({ event: "journal", entry });
+    });
+    cli.emit({ event: "report", report });
+    if (report.outcome === "failed")
+      throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
+        hint: report.ponr ? "mend the cause, then `imgbuild resume`" : "no disk was written",
+      });
+    cli.print("the runner is done; the new system starts");
+  } finally {
+    show.end();
+  }
+}
 
 async function attach(name: string, options: HostOptions, cli: Cli) {
   const known = await knownDeploy(cli.env, name);

@@ -79,7 +79,9 @@ export async function buildInBase(
     throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
       hint:
         report.hint ??
-        (report.ponr ? `the base stays reachable: imgbuild follow ${inputs.host}` : "no disk was written"),
+        (report.ponr
+          ? `the base stays reachable; when the cause is mended: imgbuild resume ${inputs.host}`
+          : "no disk was written"),
     });
   }
   link.send({ type: "restart" });

@@ -58,6 +58,8 @@ export const FromRunner = z.discriminatedUnion("type", [
     nonce: z.string(),
     bootId: z.string(),
     state: RunnerState,
+    /** Of the last journal entry so far. */
+    seq: z.int().min(0),
     /** age recipient made in this boot of the base; secrets are sealed to it. */
     recipient: z.string(),
     planDigest: z.string().optional(),
@@ -75,6 +77,8 @@ export const FromOperator = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("follow"), after: z.int().min(0) }),
   /** Before GO: restart into the old system. */
   z.strictObject({ type: z.literal("abort") }),
+  /** After a failure behind the point of no return: work through the same plan again, with the secrets that came with GO. */
+  z.strictObject({ type: z.literal("resume") }),
   /** After the report: restart through the firmware now. */
   z.strictObject({ type: z.literal("restart") }),
 ]);

@@ -35,6 +35,7 @@ export class Runner {
   #state: RunnerState = "waiting";
   #ponr = false;
   #aborted = false;
+  #sealed: string | undefined;
   #report: BaseReport | undefined;
 
   constructor(world: RunnerWorld) {
@@ -61,6 +62,7 @@ export class Runner {
       nonce,
       bootId,
       state: this.#state,
+      seq: this.#world.journal.entries.length,
       recipient,
       ...("planDigest" in payload ? { planDigest: payload.planDigest } : {}),
       ...(this.#report?.message === undefined ? {} : { message: this.#report.message }),
@@ -78,6 +80,7 @@ export class Runner {
   onMessage(message: FromOperator, send: (answer: FromRunner) => void): void {
     if (message.type === "follow") this.#follow(message.after, send);
     else if (message.type === "go") this.#go(message, send);
+    else if (message.type === "resume") this.#resume(send);
     else if (message.type === "abort") this.#abort(send);
     else this.#restartNow(send);
   }
@@ -106,12 +109,32 @@ export class Runner {
       return;
     }
     writeFileSync(this.#world.goFile, "");
+    this.#sealed = message.sealed;
+    this.#work(message.sealed);
+  }
+
+  #resume(send: (answer: FromRunner) => void): void {
+    if (this.#state !== "failed" || !this.#ponr) {
+      send({ type: "refused", message: `there is nothing to resume: the runner is ${this.#state}` });
+    } else if (this.#sealed === undefined) {
+      send({
+        type: "refused",
+        message: "the runner was started anew and has lost the secrets that came with GO",
+        hint: "restart the machine from a rescue medium, or ask its provider to",
+      });
+    } else {
+      this.#report = undefined;
+      this.#work(this.#sealed);
+    }
+  }
+
+  #work(sealed: string): void {
     this.#setState("working");
     const ponr = () => {
       this.#ponr = true;
       this.#world.journal.add({ type: "ponr" });
     };
-    this.#world.work(message.sealed, ponr).then(
+    this.#world.work(sealed, ponr).then(
       () => this.#end("done", undefined),
       (error: unknown) => this.#end("failed", error),
     );

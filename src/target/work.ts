@@ -1,11 +1,12 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Order } from "../schema/deploy.ts";
-import { Plan } from "../schema/plan.ts";
+import { Plan, targetRoot } from "../schema/plan.ts";
 import { openWith } from "../secrets/seal.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { allSteps } from "../steps/registry.ts";
 import { findDisk } from "../storage/find-disk.ts";
+import { run } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
@@ -13,6 +14,8 @@ import { baseContext, type Fetched } from "./context.ts";
 
 /** Where the payload's files lie in the base, in RAM. */
 const filesDir = "/run/imgbuild/files";
+/** Flushing what an earlier attempt wrote. */
+const unmountMs = 1_800_000;
 
 /** Everything GO sets off: secrets, a last look at the disks, then the plan. `ponr` is called before the first write. */
 export async function workThroughPlan(options: {
@@ -29,6 +32,7 @@ export async function workThroughPlan(options: {
   const { order, log, signal } = options;
   const secrets = await openSecrets(options.identity, options.sealed, order.secrets);
   const plan = Plan.parse(JSON.parse(text(options.files, "plan.json")));
+  await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
   await log.task("trying the mirror", () => tryMirrors(order));
   const files = await unpackFiles(options.files);
@@ -46,6 +50,13 @@ export async function workThroughPlan(options: {
   } finally {
     for (const secret of secrets.values()) secret.wipe();
   }
+}
+
+/** What an attempt before this one left mounted; the disks could not be written otherwise. */
+async function releaseTarget(signal: AbortSignal): Promise<void> {
+  const mounts = await readFile("/proc/self/mounts", "utf8");
+  if (mounts.split("\n").some((line) => line.split(" ")[1] === targetRoot))
+    await run(["umount", "--recursive", targetRoot], { timeoutMs: unmountMs, signal });
 }
 
 /** The secrets arrive as an age file for this boot's identity, holding name → base64. */

@@ -72,6 +72,7 @@ describe("Runner", () => {
         nonce: "n",
         bootId: "b",
         state: "waiting",
+        seq: 1,
         recipient: "age1x",
         planDigest: "plan",
       },
@@ -138,6 +139,37 @@ describe("Runner", () => {
     expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("half made") });
     expect(state.timers).toEqual([]);
     expect(state.restarts).toBe(0);
+  });
+
+  it("works through the same plan again when it is resumed after a failure behind the first write", async () => {
+    const { runner, state, states } = world();
+    const { heard, say } = operator(runner);
+    say({ type: "resume" });
+    expect(heard.at(-1)).toMatchObject({
+      type: "refused",
+      message: expect.stringContaining("nothing to resume"),
+    });
+    say(go);
+    state.works[0]!.ponr();
+    state.works[0]!.fail(new Fail("the mirror is gone"));
+    await settle();
+    say({ type: "resume" });
+    expect(state.works.map(({ sealed }) => sealed)).toEqual(["s", "s"]);
+    say({ type: "resume" });
+    expect(heard.at(-1)?.type).toBe("refused");
+    state.works[1]!.done();
+    await settle();
+    expect(states()).toEqual(["waiting", "working", "failed", "working", "done"]);
+    expect(state.timers).toHaveLength(1);
+  });
+
+  it("takes no GO after an abort", () => {
+    const { runner, state } = world();
+    const { heard, say } = operator(runner);
+    say({ type: "abort" });
+    say(go);
+    expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("too late") });
+    expect(state.works).toEqual([]);
   });
 
   it("does not take back what works: abort and restart are refused", () => {
