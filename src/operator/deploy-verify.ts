@@ -31,6 +31,10 @@ export async function verifyNewSystem(
   state.newBootId = stdout.split("\n")[0]!;
   state.newOs = /^PRETTY_NAME="?([^"\n]*)/m.exec(stdout)?.[1] ?? "unknown";
   world.log.info(`${state.newOs} answers with the pinned host key and this deploy's mark`);
+  if (state.newHostKeys !== undefined)
+    world.log.info(
+      `for known_hosts, in place of the old keys: ${inputs.host} ${state.newHostKeys.join(" ")}`,
+    );
   const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
   const results = await checkHealth(
     inputs.spec.health,

@@ -3,7 +3,7 @@ import type { JournalEntry } from "../schema/journal.ts";
 import { sealFor } from "../secrets/seal.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
-import { keptHostKeys } from "./deploy-plan.ts";
+import { hostKeysFor } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { replayJournal } from "./journal-log.ts";
 import { greet, LinkLost, type RunnerLink, runnerSocket } from "./runner-link.ts";
@@ -92,7 +92,7 @@ export async function buildInBase(
 
 /** Reads what must survive the old system; called while it still answers. */
 export async function keepIdentity(inputs: DeployInputs, state: DeployState): Promise<void> {
-  state.hostKeySecrets = await keptHostKeys(inputs, state);
+  state.hostKeySecrets = await hostKeysFor(inputs, state);
 }
 
 async function attach(
