@@ -1,7 +1,9 @@
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import { inspectAndPlan } from "../operator/deploy-plan.ts";
 import type { DeployState } from "../operator/deploy-run.ts";
+import { deployPlan } from "../operator/plan.ts";
 import { isGo } from "../operator/preflight.ts";
+import type { Spec } from "../schema/spec.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import { type HostOptions, hostOptions } from "./options.ts";
@@ -12,35 +14,76 @@ export const planCommand: AddCommand = (program, act) => {
     .command("plan")
     .description("what a deploy would do; changes nothing")
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-    .argument("<HOST>", "[user@]name[:port], or an alias of your ssh_config")
+    .argument(
+      "[HOST]",
+      "[user@]name[:port], or an alias of your ssh_config; without it the steps for a machine of the declared sizes",
+    )
     .option("--login <USER>", "user of the new system that would verify it");
-  hostOptions(command).action((path: string, host: string, options: HostOptions & { login?: string }) =>
-    act(async (cli) => {
-      const fixed = { deadManSeconds: 600, slow: 1, withoutSecrets: true };
-      const login = options.login === undefined ? {} : { login: options.login };
-      const inputs = await deployInputs(path, host, { ...fixed, ...login }, cli);
-      const world = deployWorld(host, options, cli, async () => {});
-      const state: DeployState = {
-        bytes: { base: 0, payload: 0 },
-        health: [],
-        disks: [],
-        authorizedKeys: [],
-        sshPort: 22,
-      };
-      try {
-        await inspectAndPlan(inputs, state, world);
-      } finally {
-        state.old?.close();
-      }
-      const { facts, findings = [], plan, planDigest, disks } = state;
-      for (const finding of findings) cli.emit({ event: "finding", ...finding });
-      if (facts === undefined || plan === undefined || planDigest === undefined || !isGo(findings))
-        throw new Fail("the preflight says no-go", {
-          exitCode: exitCodes.refused,
-          hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
-        });
-      for (const line of planLines({ facts, findings, plan, planDigest, disks })) cli.print(line);
-      cli.emit({ event: "plan", planDigest, disks, plan });
-    }),
+  hostOptions(command).action(
+    (path: string, host: string | undefined, options: HostOptions & { login?: string }) =>
+      act(async (cli) => {
+        const fixed = { deadManSeconds: 600, slow: 1, withoutSecrets: true };
+        const login = options.login === undefined ? {} : { login: options.login };
+        const inputs = await deployInputs(path, host ?? "", { ...fixed, ...login }, cli);
+        if (host === undefined) {
+          const plan = deployPlan(inputs, standIn(inputs.spec));
+          cli.print(`definition ${inputs.definition}`);
+          for (const [index, step] of plan.steps.entries())
+            cli.print(`${String(index + 1).padStart(3)}. ${step.doing}`);
+          cli.emit({ event: "plan", plan });
+          return;
+        }
+        const world = deployWorld(host, options, cli, async () => {});
+        const state: DeployState = {
+          bytes: { base: 0, payload: 0 },
+          health: [],
+          disks: [],
+          authorizedKeys: [],
+          sshPort: 22,
+        };
+        try {
+          await inspectAndPlan(inputs, state, world);
+        } finally {
+          state.old?.close();
+        }
+        const { facts, findings = [], plan, planDigest, disks } = state;
+        for (const finding of findings) cli.emit({ event: "finding", ...finding });
+        if (facts === undefined || plan === undefined || planDigest === undefined || !isGo(findings))
+          throw new Fail("the preflight says no-go", {
+            exitCode: exitCodes.refused,
+            hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
+          });
+        for (const line of planLines({ facts, findings, plan, planDigest, disks })) cli.print(line);
+        cli.emit({ event: "plan", planDigest, disks, plan });
+      }),
   );
 };
+
+/** A machine with just the disks that the definition declares, as large as their images. */
+function standIn(spec: Spec): Parameters<typeof deployPlan>[1] {
+  const disks = Object.entries(spec.storage?.disks ?? {}).map(([name, disk]) => [
+    name,
+    {
+      name,
+      ...(disk.match.serial === undefined ? {} : { serial: disk.match.serial }),
+      ...(disk.match.wwn === undefined ? {} : { wwn: disk.match.wwn }),
+      sizeBytes: "table" in disk ? disk.imageSize : (disk.match.minSize ?? 2 ** 30),
+      sectorSize: 512,
+      removable: false,
+      readOnly: false,
+      holders: [],
+      mountPoints: [],
+      partitions: [],
+    },
+  ]);
+  return {
+    facts: {
+      machineId: "",
+      bootId: "",
+      consoles: spec.boot?.consoles ?? [],
+      firmware: spec.boot?.firmware.includes("uefi") ? "uefi" : "bios",
+    },
+    disks: Object.fromEntries(disks),
+    mirrors: spec.system.mirror === undefined ? {} : { debian: [spec.system.mirror] },
+  };
+}
