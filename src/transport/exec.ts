@@ -41,10 +41,18 @@ export async function execOn(
   signal?.throwIfAborted();
   const what = `${shorten(options.shown ?? argv)} on ${session.name}`;
   const command = quoteArgv(argv);
+  let exit: { code: number | null; signal?: string } | undefined;
   const channel = await openChannel<ClientChannel>(
     session,
     what,
-    (done) => session.client.exec(command, done),
+    (done) =>
+      session.client.exec(command, (error, opened) => {
+        // At once: a short command's exit may lie in the same packet as the answer, and would be over before we went on.
+        opened?.on("exit", (code: number | null, name?: string) => {
+          exit = { code, ...(name === undefined ? {} : { signal: name }) };
+        });
+        done(error, opened);
+      }),
     signal,
   );
   const timeoutMs = options.timeoutMs ?? defaultMs;
@@ -63,10 +71,6 @@ export async function execOn(
         });
       const stdout = gather(channel);
       const stderr = gather(channel.stderr);
-      let exit: { code: number | null; signal?: string } | undefined;
-      channel.on("exit", (code: number | null, name?: string) => {
-        exit = { code, ...(name === undefined ? {} : { signal: name }) };
-      });
       channel.on("error", (error: Error) => reject(new Fail(`${what}: ${error.message}`, { cause: error })));
       channel.on("close", () => {
         if (exit === undefined)
