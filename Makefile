@@ -4,7 +4,7 @@ HOST ?=
 CASE ?=
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help check format test demo matrix matrix-list bench image deploy shell setup doctor
+.PHONY: help check format test demo matrix matrix-list bench image deploy shell setup doctor fresh
 
 # Root by sudo where we are not root; a password is asked by sudo itself.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,HOME,CI,IMGBUILD_CACHE,XDG_CACHE_HOME,IMGBUILD_ACCEL,IMGBUILD_MIRROR,FRESH,FIRMWARE")
@@ -26,24 +26,27 @@ format: $(DEPS) ## write the format
 setup: $(DEPS) ## install the Debian packages that tests and demo need
 	@node --import tsx scripts/setup.ts
 
+fresh: setup
+	@node --import tsx scripts/freshen.ts
+
 ifeq ($(IMAGE),)
-test: setup ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
+test: fresh ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
 	@npm run --silent lint && npm run --silent types && $(ROOT) npx vitest run --project unit --project tools --project vm
 else
 test: setup
 	@$(ROOT) bin/imgbuild test imgbuild/$(IMAGE)
 endif
 
-demo: setup ## redeploy a stock Debian 12 host in QEMU as imgbuild/web, and prove it
+demo: fresh ## redeploy a stock Debian 12 host in QEMU as imgbuild/web, and prove it
 	@$(ROOT) node --import tsx scripts/demo.ts
 
-matrix: setup ## the slow cases; CASE=name runs one
+matrix: fresh ## the slow cases; CASE=name runs one
 	@$(ROOT) node --import tsx scripts/matrix.ts $(CASE)
 
 matrix-list: $(DEPS) ## names of the slow cases
 	@node --import tsx scripts/matrix.ts --list
 
-bench: setup ## benchmarks against peers, into out/bench.json
+bench: fresh ## benchmarks against peers, into out/bench.json
 	@$(ROOT) node --import tsx scripts/bench.ts
 
 image: setup ## IMAGE=web: an offline disk image, out/web.raw

@@ -99,7 +99,9 @@ async function anyMirror<T>(
   throw new Fail(
     `${what.path} cannot be fetched: ${[...new Set(problems)].join("; ") || "no mirror is known"}`,
     {
-      hint: "check the network and the mirror; IMGBUILD_MIRROR names another one",
+      hint: /\b404\b/.test(problems.join())
+        ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
+        : "check the network and the mirror; IMGBUILD_MIRROR names another one",
     },
   );
 }

@@ -1,0 +1,48 @@
+// An archive keeps only the newest of what its security updates replace. A lock whose packages it has dropped is made anew,
+// so that demo and tests work from a clone of any age.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { plainLog } from "../src/cli/log.ts";
+import { diffLocks } from "../src/debian/lock.ts";
+import { loadDefinition } from "../src/operator/load.ts";
+import { lockPath, makeLockFor, mirrorsFor, readLockFor, writeLock } from "../src/operator/lock.ts";
+import type { LockedPackage } from "../src/schema/lock.ts";
+import { cacheRoot } from "../src/system/cache.ts";
+
+const parallel = 24;
+const askMs = 30_000;
+const cache = cacheRoot(process.env);
+const log = plainLog(process.stderr, Date.now);
+
+for (const path of ["initramfs", "imgbuild/web"]) {
+  const definition = await loadDefinition(path);
+  const { lock } = await readLockFor(definition);
+  const mirrors = await mirrorsFor(definition.spec, process.env);
+  const gone: string[] = [];
+  const queue = lock.packages.filter(({ sha256 }) => !existsSync(join(cache, "packages", `${sha256}.deb`)));
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      if (!(await isServed(next, mirrors[next.archive]))) gone.push(next.name);
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  if (gone.length === 0) continue;
+  log.warn(
+    `the archive has dropped ${gone.length} packages of ${path}'s lock (${gone.slice(0, 5).join(", ")}); locking anew`,
+  );
+  const signal = new AbortController().signal;
+  const fresh = await makeLockFor(definition.spec, { cache, log, signal, env: process.env });
+  for (const line of diffLocks(lock, fresh)) console.error(`  ${line}`);
+  await writeLock(lockPath(definition), fresh);
+}
+
+/** False only where every mirror says that it has no such file; a mirror out of reach is for the fetch to tell. */
+async function isServed(locked: LockedPackage, urls: readonly string[]): Promise<boolean> {
+  for (const url of urls) {
+    const response = await fetch(`${url.replace(/\/$/, "")}/${locked.path}`, {
+      method: "HEAD",
+      signal: AbortSignal.timeout(askMs),
+    }).catch(() => undefined);
+    if (response === undefined || response.status !== 404) return true;
+  }
+  return false;
+}
