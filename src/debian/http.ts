@@ -99,9 +99,10 @@ async function anyMirror<T>(
   throw new Fail(
     `${what.path} cannot be fetched: ${[...new Set(problems)].join("; ") || "no mirror is known"}`,
     {
-      hint: /\b404\b/.test(problems.join())
-        ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
-        : "check the network and the mirror; IMGBUILD_MIRROR names another one",
+      hint:
+        problems.length > 0 && problems.every((problem) => /\b404\b/.test(problem))
+          ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
+          : "check the network and the mirror; IMGBUILD_MIRROR names another one",
     },
   );
 }
