@@ -140,7 +140,9 @@ function addBytes(archive: Pack, header: Header, content: Uint8Array): Promise<v
 
 async function addFile(archive: Pack, header: Header, file: { path: string; size: number }): Promise<void> {
   // Looked at before the streams do, which would only say that one of them closed too early.
-  if ((await stat(file.path)).size !== file.size)
+  const found = await stat(file.path);
+  // A device tells no size; what it gives beyond or below is noticed by the archive.
+  if (found.isFile() && found.size !== file.size)
     throw new Fail(`${file.path} is not of ${file.size} bytes, as it was when the archive was begun`);
   let failed: Error | undefined;
   const done = new Promise<void>((resolve) => {

@@ -75,7 +75,7 @@ async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void
       hint: "look at `imgbuild plan` again: the host or the definition has changed",
       exitCode: exitCodes.refused,
     });
-  const written = view.disks.filter((disk) => disk.action === "written").map((disk) => disk.serial ?? "");
+  const written = view.disks.filter((disk) => disk.action === "written").map(wipeName);
   const given = options.yesWipe;
   if (given !== undefined) {
     const missing = written.filter((serial) => !given.includes(serial));
@@ -96,11 +96,16 @@ async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void
     });
   for (const disk of view.disks.filter((one) => one.action === "written")) {
     const answer = await cli.ask(
-      `Type the serial of the disk to be wiped (${disk.model ?? "no model"}, ${disk.serial}): `,
+      `Type the serial of the disk to be wiped (${disk.model ?? "no model"}, ${wipeName(disk)}): `,
     );
-    if (answer.trim() !== disk.serial)
+    if (answer.trim() !== wipeName(disk) || answer.trim() === "")
       throw new Fail("not confirmed; nothing was changed", { exitCode: exitCodes.refused });
   }
+}
+
+/** What confirms a disk: its serial, or its wwn where it has none. */
+function wipeName({ serial, wwn }: PlanView["disks"][number]): string {
+  return serial ?? wwn ?? "";
 }
 
 function tell(report: Report, file: string, cli: Cli): void {

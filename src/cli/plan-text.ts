@@ -8,8 +8,8 @@ export function planLines(view: PlanView): string[] {
     `host      ${facts.hostname}: ${facts.os.name}, ${facts.firmware}, ${facts.memoryMib.total} MiB of memory`,
   ];
   for (const disk of view.disks) {
-    const seen = facts.disks.find((one) => one.serial === disk.serial && one.sizeBytes === disk.sizeBytes);
-    const what = `${disk.model?.trim() || "no model"}, serial ${disk.serial ?? "none"}, ${gib(disk.sizeBytes)}`;
+    const seen = facts.disks.find((one) => same(one, disk));
+    const what = `${disk.model?.trim() || "no model"}, ${idOf(disk)}, ${gib(disk.sizeBytes)}`;
     lines.push(
       `${disk.action === "written" ? "WIPE      " : "keep      "}${disk.name}: ${what}, now ${seen?.name ?? "unknown"}`,
     );
@@ -20,16 +20,32 @@ export function planLines(view: PlanView): string[] {
       );
     }
   }
-  const others = facts.disks.filter(
-    (one) => !view.disks.some((disk) => disk.serial === one.serial && disk.sizeBytes === one.sizeBytes),
-  );
+  const others = facts.disks.filter((one) => !view.disks.some((disk) => same(one, disk)));
   for (const other of others)
     lines.push(
-      `untouched ${other.name}: ${other.model ?? "no model"}, serial ${other.serial ?? "none"}, ${gib(other.sizeBytes)}`,
+      `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
     );
   lines.push("", ...view.plan.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step.doing}`));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;
+}
+
+type Named = { readonly serial?: string | null | undefined; readonly wwn?: string | null | undefined };
+
+/** A disk may be known by its wwn alone. */
+function same(
+  one: Named & { readonly sizeBytes: number },
+  disk: Named & { readonly sizeBytes: number },
+): boolean {
+  return (
+    (one.serial ?? null) === (disk.serial ?? null) &&
+    (one.wwn ?? null) === (disk.wwn ?? null) &&
+    one.sizeBytes === disk.sizeBytes
+  );
+}
+
+function idOf({ serial, wwn }: Named): string {
+  return serial == null && wwn != null ? `wwn ${wwn}` : `serial ${serial ?? "none"}`;
 }
 
 function gib(bytes: number): string {

@@ -29,6 +29,7 @@ export async function dataOfDeb(path: string): Promise<{ name: string; bytes: Bu
     let offset = magic.length;
     for (let count = 0; offset + headerBytes <= size && count < maxMembers; count += 1) {
       const member = parseHeader(await read(offset, headerBytes), offset, path);
+      if (member.offset + member.size > size) throw new Fail(`${path} ends early: not a Debian package`);
       if (member.name.startsWith("data.tar"))
         return { name: member.name, bytes: await read(member.offset, member.size) };
       // Members begin at even offsets.

@@ -75,6 +75,7 @@ async function anyMirror<T>(
   const problems: string[] = [];
   for (const mirror of mirrors) {
     const url = `${mirror}/${what.path}`;
+    let problem = "";
     for (let attempt = 1; attempt <= triesPerMirror; attempt++) {
       signal?.throwIfAborted();
       try {
@@ -86,15 +87,13 @@ async function anyMirror<T>(
           throw new Fail(`no space left while fetching ${what.path}`, {
             hint: "free some, or set IMGBUILD_CACHE to a larger disk",
           });
-        problems.push(
-          messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error),
-        );
+        problem = messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
         if (error instanceof Final || attempt === triesPerMirror) break;
         const { pauseMs } = what.bounds ?? usualBounds;
         await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt));
       }
     }
-    problems[problems.length - 1] = `${mirror}: ${problems.at(-1)}`;
+    problems.push(`${mirror}: ${problem}`);
   }
   throw new Fail(
     `${what.path} cannot be fetched: ${[...new Set(problems)].join("; ") || "no mirror is known"}`,

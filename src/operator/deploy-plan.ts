@@ -67,6 +67,7 @@ export async function inspectAndPlan(
   state.disks = Object.entries(disks.matched).map(([name, seen]) => ({
     name,
     serial: seen.serial ?? null,
+    ...(seen.wwn === undefined ? {} : { wwn: seen.wwn }),
     model: seen.model ?? null,
     sizeBytes: seen.sizeBytes,
     action: "table" in (inputs.spec.storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),

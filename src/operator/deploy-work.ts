@@ -66,7 +66,9 @@ export async function buildInBase(
         if (!(error instanceof LinkLost) || world.now() > until) throw error;
         world.log.warn("the connection to the base was lost; the runner goes on, attaching again");
         link.close();
-        link = await attach(inputs, state, world, Math.min(inputs.waitMs.base, until - world.now()));
+        const again = await attachAgain(inputs, state, world, until);
+        if (again === undefined) return;
+        link = again;
       }
     }
   } finally {
@@ -95,6 +97,25 @@ export async function keepIdentity(inputs: DeployInputs, state: DeployState): Pr
   state.hostKeySecrets = await hostKeysFor(inputs, state);
 }
 
+/** Undefined when the machine has restarted behind the point of no return: then the new system proves itself, or not. */
+async function attachAgain(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+  until: number,
+): Promise<RunnerLink | undefined> {
+  try {
+    return await attach(inputs, state, world, Math.min(inputs.waitMs.base, until - world.now()));
+  } catch (error) {
+    if (!(error instanceof OtherSystem) || state.ponr !== true) throw error;
+    world.log.warn("the machine restarted before its report came; the system that answers is asked instead");
+    return undefined;
+  }
+}
+
+/** Something with the old host keys answers, in another boot than the one that was left. */
+class OtherSystem extends Fail {}
+
 async function attach(
   inputs: DeployInputs,
   state: DeployState,
@@ -118,7 +139,7 @@ async function attach(
       if (!(error instanceof Fail)) throw error;
       last = error;
       if (await oldSystemAnswers(state, world))
-        throw new Fail("the old system came back instead of the base", {
+        throw new OtherSystem("the old system came back instead of the base", {
           cause: error,
           hint: "its console log and the base's dead-man timer tell more; nothing was written",
         });

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 /** What a use of imgbuild needs on the operator's machine, with the Debian package that brings it. */
@@ -62,8 +62,8 @@ async function exists(what: string, path: readonly string[]): Promise<boolean> {
   const candidates = what.startsWith("/") ? [what] : path.map((directory) => join(directory, what));
   for (const candidate of candidates) {
     try {
-      await access(candidate, constants.R_OK);
-      return true;
+      await access(candidate, what.startsWith("/") ? constants.R_OK : constants.X_OK);
+      if ((await stat(candidate)).isFile()) return true;
     } catch {
       // Try the next directory.
     }

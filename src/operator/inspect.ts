@@ -102,7 +102,8 @@ function consoles(cmdline: string, active: string): string[] {
   const named = words(cmdline)
     .filter((word) => word.startsWith("console="))
     .map((word) => word.slice("console=".length));
-  return named.length > 0 ? named : words(active).reverse();
+  // Both name /dev/console last (Documentation/ABI/testing/sysfs-tty).
+  return named.length > 0 ? named : words(active);
 }
 
 function lines(text: string): string[] {

@@ -29,12 +29,20 @@ export async function recordDeploy(env: Env, host: string, known: Omit<KnownDepl
 export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> {
   const file = fileOf(env, host);
   const text = await readFile(file, "utf8").catch(() => undefined);
-  const parsed = text === undefined ? undefined : KnownDeploy.safeParse(JSON.parse(text));
+  const parsed = text === undefined ? undefined : KnownDeploy.safeParse(parse(text));
   if (!parsed?.success)
     throw new Fail(`no deploy of ${host} was started from here`, {
       hint: "name the host as the deploy did; another operator's deploy is followed from where it was started",
     });
   return parsed.data;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function fileOf(env: Env, host: string): string {

@@ -87,12 +87,13 @@ export function deployPlan(
     }),
     ...boot.filesystem,
     ...boot.grub,
-    ...(facts.firmware === "uefi"
-      ? disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec.hostname))
-      : []),
     ...boot.verify,
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     stepData(unmountTree, "flushing and unmounting", { paths: [...mounts.paths].reverse() }),
+    // Last: the firmware is pointed to nothing that is not whole and on the disk.
+    ...(facts.firmware === "uefi"
+      ? disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec.hostname))
+      : []),
   ];
   return { version: 1, hostname: spec.hostname, definition, steps };
 }

@@ -24,13 +24,14 @@ export interface FileInfo {
   readonly sha256: string;
 }
 
-/** A tmpfs of our own, executable unlike /run, closed to everybody but root. */
+/** A tmpfs of our own, executable unlike /run, closed to everybody but root; what a lost run left there is removed. */
 const prepareScript = `
 set -eu
 umask 077
 d=$1
 mkdir -p "$d"
-grep -q " $d tmpfs " /proc/mounts || mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"
+if grep -q " $d tmpfs " /proc/mounts; then mount -o "remount,size=$2m" "$d"; rm -rf "$d"/*
+else mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"; fi
 `;
 
 /** Answers which cached file is whole: prints the names of those whose SHA-256 is right. */
@@ -129,12 +130,14 @@ export async function shipBase(
   const has = new Set(there.stdout.split("\n"));
   const lacking = files.filter(([name]) => !has.has(name));
   if (lacking.length === 0) return { directory: cached, sentBytes: 0 };
-  const total = lacking.reduce((sum, [, file]) => sum + file.size, 0);
-  const fits = cacheFreeMib - total / 2 ** 20 > cacheReserveMib;
+  const bytesOf = (some: typeof files) => some.reduce((sum, [, file]) => sum + file.size, 0);
+  const fits = cacheFreeMib - bytesOf(lacking) / 2 ** 20 > cacheReserveMib;
   const directory = fits ? cached : workDir;
+  const sending = fits ? lacking : files;
+  const total = bytesOf(sending);
   if (fits) await host.exec(["mkdir", "-p", "-m", "0755", cached], { root: true, timeoutMs: minute, signal });
   let before = 0;
-  for (const [name, file] of fits ? lacking : files) {
+  for (const [name, file] of sending) {
     const start = before;
     await upload(host, file, `${directory}/${name}`, signal, (done) => onProgress(start + done, total));
     before += file.size;

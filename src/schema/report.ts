@@ -36,6 +36,8 @@ export const Report = z.strictObject({
     z.strictObject({
       name: z.string(),
       serial: z.string().nullable(),
+      /** Only where a disk has no serial, or one in addition. */
+      wwn: z.string().nullable().optional(),
       model: z.string().nullable(),
       sizeBytes: z.int(),
       action: z.enum(["written", "kept"]),

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readFile, readlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fail } from "../util/fail.ts";
 
@@ -25,11 +25,16 @@ async function idIn(file: string, name: string, what: string): Promise<number> {
   return Number(line.split(":")[2]);
 }
 
+/** Links of the merged /usr (file-hierarchy(7)); they stay inside of the tree. */
+const mergedUsr = ["bin", "sbin", "lib", "lib64"];
+
 /**
  * Makes the directories above a path of the tree, root's, mode 0755; gives the path outside. No part of it may be a
  * symbolic link that leads out of the tree, so links are not followed at all but for those of the merged /usr.
  */
 export async function placeFor(root: string, path: string): Promise<string> {
+  if (path.split("/").some((part) => part === "." || part === ".."))
+    throw new Fail(`${path}: a path of the tree has no \`.\` and no \`..\``);
   let at = root;
   for (const part of dirname(path)
     .split("/")
@@ -41,7 +46,8 @@ export async function placeFor(root: string, path: string): Promise<string> {
       await chmod(at, 0o755);
       await chown(at, 0, 0);
     } else if (found.isSymbolicLink()) {
-      if (dirname(at) !== root || !["bin", "sbin", "lib", "lib64"].includes(part))
+      const merged = mergedUsr.includes(part) && (await readlink(at)).replace(/^\//, "") === `usr/${part}`;
+      if (!merged || dirname(at) !== join(root))
         throw new Fail(`${path}: ${at.slice(root.length)} is a symbolic link in the tree`, {
           hint: "name the path where it really is",
         });

@@ -30,7 +30,6 @@ export const swapFileImage = defineStep({
     const filesystem = `${image}?offset=${offsetBytes}`;
     const options = { env: fixedTimeEnv(epoch) };
     const parents = path.split("/").slice(1, -1);
-    const time = new Date(epoch * 1000).toISOString().replace(/[-:T]/g, "").slice(0, 14);
     const script = [
       ...parents.map((_name, index) => `mkdir /${parents.slice(0, index + 1).join("/")}`),
       `write ${header} ${path}`,
@@ -41,7 +40,6 @@ export const swapFileImage = defineStep({
       `set_inode_field ${path} size ${sizeBytes}`,
       ...["atime", "ctime", "mtime", "crtime"].map((field) => `set_inode_field ${path} ${field} @${epoch}`),
     ];
-    void time;
     await writeFile(header, swapHeader(sizeBytes, uuid), { mode: 0o600 });
     try {
       await context.tool(["debugfs", "-w", "-f", "-", filesystem], {
