@@ -46,6 +46,13 @@ while [ $# -gt 1 ]; do
 done
 `;
 
+/** A base of another version is of no use any more when this one comes. */
+const makeRoomScript = `
+set -eu
+mkdir -p -m 0755 "$1"
+for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
+`;
+
 /**
  * The initramfs: the base, then its own small files once more, so that the new system can keep the base, then the deploy.
  * Copies in RAM go as soon as they are in it.

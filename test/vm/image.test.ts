@@ -7,6 +7,7 @@ import { loadDefinition } from "../../src/operator/load.ts";
 import { revealSecrets } from "../../src/operator/secrets.ts";
 import { defaultChecks } from "../../src/operator/test-checks.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
+import { run } from "../../src/system/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { fetchPage } from "../helpers/page.ts";
 
@@ -16,6 +17,12 @@ const options = {
   log: silentLog,
   signal: new AbortController().signal,
 };
+
+interface Table {
+  readonly label: string;
+  /** In sectors of 512 bytes. */
+  readonly partitions: readonly { readonly name: string; readonly start: number; readonly size: number }[];
+}
 
 describe("the image of imgbuild/web", () => {
   let directory: string;
@@ -28,6 +35,26 @@ describe("the image of imgbuild/web", () => {
     image = await makeTestImage(definition, directory, secrets, options);
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  it("has a sound partition table and sound filesystems", async () => {
+    const table = await run(["sfdisk", "--json", image.file]);
+    const { partitions, label } = (JSON.parse(table.stdout) as { partitiontable: Table }).partitiontable;
+    expect(label).toBe("gpt");
+    expect(partitions.map(({ name }) => name)).toEqual(["bios", "esp", "root"]);
+    await run(["sfdisk", "--verify", image.file]);
+    for (const [name, check] of [
+      ["esp", ["fsck.vfat", "-n"]],
+      ["root", ["e2fsck", "-fn"]],
+    ] as const) {
+      const { start, size } = partitions.find((one) => one.name === name)!;
+      const alone = join(directory, `${name}.part`);
+      const where = [`skip=${start / 2048}`, `count=${size / 2048}`];
+      await run(["dd", `if=${image.file}`, `of=${alone}`, "bs=1M", "conv=sparse", ...where]);
+      const { stdout, stderr } = await run([...check, alone]);
+      expect(stdout + stderr).not.toMatch(/warning|error/i);
+      await rm(alone);
+    }
+  });
 
   for (const firmware of ["bios", "uefi"] as const)
     it(`boots under ${firmware}, passes its checks and serves its page to who knows the secret`, async () => {
