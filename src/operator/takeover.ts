@@ -142,7 +142,7 @@ export async function shipBase(
   const directory = fits ? cached : workDir;
   const sending = fits ? lacking : files;
   const total = bytesOf(sending);
-  if (fits) await host.exec(["mkdir", "-p", "-m", "0755", cached], { root: true, timeoutMs: minute, signal });
+  if (fits) await script(host, makeRoomScript, [cached], { timeoutMs: minute, signal });
   let before = 0;
   for (const [name, file] of sending) {
     const start = before;
