@@ -1,57 +1,88 @@
 import { describe, expect, it } from "vitest";
 import { bootCode, bootCodeBytes, embeddedConfig, grubMenu, placedCore } from "../../src/boot/grub.ts";
 
-describe("bootCode", () => {
-  it("names the core image's first sector, believes the drive number, and ends before the partition table", () => {
-    const image = Buffer.alloc(512, 0x11);
-    const code = bootCode(image, 1024 * 1024);
+const start = 2 ** 20;
+
+describe("GRUB's boot code", () => {
+  it("points to the core image's sector, believes the firmware's drive, and ends before the partition table", () => {
+    const image = Buffer.alloc(512, 0xaa);
+    const code = bootCode(image, start);
     expect(code.length).toBe(bootCodeBytes);
+    expect(code.length).toBe(440);
     expect(code.readBigUInt64LE(0x5c)).toBe(2048n);
     expect(code.readUInt16LE(0x66)).toBe(0x9090);
-    expect(image.every((byte) => byte === 0x11)).toBe(true);
+    const changed = [...code.keys()].filter((at) => code[at] !== 0xaa);
+    expect(changed).toEqual([0x5c, 0x5d, 0x5e, 0x5f, 0x60, 0x61, 0x62, 0x63, 0x66, 0x67]);
+    expect(
+      image.every((byte) => byte === 0xaa),
+      "the given image stays",
+    ).toBe(true);
   });
 
-  it("refuses an image that is no sector", () => {
-    expect(() => bootCode(Buffer.alloc(511), 1024 * 1024)).toThrow(/511 bytes instead of 512/);
+  it("is refused when it is not one sector", () => {
+    for (const size of [0, 440, 511, 513])
+      expect(() => bootCode(Buffer.alloc(size), start)).toThrow(
+        `GRUB's boot.img has ${size} bytes instead of 512`,
+      );
   });
 });
 
-describe("placedCore", () => {
-  it("tells the first sector where the second is, and fills the last", () => {
-    const core = Buffer.alloc(1300, 0x22);
-    const placed = placedCore(core, 1024 * 1024, 1024 * 1024);
+describe("GRUB's core image", () => {
+  it("is filled up to whole sectors and told where its second sector lies", () => {
+    const core = Buffer.alloc(1300, 0x55);
+    const placed = placedCore(core, start, 2 ** 20);
     expect(placed.length).toBe(1536);
-    expect(placed.readBigUInt64LE(512 - 12)).toBe(2049n);
-    expect(placed.subarray(512, 1300).equals(core.subarray(512))).toBe(true);
+    expect(placed.readBigUInt64LE(500)).toBe(2049n);
+    expect(placed.subarray(0, 500).every((byte) => byte === 0x55)).toBe(true);
+    // Length and segment of the block list are grub-mkimage's own.
+    expect(placed.subarray(508, 1300).every((byte) => byte === 0x55)).toBe(true);
     expect(placed.subarray(1300).every((byte) => byte === 0)).toBe(true);
   });
 
-  it("refuses a core image larger than its partition", () => {
-    expect(() => placedCore(Buffer.alloc(2048), 1024 * 1024, 1024)).toThrow(/does not fit/);
+  it("is refused when its partition is too small, and fits exactly", () => {
+    expect(placedCore(Buffer.alloc(2048), start, 2048).length).toBe(2048);
+    expect(() => placedCore(Buffer.alloc(2049), start, 2048)).toThrow(
+      "GRUB's core image of 2049 bytes does not fit a bios-boot partition of 2048",
+    );
+  });
+
+  it("finds the root filesystem by its UUID", () => {
+    expect(embeddedConfig("u-u")).toBe("search.fs_uuid u-u root\nset prefix=($root)/boot/grub\n");
   });
 });
 
-describe("grubMenu", () => {
+describe("GRUB's menu", () => {
   const options = {
-    rootUuid: "u-u-i-d",
-    cmdline: ["root=UUID=u-u-i-d", "ro"],
+    rootUuid: "u-u",
+    cmdline: ["root=UUID=u-u", "ro"],
+    consoles: ["tty0"],
     timeoutSeconds: 3,
-    title: "web",
+    title: "web (Debian trixie)",
   };
 
-  it("follows the links that kernel updates move, and uses the serial port of the command line", () => {
-    const menu = grubMenu({ ...options, consoles: ["tty0", "ttyS1,9600"] });
-    expect(menu).toContain("serial --unit=1 --speed=9600\n");
-    expect(menu).toContain("set timeout=3\n");
-    expect(menu).toContain("linux /vmlinuz root=UUID=u-u-i-d ro\n  initrd /initrd.img\n");
-    expect(menu).toContain("linux /vmlinuz.old root=UUID=u-u-i-d ro\n");
+  it("starts the present kernel and falls back to the one before", () => {
+    const menu = grubMenu(options);
+    expect(menu).toContain("set default=0\nset fallback=1\nset timeout=3\n");
+    expect(menu).toContain("search --no-floppy --fs-uuid --set=root u-u\n");
+    expect([...menu.matchAll(/^ {2}(?:linux|initrd) .*$/gm)].map(([line]) => line.trim())).toEqual([
+      "linux /vmlinuz root=UUID=u-u ro",
+      "initrd /initrd.img",
+      "linux /vmlinuz.old root=UUID=u-u ro",
+      "initrd /initrd.img.old",
+    ]);
+    expect(menu).toContain("terminal_output console\n");
+    expect(menu).not.toContain("serial");
   });
 
-  it("leaves the serial port alone where there is none", () => {
-    expect(grubMenu({ ...options, consoles: ["tty0"] })).not.toContain("serial");
-  });
-
-  it("finds the root filesystem by UUID", () => {
-    expect(embeddedConfig("u-u-i-d")).toBe("search.fs_uuid u-u-i-d root\nset prefix=($root)/boot/grub\n");
+  it.each([
+    ["ttyS0", "serial --unit=0 --speed=115200"],
+    ["ttyS1,9600n8", "serial --unit=1 --speed=9600"],
+  ])("is shown on the serial console %s too", (console, line) => {
+    const menu = grubMenu({ ...options, consoles: ["tty0", console] });
+    expect(menu.split("\n").slice(0, 3)).toEqual([
+      line,
+      "terminal_input console serial",
+      "terminal_output console serial",
+    ]);
   });
 });

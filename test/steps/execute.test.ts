@@ -1,108 +1,144 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { executeSteps } from "../../src/steps/execute.ts";
-import { allSteps } from "../../src/steps/registry.ts";
-import { defineStep, type Step, type StepContext } from "../../src/steps/step.ts";
+import { defineStep, type Step, type StepContext, stepData } from "../../src/steps/step.ts";
 import { Fail } from "../../src/util/fail.ts";
-import { silentLog } from "../../src/util/log.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
 
-function context(done: string[], signal = new AbortController().signal): StepContext {
-  const never = async () => {
-    throw new Error("not used here");
+/** Steps that write down what they did. */
+function workshop() {
+  const done: string[] = [];
+  const told: string[] = [];
+  const log: Log = {
+    ...silentLog,
+    task: (doing, work) => {
+      told.push(doing);
+      return work(log);
+    },
   };
-  return {
+  const note = defineStep({
+    kind: "note",
+    summary: "write a word down",
+    schema: z.strictObject({ word: z.string(), mask: z.boolean().default(false) }),
+    tools: [],
+    run: async ({ word, mask }) => {
+      if (word === "fail") throw new Fail("no paper", { hint: "buy some" });
+      if (word === "bug") throw new TypeError("oops");
+      done.push(mask ? `${word} ${process.umask().toString(8)}` : word);
+    },
+  });
+  const commands = defineStep({
+    kind: "commands",
+    summary: "run two commands",
+    schema: z.strictObject({ device: z.string() }),
+    tools: ["a", "b"],
+    plan: ({ device }) => [
+      ["a", device],
+      ["b", "--", device],
+    ],
+  });
+  const known = new Map<string, Step>(
+    [note, commands].map((step) => [step.kind, step as unknown as Step] as const),
+  );
+  const stop = new AbortController();
+  const context: StepContext = {
     root: "/nowhere",
-    log: silentLog,
-    signal,
+    log,
+    signal: stop.signal,
     tool: async (argv) => {
       done.push(argv.join(" "));
       return { code: 0, stdout: "", stderr: "" };
     },
-    chroot: never,
-    fetch: never,
+    chroot: () => Promise.reject(new Error("not used")),
+    fetch: async () => {},
     packagePath: () => ({ outside: "", inside: "" }),
-    release: never,
+    release: async () => {},
     files: undefined,
     secrets: new Map(),
     nonce: undefined,
   };
+  return { done, told, known, context, stop, note, commands };
 }
 
-const say = defineStep({
-  kind: "say",
-  summary: "say something",
-  schema: z.strictObject({ what: z.string() }),
-  tools: ["echo"],
-  plan: ({ what }) => [["echo", what]],
-});
-const known = new Map<string, Step>([["say", say as unknown as Step]]);
-const step = (what: unknown, kind = "say") => ({ kind, doing: `saying ${what}`, what });
-
 describe("executeSteps", () => {
-  it("runs the steps in order, after `before`", async () => {
-    const done: string[] = [];
-    await executeSteps([step("a"), step("b")], known, context(done), () => done.push("before"));
-    expect(done).toEqual(["before", "echo a", "echo b"]);
-  });
-
-  it("runs nothing, not even `before`, when any step cannot be understood", async () => {
-    for (const [bad, message] of [
-      [step(1), /saying 1.*what/],
-      [{ ...step("x"), more: true }, /more/],
-      [step("x", "format-everything"), /unknown kind format-everything/],
-    ] as const) {
-      const done: string[] = [];
-      await expect(
-        executeSteps([step("a"), bad], known, context(done), () => done.push("before")),
-      ).rejects.toThrow(message);
-      expect(done).toEqual([]);
-    }
-  });
-
-  it("names the step that failed, and stops there", async () => {
-    const done: string[] = [];
-    const failing = defineStep({
-      ...say,
-      run: async ({ what }) => {
-        done.push(what);
-        if (what === "b") throw new Fail("no voice", { hint: "drink" });
-      },
-    });
-    const steps = [step("a"), step("b"), step("c")];
-    await expect(
-      executeSteps(steps, new Map([["say", failing as unknown as Step]]), context([])),
-    ).rejects.toMatchObject({ message: "saying b: no voice", hint: "drink" });
-    expect(done).toEqual(["a", "b"]);
-  });
-
-  it("stops between steps when it is aborted, and gives the umask back", async () => {
-    const stop = new AbortController();
-    const done: string[] = [];
-    const own = process.umask();
-    const asked = defineStep({
-      ...say,
-      run: async ({ what }) => {
-        done.push(`${what} ${process.umask().toString(8)}`);
-        stop.abort(new Fail("interrupted"));
-      },
-    });
-    const registry = new Map([["say", asked as unknown as Step]]);
-    await expect(executeSteps([step("a"), step("b")], registry, context([], stop.signal))).rejects.toThrow(
-      "interrupted",
+  it("runs steps in order, each as a task, and the commands of one that has only those", async () => {
+    const { done, told, known, context, note, commands } = workshop();
+    await executeSteps(
+      [
+        stepData(note, "noting one", { word: "one" }),
+        stepData(commands, "formatting", { device: "/dev/x" }),
+        stepData(note, "noting two", { word: "two" }),
+      ],
+      known,
+      context,
     );
-    expect(done).toEqual(["a 22"]);
-    expect(process.umask()).toBe(own);
+    expect(done).toEqual(["one", "a /dev/x", "b -- /dev/x", "two"]);
+    expect(told).toEqual(["noting one", "formatting", "noting two"]);
   });
-});
 
-describe("allSteps", () => {
-  it("knows each step by its own kind, and takes no unknown field", () => {
-    for (const [kind, one] of allSteps) {
-      expect(one.kind).toBe(kind);
-      const result = one.schema.safeParse({ "no-such-field": 1 });
-      expect(result.success).toBe(false);
-      expect(JSON.stringify(result.error?.issues)).toContain("no-such-field");
+  it.each([
+    [{ kind: "unheard", doing: "guessing" }, "the plan has a step of the unknown kind unheard"],
+    [{ kind: "note", doing: "noting" }, 'step "noting" (note): word: '],
+    [
+      { kind: "note", doing: "noting", word: "x", more: 1 },
+      'step "noting" (note): : Unrecognized key: "more"',
+    ],
+    [{ kind: "note", doing: "noting", word: "x", mask: "yes" }, 'step "noting" (note): mask: '],
+  ])("runs nothing of a plan with %j", async (bad, message) => {
+    const { done, known, context } = workshop();
+    let before = 0;
+    const steps = [{ kind: "note", doing: "noting", word: "first" }, bad];
+    await expect(executeSteps(steps, known, context, () => void (before += 1))).rejects.toThrow(message);
+    expect([done, before]).toEqual([[], 0]);
+  });
+
+  it("calls `before` when the plan is understood and nothing has run yet", async () => {
+    const { done, known, context, note } = workshop();
+    await executeSteps([stepData(note, "noting", { word: "one" })], known, context, () =>
+      done.push("before"),
+    );
+    expect(done).toEqual(["before", "one"]);
+  });
+
+  it("stops at the first failure, which names its step and keeps its hint; a bug passes untouched", async () => {
+    const { done, known, context, note } = workshop();
+    const words = (middle: string) =>
+      ["one", middle, "two"].map((word) => stepData(note, `noting ${word}`, { word }));
+    await expect(executeSteps(words("fail"), known, context)).rejects.toMatchObject({
+      name: "Fail",
+      message: "noting fail: no paper",
+      hint: "buy some",
+    });
+    expect(done).toEqual(["one"]);
+    await expect(executeSteps(words("bug"), known, context)).rejects.toThrow(new TypeError("oops"));
+  });
+
+  it("starts no step after it was told to stop", async () => {
+    const { done, known, context, stop, note } = workshop();
+    const reason = new Fail("interrupted");
+    const halting = new Map(known);
+    halting.set("halt", {
+      ...note,
+      kind: "halt",
+      schema: z.strictObject({}),
+      run: async () => stop.abort(reason),
+    } as unknown as Step);
+    const steps = [{ kind: "halt", doing: "halting" }, stepData(note, "noting", { word: "late" })];
+    await expect(executeSteps(steps, halting, context)).rejects.toBe(reason);
+    expect(done).toEqual([]);
+  });
+
+  it("works under one umask whoever starts it, and gives theirs back, also after a failure", async () => {
+    const { done, known, context, note } = workshop();
+    const own = process.umask(0o077);
+    try {
+      await executeSteps([stepData(note, "noting", { word: "mask", mask: true })], known, context);
+      expect(process.umask()).toBe(0o077);
+      await executeSteps([stepData(note, "noting", { word: "fail" })], known, context).catch(() => {});
+      expect(process.umask()).toBe(0o077);
+    } finally {
+      process.umask(own);
     }
-    expect(allSteps.size).toBeGreaterThan(20);
+    expect(done).toEqual(["mask 22"]);
   });
 });

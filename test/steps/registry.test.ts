@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { allSteps } from "../../src/steps/registry.ts";
+
+/** Every object schema inside of a schema, with the way to it. */
+function objectsIn(schema: z.ZodType, path: string): { path: string; schema: z.ZodObject }[] {
+  if (schema instanceof z.ZodObject)
+    return [
+      { path, schema },
+      ...Object.entries(schema.shape).flatMap(([key, inner]) =>
+        objectsIn(inner as z.ZodType, `${path}.${key}`),
+      ),
+    ];
+  if (schema instanceof z.ZodArray) return objectsIn(schema.element as z.ZodType, `${path}[]`);
+  if (schema instanceof z.ZodUnion)
+    return schema.options.flatMap((one, index) => objectsIn(one as z.ZodType, `${path}|${index}`));
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
+    return objectsIn(schema.unwrap() as z.ZodType, path);
+  return [];
+}
+
+describe("the registry of steps", () => {
+  it("holds every step that is defined, under a kind of its own", () => {
+    const defined = readdirSync("src/steps").flatMap((file) =>
+      [
+        ...readFileSync(join("src/steps", file), "utf8").matchAll(/defineStep\(\{\s+kind: "([a-z0-9-]+)"/g),
+      ].map((match) => match[1]!),
+    );
+    expect(defined.length).toBeGreaterThan(20);
+    expect([...new Set(defined)].sort()).toEqual([...defined].sort());
+    expect([...allSteps.keys()].sort()).toEqual([...defined].sort());
+    for (const [kind, step] of allSteps) expect(step.kind).toBe(kind);
+  });
+
+  for (const [kind, step] of allSteps) {
+    it(`${kind} accepts no field it does not know, at any depth`, () => {
+      const objects = objectsIn(step.schema, kind);
+      expect(objects.length).toBeGreaterThan(0);
+      for (const { path, schema } of objects) {
+        const result = schema.safeParse({ "not a field": 1 });
+        expect(
+          result.error?.issues.map(({ code }) => code),
+          path,
+        ).toContain("unrecognized_keys");
+      }
+    });
+
+    it(`${kind} says what it does, and does something`, () => {
+      expect(step.summary).toMatch(/^[a-z].*[^.]$/);
+      expect(step.plan ?? step.run).toBeTypeOf("function");
+    });
+  }
+});
