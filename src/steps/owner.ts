@@ -47,7 +47,7 @@ export async function placeFor(root: string, path: string): Promise<string> {
       await chown(at, 0, 0);
     } else if (found.isSymbolicLink()) {
       const merged = mergedUsr.includes(part) && (await readlink(at)).replace(/^\//, "") === `usr/${part}`;
-      if (!merged || dirname(at) !== join(root))
+      if (!merged || at !== join(root, part))
         throw new Fail(`${path}: ${at.slice(root.length)} is a symbolic link in the tree`, {
           hint: "name the path where it really is",
         });

@@ -86,10 +86,13 @@ describe("executeSteps", () => {
     [{ kind: "note", doing: "noting", word: "x", mask: "yes" }, 'step "noting" (note): mask: '],
   ])("runs nothing of a plan with %j", async (bad, message) => {
     const { done, known, context } = workshop();
-    let before = 0;
+    let before = false;
     const steps = [{ kind: "note", doing: "noting", word: "first" }, bad];
-    await expect(executeSteps(steps, known, context, () => void (before += 1))).rejects.toThrow(message);
-    expect([done, before]).toEqual([[], 0]);
+    const onBefore = () => {
+      before = true;
+    };
+    await expect(executeSteps(steps, known, context, onBefore)).rejects.toThrow(message);
+    expect([done, before]).toEqual([[], false]);
   });
 
   it("calls `before` when the plan is understood and nothing has run yet", async () => {
