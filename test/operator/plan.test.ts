@@ -1,115 +1,153 @@
-import { readFileSync } from "node:fs";
-import { beforeAll, describe, expect, it } from "vitest";
-import { parseLock } from "../../src/debian/lock.ts";
-import { readFiles } from "../../src/operator/files.ts";
-import { loadDefinition } from "../../src/operator/load.ts";
+import { describe, expect, it } from "vitest";
 import { deployPlan } from "../../src/operator/plan.ts";
-import type { DiskFacts } from "../../src/schema/facts.ts";
+import type { Facts } from "../../src/schema/facts.ts";
+import { Plan } from "../../src/schema/plan.ts";
+import type { SpecInput } from "../../src/schema/spec.ts";
 import { allSteps } from "../../src/steps/registry.ts";
+import { filesystemUuid } from "../../src/storage/ids.ts";
+import { matchDisks } from "../../src/storage/match-disks.ts";
 import { digestOf } from "../../src/util/digest.ts";
+import { lockOf, machineFacts, serverSpec } from "../helpers/deployable.ts";
+import { diskFacts, keptUuid } from "../helpers/storage.ts";
 
-const mib = 2 ** 20;
-const disk = (name: string, serial: string, sizeBytes: number): DiskFacts => ({
-  name,
-  serial,
-  sizeBytes,
-  sectorSize: 512,
-  removable: false,
-  readOnly: false,
-  holders: [],
-  mountPoints: [],
-  partitions: [],
-});
-const info = (name: string) => ({ path: `/${name}`, size: 1, sha256: "0".repeat(64) });
-const about = {
-  facts: { machineId: "m", bootId: "b", consoles: ["tty0", "ttyS0,115200"], firmware: "bios" as const },
-  disks: {
-    system: disk("vda", "IMGBUILD-SYSTEM", 4096 * mib),
-    data: disk("vdb", "IMGBUILD-DATA", 256 * mib),
-  },
-  mirrors: { debian: ["http://mirror.example.org/debian"] },
+const file = (name: string) => ({ path: `/c/${name}`, size: 7, sha256: "0".repeat(64) });
+const base = {
+  digest: "d1",
+  kernel: file("kernel"),
+  outer: file("outer"),
+  squashfs: file("squashfs"),
+  kit: file("kit"),
 };
 
-describe("the plan of imgbuild/web", () => {
-  let inputs: Parameters<typeof deployPlan>[0];
+function plan(facts: Partial<Facts> = {}, change: Partial<SpecInput> = {}, definition = "def") {
+  const machine = machineFacts(facts);
+  const spec = serverSpec(change);
+  const inputs = { spec, lock: lockOf(spec), definition, files: new Map(), links: [], base };
+  return deployPlan(inputs, {
+    facts: machine,
+    disks: matchDisks(spec.storage!, machine.disks),
+    mirrors: { debian: ["http://deb.example.org/debian"] },
+  });
+}
 
-  beforeAll(async () => {
-    const { spec, filesDir } = await loadDefinition("imgbuild/web");
-    const lock = parseLock(readFileSync("imgbuild/web/imgbuild.lock.yaml", "utf8"));
-    const base = {
-      digest: "d",
-      kernel: info("kernel"),
-      outer: info("outer"),
-      squashfs: info("squashfs"),
-      kit: info("kit"),
-    };
-    inputs = { spec, lock, definition: "definition", ...readFiles(filesDir), base };
+/** Every object with a serial inside of a step: the disks that it names. */
+function disksIn(value: unknown): string[] {
+  if (value === null || typeof value !== "object") return [];
+  const own = "serial" in value && typeof value.serial === "string" ? [value.serial] : [];
+  return [...own, ...Object.values(value).flatMap(disksIn)];
+}
+
+const kinds = (made: Plan) => made.steps.map(({ kind }) => kind);
+
+describe("deployPlan", () => {
+  it("is the same for the same inputs, to the digest, whatever the kernel calls the disks", () => {
+    const swapped = machineFacts().disks.map((disk) => ({
+      ...disk,
+      name: disk.name === "vda" ? "sdb" : "sda",
+    }));
+    expect(digestOf(plan())).toBe(digestOf(plan()));
+    expect(digestOf(plan({ disks: swapped.reverse() }))).toBe(digestOf(plan()));
   });
 
-  const kinds = (plan: ReturnType<typeof deployPlan>) => plan.steps.map(({ kind }) => kind);
-
-  it("is the same for the same machine, and another for another boot, disk or console", () => {
-    const digest = digestOf(deployPlan(inputs, about));
-    expect(digestOf(deployPlan(inputs, about))).toBe(digest);
-    const others = [
-      { ...about, facts: { ...about.facts, bootId: "c" } },
-      { ...about, facts: { ...about.facts, consoles: ["tty0"] } },
-      { ...about, disks: { ...about.disks, system: disk("vda", "IMGBUILD-SYSTEM", 5000 * mib) } },
-    ];
-    for (const other of others) expect(digestOf(deployPlan(inputs, other))).not.toBe(digest);
+  it("is another for another definition, machine or boot of it", () => {
+    const digests = [
+      plan(),
+      plan({ machineId: "f".repeat(32) }),
+      plan({ bootId: "99999999-2222-4333-8444-555555555555" }),
+      plan({}, {}, "other"),
+      plan({}, { hostname: "mail" }),
+    ].map(digestOf);
+    expect(new Set(digests).size).toBe(digests.length);
   });
 
-  it("names no kernel name of a disk, and nothing of the kept one but its mount point", () => {
-    const text = JSON.stringify(deployPlan(inputs, about));
-    expect(text).not.toMatch(/vd[ab]/);
-    expect(text).not.toContain("IMGBUILD-DATA");
-    const mounts = deployPlan(inputs, about).steps.filter(({ kind }) => kind === "mount");
-    expect(mounts.map(({ path }) => path)).toEqual(["/", "/efi"]);
+  it("holds only steps that the executor knows and accepts, and survives JSON", () => {
+    const made = Plan.parse(JSON.parse(JSON.stringify(plan())));
+    expect(digestOf(made)).toBe(digestOf(plan()));
+    for (const { kind, doing, ...data } of made.steps)
+      expect(allSteps.get(kind)?.schema.safeParse(data).error, doing).toBeUndefined();
   });
 
-  it("holds steps that the executor understands", () => {
-    for (const { kind, doing, ...data } of deployPlan(inputs, about).steps)
-      expect(allSteps.get(kind)?.schema.safeParse(data).success, `${kind}: ${doing}`).toBe(true);
-  });
-
-  it("lets nothing be found by the firmware before it is complete, and unmounts last", () => {
-    const order = kinds(deployPlan(inputs, about));
-    const at = (kind: string) => order.indexOf(kind);
-    expect(order[0]).toBe("partition-disk");
-    for (const earlier of [
-      "install-packages",
-      "write-secrets",
-      "place-host-keys",
-      "make-initramfs",
-      "finish-tree",
-    ])
-      for (const later of ["install-systemd-boot", "install-grub"])
-        expect(at(earlier), `${earlier} before ${later}`).toBeLessThan(at(later));
-    expect(at("verify-boot")).toBeGreaterThan(at("install-grub"));
-    expect(order.at(-1)).toBe("unmount");
-  });
-
-  it("enters the system in the firmware's list on UEFI alone", () => {
-    expect(kinds(deployPlan(inputs, about))).not.toContain("name-boot-entry");
-    const uefi = { ...about, facts: { ...about.facts, firmware: "uefi" as const } };
-    expect(kinds(deployPlan(inputs, uefi))).toContain("name-boot-entry");
-  });
-
-  it("holds no secret, only the paths they go to", () => {
-    const [step] = deployPlan(inputs, about).steps.filter(({ kind }) => kind === "write-secrets");
-    expect(step?.secrets).toEqual([
-      {
-        name: "web-htpasswd",
-        path: "/etc/nginx/web.htpasswd",
-        mode: "0640",
-        owner: "root",
-        group: "www-data",
-      },
+  it("writes the declared disk alone: no step names the kept one or one that is not declared", () => {
+    const more = [...machineFacts().disks, diskFacts("vdc", { serial: "OTHER" })];
+    const made = plan({ disks: more });
+    expect(new Set(made.steps.flatMap(disksIn))).toEqual(new Set(["SYS"]));
+    expect(made.steps.filter((step) => disksIn(step).length > 0).map(({ kind }) => kind)).toEqual([
+      "partition-disk",
+      "mkfs-vfat",
+      "mkfs-ext4",
+      "mkfs-ext4",
+      "mount",
+      "mount",
+      "mount",
+      "install-grub",
+      "name-boot-entry",
     ]);
+    const text = JSON.stringify(made);
+    for (const device of ["/dev/vd", "/dev/sd", "OTHER", '"DATA"']) expect(text).not.toContain(device);
+    // The kept filesystem is named where the new system finds it, and nowhere else.
+    expect(
+      made.steps.filter((step) => JSON.stringify(step).includes(keptUuid)).map(({ kind }) => kind),
+    ).toEqual(["write-files"]);
+    expect(text.split(keptUuid).length - 1).toBe(1);
   });
 
-  it("is refused for a disk that is too small", () => {
-    const small = { ...about, disks: { ...about.disks, system: disk("vda", "IMGBUILD-SYSTEM", 200 * mib) } };
-    expect(() => deployPlan(inputs, small)).toThrow(/too small/);
+  it("points at a filesystem only when that is complete, and tells the firmware last of all", () => {
+    const order = kinds(plan());
+    const first = (kind: string) => order.indexOf(kind);
+    const last = (kind: string) => order.lastIndexOf(kind);
+    expect(first("partition-disk")).toBe(0);
+    expect(last("mkfs-ext4")).toBeLessThan(first("mount"));
+    expect(last("mkfs-vfat")).toBeLessThan(first("mount"));
+    expect(last("mount")).toBeLessThan(first("bootstrap-tree"));
+    expect(last("finish-tree")).toBeLessThan(first("install-systemd-boot"));
+    expect(last("make-initramfs")).toBeLessThan(first("install-systemd-boot"));
+    expect(last("install-systemd-boot")).toBeLessThan(first("install-grub"));
+    expect(last("install-grub")).toBeLessThan(first("verify-boot"));
+    expect(order.slice(-4)).toEqual(["verify-boot", "keep-base", "unmount", "name-boot-entry"]);
+  });
+
+  it("mounts parents first, and unmounts in the opposite order what it mounted", () => {
+    const steps = plan().steps;
+    const mounted = steps.filter(({ kind }) => kind === "mount").map(({ path }) => path);
+    expect(mounted).toEqual(["/", "/efi", "/var"]);
+    expect(steps.find(({ kind }) => kind === "unmount")?.paths).toEqual([...mounted].reverse());
+  });
+
+  it("enters the firmware's boot list only on a machine that has one", () => {
+    expect(kinds(plan({ firmware: "bios" }))).not.toContain("name-boot-entry");
+    expect(kinds(plan({ firmware: "uefi" }))).toContain("name-boot-entry");
+  });
+
+  it("gives filesystems identifiers of this deploy, the same in every step", () => {
+    const uuids = (made: Plan) =>
+      made.steps.flatMap((step) => (step.kind === "mkfs-ext4" ? [step.uuid as string] : []));
+    const [var1, root1] = uuids(plan());
+    expect(uuids(plan({ machineId: "f".repeat(32) }))).not.toContain(root1);
+    const text = JSON.stringify(plan().steps.filter(({ kind }) => kind !== "mkfs-ext4"));
+    for (const uuid of [var1, root1]) expect(text).toContain(`UUID=${uuid}`);
+    expect(root1).not.toBe(filesystemUuid("image", "system", "root"));
+  });
+
+  it("takes the old system's consoles", () => {
+    expect(JSON.stringify(plan({ consoles: ["hvc0"] }))).toContain("console=hvc0");
+    expect(JSON.stringify(plan({ consoles: ["hvc0"] }))).not.toContain("console=tty0");
+  });
+
+  it("keeps the base, byte for byte as shipped, where the next deploy looks for it", () => {
+    expect(plan().steps.find(({ kind }) => kind === "keep-base")).toMatchObject({
+      directory: "/var/cache/imgbuild/d1",
+      files: ["kit", "kernel", "outer", "squashfs"].map((name) => ({ name, size: 7 })),
+    });
+  });
+
+  it("refuses a definition without disks, or a disk that was not matched", () => {
+    expect(() => plan({}, { storage: undefined })).toThrow();
+    const spec = serverSpec();
+    const inputs = { spec, lock: lockOf(spec), definition: "d", files: new Map(), links: [], base };
+    const about = { facts: machineFacts(), disks: {}, mirrors: {} };
+    expect(() => deployPlan(inputs, about)).toThrow("disk system was not matched");
+    expect(() => deployPlan({ ...inputs, spec: serverSpec({ storage: undefined }) }, about)).toThrow(
+      "the definition has no storage",
+    );
   });
 });

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { epochOf, treeSteps } from "../../src/operator/tree.ts";
+import { Lock } from "../../src/schema/lock.ts";
+import type { SpecInput } from "../../src/schema/spec.ts";
+import { lockOf, serverSpec } from "../helpers/deployable.ts";
+
+function tree(change: Partial<SpecInput> = {}, names?: readonly string[]) {
+  const spec = serverSpec(change);
+  const lock = lockOf(spec, names);
+  const steps = treeSteps(spec, lock, {
+    fstab: "",
+    mirrors: {},
+    packages: new Set(lock.packages.map(({ name }) => name)),
+    files: { files: new Map(), links: [] },
+    identity: "image",
+    cmdline: ["root=UUID=u", "ro"],
+    definition: "d",
+  });
+  return { steps, lock, json: JSON.stringify(steps) };
+}
+
+describe("treeSteps", () => {
+  it("bootstraps, prepares kernel updates, installs, configures, makes the initramfs, clears up", () => {
+    const { steps, lock } = tree();
+    expect(steps.map(({ kind }) => kind)).toEqual([
+      "bootstrap-tree",
+      "write-files",
+      "install-packages",
+      "make-users",
+      "write-files",
+      "set-services",
+      "place-host-keys",
+      "make-initramfs",
+      "finish-tree",
+    ]);
+    expect(steps[0]).toMatchObject({ packages: [{ name: "dpkg" }] });
+    expect(steps[2]).toMatchObject({ packages: lock.packages, epoch: epochOf(lock) });
+    expect(steps.at(-1)).toMatchObject({ definition: "d" });
+  });
+
+  it("has kernel-install's files in place before a kernel is installed, for UEFI alone", () => {
+    expect(tree().json).toContain("/etc/kernel/cmdline");
+    expect(tree({ boot: { firmware: ["bios"] } }).json).not.toContain("/etc/kernel/cmdline");
+  });
+
+  it("names the initramfs's drivers where initramfs-tools is installed", () => {
+    expect(tree().json).toContain("MODULES=list");
+    const without = tree({ boot: { firmware: ["bios"] } }, ["apt"]);
+    expect(without.json).not.toContain("MODULES=list");
+    expect(without.steps[1]!.kind).toBe("install-packages");
+  });
+
+  it("makes no initramfs for what does not boot", () => {
+    expect(tree({ boot: undefined }).steps.map(({ kind }) => kind)).not.toContain("make-initramfs");
+  });
+});
+
+describe("epochOf", () => {
+  it("is the newest index's date in seconds", () => {
+    const lock = lockOf(serverSpec());
+    const [index] = lock.indices;
+    const both = Lock.parse({ ...lock, indices: [index, { ...index, date: "2025-09-07T00:00:00.000Z" }] });
+    expect(epochOf(lock)).toBe(Date.parse("2025-09-06T08:15:00Z") / 1000);
+    expect(epochOf(both)).toBe(Date.parse("2025-09-07T00:00:00Z") / 1000);
+  });
+});
