@@ -1,13 +1,17 @@
 import { Command, CommanderError } from "commander";
 import { commands } from "./cli/commands.ts";
 import { type Cli, makeCli } from "./cli/context.ts";
-import { exitCodes, Fail } from "./util/fail.ts";
+import { asFail, exitCodes, Fail } from "./util/fail.ts";
+
+/** Signals within this time are one interruption: a terminal and `npm` or `make` pass the same one on. */
+const sameSignalMs = 1_000;
+/** After an interruption: how long clearing up may take. */
+const clearUpMs = 60_000;
 
 /** The operator's entry: parses, runs one command, and turns whatever happens into an exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(name, () => stop.abort(new Fail("interrupted", { exitCode: exitCodes.interrupted })));
+  endWith(stop);
   let cli: Cli | undefined;
   const program = new Command("imgbuild")
     .description("A whole Debian server as one typed file: built, tested in a VM, deployed over a live host.")
@@ -16,15 +20,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .exitOverride()
     .showHelpAfterError("run with --help to see what is accepted");
-  for (const command of commands)
-    command(program, async (run) => {
-      cli = makeCli({ json: program.opts().json === true }, stop.signal);
-      await run(cli);
-    });
+  const context = () => {
+    cli ??= makeCli({ json: program.opts().json === true }, stop.signal);
+    return cli;
+  };
+  for (const command of commands) command(program, (run) => run(context()));
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
-    process.exitCode = tell(error, cli, stop.signal);
+    process.exitCode = tell(error, context(), stop.signal);
   } finally {
     cli?.close();
     // A child, a socket or a timer left over must not keep a finished command alive.
@@ -32,20 +36,50 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-function tell(error: unknown, cli: Cli | undefined, signal: AbortSignal): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  cli?.close();
+/** Signals, a closed output and stray errors end the command by its own way out, so that it clears up behind itself. */
+function endWith(stop: AbortController): void {
+  let began = 0;
+  const end = (reason: Fail | Error, exitCode: number) => {
+    if (began > 0) return;
+    began = Date.now();
+    process.exitCode = exitCode;
+    setTimeout(() => process.exit(exitCode), clearUpMs).unref();
+    stop.abort(reason);
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(name, () => {
+      if (began > 0 && Date.now() - began > sameSignalMs) process.exit(exitCodes.interrupted);
+      end(new Fail("interrupted", { exitCode: exitCodes.interrupted }), exitCodes.interrupted);
+    });
+  for (const name of ["uncaughtException", "unhandledRejection"] as const)
+    process.on(name, (error: Error) => end(error, asFail(error)?.exitCode ?? exitCodes.bug));
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", () => end(new Fail("nobody reads the output any more"), exitCodes.failed));
+}
+
+/** Shows what was thrown, and gives the exit code for it. */
+function tell(error: unknown, cli: Cli, signal: AbortSignal): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.done;
+    // Commander has said it on stderr; with no arguments at all it shows the help, which is no event.
+    const message = error.message.replace(/^error: /, "").replace("(outputHelp)", "no command is given");
+    cli.emit({ event: "error", message, hint: "run with --help to see what is accepted" });
+    return exitCodes.usage;
+  }
+  cli.close();
+  // What an interruption breaks on its way is of no interest, but for a command's own words about it.
   const told = error instanceof Fail && error.exitCode === exitCodes.interrupted;
-  const shown = signal.aborted && signal.reason instanceof Fail && !told ? signal.reason : error;
-  if (!(shown instanceof Fail)) {
-    console.error(shown);
+  const first: unknown = signal.aborted && !told ? signal.reason : error;
+  const shown = asFail(first);
+  if (shown === undefined) {
+    console.error(first);
     console.error("this is a bug in imgbuild");
-    cli?.emit({ event: "error", bug: true, message: String(shown) });
+    cli.emit({ event: "error", bug: true, message: String(first) });
     return exitCodes.bug;
   }
   console.error(`error: ${shown.message}`);
   if (shown.hint !== undefined) console.error(`  hint: ${shown.hint}`);
-  cli?.emit({
+  cli.emit({
     event: "error",
     message: shown.message,
     ...(shown.hint === undefined ? {} : { hint: shown.hint }),

@@ -1,10 +1,11 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { PlanView } from "../operator/deploy-run.ts";
 import type { Report } from "../schema/report.ts";
-import { exitCodes, Fail } from "../util/fail.ts";
+import { during, exitCodes, Fail, messageOf } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
 import { seconds } from "./log.ts";
@@ -41,16 +42,26 @@ export const deployCommand: AddCommand = (program, act) => {
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
   secretOptions(hostOptions(command)).action((path: string, host: string, options: Options) =>
     act(async (cli) => {
-      const inputs = await deployInputs(path, host, { ...options, ...numbers(options) }, cli);
+      const wanted = numbers(options);
+      const file = resolve(options.report ?? "out/report.json");
+      // A place that cannot be written is told now, not when the server is another one.
+      await during("the report", () => placeForReport(file));
+      const inputs = await deployInputs(path, host, { ...options, ...wanted }, cli);
       const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
       const report = await deploy(inputs, world);
-      const file = resolve(options.report ?? "out/report.json");
-      await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+      await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
+        cli.log.warn(`the report could not be written: ${messageOf(error)}`),
+      );
       tell(report, file, cli);
     }),
   );
 };
+
+async function placeForReport(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await access(dirname(file), constants.W_OK);
+  if ((await stat(file).catch(() => undefined))?.isDirectory()) throw new Fail(`${file} is a directory`);
+}
 
 function numbers(options: Options): { deadManSeconds: number; slow: number } {
   const deadManSeconds = Number(options.deadMan);

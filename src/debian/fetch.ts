@@ -43,10 +43,14 @@ export async function fetchAll(
   const queue = [...packages];
   const fetched = { packages: 0, bytes: 0 };
   let done = 0;
+  // The first failure ends the others' transfers too: nothing is written any more once this has returned.
+  const failed = new AbortController();
+  const signal =
+    options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
   const worker = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const before = await stat(join(options.dir, `${next.sha256}.deb`)).catch(() => undefined);
-      await fetchPackage(next, options);
+      await fetchPackage(next, { ...options, signal });
       if (before === undefined) {
         fetched.packages += 1;
         fetched.bytes += next.size;
@@ -55,7 +59,14 @@ export async function fetchAll(
       options.log?.progress(done, packages.length, "packages");
     }
   };
-  await Promise.all(Array.from({ length: options.parallel ?? 6 }, worker));
+  const careful = () =>
+    worker().catch((error: unknown) => {
+      failed.abort(error);
+      queue.length = 0;
+      throw error;
+    });
+  const ends = await Promise.allSettled(Array.from({ length: options.parallel ?? 6 }, careful));
+  if (ends.some(({ status }) => status === "rejected")) throw signal.reason;
   return fetched;
 }
 

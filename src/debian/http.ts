@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
-import { Fail, messageOf } from "../util/fail.ts";
+import { asFail, during, Fail, messageOf } from "../util/fail.ts";
 
 const triesPerMirror = 3;
 
@@ -82,11 +82,8 @@ async function anyMirror<T>(
         return await work(url);
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
-        // A disk that is full stays so on every mirror.
-        if ((error as NodeJS.ErrnoException).code === "ENOSPC")
-          throw new Fail(`no space left while fetching ${what.path}`, {
-            hint: "free some, or set IMGBUILD_CACHE to a larger disk",
-          });
+        // A disk that is full or closed to us stays so on every mirror.
+        if (asFail(error) !== undefined) await during(`fetching ${what.path}`, () => Promise.reject(error));
         problem = messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
         if (error instanceof Final || attempt === triesPerMirror) break;
         const { pauseMs } = what.bounds ?? usualBounds;

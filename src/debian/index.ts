@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
@@ -148,8 +148,12 @@ async function readPackages(
   const candidates = parsePackages(text.toString("utf8"), archive);
   await mkdir(directory, { recursive: true });
   const part = `${cached}.${process.pid}.tmp`;
-  await writeFile(part, JSON.stringify(candidates));
-  await rename(part, cached);
+  try {
+    await writeFile(part, JSON.stringify(candidates));
+    await rename(part, cached);
+  } finally {
+    await rm(part, { force: true });
+  }
   return candidates;
 }
 

@@ -22,6 +22,7 @@ import { loadOrder, missingDependencies, parseModulesDep } from "./base-modules.
 import { packBase } from "./base-pack.ts";
 import { pruneTree } from "./base-prune.ts";
 import { bundleRunner } from "./bundle.ts";
+import { requireTools } from "./doctor.ts";
 import { readFiles } from "./files.ts";
 import { type Definition, loadDefinition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
@@ -94,6 +95,7 @@ export async function baseTree(options: BaseOptions): Promise<BaseTree> {
 async function makeTree(definition: Definition, into: string, options: BaseOptions): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Fail("making the base needs root", { hint: "run the same command with sudo; it is made once" });
+  await requireTools("build");
   const { lock } = await readLockFor(definition);
   const { log, signal } = options;
   const files = readFiles(definition.filesDir);
@@ -225,6 +227,6 @@ async function whole(directory: string, make: (into: string) => Promise<void>): 
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
   } finally {
-    await rm(into, { recursive: true, force: true });
+    await rm(into, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -1,6 +1,8 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { showArgv } from "../system/run.ts";
+import { Fail } from "../util/fail.ts";
 
 /** What a use of imgbuild needs on the operator's machine, with the Debian package that brings it. */
 export interface Need {
@@ -50,6 +52,16 @@ export async function missing(
       .map(async (need) => ({ need, there: await exists(need.what, path) })),
   );
   return found.filter(({ there }) => !there).map(({ need }) => need);
+}
+
+/** Refuses at once what would fail for want of a program after minutes. `also`: needs of other uses, by program or file. */
+export async function requireTools(use: Need["use"], also: readonly string[] = []): Promise<void> {
+  const others = (await missing(["vm"])).filter((need) => also.includes(need.what));
+  const lacking = [...(await missing([use])), ...others];
+  if (lacking.length === 0) return;
+  throw new Fail(lacking.map((need) => `${need.what} is missing (package ${need.package})`).join("\n"), {
+    hint: `${process.getuid?.() === 0 ? "" : "sudo "}${showArgv(remedy(lacking))}`,
+  });
 }
 
 /** The command that brings them, for a person to run. */

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Lock } from "../schema/lock.ts";
 import type { Plan, StepData } from "../schema/plan.ts";
@@ -20,6 +20,7 @@ import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import { type BaseOptions, baseTree } from "./base.ts";
 import { bootSteps, kernelCmdline } from "./boot-steps.ts";
+import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
 import { nativeContext } from "./native-context.ts";
 import { epochOf, treeSteps } from "./tree.ts";
@@ -51,7 +52,9 @@ export async function buildImage(
 ): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Fail("building needs root", { hint: "run the same command with sudo" });
+  await requireTools("build", format === "qcow2" ? ["qemu-img"] : []);
   const to = resolve(output);
+  await refuseOutput(to, format);
   await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
   try {
@@ -72,11 +75,24 @@ export async function buildImage(
     await mkdir(join(work, "esp"));
     await executeSteps(plan.steps, allSteps, context);
     const made = await options.log.task(`writing ${to}`, () => convert(format, work, tree, options.signal));
-    if (format === "dir") await rm(to, { recursive: true, force: true });
     await rename(made, to);
   } finally {
-    await rm(work, { recursive: true, force: true });
+    // A killed program's last write may still land while we clear up.
+    await rm(work, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Only what can have been an image before is replaced. Told before the work, not after it. */
+async function refuseOutput(to: string, format: ImageFormat): Promise<void> {
+  const found = await lstat(to).catch(() => undefined);
+  if (found === undefined) return;
+  const hint = "name a path that does not exist yet";
+  if (format !== "dir") {
+    if (!found.isFile()) throw new Fail(`${to} is there, and is not a regular file`, { hint });
+    return;
+  }
+  if (!found.isDirectory()) throw new Fail(`${to} is there, and is not a directory`, { hint });
+  if ((await readdir(to)).length > 0) throw new Fail(`${to} is not empty`, { hint });
 }
 
 /** The steps of an offline build; paths lie in `work`. */

@@ -122,9 +122,21 @@ function commandFailure(
           ? `was killed by ${signalName}`
           : `exited ${code}`;
   const tail = (result.stderr || result.stdout).slice(-stderrTailBytes).trim();
+  const hint = hintIn(tail) ?? options.hint;
   return new Fail(`${showArgv(options.shown ?? argv)} ${how}${tail === "" ? "" : `\n${tail}`}`, {
-    ...(options.hint === undefined ? {} : { hint: options.hint }),
+    ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** Words of the C library or a shell that explain a failure better than the caller could. */
+function hintIn(tail: string): string | undefined {
+  if (/no space left on device/i.test(tail))
+    return "the disk is full: free some, or name another place for the output";
+  if (/^unshare: .*not permitted/m.test(tail))
+    return "namespaces are closed to us here: a container must be privileged (CAP_SYS_ADMIN)";
+  if (/^(sh|imgbuild): .*: not found$/m.test(tail))
+    return "run `imgbuild doctor`, which names the missing package";
+  return undefined;
 }
 
 /** An argv as a person reads it; for messages only, never for execution. */

@@ -44,7 +44,9 @@ export function resolveTarget(target: string, options: DestinationOptions): Dest
   const login = options.user ?? user ?? one("user") ?? local;
   const portNumber = port ?? Number(one("port") ?? 22);
   if (!Number.isInteger(portNumber) || portNumber < 1 || portNumber > 65535)
-    throw new Fail(`port ${one("port")} of ${alias} is none`, { hint: "correct Port in your ssh_config" });
+    throw new Fail(`port ${port ?? one("port")} of ${alias} is none`, {
+      hint: port === undefined ? "correct Port in your ssh_config" : "a port is a number from 1 to 65535",
+    });
   const path = (text: string) => {
     const tokens: Record<string, string> = {
       "%": "%",

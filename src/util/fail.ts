@@ -20,13 +20,44 @@ export async function during<T>(doing: string, work: () => Promise<T> | T): Prom
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Fail)) throw error;
-    throw new Fail(`${doing}: ${error.message}`, {
-      cause: error.cause ?? error,
-      exitCode: error.exitCode,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    const fail = asFail(error);
+    if (fail === undefined) throw error;
+    throw new Fail(`${doing}: ${fail.message}`, {
+      cause: fail.cause ?? fail,
+      exitCode: fail.exitCode,
+      ...(fail.hint === undefined ? {} : { hint: fail.hint }),
     });
   }
+}
+
+/** What the machine refuses whoever is right: its disk, its rights, its limits. A file that is merely absent may be a bug. */
+const refusals: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOSPC: ["no space is left", "free some, or name a larger disk (IMGBUILD_CACHE moves the cache)"],
+  EDQUOT: ["the disk quota is used up", "free some, or name another disk (IMGBUILD_CACHE moves the cache)"],
+  EFBIG: ["the file is larger than is allowed here", "see `ulimit -f`, or name another filesystem"],
+  EACCES: ["permission is denied", "run it as the user who may, or name another place"],
+  EPERM: ["the operation is not permitted", "run it as the user who may, or name another place"],
+  EROFS: ["the filesystem is read-only", "name another place (IMGBUILD_CACHE moves the cache)"],
+  EIO: ["the disk gives an input/output error", "look at the kernel's messages: `dmesg`"],
+  ENOTDIR: ["a part of the path is not a directory", "name another path"],
+  EISDIR: ["it is a directory, not a file", "name a file"],
+  EEXIST: ["something else is there already", "name another path"],
+  ENAMETOOLONG: ["the name is too long", "name a shorter path"],
+  ELOOP: ["its symbolic links go in a circle", "name another path"],
+  EMFILE: ["too many files are open", "raise `ulimit -n`"],
+  ENFILE: ["too many files are open on this machine", "close some programs"],
+};
+
+/** A Fail as it is, a refusal of the operating system as one; undefined for a bug. */
+export function asFail(error: unknown): Fail | undefined {
+  if (error instanceof Fail) return error;
+  if (!(error instanceof Error)) return undefined;
+  const { code, path, dest } = error as NodeJS.ErrnoException & { dest?: string };
+  const known = code === undefined || !Object.hasOwn(refusals, code) ? undefined : refusals[code];
+  if (known === undefined) return undefined;
+  const [what, hint] = known;
+  const where = dest ?? path;
+  return new Fail(`${where === undefined ? "" : `${where}: `}${what} (${code})`, { cause: error, hint });
 }
 
 /** The text of anything thrown, for a log line. */
