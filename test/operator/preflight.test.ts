@@ -1,85 +1,121 @@
-import { beforeAll, describe, expect, it } from "vitest";
-import { loadDefinition } from "../../src/operator/load.ts";
+import { describe, expect, it } from "vitest";
 import { isGo, type PreflightInput, preflight } from "../../src/operator/preflight.ts";
 import type { Facts } from "../../src/schema/facts.ts";
+import type { SpecInput } from "../../src/schema/spec.ts";
+import { machineFacts, serverSpec } from "../helpers/deployable.ts";
 
-const facts: Facts = {
-  bootId: "b",
-  machineId: "m",
-  hostname: "stock",
-  architecture: "x86_64",
-  kernel: "6.1.0",
-  os: { id: "debian", version: "12", name: "Debian GNU/Linux 12 (bookworm)" },
-  user: { uid: 0, becomesRootBy: "none" },
-  firmware: "bios",
-  secureBoot: false,
-  lockdown: "none",
-  kexecDisabled: false,
-  container: "none",
-  memoryMib: { total: 973, available: 813 },
-  cmdline: [],
-  consoles: ["tty0"],
-  disks: [],
-  links: [],
-  routes: [],
-  dns: [],
-  mirrors: [],
-  hostKeys: ["ssh-ed25519 AAAA"],
-  cacheMib: 2000,
-  clock: 1,
-};
+const mib = 2 ** 20;
+
+function judge(
+  facts: Partial<Facts> = {},
+  change: Partial<PreflightInput> = {},
+  spec: Partial<SpecInput> = {},
+) {
+  return preflight({
+    spec: serverSpec(spec),
+    facts: machineFacts(facts),
+    baseBytes: 100 * mib,
+    networkProblems: [],
+    diskProblem: undefined,
+    mirror: { url: "http://deb.example.org/debian" },
+    login: { user: "admin" },
+    ...change,
+  });
+}
+
+const refused = (findings: ReturnType<typeof judge>) =>
+  findings.filter(({ verdict }) => verdict === "no-go").map(({ check, detail }) => `${check}: ${detail}`);
 
 describe("preflight", () => {
-  let good: PreflightInput;
-
-  beforeAll(async () => {
-    const { spec } = await loadDefinition("imgbuild/web");
-    good = {
-      spec,
-      facts,
-      baseBytes: 105 * 2 ** 20,
-      networkProblems: [],
-      diskProblem: undefined,
-      mirror: { url: "http://mirror.example.org/debian" },
-      login: { user: "admin" },
-    };
-  });
-
-  it("lets a machine go on that has what is needed", () => {
-    const findings = preflight(good);
-    expect(findings.filter(({ verdict }) => verdict !== "go")).toEqual([]);
+  it("goes on where every check passes, and says what it saw", () => {
+    const findings = judge();
     expect(isGo(findings)).toBe(true);
+    expect(findings.map(({ check, verdict, detail }) => [check, verdict, detail])).toEqual([
+      ["root", "go", "logged in as root"],
+      ["architecture", "go", "x86_64"],
+      ["machine", "go", "Debian GNU/Linux 12 (bookworm), kernel 6.1.0-28-cloud-amd64"],
+      ["kexec", "go", "allowed"],
+      ["memory", "go", "4096 MiB in all, 3500 MiB available; needed 620 and 248 MiB"],
+      ["firmware", "go", "uefi"],
+      ["disks", "go", "each disk of the definition was found exactly once"],
+      ["network", "go", "can be set up again in the base"],
+      ["mirror", "go", "http://deb.example.org/debian answers the target"],
+      ["login", "go", "the new system will let you in as admin"],
+      ["host keys", "go", "1 kept"],
+    ]);
   });
 
-  const refusals: [string, (input: PreflightInput) => PreflightInput, string][] = [
+  const noRoot = { user: { uid: 1, becomesRootBy: "impossible" as const } };
+  it.each<[string, Partial<Facts>, Partial<PreflightInput>, Partial<SpecInput>, RegExp]>([
+    ["nobody who can be root", noRoot, {}, {}, /^root: .*neither sudo nor doas/],
+    ["another architecture", { architecture: "aarch64" }, {}, {}, /^architecture: .*aarch64.*x86_64/],
+    ["a container", { container: "lxc" }, {}, {}, /^machine: .*container \(lxc\)/],
+    ["a Xen PV guest", { container: "xen-pv" }, {}, {}, /^machine: .*xen-pv/],
+    ["kexec switched off", { kexecDisabled: true }, {}, {}, /^kexec: kernel\.kexec_load_disabled is 1/],
+    ["Secure Boot", { secureBoot: true }, {}, {}, /^kexec: Secure Boot on, lockdown none/],
+    ["lockdown", { lockdown: "integrity" }, {}, {}, /^kexec: Secure Boot off, lockdown integrity/],
     [
-      "nobody can become root",
-      (one) => withFacts(one, { user: { uid: 1, becomesRootBy: "impossible" } }),
-      "root",
+      "too small a machine",
+      { memoryMib: { total: 619, available: 500 } },
+      {},
+      {},
+      /^memory: 619 MiB.*needed 620/,
     ],
-    ["another architecture", (one) => withFacts(one, { architecture: "aarch64" }), "architecture"],
-    ["a container", (one) => withFacts(one, { container: "lxc" }), "machine"],
-    ["kexec switched off", (one) => withFacts(one, { kexecDisabled: true }), "kexec"],
-    ["a kernel that is locked down", (one) => withFacts(one, { lockdown: "integrity" }), "kexec"],
-    ["too little memory", (one) => withFacts(one, { memoryMib: { total: 480, available: 300 } }), "memory"],
-    ["disks that are not found", (one) => ({ ...one, diskProblem: { message: "no disk" } }), "disks"],
-    ["a network that cannot be set up again", (one) => ({ ...one, networkProblems: ["a bond"] }), "network"],
-    ["no mirror", (one) => ({ ...one, mirror: { problem: "none answers" } }), "mirror"],
-    ["no key for the new system", (one) => ({ ...one, login: { problem: "no key" } }), "login"],
     [
-      "firmware that the definition does not serve",
-      (one) => ({ ...one, spec: { ...one.spec, boot: { ...one.spec.boot!, firmware: ["uefi"] } } }),
-      "firmware",
+      "too full a machine",
+      { memoryMib: { total: 4096, available: 247 } },
+      {},
+      {},
+      /^memory: .*247 MiB available.*248/,
     ],
-  ];
-  for (const [what, change, check] of refusals)
-    it(`refuses ${what}`, () => {
-      const findings = preflight(change(good));
-      expect(isGo(findings)).toBe(false);
-      expect(findings.filter(({ verdict }) => verdict === "no-go").map((one) => one.check)).toEqual([check]);
-    });
-});
+    [
+      "other firmware",
+      { firmware: "bios" },
+      {},
+      { boot: { firmware: ["uefi"] } },
+      /^firmware: .*bios.*serves uefi$/,
+    ],
+    ["nothing that boots", {}, {}, { boot: undefined }, /^firmware: .*serves none$/],
+    [
+      "a disk that is not found",
+      {},
+      { diskProblem: { message: "no disk", hint: "look" } },
+      {},
+      /^disks: no disk$/,
+    ],
+    [
+      "a network that is lost",
+      {},
+      { networkProblems: ["a bond", "no card"] },
+      {},
+      /^network: a bond; no card$/,
+    ],
+    ["no mirror", {}, { mirror: { problem: "none answers" } }, {}, /^mirror: none answers$/],
+    ["nobody who could log in", {}, { login: { problem: "no key" } }, {}, /^login: no key$/],
+    ["no host keys to keep", { hostKeys: [] }, {}, {}, /^host keys: none were found/],
+  ])("refuses %s, for that reason alone, with what to do", (_what, facts, change, spec, message) => {
+    const findings = judge(facts, change, spec);
+    expect(isGo(findings)).toBe(false);
+    const [only, ...more] = refused(findings);
+    expect(only).toMatch(message);
+    expect(more).toEqual([]);
+  });
 
-function withFacts(input: PreflightInput, change: Partial<Facts>): PreflightInput {
-  return { ...input, facts: { ...input.facts, ...change } };
-}
+  it("just has memory enough at the limit", () => {
+    expect(isGo(judge({ memoryMib: { total: 620, available: 248 } }))).toBe(true);
+    expect(isGo(judge({ memoryMib: { total: 620, available: 248 } }, { baseBytes: 100 * mib + 1 }))).toBe(
+      false,
+    );
+  });
+
+  it("passes a machine with sudo, with UEFI and without lockdown support, and new host keys where there are none", () => {
+    const findings = judge(
+      { user: { uid: 1, becomesRootBy: "sudo" }, lockdown: "", hostKeys: [] },
+      {},
+      { hostKeys: "new" },
+    );
+    expect(isGo(findings)).toBe(true);
+    expect(findings.find(({ check }) => check === "root")?.detail).toBe("by sudo");
+    expect(findings.at(-1)?.detail).toBe("from the definition");
+  });
+});
