@@ -33,6 +33,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-sudo"),
   },
   {
+    name: "resume",
+    what: "the network dies while the base fetches packages; resuming brings the new system",
+    argv: vitest("test/matrix/deploy.test.ts", "resume"),
+  },
+  {
     name: "base-panics",
     what: "the base's kernel panics: the old system comes back",
     argv: vitest("test/matrix/deploy.test.ts", "base-panics"),

@@ -72,3 +72,37 @@ it("base-panics: the old system comes back, and the operator is told", () =>
     expect(after).not.toBe(before);
     expect(lab.machine.console.text).toContain("Kernel panic");
   }));
+
+it("resume: the network is gone while packages are fetched; the base stays up, and resuming brings the new system", () =>
+  withLab("bios", async (lab) => {
+    const file = join(lab.directory, "report.json");
+    const ran = await imgbuild(deployArguments(lab, file), {
+      env,
+      timeoutMs: 60 * minute,
+      onStart: (child) => {
+        let cut = false;
+        child.stderr?.on("data", (chunk: string) => {
+          if (cut || !/unpacking \d+ essential packages/.test(chunk)) return;
+          cut = true;
+          void lab.machine.setLink(false);
+          setTimeout(() => void lab.machine.setLink(true), 4 * minute);
+        });
+      },
+    });
+    expect(ran.stderr).toContain("imgbuild resume target");
+    expect(ran.code).toBe(1);
+    const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
+    expect(report.outcome).toBe("failed");
+    const resumed = await imgbuild(["resume", "target", ...lab.login], { env, timeoutMs: 60 * minute });
+    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    await waitForSsh(lab.machine, { ...lab.admin, timeoutMs: 20 * minute });
+    const { stdout } = await guestRun(lab.machine, lab.admin, [
+      "sh",
+      "-c",
+      "grep -c trixie /etc/os-release; sha256sum /srv/kept.txt",
+    ]);
+    expect(stdout).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
+  }));
