@@ -1,0 +1,404 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { deploy } from "../../src/operator/deploy.ts";
+import type { ConnectOptions, DeployInputs, DeployWorld } from "../../src/operator/deploy-run.ts";
+import { Report } from "../../src/schema/report.ts";
+import { generateIdentity, openWith } from "../../src/secrets/seal.ts";
+import { markPath } from "../../src/steps/finish-tree.ts";
+import { Journal } from "../../src/target/journal.ts";
+import { Runner } from "../../src/target/runner.ts";
+import { serve } from "../../src/target/socket.ts";
+import type { Host } from "../../src/transport/host.ts";
+import { exitCodes, Fail } from "../../src/util/fail.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { Secret } from "../../src/util/secret.ts";
+import { adminKey, lockOf, serverSpec } from "../helpers/deployable.ts";
+import { probeOutput } from "../helpers/probe-output.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const oldBoot = "11111111-2222-4333-8444-555555555555";
+const never = () => Promise.reject(new Error("not used"));
+const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
+
+function inputs(change: Partial<DeployInputs> = {}): DeployInputs {
+  const spec = serverSpec({ health: [{ type: "unit", unit: "nginx.service" }] });
+  const file = (name: string) => ({ path: `/c/${name}`, size: 1000, sha256: "0".repeat(64) });
+  return {
+    host: "admin@web",
+    spec,
+    lock: lockOf(spec),
+    definition: "def",
+    files: new Map(),
+    links: [],
+    secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
+    base: {
+      digest: "d1",
+      kernel: file("kernel"),
+      outer: file("outer"),
+      squashfs: file("squashfs"),
+      kit: file("kit"),
+    },
+    mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
+    login: undefined,
+    deadManSeconds: 10,
+    baseCmdline: [],
+    slow: 0,
+    waitMs: { base: 3_000, build: 20_000, boot: 3_000 },
+    ...change,
+  };
+}
+
+interface Story {
+  /** Sections of the probe that differ from those of a good machine. */
+  probe?: Record<string, string>;
+  /** What the old system says to a script that has this in it. */
+  fails?: string;
+  confirm?: () => Promise<void>;
+  /** What answers after the jump. */
+  after?: "base" | "old";
+  /** The runner's work; without it, it succeeds. */
+  work?: (ponr: () => void, cut: () => void) => Promise<void>;
+  /** What the new system says of itself. */
+  mark?: (nonce: string) => string;
+  health?: number;
+}
+
+/** The machine in its three lives. The runner in its base is the real one, behind a real socket. */
+async function machine(story: Story = {}) {
+  const notes: string[] = [];
+  const secrets: string[] = [];
+  const socket = join(tempDir(), "runner.sock");
+  let life: "old" | "base" | "new" | "old again" = "old";
+  let nonce = "";
+  const { identity, recipient } = await generateIdentity();
+  const streams: { destroy(): void }[] = [];
+
+  const boot = async (planDigest: string) => {
+    const runner = new Runner({
+      journal: new Journal(join(tempDir(), "journal"), () => 1),
+      log: silentLog,
+      nonce,
+      bootId: "base-boot",
+      recipient,
+      goFile: join(tempDir(), "go"),
+      payload: { planDigest },
+      work: async (sealed, ponr) => {
+        secrets.push(Buffer.from(await openWith(identity, Buffer.from(sealed, "base64"))).toString());
+        const cut = () => {
+          for (const one of streams) one.destroy();
+        };
+        if (story.work !== undefined) await story.work(ponr, cut);
+        else ponr();
+      },
+      report: (outcome, ponr, error) => ({
+        outcome,
+        ponr,
+        bootId: "base-boot",
+        peakMemoryMib: 321,
+        totalMemoryMib: 1000,
+        fetched: { packages: 4, bytes: 4000 },
+        seconds: [],
+        ...(error instanceof Error ? { message: error.message } : {}),
+      }),
+      restart: () => {
+        notes.push("restart");
+        life = "new";
+        return new Promise<never>(() => {});
+      },
+      later: (_ms, what) => {
+        // A runner that failed before any write returns to the old system by itself.
+        if (notes.includes("fails early")) {
+          life = "old again";
+          notes.push("returns");
+        } else void what;
+      },
+    });
+    const server = await serve(socket, runner);
+    onTestFinished(() => void server.close());
+  };
+
+  const old: Host = {
+    name: "old",
+    exec: async (argv, options = {}) => {
+      const script = argv[2] ?? "";
+      if (argv[1] === "-s") return ok(probeOutput(script, story.probe));
+      if (story.fails !== undefined && script.includes(story.fails)) throw new Fail(`${story.fails} failed`);
+      if (script.includes("authorized_keys")) return ok(`${adminKey} me\n\n192.0.2.1 1 192.0.2.10 22\n`);
+      if (script.startsWith("ls /etc/ssh")) return ok("/etc/ssh/ssh_host_ed25519_key\n");
+      if (argv[0] === "cat") return ok(argv.includes("--") ? "OLD PRIVATE KEY\n" : `${oldBoot}\n`);
+      if (script.includes("--unload")) notes.push("undo");
+      if (script.includes("--load ")) notes.push("load");
+      if (script.includes("JUMP")) {
+        notes.push("jump");
+        life = story.after === "old" ? "old again" : "base";
+      }
+      expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
+      return ok();
+    },
+    upload: async (_source, path) => void notes.push(`upload ${path.split("/").at(-1)}`),
+    becomeRoot: async () => "none",
+    openStreamLocal: never,
+    forwardTcp: never,
+    closed: false,
+    close: () => {},
+  };
+  const base: Host = {
+    ...old,
+    name: "base",
+    exec: never,
+    openStreamLocal: async (path) => {
+      expect(path).toBe("/run/imgbuild/runner.sock");
+      const stream = connect(socket);
+      await once(stream, "connect");
+      streams.push(stream);
+      return stream;
+    },
+  };
+  const fresh: Host = {
+    ...old,
+    name: "new",
+    exec: async (argv) => {
+      if (argv.includes(markPath)) return ok((story.mark ?? ((one) => `{"nonce":"${one}"}`))(nonce));
+      if (argv[0] === "cat") return ok('new-boot\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n');
+      return { code: story.health ?? 0, stdout: "inactive\n", stderr: "" };
+    },
+  };
+  const rebooted: Host = { ...old, exec: async () => ok("another-boot\n") };
+
+  const connects: ConnectOptions[] = [];
+  const stop = new AbortController();
+  const world: DeployWorld = {
+    log: silentLog,
+    signal: stop.signal,
+    now: Date.now,
+    connect: async (options) => {
+      connects.push(options);
+      const forBase = options.key !== undefined;
+      if (life === "old" && !forBase) return old;
+      if (life === "base" && forBase) return base;
+      if (life === "new" && !forBase) return fresh;
+      if (life === "old again" && !forBase) return rebooted;
+      throw new Fail("no route to host");
+    },
+    publicKeys: async () => [adminKey],
+    mirrorsIn: () => [],
+    confirm: async (view) => {
+      notes.push(`confirm ${view.disks.map(({ name, action }) => `${name} ${action}`).join(", ")}`);
+      await story.confirm?.();
+    },
+    record: async (known) => {
+      notes.push("record");
+      nonce = known.nonce;
+      await boot(known.planDigest);
+    },
+    password: undefined,
+  };
+  const setLife = (next: typeof life) => {
+    life = next;
+  };
+  return { world, notes, secrets, connects, stop, setLife };
+}
+
+describe("deploy", () => {
+  it("takes a host over, builds, and is done when the new system has proved itself", async () => {
+    const { world, notes, secrets, connects } = await machine();
+    const report = Report.parse(await deploy(inputs(), world));
+    expect(report).toMatchObject({
+      outcome: "done",
+      host: "admin@web",
+      hostname: "web.example.org",
+      fetched: { packages: 4, bytes: 4000, mirror: "http://deb.example.org/debian" },
+      peakMemoryMib: 321,
+      bootIds: { old: oldBoot, base: "base-boot", new: "new-boot" },
+      os: { old: "Debian GNU/Linux 12 (bookworm)", new: "Debian GNU/Linux 13 (trixie)" },
+      health: [{ check: "unit nginx.service", ok: true }],
+      disks: [
+        { name: "system", action: "written" },
+        { name: "data", action: "kept" },
+      ],
+    });
+    expect(report.seconds.phases.map(({ phase }) => phase)).toEqual([
+      "inspect",
+      "confirm",
+      "ship",
+      "takeover",
+      "build",
+      "verify",
+    ]);
+    expect(report.seconds.downtime).toBeGreaterThan(0);
+    expect(report.bytes.base).toBe(4000);
+    expect(notes.filter((note) => !note.startsWith("upload"))).toEqual([
+      "confirm system written, data kept",
+      "load",
+      "record",
+      "jump",
+      "restart",
+    ]);
+    expect(JSON.parse(secrets[0]!)).toEqual({
+      token: Buffer.from("s3cret").toString("base64"),
+      "hostkey:ssh_host_ed25519_key": Buffer.from("OLD PRIVATE KEY\n").toString("base64"),
+    });
+    // The base by its own new key, the new system by the old one's.
+    const toBase = connects.filter(({ key }) => key !== undefined);
+    expect(toBase.every(({ pins, user }) => user === "root" && pins?.length === 1)).toBe(true);
+    expect(connects.at(-1)).toMatchObject({
+      pins: ["ssh-ed25519 AAAAold", "ssh-rsa AAAArsa"],
+      user: "admin",
+    });
+  });
+
+  it("refuses what preflight refuses, and touches nothing", async () => {
+    const { world, notes } = await machine({ probe: { "kexec-disabled": "1" } });
+    const report = Report.parse(await deploy(inputs(), world));
+    expect(report).toMatchObject({
+      outcome: "refused",
+      hint: expect.stringContaining("/etc/sysctl.d"),
+      bytes: { base: 0, payload: 0 },
+      seconds: { downtime: null },
+    });
+    expect(report.preflight.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check)).toEqual([
+      "kexec",
+    ]);
+    expect(notes).toEqual([]);
+  });
+
+  it("refuses when nobody confirms", async () => {
+    const refusal = new Fail("not confirmed", { exitCode: exitCodes.refused });
+    const { world, notes } = await machine({ confirm: () => Promise.reject(refusal) });
+    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "refused", message: "not confirmed" });
+    expect(notes).toEqual(["confirm system written, data kept"]);
+  });
+
+  it.each([
+    ["the host has no room", "mount -t tmpfs", "mount -t tmpfs failed"],
+    ["its kernel takes no other", "--load ", "--load  failed"],
+    ["the jump is refused", "JUMP", "JUMP failed"],
+  ])("takes back what it brought when %s", async (_what, fails, message) => {
+    const { world, notes } = await machine({ fails });
+    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "old-system", message });
+    expect(notes).not.toContain("jump");
+    expect(notes.at(-1)).toBe("undo");
+  });
+
+  it("fails, with nothing to take back, when the host does not answer at all", async () => {
+    const { world, notes, setLife } = await machine();
+    setLife("base");
+    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "failed", message: "no route to host" });
+    expect(notes).toEqual([]);
+  });
+
+  it("says so when the old system comes back instead of the base", async () => {
+    const { world, notes } = await machine({ after: "old" });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "old-system",
+      message: "the old system came back instead of the base",
+      seconds: { downtime: null },
+    });
+    expect(notes).not.toContain("undo");
+  });
+
+  it("waits for the old system when the runner fails before any write", async () => {
+    const { world, notes } = await machine({
+      work: async () => {
+        notes.push("fails early");
+        throw new Fail("no such disk");
+      },
+    });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "old-system",
+      message: "the runner failed: no such disk",
+      hint: "no disk was written",
+    });
+    expect(notes).toContain("returns");
+  });
+
+  it("has failed when the runner fails after the first write, and says how to go on", async () => {
+    const { world, notes } = await machine({
+      work: async (ponr) => {
+        ponr();
+        throw new Fail("the mirror is gone");
+      },
+    });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "failed",
+      message: "the runner failed: the mirror is gone",
+      hint: expect.stringContaining("imgbuild resume admin@web"),
+    });
+    expect(notes).not.toContain("restart");
+  });
+
+  it("attaches again when the link is lost, and misses nothing", async () => {
+    const { world, connects } = await machine({
+      work: async (ponr, cut) => {
+        ponr();
+        cut();
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      },
+    });
+    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "done", peakMemoryMib: 321 });
+    expect(connects.filter(({ key }) => key !== undefined).length).toBe(3);
+  });
+
+  it("asks the new system itself when the machine restarts before its report comes", async () => {
+    const { world, setLife } = await machine({
+      work: async (ponr, cut) => {
+        ponr();
+        // Long enough for the operator to hear of it.
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        setLife("new");
+        cut();
+        await new Promise(() => {});
+      },
+    });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "done",
+      peakMemoryMib: null,
+      bootIds: { new: "new-boot" },
+    });
+  });
+
+  it("is not satisfied by a system without this deploy's mark", async () => {
+    const { world } = await machine({ mark: () => '{"nonce":"of another deploy"}' });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "failed",
+      message: "the system that answers is not the one just built",
+    });
+  });
+
+  it("is not done with a new system that is not healthy", async () => {
+    const { world } = await machine({ health: 3 });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "failed",
+      message: "the new system runs, but 1 of its health checks failed",
+      health: [{ ok: false, detail: "inactive" }],
+    });
+  });
+
+  it("lets an interruption and a bug through, after it took back what it brought", async () => {
+    const stop = new Fail("interrupted", { exitCode: exitCodes.interrupted });
+    const early = await machine({ confirm: () => Promise.reject(stop) });
+    await expect(deploy(inputs(), early.world)).rejects.toMatchObject({ exitCode: exitCodes.interrupted });
+    const bug = await machine();
+    const world = { ...bug.world, record: () => Promise.reject(new TypeError("oops")) };
+    await expect(deploy(inputs(), world)).rejects.toThrow(new TypeError("oops"));
+    expect(bug.notes.at(-1)).toBe("undo");
+  });
+
+  it("tells what an interruption behind the point of no return means", async () => {
+    const { world, stop } = await machine({
+      work: async (ponr, cut) => {
+        ponr();
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        stop.abort(new Fail("interrupted", { exitCode: exitCodes.interrupted }));
+        cut();
+        await new Promise(() => {});
+      },
+    });
+    await expect(deploy(inputs(), world)).rejects.toMatchObject({
+      exitCode: exitCodes.interrupted,
+      hint: "the runner goes on without you: imgbuild follow admin@web",
+    });
+  });
+});

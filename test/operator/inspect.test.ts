@@ -1,0 +1,166 @@
+import { describe, expect, it } from "vitest";
+import { mirrorsInSources } from "../../src/debian/mirrors.ts";
+import { inspect } from "../../src/operator/inspect.ts";
+import type { Host } from "../../src/transport/host.ts";
+import { probeOutput } from "../helpers/probe-output.ts";
+import { mib } from "../helpers/storage.ts";
+
+const signal = new AbortController().signal;
+
+/** A host on which the probe prints this. */
+async function look(
+  change: Record<string, string> = {},
+  by: "none" | "sudo" = "none",
+  cut = (text: string) => text,
+) {
+  let asRoot: boolean | undefined;
+  const host = {
+    name: "web",
+    exec: async (argv: readonly string[], options: { root?: boolean; stdin?: string }) => {
+      expect(argv.slice(0, 2)).toEqual(["sh", "-s"]);
+      expect(options.stdin).toContain("section end");
+      asRoot = options.root;
+      return { code: 0, stdout: cut(probeOutput(argv[2]!, change)), stderr: "sh: no such thing" };
+    },
+  } as unknown as Host;
+  const facts = await inspect(host, by, mirrorsInSources, signal);
+  return { facts, asRoot };
+}
+
+describe("inspect", () => {
+  it("tells of the machine, its kernel and what may be done with it", async () => {
+    const { facts, asRoot } = await look();
+    expect(facts).toMatchObject({
+      bootId: "11111111-2222-4333-8444-555555555555",
+      machineId: "0123456789abcdef0123456789abcdef",
+      hostname: "old",
+      architecture: "x86_64",
+      kernel: "6.1.0-28-cloud-amd64",
+      os: { id: "debian", version: "12", name: "Debian GNU/Linux 12 (bookworm)" },
+      user: { uid: 0, becomesRootBy: "none" },
+      firmware: "uefi",
+      secureBoot: false,
+      lockdown: "none",
+      kexecDisabled: false,
+      container: "none",
+      memoryMib: { total: 3920, available: 3520 },
+      consoles: ["tty0", "ttyS0,115200"],
+      dns: ["192.0.2.53", "2001:db8::53"],
+      mirrors: [{ archive: "debian", url: "http://deb.example.org/debian" }],
+      hostKeys: ["ssh-ed25519 AAAAold", "ssh-rsa AAAArsa"],
+      cacheMib: 2500,
+      clock: 1_750_000_000,
+    });
+    expect(asRoot).toBe(false);
+    expect((await look({}, "sudo")).asRoot).toBe(true);
+  });
+
+  it("tells of disks in bytes, their partitions by place, and what is mounted or swap", async () => {
+    const { facts } = await look();
+    expect(facts.disks).toEqual([
+      {
+        name: "vda",
+        serial: "SYS",
+        sizeBytes: 4096 * mib,
+        sectorSize: 512,
+        removable: false,
+        readOnly: false,
+        holders: [],
+        mountPoints: [],
+        partitions: [
+          { name: "vda14", startBytes: mib, sizeBytes: 3 * mib, mountPoints: ["[swap]"] },
+          {
+            name: "vda15",
+            startBytes: 4 * mib,
+            sizeBytes: 124 * mib,
+            fsType: "vfat",
+            uuid: "1A2B-3C4D",
+            mountPoints: ["/boot/efi"],
+          },
+          {
+            name: "vda1",
+            startBytes: 128 * mib,
+            sizeBytes: 3967 * mib,
+            fsType: "ext4",
+            uuid: "c1a7e0d4-5b62-4f0e-8f1d-2f6a9b3c7e10",
+            mountPoints: ["/"],
+          },
+        ],
+      },
+      {
+        name: "vdb",
+        serial: "DATA",
+        wwn: "eui.0025388b710116a1",
+        model: "Fast  Disk",
+        sizeBytes: 512 * mib,
+        sectorSize: 4096,
+        removable: true,
+        readOnly: true,
+        holders: ["dm-0"],
+        fsType: "ext4",
+        uuid: "7f1d9a54-3c0e-4b6a-9d58-2f6b1c8e4a90",
+        mountPoints: ["/mnt/a b"],
+        partitions: [],
+      },
+    ]);
+  });
+
+  it("tells of links and of the routes that somebody set", async () => {
+    const { facts } = await look();
+    expect(facts.links).toEqual([
+      {
+        name: "ens3",
+        mac: "52:54:00:12:34:56",
+        mtu: 1500,
+        up: true,
+        addresses: [
+          { address: "192.0.2.10", prefix: 24, dynamic: false },
+          { address: "2001:db8::10", prefix: 64, dynamic: true },
+        ],
+      },
+    ]);
+    expect(facts.routes).toEqual([
+      { to: "default", via: "192.0.2.1", link: "ens3", onLink: true, dynamic: false },
+      { to: "default", via: "fe80::1", link: "ens3", onLink: false, dynamic: true, metric: 1024 },
+    ]);
+  });
+
+  it.each<[string, Record<string, string>, object]>([
+    ["Secure Boot", { "secure-boot": "   6   0   0   0   1" }, { secureBoot: true }],
+    ["no variable for it", { "secure-boot": "" }, { secureBoot: false }],
+    ["lockdown", { lockdown: "none [integrity] confidentiality" }, { lockdown: "integrity" }],
+    ["a kernel without lockdown", { lockdown: "" }, { lockdown: "none" }],
+    ["kexec switched off", { "kexec-disabled": "1" }, { kexecDisabled: true }],
+    ["a container", { container: "lxc" }, { container: "lxc" }],
+    ["Xen PV without systemd", { container: "", xen: "PV" }, { container: "xen-pv" }],
+    ["Xen HVM", { container: "", xen: "HVM" }, { container: "none" }],
+    ["no os-release", { "os-release": "" }, { os: { id: "linux", version: "", name: "Linux" } }],
+    [
+      "quotes and an equals sign",
+      { "os-release": "ID='a'\nPRETTY_NAME=\"a=b\"" },
+      { os: { id: "a", version: "", name: "a=b" } },
+    ],
+    // The kernel's list has /dev/console last, as the command line does.
+    [
+      "no console on the command line",
+      { cmdline: "quiet", consoles: "tty0 ttyS1" },
+      { consoles: ["tty0", "ttyS1"] },
+    ],
+    ["an old iproute2, which prints no JSON for no routes", { "ip-route6": "" }, { clock: 1_750_000_000 }],
+  ])("understands %s", async (_what, change, expected) => {
+    expect((await look(change)).facts).toMatchObject(expected);
+  });
+
+  it("refuses an answer that ended early, is no JSON, or is none of the expected", async () => {
+    const cut = (text: string) => text.slice(0, text.indexOf("host-keys"));
+    await expect(look({}, "none", cut)).rejects.toThrow(
+      "the inspection of web ended early\nsh: no such thing",
+    );
+    await expect(look({ "ip-address": "1: lo: <LOOPBACK>" })).rejects.toThrow(/`ip address` printed no JSON/);
+    await expect(look({ "ip-route4": "[3]" })).rejects.toThrow(/`ip route` printed something unexpected/);
+    await expect(look({ firmware: "coreboot" })).rejects.toThrow(
+      "the inspection of web told something unexpected: firmware",
+    );
+    await expect(look({ clock: "now" })).rejects.toThrow(/unexpected: clock/);
+  });
+});

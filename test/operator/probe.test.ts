@@ -1,0 +1,48 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { probeScript, sectionsOf } from "../../src/operator/probe.ts";
+import { run } from "../../src/system/run.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const mark = "@@0123456789abcdef";
+
+describe("sectionsOf", () => {
+  it("parts what the mark parts, and nothing that only looks like it", () => {
+    const text = `noise\n${mark} one\n a \n${mark}two\nx ${mark} three\n\n${mark} empty\n\n${mark} end`;
+    expect([...sectionsOf(text, mark)]).toEqual([
+      ["one", `a \n${mark}two\nx ${mark} three`],
+      ["empty", ""],
+      ["end", ""],
+    ]);
+  });
+});
+
+describe("the probe", () => {
+  for (const shell of [["dash"], ["bash", "--posix"], ["busybox", "sh"]])
+    it(`runs to its end in ${shell.join(" ")}, on this machine`, async () => {
+      const { stdout } = await run([...shell, "-s", mark], { stdin: probeScript, accept: [0, 1] });
+      const sections = sectionsOf(stdout, mark);
+      expect([...sections.keys()]).toEqual(
+        [...probeScript.matchAll(/^(?:section|show) ([a-z0-9-]+)/gm)].map((match) => match[1]),
+      );
+      expect(sections.get("boot-id")).toMatch(/^[0-9a-f-]{36}$/);
+      expect(sections.get("meminfo")).toMatch(/^MemTotal:/);
+      expect(sections.get("uname")!.split("\n")).toHaveLength(2);
+      expect(Math.abs(Number(sections.get("clock")) - Date.now() / 1000)).toBeLessThan(60);
+      expect(sections.get("cache-free")!.split(/\s+/).length).toBeGreaterThanOrEqual(6);
+    });
+
+  it("ends even where the machine has no tools but the shell's own and cat", async () => {
+    const bin = tempDir();
+    mkdirSync(join(bin, "bin"));
+    writeFileSync(join(bin, "bin/cat"), '#!/bin/sh\nexec /bin/cat "$@"\n', { mode: 0o755 });
+    const poor = probeScript.replace(/^PATH=.*$/m, `PATH=${bin}/bin`);
+    expect(poor).not.toBe(probeScript);
+    const { stdout } = await run(["/bin/dash", "-s", mark], { stdin: poor, accept: [0, 1] });
+    const sections = sectionsOf(stdout, mark);
+    expect(sections.has("end")).toBe(true);
+    expect([sections.get("ip-address"), sections.get("blkid")]).toEqual(["", ""]);
+    expect(sections.get("boot-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
