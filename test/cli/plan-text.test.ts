@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { planLines } from "../../src/cli/plan-text.ts";
+import type { PlanView } from "../../src/operator/deploy-run.ts";
+import { machineFacts } from "../helpers/deployable.ts";
+import { diskFacts, keptUuid, mib } from "../helpers/storage.ts";
+
+const step = (doing: string) => ({ kind: "x", doing });
+const disk = (name: string, fields: Partial<PlanView["disks"][number]>): PlanView["disks"][number] => ({
+  name,
+  serial: null,
+  model: null,
+  sizeBytes: 4096 * mib,
+  action: "written",
+  ...fields,
+});
+
+function lines(disks: PlanView["disks"], seen = machineFacts().disks): string[] {
+  const view: PlanView = {
+    facts: machineFacts({ disks: seen }),
+    findings: [],
+    plan: { version: 1, hostname: "web", definition: "d", steps: [step("partitioning"), step("formatting")] },
+    planDigest: "abc",
+    disks,
+  };
+  return planLines(view);
+}
+
+describe("planLines", () => {
+  it("shows the host, each disk with its fate, what is lost and kept on it, then the steps and the digest", () => {
+    expect(
+      lines(
+        [
+          disk("system", { serial: "SYS", model: "Virtual disk" }),
+          disk("data", { serial: "DATA", sizeBytes: 512 * mib, action: "kept" }),
+        ],
+        [
+          ...machineFacts().disks.map((one) =>
+            one.name === "vdb"
+              ? {
+                  ...one,
+                  partitions: [
+                    { name: "vdb1", startBytes: mib, sizeBytes: 500 * mib, uuid: keptUuid, mountPoints: [] },
+                  ],
+                }
+              : one,
+          ),
+          diskFacts("sdc", { serial: "USB", model: "  ", sizeBytes: 8192 * mib }),
+        ],
+      ),
+    ).toEqual([
+      "",
+      "host      old: Debian GNU/Linux 12 (bookworm), uefi, 4096 MiB of memory",
+      "WIPE      system: Virtual disk, serial SYS, 4.0 GiB, now vda",
+      "            lost: vda1 3.9 GiB ext4 on /",
+      "keep      data: no model, serial DATA, 512 MiB, now vdb",
+      "            kept: vdb1 500 MiB no filesystem",
+      "untouched sdc: no model, serial USB, 8.0 GiB",
+      "",
+      "  1. partitioning",
+      "  2. formatting",
+      "",
+      "plan      abc",
+      "",
+    ]);
+  });
+
+  it("never calls a disk untouched that is wiped, though it has no serial", () => {
+    const seen = [diskFacts("nvme0n1", { wwn: "eui.1" }), diskFacts("nvme1n1", { wwn: "eui.2" })];
+    const shown = lines([disk("system", { wwn: "eui.1" })], seen).slice(2, 4);
+    expect(shown).toEqual([
+      "WIPE      system: no model, wwn eui.1, 4.0 GiB, now nvme0n1",
+      "untouched nvme1n1: no model, wwn eui.2, 4.0 GiB",
+    ]);
+  });
+});
