@@ -31,7 +31,9 @@ fresh: setup
 
 ifeq ($(IMAGE),)
 test: fresh ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
-	@npm run --silent lint && npm run --silent types && $(ROOT) npx vitest run --project unit --project tools --project vm
+	@npm run --silent lint && npm run --silent types && npm run --silent unit
+	@$(ROOT) npm run --silent tools
+	@$(ROOT) npm run --silent vm
 else
 test: setup
 	@$(ROOT) bin/imgbuild test imgbuild/$(IMAGE)
