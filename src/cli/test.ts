@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loginTo, makeTestImage, startTestImage, type TestImage } from "../operator/boot-image.ts";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
+import { requireTools } from "../operator/doctor.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { revealSecrets } from "../operator/secrets.ts";
 import { defaultChecks } from "../operator/test-checks.ts";
@@ -19,6 +20,9 @@ interface Options extends RevealOptions {
   firmware: string;
   withSecrets?: boolean;
 }
+
+/** Looked for before the image is built, which takes longer than to find that nothing can boot it. */
+const machineTools = ["qemu-system-x86_64", "qemu-img"];
 
 type Work = (image: TestImage, firmware: "bios" | "uefi", cli: Cli) => Promise<void>;
 
@@ -48,6 +52,7 @@ export const testCommands: AddCommand = (program, act) => {
 async function inVm(path: string, options: Options, cli: Cli, work: Work): Promise<void> {
   const definition = await loadDefinition(path);
   const firmwares = chosen(options.firmware, definition.spec.boot?.firmware ?? []);
+  await requireTools("build", machineTools);
   const secrets = options.withSecrets
     ? await revealSecrets(definition, {
         identityFiles: identityFiles(options, cli.env),
