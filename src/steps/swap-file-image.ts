@@ -48,7 +48,10 @@ export const swapFileImage = defineStep({
       });
       // debugfs exits 0 whatever its commands did, so what they made is looked at.
       const made = await context.tool(["debugfs", "-R", `stat ${path}`, filesystem], options);
-      if (!/Mode:\s+0600/.test(made.stdout) || !made.stdout.includes(`Size: ${sizeBytes}`))
+      // A full filesystem leaves holes, which swapon refuses; sectors of 512 bytes are counted, the extents' own included.
+      const sectors = Number(/Blockcount:\s+(\d+)/.exec(made.stdout)?.[1] ?? 0);
+      const whole = made.stdout.includes(`Size: ${sizeBytes}`) && sectors >= sizeBytes / 512;
+      if (!/Mode:\s+0600/.test(made.stdout) || !whole)
         throw new Fail(`debugfs could not make the swap file ${path}\n${made.stdout}${made.stderr}`.trim(), {
           hint: "the filesystem may be full; make the partition or `imageSize` larger",
         });
