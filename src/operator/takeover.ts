@@ -55,19 +55,19 @@ for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
 
 /**
  * The initramfs: the base, then its own small files once more, so that the new system can keep the base, then the deploy.
- * Copies in RAM go as soon as they are in it.
+ * Copies in RAM go as soon as they are in it. The kit is unpacked to `loader`: its own file may lie beside it.
  */
 const stageScript = `
 set -eu
 umask 077
 d=$1 source=$2
-mkdir -p "$d/kit"
-tar -xzf "$source/kit" -C "$d/kit"
+mkdir -p "$d/loader"
+tar -xzf "$source/kit" -C "$d/loader"
 cat "$source/outer" "$source/squashfs" > "$d/initrd"
 [ "$source" != "$d" ] || rm -f "$d/squashfs"
 cat "$d/part0" "$source/kernel" "$d/part1" "$source/outer" "$d/part2" "$source/kit" "$d/part3" >> "$d/initrd"
 rm -f "$d"/part?
-kexec() { "$d/kit/ld.so" --library-path "$d/kit/lib" "$d/kit/kexec" "$@"; }
+kexec() { "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" "$@"; }
 kexec --load "$source/kernel" --initrd="$d/initrd" --command-line="$3"
 rm -f "$d/initrd"
 [ "$(cat /sys/kernel/kexec_loaded)" = 1 ]
@@ -83,7 +83,7 @@ sleep 1
 if [ -d /run/systemd/system ] && systemctl kexec; then sleep 120; fi
 sync
 echo u > /proc/sysrq-trigger 2>/dev/null || true
-exec "$1/kit/ld.so" --library-path "$1/kit/lib" "$1/kit/kexec" --exec
+exec "$1/loader/ld.so" --library-path "$1/loader/lib" "$1/loader/kexec" --exec
 JUMP
 if command -v setsid >/dev/null 2>&1; then setsid sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
 else nohup sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
@@ -93,7 +93,7 @@ fi
 /** Takes back what was prepared: the loaded kernel and the tmpfs. The cache of the base stays. */
 const undoScript = `
 d=$1
-[ -x "$d/kit/kexec" ] && "$d/kit/ld.so" --library-path "$d/kit/lib" "$d/kit/kexec" --unload
+[ -x "$d/loader/kexec" ] && "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" --unload
 umount -l "$d" && rmdir "$d"
 `;
 

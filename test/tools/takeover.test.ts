@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type BaseFiles, loadBase, prepare, shipBase, undo, workDir } from "../../src/operator/takeover.ts";
+import { run } from "../../src/system/run.ts";
+import { sha256 } from "../../src/util/digest.ts";
+import { localHost } from "../helpers/local-host.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const signal = new AbortController().signal;
+
+/**
+ * A host in a mount namespace of its own, with its own /run, /var/cache and /sys/kernel. The kit's "linker" is a script that
+ * writes down how it was called, and loads nothing. The jump itself is for a VM: it would take this machine down.
+ */
+async function theHost(options: { shell?: readonly string[]; loaded?: string } = {}) {
+  const { shell = ["dash"], loaded = "1" } = options;
+  const dir = tempDir();
+  const holder: ChildProcess = spawn(
+    "unshare",
+    [
+      ...["--mount", "--propagation", "private", "sh", "-ec"],
+      `mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /var/cache; mount -t tmpfs tmpfs /sys/kernel
+       echo ${loaded} > /sys/kernel/kexec_loaded; echo ready; exec sleep 600`,
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  onTestFinished(() => void holder.kill("SIGKILL"));
+  await once(holder.stdout!, "data");
+  const enter = ["nsenter", "--mount", "--target", String(holder.pid)];
+  const local = localHost({
+    wrap: (argv) => [...enter, ...(argv[0] === "sh" ? [...shell, ...argv.slice(1)] : argv)],
+  });
+  // Files go where the host sees them, through its own namespace.
+  const host = {
+    ...local.host,
+    upload: async (source: string | Uint8Array, to: string, { mode }: { mode: number }) => {
+      const stdin = typeof source === "string" ? readFileSync(source) : source;
+      await run([...enter, "sh", "-c", 'cat > "$1"; chmod "$2" "$1"', "sh", to, mode.toString(8)], { stdin });
+    },
+  };
+  const log = join(dir, "kexec.log");
+  const kit = join(dir, "kit");
+  mkdirSync(join(kit, "lib"), { recursive: true });
+  writeFileSync(
+    join(kit, "ld.so"),
+    `#!/bin/sh\necho "$*" >> ${log}\nfor w in "$@"; do case $w in --initrd=*) cp "\${w#--initrd=}" ${dir}/initrd ;; esac; done\n`,
+  );
+  writeFileSync(join(kit, "kexec"), "");
+  for (const name of ["ld.so", "kexec"]) chmodSync(join(kit, name), 0o755);
+  await run(["tar", "-czf", join(dir, "kit.tar.gz"), "-C", kit, "."]);
+  const file = (name: string, path: string) => {
+    const bytes = readFileSync(path);
+    return [name, { path, size: bytes.length, sha256: sha256(bytes) }] as const;
+  };
+  for (const name of ["kernel", "outer", "squashfs"]) writeFileSync(join(dir, name), `<${name}>`);
+  const base = {
+    digest: "d1",
+    ...Object.fromEntries([
+      ...["kernel", "outer", "squashfs"].map((name) => file(name, join(dir, name))),
+      file("kit", join(dir, "kit.tar.gz")),
+    ]),
+  } as unknown as BaseFiles;
+  const inside = async (script: string) =>
+    (await run([...enter, "sh", "-c", script], { accept: [0, 1] })).stdout;
+  return { host, base, inside, log, dir, kitBytes: readFileSync(join(dir, "kit.tar.gz")) };
+}
+
+const parts = ["<0>", "<1>", "<2>", "<3>"].map((text) => Buffer.from(text));
+
+describe("a takeover's scripts", () => {
+  for (const shell of [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]])
+    it(`lay the initramfs together and load it, in ${shell.join(" ")}, with the base in the cache or in RAM`, async () => {
+      const { host, base, inside, log, dir, kitBytes } = await theHost({ shell });
+      for (const freeMib of [1000, 0]) {
+        await prepare(host, 64, signal);
+        expect(await inside(`stat -c %a ${workDir}; grep -c ' ${workDir} tmpfs ' /proc/mounts`)).toBe(
+          "700\n1\n",
+        );
+        const { directory } = await shipBase(host, base, freeMib, signal, () => {});
+        expect(directory).toBe("/var/cache/imgbuild/d1");
+        await loadBase(host, directory, parts, ["console=ttyS0", "panic=20"], signal);
+        expect(readFileSync(join(dir, "initrd"))).toEqual(
+          Buffer.concat([
+            Buffer.from("<outer><squashfs><0><kernel><1><outer><2>"),
+            kitBytes,
+            Buffer.from("<3>"),
+          ]),
+        );
+        const [called] = readFileSync(log, "utf8").trim().split("\n").slice(-1);
+        expect(called).toBe(
+          `--library-path ${workDir}/loader/lib ${workDir}/loader/kexec --load ${directory}/kernel --initrd=${workDir}/initrd --command-line=console=ttyS0 panic=20`,
+        );
+        // What is in the initramfs now needs no second place in RAM; the deploy's own parts lie nowhere.
+        expect(await inside(`ls ${workDir}`)).toBe("loader\n");
+      }
+    });
+
+  it("spare RAM the squashfs where the base is not cached, and take everything back", async () => {
+    const { host, base, inside, log, dir } = await theHost();
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 0, signal, () => {});
+    expect(directory).toBe(workDir);
+    await loadBase(host, directory, parts, [], signal);
+    expect((await inside(`ls ${workDir}`)).split("\n").filter((name) => name !== "")).toEqual([
+      "kernel",
+      "kit",
+      "loader",
+      "outer",
+    ]);
+    expect(existsSync(join(dir, "initrd"))).toBe(true);
+    await undo(host);
+    expect(readFileSync(log, "utf8")).toMatch(/--unload\n$/);
+    expect(await inside(`ls -d ${workDir} 2>/dev/null; grep -c imgbuild /proc/mounts`)).toBe("0\n");
+    await undo(host);
+  });
+
+  it("begin with an empty work directory of the asked size, whatever a lost run left", async () => {
+    const { host, inside } = await theHost();
+    await prepare(host, 8, signal);
+    await inside(`echo old > ${workDir}/part0; mkdir ${workDir}/loader`);
+    await prepare(host, 32, signal);
+    expect(
+      await inside(
+        `ls ${workDir}; df -Pm ${workDir} | awk 'NR == 2 { print $2 }'; grep -c ' ${workDir} ' /proc/mounts`,
+      ),
+    ).toBe("32\n1\n");
+  });
+
+  it("say that the kernel was not loaded when the kernel itself says so", async () => {
+    const { host, base } = await theHost({ loaded: "0" });
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    await expect(loadBase(host, directory, parts, [], signal)).rejects.toThrow(
+      /the host did not load the base's kernel/,
+    );
+  });
+});
