@@ -31,9 +31,17 @@ export const finishTree = defineStep({
       "var/cache/imgbuild-packages",
     ])
       await rm(join(root, path), { recursive: true, force: true });
-    for (const directory of ["tmp", "run", "var/tmp", "var/cache/apt/archives"])
+    for (const directory of [
+      "tmp",
+      "run",
+      "var/tmp",
+      "var/cache/apt/archives/partial",
+      "var/cache/apt/archives",
+    ])
+      // apt's own directory, as its package has it.
       for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
-        await rm(join(root, directory, name), { recursive: true, force: true });
+        if (directory !== "var/cache/apt/archives" || name !== "partial")
+          await rm(join(root, directory, name), { recursive: true, force: true });
     for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
       await truncate(join(root, "var/log", name)).catch(() => {});
     // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.

@@ -242,6 +242,7 @@ describe("finish-tree", () => {
     "run/x",
     "var/tmp/.x",
     "var/cache/apt/archives/a.deb",
+    "var/cache/apt/archives/partial/b.deb",
     "etc/shadow-",
     "var/lib/dpkg/status-old",
   ];
@@ -261,6 +262,7 @@ describe("finish-tree", () => {
     await run("finish-tree", { definition: "d" });
     for (const path of traces) expect(existsSync(join(root, path)), path).toBe(false);
     expect(readdirSync(join(root, "tmp"))).toEqual([]);
+    expect(readdirSync(join(root, "var/cache/apt/archives"))).toEqual(["partial"]);
     expect(readFileSync(join(root, "var/log/dpkg.log"), "utf8")).toBe("");
     for (const path of ["etc/hostname", "var/lib/dpkg/status"])
       expect(readFileSync(join(root, path), "utf8")).toBe("used");
