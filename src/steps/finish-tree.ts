@@ -31,6 +31,7 @@ export const finishTree = defineStep({
       "var/cache/imgbuild-packages",
     ])
       await rm(join(root, path), { recursive: true, force: true });
+    // apt's own directory, as its package has it.
     for (const directory of [
       "tmp",
       "run",
@@ -38,7 +39,6 @@ export const finishTree = defineStep({
       "var/cache/apt/archives/partial",
       "var/cache/apt/archives",
     ])
-      // apt's own directory, as its package has it.
       for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
         if (directory !== "var/cache/apt/archives" || name !== "partial")
           await rm(join(root, directory, name), { recursive: true, force: true });

@@ -8,7 +8,8 @@ describe("doctor", () => {
   it("finds programs in any directory of the path, and only those that are asked for", async () => {
     const [one, two] = [tempDir(), tempDir()];
     const build = needs.filter(({ use }) => use === "build");
-    for (const [index, need] of build.entries()) writeFileSync(join(index === 0 ? one : two, need.what), "", { mode: 0o755 });
+    for (const [index, need] of build.entries())
+      writeFileSync(join(index === 0 ? one : two, need.what), "", { mode: 0o755 });
     expect(await missing(["build"], [one, two])).toEqual([]);
     expect(await missing(["build"], [one])).toEqual(build.slice(1));
     expect(await missing([], [])).toEqual([]);

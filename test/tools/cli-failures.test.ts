@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Encrypter } from "age-encryption";
 import { beforeAll, describe, expect, it } from "vitest";
-import { baseTree } from "../../src/operator/base.ts";
+import { buildBase } from "../../src/operator/base.ts";
 import type { LockedPackage } from "../../src/schema/lock.ts";
 import { generateIdentity } from "../../src/secrets/seal.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
@@ -48,7 +48,7 @@ const events = ({ stdout }: Ran) =>
 
 beforeAll(async () => {
   const { signal } = new AbortController();
-  await baseTree({ cache: cacheRoot(process.env), env: process.env, log: silentLog, signal });
+  await buildBase({ cache: cacheRoot(process.env), env: process.env, log: silentLog, signal });
 });
 
 describe("a missing program", () => {
