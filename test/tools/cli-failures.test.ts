@@ -234,6 +234,7 @@ describe("a host", () => {
     const plan = (port: number) =>
       cli(["plan", "imgbuild/web", `root@127.0.0.1:${port}`, "--known-hosts", known, "--ssh-key", key], {
         HOME: home,
+        IMGBUILD_CACHE: cacheRoot(process.env),
       });
     const print = execFileSync("ssh-keygen", ["-lf", join(home, "host_key.pub")], { encoding: "utf8" });
     const fingerprint = print.split(" ")[1]!;
