@@ -58,6 +58,8 @@ interface Story {
   confirm?: () => Promise<void>;
   /** What answers after the jump. */
   after?: "base" | "old";
+  /** What the runner in the base says of itself instead of the truth. */
+  base?: { nonce?: string; planDigest?: string };
   /** The runner's work; without it, it succeeds. */
   work?: (ponr: () => void, cut: () => void) => Promise<void>;
   /** What the new system says of itself. */
@@ -79,11 +81,11 @@ async function machine(story: Story = {}) {
     const runner = new Runner({
       journal: new Journal(join(tempDir(), "journal"), () => 1),
       log: silentLog,
-      nonce,
+      nonce: story.base?.nonce ?? nonce,
       bootId: "base-boot",
       recipient,
       goFile: join(tempDir(), "go"),
-      payload: { planDigest },
+      payload: { planDigest: story.base?.planDigest ?? planDigest },
       work: async (sealed, ponr) => {
         secrets.push(Buffer.from(await openWith(identity, Buffer.from(sealed, "base64"))).toString());
         const cut = () => {
@@ -297,6 +299,20 @@ describe("deploy", () => {
       seconds: { downtime: null },
     });
     expect(notes).not.toContain("undo");
+  });
+
+  it.each([
+    ["knows another nonce", { nonce: "f".repeat(64) }, /not the one of this deploy$/],
+    ["holds another plan", { planDigest: "f".repeat(64) }, /another plan than the one confirmed$/],
+  ])("sends no secret to a base that %s", async (_what, base, message) => {
+    const { world, secrets, notes } = await machine({ base });
+    const short = inputs({ deadManSeconds: 0, waitMs: { base: 100, build: 1_000, boot: 100 } });
+    expect(await deploy(short, world)).toMatchObject({
+      outcome: "failed",
+      message: expect.stringMatching(message),
+    });
+    expect(secrets).toEqual([]);
+    expect(notes).not.toContain("restart");
   });
 
   it("waits for the old system when the runner fails before any write", async () => {
