@@ -2,9 +2,14 @@ import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, wr
 import { join, resolve } from "node:path";
 import { expect } from "vitest";
 import { parseLock } from "../../src/debian/lock.ts";
+import { fetchAll } from "../../src/debian/fetch.ts";
+import { buildBase } from "../../src/operator/base.ts";
+import { loadDefinition } from "../../src/operator/load.ts";
+import { mirrorsFor } from "../../src/operator/lock.ts";
 import type { LockedPackage } from "../../src/schema/lock.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
+import { silentLog } from "../../src/util/log.ts";
 import type { Ran } from "./lab.ts";
 
 export const program = resolve("bin/imgbuild");
@@ -23,7 +28,17 @@ export function expectFail(ran: Ran, code: number, message: RegExp, hint?: RegEx
   if (hint !== undefined) expect(ran.stderr.split("\n  hint: ")[1]).toMatch(hint);
 }
 
-/** A cache of its own: packages are hard links to those of the usual one, the base is shared. */
+/** Puts what `ownCache` links to into the usual cache: the packages of `imgbuild/web` and the base. */
+export async function warmCache(): Promise<void> {
+  const signal = new AbortController().signal;
+  const options = { cache: mainCache, env: process.env, log: silentLog, signal };
+  const { spec } = await loadDefinition("imgbuild/web");
+  const mirrors = await mirrorsFor(spec, process.env);
+  await fetchAll(webPackages(), { mirrors, dir: join(mainCache, "packages"), log: silentLog, signal });
+  await buildBase(options);
+}
+
+/** A cache of its own, after `warmCache`: packages are hard links to those of the usual one, the base is shared. */
 export function ownCache(dir: string, leaveOut: readonly LockedPackage[] = []): string {
   const cache = join(dir, "cache");
   mkdirSync(join(cache, "packages"), { recursive: true });

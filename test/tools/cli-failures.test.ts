@@ -5,13 +5,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Encrypter } from "age-encryption";
 import { beforeAll, describe, expect, it } from "vitest";
-import { buildBase } from "../../src/operator/base.ts";
 import type { LockedPackage } from "../../src/schema/lock.ts";
 import { generateIdentity } from "../../src/secrets/seal.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
-import { silentLog } from "../../src/util/log.ts";
 import {
   cachedPackage,
   environment,
@@ -22,6 +20,7 @@ import {
   ownCache,
   ownDefinition,
   program,
+  warmCache,
   webPackages,
 } from "../helpers/cli-lab.ts";
 import { imgbuild, type Ran } from "../helpers/lab.ts";
@@ -46,10 +45,7 @@ const events = ({ stdout }: Ran) =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-beforeAll(async () => {
-  const { signal } = new AbortController();
-  await buildBase({ cache: cacheRoot(process.env), env: process.env, log: silentLog, signal });
-});
+beforeAll(warmCache);
 
 describe("a missing program", () => {
   it("is named with its package before anything is made", async () => {

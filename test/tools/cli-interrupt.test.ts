@@ -3,10 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { baseTree } from "../../src/operator/base.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
 import { sha256 } from "../../src/util/digest.ts";
-import { silentLog } from "../../src/util/log.ts";
 import {
   cachedPackage,
   environment,
@@ -14,16 +11,14 @@ import {
   ownCache,
   ownDefinition,
   program,
+  warmCache,
   webPackages,
 } from "../helpers/cli-lab.ts";
 import { imgbuild } from "../helpers/lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { web } from "../helpers/web.ts";
 
-beforeAll(async () => {
-  const { signal } = new AbortController();
-  await baseTree({ cache: cacheRoot(process.env), env: process.env, log: silentLog, signal });
-});
+beforeAll(warmCache);
 
 interface Moment {
   readonly after: string;
