@@ -1,8 +1,8 @@
 import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect } from "vitest";
-import { parseLock } from "../../src/debian/lock.ts";
 import { fetchAll } from "../../src/debian/fetch.ts";
+import { parseLock } from "../../src/debian/lock.ts";
 import { buildBase } from "../../src/operator/base.ts";
 import { loadDefinition } from "../../src/operator/load.ts";
 import { mirrorsFor } from "../../src/operator/lock.ts";
