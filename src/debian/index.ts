@@ -1,43 +1,25 @@
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Archive, LockedIndex } from "../schema/lock.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
+import type { Origin } from "./candidate.ts";
 import { download, type TransferBounds } from "./http.ts";
 import type { Mirrors } from "./mirrors.ts";
+import { PackageTable } from "./package-table.ts";
+import { tableVersion, tabulate } from "./packages-file.ts";
 import { debianKeyring, type Release, verifyRelease } from "./release.ts";
 
 /** Unpacked size of one Packages file; trixie's main has 60 MB. */
 const maxPackagesBytes = 512 * 1024 * 1024;
-/** A parsed index in the cache is of no use to a parser that reads more. */
-const parserVersion = 2;
-
-/** What the resolver needs of one version of one package. */
-export interface Candidate {
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: "amd64" | "all";
-  readonly archive: Archive;
-  readonly path: string;
-  readonly size: number;
-  readonly sha256: string;
-  readonly essential: boolean;
-  readonly priority: string;
-  readonly depends: string;
-  readonly preDepends: string;
-  readonly recommends: string;
-  readonly conflicts: string;
-  readonly breaks: string;
-  readonly provides: string;
-}
 
 export interface ArchiveIndex {
   readonly indices: readonly LockedIndex[];
-  readonly candidates: readonly Candidate[];
+  readonly tables: readonly PackageTable[];
 }
 
 export interface IndexOptions {
@@ -63,7 +45,7 @@ export async function loadIndex(
     { archive: "debian-security", suite: `${system.suite}-security` },
   ];
   const read = await Promise.all(suites.map((one) => readSuite(one, system, keyring, options)));
-  return { indices: read.map((one) => one.index), candidates: read.flatMap((one) => one.candidates) };
+  return { indices: read.map((one) => one.index), tables: read.flatMap((one) => one.tables) };
 }
 
 async function readSuite(
@@ -71,29 +53,21 @@ async function readSuite(
   system: { readonly architecture: string; readonly components: readonly string[] },
   keyring: string,
   options: IndexOptions,
-): Promise<{ index: LockedIndex; candidates: Candidate[] }> {
+): Promise<{ index: LockedIndex; tables: PackageTable[] }> {
   const { inRelease, release } = await readVerified(archive, suite, keyring, options);
-  const candidates: Candidate[] = [];
+  const origin = { ...release.about, archive, suite };
+  const tables: PackageTable[] = [];
   for (const component of system.components) {
     const base = `${component}/binary-${system.architecture}/Packages`;
     const name = [`${base}.xz`, `${base}.gz`].find((path) => release.files.has(path));
     if (name === undefined)
       throw new Fail(`${suite} has no index of ${component} for ${system.architecture}`);
-    candidates.push(
-      ...(await readPackages(
-        archive,
-        suite,
-        name,
-        release.files.get(name)!,
-        release.files.get(base),
-        options,
-      )),
-    );
+    tables.push(await readPackages(origin, name, release, system.architecture, options));
   }
   const { date, codename, signedBy } = release;
   return {
     index: { archive, suite, codename, date, inRelease: sha256(inRelease), signedBy: [...signedBy] },
-    candidates,
+    tables,
   };
 }
 
@@ -121,53 +95,74 @@ async function readVerified(
   throw first ?? new Fail(`no mirror of ${archive} is known`, { hint: "name one by IMGBUILD_MIRROR" });
 }
 
+/** The table of one Packages file; the file itself, as it was signed, stays in the cache beside it. */
 async function readPackages(
-  archive: Archive,
-  suite: string,
+  origin: Origin,
   name: string,
-  packed: { size: number; sha256: string },
-  plain: { size: number; sha256: string } | undefined,
+  release: Release,
+  architecture: string,
   options: IndexOptions,
-): Promise<Candidate[]> {
+): Promise<PackageTable> {
+  const packed = release.files.get(name)!;
   const directory = join(options.cache, "index");
-  const cached = join(directory, `${packed.sha256}.v${parserVersion}.json`);
-  const found = await readFile(cached, "utf8").catch(() => undefined);
-  const known = found === undefined ? undefined : parseCached(found);
+  const cached = join(directory, `${packed.sha256}.${architecture}.v${tableVersion}.txt`);
+  const known = await readTable(cached, origin);
   if (known !== undefined) return known;
-  const byHash = `dists/${suite}/${name.replace(/[^/]*$/, "")}by-hash/SHA256/${packed.sha256}`;
-  const what = { maxBytes: packed.size, size: packed.size, sha256: packed.sha256, ...boundsOf(options) };
-  const bytes = await download(options.mirrors[archive], { path: byHash, ...what }, options.signal).catch(
-    (error: unknown) => {
-      if (!(error instanceof Fail)) throw error;
-      return download(options.mirrors[archive], { path: `dists/${suite}/${name}`, ...what }, options.signal);
-    },
-  );
+  const bytes = await readPacked(origin, name, packed, options);
+  const plain = release.files.get(name.replace(/\.[a-z]+$/, ""));
   const text = await unpack(name, bytes);
   if (plain !== undefined && sha256(text) !== plain.sha256)
-    throw new Fail(`${suite}/${name} does not unpack to what was signed`);
-  const candidates = parsePackages(text.toString("utf8"), archive);
-  await mkdir(directory, { recursive: true });
-  const part = `${cached}.${process.pid}.tmp`;
+    throw new Fail(`${origin.suite}/${name} does not unpack to what was signed`);
+  const table = tabulate(text.toString("utf8"), architecture);
+  await keep(packedPath(options.cache, name, packed.sha256), bytes);
+  await keep(cached, table);
+  return new PackageTable(table, origin);
+}
+
+/** Where the cache keeps an index as it was signed. */
+export function packedPath(cache: string, name: string, digest: string): string {
+  return join(cache, "index", `${digest}${/\.[a-z]+$/.exec(name)?.[0] ?? ""}`);
+}
+
+async function readPacked(
+  { archive, suite }: Origin,
+  name: string,
+  packed: { size: number; sha256: string },
+  options: IndexOptions,
+): Promise<Buffer> {
+  const kept = await readFile(packedPath(options.cache, name, packed.sha256)).catch(() => undefined);
+  if (kept !== undefined && sha256(kept) === packed.sha256) return kept;
+  const byHash = `dists/${suite}/${name.replace(/[^/]*$/, "")}by-hash/SHA256/${packed.sha256}`;
+  const what = { maxBytes: packed.size, size: packed.size, sha256: packed.sha256, ...boundsOf(options) };
+  const mirrors = options.mirrors[archive] ?? [];
+  return await download(mirrors, { path: byHash, ...what }, options.signal).catch((error: unknown) => {
+    if (!(error instanceof Fail)) throw error;
+    return download(mirrors, { path: `dists/${suite}/${name}`, ...what }, options.signal);
+  });
+}
+
+/** A table that a full disk or a crash left damaged counts as absent. */
+async function readTable(file: string, origin: Origin): Promise<PackageTable | undefined> {
   try {
-    await writeFile(part, JSON.stringify(candidates));
-    await rename(part, cached);
+    return new PackageTable(await readFile(file, "latin1"), origin);
+  } catch {
+    return undefined;
+  }
+}
+
+async function keep(file: string, content: string | Buffer): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const part = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(part, content);
+    await rename(part, file);
   } finally {
     await rm(part, { force: true });
   }
-  return candidates;
 }
 
 function boundsOf({ bounds }: IndexOptions): { bounds?: TransferBounds } {
   return bounds === undefined ? {} : { bounds };
-}
-
-/** A file that a full disk or a crash left damaged counts as absent. */
-function parseCached(text: string): Candidate[] | undefined {
-  try {
-    return JSON.parse(text) as Candidate[];
-  } catch {
-    return undefined;
-  }
 }
 
 async function unpack(name: string, bytes: Buffer): Promise<Buffer> {
@@ -188,44 +183,4 @@ async function unpack(name: string, bytes: Buffer): Promise<Buffer> {
     child.stdin?.on("error", () => {});
     child.stdin?.end(bytes);
   });
-}
-
-/** Reads the stanzas of a Packages file; one without what a fetch needs is refused. */
-export function parsePackages(text: string, archive: Archive): Candidate[] {
-  const candidates: Candidate[] = [];
-  for (const stanza of text.split("\n\n")) {
-    if (stanza.trim() === "") continue;
-    const fields = new Map<string, string>();
-    // A field may be folded: its next line begins with a space (deb-control(5)).
-    for (const line of stanza.replaceAll(/\n[ \t]/g, " ").split("\n")) {
-      const colon = line.indexOf(":");
-      if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
-    }
-    const get = (name: string) => fields.get(name) ?? "";
-    const architecture = get("Architecture");
-    if (architecture !== "amd64" && architecture !== "all") continue;
-    const needed = ["Package", "Version", "Filename"].every((name) => get(name) !== "");
-    if (!needed || !/^[1-9][0-9]*$/.test(get("Size")) || !/^[0-9a-f]{64}$/.test(get("SHA256")))
-      throw new Fail(
-        `the package index has an entry without name, version, file, size or SHA-256: ${stanza.slice(0, 80)}`,
-      );
-    candidates.push({
-      name: get("Package"),
-      version: get("Version"),
-      architecture,
-      archive,
-      path: get("Filename"),
-      size: Number(get("Size")),
-      sha256: get("SHA256"),
-      essential: get("Essential") === "yes",
-      priority: get("Priority"),
-      depends: get("Depends"),
-      preDepends: get("Pre-Depends"),
-      recommends: get("Recommends"),
-      conflicts: get("Conflicts"),
-      breaks: get("Breaks"),
-      provides: get("Provides"),
-    });
-  }
-  return candidates;
 }

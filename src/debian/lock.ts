@@ -1,9 +1,10 @@
 import { parse, stringify } from "yaml";
-import { Lock, type LockedPackage } from "../schema/lock.ts";
+import { type Archive, Lock, type LockedPackage } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { type IndexOptions, loadIndex } from "./index.ts";
+import { Pool } from "./pool.ts";
 import { resolve } from "./resolve.ts";
 import { compareVersions } from "./version.ts";
 
@@ -29,13 +30,14 @@ export function requestDigest({ system, packages }: Request): string {
 export async function lockDefinition(spec: Request, options: IndexOptions): Promise<Lock> {
   const index = await loadIndex(spec.system, options);
   const { install, recommends } = spec.packages;
-  const result = resolve(index.candidates, { install, recommends, suite: spec.system.suite });
+  const pool = new Pool(index.tables, { pins: [], target: [] }, spec.system.architecture);
+  const result = resolve(pool, { install, recommends, suite: spec.system.suite });
   const packages = result.packages.map(
     (one): LockedPackage => ({
       name: one.name,
       version: one.version,
       architecture: one.architecture,
-      archive: one.archive,
+      archive: one.origin.archive as Archive,
       path: one.path,
       size: one.size,
       sha256: one.sha256,

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Archive } from "../schema/lock.ts";
 
 /** Base URLs by archive, the first preferred, without a slash at the end. */
-export type Mirrors = Readonly<Record<Archive, readonly string[]>>;
+export type Mirrors = Readonly<Record<string, readonly string[]>> &
+  Readonly<Record<Archive, readonly string[]>>;
 
 const fallback: Mirrors = {
   debian: ["http://ftp.debian.org/debian"],

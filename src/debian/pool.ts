@@ -1,72 +1,176 @@
-import type { Dependency, Possibility } from "./dependency.ts";
-import { parseDependencies } from "./dependency.ts";
-import type { Candidate } from "./index.ts";
+import type { Candidate } from "./candidate.ts";
+import { type Dependency, type Possibility, parseDependencies } from "./dependency.ts";
+import type { PackageTable } from "./package-table.ts";
+import { candidateOf, type Policy } from "./policy.ts";
 import { compareVersions, satisfies } from "./version.ts";
 
-interface Provider {
-  readonly candidate: Candidate;
-  /** Version of a versioned Provides. */
-  readonly version: string | undefined;
+export type Field = "Pre-Depends" | "Depends" | "Recommends" | "Suggests";
+
+/** One element of a field, that one of its alternatives has to satisfy. */
+export interface Need {
+  readonly field: Field;
+  readonly dependency: Dependency;
 }
 
-const priorities = ["required", "important", "standard", "optional", "extra"];
+/** Of Conflicts and Breaks; they have no alternatives. */
+export interface Exclusion {
+  readonly field: "Conflicts" | "Breaks";
+  readonly what: Possibility;
+}
 
-/** The newest version of every package, and who provides what. */
+export interface Relations {
+  /** Pre-Depends, Depends, Recommends, Suggests, as apt follows them. */
+  readonly needs: readonly Need[];
+  readonly exclusions: readonly Exclusion[];
+  readonly provides: readonly Possibility[];
+}
+
+export interface Package {
+  readonly name: string;
+  /** How many names the indices mention before this one. */
+  readonly rank: number;
+  /** The newest first. */
+  readonly versions: readonly Candidate[];
+  /** What is installed when only the name is asked for. */
+  readonly preferred: Candidate | undefined;
+  readonly essential: boolean;
+  readonly important: boolean;
+}
+
+const none: readonly Candidate[] = [];
+
+/** What the indices say, read as far as it is asked for; nothing of it changes. */
 export class Pool {
-  readonly #byName = new Map<string, Candidate>();
-  readonly #providers = new Map<string, Provider[]>();
+  readonly tables: readonly PackageTable[];
+  readonly #policy: Policy;
+  readonly #native: string;
+  readonly #packages = new Map<string, Package>();
+  readonly #relations = new Map<Candidate, Relations>();
+  readonly #targets = new Map<string, readonly Candidate[]>();
 
-  constructor(candidates: readonly Candidate[]) {
-    for (const candidate of candidates) {
-      const known = this.#byName.get(candidate.name);
-      if (known === undefined || compareVersions(candidate.version, known.version) > 0)
-        this.#byName.set(candidate.name, candidate);
+  constructor(tables: readonly PackageTable[], policy: Policy, native = "amd64") {
+    this.tables = tables;
+    this.#policy = policy;
+    this.#native = native;
+  }
+
+  /** A name's package; without versions where it is virtual or unknown. */
+  package(name: string): Package {
+    let found = this.#packages.get(name);
+    if (found === undefined) {
+      found = this.#read(name);
+      this.#packages.set(name, found);
     }
-    for (const candidate of this.#byName.values()) {
-      for (const [one] of parseDependencies(candidate.provides)) {
-        const list = this.#providers.get(one!.name) ?? [];
-        list.push({ candidate, version: one!.version });
-        this.#providers.set(one!.name, list);
-      }
+    return found;
+  }
+
+  /** Names of the packages that every system has: Essential, then Priority required, sorted, each in a version that is preferred. */
+  standing(): { readonly essential: readonly string[]; readonly required: readonly string[] } {
+    const of = (field: "essential" | "required", is: (candidate: Candidate) => boolean) =>
+      [...new Set(this.tables.flatMap(({ head }) => head[field]))].sort().filter((name) => {
+        const { preferred } = this.package(name);
+        return preferred !== undefined && is(preferred);
+      });
+    return {
+      essential: of("essential", ({ essential }) => essential),
+      required: of("required", ({ priority }) => priority === "required"),
+    };
+  }
+
+  relations(candidate: Candidate): Relations {
+    let found = this.#relations.get(candidate);
+    if (found === undefined) {
+      const needs = (field: Field, text: string): Need[] =>
+        parseDependencies(text).map((dependency) => ({ field, dependency }));
+      const exclusions = (field: Exclusion["field"], text: string): Exclusion[] =>
+        parseDependencies(text).flatMap((dependency) => dependency.map((what) => ({ field, what })));
+      found = {
+        needs: [
+          ...needs("Pre-Depends", candidate.preDepends),
+          ...needs("Depends", candidate.depends),
+          ...needs("Recommends", candidate.recommends),
+          ...needs("Suggests", candidate.suggests),
+        ],
+        exclusions: [
+          ...exclusions("Conflicts", candidate.conflicts),
+          ...exclusions("Breaks", candidate.breaks),
+        ],
+        provides: parseDependencies(candidate.provides).flat(),
+      };
+      this.#relations.set(candidate, found);
     }
+    return found;
   }
 
-  get(name: string): Candidate | undefined {
-    return this.#byName.get(name);
+  /** Every version of every package that satisfies a possibility, as itself or by what it provides. */
+  targets(possibility: Possibility): readonly Candidate[] {
+    const { name, arch = "", relation = "", version = "" } = possibility;
+    const key = `${name}:${arch} ${relation} ${version}`;
+    let found = this.#targets.get(key);
+    if (found === undefined) {
+      found = this.#find(possibility);
+      this.#targets.set(key, found);
+    }
+    return found;
   }
 
-  all(): Iterable<Candidate> {
-    return this.#byName.values();
+  /** What a version must not be installed with; never the package itself, whatever it provides (Debian Policy 7.6.2). */
+  excluded(candidate: Candidate, exclusion: Exclusion): readonly Candidate[] {
+    return this.targets(exclusion.what).filter(({ name }) => name !== candidate.name);
   }
 
-  names(): Iterable<string> {
-    return [...this.#byName.keys(), ...this.#providers.keys()];
+  /** Every name in the indices, virtual ones too; slow. */
+  names(): Set<string> {
+    return new Set(this.tables.flatMap((table) => [...table.names()]));
   }
 
-  /** Everything that satisfies one possibility: the package itself first, then providers by priority and name. */
-  satisfying(possibility: Possibility): Candidate[] {
-    const own = this.#byName.get(possibility.name);
-    const found = own !== undefined && fits(own.version, possibility) ? [own] : [];
-    const providers = (this.#providers.get(possibility.name) ?? [])
-      .filter(({ candidate, version }) => candidate !== own && providesFit(version, possibility))
-      .map(({ candidate }) => candidate)
-      .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
-    return [...found, ...providers];
+  #read(name: string): Package {
+    const versions = this.tables
+      .flatMap((table) => table.versions(name))
+      .sort((a, b) => compareVersions(b.version, a.version));
+    let before = 0;
+    let rank: number | undefined;
+    for (const table of this.tables) {
+      const own = table.rank(name);
+      if (own !== undefined) rank ??= before + own;
+      before += table.head.names;
+    }
+    return {
+      name,
+      rank: rank ?? before,
+      versions,
+      preferred: candidateOf(versions, this.#policy),
+      // apt counts itself among them.
+      essential: name === "apt" || versions.some(({ essential }) => essential),
+      important: name === "apt" || versions.some(({ important }) => important),
+    };
   }
 
-  /** Whether `candidate`, as itself or by what it provides, satisfies a possibility. */
-  matches(candidate: Candidate, possibility: Possibility): boolean {
-    if (candidate.name === possibility.name) return fits(candidate.version, possibility);
-    return (this.#providers.get(possibility.name) ?? []).some(
-      (one) => one.candidate === candidate && providesFit(one.version, possibility),
+  #find(possibility: Possibility): readonly Candidate[] {
+    const { arch } = possibility;
+    if (arch !== undefined && !["any", "native", this.#native].includes(arch)) return none;
+    // Only packages marked so may stand in for those of another architecture (Multi-Arch: allowed).
+    const allowed = ({ multiArch }: Candidate) => arch !== "any" || multiArch === "allowed";
+    const own = this.package(possibility.name).versions.filter(
+      (candidate) => allowed(candidate) && fits(candidate.version, possibility),
     );
+    const providers = [...new Set(this.tables.flatMap((table) => table.providers(possibility.name)))]
+      .flatMap((name) => this.package(name).versions)
+      .filter(
+        (candidate) =>
+          allowed(candidate) &&
+          !own.includes(candidate) &&
+          this.relations(candidate).provides.some(
+            ({ name, version }) => name === possibility.name && providesFit(version, possibility),
+          ),
+      );
+    return [...own, ...providers];
   }
+}
 
-  isSatisfied(dependency: Dependency, chosen: ReadonlyMap<string, Candidate>): boolean {
-    return dependency.some((possibility) =>
-      this.satisfying(possibility).some((candidate) => chosen.get(candidate.name) === candidate),
-    );
-  }
+/** Whether a need must be met; the others are met where it is possible. */
+export function isCritical({ field }: Need): boolean {
+  return field === "Pre-Depends" || field === "Depends";
 }
 
 function fits(version: string, { relation, version: wanted }: Possibility): boolean {
@@ -77,9 +181,4 @@ function fits(version: string, { relation, version: wanted }: Possibility): bool
 function providesFit(version: string | undefined, possibility: Possibility): boolean {
   if (possibility.relation === undefined) return true;
   return version !== undefined && fits(version, possibility);
-}
-
-function rank(candidate: Candidate): number {
-  const index = priorities.indexOf(candidate.priority);
-  return index < 0 ? priorities.length : index;
 }

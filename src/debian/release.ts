@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as openpgp from "openpgp";
 import { Fail } from "../util/fail.ts";
+import type { Origin } from "./candidate.ts";
 
 /** Suites' clocks and ours may differ by this much before a Release counts as from the future. */
 const clockSkewMs = 24 * 60 * 60 * 1000;
@@ -12,6 +13,8 @@ const maxIndexBytes = 512 * 1024 * 1024;
 export interface Release {
   readonly suite: string;
   readonly codename: string;
+  /** What the preferences of apt_preferences(5) ask for. */
+  readonly about: Omit<Origin, "archive" | "suite">;
   /** ISO 8601. */
   readonly date: string;
   readonly signedBy: readonly string[];
@@ -112,5 +115,13 @@ function readRelease(
     files.set(match[3]!, { sha256: match[1]!, size: Number(match[2]) });
   }
   if (files.size === 0) refuse("lists no SHA-256 sums");
-  return { suite, codename, date: date.toISOString(), signedBy, files };
+  const about = {
+    codename,
+    release: suite,
+    vendor: field("Origin"),
+    label: field("Label"),
+    notAutomatic: field("NotAutomatic") === "yes",
+    butAutomaticUpgrades: field("ButAutomaticUpgrades") === "yes",
+  };
+  return { suite, codename, about, date: date.toISOString(), signedBy, files };
 }

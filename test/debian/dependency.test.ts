@@ -6,7 +6,7 @@ describe("parseDependencies", () => {
     expect(parseDependencies("libc6 (>= 2.36), awk | mawk (<< 2~), python3:any, g++(=4:12)")).toEqual([
       [{ name: "libc6", relation: ">=", version: "2.36" }],
       [{ name: "awk" }, { name: "mawk", relation: "<<", version: "2~" }],
-      [{ name: "python3" }],
+      [{ name: "python3", arch: "any" }],
       [{ name: "g++", relation: "=", version: "4:12" }],
     ]);
   });
@@ -25,7 +25,7 @@ describe("parseDependencies", () => {
 
 describe("showDependency", () => {
   it("writes what was read", () => {
-    const text = "a (>= 1) | b | c (<< 2:3~)";
+    const text = "a (>= 1) | b:any | c (<< 2:3~)";
     expect(showDependency(parseDependencies(text)[0]!)).toBe(text);
   });
 });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadIndex, parsePackages } from "../../src/debian/index.ts";
+import { loadIndex } from "../../src/debian/index.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
@@ -62,12 +62,17 @@ describe("loadIndex", () => {
   it("reads suite, updates and security, with the chain to the signature", async () => {
     const files = await archive();
     const { url } = await webOf(files);
-    const { indices, candidates } = await load([url], tempDir());
-    expect(candidates.map(({ name, archive }) => [name, archive])).toEqual([
-      ["bash", "debian"],
-      ["app", "debian"],
-      ["tzdata", "debian"],
-      ["lib", "debian-security"],
+    const { indices, tables } = await load([url], tempDir());
+    const found = ["bash", "app", "tzdata", "lib"].map((name) =>
+      tables
+        .flatMap((table) => table.versions(name))
+        .map(({ origin }) => `${origin.archive} ${origin.suite}`),
+    );
+    expect(found).toEqual([
+      ["debian trixie"],
+      ["debian trixie"],
+      ["debian trixie-updates"],
+      ["debian-security trixie-security"],
     ]);
     expect(indices).toEqual(
       Object.keys(packagesOf).map((suite) => ({
@@ -83,7 +88,7 @@ describe("loadIndex", () => {
 
   it("takes an index by name where the mirror has none by hash, packed by xz too", async () => {
     const { url } = await webOf(await archive({ xz: true, byHash: false }));
-    expect((await load([url], tempDir())).candidates).toHaveLength(4);
+    expect((await load([url], tempDir())).tables).toHaveLength(3);
   });
 
   it("fetches an index once, and a changed one again", async () => {
@@ -100,7 +105,7 @@ describe("loadIndex", () => {
     const { url } = await webOf(await archive());
     await load([url], cache);
     for (const name of readdirSync(join(cache, "index"))) writeFileSync(join(cache, "index", name), "[{");
-    expect((await load([url], cache)).candidates).toHaveLength(4);
+    expect((await load([url], cache)).tables).toHaveLength(3);
   });
 
   it.each([
@@ -115,7 +120,7 @@ describe("loadIndex", () => {
     await expect(load([url], cache)).rejects.toThrow(Fail);
     expect(readdirSync(join(cache, "index"))).toEqual([]);
     const good = await webOf(await archive());
-    expect((await load([url, good.url], cache)).candidates).toHaveLength(4);
+    expect((await load([url, good.url], cache)).tables).toHaveLength(3);
   });
 
   it("passes over a mirror whose InRelease is not Debian's, and says so", async () => {
@@ -123,7 +128,7 @@ describe("loadIndex", () => {
     const page = await portal();
     const warnings: string[] = [];
     const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
-    expect((await load([page.url, good.url], tempDir(), log)).candidates).toHaveLength(4);
+    expect((await load([page.url, good.url], tempDir(), log)).tables).toHaveLength(3);
     expect(warnings[0]).toMatch(/^http:.*InRelease of trixie.*: does not begin with a signed message/);
     await expect(load([page.url], tempDir())).rejects.toThrow(/does not begin with a signed message/);
     await expect(load([], tempDir())).rejects.toThrow(/no mirror of debian is known/);
@@ -142,25 +147,5 @@ describe("loadIndex", () => {
     await expect(loadIndex({ ...system, architecture: "riscv64" }, options)).rejects.toThrow(
       /trixie.* has no index of main for riscv64/,
     );
-  });
-});
-
-describe("parsePackages", () => {
-  it("reads the fields of each stanza, folded ones too", () => {
-    const [bash, app] = parsePackages(packagesOf.trixie!, "debian");
-    expect(bash).toMatchObject({ name: "bash", essential: true, size: 10, depends: "" });
-    expect(app).toMatchObject({ name: "app", essential: false, depends: "lib (>= 1), lib2" });
-  });
-
-  it("passes over other architectures", () => {
-    const text = stanza("app").replace("amd64", "arm64");
-    expect(parsePackages(text + stanza("doc").replace("amd64", "all"), "debian")).toMatchObject([
-      { name: "doc", architecture: "all" },
-    ]);
-  });
-
-  it.each(["Package", "Filename", "SHA256", "Size", "Version"])("refuses an entry without %s", (field) => {
-    const text = stanza("app").replace(new RegExp(`^${field}: .*\n`, "m"), "");
-    expect(() => parsePackages(text, "debian")).toThrow(/an entry without/);
   });
 });

@@ -23,6 +23,14 @@ describe("verifyRelease", () => {
     expect(release).toEqual({
       suite: "stable",
       codename: "trixie",
+      about: {
+        codename: "trixie",
+        release: "stable",
+        vendor: "Debian",
+        label: "",
+        notAutomatic: false,
+        butAutomaticUpgrades: false,
+      },
       date: "2024-06-01T00:00:00.000Z",
       signedBy: [key.fingerprint],
       files: new Map([["main/binary-amd64/Packages.xz", { size: 1234, sha256: "a".repeat(64) }]]),

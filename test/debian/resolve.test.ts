@@ -1,11 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { Candidate } from "../../src/debian/index.ts";
+import type { Candidate } from "../../src/debian/candidate.ts";
 import { resolve } from "../../src/debian/resolve.ts";
 import { Fail } from "../../src/util/fail.ts";
-import { candidate } from "../helpers/candidate.ts";
+import { candidate, poolOf, security } from "../helpers/candidate.ts";
+
+function resolved(candidates: readonly Candidate[], install: readonly string[], recommends = false) {
+  return resolve(poolOf(candidates), { install, recommends, suite: "trixie" });
+}
 
 function names(candidates: readonly Candidate[], install: readonly string[], recommends = false): string[] {
-  return resolve(candidates, { install, recommends, suite: "trixie" }).packages.map((one) => one.name);
+  return resolved(candidates, install, recommends).packages.map((one) => one.name);
 }
 
 function failure(candidates: readonly Candidate[], install: readonly string[], recommends = false): Fail {
@@ -31,14 +35,12 @@ describe("what is chosen", () => {
 
   it("is the newest version in the archive, whatever the order of the indices", () => {
     const old = candidate("app", { version: "1.9" });
-    const fresh = candidate("app", { version: "1.10", archive: "debian-security" });
+    const fresh = candidate("app", { version: "1.10", origin: security });
     for (const archive of [
       [old, fresh],
       [fresh, old],
     ])
-      expect(resolve(archive, { install: ["app"], recommends: false, suite: "trixie" }).packages).toEqual([
-        fresh,
-      ]);
+      expect(resolved(archive, ["app"]).packages).toEqual([fresh]);
   });
 
   it("holds Essential and required packages and apt without being asked", () => {
@@ -64,9 +66,9 @@ describe("alternatives", () => {
     expect(names(archive, ["app"]).sort()).toEqual(["app", "mta"]);
   });
 
-  it("that are asked for elsewhere come before the first one listed", () => {
+  it("that are asked for or chosen by then come before the first one listed", () => {
     expect(names(archive, ["app", "small"]).sort()).toEqual(["app", "small"]);
-    expect(names(archive, ["app", "wants-small"]).sort()).toEqual(["app", "small", "wants-small"]);
+    expect(names(archive, ["wants-small", "app"]).sort()).toEqual(["app", "small", "wants-small"]);
   });
 
   it("that are not in the archive or too old are passed over", () => {
@@ -110,23 +112,23 @@ describe("virtual packages", () => {
 
 describe("Conflicts and Breaks", () => {
   it("refuse two requested packages, with why each is there", () => {
-    const archive = [candidate("b", { breaks: "c (<< 2)" }), candidate("c")];
-    expect(failure(archive, ["b", "c"]).message).toBe(
-      "b and c cannot be installed together (the definition → b; the definition → c)",
-    );
+    const archive = [candidate("bb", { breaks: "cc (<< 2)" }), candidate("cc")];
+    const fail = failure(archive, ["bb", "cc"]);
+    expect(fail.message).toBe("cc is asked for, but bb breaks cc (<< 2)");
+    expect(fail.hint).toBe("bb and cc cannot be had together: drop or replace one of them");
   });
 
   it("with a version leave other versions alone", () => {
-    const archive = [candidate("b", { breaks: "c (<< 2)" }), candidate("c", { version: "2" })];
-    expect(names(archive, ["b", "c"]).sort()).toEqual(["b", "c"]);
+    const archive = [candidate("bb", { breaks: "cc (<< 2)" }), candidate("cc", { version: "2" })];
+    expect(names(archive, ["bb", "cc"]).sort()).toEqual(["bb", "cc"]);
   });
 
   it("with a virtual name that the package itself provides mean the others", () => {
     const exim = candidate("exim", { provides: "mta", conflicts: "mta" });
     const postfix = candidate("postfix", { provides: "mta", conflicts: "mta" });
     expect(names([exim, postfix], ["exim"])).toEqual(["exim"]);
-    expect(failure([exim, postfix], ["exim", "postfix"]).message).toContain(
-      "exim and postfix cannot be installed together",
+    expect(failure([exim, postfix], ["exim", "postfix"]).message).toBe(
+      "postfix is asked for, but exim conflicts with mta, which postfix provides",
     );
   });
 });
@@ -158,7 +160,7 @@ describe("order and bootstrap set", () => {
     candidate("lib"),
     candidate("mount", { priority: "required" }),
   ];
-  const result = resolve(archive, { install: ["app"], recommends: false, suite: "trixie" });
+  const result = resolved(archive, ["app"]);
   const order = result.packages.map((one) => one.name);
 
   it("puts dependencies before dependents, though there is a cycle", () => {
@@ -176,17 +178,13 @@ describe("order and bootstrap set", () => {
   });
 
   it("does not depend on the order of the indices", () => {
-    const turned = resolve([...archive].reverse(), { install: ["app"], recommends: false, suite: "trixie" });
+    const turned = resolved([...archive].reverse(), ["app"]);
     expect(turned.packages).toEqual(result.packages);
   });
 
   it("marks what the definition named, virtual names by their provider", () => {
     const provider = candidate("postfix", { provides: "mta" });
-    const { requested } = resolve([...archive, provider], {
-      install: ["app", "mta"],
-      recommends: false,
-      suite: "trixie",
-    });
+    const { requested } = resolved([...archive, provider], ["app", "mta"]);
     expect([...requested].sort()).toEqual(["app", "postfix"]);
   });
 });
@@ -200,7 +198,7 @@ describe("what cannot be", () => {
     ];
     const fail = failure(archive, ["web"]);
     expect(fail.message).toBe(
-      "the definition → web → app → Depends lib (>= 2) | newlib, but trixie has lib 1.5; newlib is not in trixie",
+      "web needs app; app needs lib (>= 2) | newlib, none of which any suite has: trixie has lib 1.5",
     );
     expect(fail.hint).toBeDefined();
   });
@@ -211,9 +209,7 @@ describe("what cannot be", () => {
       candidate("lib"),
       candidate("foe", { breaks: "lib" }),
     ];
-    expect(failure(archive, ["foe", "app"]).message).toBe(
-      "the definition → app → Depends lib, but lib and foe exclude each other (the definition → foe)",
-    );
+    expect(failure(archive, ["foe", "app"]).message).toBe("app needs lib, but foe breaks lib");
   });
 
   it("names packages that are nearly called so", () => {
