@@ -6,8 +6,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help check format test demo matrix matrix-list bench image deploy shell setup doctor fresh
 
-# Root by sudo where we are not root; a password is asked by sudo itself.
-ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,HOME,CI,IMGBUILD_CACHE,XDG_CACHE_HOME,IMGBUILD_ACCEL,IMGBUILD_MIRROR,FRESH,FIRMWARE")
+# Root by sudo where we are not root; a password is asked by sudo itself. Definitions are built, tested and opened without it.
+# The project's own tests, demo and benchmarks need it: they mount filesystems and loop devices, run an sshd and debootstrap's
+# kin, and compare what root makes with what a user makes. HOME is root's own there, so that no file of root's comes to lie in
+# the user's cache.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,CI,IMGBUILD_CACHE,XDG_CACHE_HOME,IMGBUILD_ACCEL,IMGBUILD_MIRROR,FRESH,FIRMWARE")
 
 DEPS := node_modules/.package-lock.json
 $(DEPS): package.json package-lock.json
@@ -36,29 +39,29 @@ test: fresh ## the project's own tests; with IMAGE=web: build that definition, b
 	@$(ROOT) npm run --silent vm
 else
 test: setup
-	@$(ROOT) bin/imgbuild test imgbuild/$(IMAGE)
+	@bin/imgbuild test imgbuild/$(IMAGE)
 endif
 
 demo: fresh ## redeploy a stock Debian 12 host in QEMU as imgbuild/web, and prove it
-	@$(ROOT) node --import tsx scripts/demo.ts
+	@mkdir -p out && $(ROOT) node --import tsx scripts/demo.ts
 
 matrix: fresh ## the slow cases; CASE=name runs one
-	@$(ROOT) node --import tsx scripts/matrix.ts $(CASE)
+	@mkdir -p out && $(ROOT) node --import tsx scripts/matrix.ts $(CASE)
 
 matrix-list: $(DEPS) ## names of the slow cases
 	@node --import tsx scripts/matrix.ts --list
 
 bench: fresh ## benchmarks against peers, into out/bench.json
-	@$(ROOT) node --import tsx scripts/bench.ts
+	@mkdir -p out && $(ROOT) node --import tsx scripts/bench.ts
 
 image: setup ## IMAGE=web: an offline disk image, out/web.raw
-	@mkdir -p out && $(ROOT) bin/imgbuild build imgbuild/$(IMAGE) -o out/$(IMAGE).raw
+	@mkdir -p out && bin/imgbuild build imgbuild/$(IMAGE) -o out/$(IMAGE).raw
 
 deploy: $(DEPS) ## IMAGE=web HOST=name: redeploy that host
 	@bin/imgbuild deploy imgbuild/$(IMAGE) $(HOST)
 
 shell: setup ## IMAGE=web: a shell in the booted image
-	@$(ROOT) bin/imgbuild shell imgbuild/$(IMAGE)
+	@bin/imgbuild shell imgbuild/$(IMAGE)
 
 doctor: $(DEPS) ## what this machine lacks
 	@bin/imgbuild doctor

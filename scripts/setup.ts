@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { $ } from "zx";
 import { missing, remedy } from "../src/operator/doctor.ts";
 
-const lacking = await missing(["build", "vm", "tests"]);
+const lacking = await missing(["build", "user", "vm", "tests"]);
 if (lacking.length > 0) {
   if (!existsSync("/usr/bin/apt-get")) {
     console.error(`missing: ${lacking.map((need) => need.what).join(", ")}`);

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { Ended } from "./cli/as-root.ts";
 import { commands } from "./cli/commands.ts";
 import { type Cli, makeCli } from "./cli/context.ts";
 import { asFail, exitCodes, Fail } from "./util/fail.ts";
@@ -21,7 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .exitOverride()
     .showHelpAfterError("run with --help to see what is accepted");
   const context = () => {
-    cli ??= makeCli({ json: program.opts().json === true }, stop.signal);
+    cli ??= makeCli({ json: program.opts().json === true, argv }, stop.signal);
     return cli;
   };
   for (const command of commands) command(program, (run) => run(context()));
@@ -67,6 +68,7 @@ function tell(error: unknown, cli: Cli, signal: AbortSignal): number {
     return exitCodes.usage;
   }
   cli.close();
+  if (error instanceof Ended) return error.exitCode;
   // What an interruption breaks on its way is of no interest, but for a command's own words about it.
   const told = error instanceof Fail && error.exitCode === exitCodes.interrupted;
   const first: unknown = signal.aborted && !told ? signal.reason : error;

@@ -1,5 +1,7 @@
 import { buildBase } from "../operator/base.ts";
+import { removeBases } from "../operator/ordinary-user.ts";
 import { sizeOf } from "../operator/takeover.ts";
+import { asRoot } from "./as-root.ts";
 import type { AddCommand } from "./commands.ts";
 
 export const baseCommand: AddCommand = (program, act) => {
@@ -23,4 +25,16 @@ export const baseCommand: AddCommand = (program, act) => {
           cli.emit({ event: "done", digest, bytes: sizeOf(made), files });
         }),
       );
+  base
+    .command("remove")
+    .description("take all bases that this user has made out of the cache")
+    .action(() =>
+      act((cli) =>
+        asRoot(cli, async () => {
+          const removed = await removeBases(cli.cache);
+          for (const directory of removed) cli.print(`removed ${directory}`);
+          cli.emit({ event: "done", removed });
+        }),
+      ),
+    );
 };

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { asRoot } from "./as-root.ts";
 import { baseCommand } from "./base.ts";
 import { buildCommand } from "./build.ts";
 import type { Cli } from "./context.ts";
@@ -16,12 +17,17 @@ export type Act = (run: (cli: Cli) => Promise<void>) => Promise<void>;
 /** Adds one command to the program. */
 export type AddCommand = (program: Command, act: Act) => void;
 
+/** The command's work as root: an ordinary user's is done in a user namespace. */
+function withRoot(add: AddCommand): AddCommand {
+  return (program, act) => add(program, (run) => act((cli) => asRoot(cli, () => run(cli))));
+}
+
 /** In the order of `imgbuild --help`. */
 export const commands: readonly AddCommand[] = [
   initCommand,
   lockCommand,
-  buildCommand,
-  testCommands,
+  withRoot(buildCommand),
+  withRoot(testCommands),
   planCommand,
   deployCommand,
   followCommands,

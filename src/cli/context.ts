@@ -8,6 +8,8 @@ import { jsonLog, liveLog, plainLog } from "./log.ts";
 /** What every command gets: the outside world, as parameters. */
 export interface Cli {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The command line, without node and program. */
+  readonly argv: readonly string[];
   readonly log: Log;
   readonly json: boolean;
   /** A person is there to answer. */
@@ -26,7 +28,7 @@ export interface Cli {
 }
 
 /** Makes the context from the process; the one place besides `main.ts` that sees it. */
-export function makeCli(options: { json: boolean }, signal: AbortSignal): Cli {
+export function makeCli(options: { json: boolean; argv: readonly string[] }, signal: AbortSignal): Cli {
   const { env, stdin, stdout, stderr } = process;
   const interactive = stdin.isTTY === true && stderr.isTTY === true;
   const emit = (event: Record<string, unknown>) => {
@@ -44,6 +46,7 @@ export function makeCli(options: { json: boolean }, signal: AbortSignal): Cli {
   };
   return {
     env,
+    argv: options.argv,
     log,
     json: options.json,
     interactive,

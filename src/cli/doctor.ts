@@ -1,4 +1,6 @@
 import { missing, remedy } from "../operator/doctor.ts";
+import { fixOf } from "../operator/ordinary-user.ts";
+import { namespaceTroubles } from "../system/namespace-troubles.ts";
 import { showArgv } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
@@ -11,15 +13,24 @@ export const doctorCommand: AddCommand = (program, act) => {
       act(async (cli) => {
         const lacking = await missing(["build", "vm"]);
         const root = process.getuid?.() === 0;
+        const troubles = root ? [] : await namespaceTroubles();
         for (const need of lacking)
           cli.emit({ event: "missing", what: need.what, package: need.package, use: need.use });
+        for (const { reason, fix } of troubles)
+          cli.emit({ event: "missing", what: reason, fix, use: "user" });
         for (const need of lacking)
           cli.print(`missing: ${need.what} (package ${need.package}, to ${useOf[need.use]})`);
-        if (!root)
-          cli.print("note: building on this machine needs root; deploying does not, once the base is built");
-        if (lacking.length > 0)
-          throw new Fail(`${lacking.length} things are missing`, {
-            hint: `${root ? "" : "sudo "}${showArgv(remedy(lacking))}`,
+        for (const { reason } of troubles)
+          for (const line of reason.split("\n")) cli.print(`missing: ${line} (to ${useOf.user})`);
+        const count = lacking.length + troubles.length;
+        const fixes = [
+          ...(lacking.length > 0 ? [`${root ? "" : "sudo "}${showArgv(remedy(lacking))}`] : []),
+          ...(fixOf(troubles) ?? []),
+        ];
+        const sudo = troubles.length > 0 ? ["or build with sudo"] : [];
+        if (count > 0)
+          throw new Fail(`${count} ${count === 1 ? "thing is" : "things are"} missing`, {
+            hint: [...(fixes.length > 0 ? [fixes.join(" && ")] : []), ...sudo].join("\n  "),
           });
         cli.print("everything is here");
         cli.emit({ event: "done", missing: 0, root });
@@ -27,4 +38,9 @@ export const doctorCommand: AddCommand = (program, act) => {
     );
 };
 
-const useOf = { build: "build", vm: "run virtual machines", tests: "run the project's tests" } as const;
+const useOf = {
+  build: "build",
+  user: "build without root",
+  vm: "run virtual machines",
+  tests: "run the project's tests",
+} as const;

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { StepData } from "../schema/plan.ts";
@@ -27,6 +27,7 @@ import { readFiles } from "./files.ts";
 import { type Definition, loadDefinition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { nativeContext } from "./native-context.ts";
+import { basePlaces, makeBaseAsRoot } from "./ordinary-user.ts";
 import type { BaseFiles } from "./takeover.ts";
 import { epochOf } from "./tree.ts";
 
@@ -57,39 +58,65 @@ export function baseDefinition(): string {
 }
 
 /** The base as files to ship; made once for each definition, lock and runner, then found in the cache. */
-export async function buildBase(options: BaseOptions): Promise<BaseFiles & { readonly tree: string }> {
-  const tree = await baseTree(options);
+export async function buildBase(options: BaseOptions): Promise<BaseFiles> {
+  const { digest: treeDigest } = await treeInputs();
   const init = await readFile(join(baseDefinition(), "init"));
   const runner = await options.log.task("bundling the runner", bundleRunner);
-  const digest = digestOf([tree.digest, sha256(init), sha256(runner)]);
-  const directory = join(options.cache, "base", digest.slice(0, 32));
-  await whole(directory, (into) => packBase(tree.directory, into, { init, runner }));
+  const digest = digestOf([treeDigest, sha256(init), sha256(runner)]).slice(0, 32);
+  const { own, roots } = await basePlaces(options.cache);
+  // What is packed has no owners outside, and is the same whoever made it.
+  let directory = [own, roots].map((place) => join(place, digest)).find(isReadable);
+  if (directory === undefined) {
+    directory = join(own, digest);
+    if (process.getuid?.() !== 0) await makeBaseAsRoot(options);
+    else {
+      const tree = await baseTree(options);
+      await whole(directory, async (into) => {
+        await packBase(tree.directory, into, { init, runner });
+        await chmod(into, 0o755);
+      });
+    }
+  }
+  const at = directory;
   const info = async (name: string) => {
-    const path = join(directory, name);
+    const path = join(at, name);
     return { path, size: (await stat(path)).size, sha256: (await readFile(`${path}.sha256`, "utf8")).trim() };
   };
   return {
-    digest: digest.slice(0, 32),
+    digest,
     kernel: await info("kernel"),
     outer: await info("outer"),
     squashfs: await info("squashfs"),
     kit: await info("kit"),
-    tree: tree.tree,
   };
+}
+
+function isReadable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The tree alone: what building an image needs. */
 export async function baseTree(options: BaseOptions): Promise<BaseTree> {
+  const { definition, digest } = await treeInputs();
+  const directory = join((await basePlaces(options.cache)).own, `tree-${digest}`);
+  await whole(directory, (into) =>
+    options.log.task("making the base", (log) => makeTree(definition, into, { ...options, log })),
+  );
+  return { tree: join(directory, "tree"), directory, digest };
+}
+
+async function treeInputs(): Promise<{ definition: Definition; digest: string }> {
   const definition = await loadDefinition(baseDefinition());
   const { lock } = await readLockFor(definition);
   const files = readFiles(definition.filesDir);
   const content = [...files.files].map(([path, { bytes, mode }]) => [path, sha256(bytes), mode]);
   const digest = digestOf([treeVersion, definition.spec, lock.packages, content]).slice(0, 32);
-  const directory = join(options.cache, "base", `tree-${digest}`);
-  await whole(directory, (into) =>
-    options.log.task("making the base", (log) => makeTree(definition, into, { ...options, log })),
-  );
-  return { tree: join(directory, "tree"), directory, digest };
+  return { definition, digest };
 }
 
 async function makeTree(definition: Definition, into: string, options: BaseOptions): Promise<void> {
@@ -221,6 +248,8 @@ async function whole(directory: string, make: (into: string) => Promise<void>): 
   if (existsSync(directory)) return;
   await mkdir(dirname(directory), { recursive: true });
   const into = await mkdtemp(`${directory}.new-`);
+  // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
+  await chmod(into, 0o700);
   try {
     await make(into);
     await rename(into, directory).catch((error: NodeJS.ErrnoException) => {

@@ -9,7 +9,7 @@ export interface Need {
   /** A program looked up in PATH, or an absolute file. */
   readonly what: string;
   readonly package: string;
-  readonly use: "build" | "vm" | "tests";
+  readonly use: "build" | "user" | "vm" | "tests";
 }
 
 export const needs: readonly Need[] = [
@@ -18,6 +18,7 @@ export const needs: readonly Need[] = [
   { what: "tar", package: "tar", use: "build" },
   { what: "xz", package: "xz-utils", use: "build" },
   { what: "zstd", package: "zstd", use: "build" },
+  { what: "newuidmap", package: "uidmap", use: "user" },
   { what: "qemu-system-x86_64", package: "qemu-system-x86", use: "vm" },
   { what: "qemu-img", package: "qemu-utils", use: "vm" },
   { what: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf", use: "vm" },

@@ -58,6 +58,8 @@ export async function buildImage(
   await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
   try {
+    // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
+    await chmod(work, 0o700);
     const base = await baseTree(options);
     const tree = join(work, "tree");
     const context = nativeContext({

@@ -27,6 +27,8 @@ export const finishTree = defineStep({
       "var/lib/systemd/random-seed",
       "var/lib/systemd/credential.secret",
       "root/.bash_history",
+      // ldconfig's memory of inodes and times, which are other ones in every making; it does without.
+      "var/cache/ldconfig/aux-cache",
       // Where packages waited to be installed.
       "var/cache/imgbuild-packages",
     ])

@@ -12,7 +12,8 @@ export interface TreeUsage {
 }
 
 /**
- * Measures a tree and turns times later than `epoch` (seconds) back to it, so that a tree made twice gives one image.
+ * Measures a tree and turns times later than `epoch` (seconds) back to it, so that a tree made twice gives one image;
+ * every time of access becomes `epoch`.
  * `without`: absolute directories whose content lies on filesystems of their own.
  */
 export async function settleTree(
@@ -36,10 +37,10 @@ export async function settleTree(
       const entries: Dirent[] = await readdir(path, { withFileTypes: true });
       for (const entry of entries) await visit(join(path, entry.name));
     }
-    if (found.mtimeMs > epoch * 1000) {
-      if (found.isSymbolicLink()) await lutimes(path, epoch, epoch);
-      else if (found.isFile() || found.isDirectory()) await utimes(path, epoch, epoch);
-    }
+    // The time of the last reading too: whether it is kept depends on how the disk is mounted (noatime).
+    const changed = Math.min(found.mtimeMs / 1000, epoch);
+    if (found.isSymbolicLink()) await lutimes(path, epoch, changed);
+    else if (found.isFile() || found.isDirectory()) await utimes(path, epoch, changed);
   };
   await visit(tree);
   return { bytes, inodes: seen.size };

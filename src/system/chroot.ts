@@ -30,27 +30,38 @@ mkdir -p "$root/run/lock"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 `;
 
+/**
+ * In a user namespace the flags of the machine's own mounts (nosuid, nodev …) are locked, and must be named when one of
+ * them becomes read-only.
+ */
+const readOnly = `
+read_only() {
+  mount -o remount,bind,ro "$1" 2>/dev/null ||
+    mount -o "remount,bind,$(findmnt --noheadings --first-only --output VFS-OPTIONS --mountpoint "$1"),ro" "$1"
+}
+`;
+
 /** Arguments: count of binds, then from, to and "ro" or "rw" of each; the rest is the command. */
 const bindAndGo = `
 n=$1; shift
 while [ "$n" -gt 0 ]; do
   if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$(dirname "$root$2")"; [ -e "$root$2" ] || : > "$root$2"; fi
   mount --bind "$1" "$root$2"
-  [ "$3" = rw ] || mount -o remount,bind,ro "$root$2"
+  [ "$3" = rw ] || read_only "$root$2"
   shift 3; n=$((n - 1))
 done
 exec chroot "$root" "$@"
 `;
 
-const treeScript = `set -eu\nroot=$1; shift\n${interfaces}${bindAndGo}`;
+const treeScript = `set -eu\nroot=$1; shift\n${readOnly}${interfaces}${bindAndGo}`;
 const toolScript = `set -eu
 base=$1; shift
-root=/run/imgbuild-tools
+${readOnly}root=/run/imgbuild-tools
 [ -d /run ] || exit 1
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p "$root"
 for d in dev proc sys run tmp var root; do mkdir "$root/$d"; done
-for d in ${toolDirectories.join(" ")}; do mkdir "$root/$d"; mount --bind "$base/$d" "$root/$d"; mount -o remount,bind,ro "$root/$d"; done
+for d in ${toolDirectories.join(" ")}; do mkdir "$root/$d"; mount --bind "$base/$d" "$root/$d"; read_only "$root/$d"; done
 for l in bin sbin lib lib64; do ln -s "usr/$l" "$root/$l"; done
 ${interfaces}${bindAndGo}`;
 

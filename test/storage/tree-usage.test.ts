@@ -45,6 +45,22 @@ describe("settleTree", () => {
     expect(time("two")).toBe(early);
     expect(time("efi/elsewhere")).toBeGreaterThan(epoch);
   });
+
+  it("makes no difference between what has been read and what has not", async () => {
+    const root = tree();
+    for (const [name, read] of [
+      ["two", epoch - 500],
+      ["d/one", epoch + 500],
+    ] as const)
+      utimesSync(join(root, name), read, epoch - 1000);
+    await settleTree(root, epoch, []);
+    const times = (path: string) => {
+      const { atimeMs, mtimeMs } = lstatSync(join(root, path));
+      return [atimeMs / 1000, mtimeMs / 1000];
+    };
+    expect(["two", "d/one"].map(times)).toEqual(Array(2).fill([epoch, epoch - 1000]));
+    expect(["", "d", "link"].map((path) => times(path)[0])).toEqual(Array(3).fill(epoch));
+  });
 });
 
 describe("refuseOverfull", () => {

@@ -85,7 +85,7 @@ describe("a missing program", () => {
 });
 
 describe("a user other than root", () => {
-  it("is told to use sudo for a build, and nothing is left", async () => {
+  it("who has no subordinate ids is told so, with what mends it, and nothing is left", async () => {
     const dir = tempDir();
     const out = join(dir, "out");
     mkdirSync(out);
@@ -95,11 +95,18 @@ describe("a user other than root", () => {
     const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program];
     const as = (...args: string[]) => run([...nobody, ...args], { accept: [0, 1, 2, 70], env });
     const output = join(out, "x.raw");
-    expectFail(await as("build", "imgbuild/web", "-o", output), 1, /building needs root/, /sudo/);
+    const reason =
+      /building needs root, or a user namespace, .*\n\/etc\/subuid gives nobody no subordinate ids/;
+    const mend = /^sudo usermod --add-subuids \d+-\d+ --add-subgids \d+-\d+ nobody\n {2}or /;
+    expectFail(await as("build", "imgbuild/web", "-o", output), 1, reason, mend);
+    expectFail(await as("test", "imgbuild/web"), 1, reason, /or run the same command with sudo$/m);
+    expectFail(await as("base", "build"), 1, reason, /make it once by: sudo .* base build$/m);
     expect(left(out)).toEqual([]);
     chmodSync(out, 0o755);
     expectFail(await as("init", join(out, "new")), 1, /out\/new: permission is denied \(EACCES\)/, /./);
-    expect((await as("doctor")).stdout).toMatch(/note: building on this machine needs root/);
+    const doctor = await as("doctor");
+    expectFail(doctor, 1, /1 thing is missing/, mend);
+    expect(doctor.stdout).toMatch(/^missing: \/etc\/subgid gives nobody no .* \(to build without root\)$/m);
     expect(left(dir)).toEqual(["out"]);
   });
 });
