@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { fetchAll } from "../debian/fetch.ts";
 import type { StepContext } from "../steps/step.ts";
-import { type Bind, toolRun, treeRun } from "../system/chroot.ts";
+import { type Bind, toolFilter, toolRun, treeRun } from "../system/chroot.ts";
+import { filterRun } from "../system/filter.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
@@ -37,6 +38,8 @@ export function nativeContext(options: {
       if (baseTree === undefined) throw new Fail(`${argv[0]} is a tool of the base, which is being made`);
       return await toolRun(baseTree, argv, { signal, ...runOptions, binds: [{ from: work, to: work }] });
     },
+    // The first base is made with this machine's own.
+    filter: (argv, io) => (baseTree === undefined ? filterRun(argv, io) : toolFilter(baseTree, argv, io)),
     chroot: (argv, runOptions) => treeRun(root, baseTree, argv, { signal, ...runOptions, binds }),
     fetch: async (wanted, inner) => {
       await fetchAll(wanted, { ...fetching, log: inner });

@@ -1,38 +1,29 @@
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { dataOfDeb, tarFlag } from "../debian/deb.ts";
+import { beginDatabase } from "../debian/dpkg-db.ts";
 import { LockedPackage } from "../schema/lock.ts";
-import { run } from "../system/run.ts";
-import { during } from "../util/fail.ts";
+import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
+import { clearStaging, fetchAndStage, placeAll, runPreinsts, scriptEnv } from "./unpack.ts";
 
-const extractMs = 300_000;
-
-/** The files of the essential packages, without dpkg: enough of a system for the tree's own dpkg to run in it. */
+/** The essential packages unpacked without dpkg: enough of a system for the tree's own dpkg to configure them. */
 export const bootstrapTree = defineStep({
   kind: "bootstrap-tree",
   summary: "unpack the essential packages, without dpkg",
   schema: z.strictObject({ packages: z.array(LockedPackage).min(1) }),
-  tools: ["tar", "xz"],
+  tools: ["xz"],
   run: async ({ packages }, context) => {
-    const { root, log, signal } = context;
+    const { root, log } = context;
+    const dpkg = packages.find(({ name }) => name === "dpkg");
+    if (dpkg === undefined) throw new Fail("dpkg is not among the essential packages");
     await layOut(root);
-    await context.fetch(packages, log);
-    for (const [index, locked] of packages.entries()) {
-      const { name, bytes } = await dataOfDeb(context.packagePath(locked).outside);
-      const argv = ["tar", "--extract", "--file=-", ...tarFlag(name), `--directory=${root}`];
-      await during(`unpacking ${locked.name}`, () =>
-        run([...argv, "--numeric-owner", "--same-permissions", "--keep-directory-symlink"], {
-          stdin: bytes,
-          timeoutMs: extractMs,
-          signal,
-        }),
-      );
-      log.progress(index + 1, packages.length, "packages");
-    }
-    for (const name of ["status", "available"])
-      await writeFile(join(root, "var/lib/dpkg", name), "", { flag: "a" });
+    const staged = await fetchAndStage(packages, context, log);
+    beginDatabase(root);
+    placeAll(staged, { root, owners: new Map() }, { bootstrap: true, log });
+    clearStaging(root);
+    // Their files must be there before any script can run at all, as in every bootstrap of a Debian system.
+    await runPreinsts(staged, context, scriptEnv, dpkg.version);
   },
 });
 

@@ -1,30 +1,23 @@
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { ownersIn, statusStanzas } from "../debian/dpkg-db.ts";
+import type { StagedPackage } from "../debian/stage.ts";
+import { nextRound } from "../debian/unpack-order.ts";
 import { LockedPackage } from "../schema/lock.ts";
-import { plainEnv } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { defineStep, type StepContext } from "./step.ts";
+import { clearStaging, fetchAndStage, placeAll, runPreinsts, scriptEnv, unregistered } from "./unpack.ts";
 
-/** Packages a run of dpkg unpacks; it bounds how many wait on the disk at once. */
-const batch = 50;
 /** The whole of it on a slow disk, or where the processor is emulated. */
 const timeoutMs = 4 * 3_600_000;
 
-/** What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. */
-const scriptEnv = {
-  ...plainEnv,
-  HOME: "/root",
-  DEBIAN_FRONTEND: "noninteractive",
-  DEBCONF_NONINTERACTIVE_SEEN: "true",
-  INITRD: "No",
-};
 /** Starts nothing: the machine that builds is not the one that will run (policy-rc.d of invoke-rc.d(8)). */
 const policyPath = "usr/sbin/policy-rc.d";
 const policy = "#!/bin/sh\nexit 101\n";
 
-/** Unpacks and configures packages by the tree's own dpkg, with every maintainer script. */
+/** Unpacks packages, and has the tree's own dpkg configure them, with every maintainer script. */
 export const installPackages = defineStep({
   kind: "install-packages",
   summary: "install packages with the tree's own dpkg",
@@ -33,7 +26,7 @@ export const installPackages = defineStep({
     /** Times that dpkg and scripts write where they honour SOURCE_DATE_EPOCH; seconds. */
     epoch: z.int().positive(),
   }),
-  tools: [],
+  tools: ["xz"],
   run: async ({ packages, epoch }, context) => {
     const { root, log } = context;
     const env = { ...scriptEnv, SOURCE_DATE_EPOCH: String(epoch) };
@@ -42,21 +35,24 @@ export const installPackages = defineStep({
     await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
     const essential = packages.filter((one) => one.bootstrap);
     const others = packages.filter((one) => !one.bootstrap);
-    await log.task(`installing ${essential.length} essential packages`, (inner) =>
-      dpkg(context, ["--install"], essential, env, inner),
+    await unpackByDpkg(context, unregistered(root, essential), env);
+    const staged = await together(context.signal, [
+      (signal) =>
+        log.task(`configuring ${essential.length} essential packages`, (inner) =>
+          dpkg(
+            { ...context, signal },
+            ["--no-triggers", "--force-depends", "--configure", ...essential.map(({ name }) => name)],
+            { env, log: inner, total: essential.length },
+          ),
+        ),
+      (signal) => fetchAndStage(others, context, quiet(log), signal),
+    ] as const);
+    const version = packages.find(({ name }) => name === "dpkg")?.version ?? "";
+    await log.task(`placing ${others.length} packages`, () =>
+      placeOthers(context, { staged: staged[1], essential, env, dpkgVersion: version }),
     );
-    await context.release(essential);
-    await log.task(`unpacking ${others.length} packages`, async (inner) => {
-      await context.fetch(others, inner);
-      for (let at = 0; at < others.length; at += batch) {
-        const some = others.slice(at, at + batch);
-        await dpkg(context, ["--unpack"], some, env, quiet(inner));
-        await context.release(some);
-        inner.progress(Math.min(at + batch, others.length), others.length, "packages");
-      }
-    });
     await log.task(`configuring ${others.length} packages`, (inner) =>
-      dpkg(context, ["--configure", "--pending"], [], env, inner, others.length),
+      dpkg(context, ["--configure", "--pending"], { env, log: inner, total: others.length }),
     );
     await rm(join(root, policyPath));
     await markAutomatic(root, packages);
@@ -64,34 +60,102 @@ export const installPackages = defineStep({
   },
 });
 
-/** dpkg takes the order as given: the lock has dependencies first, and cycles are why --force-depends is needed. */
+/** A package's preinst runs before its files are placed, and what the package pre-depends on is configured before that. */
+async function placeOthers(
+  context: StepContext,
+  given: {
+    readonly staged: readonly StagedPackage[];
+    readonly essential: readonly LockedPackage[];
+    readonly env: Readonly<Record<string, string>>;
+    readonly dpkgVersion: string;
+  },
+): Promise<void> {
+  const { root, log } = context;
+  const configured = new Set(given.essential.map(({ name }) => name));
+  const owners = ownersIn(root);
+  const ordered = given.staged.map((staged) => ({
+    staged,
+    name: staged.locked.name,
+    fields: staged.control.get("control")!.bytes.toString("utf8"),
+  }));
+  const all = [...ordered, ...statusStanzas(root)];
+  let waiting: readonly (typeof ordered)[number][] = ordered;
+  while (waiting.length > 0) {
+    const { now, later, configure } = nextRound(waiting, all, configured);
+    const staged = now.map((one) => one.staged);
+    await runPreinsts(staged, context, given.env, given.dpkgVersion);
+    const left = placeAll(staged, { root, owners }, { bootstrap: false, log });
+    await unpackByDpkg(context, left, given.env);
+    if (configure.length > 0)
+      await dpkg(context, ["--no-triggers", "--configure", ...configure], {
+        env: given.env,
+        log: quiet(log),
+        total: configure.length,
+      });
+    for (const name of configure) configured.add(name);
+    waiting = later;
+  }
+  clearStaging(root);
+}
+
+/** What own unpacking leaves alone; dpkg takes the order as given. */
+async function unpackByDpkg(
+  context: StepContext,
+  packages: readonly LockedPackage[],
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (packages.length === 0) return;
+  const log = quiet(context.log);
+  await context.fetch(packages, log);
+  const paths = packages.map((one) => context.packagePath(one).inside);
+  // The lock has dependencies first; cycles are why they must be forced.
+  await dpkg(context, ["--force-depends", "--unpack", ...paths], { env, log, total: packages.length });
+  await context.release(packages);
+}
+
+/** Triggers wait for the last run, as apt has it: each is processed once. */
 async function dpkg(
   context: StepContext,
   action: readonly string[],
-  packages: readonly LockedPackage[],
-  env: Readonly<Record<string, string>>,
-  log: Log,
-  total = packages.length,
+  options: {
+    readonly env: Readonly<Record<string, string>>;
+    readonly log: Log;
+    readonly total: number;
+  },
 ): Promise<void> {
-  const paths = packages.map((one) => context.packagePath(one).inside);
-  const options = [
-    "--force-unsafe-io",
-    "--force-confold",
-    ...(packages.length > 0 ? ["--force-depends"] : []),
-  ];
+  const { env, log, total } = options;
   let done = 0;
   const onLine = (line: string) => {
     if (!/^Setting up /.test(line)) return;
     done += 1;
     log.progress(Math.min(done, total), total, "packages");
   };
-  await context.chroot(["dpkg", ...options, ...action, ...paths], {
+  await context.chroot(["dpkg", "--force-unsafe-io", "--force-confold", ...action], {
     env,
     timeoutMs,
     onLine,
     signal: context.signal,
     hint: "a maintainer script failed; its words are above",
   });
+}
+
+/** Does both at once; where one fails the other is ended, and its end awaited. */
+async function together<A, B>(
+  signal: AbortSignal,
+  [first, second]: readonly [(signal: AbortSignal) => Promise<A>, (signal: AbortSignal) => Promise<B>],
+): Promise<[A, B]> {
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  let cause: { readonly error: unknown } | undefined;
+  const careful = <T>(work: (signal: AbortSignal) => Promise<T>) =>
+    work(both).catch((error: unknown) => {
+      cause ??= { error };
+      failed.abort(error);
+      return undefined;
+    });
+  const ends = await Promise.all([careful(first), careful(second)]);
+  if (cause !== undefined) throw cause.error;
+  return ends as [A, B];
 }
 
 function quiet(log: Log): Log {

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { StepData } from "../schema/plan.ts";
+import type { FilterOptions } from "../system/filter.ts";
 import type { RunOptions, RunResult } from "../system/run.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
@@ -13,6 +14,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /** Runs a tool of the base (mkfs, sfdisk, mtools …). Paths in argv are valid on both sides of the base's root. */
   tool(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Runs a tool of the base that turns one stream of bytes into another; it sees no files. */
+  filter(argv: readonly string[], options: FilterOptions): Promise<void>;
   /** Runs a program of the tree, with the tree as its root directory, /proc, /sys and /dev in place, no services. */
   chroot(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Brings the packages, verified, to `packagePath`; a few at a time, with progress in `log`. */

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fail } from "../util/fail.ts";
+import { type FilterOptions, filterRun } from "./filter.ts";
 import { plainEnv, type RunOptions, type RunResult, run } from "./run.ts";
 
 /** Something outside that a program sees inside of its own root. */
@@ -112,6 +113,15 @@ export async function toolRun(
   return await isolated(toolScript, baseTree, options.binds, argv, options);
 }
 
+/** Runs a tool of the base's tree as a filter; it sees nothing but that tree. */
+export async function toolFilter(
+  baseTree: string,
+  argv: readonly string[],
+  options: FilterOptions,
+): Promise<void> {
+  await filterRun(isolatedArgv(toolScript, baseTree, [], argv), { shown: argv, ...options });
+}
+
 async function isolated(
   script: string,
   root: string,
@@ -119,10 +129,20 @@ async function isolated(
   argv: readonly string[],
   options: RunOptions,
 ): Promise<RunResult> {
+  return await run(isolatedArgv(script, root, binds, argv), {
+    ...options,
+    env: options.env ?? plainEnv,
+    shown: options.shown ?? argv,
+  });
+}
+
+function isolatedArgv(
+  script: string,
+  root: string,
+  binds: readonly Bind[],
+  argv: readonly string[],
+): string[] {
   const flags = ["--mount", "--propagation", "private", "--pid", "--ipc", "--fork", "--kill-child"];
   const words = binds.flatMap(({ from, to, readOnly }) => [from, to, readOnly ? "ro" : "rw"]);
-  return await run(
-    ["unshare", ...flags, "sh", "-c", script, "imgbuild", root, String(binds.length), ...words, ...argv],
-    { ...options, env: options.env ?? plainEnv, shown: options.shown ?? argv },
-  );
+  return ["unshare", ...flags, "sh", "-c", script, "imgbuild", root, String(binds.length), ...words, ...argv];
 }

@@ -5,6 +5,7 @@ import type { LockedPackage } from "../schema/lock.ts";
 import { targetRoot } from "../schema/plan.ts";
 import type { StepContext } from "../steps/step.ts";
 import { treeRun } from "../system/chroot.ts";
+import { filterRun } from "../system/filter.ts";
 import { run } from "../system/run.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
@@ -37,6 +38,7 @@ export function baseContext(options: {
     secrets: options.secrets,
     nonce: options.nonce,
     tool: (argv, runOptions) => run(argv, { signal, ...runOptions }),
+    filter: filterRun,
     chroot: (argv, runOptions) => treeRun(targetRoot, "/", argv, { signal, ...runOptions }),
     async fetch(wanted, inner) {
       await mkdir(directory, { recursive: true, mode: 0o700 });

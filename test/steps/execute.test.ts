@@ -49,6 +49,7 @@ function workshop() {
       done.push(argv.join(" "));
       return { code: 0, stdout: "", stderr: "" };
     },
+    filter: () => Promise.reject(new Error("not used")),
     chroot: () => Promise.reject(new Error("not used")),
     fetch: async () => {},
     packagePath: () => ({ outside: "", inside: "" }),

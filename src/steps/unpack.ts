@@ -1,0 +1,137 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { registerUnpacked, statusStanzas } from "../debian/dpkg-db.ts";
+import { readRules } from "../debian/dpkg-rules.ts";
+import { type PlacingTree, placePackage } from "../debian/place.ts";
+import { type StagedPackage, stagePackages } from "../debian/stage.ts";
+import type { LockedPackage } from "../schema/lock.ts";
+import { plainEnv } from "../system/run.ts";
+import { during } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import type { StepContext } from "./step.ts";
+
+/** Unpacking all packages, on a slow disk or where the processor is emulated. */
+const unpackMs = 2 * 3_600_000;
+/** The preinst scripts of all packages. */
+const scriptMs = 3_600_000;
+/** More unpacking programs than that would wait for the one who places the files. */
+const maxLanes = 4;
+/** Where files wait beside the tree: on the filesystem that takes most of them. */
+const stagingPath = "usr/.imgbuild-staging";
+
+/** What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. */
+export const scriptEnv: Readonly<Record<string, string>> = {
+  ...plainEnv,
+  HOME: "/root",
+  DEBIAN_FRONTEND: "noninteractive",
+  DEBCONF_NONINTERACTIVE_SEEN: "true",
+  INITRD: "No",
+};
+
+/** Fetches packages and unpacks them beside the tree; their .debs are given free. */
+export async function fetchAndStage(
+  packages: readonly LockedPackage[],
+  context: StepContext,
+  log: Log,
+  signal: AbortSignal = context.signal,
+): Promise<StagedPackage[]> {
+  if (packages.length === 0) return [];
+  await context.fetch(packages, log);
+  const directory = join(context.root, stagingPath, packages[0]!.name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  let done = 0;
+  const staged = await stagePackages(packages, {
+    directory,
+    lanes: Math.min(maxLanes, availableParallelism()),
+    filter: (argv, io) => context.filter(argv, { ...io, timeoutMs: unpackMs, signal }),
+    pathOf: (locked) => context.packagePath(locked).outside,
+    onStaged: () => {
+      done += 1;
+      log.progress(done, packages.length, "packages");
+    },
+  });
+  await context.release(packages);
+  return staged;
+}
+
+/** Nothing is left of the place where files waited. */
+export function clearStaging(root: string): void {
+  rmSync(join(root, stagingPath), { recursive: true, force: true });
+}
+
+/**
+ * Puts staged packages into the tree, in order, and tells dpkg. Each one's preinst script has run before; scripts may need what
+ * the packages they pre-depend on hold, so those must be configured by now. Gives back what is left to dpkg itself.
+ */
+export function placeAll(
+  packages: readonly StagedPackage[],
+  tree: { readonly root: string; readonly owners: Map<string, string> },
+  options: { readonly bootstrap: boolean; readonly log: Log },
+): LockedPackage[] {
+  // A fresh look at the tree: scripts have run since the last one.
+  const placing: PlacingTree = { ...tree, rules: readRules(tree.root), directories: new Map() };
+  const left: LockedPackage[] = [];
+  for (const staged of packages) {
+    const reason = placePackage(staged, placing, options);
+    if (reason === undefined) registerUnpacked(tree.root, staged, placing.rules, options);
+    else {
+      options.log.info(`${staged.locked.name} is left to dpkg: ${reason}`);
+      left.push(staged.locked);
+    }
+  }
+  return left;
+}
+
+/** Packages of the lock that dpkg does not know yet. */
+export function unregistered(root: string, packages: readonly LockedPackage[]): LockedPackage[] {
+  const known = new Set(statusStanzas(root).map(({ name }) => name));
+  return packages.filter(({ name }) => !known.has(name));
+}
+
+/** As dpkg runs it: from a directory with all control files, whose name debconf knows too. */
+const preinstLoop = `set -e
+cd /var/lib/dpkg
+while [ $# -gt 0 ]; do
+  mv "$1" tmp.ci
+  export DPKG_MAINTSCRIPT_PACKAGE="$2" DPKG_MAINTSCRIPT_ARCH="$3"
+  (cd / && exec /var/lib/dpkg/tmp.ci/preinst install) || { code=$?; echo "$2: preinst exited $code" >&2; exit 1; }
+  rm -r tmp.ci
+  shift 3
+done
+`;
+
+/** Runs the preinst scripts of those packages that have one, in order. */
+export async function runPreinsts(
+  packages: readonly StagedPackage[],
+  context: StepContext,
+  env: Readonly<Record<string, string>>,
+  dpkgVersion: string,
+): Promise<void> {
+  const words: string[] = [];
+  for (const { locked, control } of packages) {
+    if (!control.has("preinst")) continue;
+    const directory = `/var/lib/dpkg/tmp.ci.${locked.name}`;
+    mkdirSync(join(context.root, directory), { mode: 0o755 });
+    for (const [file, { bytes, mode }] of control)
+      if (!file.includes("/")) writeFileSync(join(context.root, directory, file), bytes, { mode });
+    words.push(directory, locked.name, locked.architecture);
+  }
+  if (words.length === 0) return;
+  await during("running preinst scripts", () =>
+    context.chroot(["/bin/sh", "-c", preinstLoop, "preinst", ...words], {
+      env: {
+        ...env,
+        DPKG_ADMINDIR: "/var/lib/dpkg",
+        DPKG_ROOT: "",
+        DPKG_MAINTSCRIPT_NAME: "preinst",
+        DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT: "1",
+        DPKG_MAINTSCRIPT_DEBUG: "0",
+        DPKG_RUNNING_VERSION: dpkgVersion,
+      },
+      timeoutMs: scriptMs,
+      signal: context.signal,
+      hint: "a maintainer script failed; its words are above",
+    }),
+  );
+}
