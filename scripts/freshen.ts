@@ -22,7 +22,7 @@ for (const path of ["initramfs", "imgbuild/web"]) {
   const queue = lock.packages.filter(({ sha256 }) => !existsSync(join(cache, "packages", `${sha256}.deb`)));
   const worker = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      if (!(await isServed(next, mirrors[next.archive]))) gone.push(next.name);
+      if (!(await isServed(next, mirrors[next.archive] ?? []))) gone.push(next.name);
   };
   await Promise.all(Array.from({ length: parallel }, worker));
   if (gone.length === 0) continue;

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import type { Archive, LockedIndex } from "../schema/lock.ts";
+import type { LockedIndex } from "../schema/lock.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -12,7 +13,8 @@ import { download, type TransferBounds } from "./http.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { PackageTable } from "./package-table.ts";
 import { tableVersion, tabulate } from "./packages-file.ts";
-import { debianKeyring, type Release, verifyRelease } from "./release.ts";
+import { type Release, verifyRelease } from "./release.ts";
+import type { Source } from "./sources.ts";
 
 /** Unpacked size of one Packages file; trixie's main has 60 MB. */
 const maxPackagesBytes = 512 * 1024 * 1024;
@@ -20,6 +22,15 @@ const maxPackagesBytes = 512 * 1024 * 1024;
 export interface ArchiveIndex {
   readonly indices: readonly LockedIndex[];
   readonly tables: readonly PackageTable[];
+  /** The files as they were signed, in the cache, by archive, suite and path below dists/<suite>. */
+  readonly files: readonly SignedFile[];
+}
+
+export interface SignedFile {
+  readonly archive: string;
+  readonly suite: string;
+  readonly name: string;
+  readonly file: string;
 }
 
 export interface IndexOptions {
@@ -28,58 +39,62 @@ export interface IndexOptions {
   readonly now: Date;
   readonly log: Log;
   readonly signal?: AbortSignal;
-  /** Armored keys trusted instead of Debian's, for an archive of one's own. */
-  readonly keyring?: string;
   readonly bounds?: TransferBounds;
 }
 
-/** Reads the signed indices of a suite with its updates and security suites. */
+/** Reads the signed indices of suites. */
 export async function loadIndex(
-  system: { readonly suite: string; readonly architecture: string; readonly components: readonly string[] },
+  sources: readonly Source[],
+  architecture: string,
   options: IndexOptions,
 ): Promise<ArchiveIndex> {
-  const keyring = options.keyring ?? (await debianKeyring(system.suite));
-  const suites: { archive: Archive; suite: string }[] = [
-    { archive: "debian", suite: system.suite },
-    { archive: "debian", suite: `${system.suite}-updates` },
-    { archive: "debian-security", suite: `${system.suite}-security` },
-  ];
-  const read = await Promise.all(suites.map((one) => readSuite(one, system, keyring, options)));
-  return { indices: read.map((one) => one.index), tables: read.flatMap((one) => one.tables) };
+  const read = await Promise.all(sources.map((one) => readSuite(one, architecture, options)));
+  return {
+    indices: read.map((one) => one.index),
+    tables: read.flatMap((one) => one.tables),
+    files: read.flatMap((one) => one.files),
+  };
 }
 
 async function readSuite(
-  { archive, suite }: { archive: Archive; suite: string },
-  system: { readonly architecture: string; readonly components: readonly string[] },
-  keyring: string,
+  source: Source,
+  architecture: string,
   options: IndexOptions,
-): Promise<{ index: LockedIndex; tables: PackageTable[] }> {
-  const { inRelease, release } = await readVerified(archive, suite, keyring, options);
+): Promise<{ index: LockedIndex; tables: PackageTable[]; files: SignedFile[] }> {
+  const { archive, suite, components } = source;
+  const { inRelease, release } = await readVerified(source, options);
   const origin = { ...release.about, archive, suite };
+  const signed = join(options.cache, "index", `${archive}_${suite}_InRelease`);
+  await keep(signed, inRelease);
+  const files = [{ archive, suite, name: "InRelease", file: signed }];
   const tables: PackageTable[] = [];
-  for (const component of system.components) {
-    const base = `${component}/binary-${system.architecture}/Packages`;
+  for (const component of components) {
+    const base = `${component}/binary-${architecture}/Packages`;
     const name = [`${base}.xz`, `${base}.gz`].find((path) => release.files.has(path));
-    if (name === undefined)
-      throw new Fail(`${suite} has no index of ${component} for ${system.architecture}`);
-    tables.push(await readPackages(origin, name, release, system.architecture, options));
+    if (name === undefined) throw new Fail(`${suite} has no index of ${component} for ${architecture}`);
+    tables.push(await readPackages(origin, name, release, architecture, options));
+    files.push({
+      archive,
+      suite,
+      name,
+      file: packedPath(options.cache, name, release.files.get(name)!.sha256),
+    });
   }
   const { date, codename, signedBy } = release;
   return {
     index: { archive, suite, codename, date, inRelease: sha256(inRelease), signedBy: [...signedBy] },
     tables,
+    files,
   };
 }
 
 /** The InRelease of the first mirror whose one verifies: a login page or an old copy must not hide the next mirror. */
 async function readVerified(
-  archive: Archive,
-  suite: string,
-  keyring: string,
+  { archive, suite, keyring }: Source,
   options: IndexOptions,
 ): Promise<{ inRelease: Buffer; release: Release }> {
   const what = { path: `dists/${suite}/InRelease`, maxBytes: 4 * 1024 * 1024, ...boundsOf(options) };
-  const mirrors = options.mirrors[archive];
+  const mirrors = options.mirrors[archive] ?? [];
   let first: Fail | undefined;
   for (const mirror of mirrors) {
     try {
@@ -107,7 +122,7 @@ async function readPackages(
   const directory = join(options.cache, "index");
   const cached = join(directory, `${packed.sha256}.${architecture}.v${tableVersion}.txt`);
   const known = await readTable(cached, origin);
-  if (known !== undefined) return known;
+  if (known !== undefined && existsSync(packedPath(options.cache, name, packed.sha256))) return known;
   const bytes = await readPacked(origin, name, packed, options);
   const plain = release.files.get(name.replace(/\.[a-z]+$/, ""));
   const text = await unpack(name, bytes);

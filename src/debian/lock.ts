@@ -1,11 +1,12 @@
 import { parse, stringify } from "yaml";
-import { type Archive, Lock, type LockedPackage } from "../schema/lock.ts";
+import { Lock, type LockedPackage } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { type IndexOptions, loadIndex } from "./index.ts";
 import { Pool } from "./pool.ts";
 import { resolve } from "./resolve.ts";
+import { debianSources } from "./sources.ts";
 import { compareVersions } from "./version.ts";
 
 const maxLockBytes = 16 * 1024 * 1024;
@@ -28,16 +29,17 @@ export function requestDigest({ system, packages }: Request): string {
 
 /** Resolves a definition's packages from the signed indices of its suite. */
 export async function lockDefinition(spec: Request, options: IndexOptions): Promise<Lock> {
-  const index = await loadIndex(spec.system, options);
+  const { suite, components, architecture } = spec.system;
+  const index = await loadIndex(await debianSources([suite], components), architecture, options);
   const { install, recommends } = spec.packages;
-  const pool = new Pool(index.tables, { pins: [], target: [] }, spec.system.architecture);
-  const result = resolve(pool, { install, recommends, suite: spec.system.suite });
+  const pool = new Pool(index.tables, { pins: [], target: [] }, architecture);
+  const result = resolve(pool, { install, recommends, suite });
   const packages = result.packages.map(
     (one): LockedPackage => ({
       name: one.name,
       version: one.version,
       architecture: one.architecture,
-      archive: one.origin.archive as Archive,
+      archive: one.origin.archive,
       path: one.path,
       size: one.size,
       sha256: one.sha256,

@@ -1,10 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Archive } from "../schema/lock.ts";
+
+/** Debian's own archives, each served from a base URL of its own. */
+export type DebianArchive = "debian" | "debian-security";
 
 /** Base URLs by archive, the first preferred, without a slash at the end. */
 export type Mirrors = Readonly<Record<string, readonly string[]>> &
-  Readonly<Record<Archive, readonly string[]>>;
+  Readonly<Record<DebianArchive, readonly string[]>>;
 
 const fallback: Mirrors = {
   debian: ["http://ftp.debian.org/debian"],
@@ -15,7 +17,7 @@ const debianSuite =
   /^(bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)(-updates|-security|\/updates|-backports|-proposed-updates)?$/;
 
 export interface MirrorUrl {
-  readonly archive: Archive;
+  readonly archive: DebianArchive;
   readonly url: string;
 }
 
@@ -28,7 +30,7 @@ export function chooseMirrors(sources: {
 }): Mirrors {
   const given = sources.definition ?? sources.environment;
   const known = [...(sources.target ?? []), ...(sources.machine ?? [])];
-  const of = (archive: Archive) => {
+  const of = (archive: DebianArchive) => {
     const urls = known.filter((one) => one.archive === archive).map((one) => trim(one.url));
     const own = given === undefined ? [] : [archive === "debian" ? trim(given) : securityOf(trim(given))];
     if (sources.definition !== undefined) return own;

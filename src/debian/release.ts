@@ -1,6 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import * as openpgp from "openpgp";
 import { Fail } from "../util/fail.ts";
 import type { Origin } from "./candidate.ts";
@@ -20,11 +17,6 @@ export interface Release {
   readonly signedBy: readonly string[];
   /** Path below dists/<suite>/ → size in bytes and SHA-256. */
   readonly files: ReadonlyMap<string, { size: number; sha256: string }>;
-}
-
-/** Armored public keys of Debian's archive, as shipped with imgbuild. */
-export async function debianKeyring(suite: string): Promise<string> {
-  return await readFile(join(dirname(fileURLToPath(import.meta.url)), "keyrings", `${suite}.asc`), "utf8");
 }
 
 /** Verifies an InRelease file and reads it; anything but one signed text from the first byte to the last is refused. */

@@ -11,8 +11,8 @@ const PoolPath = z
     "a path without empty parts, `.` or `..`",
   );
 
-/** Which part of the distribution's archive a suite lives in; each is served from its own base URL. */
-export const Archive = z.enum(["debian", "debian-security"]);
+/** What is served from a base URL of its own: "debian", "debian-security", or a repository that the definition names. */
+export const Archive = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "the name of an archive");
 
 export const LockedPackage = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/),

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { debianKeyring, verifyRelease } from "../../src/debian/release.ts";
+import { verifyRelease } from "../../src/debian/release.ts";
+import { debianKeyring } from "../../src/debian/sources.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { releaseText, type SigningKey, signingKey } from "../helpers/signing.ts";
 
