@@ -15,30 +15,47 @@ export interface Bind {
 /** Parts of a base's tree that tools need; what lies elsewhere is the caller's. */
 const toolDirectories = ["usr", "etc"];
 
-/** Kernel interfaces of a root made for one command. /sys is empty: nothing may be decided by the machine that builds. */
+/**
+ * Kernel interfaces of a root made for one command. /sys is empty: nothing may be decided by the machine that builds. One call
+ * mounts them all: starting a program for each would take longer than most commands. Their list lies where a mount hides it.
+ */
 const interfaces = `
 mount -t tmpfs -o mode=755,nosuid tmpfs "$root/dev"
-for n in null zero full random urandom tty; do : > "$root/dev/$n"; mount --bind "/dev/$n" "$root/dev/$n"; done
-ln -s /proc/self/fd "$root/dev/fd"; ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
+for n in null zero full random urandom tty; do : > "$root/dev/$n"; done
+ln -s -t "$root/dev" /proc/self/fd pts/ptmx
+ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
 mkdir "$root/dev/pts" "$root/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
-mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=555 tmpfs "$root/sys"
-mount -t tmpfs -o mode=755 tmpfs "$root/run"
-mkdir -p "$root/run/lock"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+printf %s "$mounts" > "$root/dev/shm/mounts"
+mount --all --fstab "$root/dev/shm/mounts"
+mkdir "$root/run/lock"
 `;
+
+/** fstab(5) of these interfaces below `root`. */
+function interfaceMounts(root: string): string {
+  const at = (path: string) =>
+    (root + path).replace(/[\\\s]/g, (odd) => `\\${odd.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  const nodes = ["null", "zero", "full", "random", "urandom", "tty"];
+  return [
+    ...nodes.map((name) => `/dev/${name} ${at(`/dev/${name}`)} none bind`),
+    `devpts ${at("/dev/pts")} devpts newinstance,ptmxmode=0666,mode=620`,
+    `tmpfs ${at("/dev/shm")} tmpfs mode=1777`,
+    `proc ${at("/proc")} proc defaults`,
+    `tmpfs ${at("/sys")} tmpfs mode=555`,
+    `tmpfs ${at("/run")} tmpfs mode=755`,
+    `tmpfs ${at("/tmp")} tmpfs mode=1777`,
+    "",
+  ].join("\n");
+}
 
 /**
  * In a user namespace the flags of the machine's own mounts (nosuid, nodev …) are locked, and must be named when one of
  * them becomes read-only.
  */
 const readOnly = `
-read_only() {
-  mount -o remount,bind,ro "$1" 2>/dev/null ||
-    mount -o "remount,bind,$(findmnt --noheadings --first-only --output VFS-OPTIONS --mountpoint "$1"),ro" "$1"
+bind_read_only() {
+  mount -o bind,ro "$1" "$2" 2>/dev/null && return
+  findmnt --mountpoint "$2" >/dev/null || mount --bind "$1" "$2"
+  mount -o "remount,bind,$(findmnt --noheadings --first-only --output VFS-OPTIONS --mountpoint "$2"),ro" "$2"
 }
 `;
 
@@ -46,24 +63,26 @@ read_only() {
 const bindAndGo = `
 n=$1; shift
 while [ "$n" -gt 0 ]; do
-  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$(dirname "$root$2")"; [ -e "$root$2" ] || : > "$root$2"; fi
-  mount --bind "$1" "$root$2"
-  [ "$3" = rw ] || read_only "$root$2"
+  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root\${2%/*}"; [ -e "$root$2" ] || : > "$root$2"; fi
+  if [ "$3" = rw ]; then mount --bind "$1" "$root$2"; else bind_read_only "$1" "$root$2"; fi
   shift 3; n=$((n - 1))
 done
 exec chroot "$root" "$@"
 `;
 
-const treeScript = `set -eu\nroot=$1; shift\n${readOnly}${interfaces}${bindAndGo}`;
+const treeScript = `set -eu\nroot=$1 mounts=$2; shift 2\n${readOnly}${interfaces}${bindAndGo}`;
+const toolRoot = "/run/imgbuild-tools";
 const toolScript = `set -eu
-base=$1; shift
-${readOnly}root=/run/imgbuild-tools
+base=$1 mounts=$2; shift 2
+${readOnly}root=${toolRoot}
 [ -d /run ] || exit 1
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p "$root"
-for d in dev proc sys run tmp var root; do mkdir "$root/$d"; done
-for d in ${toolDirectories.join(" ")}; do mkdir "$root/$d"; mount --bind "$base/$d" "$root/$d"; read_only "$root/$d"; done
-for l in bin sbin lib lib64; do ln -s "usr/$l" "$root/$l"; done
+mkdir "$root"
+cd "$root"
+mkdir dev proc sys run tmp var root ${toolDirectories.join(" ")}
+for d in ${toolDirectories.join(" ")}; do bind_read_only "$base/$d" "$root/$d"; done
+ln -s usr/bin usr/sbin usr/lib usr/lib64 .
+cd /
 ${interfaces}${bindAndGo}`;
 
 /**
@@ -143,6 +162,19 @@ function isolatedArgv(
   argv: readonly string[],
 ): string[] {
   const flags = ["--mount", "--propagation", "private", "--pid", "--ipc", "--fork", "--kill-child"];
+  const mounts = interfaceMounts(script === toolScript ? toolRoot : root);
   const words = binds.flatMap(({ from, to, readOnly }) => [from, to, readOnly ? "ro" : "rw"]);
-  return ["unshare", ...flags, "sh", "-c", script, "imgbuild", root, String(binds.length), ...words, ...argv];
+  return [
+    "unshare",
+    ...flags,
+    "sh",
+    "-c",
+    script,
+    "imgbuild",
+    root,
+    mounts,
+    String(binds.length),
+    ...words,
+    ...argv,
+  ];
 }
