@@ -7,7 +7,7 @@ import { chooseMirrors, machineMirrors } from "../src/debian/mirrors.ts";
 import type { Lock } from "../src/schema/lock.ts";
 import { cacheRoot } from "../src/system/cache.ts";
 import { plainEnv, run } from "../src/system/run.ts";
-import { imgbuild } from "../test/helpers/lab.ts";
+import { imgbuild } from "../test/helpers/imgbuild.ts";
 
 /** Rows of out/bench.json: seconds, the best of `rounds`, ours and a peer's in one run, with warm package caches for both. */
 interface Row {

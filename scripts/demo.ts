@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { plainLog, seconds } from "../src/cli/log.ts";
 import { Report } from "../src/schema/report.ts";
 import { messageOf } from "../src/util/fail.ts";
-import { guestRun } from "../test/helpers/guest.ts";
-import { deployArguments, imgbuild, kept, type Lab, startLab } from "../test/helpers/lab.ts";
+import { imgbuild } from "../test/helpers/imgbuild.ts";
+import { deployArguments, kept, type StockLab, startLab } from "../test/helpers/lab.ts";
 import { fetchPage } from "../test/helpers/page.ts";
 
 /**
@@ -17,8 +16,6 @@ import { fetchPage } from "../test/helpers/page.ts";
 const directory = resolve("out/demo");
 const markFile = `${directory}/deployed.json`;
 const deployMs = 3_600_000;
-/** On real hardware. */
-const powerOffSeconds = 10;
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const)
   process.once(name, () => stop.abort(new Error("interrupted")));
@@ -35,7 +32,7 @@ async function demo(): Promise<number> {
   if (!again) await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   const log = plainLog(process.stderr, Date.now);
-  const lab = await startLab({ directory, firmware, log, env: process.env, signal: stop.signal, again });
+  const lab = await startLab({ directory, firmware, log, env: process.env, signal: stop.signal });
   const { pid } = lab.machine;
   try {
     const before = await look(lab, again ? "admin" : "root");
@@ -43,8 +40,8 @@ async function demo(): Promise<number> {
     say("the host before", before);
     const report = await deploy(lab, again ? "admin@target" : "target");
     const after = await look(lab, "admin");
-    const page = await fetchPage(lab.machine.port(80), "user", "demo");
-    const closed = await fetchPage(lab.machine.port(80));
+    const page = await fetchPage(await lab.machine.forward(80), "user", "demo");
+    const closed = await fetchPage(await lab.machine.forward(80));
     timeline(again ? "redeploy of a host that imgbuild made" : "deploy onto a stock Debian 12", report);
     say("the host now", after);
     const heading = page.body.split("\n").find((line) => line.includes("<h1"));
@@ -74,14 +71,12 @@ async function demo(): Promise<number> {
     for (const [what, holds] of expectations) console.log(`${holds ? "✔" : "✘"} ${what}`);
     console.log(`\nreport: ${directory}/report.json`);
     const good = expectations.every(([, holds]) => holds);
-    await guestRun(lab.machine, lab.admin, ["sudo", "-n", "systemctl", "poweroff"], { accept: [0, 255] });
-    for (let waited = 0; lab.machine.isRunning && waited < powerOffSeconds * lab.machine.scale; waited += 1)
-      await sleep(1_000);
+    await lab.machine.shutdown();
     if (good) await writeFile(markFile, JSON.stringify({ firmware }));
     if (good && !again) console.log("the host is kept: `make demo` once more deploys onto it");
     return good ? 0 : 1;
   } finally {
-    await lab.stop();
+    await lab.close();
   }
 }
 
@@ -92,7 +87,7 @@ async function readMark(): Promise<{ firmware: "bios" | "uefi" } | undefined> {
   );
 }
 
-async function deploy(lab: Lab, target: string): Promise<Report> {
+async function deploy(lab: StockLab, target: string): Promise<Report> {
   const file = `${directory}/report.json`;
   const ran = await imgbuild(deployArguments(lab, file, target), {
     env: process.env,
@@ -100,7 +95,7 @@ async function deploy(lab: Lab, target: string): Promise<Report> {
     show: true,
   });
   if (ran.code !== 0)
-    throw new Error(`the deploy exited ${ran.code}; the console is in ${lab.machine.consoleFile}`);
+    throw new Error(`the deploy exited ${ran.code}; the console is in ${lab.machine.directory}/console.log`);
   return Report.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
@@ -113,13 +108,12 @@ interface Look {
   readonly keptSum: string;
 }
 
-async function look(lab: Lab, who: "root" | "admin"): Promise<Look> {
-  const login = who === "root" ? lab.stock : lab.admin;
+async function look(lab: StockLab, who: "root" | "admin"): Promise<Look> {
   const script = `. /etc/os-release; echo "$PRETTY_NAME"; cat /proc/sys/kernel/random/boot_id /etc/machine-id
 cat /etc/ssh/ssh_host_ed25519_key.pub | cut -d" " -f1,2; sha256sum /srv/${kept.name} | cut -d" " -f1
 lsblk -o NAME,SERIAL,SIZE,FSTYPE,UUID,MOUNTPOINTS`;
   const argv = who === "root" ? ["sh", "-c", script] : ["sudo", "-n", "sh", "-c", script];
-  const { stdout } = await guestRun(lab.machine, login, argv);
+  const stdout = await (who === "root" ? lab.stock : lab.admin).succeed(argv);
   const [os = "", bootId = "", machineId = "", hostKey = "", keptSum = "", ...disks] = stdout.split("\n");
   return { os, bootId, machineId, hostKey, keptSum, disks: disks.join("\n").trimEnd() };
 }

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 
 export interface HostOptions {
   sshConfig?: string;
@@ -24,4 +24,10 @@ export function secretOptions(command: Command): Command {
   return command
     .option("-i, --identity <FILE...>", "age identity that opens the secrets (or IMGBUILD_IDENTITY)")
     .option("--passphrase", "ask for the passphrase of secrets encrypted with one");
+}
+
+/** A whole number above zero. */
+export function positive(text: string): number {
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("a whole number above zero is accepted");
 }

@@ -1,79 +1,148 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { loginTo, makeTestImage, startTestImage, type TestImage } from "../operator/boot-image.ts";
+import { join, resolve } from "node:path";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { requireTools } from "../operator/doctor.ts";
-import { loadDefinition } from "../operator/load.ts";
+import { type Definition, loadDefinition } from "../operator/load.ts";
 import { revealSecrets } from "../operator/secrets.ts";
-import { defaultChecks } from "../operator/test-checks.ts";
+import { type TestImage, testImage } from "../operator/test-image.ts";
+import { casesOf } from "../testing/cases.ts";
+import { type DefinedMachine, machineOf, openTestLab } from "../testing/lab.ts";
+import { judge, junit, type Verdict } from "../testing/verdict.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
-import type { Machine } from "../vm/machine.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
-import { seconds } from "./log.ts";
-import { secretOptions } from "./options.ts";
+import { positive, secretOptions } from "./options.ts";
 import { consoleOf, shellIn } from "./terminal.ts";
 
 interface Options extends RevealOptions {
   keep?: boolean;
   firmware: string;
+  memory: number;
   withSecrets?: boolean;
+  junit?: string;
+  evidence?: string;
 }
+
+type Firmware = "bios" | "uefi";
 
 /** Looked for before the image is built, which takes longer than to find that nothing can boot it. */
 const machineTools = ["qemu-system-x86_64", "qemu-img"];
 
-type Work = (image: TestImage, firmware: "bios" | "uefi", cli: Cli) => Promise<void>;
-
 /** `test`, `run` and `shell`: the definition's image in a VM of its own. */
 export const testCommands: AddCommand = (program, act) => {
-  const add = (name: string, description: string, firmware: string, work: Work) => {
-    const command = program
-      .command(name)
-      .description(description)
-      .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-      .option("--firmware <FIRMWARE>", "bios, uefi or both", firmware)
-      .option("--keep", "leave image and console log where they are")
-      .option("--with-secrets", "use the real secrets instead of made-up ones");
-    secretOptions(command).action((path: string, options: Options) =>
-      act((cli) => inVm(path, options, cli, work)),
+  const add = (name: string, description: string, firmware: string) =>
+    secretOptions(
+      program
+        .command(name)
+        .description(description)
+        .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+        .option("--firmware <FIRMWARE>", "bios, uefi or both", firmware)
+        .option("--memory <MIB>", "the machine's memory", positive, 1024)
+        .option("--keep", "leave the machine's files where they are")
+        .option("--with-secrets", "use the real secrets instead of made-up ones"),
     );
-  };
-  add("test", "build, boot in QEMU, run the definition's own checks", "declared", checkImage);
-  add("run", "boot the image with its console attached", "one", async (image, firmware, cli) => {
-    await withMachine(image, firmware, cli, (machine) => consoleOf(machine, cli));
-  });
-  add("shell", "boot the image, then a shell in it by SSH", "one", async (image, firmware, cli) => {
-    await withMachine(image, firmware, cli, (machine) => shellIn(image, machine, cli));
-  });
+  add("test", "build, boot in QEMU, run the default checks and the definition's own tests", "declared")
+    .option("--junit <FILE>", "write the results as JUnit's XML")
+    .option("--evidence <DIR>", "where journal, console and screen of a failure go")
+    .action((path: string, options: Options) => act((cli) => testDefinition(path, options, cli)));
+  add("run", "boot the image with its console attached", "one").action((path: string, options: Options) =>
+    act((cli) => withMachine(path, options, cli, (machine) => consoleOf(machine, cli))),
+  );
+  add("shell", "boot the image, then a shell in it by SSH", "one").action((path: string, options: Options) =>
+    act((cli) => withMachine(path, options, cli, (machine) => shellIn(machine, cli))),
+  );
 };
 
-async function inVm(path: string, options: Options, cli: Cli, work: Work): Promise<void> {
+async function testDefinition(path: string, options: Options, cli: Cli): Promise<void> {
+  await withImage(path, options, cli, async (image, definition, directory) => {
+    const firmwares = chosen(options.firmware, image.spec.boot?.firmware ?? []);
+    const cases = await casesOf(definition.file);
+    const evidence = resolve(options.evidence ?? join(directory, "evidence"));
+    const verdicts: Verdict[] = [];
+    for (const firmware of firmwares) {
+      const plan = { image, firmware, cases, memoryMib: options.memory, evidence: join(evidence, firmware) };
+      const verdict = await judge(plan, { ...cli, ...labDirectory(options, directory, firmware) });
+      verdicts.push(verdict);
+      for (const result of verdict.results) cli.emit({ event: "check", firmware, ...result });
+      const passed = verdict.results.filter(({ ok }) => ok).length;
+      cli.print(
+        `${firmware}: ${passed} of ${verdict.results.length} checks passed in ${verdict.seconds.toFixed(1)} s`,
+      );
+    }
+    if (options.junit !== undefined) await writeFile(options.junit, junit(image.spec.hostname, verdicts));
+    const ok = verdicts.every((one) => one.ok);
+    cli.emit({ event: "verdict", ok, seconds: verdicts.reduce((sum, one) => sum + one.seconds, 0) });
+    if (!ok) throw failure(verdicts);
+  });
+}
+
+function failure(verdicts: readonly Verdict[]): Fail {
+  const lines = verdicts.flatMap(({ firmware, results }) =>
+    results
+      .filter(({ ok }) => !ok)
+      .map(({ check, detail }) => `  ${firmware}: ${check}: ${detail.replaceAll("\n", "\n    ")}`),
+  );
+  const places = verdicts.flatMap(({ evidence }) => evidence ?? []);
+  const count = verdicts.reduce((sum, one) => sum + one.results.length, 0);
+  return new Fail(`${lines.length} of ${count} checks failed:\n${lines.join("\n")}`, {
+    hint: `journal, console and screen are in ${places.join(" and ")}; look inside with \`imgbuild shell\``,
+  });
+}
+
+async function withMachine(
+  path: string,
+  options: Options,
+  cli: Cli,
+  work: (machine: DefinedMachine) => Promise<void>,
+): Promise<void> {
+  await withImage(path, options, cli, async (image, _definition, directory) => {
+    const [firmware] = chosen(options.firmware, image.spec.boot?.firmware ?? []);
+    const lab = await openTestLab({ ...cli, ...labDirectory(options, directory, firmware!) });
+    try {
+      const machine = await machineOf(lab, image, { firmware: firmware!, memoryMib: options.memory });
+      await work(machine);
+    } finally {
+      await lab.close();
+    }
+  });
+}
+
+async function withImage(
+  path: string,
+  options: Options,
+  cli: Cli,
+  work: (image: TestImage, definition: Definition, directory: string) => Promise<void>,
+): Promise<void> {
   const definition = await loadDefinition(path);
-  const firmwares = chosen(options.firmware, definition.spec.boot?.firmware ?? []);
+  chosen(options.firmware, definition.spec.boot?.firmware ?? []);
   await requireTools("build", machineTools);
-  const secrets = options.withSecrets
-    ? await revealSecrets(definition, {
-        identityFiles: identityFiles(options, cli.env),
-        passphrase: () => cli.askSecret("Passphrase of the secrets: "),
-      })
-    : undefined;
   const directory = await mkdtemp(join(tmpdir(), "imgbuild-test-"));
   let done = false;
   try {
-    const image = await cli.log.task(`building ${definition.spec.hostname}`, (log) =>
-      makeTestImage(definition, directory, secrets, { ...cli, log }),
-    );
-    for (const firmware of firmwares) await work(image, firmware, cli);
+    const secrets = options.withSecrets
+      ? await revealSecrets(definition, {
+          identityFiles: identityFiles(options, cli.env),
+          passphrase: () => cli.askSecret("Passphrase of the secrets: "),
+        })
+      : undefined;
+    const image = await testImage(definition, cli, secrets && { secrets, directory });
+    await work(image, definition, directory);
     done = true;
   } finally {
-    if (options.keep || (!done && !cli.signal.aborted)) cli.log.info(`kept: ${directory}`);
+    const failed = !done && !cli.signal.aborted;
+    // An image with real secrets is not left about unless asked.
+    if (options.keep || (failed && !options.withSecrets)) cli.log.info(`kept: ${directory}`);
     else await rm(directory, { recursive: true, force: true });
   }
 }
 
-function chosen(wanted: string, declared: readonly ("uefi" | "bios")[]): ("uefi" | "bios")[] {
+/** The machine's files stay with the test's own where they are kept. */
+function labDirectory(options: Options, directory: string, firmware: Firmware) {
+  return options.keep ? { directory: join(directory, firmware), keep: true } : {};
+}
+
+function chosen(wanted: string, declared: readonly Firmware[]): Firmware[] {
   if (declared.length === 0) throw new Fail("the definition has no `boot`, so there is nothing to start");
   if (wanted === "declared") return [...declared];
   if (wanted === "one") return [declared.includes("bios") ? "bios" : "uefi"];
@@ -83,42 +152,5 @@ function chosen(wanted: string, declared: readonly ("uefi" | "bios")[]): ("uefi"
       throw new Fail(`--firmware ${wanted}: the definition serves ${declared.join(" and ")}`, {
         exitCode: exitCodes.usage,
       });
-  return asked as ("uefi" | "bios")[];
-}
-
-async function checkImage(image: TestImage, firmware: "bios" | "uefi", cli: Cli): Promise<void> {
-  const began = Date.now();
-  const results = await cli.log.task(`testing ${image.spec.hostname} under ${firmware}`, (log) =>
-    withMachine(image, firmware, { ...cli, log }, async (machine) => {
-      const host = await log.task("waiting for the login", () => loginTo(image, machine, { ...cli, log }));
-      try {
-        return await defaultChecks(image.spec, host, { log, signal: cli.signal, slow: machine.scale });
-      } finally {
-        host.close();
-      }
-    }),
-  );
-  const failed = results.filter(({ ok }) => !ok);
-  for (const result of results) cli.emit({ event: "check", firmware, ...result });
-  if (failed.length > 0)
-    throw new Fail(
-      `${failed.length} of ${results.length} checks failed under ${firmware}:\n${failed.map(({ check, detail }) => `  ${check}: ${detail}`).join("\n")}`,
-      { hint: "look inside with `imgbuild shell`" },
-    );
-  cli.print(`${firmware}: ${results.length} checks passed in ${seconds(Date.now() - began)}`);
-}
-
-async function withMachine<T>(
-  image: TestImage,
-  firmware: "bios" | "uefi",
-  cli: Cli,
-  work: (machine: Machine) => Promise<T>,
-): Promise<T> {
-  const lock = cli.env.IMGBUILD_VM_LOCK;
-  const machine = await startTestImage(image, firmware, { ...cli, ...(lock === undefined ? {} : { lock }) });
-  try {
-    return await work(machine);
-  } finally {
-    await machine.stop();
-  }
+  return asked as Firmware[];
 }

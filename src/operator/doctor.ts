@@ -24,6 +24,9 @@ export const needs: readonly Need[] = [
   { what: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf", use: "vm" },
   { what: "/usr/share/seabios/bios-256k.bin", package: "seabios", use: "vm" },
   { what: "/usr/lib/ipxe/qemu/efi-virtio.rom", package: "ipxe-qemu", use: "vm" },
+  { what: "flock", package: "util-linux", use: "vm" },
+  { what: "ssh", package: "openssh-client", use: "vm" },
+  { what: "swtpm", package: "swtpm", use: "tests" },
   { what: "mmdebstrap", package: "mmdebstrap", use: "tests" },
   { what: "/usr/lib/grub/i386-pc/boot.img", package: "grub-pc-bin", use: "tests" },
   { what: "/usr/lib/grub/x86_64-efi/moddep.lst", package: "grub-efi-amd64-bin", use: "tests" },
@@ -36,8 +39,6 @@ export const needs: readonly Need[] = [
   { what: "busybox", package: "busybox-static", use: "tests" },
   { what: "dash", package: "dash", use: "tests" },
   { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },
-  { what: "ssh", package: "openssh-client", use: "tests" },
-  { what: "flock", package: "util-linux", use: "tests" },
 ];
 
 const searchPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

@@ -35,6 +35,11 @@ export interface RunResult {
   readonly stderr: string;
 }
 
+export interface RunBytes extends RunResult {
+  /** stdout as it came, where it is no text. */
+  readonly bytes: Buffer;
+}
+
 export const plainEnv: Readonly<Record<string, string>> = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   LC_ALL: "C.UTF-8",
@@ -44,7 +49,7 @@ export const plainEnv: Readonly<Record<string, string>> = {
  * Runs one program, no shell. A failure shows its argv and the end of its stderr.
  * The child leads its own process group, which is killed whole on timeout and on abort.
  */
-export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunBytes> {
   const [program, ...args] = argv;
   if (program === undefined) throw new Error("run: empty argv");
   const timeoutMs = options.timeoutMs ?? 600_000;
@@ -80,7 +85,13 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   child.stdin.end(options.stdin ?? "");
   try {
     const [code, signalName] = (await once(child, "close")) as [number | null, string | null];
-    const result = { code: code ?? 128, stdout: stdout(), stderr: stderr() };
+    const bytes = stdout();
+    const result = {
+      code: code ?? 128,
+      bytes,
+      stdout: bytes.toString("utf8"),
+      stderr: stderr().toString("utf8"),
+    };
     if (ended === "abort") throw options.signal?.reason ?? new Fail("interrupted");
     if (ended === undefined && code !== null && (options.accept ?? [0]).includes(code)) return result;
     throw commandFailure(argv, options, ended, code, signalName, result, timeoutMs);
@@ -148,7 +159,7 @@ function collect(
   stream: NodeJS.ReadableStream,
   onLine: ((line: string) => void) | undefined,
   overflow: () => void,
-): () => string {
+): () => Buffer {
   const chunks: Buffer[] = [];
   const decoder = new StringDecoder("utf8");
   let size = 0;
@@ -165,5 +176,5 @@ function collect(
   stream.on("end", () => {
     if (rest !== "" && onLine !== undefined) onLine(rest);
   });
-  return () => Buffer.concat(chunks).toString("utf8");
+  return () => Buffer.concat(chunks);
 }

@@ -13,7 +13,7 @@ import { proofDisk, proofExitCode } from "./proof-sector.ts";
 /** A sound KVM needs a tenth of it. */
 const proofTimeoutMs = 10_000;
 
-export type AcceleratorName = "kvm" | "tcg";
+export type AcceleratorName = "kvm" | "hvf" | "tcg";
 
 export interface Accelerator {
   readonly name: AcceleratorName;
@@ -23,10 +23,12 @@ export interface Accelerator {
   readonly reason: string;
 }
 
-const scales = { kvm: 1, tcg: 10 } as const;
+const scales = { kvm: 1, hvf: 1, tcg: 10 } as const;
+/** What this kind of computer may have in hardware: Linux KVM, macOS its hypervisor framework. */
+const native = process.platform === "darwin" ? "hvf" : "kvm";
 
 /**
- * KVM where it has proved itself, else QEMU's own emulation. That /dev/kvm exists proves nothing: under some hypervisors
+ * The computer's own virtualization where it has proved itself, else QEMU's emulation. That /dev/kvm exists proves nothing: under some hypervisors
  * no stock kernel comes up on it. The verdict is kept in `cache` for this boot and this QEMU.
  */
 export async function accelerator(options: {
@@ -39,8 +41,8 @@ export async function accelerator(options: {
 }): Promise<Accelerator> {
   const { override } = options;
   if (override !== undefined && override !== "") {
-    if (override !== "kvm" && override !== "tcg")
-      throw new Fail(`IMGBUILD_ACCEL is "${override}"; it can be kvm or tcg`);
+    if (override !== "kvm" && override !== "hvf" && override !== "tcg")
+      throw new Fail(`IMGBUILD_ACCEL is "${override}"; it can be kvm, hvf or tcg`);
     return { name: override, scale: scales[override], reason: "IMGBUILD_ACCEL says so" };
   }
   const version = (await run(["qemu-system-x86_64", "--version"], { hint, timeoutMs: 30_000 })).stdout;
@@ -49,10 +51,10 @@ export async function accelerator(options: {
   let verdict = await readVerdict(file);
   if (verdict === undefined) {
     const prove = options.prove ?? proveAccelerator;
-    verdict = await options.log.task("proving KVM", () => prove("kvm", options.signal));
+    verdict = await options.log.task(`proving ${native.toUpperCase()}`, () => prove(native, options.signal));
     await writeVerdict(options.cache, file, verdict);
   }
-  const name = verdict.works ? "kvm" : "tcg";
+  const name = verdict.works ? native : "tcg";
   return { name, scale: scales[name], reason: verdict.reason };
 }
 

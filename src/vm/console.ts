@@ -21,6 +21,8 @@ export function makeConsole(): {
   console: Console;
   append: (text: string) => void;
   close: (reason: string) => void;
+  /** The machine is switched on again. */
+  reopen: () => void;
 } {
   let text = "";
   let dropped = 0;
@@ -71,6 +73,9 @@ export function makeConsole(): {
     close: (reason) => {
       closed = reason;
       wake();
+    },
+    reopen: () => {
+      closed = undefined;
     },
   };
 }

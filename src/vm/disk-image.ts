@@ -1,4 +1,3 @@
-import { truncate, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { run } from "../system/run.ts";
 
@@ -15,8 +14,10 @@ export async function createOverlay(
   );
 }
 
-/** An empty disk: a sparse raw file. `bytes` is a multiple of 512. */
+/** An empty disk that takes only the room of what is written to it. `bytes` is a multiple of 512. */
 export async function createBlank(file: string, bytes: number): Promise<void> {
-  await writeFile(file, "", { flag: "wx" });
-  await truncate(file, bytes);
+  await run(["qemu-img", "create", "-q", "-f", "qcow2", "--", file, String(bytes)], {
+    hint,
+    timeoutMs: 60_000,
+  });
 }

@@ -1,224 +1,280 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import type { Socket } from "node:net";
 import { join } from "node:path";
-import { plainEnv, run } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
-import type { Log } from "../util/log.ts";
+import { within } from "../util/within.ts";
 import type { Accelerator } from "./accelerator.ts";
-import { type MachineDisk, machineFds, qemuCommand } from "./command.ts";
+import type { MachineShape } from "./command.ts";
 import { type Console, makeConsole } from "./console.ts";
-import { openQmp, type Qmp } from "./qmp.ts";
+import { startTpm, uefiFiles } from "./firmware.ts";
+import { openGuestShell, shellCredentials } from "./guest-shell.ts";
+import { type DiskFault, type Hardware, makeHardware, type Part } from "./hardware.ts";
+import { keysOf } from "./keys.ts";
+import {
+  balloon,
+  checkName,
+  credentialStrings,
+  type MachineDisk,
+  type MachineNic,
+  type MachineOptions,
+  macOf,
+  makeDisks,
+} from "./machine-parts.ts";
+import { type Qemu, startQemu } from "./qemu.ts";
+import { makeShell, type Shell } from "./shell.ts";
+import { type SshLogin, type SshShell, sshShell } from "./ssh-shell.ts";
 
-/** QEMU's own start, from exec to the monitor's greeting. */
-const startTimeoutMs = 30_000;
-/** How long another machine may hold the lock. */
-const lockSeconds = 1800;
-/** Each rung of stopping: asked by the monitor, SIGTERM, SIGKILL. */
-const stopTimeoutMs = 5_000;
+/** On ordinary hardware; an emulated machine gets more, see `Machine.scale`. */
+const bootSeconds = 60;
+const shutdownSeconds = 30;
 /** Writing or reading a snapshot with all of the guest's memory. */
 const snapshotTimeoutMs = 300_000;
+const keyMs = 30;
 
-const hint = "apt-get install qemu-system-x86 qemu-utils ovmf";
-
-export interface MachineOptions {
+/**
+ * A computer: switched off at first, with disks that outlive its power. It lives on over the guest's reboots and kexec. Its
+ * commands are run as root by a shell of our own (see guest-shell.ts); `ssh` gives others.
+ */
+export interface Machine extends Shell, Hardware {
   readonly name: string;
-  readonly memoryMib: number;
-  readonly cpus: number;
-  readonly firmware: "bios" | "uefi";
-  /** In boot order. */
-  readonly disks: readonly MachineDisk[];
-  /** TCP ports of the guest that become reachable on 127.0.0.1, see `Machine.port`. */
-  readonly forwards: readonly number[];
-  /** The machine's own: its console log and firmware variables. Start again with the same one to switch it on again. */
+  /** Its files: console.log, disks, firmware variables. */
   readonly directory: string;
-  readonly accelerator: Accelerator;
-  readonly mac?: string;
-  readonly watchdog?: boolean;
-  /** A file that only one running machine may hold; another start waits for it. */
-  readonly lock?: string;
-  readonly log: Log;
-  /** Stops the machine. */
-  readonly signal?: AbortSignal;
-}
-
-/** A QEMU process. It lives on over the guest's reboots and kexec, and ends with its power-off, `stop` or our death. */
-export interface Machine {
-  readonly name: string;
-  readonly pid: number;
-  readonly console: Console;
-  readonly consoleFile: string;
-  /** Multiply the time bounds of real hardware by this. */
+  /** Time bounds of ordinary hardware are multiplied by this. */
   readonly scale: number;
   readonly isRunning: boolean;
-  /** The port of 127.0.0.1 behind which the guest's port is; the same for the machine's whole life. */
-  port(guest: number): number;
-  /** What a person types at the serial console. */
-  type(text: string): void;
-  /** Presses the power button, then waits for the process to end. */
-  powerDown(timeoutMs: number): Promise<void>;
+  /** Process id of the QEMU that runs it. */
+  readonly pid: number | undefined;
+  /** What it said on its serial port in all its lives. */
+  readonly console: Console;
+  /** Switches it on; done when the processor runs. */
+  start(): Promise<void>;
+  /** Switches it on if it is off, and waits until systemd has started all there is to start. Gives the boot's id. */
+  boot(options?: { readonly withinSeconds?: number; readonly notBoot?: string }): Promise<string>;
+  /** Asks systemd to restart, and waits until it is up again. Gives the boot's id. */
+  reboot(options?: { readonly withinSeconds?: number }): Promise<string>;
+  /** Presses the power button, and waits until it is off. */
+  shutdown(options?: { readonly withinSeconds?: number }): Promise<void>;
+  /** Pulls the plug: what the guest has not flushed may be lost. */
+  crash(): Promise<void>;
   /** Presses the reset button. */
   reset(): Promise<void>;
-  /** Pulls the plug: what the guest has not flushed may be lost. */
-  powerCut(): Promise<void>;
-  /** Pulls the network cable, or plugs it in. */
-  setLink(up: boolean): Promise<void>;
-  /** Memory and disks under a name; every writable disk must be qcow2. */
-  snapshot(name: string): Promise<void>;
-  /** Back to the snapshot; open connections into the guest are stale then. */
-  restore(name: string): Promise<void>;
-  /** Ends the process; safe to call again. */
+  /** Switches it off by whatever works; safe to call again. */
   stop(): Promise<void>;
+  /** Types at the serial console; "\n" is Enter. */
+  type(text: string): void;
+  /** Until the serial console shows it. `after`: a mark of the console, to look only behind it. */
+  waitForConsole(
+    pattern: RegExp,
+    options?: { readonly withinSeconds?: number; readonly after?: number },
+  ): Promise<RegExpMatchArray>;
+  /** Types on the keyboard: text, or keys by QEMU's names: ["ctrl-alt-delete"], ["esc", "ret"]. */
+  sendKeys(keys: string | readonly string[]): Promise<void>;
+  /** The screen as a PNG file. */
+  screenshot(file: string): Promise<void>;
+  /** The port of 127.0.0.1 behind which the guest's TCP port is. */
+  forward(port: number): Promise<number>;
+  /** Memory and disks under a name; nobody may be in the middle of a command. */
+  snapshot(name: string): Promise<void>;
+  /** Back to the snapshot, with the devices of then; connections into the guest are stale. */
+  restore(name: string): Promise<void>;
+  /** Pulls the plug as soon as the console shows it: resolves when that is done. */
+  cutPowerWhen(pattern: RegExp, options?: { readonly withinSeconds?: number }): Promise<void>;
+  /** Off: the memory of the next start. Running: takes memory from the guest, or gives it back, up to that of its start. */
+  setMemory(mib: number): Promise<void>;
+  /** Commands by SSH, as whoever the login is. */
+  ssh(login: SshLogin): SshShell;
+  /** A command of QEMU's monitor. */
+  qmp(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
-export async function startMachine(options: MachineOptions): Promise<Machine> {
-  options.signal?.throwIfAborted();
-  await mkdir(options.directory, { recursive: true });
-  const consoleFile = join(options.directory, "console.log");
-  const uefi = options.firmware === "uefi" ? await ovmf(options.directory) : undefined;
-  const shape = { ...options, accelerator: options.accelerator.name, consoleFile, ...(uefi && { uefi }) };
-  const child = spawnWithUs(qemuCommand(shape), options.lock);
-  const exit = watchExit(child);
-  const { console, append, close } = makeConsole();
-  const serial = child.stdio[machineFds.console] as Socket;
-  serial.setEncoding("utf8").on("data", append);
-  serial.on("error", () => {});
-  void exit.ended.then((reason) => close(`${options.name}: ${reason}`));
+export type { DiskFault, MachineDisk, MachineNic, MachineOptions, Part };
 
-  let qmp: Qmp | undefined;
-  const stop = async () => {
-    if (exit.isRunning()) await qmp?.execute("quit", {}, stopTimeoutMs).catch(() => {});
-    for (const signalName of ["SIGTERM", "SIGKILL"] as const) {
-      if (await within(exit.ended, stopTimeoutMs)) return;
-      child.kill(signalName);
-    }
-    if (!(await within(exit.ended, stopTimeoutMs)))
-      throw new Fail(`QEMU of ${options.name} (process ${child.pid}) cannot be killed`);
+/** A machine whose files are in `directory`. Made by a lab, which also ends it. */
+export async function makeMachine(
+  options: MachineOptions,
+  place: {
+    readonly directory: string;
+    readonly accelerator: Accelerator;
+    /** Waits until the computer has this many MiB to give. */
+    readonly room: (mib: number) => Promise<void>;
+    readonly signal?: AbortSignal;
+  },
+): Promise<Machine> {
+  const { directory, accelerator } = place;
+  const { name } = options;
+  const scale = accelerator.scale;
+  checkName(name);
+  await mkdir(directory, { recursive: true });
+  const disks = await makeDisks(options.disks, directory);
+  const nics = (options.nics ?? [{ network: "internet" as const }]).map((nic, index) => ({
+    ...nic,
+    mac: nic.mac ?? macOf(name, index),
+  }));
+  const { console, append, close, reopen } = makeConsole();
+  const guest = openGuestShell(name, scale);
+  const boots = new Map<string, string | undefined>();
+  const forwards = new Map<number, number>();
+  let memoryMib = options.memoryMib ?? 1024;
+  let qemu: Qemu | undefined;
+
+  const running = (): Qemu => {
+    if (qemu?.isRunning) return qemu;
+    throw new Fail(`${name} is switched off`, { hint: "`await machine.start()` or `boot()` switches it on" });
   };
-  const onAbort = () => void stop().catch(() => {});
-  options.signal?.addEventListener("abort", onAbort, { once: true });
-  void exit.ended.then(() => options.signal?.removeEventListener("abort", onAbort));
+  const monitor = async (command: string, timeoutMs?: number): Promise<string> => {
+    const said = await running().qmp.execute("human-monitor-command", { "command-line": command }, timeoutMs);
+    return String(said).trim();
+  };
+  const quietly = async (command: string, timeoutMs?: number) => {
+    const said = await monitor(command, timeoutMs);
+    if (said !== "") throw new Fail(`${name}: ${command.split(" ")[0]}: ${said}`);
+  };
+  const gone = async (timeoutMs: number, what: string) => {
+    if (await within(running().ended, timeoutMs)) return;
+    throw new Fail(`${name} ${what} within ${timeoutMs / 1000} s; the console's end:\n${console.tail()}`);
+  };
 
-  let ports: ReadonlyMap<number, number>;
-  try {
-    const boundMs = startTimeoutMs + (options.lock === undefined ? 0 : lockSeconds * 1000);
-    qmp = await openQmp(child.stdio[machineFds.qmp] as Socket, boundMs);
-    ports = await forwardedPorts(qmp, options.forwards);
-    await qmp.execute("cont");
-  } catch (error) {
-    await stop();
-    options.signal?.throwIfAborted();
-    throw new Fail(`starting ${options.name}: ${await exit.ended}`, { hint, cause: error });
-  }
-  const monitor = qmp;
-  const snapshots = (command: string) => humanMonitor(monitor, command, snapshotTimeoutMs);
-  return {
-    name: options.name,
-    pid: child.pid!,
+  const machine: Machine = {
+    ...makeShell(name, scale, (script, how) => guest.run(script, how)),
+    ...makeHardware({ name, scale, disks, nics, running, monitor }),
+    name,
+    directory,
+    scale,
     console,
-    consoleFile,
-    scale: options.accelerator.scale,
     get isRunning() {
-      return exit.isRunning();
+      return qemu?.isRunning === true;
     },
-    port: (guest) => {
-      const port = ports.get(guest);
-      if (port === undefined) throw new Error(`${options.name} forwards no port ${guest}`);
-      return port;
+    get pid() {
+      return qemu?.isRunning ? qemu.pid : undefined;
     },
-    type: (text) => void serial.write(text),
-    powerDown: async (timeoutMs) => {
-      await monitor.execute("system_powerdown");
-      if (!(await within(exit.ended, timeoutMs)))
-        throw new Fail(
-          `${options.name} did not power off within ${timeoutMs / 1000} s; the console's end:\n${console.tail()}`,
-        );
+    start: async () => {
+      if (qemu?.isRunning) return;
+      const firmware = options.firmware ?? "bios";
+      const uefi =
+        firmware === "bios" ? undefined : await uefiFiles(firmware, directory, options.uefiVariables);
+      await place.room(memoryMib);
+      const tpm = options.tpm ? await startTpm(directory) : undefined;
+      const shape: MachineShape = {
+        name,
+        memoryMib,
+        cpus: options.cpus ?? 2,
+        accelerator: accelerator.name,
+        disks,
+        nics: nics.map(({ network, mac }) => ({ kind: network === "internet" ? "user" : "switch", mac })),
+        consoleFile: join(directory, "console.log"),
+        oemStrings: [
+          ...(options.shell === false ? [] : shellCredentials()),
+          ...credentialStrings(options.credentials ?? {}),
+        ],
+        ...(uefi && { uefi }),
+        ...(tpm && { tpmSocket: tpm.socket }),
+        ...(options.watchdog && { watchdog: true }),
+      };
+      const started = await startQemu(shape, place.signal).catch((error: unknown) => {
+        tpm?.stop();
+        throw error;
+      });
+      reopen();
+      forwards.clear();
+      guest.attach(started.shell);
+      started.serial.setEncoding("utf8").on("data", append);
+      for (const [index, { network }] of nics.entries())
+        if (network !== "internet") network.plug(name, started.nics[index]!);
+      void started.ended.then((how) => {
+        tpm?.stop();
+        if (qemu !== started) return;
+        close(`${name}: ${how}`);
+        guest.close(`${name} is switched off: ${how}`);
+      });
+      started.qmp.onEvent((event, data) => {
+        if (event === "VSERPORT_CHANGE" && data.open === false) guest.lost();
+      });
+      qemu = started;
+      await started.qmp.execute("cont");
     },
-    reset: async () => void (await monitor.execute("system_reset")),
-    powerCut: async () => {
-      child.kill("SIGKILL");
-      if (!(await within(exit.ended, stopTimeoutMs))) throw new Fail(`QEMU of ${options.name} does not die`);
+    boot: async ({ withinSeconds = bootSeconds, notBoot } = {}) => {
+      const boundMs = withinSeconds * scale * 1000;
+      const deadline = Date.now() + boundMs;
+      await machine.start();
+      try {
+        const boot = await guest.ready(boundMs, notBoot);
+        // Its exit code says whether a unit has failed, which is for the caller to ask.
+        const left = Math.max(1, (deadline - Date.now()) / 1000 / scale);
+        await machine.execute("systemctl is-system-running --wait", { withinSeconds: left });
+        return boot;
+      } catch (error) {
+        if (!(error instanceof Fail)) throw error;
+        throw new Fail(`booting: ${error.message}\nthe console's end:\n${console.tail()}`, {
+          cause: error,
+          ...(error.hint === undefined ? {} : { hint: error.hint }),
+        });
+      }
     },
-    setLink: async (up) => void (await monitor.execute("set_link", { name: "net0", up })),
-    snapshot: (name) => snapshots(`savevm ${name}`),
-    restore: (name) => snapshots(`loadvm ${name}`),
-    stop,
+    reboot: async (how = {}) => {
+      const notBoot = guest.boot;
+      if (notBoot === undefined) throw new Fail(`${name} is not up, so nothing can be asked to restart`);
+      await machine.succeed("systemctl reboot --no-block");
+      return await machine.boot({ ...how, notBoot });
+    },
+    shutdown: async ({ withinSeconds = shutdownSeconds } = {}) => {
+      await running().qmp.execute("system_powerdown");
+      await gone(withinSeconds * scale * 1000, "did not power off");
+    },
+    crash: async () => await running().kill(),
+    reset: async () => {
+      guest.lost();
+      await running().qmp.execute("system_reset");
+    },
+    stop: async () => await qemu?.stop(),
+    type: (text) => void running().serial.write(text),
+    waitForConsole: async (pattern, { withinSeconds = bootSeconds, after } = {}) =>
+      console.waitFor(pattern, withinSeconds * scale * 1000, after),
+    sendKeys: async (keys) => {
+      for (const chord of keysOf(keys)) {
+        const codes = chord.map((data) => ({ type: "qcode", data }));
+        await running().qmp.execute("send-key", { keys: codes, "hold-time": keyMs });
+      }
+    },
+    screenshot: async (file) =>
+      void (await running().qmp.execute("screendump", { filename: file, format: "png" })),
+    forward: async (port) => {
+      const known = forwards.get(port);
+      if (known !== undefined) return known;
+      const index = nics.findIndex(({ network }) => network === "internet");
+      if (index === -1) throw new Fail(`${name} has no card on the internet, so no port can be forwarded`);
+      await quietly(`hostfwd_add net${index} tcp:127.0.0.1:0-:${port}`);
+      const table = await monitor("info usernet");
+      const line = table.match(
+        new RegExp(`TCP\\[HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+\\S+\\s+${port}\\s`),
+      );
+      if (line === null) throw new Fail(`QEMU does not forward port ${port}:\n${table}`);
+      forwards.set(port, Number(line[1]));
+      return Number(line[1]);
+    },
+    snapshot: async (snapshotName) => {
+      await quietly(`savevm ${snapshotName}`, snapshotTimeoutMs);
+      boots.set(snapshotName, guest.boot);
+    },
+    restore: async (snapshotName) => {
+      if (!boots.has(snapshotName)) throw new Fail(`${name} has no snapshot ${snapshotName}`);
+      await quietly(`loadvm ${snapshotName}`, snapshotTimeoutMs);
+      guest.restored(boots.get(snapshotName));
+    },
+    cutPowerWhen: async (pattern, { withinSeconds = bootSeconds } = {}) => {
+      await console.waitFor(pattern, withinSeconds * scale * 1000, console.mark());
+      await running().kill();
+    },
+    setMemory: async (mib) => {
+      if (!Number.isInteger(mib) || mib < 64) throw new Fail(`${mib} MiB: at least 64, whole, are accepted`);
+      if (!machine.isRunning) {
+        memoryMib = mib;
+        return;
+      }
+      if (mib > memoryMib)
+        throw new Fail(`${name} was started with ${memoryMib} MiB and cannot get ${mib} while it runs`);
+      await balloon(running(), mib, name, scale);
+    },
+    ssh: (login) => sshShell(machine, login),
+    qmp: async (command, args) => running().qmp.execute(command, args),
   };
-}
-
-/** The child is killed by the kernel when we die, whatever of: setpriv asks for that, and exec keeps it. */
-function spawnWithUs(argv: readonly string[], lock: string | undefined): ChildProcess {
-  const alone =
-    lock === undefined ? [] : ["flock", "--no-fork", "--exclusive", "--wait", String(lockSeconds), lock];
-  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...alone, ...argv], {
-    env: { ...plainEnv },
-    stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
-    // Not in our process group: an interrupt at the terminal is ours to handle, in order.
-    detached: true,
-  });
-}
-
-/** `ended` says how, and never rejects. */
-function watchExit(child: ChildProcess): { ended: Promise<string>; isRunning: () => boolean } {
-  let running = true;
-  let stderr = "";
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-    stderr = (stderr + text).slice(-4096);
-  });
-  const ended = new Promise<string>((resolve) => {
-    const end = (how: string) => {
-      running = false;
-      resolve(stderr.trim() === "" ? how : `${how}: ${stderr.trim()}`);
-    };
-    child.on("error", (error) => end(`QEMU could not be started: ${error.message}`));
-    child.on("close", (code, signalName) => end(`QEMU ended (${signalName ?? code})`));
-  });
-  return { ended, isRunning: () => running };
-}
-
-async function within(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, false);
-  });
-  const won = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
-  return won;
-}
-
-/** Which host port the kernel chose for each forwarded guest port, from the monitor's table of connections. */
-async function forwardedPorts(qmp: Qmp, guests: readonly number[]): Promise<ReadonlyMap<number, number>> {
-  const ports = new Map<number, number>();
-  const table = await qmp.execute("human-monitor-command", { "command-line": "info usernet" });
-  for (const line of String(table).split("\n")) {
-    const match = line.match(/TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)/);
-    if (match !== null) ports.set(Number(match[2]), Number(match[1]));
-  }
-  for (const guest of guests)
-    if (!ports.has(guest)) throw new Fail(`QEMU does not forward port ${guest}:\n${table}`);
-  return ports;
-}
-
-async function humanMonitor(qmp: Qmp, command: string, timeoutMs: number): Promise<void> {
-  const answer = await qmp.execute("human-monitor-command", { "command-line": command }, timeoutMs);
-  if (String(answer).trim() !== "") throw new Fail(`QEMU's ${command}: ${String(answer).trim()}`);
-}
-
-/** Where distributions put OVMF: code, and an empty variable store. */
-const ovmfFiles = [
-  ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
-  ["/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"],
-  ["/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"],
-] as const;
-
-/** The variables are the machine's own and outlive its process; qcow2, so that a snapshot can hold them. */
-async function ovmf(directory: string): Promise<{ code: string; variables: string }> {
-  const found = ovmfFiles.find(([code, variables]) => existsSync(code) && existsSync(variables));
-  if (found === undefined)
-    throw new Fail(`no UEFI firmware for QEMU: ${ovmfFiles[0][0]} is missing`, { hint });
-  const variables = join(directory, "uefi-variables.qcow2");
-  if (!existsSync(variables))
-    await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "--", found[1], variables], { hint });
-  return { code: found[0], variables };
+  return machine;
 }

@@ -10,18 +10,30 @@ export interface Qmp {
   execute(command: string, args?: Readonly<Record<string, unknown>>, timeoutMs?: number): Promise<unknown>;
   /** Names of the events so far, oldest first. */
   readonly events: readonly string[];
+  /** Called with every event from now on. */
+  onEvent(handle: (name: string, data: Readonly<Record<string, unknown>>) => void): void;
+  /** The next event of this name that `matches`; call it before what causes it. */
+  waitForEvent(
+    name: string,
+    matches: (data: Readonly<Record<string, unknown>>) => boolean,
+    timeoutMs: number,
+  ): Promise<void>;
 }
 
 /** Opens the conversation: waits for the greeting, leaves the negotiation mode. */
 export async function openQmp(socket: Duplex, timeoutMs = defaultTimeoutMs): Promise<Qmp> {
   const events: string[] = [];
   const waiting = new Map<string, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  const watchers = new Set<(name: string, data: Readonly<Record<string, unknown>>) => void>();
   let nextId = 0;
   let closed: Error | undefined;
 
   const onMessage = (message: QmpMessage) => {
     if (message.QMP !== undefined) waiting.get("greeting")?.resolve(message.QMP);
-    if (message.event !== undefined) events.push(message.event);
+    if (message.event !== undefined) {
+      events.push(message.event);
+      for (const watcher of [...watchers]) watcher(message.event, message.data ?? {});
+    }
     if (message.id === undefined) return;
     if (message.error !== undefined) waiting.get(message.id)?.reject(new Fail(message.error.desc));
     else waiting.get(message.id)?.resolve(message.return);
@@ -61,12 +73,29 @@ export async function openQmp(socket: Duplex, timeoutMs = defaultTimeoutMs): Pro
     return reply;
   };
   await execute("qmp_capabilities", undefined, timeoutMs);
-  return { execute, events };
+  const waitForEvent: Qmp["waitForEvent"] = (name, matches, timeoutMs) =>
+    new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        watchers.delete(watch);
+        settle();
+      };
+      const watch = (event: string, data: Readonly<Record<string, unknown>>) => {
+        if (event === name && matches(data)) end(resolve);
+      };
+      const late = () =>
+        end(() => reject(new Fail(`QEMU did not tell of ${name} within ${timeoutMs / 1000} s`)));
+      const timer = setTimeout(late, timeoutMs);
+      watchers.add(watch);
+      socket.once("close", () => end(() => reject(closed ?? new Fail("QEMU closed its monitor"))));
+    });
+  return { execute, events, waitForEvent, onEvent: (handle) => void watchers.add(handle) };
 }
 
 interface QmpMessage {
   readonly QMP?: unknown;
   readonly event?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
   readonly id?: string;
   readonly return?: unknown;
   readonly error?: { readonly desc: string };

@@ -7,84 +7,143 @@ const shape: MachineShape = {
   cpus: 2,
   accelerator: "tcg",
   disks: [{ file: "/lab/system.qcow2", format: "qcow2", serial: "IMGBUILD-SYSTEM" }],
-  forwards: [22, 80],
+  nics: [{ kind: "user", mac: "52:54:00:00:12:34" }],
   consoleFile: "/lab/console.log",
 };
 
-/** The value after the n-th `option`. */
-function optionOf(argv: readonly string[], option: string, nth = 0): string | undefined {
-  const places = argv.flatMap((word, index) => (word === option ? [index] : []));
-  return places[nth] === undefined ? undefined : argv[places[nth] + 1];
+/** All values of an option, in order. */
+function valuesOf(argv: readonly string[], option: string): string[] {
+  return argv.flatMap((word, index) => (word === option ? [argv[index + 1]!] : []));
 }
+
+const devicesOf = (argv: readonly string[]) =>
+  valuesOf(argv, "-device").map((text) => JSON.parse(text) as { driver: string; id?: string });
+const cards = (argv: readonly string[]) => devicesOf(argv).filter(({ id }) => /^nic\d+$/.test(id ?? ""));
+const disksOf = (argv: readonly string[]) => devicesOf(argv).filter(({ id }) => /^disk\d+$/.test(id ?? ""));
 
 describe("qemuCommand", () => {
   it("makes a small server that starts stopped and talks over inherited sockets", () => {
     const argv = qemuCommand(shape);
     expect(argv[0]).toBe("qemu-system-x86_64");
     expect(argv).toContain("-S");
-    expect(optionOf(argv, "-smp")).toBe("2");
-    expect(optionOf(argv, "-m")).toBe("512M");
-    expect(optionOf(argv, "-chardev")).toBe("socket,id=console,fd=3,logfile=/lab/console.log,logappend=on");
-    expect(optionOf(argv, "-chardev", 1)).toBe("socket,id=qmp,fd=4");
+    expect(valuesOf(argv, "-smp")).toEqual(["2"]);
+    expect(valuesOf(argv, "-m")).toEqual(["512M"]);
+    expect(valuesOf(argv, "-chardev")).toEqual([
+      "socket,id=console,fd=3,logfile=/lab/console.log,logappend=on",
+      "socket,id=qmp,fd=4",
+      "socket,id=shell,fd=5",
+    ]);
   });
 
-  it("forwards ports on the loopback address only, and lets the kernel choose them", () => {
-    expect(optionOf(qemuCommand(shape), "-netdev")).toBe(
-      "user,id=net0,hostfwd=tcp:127.0.0.1:0-:22,hostfwd=tcp:127.0.0.1:0-:80",
-    );
-    expect(optionOf(qemuCommand({ ...shape, forwards: [] }), "-netdev")).toBe("user,id=net0");
+  it("keeps the first card in its slot, and gives every other a port of its own and a socket of ours", () => {
+    const argv = qemuCommand({
+      ...shape,
+      nics: [{ kind: "user" }, { kind: "switch", mac: "52:54:00:00:00:02" }],
+    });
+    expect(valuesOf(argv, "-netdev").map((text) => JSON.parse(text))).toEqual([
+      { type: "user", id: "net0" },
+      { type: "stream", id: "net1", server: false, addr: { type: "fd", str: "7" } },
+    ]);
+    expect(cards(argv)).toMatchObject([
+      { driver: "virtio-net-pci", id: "nic0", addr: "0x3" },
+      { driver: "virtio-net-pci", id: "nic1", bus: "nic1-port", mac: "52:54:00:00:00:02" },
+    ]);
+    expect(devicesOf(argv)[0]).toMatchObject({ id: "nic0" });
+    expect(devicesOf(argv)).toContainEqual({
+      driver: "pcie-root-port",
+      id: "nic1-port",
+      chassis: 65,
+      slot: 65,
+    });
   });
 
-  it("keeps the network card in its slot whatever disks there are", () => {
-    const argv = qemuCommand({ ...shape, disks: [], mac: "00:12:34" });
-    expect(optionOf(argv, "-device")).toBe("virtio-net-pci,netdev=net0,addr=0x3,mac=52:54:00:00:12:34");
-  });
-
-  it("gives disks in boot order, with serial, format and cache of each", () => {
+  it("gives disks in boot order, with serial, format, cache and sector size of each", () => {
     const argv = qemuCommand({
       ...shape,
       disks: [
         ...shape.disks,
-        { file: "/lab/data.raw", format: "raw", serial: "DATA", readOnly: true, cache: "unsafe" },
+        {
+          file: "/lab/data.raw",
+          format: "raw",
+          serial: "DATA",
+          readOnly: true,
+          cache: "unsafe",
+          sectorSize: 4096,
+        },
       ],
     });
-    expect(optionOf(argv, "-drive")).toBe(
-      "if=none,id=disk0,format=qcow2,cache=writeback,discard=unmap,read-only=off,file=/lab/system.qcow2",
-    );
-    expect(optionOf(argv, "-device", 1)).toBe(
-      "virtio-blk-pci,drive=disk0,serial=IMGBUILD-SYSTEM,bootindex=0",
-    );
-    expect(optionOf(argv, "-drive", 1)).toBe(
-      "if=none,id=disk1,format=raw,cache=unsafe,discard=unmap,read-only=on,file=/lab/data.raw",
-    );
-    expect(optionOf(argv, "-device", 2)).toBe("virtio-blk-pci,drive=disk1,serial=DATA,bootindex=1");
+    expect(valuesOf(argv, "-blockdev").map((text) => JSON.parse(text))).toMatchObject([
+      { driver: "qcow2", "node-name": "disk0-content", "read-only": false, cache: { "no-flush": false } },
+      { driver: "raw", "node-name": "disk1-content", "read-only": true, cache: { "no-flush": true } },
+    ]);
+    expect(disksOf(argv)).toEqual([
+      {
+        ...{ driver: "virtio-blk-pci", id: "disk0", bus: "disk0-port", drive: "disk0-content" },
+        ...{ serial: "IMGBUILD-SYSTEM", bootindex: 0, werror: "report", rerror: "report" },
+      },
+      {
+        ...{ driver: "virtio-blk-pci", id: "disk1", bus: "disk1-port", drive: "disk1-content" },
+        ...{ serial: "DATA", bootindex: 1, werror: "report", rerror: "report" },
+        ...{ logical_block_size: 4096, physical_block_size: 4096 },
+      },
+    ]);
+  });
+
+  it("adds the controller that a disk's bus needs, once", () => {
+    const on = (bus: "scsi" | "usb" | "sata" | "nvme", serial: string) =>
+      ({ file: "/lab/x", format: "raw", serial, bus }) as const;
+    const disks = [on("scsi", "A"), on("scsi", "B"), on("usb", "C"), on("sata", "D"), on("nvme", "E")];
+    const argv = qemuCommand({ ...shape, disks });
+    const drivers = devicesOf(argv).map(({ driver }) => driver);
+    expect(drivers.filter((one) => one === "virtio-scsi-pci" || one === "qemu-xhci")).toEqual([
+      "virtio-scsi-pci",
+      "qemu-xhci",
+    ]);
+    expect(disksOf(argv)).toMatchObject([
+      { driver: "scsi-hd", bus: "scsi0.0" },
+      { driver: "scsi-hd", bus: "scsi0.0" },
+      { driver: "usb-storage", bus: "usb0.0" },
+      { driver: "ide-hd", bus: "ide.3" },
+      { driver: "nvme", bus: "disk4-port" },
+    ]);
   });
 
   it("doubles a comma in a file name, which would end the value", () => {
-    const disks = [{ file: "/lab/a,b", format: "raw", serial: "S" }] as const;
-    expect(optionOf(qemuCommand({ ...shape, disks }), "-drive")).toMatch(/,file=\/lab\/a,,b$/);
     const argv = qemuCommand({ ...shape, consoleFile: "/lab/a,b.log" });
-    expect(optionOf(argv, "-chardev")).toBe("socket,id=console,fd=3,logfile=/lab/a,,b.log,logappend=on");
+    expect(valuesOf(argv, "-chardev")[0]).toBe("socket,id=console,fd=3,logfile=/lab/a,,b.log,logappend=on");
+    const credentials = qemuCommand({ ...shape, oemStrings: ["a=b,c", "d=e"] });
+    expect(valuesOf(credentials, "-smbios")).toEqual(["type=11,value=a=b,,c,value=d=e"]);
   });
 
   it("adds firmware code read-only and variables writable, for UEFI only", () => {
     expect(qemuCommand(shape).join(" ")).not.toContain("pflash");
-    const argv = qemuCommand({ ...shape, uefi: { code: "/fw/code.fd", variables: "/lab/vars.qcow2" } });
-    expect(optionOf(argv, "-drive")).toBe("if=pflash,unit=0,format=raw,readonly=on,file=/fw/code.fd");
-    expect(optionOf(argv, "-drive", 1)).toBe("if=pflash,unit=1,format=qcow2,file=/lab/vars.qcow2");
+    const uefi = { code: "/fw/code.fd", variables: "/lab/vars.qcow2", secure: false };
+    expect(valuesOf(qemuCommand({ ...shape, uefi }), "-drive")).toEqual([
+      "if=pflash,unit=0,format=raw,readonly=on,file=/fw/code.fd",
+      "if=pflash,unit=1,format=qcow2,file=/lab/vars.qcow2",
+    ]);
+    expect(valuesOf(qemuCommand({ ...shape, uefi }), "-machine")).toEqual(["q35"]);
   });
 
-  it("has a watchdog that resets, where asked for", () => {
-    expect(qemuCommand(shape)).not.toContain("i6300esb");
-    expect(qemuCommand({ ...shape, watchdog: true }).slice(-4)).toEqual([
-      ...["-device", "i6300esb", "-action", "watchdog=reset"],
-    ]);
+  it("lets only the firmware write the variables of Secure Boot", () => {
+    const uefi = { code: "/fw/code.fd", variables: "/lab/vars.qcow2", secure: true };
+    const argv = qemuCommand({ ...shape, uefi });
+    expect(valuesOf(argv, "-machine")).toEqual(["q35,smm=on"]);
+    expect(valuesOf(argv, "-global")).toEqual(["driver=cfi.pflash01,property=secure,value=on"]);
+  });
+
+  it("has a watchdog that resets and a TPM, where asked for", () => {
+    expect(qemuCommand(shape).join(" ")).not.toMatch(/i6300esb|tpm/);
+    const argv = qemuCommand({ ...shape, watchdog: true, tpmSocket: "/lab/tpm.sock" });
+    expect(argv.slice(-4)).toEqual(["-device", '{"driver":"i6300esb"}', "-action", "watchdog=reset"]);
+    expect(valuesOf(argv, "-tpmdev")).toEqual(["emulator,id=tpm0,chardev=tpm"]);
   });
 });
 
 describe("acceleratorArgs", () => {
   it("pairs each accelerator with a processor it can run", () => {
     expect(acceleratorArgs("kvm")).toEqual(["-accel", "kvm", "-cpu", "host"]);
+    expect(acceleratorArgs("hvf")).toEqual(["-accel", "hvf", "-cpu", "host"]);
     expect(acceleratorArgs("tcg")).toEqual([
       ...["-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max,la57=off"],
     ]);

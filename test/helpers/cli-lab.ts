@@ -10,7 +10,7 @@ import type { LockedPackage } from "../../src/schema/lock.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
 import { silentLog } from "../../src/util/log.ts";
-import type { Ran } from "./lab.ts";
+import type { Ran } from "./imgbuild.ts";
 
 export const program = resolve("bin/imgbuild");
 export const environment = Object.fromEntries(

@@ -1,21 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { cacheRoot } from "../../src/system/cache.ts";
+import { type Machine, openLab, type SshShell, type TestLab } from "../../src/testing/index.ts";
+import { buildStockHost, makeDataDisk, type StockHost } from "../../src/testing/stock-host.ts";
 import type { Log } from "../../src/util/log.ts";
-import { accelerator } from "../../src/vm/accelerator.ts";
-import { createOverlay } from "../../src/vm/disk-image.ts";
-import { type Machine, startMachine } from "../../src/vm/machine.ts";
-import { type GuestLogin, waitForSsh } from "./guest.ts";
-import { buildStockHost, makeDataDisk } from "./stock-host.ts";
-
-/** One machine at a time, across all test runs of this computer. */
-const machineLock = join(tmpdir(), "imgbuild-vm.lock");
-/** From power-on to a login, on real hardware. */
-const bootMs = 60_000;
-const project = resolve(import.meta.dirname, "../..");
+import { project } from "./imgbuild.ts";
 
 /** The filesystem that `imgbuild/web` keeps, and what it holds before the first deploy. */
 export const kept = {
@@ -24,72 +14,79 @@ export const kept = {
   content: `${"What was here before every deploy, and stays.\n".repeat(4096)}`,
 } as const;
 
-export interface Lab {
+/** A stock host, its two disks, and those who may log in. */
+export interface StockLab {
+  readonly lab: TestLab;
   readonly machine: Machine;
-  readonly directory: string;
-  readonly dataFile: string;
-  readonly systemFile: string;
+  readonly host: StockHost;
+  /** root of the stock system. */
+  readonly stock: SshShell;
+  /** Its user with sudo. */
+  readonly stockAdmin: SshShell;
+  /** The administrator of `imgbuild/web`. */
+  readonly admin: SshShell;
   /** Options of the command line by which the machine is reached as "target". */
   readonly login: readonly string[];
-  readonly stock: GuestLogin;
-  /** The administrator of `imgbuild/web`. */
-  readonly admin: GuestLogin;
-  stop(): Promise<void>;
+  readonly directory: string;
+  close(): Promise<void>;
 }
 
 /** A stock Debian 12 host with its two disks, up and reachable; it is somebody else's, nothing of ours is on it. */
 export async function startLab(options: {
-  readonly directory: string;
   readonly firmware: "bios" | "uefi";
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
   readonly memoryMib?: number;
-  /** Start the disks that an earlier lab left in the directory: a host that imgbuild made. */
-  readonly again?: boolean;
-}): Promise<Lab> {
-  const { directory, firmware, log, env } = options;
-  const cache = cacheRoot(env);
+  /** Default a temporary one. One that an earlier lab left holds its disks, and they are started. */
+  readonly directory?: string;
+}): Promise<StockLab> {
+  const { firmware, log, env } = options;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const host = await buildStockHost({ cache, log, ...signal });
-  await mkdir(directory, { recursive: true });
-  const systemFile = join(directory, "system.qcow2");
-  const dataFile = join(directory, "data.raw");
-  if (!options.again) {
-    await createOverlay(host.system, systemFile);
-    await makeDataDisk({ file: dataFile, uuid: kept.uuid, files: { [kept.name]: kept.content } });
-  }
-  const what = options.again ? "the host that imgbuild made" : "a stock Debian 12 host";
-  const machine = await log.task(`starting ${what} under ${firmware}`, async () =>
-    startMachine({
+  const host = await buildStockHost({ cache: cacheRoot(env), log, ...signal });
+  const place = options.directory === undefined ? {} : { directory: options.directory, keep: true };
+  const lab = await openLab({ log, env, ...signal, ...place });
+  try {
+    const data = join(lab.directory, "data.raw");
+    const again = existsSync(data);
+    if (!again) await makeDataDisk({ file: data, uuid: kept.uuid, files: { [kept.name]: kept.content } });
+    const machine = await lab.machine({
       name: `stock-${firmware}`,
       memoryMib: options.memoryMib ?? 1024,
-      cpus: 2,
       firmware,
+      // Nobody looks inside but by SSH, as on a rented machine.
+      shell: false,
       disks: [
-        { file: systemFile, format: "qcow2", serial: "IMGBUILD-SYSTEM" },
-        { file: dataFile, format: "raw", serial: "IMGBUILD-DATA" },
+        { image: host.system, serial: "IMGBUILD-SYSTEM" },
+        { file: { file: data, format: "raw" }, serial: "IMGBUILD-DATA" },
       ],
-      forwards: [22, 80],
-      directory,
-      accelerator: await accelerator({ cache, override: env.IMGBUILD_ACCEL, log }),
-      lock: machineLock,
-      log,
-      ...signal,
-    }),
-  );
-  try {
-    const adminKey = join(directory, "admin-key");
+    });
+    const adminKey = join(lab.directory, "admin-key");
     await writeFile(adminKey, await readFile(join(project, "secrets/demo-admin-key")), { mode: 0o600 });
-    const login = await writeLogin(directory, machine.port(22), host.key, adminKey, host.hostKeys);
-    const stock = { user: "root", key: host.key, pins: host.hostKeys };
-    const admin = { user: "admin", key: adminKey, pins: host.hostKeys };
-    await log.task("waiting for its login", () =>
-      waitForSsh(machine, { ...(options.again ? admin : stock), timeoutMs: bootMs * machine.scale }),
+    const shell = (user: string, key: string) => machine.ssh({ user, key, pins: host.hostKeys });
+    const stock = shell("root", host.key);
+    const admin = shell("admin", adminKey);
+    await log.task(
+      `starting ${again ? "the host that imgbuild made" : "a stock Debian 12 host"}`,
+      async () => {
+        await machine.start();
+        await (again ? admin : stock).waitForLogin();
+      },
     );
-    return { machine, directory, dataFile, systemFile, login, stock, admin, stop: () => machine.stop() };
+    const login = await writeLogin(
+      lab.directory,
+      await machine.forward(22),
+      host.key,
+      adminKey,
+      host.hostKeys,
+    );
+    return {
+      ...{ lab, machine, host, stock, admin, login, directory: lab.directory },
+      stockAdmin: shell("admin", host.key),
+      close: () => lab.close(),
+    };
   } catch (error) {
-    await machine.stop();
+    await lab.close();
     throw error;
   }
 }
@@ -120,7 +117,7 @@ async function writeLogin(
 
 /** Arguments with which `imgbuild deploy` redeploys the lab's machine as `imgbuild/web`, unattended. */
 export function deployArguments(
-  lab: Lab,
+  lab: StockLab,
   report: string,
   target = "target",
   definition = "imgbuild/web",
@@ -137,42 +134,4 @@ export function deployArguments(
       report,
     ],
   ];
-}
-
-export interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** The command line as users run it, in a process of its own. */
-export async function imgbuild(
-  args: readonly string[],
-  options: {
-    readonly env: Readonly<Record<string, string | undefined>>;
-    readonly timeoutMs: number;
-    /** Show what it says as it comes. */
-    readonly show?: boolean;
-    readonly onStart?: (child: ChildProcess) => void;
-    readonly stdin?: string;
-  },
-): Promise<Ran> {
-  const child = spawn(join(project, "bin/imgbuild"), args, {
-    cwd: project,
-    env: { ...options.env },
-    stdio: "pipe",
-  });
-  options.onStart?.(child);
-  const text = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const)
-    child[name].setEncoding("utf8").on("data", (chunk: string) => {
-      text[name] += chunk;
-      if (options.show) process[name].write(chunk);
-    });
-  child.stdin.on("error", () => {});
-  child.stdin.end(options.stdin ?? "");
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
-  const [code] = (await once(child, "close")) as [number | null];
-  clearTimeout(timer);
-  return { code: code ?? 128, ...text };
 }

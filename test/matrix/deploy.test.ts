@@ -1,40 +1,33 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Report } from "../../src/schema/report.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { guestRun, waitForSsh } from "../helpers/guest.ts";
-import { deployArguments, imgbuild, kept, type Lab, startLab } from "../helpers/lab.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
+import { deployArguments, kept, type StockLab, startLab } from "../helpers/lab.ts";
 
 const env = process.env;
 const minute = 60_000;
 const keptSum = createHash("sha256").update(kept.content).digest("hex");
 
-async function withLab(firmware: "bios" | "uefi", work: (lab: Lab) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), "imgbuild-matrix-"));
+async function withLab(firmware: "bios" | "uefi", work: (lab: StockLab) => Promise<void>): Promise<void> {
+  const lab = await startLab({ firmware, log: silentLog, env });
   try {
-    const lab = await startLab({ directory, firmware, log: silentLog, env });
-    try {
-      await work(lab);
-    } finally {
-      await lab.stop();
-    }
+    await work(lab);
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await lab.close();
   }
 }
 
-async function deployed(lab: Lab, target: string): Promise<Report> {
+async function deployed(lab: StockLab, target: string): Promise<Report> {
   const file = join(lab.directory, "report.json");
   const ran = await imgbuild(deployArguments(lab, file, target), { env, timeoutMs: 60 * minute });
   expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
     code: 0,
     tail: "",
   });
-  const { stdout } = await guestRun(lab.machine, lab.admin, ["sha256sum", "/srv/kept.txt"]);
-  expect(stdout.trim()).toBe(`${keptSum}  /srv/kept.txt`);
+  expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   return Report.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
@@ -42,14 +35,8 @@ it("deploy-uefi: a stock host under UEFI becomes imgbuild/web, started by system
   withLab("uefi", async (lab) => {
     const report = await deployed(lab, "target");
     expect(report.outcome).toBe("done");
-    const { stdout } = await guestRun(lab.machine, lab.admin, [
-      "sudo",
-      "-n",
-      "bootctl",
-      "status",
-      "--no-pager",
-    ]);
-    expect(stdout).toMatch(/Product: systemd-boot/);
+    const status = await lab.admin.succeed(["sudo", "-n", "bootctl", "status", "--no-pager"]);
+    expect(status).toMatch(/Product: systemd-boot/);
   }));
 
 it("deploy-sudo: the operator logs in as a user with sudo", () =>
@@ -61,14 +48,14 @@ it("deploy-sudo: the operator logs in as a user with sudo", () =>
 it("base-panics: the old system comes back, and the operator is told", () =>
   withLab("bios", async (lab) => {
     const file = join(lab.directory, "report.json");
-    const before = await waitForSsh(lab.machine, { ...lab.stock, timeoutMs: minute });
+    const before = await lab.stock.waitForLogin();
     // The base's first program is asked for by a name that is not there: its kernel panics at once.
     const args = [...deployArguments(lab, file), "--base-cmdline", "rdinit=/no-such-init", "root=/dev/none"];
     const ran = await imgbuild(args, { env, timeoutMs: 30 * minute });
     expect(ran.code).toBe(1);
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
     expect(report.outcome).toBe("old-system");
-    const after = await waitForSsh(lab.machine, { ...lab.stock, timeoutMs: minute });
+    const after = await lab.stock.waitForLogin();
     expect(after).not.toBe(before);
     expect(lab.machine.console.text).toContain("Kernel panic");
   }));
@@ -84,8 +71,8 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
         child.stderr?.on("data", (chunk: string) => {
           if (cut || !/unpacking \d+ essential packages/.test(chunk)) return;
           cut = true;
-          void lab.machine.setLink(false);
-          setTimeout(() => void lab.machine.setLink(true), 4 * minute);
+          void lab.machine.block();
+          setTimeout(() => void lab.machine.unblock(), 4 * minute);
         });
       },
     });
@@ -98,11 +85,7 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
       code: 0,
       tail: "",
     });
-    await waitForSsh(lab.machine, { ...lab.admin, timeoutMs: 20 * minute });
-    const { stdout } = await guestRun(lab.machine, lab.admin, [
-      "sh",
-      "-c",
-      "grep -c trixie /etc/os-release; sha256sum /srv/kept.txt",
-    ]);
-    expect(stdout).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
+    await lab.admin.waitForLogin({ withinSeconds: 120 });
+    const found = await lab.admin.succeed("grep -c trixie /etc/os-release; sha256sum /srv/kept.txt");
+    expect(found).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
   }));

@@ -36,6 +36,7 @@ describe("run", () => {
     expect(await run(sh('printf %s "$1"; printf err >&2', word))).toEqual({
       code: 0,
       stdout: word,
+      bytes: Buffer.from(word),
       stderr: "err",
     });
   });

@@ -23,7 +23,7 @@ import {
   warmCache,
   webPackages,
 } from "../helpers/cli-lab.ts";
-import { imgbuild, type Ran } from "../helpers/lab.ts";
+import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import { releaseText, signingKey } from "../helpers/signing.ts";
 import { startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

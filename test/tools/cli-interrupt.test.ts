@@ -14,7 +14,7 @@ import {
   warmCache,
   webPackages,
 } from "../helpers/cli-lab.ts";
-import { imgbuild } from "../helpers/lab.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { web } from "../helpers/web.ts";
 

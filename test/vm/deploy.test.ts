@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { constants, gunzipSync } from "node:zlib";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
 import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
@@ -11,8 +10,8 @@ import { cacheRoot } from "../../src/system/cache.ts";
 import type { Host } from "../../src/transport/host.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { guestRun, waitForSsh } from "../helpers/guest.ts";
-import { deployArguments, imgbuild, kept, type Lab, startLab } from "../helpers/lab.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
+import { deployArguments, kept, type StockLab, startLab } from "../helpers/lab.ts";
 import { fetchPage } from "../helpers/page.ts";
 
 const env = process.env;
@@ -22,28 +21,20 @@ const keptSum = createHash("sha256").update(kept.content).digest("hex");
 /** One stock host; the cases follow one another on it, so each also proves that the one before left it whole. */
 describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
   let directory: string;
-  let lab: Lab;
+  let lab: StockLab;
 
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), "imgbuild-deploy-"));
-    lab = await startLab({ directory, firmware: "bios", log: silentLog, env });
+    lab = await startLab({ firmware: "bios", log: silentLog, env });
+    directory = lab.directory;
   });
-  afterAll(async () => {
-    await lab?.stop();
-    await rm(directory, { recursive: true, force: true });
-  });
+  afterAll(() => lab?.close());
 
-  const bootId = async () =>
-    (await guestRun(lab.machine, lab.stock, ["cat", "/proc/sys/kernel/random/boot_id"])).stdout.trim();
+  const bootId = () => lab.stock.succeed("cat /proc/sys/kernel/random/boot_id");
   /** What of ours is on the old system, the cached base aside. */
-  const traces = async () =>
-    (
-      await guestRun(lab.machine, lab.stock, [
-        "sh",
-        "-c",
-        "ls -d /run/imgbuild 2>/dev/null; grep imgbuild /proc/mounts; cat /sys/kernel/kexec_loaded; sha256sum /srv/kept.txt",
-      ])
-    ).stdout.trim();
+  const traces = () =>
+    lab.stock.succeed(
+      "ls -d /run/imgbuild 2>/dev/null; grep imgbuild /proc/mounts; cat /sys/kernel/kexec_loaded; sha256sum /srv/kept.txt",
+    );
 
   it("refuses in preflight when a disk is not there, and changes nothing", async () => {
     const before = await bootId();
@@ -89,9 +80,9 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     );
     expect(canaries.length).toBeGreaterThan(0);
     expect(sent.length).toBeGreaterThan(0);
-    const hostKey = await guestRun(lab.machine, lab.stock, ["cat", "/etc/ssh/ssh_host_ed25519_key"]);
+    const hostKey = await lab.stock.succeed("cat /etc/ssh/ssh_host_ed25519_key");
     // The first lines are alike in all keys; the fourth holds this one's secret.
-    for (const canary of [...canaries, hostKey.stdout.split("\n")[3]!])
+    for (const canary of [...canaries, hostKey.split("\n")[3]!])
       for (const bytes of sent) {
         expect(bytes.includes(canary, 0, "latin1")).toBe(false);
         expect(bytes.includes(Buffer.from(canary, "latin1").toString("base64"), 0, "latin1")).toBe(false);
@@ -118,8 +109,8 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
       },
     });
     expect(ran.code).toBe(128);
-    await lab.machine.console.waitFor(/imgbuild: the base is up/, 5 * minute);
-    const after = await waitForSsh(lab.machine, { ...lab.stock, timeoutMs: 10 * minute, notBoot: before });
+    await lab.machine.waitForConsole(/imgbuild: the base is up/);
+    const after = await lab.stock.waitForLogin({ notBoot: before });
     expect(after).not.toBe(before);
     expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
   });
@@ -144,48 +135,27 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     expect(report.peakMemoryMib).toBeGreaterThan(0);
     expect(report.health.length).toBeGreaterThan(0);
     expect(report.health.filter(({ ok }) => !ok)).toEqual([]);
-    const inside = await guestRun(lab.machine, lab.admin, [
-      "sudo",
-      "-n",
-      "sh",
-      "-c",
-      "sha256sum /srv/kept.txt; dpkg --audit; cat /etc/nginx/web.htpasswd; ls /var/cache/imgbuild; stat -c '%a %U:%G' /etc/nginx/web.htpasswd",
-    ]);
-    const [sum, htpasswd, cached, owner] = inside.stdout.trim().split("\n");
+    const inside = await lab.admin.succeed(
+      asRoot(
+        "sha256sum /srv/kept.txt; dpkg --audit; cat /etc/nginx/web.htpasswd; ls /var/cache/imgbuild; stat -c '%a %U:%G' /etc/nginx/web.htpasswd",
+      ),
+    );
+    const [sum, htpasswd, cached, owner] = inside.split("\n");
     expect(sum).toBe(`${keptSum}  /srv/kept.txt`);
     expect(cached).toMatch(/^[0-9a-f]{32}$/);
     expect(owner).toBe("640 root:www-data");
-    expect((await fetchPage(lab.machine.port(80), "user", "demo")).status).toBe(200);
+    expect((await fetchPage(await lab.machine.forward(80), "user", "demo")).status).toBe(200);
     // The secret's own text is a canary: no log, report or console holds it, and on the disk it is at one place.
     const canary = htpasswd!.split(":")[1]!;
     expect(canary.length).toBeGreaterThan(10);
     for (const text of [ran.stdout, ran.stderr, JSON.stringify(report), lab.machine.console.text])
       expect(text.includes(canary)).toBe(false);
-    const found = await guestRun(
-      lab.machine,
-      lab.admin,
-      [
-        "sudo",
-        "-n",
-        "grep",
-        "-rlFs",
-        "--devices=skip",
-        "--exclude-dir=proc",
-        "--exclude-dir=sys",
-        // By stdin: sudo writes the argv of what it runs into the journal.
-        "-f",
-        "-",
-        "/etc",
-        "/var",
-        "/root",
-        "/home",
-        "/usr/local",
-        "/run",
-        "/boot",
-        "/tmp",
-      ],
-      { accept: [0, 1, 2], timeoutMs: 5 * minute, stdin: `${canary}\n` },
-    );
+    const places = "/etc /var /root /home /usr/local /run /boot /tmp";
+    // By stdin: sudo writes the argv of what it runs into the journal.
+    const found = await lab.admin.execute(asRoot(`grep -rlFs --devices=skip -f - ${places}`), {
+      withinSeconds: 60,
+      stdin: `${canary}\n`,
+    });
     expect(found.stdout.trim().split("\n")).toEqual(["/etc/nginx/web.htpasswd"]);
   });
 
@@ -199,10 +169,13 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
     expect(report.outcome).toBe("done");
     expect(report.bytes.base).toBe(0);
-    const { stdout } = await guestRun(lab.machine, lab.admin, ["sha256sum", "/srv/kept.txt"]);
-    expect(stdout.trim()).toBe(`${keptSum}  /srv/kept.txt`);
+    expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   });
 });
+
+function asRoot(script: string): readonly string[] {
+  return ["sudo", "-n", "sh", "-c", script];
+}
 
 /** `imgbuild/web` for a machine whose system disk has another serial. */
 async function forAnotherDisk(): Promise<string> {
@@ -232,12 +205,10 @@ function withDamagedPayload(host: Host, sent: Buffer[]): Host {
       const bytes = Buffer.from(source);
       const name = bytes.indexOf("imgbuild/payload.tar.gz");
       if (name === -1) throw new Error("the part holds no payload");
-      sent.push(
-        Buffer.from(source),
-        gunzipSync(bytes.subarray(bytes.indexOf(Buffer.from([0x1f, 0x8b]), name)), {
-          finishFlush: constants.Z_SYNC_FLUSH,
-        }),
-      );
+      // The header of a cpio member: 110 characters, the size in eight hexadecimal ones from the 55th on.
+      const size = Number.parseInt(bytes.toString("latin1", name - 110 + 54, name - 110 + 62), 16);
+      const start = name - 110 + 4 * Math.ceil((110 + "imgbuild/payload.tar.gz".length + 1) / 4);
+      sent.push(Buffer.from(source), gunzipSync(bytes.subarray(start, start + size)));
       const at = name + 4096;
       bytes[at] = bytes[at]! ^ 0x01;
       return host.upload(bytes, to, { ...options, sha256: createHash("sha256").update(bytes).digest("hex") });

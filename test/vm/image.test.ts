@@ -2,12 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loginTo, makeTestImage, startTestImage, type TestImage } from "../../src/operator/boot-image.ts";
 import { loadDefinition } from "../../src/operator/load.ts";
 import { revealSecrets } from "../../src/operator/secrets.ts";
-import { defaultChecks } from "../../src/operator/test-checks.ts";
+import { type TestImage, testImage } from "../../src/operator/test-image.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
+import { defaultChecks } from "../../src/testing/checks.ts";
+import { openLab } from "../../src/testing/index.ts";
+import { machineOf } from "../../src/testing/lab.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { fetchPage } from "../helpers/page.ts";
 
@@ -32,16 +34,16 @@ describe("the image of imgbuild/web", () => {
     directory = await mkdtemp(join(tmpdir(), "imgbuild-image-"));
     const definition = await loadDefinition("imgbuild/web");
     const secrets = await revealSecrets(definition, { identityFiles: ["secrets/demo-identity.txt"] });
-    image = await makeTestImage(definition, directory, secrets, options);
+    image = await testImage(definition, options, { secrets, directory });
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   it("has a sound partition table and sound filesystems", async () => {
-    const table = await run(["sfdisk", "--json", image.file]);
+    const table = await run(["sfdisk", "--json", image.system.file]);
     const { partitions, label } = (JSON.parse(table.stdout) as { partitiontable: Table }).partitiontable;
     expect(label).toBe("gpt");
     expect(partitions.map(({ name }) => name)).toEqual(["bios", "esp", "root"]);
-    await run(["sfdisk", "--verify", image.file]);
+    await run(["sfdisk", "--verify", image.system.file]);
     for (const [name, check] of [
       ["esp", ["fsck.vfat", "-n"]],
       ["root", ["e2fsck", "-fn"]],
@@ -49,7 +51,7 @@ describe("the image of imgbuild/web", () => {
       const { start, size } = partitions.find((one) => one.name === name)!;
       const alone = join(directory, `${name}.part`);
       const where = [`skip=${start / 2048}`, `count=${size / 2048}`];
-      await run(["dd", `if=${image.file}`, `of=${alone}`, "bs=1M", "conv=sparse", ...where]);
+      await run(["dd", `if=${image.system.file}`, `of=${alone}`, "bs=1M", "conv=sparse", ...where]);
       const { stdout, stderr } = await run([...check, alone]);
       expect(stdout + stderr).not.toMatch(/warning|error/i);
       await rm(alone);
@@ -58,24 +60,22 @@ describe("the image of imgbuild/web", () => {
 
   for (const firmware of ["bios", "uefi"] as const)
     it(`boots under ${firmware}, passes its checks and serves its page to who knows the secret`, async () => {
-      const lock = join(tmpdir(), "imgbuild-vm.lock");
-      const machine = await startTestImage(image, firmware, { ...options, forwards: [80], lock });
+      const lab = await openLab();
       try {
-        const host = await loginTo(image, machine, options);
-        const results = await defaultChecks(image.spec, host, { ...options, slow: machine.scale });
+        const machine = await machineOf(lab, image, { firmware });
+        await machine.boot();
+        const results = await defaultChecks(image.spec, machine, { ...options, hostKey: image.hostKey });
         expect(results.filter(({ ok }) => !ok)).toEqual([]);
-        expect(results.length).toBeGreaterThan(image.spec.health.length);
-        const efi = await host.exec(["sh", "-c", "test -d /sys/firmware/efi && echo uefi || echo bios"]);
-        expect(efi.stdout.trim()).toBe(firmware);
-        const swaps = await host.exec(["cat", "/proc/swaps"]);
-        expect(swaps.stdout).toContain("/swapfile");
-        const apt = await host.exec(["apt-get", "update"], { root: true, timeoutMs: 300_000 });
-        expect(apt.stdout).toContain("trixie-security");
-        host.close();
-        expect((await fetchPage(machine.port(80), "user", "demo")).status).toBe(200);
-        expect((await fetchPage(machine.port(80), "user", "wrong")).status).toBe(401);
+        expect(results.length).toBeGreaterThan(image.spec.health.length + 3);
+        const efi = await machine.succeed("test -d /sys/firmware/efi && echo uefi || echo bios");
+        expect(efi).toBe(firmware);
+        expect(await machine.succeed("cat /proc/swaps")).toContain("/swapfile");
+        expect(await machine.succeed("apt-get update", { withinSeconds: 60 })).toContain("trixie-security");
+        const port = await machine.forward(80);
+        expect((await fetchPage(port, "user", "demo")).status).toBe(200);
+        expect((await fetchPage(port, "user", "wrong")).status).toBe(401);
       } finally {
-        await machine.stop();
+        await lab.close();
       }
     });
 });

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type RunOptions, run } from "../../src/system/run.ts";
-import { Fail } from "../../src/util/fail.ts";
-import type { Log } from "../../src/util/log.ts";
+import { type RunOptions, run } from "../system/run.ts";
+import { Fail } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
 
 /** Bounds on a machine that is also busy with other things. */
 const bootstrapTimeoutMs = 30 * 60_000;

@@ -1,6 +1,6 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../src/system/run.ts";
+import { run } from "../system/run.ts";
 import { kernelVersion, stockIds } from "./stock-tree.ts";
 
 /** Finds the root filesystem, wherever the firmware counts the disk. */

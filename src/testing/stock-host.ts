@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../src/system/run.ts";
-import { digestOf } from "../../src/util/digest.ts";
-import type { Log } from "../../src/util/log.ts";
+import { run } from "../system/run.ts";
+import { digestOf } from "../util/digest.ts";
+import type { Log } from "../util/log.ts";
 import { installGrub } from "./stock-grub.ts";
 import { makeStockTree, stockFiles, stockIds, stockPackages } from "./stock-tree.ts";
 

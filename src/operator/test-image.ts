@@ -1,0 +1,143 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Spec } from "../schema/spec.ts";
+import { hostKeyPrefix } from "../steps/write-secrets.ts";
+import { mke2fs } from "../storage/mkfs.ts";
+import { toolRun } from "../system/chroot.ts";
+import { generateSshKey } from "../transport/keys.ts";
+import { digestOf, uuidFrom } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { Secret } from "../util/secret.ts";
+import { type BaseOptions, baseTree } from "./base.ts";
+import { readFiles } from "./files.ts";
+import { buildImage, definitionDigest } from "./image.ts";
+import type { Definition } from "./load.ts";
+import { mirrorsFor, readLockFor } from "./lock.ts";
+import { sourceDigest } from "./source-digest.ts";
+
+/** A kept disk of the definition, for a machine that never had one. */
+const keptBytes = 512 * 2 ** 20;
+
+export interface TestImage {
+  readonly spec: Spec;
+  /** Raw files, never to be written: machines boot overlays of them. */
+  readonly system: { readonly file: string; readonly serial: string };
+  readonly kept: readonly { readonly file: string; readonly serial: string }[];
+  /** The public host key that it answers with. */
+  readonly hostKey: string;
+}
+
+/**
+ * The definition's image to be tried in a VM, as it would be deployed, but with a host key of its own and with made-up
+ * secrets; kept disks are empty filesystems with the right UUID. Found in the cache when nothing it depends on has changed.
+ * With real `secrets` it is made in `directory` and cached nowhere.
+ */
+export async function testImage(
+  definition: Definition,
+  options: BaseOptions,
+  real?: { readonly secrets: ReadonlyMap<string, Secret>; readonly directory: string },
+): Promise<TestImage> {
+  if (definition.spec.storage === undefined || definition.spec.boot === undefined)
+    throw new Fail(`${definition.file} has no storage or no boot, so there is nothing to start`);
+  if (real !== undefined) {
+    await make(definition, real.directory, real.secrets, options);
+    return await read(definition.spec, real.directory);
+  }
+  const { spec } = definition;
+  const { lock } = await readLockFor(definition);
+  const base = await baseTree(options);
+  const content = definitionDigest(spec, lock, readFiles(definition.filesDir));
+  const digest = digestOf([content, base.digest, await sourceDigest()]).slice(0, 32);
+  const directory = join(options.cache, "image", digest);
+  if (!existsSync(directory)) {
+    await mkdir(dirname(directory), { recursive: true });
+    const work = await mkdtemp(`${directory}.new-`);
+    try {
+      await options.log.task(`building ${spec.hostname}`, (log) =>
+        make(definition, work, standIns(spec), { ...options, log }),
+      );
+      await rename(work, directory).catch((error: NodeJS.ErrnoException) => {
+        // Another run made the same.
+        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+      });
+    } finally {
+      await rm(work, { recursive: true, force: true, maxRetries: 5 });
+    }
+  }
+  return await read(spec, directory);
+}
+
+/** What lies in the directory of an image. */
+const files = { system: "system.raw", hostKey: "host-key.pub", kept: (name: string) => `kept-${name}.raw` };
+
+async function make(
+  definition: Definition,
+  directory: string,
+  secrets: ReadonlyMap<string, Secret>,
+  options: BaseOptions,
+): Promise<void> {
+  const { spec, filesDir } = definition;
+  const { lock } = await readLockFor(definition);
+  const placed = readFiles(filesDir);
+  const host = generateSshKey("imgbuild-test-host");
+  const given = new Map(secrets);
+  if (lock.packages.some(({ name }) => name === "openssh-server"))
+    given.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
+  await writeFile(join(directory, files.hostKey), host.public);
+  const inputs = {
+    spec,
+    lock,
+    definition: definitionDigest(spec, lock, placed),
+    files: placed,
+    filesDir,
+    mirrors: await mirrorsFor(spec, options.env),
+    secrets: given,
+  };
+  await buildImage(inputs, join(directory, files.system), "raw", options);
+  for (const [name, disk] of Object.entries(spec.storage?.disks ?? {})) {
+    if (!("keep" in disk)) continue;
+    const [kept, ...more] = disk.keep;
+    if (kept === undefined || more.length > 0)
+      throw new Fail(`disk ${name} keeps ${disk.keep.length} filesystems; a test makes one`);
+    const file = join(directory, files.kept(name));
+    await writeFile(file, "");
+    await truncate(file, keptBytes);
+    const { tree } = await baseTree(options);
+    const argv = mke2fs(file, { uuid: kept.uuid, hashSeed: uuidFrom(kept.uuid, "hash seed") });
+    await toolRun(tree, argv, { binds: [{ from: directory, to: directory }], signal: options.signal });
+  }
+}
+
+async function read(spec: Spec, directory: string): Promise<TestImage> {
+  const disks = Object.entries(spec.storage?.disks ?? {});
+  const written = disks.find(([, disk]) => "table" in disk);
+  const serial = (name: string, given: string | undefined) => (given ?? name).slice(0, 20);
+  return {
+    spec,
+    system: {
+      file: join(directory, files.system),
+      serial: serial(written?.[0] ?? "system", written?.[1].match.serial),
+    },
+    kept: disks
+      .filter(([, disk]) => "keep" in disk)
+      .map(([name, disk]) => ({
+        file: join(directory, files.kept(name)),
+        serial: serial(name, disk.match.serial),
+      })),
+    hostKey: (await readFile(join(directory, files.hostKey), "utf8")).trim(),
+  };
+}
+
+function standIns(spec: Spec): Map<string, Secret> {
+  const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
+  return new Map(
+    Object.keys(spec.secrets).map((name) => {
+      const text = randomBytes(24).toString("hex");
+      // A well-formed hash that no password has.
+      const value = hashes.has(name) ? `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}` : `${text}\n`;
+      return [name, new Secret(name, Buffer.from(value))];
+    }),
+  );
+}

@@ -1,0 +1,121 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { HealthCheck, Spec } from "../schema/spec.ts";
+import { checkHealth, type HealthResult } from "../system/health.ts";
+import { run } from "../system/run.ts";
+import { messageOf } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+import type { Machine } from "../vm/machine.ts";
+
+export interface CheckResult {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly seconds: number;
+  readonly detail: string;
+}
+
+const sshSeconds = 15;
+/** Unit kinds that are active for as long as the machine runs. */
+const lasting = /\.(service|socket|timer|path|mount|target)$/;
+
+/**
+ * What every definition has to pass in a VM that has booted: nothing failed, dpkg is content, the declared services are
+ * active, its own health checks hold, and sshd takes every declared key. All are run, whatever fails.
+ */
+export async function defaultChecks(
+  spec: Spec,
+  machine: Machine,
+  options: { readonly hostKey: string; readonly log: Log; readonly signal: AbortSignal },
+): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  const { log, signal } = options;
+  const check = async (name: string, work: () => Promise<unknown>) => {
+    signal.throwIfAborted();
+    const began = Date.now();
+    const detail = await work().then(() => undefined, messageOf);
+    log.info(detail === undefined ? `holds: ${name}` : `does not hold: ${name}`);
+    const seconds = (Date.now() - began) / 1000;
+    results.push({ check: name, ok: detail === undefined, seconds, detail: detail ?? "passed" });
+  };
+  await check("no unit has failed", () =>
+    machine.succeed(
+      'test "$(systemctl is-system-running)" = running || { systemctl --failed --no-legend --plain; exit 1; }',
+    ),
+  );
+  await check("dpkg has nothing to complain of", () => machine.succeed('test -z "$(dpkg --audit)"'));
+  await check("the machine has an identity of its own", () =>
+    machine.succeed("grep -qE '^[0-9a-f]{32}$' /etc/machine-id"),
+  );
+  const health: HealthCheck[] = [
+    ...Object.entries(spec.services)
+      .filter(([name, { state }]) => state === "enabled" && lasting.test(name) && !name.includes("@"))
+      .map(([unit]) => ({ type: "unit", unit, withinSeconds: 60 }) as const),
+    ...spec.health,
+  ];
+  // A service that is declared and also named by a health check is looked at once.
+  const once = new Map(health.map((one) => [JSON.stringify({ ...one, withinSeconds: 0 }), one]));
+  const shell = {
+    run: (argv: readonly string[], { timeoutMs = 30_000 } = {}) =>
+      machine.execute(argv, { withinSeconds: timeoutMs / 1000 }),
+  };
+  const slow = machine.scale;
+  const found: HealthResult[] = await checkHealth([...once.values()], shell, { log, signal, slow });
+  results.push(...found);
+  for (const [user, { keys }] of Object.entries(spec.users))
+    for (const key of keys)
+      await check(
+        `sshd takes the key of ${user} (${key.split(" ").slice(2).join(" ") || key.slice(0, 30)})`,
+        () => sshTakes(machine, user, key, options.hostKey),
+      );
+  return results;
+}
+
+/**
+ * Asks sshd whether it would take the key, as a client does before it signs: the private half is not needed for that.
+ * The host key must be the machine's own.
+ */
+async function sshTakes(machine: Machine, user: string, key: string, hostKey: string): Promise<void> {
+  const port = await machine.forward(22);
+  const known = join(machine.directory, "known_hosts");
+  const file = join(machine.directory, `declared-${user}.pub`);
+  await writeFile(known, `${machine.name} ${hostKey}\n`);
+  await writeFile(file, `${key.slice(key.search(/(ssh-|ecdsa-|sk-)/))}\n`);
+  await machine.waitForPort(22);
+  const { stderr } = await run(
+    [
+      ...["ssh", "-v", "-F", "none", "-T", "-o", "BatchMode=yes", "-i", file, "-o", "IdentitiesOnly=yes"],
+      ...[
+        "-o",
+        "IdentityAgent=none",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        `HostKeyAlias=${machine.name}`,
+      ],
+      ...["-o", `UserKnownHostsFile=${known}`, "-o", "GlobalKnownHostsFile=none"],
+      ...[
+        "-o",
+        `ConnectTimeout=${sshSeconds * machine.scale}`,
+        "-p",
+        String(port),
+        "-l",
+        user,
+        "127.0.0.1",
+        "--",
+        "true",
+      ],
+    ],
+    {
+      timeoutMs: 2 * sshSeconds * 1000 * machine.scale,
+      accept: [0, 255],
+      hint: "apt-get install openssh-client",
+    },
+  );
+  if (/Server accepts key:/.test(stderr)) return;
+  throw new Error(
+    stderr
+      .split("\n")
+      .filter((line) => !/^debug1|^OpenSSH/.test(line) && line.trim() !== "")
+      .join("\n") || "sshd does not take it",
+  );
+}

@@ -1,0 +1,67 @@
+import type { BaseOptions } from "../operator/base.ts";
+import { loadDefinition } from "../operator/load.ts";
+import { type TestImage, testImage } from "../operator/test-image.ts";
+import type { Spec } from "../schema/spec.ts";
+import { type Lab, type LabOptions, openLab } from "../vm/lab.ts";
+import type { Machine, MachineDisk, MachineOptions } from "../vm/machine.ts";
+
+/** A machine made from a definition: its disks come from it, more may be added. */
+export interface DefinedOptions extends Partial<Omit<MachineOptions, "disks">> {
+  /** A directory with an IMGBUILD.ts, or the file. */
+  readonly definition: string;
+  /** Disks beside those of the definition. */
+  readonly moreDisks?: readonly MachineDisk[];
+}
+
+export interface DefinedMachine extends Machine {
+  readonly spec: Spec;
+  /** The public host key that it answers with. */
+  readonly hostKey: string;
+}
+
+/** A lab whose machines may also come from definitions. */
+export interface TestLab extends Omit<Lab, "machine"> {
+  machine(options: DefinedOptions): Promise<DefinedMachine>;
+  machine(options: MachineOptions): Promise<Machine>;
+}
+
+export type TestLabOptions = BaseOptions & Pick<LabOptions, "directory" | "keep">;
+
+export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
+  const lab = await openLab({ ...options, accel: options.env.IMGBUILD_ACCEL });
+  async function machine(how: DefinedOptions): Promise<DefinedMachine>;
+  async function machine(how: MachineOptions): Promise<Machine>;
+  async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
+    if (!("definition" in how)) return await lab.machine(how);
+    const image = await testImage(await loadDefinition(how.definition), options);
+    return await machineOf(lab, image, how);
+  }
+  return { ...lab, machine };
+}
+
+/** The machine of an image; its disks are overlays, so the image stays as it was built. */
+export async function machineOf(
+  lab: { machine(options: MachineOptions): Promise<Machine> },
+  image: TestImage,
+  how: Omit<DefinedOptions, "definition">,
+): Promise<DefinedMachine> {
+  const { moreDisks, ...rest } = how;
+  const { spec, hostKey } = image;
+  const raw = (file: string) => ({ file, format: "raw" }) as const;
+  const declared = spec.boot?.firmware ?? [];
+  const made = await lab.machine({
+    name: spec.hostname,
+    firmware: declared.includes("bios") ? "bios" : "uefi",
+    ...rest,
+    disks: [
+      { image: raw(image.system.file), serial: image.system.serial },
+      ...image.kept.map(({ file, serial }) => ({ image: raw(file), serial })),
+      ...(moreDisks ?? []),
+    ],
+  });
+  // Not spread: some of a machine's properties change while it lives.
+  return Object.defineProperties(made, {
+    spec: { value: spec, enumerable: true },
+    hostKey: { value: hostKey, enumerable: true },
+  }) as DefinedMachine;
+}
