@@ -1,0 +1,1 @@
+export function programFile(top: string): Promise<string | undefined>;
