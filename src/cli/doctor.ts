@@ -27,10 +27,13 @@ export const doctorCommand: AddCommand = (program, act) => {
           ...(lacking.length > 0 ? [`${root ? "" : "sudo "}${showArgv(remedy(lacking))}`] : []),
           ...(fixOf(troubles) ?? []),
         ];
-        const sudo = troubles.length > 0 ? ["or build with sudo"] : [];
+        const ways = [
+          ...(fixes.length > 0 ? [fixes.join(" && ")] : []),
+          ...(troubles.length > 0 ? ["build with sudo"] : []),
+        ];
         if (count > 0)
           throw new Fail(`${count} ${count === 1 ? "thing is" : "things are"} missing`, {
-            hint: [...(fixes.length > 0 ? [fixes.join(" && ")] : []), ...sudo].join("\n  "),
+            hint: ways.join("\n  or "),
           });
         cli.print("everything is here");
         cli.emit({ event: "done", missing: 0, root });

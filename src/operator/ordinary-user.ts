@@ -60,7 +60,7 @@ export function fixOf(troubles: readonly Trouble[]): string[] {
 
 /** A cache that root has filled, as sudo does where it keeps HOME, is told before minutes have gone. */
 async function refuseForeignCache(cache: string): Promise<void> {
-  for (const directory of [cache, join(cache, "packages"), join(cache, "index")])
+  for (const directory of [cache, ...["packages", "index", "image"].map((name) => join(cache, name))])
     await access(directory, constants.R_OK | constants.W_OK).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return;
       const recursive = directory === cache ? [] : ["--recursive"];

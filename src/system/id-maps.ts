@@ -68,6 +68,12 @@ export function parseIdMap(text: string): IdRange[] {
     });
 }
 
+/** What an id of the namespace is outside; undefined for one that is not mapped. */
+export function outsideOf(map: readonly IdRange[], id: number): number | undefined {
+  const range = map.find(({ inside, count }) => id >= inside && id < inside + count);
+  return range === undefined ? undefined : range.outside + id - range.inside;
+}
+
 /** The words newuidmap(1) takes after the process. */
 export function mapWords(map: readonly IdRange[]): string[] {
   return map.flatMap(({ inside, outside, count }) => [inside, outside, count].map(String));

@@ -86,7 +86,11 @@ function endOf(text: string): number {
   return Math.max(0, ...ends);
 }
 
-function troubleOf(said: string, { appArmorRestricts }: NamespaceFacts): Trouble {
+/** What the try's words mean, with the facts. */
+export function troubleOf(
+  said: string,
+  { appArmorRestricts }: Pick<NamespaceFacts, "appArmorRestricts">,
+): Trouble {
   if (appArmorRestricts?.trim() === "1")
     return {
       reason: `AppArmor takes the rights from user namespaces (kernel.apparmor_restrict_unprivileged_userns=1): ${said}`,
@@ -96,6 +100,10 @@ function troubleOf(said: string, { appArmorRestricts }: NamespaceFacts): Trouble
     return {
       reason: `there are as many user namespaces as the kernel allows (user.max_user_namespaces): ${said}`,
       fix: ["sysctl", "-w", "user.max_user_namespaces=10000"],
+    };
+  if (/^mount: \/proc: permission denied/m.test(said))
+    return {
+      reason: "parts of /proc are hidden, as in a container, so that a namespace can have none of its own",
     };
   return { reason: `a user namespace cannot do here what builds need: ${said}` };
 }
@@ -111,7 +119,8 @@ async function tryNamespace(maps: IdMaps): Promise<string | undefined> {
   try {
     const child = await spawnAsRoot(["sh", "-c", trial], maps, { env: plainEnv, stdio });
     const [said, code] = await Promise.all([text(child.stderr!), exitCodeOf(child)]);
-    return code === 0 ? undefined : said.trim() || `exit code ${code}`;
+    if (code === 0) return undefined;
+    return said.replace(/^\s*dmesg\(1\) may have more.*$/m, "").trim() || `exit code ${code}`;
   } catch (error) {
     return messageOf(error);
   }

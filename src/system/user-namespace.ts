@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { constants, userInfo } from "node:os";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fail } from "../util/fail.ts";
-import { type IdMaps, mapIds, mapWords, parseIdMap, subordinateIds } from "./id-maps.ts";
+import { type IdMaps, mapIds, mapWords, outsideOf, parseIdMap, subordinateIds } from "./id-maps.ts";
 import { run } from "./run.ts";
 
 /** Making a namespace and mapping its ids take milliseconds. */
@@ -25,6 +26,17 @@ export function thisUser(): OrdinaryUser | undefined {
     return { name: username, uid, gid };
   } catch {
     return undefined;
+  }
+}
+
+/** The number by which the machine knows this user, in a namespace too, where we are root: for names that users share. */
+export function realUid(): number {
+  const uid = process.getuid?.() ?? 0;
+  try {
+    const map = parseIdMap(readFileSync("/proc/self/uid_map", "utf8"));
+    return outsideOf(map, uid) ?? uid;
+  } catch {
+    return uid;
   }
 }
 

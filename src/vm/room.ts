@@ -5,6 +5,7 @@ import { availableParallelism, freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { plainEnv } from "../system/run.ts";
+import { realUid } from "../system/user-namespace.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 
@@ -30,7 +31,7 @@ export async function takePlace(options: {
 }): Promise<{ leave: () => Promise<void> }> {
   const { log, signal } = options;
   const places = options.places ?? Math.max(1, Math.floor(availableParallelism() / coresOfLab));
-  const directory = options.directory ?? join(tmpdir(), `imgbuild-machines-${process.getuid?.() ?? 0}`);
+  const directory = options.directory ?? join(tmpdir(), `imgbuild-machines-${realUid()}`);
   await ownDirectory(directory);
   const deadline = Date.now() + (options.waitMs ?? waitMs);
   for (let told = false; ; told = true) {

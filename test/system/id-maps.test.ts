@@ -4,6 +4,7 @@ import {
   mapIds,
   mapsName,
   mapWords,
+  outsideOf,
   parseIdMap,
   subordinateIds,
 } from "../../src/system/id-maps.ts";
@@ -68,6 +69,14 @@ describe("mapIds", () => {
 
   it("maps the user alone where there is nothing else", () => {
     expect(mapIds(7, [])).toEqual([{ inside: 0, outside: 7, count: 1 }]);
+  });
+});
+
+describe("outsideOf", () => {
+  it("tells who somebody inside is outside, and who is nobody there", () => {
+    const map = mapIds(1000, [{ start: 100_000, count: 10 }]);
+    expect([0, 1, 10, 11].map((id) => outsideOf(map, id))).toEqual([1000, 100_000, 100_009, undefined]);
+    expect(outsideOf(parseIdMap("0 0 4294967295\n"), 33)).toBe(33);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type NamespaceFacts, troublesIn } from "../../src/system/namespace-troubles.ts";
+import { type NamespaceFacts, troubleOf, troublesIn } from "../../src/system/namespace-troubles.ts";
 
 const good: NamespaceFacts = {
   user: { name: "alice", uid: 1000, gid: 1000 },
@@ -49,6 +49,31 @@ describe("what is in the way of a user's namespace", () => {
     ],
   ])("is told with its reason and the command that mends it: %j", (facts, reason, fix) => {
     expect(told(facts)).toEqual([[expect.stringMatching(reason), fix]]);
+  });
+
+  it.each<[string, string | undefined, RegExp, string | undefined]>([
+    [
+      "unshare: write failed /proc/self/uid_map: Operation not permitted",
+      "1\n",
+      /^AppArmor .*=1\): unshare: write failed/,
+      "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ],
+    [
+      "unshare: unshare failed: No space left on device",
+      "0\n",
+      /as many user namespaces as the kernel allows/,
+      "sysctl -w user.max_user_namespaces=10000",
+    ],
+    [
+      "mount: /proc: permission denied.",
+      undefined,
+      /^parts of \/proc are hidden, as in a container/,
+      undefined,
+    ],
+    ["mount: /run: odd.", undefined, /cannot do here what builds need: mount: \/run: odd\.$/, undefined],
+  ])("is told from what a try said: %s", (said, appArmorRestricts, reason, fix) => {
+    const trouble = troubleOf(said, { appArmorRestricts });
+    expect([trouble.reason, trouble.fix?.join(" ")]).toEqual([expect.stringMatching(reason), fix]);
   });
 
   it("is told all at once", () => {

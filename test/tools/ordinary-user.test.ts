@@ -1,0 +1,329 @@
+import { once } from "node:events";
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Encrypter } from "age-encryption";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { parseLock } from "../../src/debian/lock.ts";
+import { run } from "../../src/system/run.ts";
+import { gateArgv } from "../../src/system/user-namespace.ts";
+import {
+  environment,
+  expectFail,
+  hidePrograms,
+  left,
+  program,
+  warmCache,
+  webPackages,
+} from "../helpers/cli-lab.ts";
+import { givePackages, makeUser, type Started, start, type TestUser } from "../helpers/ordinary-user.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const quickMs = 60_000;
+const buildMs = 600_000;
+const everyCode = Array.from({ length: 256 }, (_, code) => code);
+
+let user: TestUser;
+beforeAll(async () => {
+  await warmCache();
+  user = await makeUser("with ids");
+  const base = parseLock(readFileSync("initramfs/imgbuild.lock.yaml", "utf8")).packages;
+  givePackages(user, [...webPackages(), ...base]);
+});
+afterAll(async () => await user.remove());
+
+/** The command line as the user, in the checkout. */
+const as = async (
+  args: readonly string[],
+  options: {
+    who?: TestUser;
+    prepare?: string;
+    env?: Readonly<Record<string, string>>;
+    timeoutMs?: number;
+  } = {},
+) => {
+  const { timeoutMs = quickMs, who = user, ...rest } = options;
+  const argv = who.argv(["bin/imgbuild", ...args], rest);
+  return await run(["nice", "-n", "19", ...argv], { env: environment, accept: everyCode, timeoutMs });
+};
+const begin = (args: readonly string[]): Started => start(user.argv(["bin/imgbuild", ...args]), buildMs);
+const eventsIn = (stdout: string) =>
+  stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/** What is the user's own: nothing of a build but its result may be in here. */
+const inHome = () => left(user.home).filter((name) => !name.startsWith(".") && name !== "tmp");
+/** Programs of the user that are more than a corpse which nobody has buried. */
+function running(): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      const [, name, state, uid] = /^Name:\t(.*)$[\s\S]*^State:\t(.)[\s\S]*^Uid:\t(\d+)/m.exec(status) ?? [];
+      return Number(uid) === user.uid && state !== "Z" ? [`${pid} ${name}`] : [];
+    } catch {
+      // No process, or one that has ended while it was looked at.
+      return [];
+    }
+  });
+}
+
+describe("a user without subordinate ids", () => {
+  it("is told by doctor what is missing, and the command that it is told mends that", async () => {
+    const who = await makeUser("without ids");
+    onTestFinished(() => who.remove());
+    const hint = /^sudo usermod --add-subuids .*\n {2}or build with sudo/;
+    expectFail(await as(["doctor"], { who }), 1, /1 thing is missing/, hint);
+    const told = eventsIn((await as(["--json", "doctor"], { who })).stdout);
+    expect(told).toMatchObject([{ event: "missing", use: "user" }, { event: "error" }]);
+    const fix = told[0]!.fix as string[];
+    const range = expect.stringMatching(/^\d+-\d+$/);
+    expect(fix).toEqual(["usermod", "--add-subuids", range, "--add-subgids", range, who.name]);
+    await run(fix);
+    expect(await as(["doctor"], { who })).toMatchObject({
+      code: 0,
+      stdout: "everything is here\n",
+      stderr: "",
+    });
+  });
+});
+
+describe("an ordinary user", () => {
+  it("makes the base in passing, by a process of its own, where a command goes on outside", async () => {
+    const plan = await as(["--json", "plan", "imgbuild/web"], { timeoutMs: buildMs });
+    expect({ code: plan.code, stderr: plan.stderr }).toEqual({ code: 0, stderr: "" });
+    // The other process' steps are told as this one's.
+    expect(eventsIn(plan.stdout)).toContainEqual(
+      expect.objectContaining({ event: "end", task: ["making the base", "packing the base"], ok: true }),
+    );
+    const bases = readdirSync(user.cache).filter((name) => name.startsWith("base"));
+    expect(bases).toEqual([expect.stringMatching(/^base-[0-9a-f]{12}$/)]);
+    const places = readdirSync(join(user.cache, bases[0]!)).sort();
+    expect(places).toEqual([
+      expect.stringMatching(/^[0-9a-f]{32}$/),
+      expect.stringMatching(/^tree-[0-9a-f]{32}$/),
+    ]);
+    for (const place of places) {
+      const [base, of] = [join(user.cache, bases[0]!, place), user.uid];
+      expect(readdirSync(base).map((name) => lstatSync(join(base, name)).uid)).toEqual(
+        readdirSync(base).map(() => of),
+      );
+    }
+    const tree = join(user.cache, bases[0]!, places[1]!, "tree");
+    expect(statSync(join(tree, "etc/passwd")).uid).toBe(user.uid);
+    // shadow's group is 42: the 41st of the subordinate ids, which begin at 1.
+    const first = Number(
+      readFileSync("/etc/subgid", "utf8").match(new RegExp(`^${user.name}:(\\d+):`, "m"))![1],
+    );
+    expect(statSync(join(tree, "etc/shadow")).gid).toBe(first + 41);
+    const packed = await as(["base", "show"]);
+    expect(packed).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(join(bases[0]!, places[0]!, "kernel")),
+    });
+  });
+
+  it("builds the image that root builds, byte for byte, and owns it", async () => {
+    const output = join(user.home, "web.raw");
+    const ran = await as(["build", "imgbuild/web", "--output", output], { timeoutMs: buildMs });
+    expect({ code: ran.code, stdout: ran.stdout }).toEqual({ code: 0, stdout: `${output}\n` });
+    const { uid, gid, mode } = statSync(output);
+    expect([uid, gid, mode & 0o777]).toEqual([user.uid, user.uid === uid ? gid : -1, 0o644]);
+    expect(inHome()).toEqual(["web.raw"]);
+    expect(running()).toEqual([]);
+    const roots = join(tempDir(), "web.raw");
+    await run(["nice", "-n", "19", program, "build", "imgbuild/web", "--output", roots], {
+      env: environment,
+      timeoutMs: buildMs,
+    });
+    const digests = (await run(["sha256sum", output, roots])).stdout
+      .split("\n")
+      .map((line) => line.slice(0, 64));
+    expect(digests[0]).toBe(digests[1]);
+    rmSync(output);
+  });
+
+  it("gets exit codes, events and errors as root does, each once", async () => {
+    const output = join(user.home, "x.raw");
+    const nowhere = await as(["--json", "build", "nowhere", "--output", output]);
+    expectFail(nowhere, 1, /^error: no definition at nowhere\n {2}hint: .*\n$/);
+    expect(eventsIn(nowhere.stdout)).toMatchObject([{ event: "error", message: "no definition at nowhere" }]);
+    const format = await as(["build", "imgbuild/web", "--output", output, "--format", "x"]);
+    expectFail(format, 2, /^error: --format x: /);
+    expect(inHome()).toEqual([]);
+  });
+
+  it("answers questions at the terminal", async () => {
+    const definition = join(user.home, "own");
+    mkdirSync(definition);
+    const encrypter = new Encrypter();
+    encrypter.setScryptWorkFactor(10);
+    encrypter.setPassphrase("right");
+    writeFileSync(join(definition, "secret.age"), await encrypter.encrypt("x"));
+    const text = readFileSync("imgbuild/web/IMGBUILD.ts", "utf8");
+    const own = text
+      .replace("../../secrets/web-htpasswd.age", "secret.age")
+      .replace("../../secrets/", join(process.cwd(), "secrets/"));
+    writeFileSync(join(definition, "IMGBUILD.ts"), own.replaceAll(process.cwd(), join(user.dir, "checkout")));
+    writeFileSync(
+      join(definition, "imgbuild.lock.yaml"),
+      readFileSync("imgbuild/web/imgbuild.lock.yaml", "utf8"),
+    );
+    const command = `bin/imgbuild build ${definition} --with-secrets --passphrase --output ${user.home}/x.raw`;
+    const terminal = start(
+      user.argv(["script", "--quiet", "--return", "--command", command, "/dev/null"]),
+      quickMs,
+    );
+    await terminal.until("Passphrase of the secrets: ", quickMs);
+    terminal.child.stdin!.write("wrong\r");
+    const { code, stdout } = await terminal.ended;
+    expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringMatching(/error: .*passphrase/) });
+    expect(stdout).not.toContain("wrong");
+    rmSync(definition, { recursive: true });
+    expect(inHome()).toEqual([]);
+  });
+});
+
+describe("a build without root", () => {
+  const installing = "installing 145 packages".replace("145", String(webPackages().length));
+  const build = () => ["build", "imgbuild/web", "--output", join(user.home, "x.raw")];
+
+  it("ends by Ctrl-C at the terminal, and leaves nothing", async () => {
+    const command = `bin/imgbuild ${build().join(" ")}`;
+    const terminal = start(
+      user.argv(["script", "--quiet", "--return", "--command", command, "/dev/null"]),
+      buildMs,
+    );
+    await terminal.until(installing, buildMs);
+    await sleep(1_000);
+    terminal.child.stdin!.write("\x03");
+    const { code, stdout } = await terminal.ended;
+    expect({ code, stdout }).toMatchObject({
+      code: 130,
+      stdout: expect.stringMatching(/error: .*interrupted\r?\n/),
+    });
+    expect(stdout.match(/error: /g)).toHaveLength(1);
+    expect([inHome(), running()]).toEqual([[], []]);
+  });
+
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("ends by %s to the command alone", async (signal) => {
+    const ran = begin(build());
+    await ran.until(installing, buildMs);
+    ran.child.kill(signal);
+    const { code, stdout, stderr } = await ran.ended;
+    expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+    expect(stderr.match(/^error: .*interrupted$/gm)).toHaveLength(1);
+    expect([inHome(), running()]).toEqual([[], []]);
+  });
+
+  it("clears up behind itself even when the command is killed", async () => {
+    const ran = begin(build());
+    await ran.until(installing, buildMs);
+    ran.child.kill("SIGKILL");
+    await ran.ended;
+    for (let tries = 0; tries < 100 && running().length > 0; tries += 1) await sleep(100);
+    expect([inHome(), running()]).toEqual([[], []]);
+  });
+
+  it.each<[string, string, RegExp, RegExp]>([
+    [
+      "newuidmap is not installed",
+      `set -- /usr/bin/newuidmap "$@"; ${hidePrograms}\nshift`,
+      /\nnewuidmap and newgidmap are missing \(package uidmap\)\n/,
+      /^sudo apt-get install --yes uidmap\n {2}or run the same command with sudo\n$/,
+    ],
+    [
+      "a container hides parts of /proc",
+      "mount --bind /dev/null /proc/version",
+      /\nparts of \/proc are hidden, as in a container/,
+      /^run the same command with sudo\n$/,
+    ],
+    [
+      "the cache is root's",
+      `mount -t tmpfs -o mode=755 tmpfs "$dir/home/.cache/imgbuild"`,
+      /\.cache\/imgbuild cannot be written by this user \(EACCES\); did root make it\?/,
+      /^sudo chown \d+:\d+ .*\.cache\/imgbuild, or name another place by IMGBUILD_CACHE\n$/,
+    ],
+    [
+      "the packages of the cache are root's",
+      `mount -t tmpfs -o mode=755 tmpfs "$dir/home/.cache/imgbuild/packages"`,
+      /imgbuild\/packages cannot be written by this user/,
+      /^sudo chown --recursive /,
+    ],
+  ])("is refused at once where %s", async (_what, prepare, message, hint) => {
+    expectFail(await as(build(), { prepare }), 1, message, hint);
+    expect([inHome(), running()]).toEqual([[], []]);
+  });
+
+  it("is refused at once where setuid programs gain nothing", async () => {
+    const argv = user.argv(["setpriv", "--no-new-privs", "bin/imgbuild", ...build()]);
+    const ran = await run(argv, { env: environment, accept: everyCode, timeoutMs: quickMs });
+    expectFail(
+      ran,
+      1,
+      /\nnewuidmap gains no rights here: .*no_new_privs/,
+      /^run the same command with sudo\n$/,
+    );
+  });
+
+  it("is refused at once where the kernel gives no user namespaces", async () => {
+    // The limit is each namespace's own, so it is lowered in one that has this machine's ids as they are.
+    const limit = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"';
+    const inner = user.argv(["bin/imgbuild", ...build()], { flags: "" });
+    const waiting = start(gateArgv(["sh", "-c", limit, "sh", ...inner]), quickMs, 1);
+    const line = waiting.child.stdio[3] as Socket;
+    await once(line, "data");
+    for (const map of ["uid_map", "gid_map"])
+      writeFileSync(`/proc/${waiting.child.pid}/${map}`, "0 0 4294967295\n");
+    line.end("\n");
+    expectFail(
+      await waiting.ended,
+      1,
+      /\nthe kernel gives no user namespaces \(user\.max_user_namespaces=0\)\n/,
+      /^sudo sysctl -w user\.max_user_namespaces=10000\n {2}or run the same command with sudo\n$/,
+    );
+  });
+});
+
+describe("the cache of an ordinary user", () => {
+  it("takes a packed base that root has put there, for that has no owners inside", async () => {
+    const shared = join(user.home, "shared");
+    mkdirSync(join(shared, "base"), { recursive: true });
+    chownSync(shared, user.uid, user.uid);
+    const show = (await as(["--json", "base", "show"])).stdout;
+    const { digest } = eventsIn(show).at(-1)! as { digest: string };
+    const mine = readdirSync(user.cache).find((name) => name.startsWith("base-"))!;
+    await run(["cp", "--recursive", join(user.cache, mine, digest), join(shared, "base")]);
+    const elsewhere = await as(["base", "show"], { env: { IMGBUILD_CACHE: shared } });
+    expect(elsewhere).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(join(shared, "base", digest)),
+    });
+    expect(readdirSync(shared)).toEqual(["base"]);
+    rmSync(shared, { recursive: true });
+  });
+
+  it("is deleted by the user alone", async () => {
+    const removed = await as(["base", "remove"]);
+    expect(removed).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^removed .*\/base-[0-9a-f]{12}\n$/),
+    });
+    expect(left(user.cache)).toEqual(["packages"]);
+    await run(user.argv(["rm", "-r", user.cache]), { env: environment });
+    expect(existsSync(user.cache)).toBe(false);
+  });
+});
