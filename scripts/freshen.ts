@@ -1,6 +1,6 @@
 // An archive keeps only the newest of what its security updates replace. A lock whose packages it has dropped is made anew,
 // so that demo and tests work from a clone of any age.
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { plainLog } from "../src/cli/log.ts";
 import { diffLocks } from "../src/debian/lock.ts";
@@ -14,7 +14,8 @@ const askMs = 30_000;
 const cache = cacheRoot(process.env);
 const log = plainLog(process.stderr, Date.now);
 
-for (const path of ["initramfs", "imgbuild/web"]) {
+const examples = readdirSync("imgbuild").filter((name) => existsSync(join("imgbuild", name, "IMGBUILD.ts")));
+for (const path of ["initramfs", ...examples.sort().map((name) => join("imgbuild", name))]) {
   const definition = await loadDefinition(path);
   const { lock } = await readLockFor(definition);
   const mirrors = await mirrorsFor(definition.spec, process.env);

@@ -18,7 +18,7 @@ import { consoleOf, shellIn } from "./terminal.ts";
 interface Options extends RevealOptions {
   keep?: boolean;
   firmware: string;
-  memory: number;
+  memory?: number;
   withSecrets?: boolean;
   junit?: string;
   evidence?: string;
@@ -38,7 +38,7 @@ export const testCommands: AddCommand = (program, act) => {
         .description(description)
         .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
         .option("--firmware <FIRMWARE>", "bios, uefi or both", firmware)
-        .option("--memory <MIB>", "the machine's memory", positive, 1024)
+        .option("--memory <MIB>", "the machine's memory (default: 1024)", positive)
         .option("--keep", "leave the machine's files where they are")
         .option("--with-secrets", "use the real secrets instead of made-up ones"),
     );
@@ -57,11 +57,12 @@ export const testCommands: AddCommand = (program, act) => {
 async function testDefinition(path: string, options: Options, cli: Cli): Promise<void> {
   await withImage(path, options, cli, async (image, definition, directory) => {
     const firmwares = chosen(options.firmware, image.spec.boot?.firmware ?? []);
-    const cases = await casesOf(definition.file);
+    const tests = await casesOf(definition.file);
     const evidence = resolve(options.evidence ?? join(directory, "evidence"));
     const verdicts: Verdict[] = [];
     for (const firmware of firmwares) {
-      const plan = { image, firmware, cases, memoryMib: options.memory, evidence: join(evidence, firmware) };
+      const memory = options.memory === undefined ? {} : { memoryMib: options.memory };
+      const plan = { image, firmware, tests, ...memory, evidence: join(evidence, firmware) };
       const verdict = await judge(plan, { ...cli, ...labDirectory(options, directory, firmware) });
       verdicts.push(verdict);
       for (const result of verdict.results) cli.emit({ event: "check", firmware, ...result });
@@ -100,7 +101,8 @@ async function withMachine(
     const [firmware] = chosen(options.firmware, image.spec.boot?.firmware ?? []);
     const lab = await openTestLab({ ...cli, ...labDirectory(options, directory, firmware!) });
     try {
-      const machine = await machineOf(lab, image, { firmware: firmware!, memoryMib: options.memory });
+      const memory = options.memory === undefined ? {} : { memoryMib: options.memory };
+      const machine = await machineOf(lab, image, { firmware: firmware!, ...memory });
       await work(machine);
     } finally {
       await lab.close();

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -7,7 +6,7 @@ import { hostKeyPrefix } from "../steps/write-secrets.ts";
 import { mke2fs } from "../storage/mkfs.ts";
 import { toolRun } from "../system/chroot.ts";
 import { generateSshKey } from "../transport/keys.ts";
-import { digestOf, uuidFrom } from "../util/digest.ts";
+import { digestOf, sha256, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
 import { type BaseOptions, baseTree } from "./base.ts";
@@ -134,7 +133,8 @@ function standIns(spec: Spec): Map<string, Secret> {
   const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
   return new Map(
     Object.keys(spec.secrets).map((name) => {
-      const text = randomBytes(24).toString("hex");
+      // The same for the same name, so that two machines of a test that share a secret do so with its stand-in.
+      const text = sha256(`stand-in for ${name}`).slice(0, 48);
       // A well-formed hash that no password has.
       const value = hashes.has(name) ? `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}` : `${text}\n`;
       return [name, new Secret(name, Buffer.from(value))];

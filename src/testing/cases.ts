@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
+import { register } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Spec } from "../schema/spec.ts";
 import { Fail, messageOf } from "../util/fail.ts";
-import type { DefinedMachine, TestLab } from "./lab.ts";
+import type { DefinedMachine, DefinedOptions, TestLab } from "./lab.ts";
 
 /** Bound of one case on ordinary hardware. */
 const caseSeconds = 300;
@@ -22,7 +23,16 @@ export interface Case {
   readonly work: (context: CaseContext) => Promise<void>;
 }
 
+/** What the machine has beside the definition's disks: cards on networks, memory, more disks. */
+export type MachineShape = Partial<Omit<DefinedOptions, "definition" | "firmware" | "name">>;
+
+export interface Cases {
+  readonly cases: readonly Case[];
+  readonly shape: (lab: TestLab) => MachineShape;
+}
+
 const collected: Case[] = [];
+let shape: Cases["shape"] = () => ({});
 
 /** Declares a test of the definition beside which the file lies; `imgbuild test` runs it. */
 export function test(
@@ -34,11 +44,18 @@ export function test(
   collected.push({ name, work, withinSeconds: options.withinSeconds ?? caseSeconds });
 }
 
+/** Says what machine the tests want: `testMachine((lab) => ({ nics: [{ network: lab.network("private") }] }))`. */
+export function testMachine(how: (lab: TestLab) => MachineShape): void {
+  shape = how;
+}
+
 /** The tests in the definition's IMGBUILD.test.ts, in their order; none where there is no such file. */
-export async function casesOf(definitionFile: string): Promise<readonly Case[]> {
+export async function casesOf(definitionFile: string): Promise<Cases> {
   const file = join(dirname(definitionFile), "IMGBUILD.test.ts");
-  if (!existsSync(file)) return [];
   collected.length = 0;
+  shape = () => ({});
+  if (!existsSync(file)) return { cases: [], shape };
+  knowOurselves();
   try {
     await import(pathToFileURL(file).href);
   } catch (error) {
@@ -48,5 +65,21 @@ export async function casesOf(definitionFile: string): Promise<readonly Case[]> 
     throw new Fail(`${file} declares no test`, {
       hint: 'import { test } from "imgbuild/testing"; test("a behaviour", async ({ machine }) => { … })',
     });
-  return [...collected];
+  return { cases: [...collected], shape };
+}
+
+let known = false;
+
+/** A definition anywhere on this computer finds what it imports as "imgbuild" here. */
+function knowOurselves(): void {
+  if (known) return;
+  known = true;
+  const ours = {
+    imgbuild: new URL("../dsl/index.ts", import.meta.url).href,
+    "imgbuild/testing": new URL("./index.ts", import.meta.url).href,
+  };
+  const hook = `const ours = ${JSON.stringify(ours)};
+export const resolve = (name, context, next) =>
+  Object.hasOwn(ours, name) ? { url: ours[name], shortCircuit: true } : next(name, context);`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
 }

@@ -4,7 +4,7 @@ import type { TestImage } from "../operator/test-image.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { within } from "../util/within.ts";
 import type { Machine } from "../vm/machine.ts";
-import type { Case } from "./cases.ts";
+import type { Case, Cases } from "./cases.ts";
 import { type CheckResult, defaultChecks } from "./checks.ts";
 import { type DefinedMachine, machineOf, openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
 
@@ -20,8 +20,9 @@ export interface Verdict {
 export interface TestPlan {
   readonly image: TestImage;
   readonly firmware: "bios" | "uefi";
-  readonly cases: readonly Case[];
-  readonly memoryMib: number;
+  readonly tests: Cases;
+  /** Default: what the tests say, else 1024. */
+  readonly memoryMib?: number;
   /** A directory for what helps to understand a failure. */
   readonly evidence: string;
 }
@@ -31,14 +32,19 @@ const snapshotName = "booted";
 
 /** Boots the image, runs the default checks, then the definition's own tests, each on the machine as it was after its boot. */
 export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Verdict> {
-  const { image, firmware, cases } = plan;
+  const { image, firmware, tests } = plan;
+  const { cases } = tests;
   const { log, signal } = options;
   const began = Date.now();
   const results: CheckResult[] = [];
   const lab = await openTestLab(options);
   let evidence: string | undefined;
   try {
-    const machine = await machineOf(lab, image, { firmware, memoryMib: plan.memoryMib });
+    const machine = await machineOf(lab, image, {
+      ...tests.shape(lab),
+      firmware,
+      ...(plan.memoryMib === undefined ? {} : { memoryMib: plan.memoryMib }),
+    });
     const boot = await timed(bootName, () =>
       log.task(`booting ${machine.name} under ${firmware}`, () => machine.boot()),
     );

@@ -10,6 +10,8 @@ export interface Console {
   readonly text: string;
   /** The end of the text, for messages. */
   tail(): string;
+  /** What came after a mark, readable on any terminal. */
+  since(mark: number): string;
   /** A position: pass it as `after` to look only at what comes later, as after a reboot. */
   mark(): number;
   /** The first match in the text; fails with the console's tail when there is none within `timeoutMs`. */
@@ -37,6 +39,7 @@ export function makeConsole(): {
       return text;
     },
     tail: () => tailOf(text),
+    since: (mark) => readable(text.slice(Math.max(0, mark - dropped))).join("\n"),
     mark: () => dropped + text.length,
     waitFor: (pattern, timeoutMs, after = 0) =>
       new Promise((resolve, reject) => {
@@ -80,17 +83,18 @@ export function makeConsole(): {
   };
 }
 
-/** The last lines without the escape sequences of firmware menus, which would repaint the reader's terminal. */
 function tailOf(text: string): string {
+  return readable(text.slice(-16_384)).slice(-tailLines).join("\n");
+}
+
+/** Lines without the escape sequences of firmware menus, which would repaint the reader's terminal. */
+function readable(text: string): string[] {
   return (
     text
-      .slice(-16_384)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal control sequences are what is removed
       .replace(/\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>c78])/g, "")
       .replace(/\r/g, "")
       .split("\n")
       .filter((line) => line.trim() !== "")
-      .slice(-tailLines)
-      .join("\n")
   );
 }

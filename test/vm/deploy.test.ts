@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
 import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
 import { Report } from "../../src/schema/report.ts";
@@ -28,6 +28,15 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     directory = lab.directory;
   });
   afterAll(() => lab?.close());
+  // The command line sees a machine that came back; only the console says from what.
+  beforeEach(() => {
+    const mark = lab.machine.console.mark();
+    onTestFailed(() => {
+      process.stderr.write(
+        `the console of ${lab.machine.name} since the test began:\n${lab.machine.console.since(mark)}\n`,
+      );
+    });
+  });
 
   const bootId = () => lab.stock.succeed("cat /proc/sys/kernel/random/boot_id");
   /** What of ours is on the old system, the cached base aside. */
