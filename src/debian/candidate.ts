@@ -39,3 +39,8 @@ export interface Candidate {
   readonly breaks: string;
   readonly provides: string;
 }
+
+/** The name of the source package that it was built from. */
+export function sourceOf({ name, source }: Pick<Candidate, "name" | "source">): string {
+  return source === "" ? name : source.replace(/ .*$/, "");
+}

@@ -1,4 +1,5 @@
 import { Fail } from "../util/fail.ts";
+import type { Candidate } from "./candidate.ts";
 import { type Possibility, showDependency } from "./dependency.ts";
 import type { Need } from "./pool.ts";
 import type { Conflict, Problem, Reason } from "./search.ts";
@@ -45,6 +46,8 @@ class Teller {
     if (need === undefined && exclusion === undefined) causes.push(by);
     const asked = causes.filter((name) => !this.#standing.has(name));
     if (asked.length > 1) return `${list(asked)} cannot be had together: drop or replace one of them`;
+    const [other] = need === undefined ? [] : this.#passedOver(need);
+    if (other !== undefined) return `ask for ${other.name}=${other.version}`;
     const dated = need?.dependency.some(({ relation }) => relation !== undefined);
     return dated
       ? "ask for another version, or add the suite that has it"
@@ -60,8 +63,8 @@ class Teller {
       const reason = because.get(at)?.reason;
       if (reason?.kind !== "only") break;
       const { by, need } = reason;
-      const shown = showDependency(need.dependency);
-      links.unshift(`${by} needs ${shown}${shown.startsWith(at) ? "" : `, that is ${at}`}`);
+      const what = showDependency(need.dependency);
+      links.unshift(`${by} needs ${what}${what.startsWith(at) ? "" : `, that is ${at}`}`);
       at = by;
     }
     return links;
@@ -70,6 +73,11 @@ class Teller {
   #unmet(by: string, need: Need, options: readonly string[], because: Because, depth: number): string {
     const head = `${by} needs ${showDependency(need.dependency)}`;
     if (options.length === 0) {
+      const passedOver = this.#passedOver(need);
+      if (passedOver.length > 0)
+        return `${head}, but ${passedOver
+          .map((one) => `${shown(one)} is passed over for ${this.#taken(one.name)}`)
+          .join(", ")}`;
       const several = need.dependency.length > 1;
       const has = need.dependency.flatMap((possibility) => this.#has(possibility, several));
       const which = several ? "none of which any suite has" : "which no suite has";
@@ -80,14 +88,25 @@ class Teller {
     return `${head}, but ${[...new Set(reasons), ...more].join(", ")}`;
   }
 
+  /** Versions that would do, of packages of which another version is taken. */
+  #passedOver({ dependency }: Need): Candidate[] {
+    const { pool, candidateOf } = this.#problem;
+    return dependency
+      .flatMap((possibility) => pool.targets(possibility).slice(0, 1))
+      .filter(({ name }) => candidateOf(name) !== undefined)
+      .slice(0, maxShown);
+  }
+
+  #taken(name: string): string {
+    const taken = this.#problem.candidateOf(name);
+    return taken === undefined ? "nothing" : `${taken.version} of ${taken.origin.suite}`;
+  }
+
   /** What the suites have of a name whose version does not do. */
   #has({ name }: Possibility, named: boolean): string[] {
     const { versions } = this.#problem.pool.package(name);
     const what = named ? `${name} ` : "";
-    const suites = versions.map(({ origin, version }) => `${origin.suite} has ${what}${version}`);
-    const taken = this.#problem.candidateOf(name);
-    if (versions.length > 1 && taken !== undefined) suites.push(`${what}${taken.version} is taken`);
-    return [...new Set(suites)];
+    return [...new Set(versions.map(({ origin, version }) => `${origin.suite} has ${what}${version}`))];
   }
 
   #whyNot(name: string, because: Because, depth: number): string {
@@ -110,6 +129,10 @@ class Teller {
     const provided = what.name === other ? "" : `, which ${other} provides`;
     return `${by} ${verb} ${showDependency([what])}${provided}`;
   }
+}
+
+function shown({ name, version, origin }: Candidate): string {
+  return `${name} ${version} of ${origin.suite}`;
 }
 
 function list(names: readonly string[]): string {

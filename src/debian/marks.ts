@@ -65,9 +65,57 @@ export class Marks {
     for (const name of names) this.#install(name, 0, true);
   }
 
-  /** Whether all that a version must have is there by now. */
+  /** All that is chosen, what is of no use included. */
+  chosen(): Map<string, Candidate> {
+    const chosen = new Map<string, Candidate>();
+    for (const [name, { install }] of this.#states) if (install !== undefined) chosen.set(name, install);
+    return chosen;
+  }
+
+  chosenVersion(name: string): Candidate | undefined {
+    return this.#states.get(name)?.install;
+  }
+
+  isFixed(name: string): boolean {
+    return this.#state(name).fixed;
+  }
+
+  add(candidate: Candidate): void {
+    this.#state(candidate.name).install = candidate;
+  }
+
+  /** False for what is fixed. */
+  drop(name: string): boolean {
+    const state = this.#state(name);
+    if (state.fixed) return false;
+    state.install = undefined;
+    return true;
+  }
+
+  /** Whether all that a version must have is there by now, and nothing that it excludes. */
   isReady(candidate: Candidate): boolean {
     return this.#isWhole(candidate, false);
+  }
+
+  /** Each dependency it must have can be satisfied by something that is chosen or may be. */
+  isPossible(candidate: Candidate): boolean {
+    return this.#pool
+      .relations(candidate)
+      .needs.every(
+        (need) =>
+          !isCritical(need) ||
+          need.dependency.some((possibility) =>
+            this.#pool
+              .targets(possibility)
+              .some((target) => this.#isInstalled(target) || this.#isCandidate(target)),
+          ),
+      );
+  }
+
+  isMet({ dependency }: Need): boolean {
+    return dependency.some((possibility) =>
+      this.#pool.targets(possibility).some((target) => this.#isInstalled(target)),
+    );
   }
 
   /** What is to be installed, without what was chosen on a way that came to nothing. */
@@ -102,7 +150,7 @@ export class Marks {
     if (!byUser && state.install === undefined && (depth > maxDepth || state.fixed)) return false;
     if (candidate === undefined) return false;
     if (!state.fixed && state.install !== undefined && this.#isWhole(state.install, true)) return true;
-    if (!this.#isPossible(candidate)) {
+    if (!this.isPossible(candidate)) {
       if (!state.fixed) state.candidate = undefined;
       return false;
     }
@@ -127,25 +175,10 @@ export class Marks {
     return false;
   }
 
-  /** Each dependency it must have can be satisfied by something that is chosen or may be. */
-  #isPossible(candidate: Candidate): boolean {
-    return this.#pool
-      .relations(candidate)
-      .needs.every(
-        (need) =>
-          !isCritical(need) ||
-          need.dependency.some((possibility) =>
-            this.#pool
-              .targets(possibility)
-              .some((target) => this.#isInstalled(target) || this.#isCandidate(target)),
-          ),
-      );
-  }
-
   #openNeeds(candidate: Candidate, fixed: boolean): Need[] {
     return this.#pool
       .relations(candidate)
-      .needs.filter((need) => this.#counts(need) && (fixed || !this.#isMet(need)));
+      .needs.filter((need) => this.#counts(need) && (fixed || !this.isMet(need)));
   }
 
   /** Drops what it conflicts with; what is fixed rules the others out for good. False where one of them is fixed itself. */
@@ -171,7 +204,7 @@ export class Marks {
   #satisfyAll(needs: readonly Need[], depth: number, fixed: boolean, byUser: boolean): boolean {
     let good = true;
     for (const need of needs) {
-      if (this.#isMet(need)) {
+      if (this.isMet(need)) {
         if (fixed && !this.#fixOnlyWay(need, depth)) good = false;
       } else if (!this.#satisfy(need, depth, fixed) && isCritical(need)) {
         good = false;
@@ -227,7 +260,7 @@ export class Marks {
   #isWhole(candidate: Candidate, all: boolean): boolean {
     const { needs, exclusions } = this.#pool.relations(candidate);
     return (
-      needs.every((need) => !(isCritical(need) || (all && this.#counts(need))) || this.#isMet(need)) &&
+      needs.every((need) => !(isCritical(need) || (all && this.#counts(need))) || this.isMet(need)) &&
       exclusions.every((exclusion) =>
         this.#pool.excluded(candidate, exclusion).every((target) => !this.#isInstalled(target)),
       )
@@ -236,12 +269,6 @@ export class Marks {
 
   #counts(need: Need): boolean {
     return isCritical(need) || (this.#recommends && need.field === "Recommends");
-  }
-
-  #isMet({ dependency }: Need): boolean {
-    return dependency.some((possibility) =>
-      this.#pool.targets(possibility).some((target) => this.#isInstalled(target)),
-    );
   }
 
   #isInstalled(candidate: Candidate): boolean {

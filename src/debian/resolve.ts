@@ -2,9 +2,10 @@ import type { Candidate } from "./candidate.ts";
 import { explain } from "./explain.ts";
 import { Marks } from "./marks.ts";
 import { isCritical, type Pool } from "./pool.ts";
-import { parseWanted, selected } from "./request.ts";
+import { repair } from "./repair.ts";
+import { parseWanted, selected, type Wanted } from "./request.ts";
 import { search } from "./search.ts";
-import { switchSuite } from "./switch-suite.ts";
+import { switchSuite, switchVersions } from "./switch-suite.ts";
 
 export interface Resolution {
   /** Dependencies before dependents where there is no cycle, the bootstrap set first. */
@@ -46,43 +47,61 @@ export function resolve(pool: Pool, request: Request): Resolution {
   };
 }
 
+interface Asked {
+  readonly candidate: Candidate;
+  /** Of which suite or version it must be; neither where any will do. */
+  readonly suite: string | undefined;
+  readonly version: string | undefined;
+}
+
 function choose(pool: Pool, request: Request, standing: readonly string[]): ReadonlyMap<string, Candidate> {
-  const { recommends, suite } = request;
+  const { recommends, suite, prefer } = request;
   const wanted = request.install.map(parseWanted);
-  const marks = new Marks(pool, { recommends });
-  for (const candidate of request.prefer ?? []) marks.setCandidate(candidate);
-  for (const one of wanted) if (one.refused) marks.refuse(one.name);
-  const asked = wanted
-    .filter(({ refused }) => !refused)
-    .map((one) => {
-      const found = selected(one, pool, suite);
-      const named = one.version !== undefined || one.suite !== undefined;
-      return { ...one, candidate: named ? found : (marks.candidate(found.name) ?? found) };
-    });
-  const names = [
-    ...new Set([
-      ...standing.filter((name) => pool.package(name).preferred !== undefined),
-      ...asked.map(({ candidate }) => candidate.name),
-    ]),
-  ];
+  const refused = new Set(wanted.filter((one) => one.refused).map(({ name }) => name));
+  const fresh = () => {
+    const marks = new Marks(pool, { recommends });
+    for (const candidate of prefer ?? []) marks.setCandidate(candidate);
+    for (const name of refused) marks.refuse(name);
+    return marks;
+  };
+  const marks = fresh();
+  const asked = wanted.filter((one) => !one.refused).map((one) => askedFor(one, pool, marks, suite));
+  const always = standing.filter((name) => pool.package(name).preferred !== undefined);
+  const names = [...new Set([...always, ...asked.map(({ candidate }) => candidate.name)])];
   for (const { candidate } of asked) marks.setCandidate(candidate);
   marks.take(names);
-  const switched = asked.flatMap(({ candidate, suite: from }) =>
-    from === undefined ? [] : [{ candidate, suite: from }],
-  );
-  switchSuite(pool, marks, switched, recommends);
-  const candidateOf = marks.snapshot();
-  marks.follow(names);
-  if (marks.isSound()) return marks.installed();
-  const problem = {
+  switchSuite(
     pool,
-    names,
-    candidateOf,
-    refused: new Set(wanted.filter(({ refused }) => refused).map(({ name }) => name)),
-  };
-  const found = search(problem, { recommends, prefer: marks.installed() });
+    marks,
+    asked.flatMap(({ candidate, suite: from }) => (from === undefined ? [] : [{ candidate, suite: from }])),
+    recommends,
+  );
+  let candidateOf = marks.snapshot();
+  marks.follow(names);
+  if (!marks.isSound()) repair(pool, marks, new Set(names));
+  if (marks.isSound()) return marks.installed();
+  const named = asked.filter((one) => one.suite !== undefined || one.version !== undefined);
+  let preferred = marks.installed();
+  if (named.length > 0) {
+    const again = fresh();
+    switchVersions(pool, again, named, names);
+    again.take(names);
+    candidateOf = again.snapshot();
+    again.follow(names);
+    if (again.isSound()) return again.installed();
+    preferred = again.installed();
+  }
+  const problem = { pool, names, candidateOf, refused };
+  const found = search(problem, { recommends, prefer: preferred });
   if (found instanceof Map) return found;
   throw explain(problem, found, { standing: new Set(standing) });
+}
+
+function askedFor(wanted: Wanted, pool: Pool, marks: Marks, where: string): Asked {
+  const { suite, version } = wanted;
+  const found = selected(wanted, pool, where);
+  const any = suite === undefined && version === undefined;
+  return { candidate: any ? (marks.candidate(found.name) ?? found) : found, suite, version };
 }
 
 function closure(

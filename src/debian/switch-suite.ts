@@ -1,8 +1,11 @@
-import type { Candidate } from "./candidate.ts";
+import { type Candidate, sourceOf } from "./candidate.ts";
 import type { Possibility } from "./dependency.ts";
 import type { Marks } from "./marks.ts";
 import { isSuite } from "./policy.ts";
 import { isCritical, type Pool } from "./pool.ts";
+
+/** A pass more is needed only where a version taken late rules out one before it. */
+const maxPasses = 10;
 
 /**
  * "nginx/trixie-backports" takes that suite's version, and that suite's versions of what it needs in turn, where what would be
@@ -42,6 +45,66 @@ export function switchSuite(
   for (const { candidate, suite } of asked) {
     changed.add(candidate.name);
     follow(candidate, suite);
+  }
+}
+
+/**
+ * The same where apt's way failed, since next to nothing is installed in an empty root: whatever is needed in a version that
+ * would not be taken, or that cannot be had beside what was taken by then, is taken in one that can, of the suite asked for if
+ * that has one.
+ */
+export function switchVersions(
+  pool: Pool,
+  marks: Marks,
+  asked: readonly { readonly candidate: Candidate; readonly suite: string | undefined }[],
+  names: readonly string[],
+): void {
+  const reached = new Map(asked.map(({ candidate, suite }) => [candidate.name, suite]));
+  for (const { candidate } of asked) marks.setCandidate(candidate);
+  for (let changed = true, pass = 0; changed && pass < maxPasses; pass += 1) {
+    changed = false;
+    // What every system has may not fit any more: libc-bin beside another libc6.
+    for (const name of names) {
+      const candidate = marks.candidate(name);
+      if (candidate === undefined || reached.has(name) || marks.isPossible(candidate)) continue;
+      for (const { suite } of asked) {
+        const other = pool
+          .package(name)
+          .versions.find(({ origin }) => suite !== undefined && isSuite(origin, suite));
+        if (other === undefined || reached.has(name)) continue;
+        marks.setCandidate(other);
+        reached.set(name, suite);
+        changed = true;
+      }
+    }
+    // What is reached on the way is visited in the same pass.
+    for (const [name, suite] of reached) {
+      const candidate = marks.candidate(name);
+      for (const need of candidate === undefined ? [] : pool.relations(candidate).needs) {
+        if (!isCritical(need)) continue;
+        const targets = need.dependency.flatMap((possibility) => pool.targets(possibility));
+        const taken = targets.filter((one) => marks.candidate(one.name) === one);
+        const isAsked = ({ origin }: Candidate) => suite !== undefined && isSuite(origin, suite);
+        const isSibling = (one: Candidate) => sourceOf(one) === sourceOf(candidate!);
+        // What is built from one source belongs together.
+        const good = (one: Candidate) =>
+          marks.isPossible(one) &&
+          (isAsked(one) ||
+            !targets.some((other) => other.name === one.name && isAsked(other) && isSibling(other)));
+        if (!taken.some(good)) {
+          const free = targets.filter((one) => !reached.has(one.name) && !taken.includes(one));
+          const other = free.find(isAsked) ?? free[0];
+          if (other !== undefined) {
+            marks.setCandidate(other);
+            reached.set(other.name, suite);
+            changed = true;
+            continue;
+          }
+        }
+        const next = taken.find((one) => isAsked(one) && !reached.has(one.name));
+        if (next !== undefined) reached.set(next.name, suite);
+      }
+    }
   }
 }
 
