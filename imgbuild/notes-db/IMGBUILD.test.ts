@@ -9,7 +9,7 @@ test("only the notes' address reaches the database, and nothing else is reached"
   lab,
 }) => {
   const client = await lab.machine({
-    definition: new URL("../notes", import.meta.url).pathname,
+    definition: "../notes",
     nics: [{ network: "internet" }, { network: lab.network("private"), mac: "52:54:00:4e:00:01" }],
   });
   await client.boot();

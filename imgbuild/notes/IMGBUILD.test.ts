@@ -6,7 +6,7 @@ testMachine((lab) => ({
 
 test("the page shows what is in the database, and stays while the cable is out", async ({ machine, lab }) => {
   const db = await lab.machine({
-    definition: new URL("../notes-db", import.meta.url).pathname,
+    definition: "../notes-db",
     nics: [{ network: "internet" }, { network: lab.network("private"), mac: "52:54:00:4e:00:02" }],
   });
   await db.boot();

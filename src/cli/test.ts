@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { requireTools } from "../operator/doctor.ts";
 import { type Definition, loadDefinition } from "../operator/load.ts";
@@ -8,10 +8,12 @@ import { revealSecrets } from "../operator/secrets.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
 import { casesOf } from "../testing/cases.ts";
 import { type DefinedMachine, machineOf, openTestLab } from "../testing/lab.ts";
+import { rehearse } from "../testing/rehearse.ts";
 import { judge, junit, type Verdict } from "../testing/verdict.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
+import { seconds } from "./log.ts";
 import { positive, secretOptions } from "./options.ts";
 import { consoleOf, shellIn } from "./terminal.ts";
 
@@ -21,6 +23,10 @@ interface Options extends RevealOptions {
   memory?: number;
   withSecrets?: boolean;
   junit?: string;
+  deploy?: boolean;
+  from: string;
+  fromUser?: string;
+  fromKey?: string;
   evidence?: string;
 }
 
@@ -45,7 +51,17 @@ export const testCommands: AddCommand = (program, act) => {
   add("test", "build, boot in QEMU, run the default checks and the definition's own tests", "declared")
     .option("--junit <FILE>", "write the results as JUnit's XML")
     .option("--evidence <DIR>", "where journal, console and screen of a failure go")
-    .action((path: string, options: Options) => act((cli) => testDefinition(path, options, cli)));
+    .option("--deploy", "rehearse the deploy onto a VM that stands in for the host")
+    .option(
+      "--from <HOST>",
+      "what it stands in with: stock:bookworm, a definition, or a disk image",
+      "stock:bookworm",
+    )
+    .option("--from-user <USER>", "who logs in there, when it is a disk image")
+    .option("--from-key <FILE>", "the private key for that")
+    .action((path: string, options: Options) =>
+      act((cli) => (options.deploy ? rehearseDeploy : testDefinition)(path, options, cli)),
+    );
   add("run", "boot the image with its console attached", "one").action((path: string, options: Options) =>
     act((cli) => withMachine(path, options, cli, (machine) => consoleOf(machine, cli))),
   );
@@ -63,7 +79,8 @@ async function testDefinition(path: string, options: Options, cli: Cli): Promise
     for (const firmware of firmwares) {
       const memory = options.memory === undefined ? {} : { memoryMib: options.memory };
       const plan = { image, firmware, tests, ...memory, evidence: join(evidence, firmware) };
-      const verdict = await judge(plan, { ...cli, ...labDirectory(options, directory, firmware) });
+      const from = dirname(definition.file);
+      const verdict = await judge(plan, { ...cli, from, ...labDirectory(options, directory, firmware) });
       verdicts.push(verdict);
       for (const result of verdict.results) cli.emit({ event: "check", firmware, ...result });
       const passed = verdict.results.filter(({ ok }) => ok).length;
@@ -76,6 +93,31 @@ async function testDefinition(path: string, options: Options, cli: Cli): Promise
     cli.emit({ event: "verdict", ok, seconds: verdicts.reduce((sum, one) => sum + one.seconds, 0) });
     if (!ok) throw failure(verdicts);
   });
+}
+
+async function rehearseDeploy(path: string, options: Options, cli: Cli): Promise<void> {
+  const { spec } = await loadDefinition(path);
+  const [firmware] = chosen(
+    options.firmware === "declared" ? "one" : options.firmware,
+    spec.boot?.firmware ?? [],
+  );
+  await requireTools("build", machineTools);
+  const { fromUser: user, fromKey: key } = options;
+  const origin = { from: options.from, ...(user && key ? { login: { user, key } } : {}) };
+  const { report, checks, accelerator } = await rehearse(path, origin, firmware!, { ...cli, from: "." });
+  cli.emit({ event: "rehearsal", accelerator, report, checks });
+  const { total, downtime, phases } = report.seconds;
+  for (const { phase, seconds: took } of phases) cli.print(`  ${phase.padEnd(10)} ${seconds(took * 1000)}`);
+  const failed = checks.filter(({ ok }) => !ok);
+  cli.print(
+    `${options.from} becomes ${spec.hostname}: ${seconds(total * 1000)}, ${seconds((downtime ?? 0) * 1000)} of it down${
+      accelerator === "tcg" ? " (emulated: a real machine takes a fraction of it)" : ""
+    }; ${checks.length - failed.length} of ${checks.length} checks passed`,
+  );
+  if (failed.length > 0)
+    throw new Fail(failed.map(({ check, detail }) => `${check}: ${detail}`).join("\n"), {
+      hint: "look at the image alone: `imgbuild shell`",
+    });
 }
 
 function failure(verdicts: readonly Verdict[]): Fail {

@@ -129,7 +129,8 @@ async function read(spec: Spec, directory: string): Promise<TestImage> {
   };
 }
 
-function standIns(spec: Spec): Map<string, Secret> {
+/** Made-up secrets of a definition, by name. */
+export function standIns(spec: Spec): Map<string, Secret> {
   const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
   return new Map(
     Object.keys(spec.secrets).map((name) => {

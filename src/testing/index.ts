@@ -10,8 +10,8 @@ export type { DiskFault, Machine, MachineDisk, MachineNic, MachineOptions, Part 
 export type { Command, Executed, ExecuteOptions, Shell } from "../vm/shell.ts";
 export type { SshLogin, SshShell } from "../vm/ssh-shell.ts";
 export type { Switch } from "../vm/switch.ts";
-export type { Case, CaseContext, MachineShape } from "./cases.ts";
-export { test, testMachine } from "./cases.ts";
+export type { Case, CaseContext, MachineShape } from "./declare.ts";
+export { test, testMachine } from "./declare.ts";
 export type { DefinedMachine, DefinedOptions, TestLab } from "./lab.ts";
 
 /** A lab of its own, with the caller's cache and accelerator. Close it whatever happens: its machines end with it. */

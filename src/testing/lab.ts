@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { BaseOptions } from "../operator/base.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
@@ -25,7 +26,11 @@ export interface TestLab extends Omit<Lab, "machine"> {
   machine(options: MachineOptions): Promise<Machine>;
 }
 
-export type TestLabOptions = BaseOptions & Pick<LabOptions, "directory" | "keep">;
+export type TestLabOptions = BaseOptions &
+  Pick<LabOptions, "directory" | "keep"> & {
+    /** What a definition's path is relative to; default the working directory. */
+    readonly from?: string;
+  };
 
 export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   const lab = await openLab({ ...options, accel: options.env.IMGBUILD_ACCEL });
@@ -33,7 +38,10 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   async function machine(how: MachineOptions): Promise<Machine>;
   async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
     if (!("definition" in how)) return await lab.machine(how);
-    const image = await testImage(await loadDefinition(how.definition), options);
+    const image = await testImage(
+      await loadDefinition(resolve(options.from ?? ".", how.definition)),
+      options,
+    );
     return await machineOf(lab, image, how);
   }
   return { ...lab, machine };

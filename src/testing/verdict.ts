@@ -4,8 +4,8 @@ import type { TestImage } from "../operator/test-image.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { within } from "../util/within.ts";
 import type { Machine } from "../vm/machine.ts";
-import type { Case, Cases } from "./cases.ts";
 import { type CheckResult, defaultChecks } from "./checks.ts";
+import type { Case, Cases } from "./declare.ts";
 import { type DefinedMachine, machineOf, openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
 
 export interface Verdict {

@@ -89,7 +89,7 @@ export function openGuestShell(name: string, scale: number): GuestShellEnd {
   let socket: Duplex | undefined;
   let boot: string | undefined;
   let nextId = 0;
-  let closed: string | undefined;
+  let closed: string | undefined = `${name} is switched off`;
   let queue: Promise<unknown> = Promise.resolve();
   let pending:
     | { id: number; resolve: (result: GuestResult) => void; reject: (error: Error) => void }
@@ -110,7 +110,7 @@ export function openGuestShell(name: string, scale: number): GuestShellEnd {
   };
 
   const runNow: GuestShell["run"] = async (script, { timeoutMs, stdin = Buffer.alloc(0) }) => {
-    if (closed !== undefined) throw new Fail(closed);
+    if (closed !== undefined) throw new Fail(closed, { hint: "`await machine.boot()` switches it on" });
     if (boot === undefined || socket === undefined)
       throw new Fail(`${name} has no shell yet`, { hint: "wait for it: `await machine.boot()`" });
     nextId += 1;

@@ -12,7 +12,7 @@ import type { Switch } from "./switch.ts";
 export interface MachineDisk extends Omit<DiskShape, "file" | "format"> {
   /** The disk's content to begin with: it is never written, what the machine writes goes to a file of its own. */
   readonly image?: { readonly file: string; readonly format: "raw" | "qcow2" };
-  /** Or a disk that is all zeros, of this many bytes. */
+  /** Or a disk that is all zeros, of this many bytes. With `image`: the disk is so large, the image at its beginning. */
   readonly sizeBytes?: number;
   /** Or a file that is used, and written, as it is. */
   readonly file?: { readonly file: string; readonly format: "raw" | "qcow2" };
@@ -51,8 +51,9 @@ export interface MachineOptions {
 export async function makeDisks(disks: readonly MachineDisk[], directory: string): Promise<DiskShape[]> {
   const made: DiskShape[] = [];
   for (const [index, { image, sizeBytes, file, ...rest }] of disks.entries()) {
-    if ([image, sizeBytes, file].filter((one) => one !== undefined).length !== 1)
-      throw new Fail(`disk ${rest.serial}: one of image, sizeBytes and file is accepted`);
+    const ways = [image ?? sizeBytes, file].filter((one) => one !== undefined);
+    if (ways.length !== 1 || (file !== undefined && sizeBytes !== undefined))
+      throw new Fail(`disk ${rest.serial}: an image, a size, both, or a file is accepted`);
     if (rest.serial === "" || Buffer.byteLength(rest.serial) > 20)
       throw new Fail(`disk serial "${rest.serial}": 1 to 20 characters are accepted`);
     if (file !== undefined) {
@@ -62,7 +63,7 @@ export async function makeDisks(disks: readonly MachineDisk[], directory: string
     }
     const own = join(directory, `disk${index}.qcow2`);
     if (!existsSync(own)) {
-      if (image !== undefined) await createOverlay(image, own);
+      if (image !== undefined) await createOverlay(image, own, sizeBytes);
       else await createBlank(own, sizeBytes!);
     }
     made.push({ ...rest, file: own, format: "qcow2" });

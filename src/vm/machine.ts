@@ -221,8 +221,9 @@ export async function makeMachine(
     },
     crash: async () => await running().kill(),
     reset: async () => {
+      const { qmp } = running();
       guest.lost();
-      await running().qmp.execute("system_reset");
+      await qmp.execute("system_reset");
     },
     stop: async () => await qemu?.stop(),
     type: (text) => void running().serial.write(text),

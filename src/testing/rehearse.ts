@@ -1,0 +1,265 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { deploy } from "../operator/deploy.ts";
+import { deployInputs, deployWorld, type Outside } from "../operator/deploy-inputs.ts";
+import { definitionDigest } from "../operator/image.ts";
+import { type Definition, loadDefinition } from "../operator/load.ts";
+import { standIns, testImage } from "../operator/test-image.ts";
+import type { Report } from "../schema/report.ts";
+import type { Spec } from "../schema/spec.ts";
+import { run } from "../system/run.ts";
+import { generateSshKey } from "../transport/keys.ts";
+import { sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import type { Machine, MachineDisk } from "../vm/machine.ts";
+import { type CheckResult, defaultChecks } from "./checks.ts";
+import { openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
+import { buildStockHost } from "./stock-host.ts";
+
+/** A disk that stands in for one of the host's, beside what is on it. */
+const leastDiskBytes = 4 * 2 ** 30;
+const deadManSeconds = 600;
+/** What a kept disk holds before the deploy, and must hold behind it. */
+const keptName = "imgbuild-rehearsal.txt";
+const keptText = "What a rehearsed deploy must not touch.\n".repeat(1000);
+
+export interface Rehearsal {
+  readonly report: Report;
+  readonly checks: readonly CheckResult[];
+  /** How a machine in emulation compares with an ordinary one; its times say as much. */
+  readonly accelerator: string;
+}
+
+/** What stands in for the host: "stock:bookworm", a definition, or a disk image with a login. */
+export interface Origin {
+  readonly from: string;
+  /** For a disk image: who may log in, and the file of the key. */
+  readonly login?: { readonly user: string; readonly key: string };
+}
+
+/**
+ * Deploys the definition onto a VM that stands in for its host: the same plan, phases and proofs as on the real one, with
+ * made-up secrets, a login of its own, and kept disks that hold a file to be found again.
+ */
+export async function rehearse(
+  path: string,
+  origin: Origin,
+  firmware: "bios" | "uefi",
+  options: TestLabOptions & Pick<Outside, "askSecret">,
+): Promise<Rehearsal> {
+  const { log, signal } = options;
+  const definition = await loadDefinition(path);
+  const { spec } = definition;
+  if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
+  const lab = await openTestLab(options);
+  try {
+    const host = await standIn(definition, origin, firmware, lab, options);
+    const { machine } = host;
+    const home = join(lab.directory, "operator");
+    await mkdir(home, { recursive: true });
+    await log.task(`starting ${origin.from}`, () => host.start());
+    const ssh = await operatorFiles(home, machine, host);
+    const scale = machine.scale;
+    // The rehearsal leaves nothing in the operator's own files, and finds none of their keys.
+    const env = { ...options.env, HOME: home, XDG_STATE_HOME: home, SSH_AUTH_SOCK: undefined };
+    const outside: Outside = { ...options, env, interactive: false };
+    const settings = { deadManSeconds, slow: scale, withoutSecrets: true };
+    const plain = await deployInputs(path, "target", settings, outside);
+    const changed = withLogin(plain.spec, host.publicKey);
+    const report = await deploy(
+      {
+        ...plain,
+        spec: changed,
+        secrets: standIns(spec),
+        definition: definitionDigest(changed, plain.lock, { files: plain.files, links: plain.links }),
+      },
+      deployWorld("target", ssh, outside, async () => {}),
+    );
+    if (report.outcome !== "done")
+      throw new Fail(`the rehearsed deploy ended as "${report.outcome}": ${report.message ?? ""}`, {
+        ...(report.hint === undefined ? {} : { hint: report.hint }),
+      });
+    await machine.boot();
+    const [hostKey = ""] = host.hostKeys;
+    const checks = [
+      ...(await log.task("checking", (inner) =>
+        defaultChecks(spec, machine, { hostKey, log: inner, signal }),
+      )),
+      ...(await keptChecks(spec, machine)),
+    ];
+    return { report, checks, accelerator: lab.accelerator.name };
+  } finally {
+    await lab.close();
+  }
+}
+
+interface StandIn {
+  readonly machine: Machine;
+  readonly user: string;
+  readonly key: string;
+  readonly publicKey: string;
+  readonly hostKeys: readonly string[];
+  start(): Promise<void>;
+}
+
+async function standIn(
+  definition: Definition,
+  origin: Origin,
+  firmware: "bios" | "uefi",
+  lab: TestLab,
+  options: TestLabOptions,
+): Promise<StandIn> {
+  const key = join(lab.directory, "login");
+  const login = generateSshKey("imgbuild-rehearsal");
+  await writeFile(key, login.private, { mode: 0o600 });
+  const machineWith = async (system: NonNullable<MachineDisk["image"]>) =>
+    await lab.machine({
+      name: "host",
+      firmware,
+      memoryMib: 1024,
+      disks: await disksFor(definition, system, lab, options),
+    });
+  if (origin.from.startsWith("stock:")) {
+    if (origin.from !== "stock:bookworm")
+      throw new Fail(`--from ${origin.from}: stock:bookworm is what can be built`, { exitCode: 2 });
+    const stock = await buildStockHost(options);
+    const machine = await machineWith(stock.system);
+    const root = machine.ssh({ user: "root", key: stock.key, pins: stock.hostKeys });
+    return {
+      ...{ machine, user: "root", key: stock.key, hostKeys: stock.hostKeys },
+      publicKey: (await run(["ssh-keygen", "-y", "-f", stock.key])).stdout.trim(),
+      start: async () => {
+        await machine.start();
+        await root.waitForLogin();
+      },
+    };
+  }
+  if (/\.(raw|img|qcow2)$/.test(origin.from)) {
+    const given = origin.login;
+    if (given === undefined)
+      throw new Fail(`--from ${origin.from}: who may log in there is not known`, {
+        hint: "--from-user root --from-key FILE",
+        exitCode: 2,
+      });
+    const format = origin.from.endsWith(".qcow2") ? "qcow2" : "raw";
+    const machine = await machineWith({ file: origin.from, format });
+    const hostKeys: string[] = [];
+    return {
+      ...{ machine, user: given.user, key: given.key, hostKeys },
+      publicKey: (await run(["ssh-keygen", "-y", "-f", given.key])).stdout.trim(),
+      start: async () => {
+        await machine.start();
+        hostKeys.push(...(await keysOfOwnMachine(machine)));
+        await machine.ssh({ user: given.user, key: given.key, pins: hostKeys }).waitForLogin();
+      },
+    };
+  }
+  const before = await testImage(await loadDefinition(origin.from), options);
+  const machine = await machineWith({ file: before.system.file, format: "raw" });
+  const user = Object.entries(before.spec.users).find(([, one]) => one.sudo)?.[0] ?? "root";
+  return {
+    ...{ machine, user, key, publicKey: login.public, hostKeys: [before.hostKey] },
+    start: async () => {
+      await machine.boot();
+      await machine.succeed(
+        `home=$(getent passwd ${user} | cut -d: -f6) && install -d -m 700 -o ${user} "$home/.ssh" &&
+         cat >>"$home/.ssh/authorized_keys" && chown ${user} "$home/.ssh/authorized_keys"`,
+        { stdin: `\n${login.public}\n` },
+      );
+      await machine.waitForPort(22);
+    },
+  };
+}
+
+/** The definition's disks as it will look for them: the first written one holds the old system, kept ones a filesystem. */
+async function disksFor(
+  definition: Definition,
+  system: NonNullable<MachineDisk["image"]>,
+  lab: TestLab,
+  options: TestLabOptions,
+): Promise<MachineDisk[]> {
+  const image = await testImage(definition, options);
+  const disks: MachineDisk[] = [];
+  for (const [name, disk] of Object.entries(definition.spec.storage?.disks ?? {})) {
+    const { serial, minSize } = disk.match;
+    if (serial === undefined)
+      throw new Fail(`disk ${name} is matched by its WWN, and a machine here has serials only`);
+    if ("keep" in disk) {
+      const made = image.kept.find((one) => one.serial === serial.slice(0, 20));
+      const file = join(lab.directory, `${name}.raw`);
+      await run(["cp", "--sparse=always", "--", made!.file, file]);
+      const content = join(lab.directory, keptName);
+      await writeFile(content, keptText);
+      await run(["debugfs", "-w", "-R", `write ${content} ${keptName}`, file], {
+        hint: "apt-get install e2fsprogs",
+      });
+      disks.push({ image: { file, format: "raw" }, serial });
+    } else if (disks.some((one) => one.image === system)) {
+      disks.push({ sizeBytes: Math.max(disk.imageSize, minSize ?? 0), serial });
+    } else {
+      disks.push({
+        image: system,
+        sizeBytes: Math.max(leastDiskBytes, disk.imageSize, minSize ?? 0),
+        serial,
+      });
+    }
+  }
+  return disks;
+}
+
+/** Whoever answers on the port is the process that we have started, so its keys may be asked for. */
+async function keysOfOwnMachine(machine: Machine): Promise<string[]> {
+  const port = String(await machine.forward(22));
+  const until = Date.now() + 60_000 * machine.scale;
+  for (;;) {
+    const { stdout } = await run(["ssh-keyscan", "-T", "20", "-p", port, "127.0.0.1"], {
+      accept: [0, 1],
+      timeoutMs: 120_000,
+    });
+    const keys = stdout
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => line.split(" ").slice(1, 3).join(" "));
+    if (keys.length > 0) return keys;
+    if (Date.now() > until || !machine.isRunning)
+      throw new Fail(`nothing answers to SSH in the image\nthe console's end:\n${machine.console.tail()}`);
+  }
+}
+
+async function operatorFiles(
+  home: string,
+  machine: Machine,
+  host: StandIn,
+): Promise<{ sshConfig: string; knownHosts: string }> {
+  const sshConfig = join(home, "ssh_config");
+  const knownHosts = join(home, "known_hosts");
+  const port = await machine.forward(22);
+  await writeFile(knownHosts, host.hostKeys.map((key) => `[127.0.0.1]:${port} ${key}\n`).join(""));
+  const lines = ["Host target", "  HostName 127.0.0.1", `  Port ${port}`, `  User ${host.user}`];
+  lines.push(`  IdentityFile ${host.key}`, "  IdentityAgent none", `  UserKnownHostsFile ${knownHosts}`);
+  await writeFile(sshConfig, `${lines.join("\n")}\n`);
+  return { sshConfig, knownHosts };
+}
+
+/** The new system has to be looked into; its own keys are with the operator, so one of the rehearsal's is added. */
+function withLogin(spec: Spec, publicKey: string): Spec {
+  const found = Object.entries(spec.users).find(([name, user]) => name === "root" || user.sudo);
+  if (found === undefined)
+    throw new Fail("no user of the definition has root's rights, so a deploy could not be verified");
+  const [name, user] = found;
+  return { ...spec, users: { ...spec.users, [name]: { ...user, keys: [...user.keys, publicKey] } } };
+}
+
+async function keptChecks(spec: Spec, machine: Machine): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const disk of Object.values(spec.storage?.disks ?? {})) {
+    if (!("keep" in disk)) continue;
+    for (const { mount } of disk.keep) {
+      const { stdout, stderr } = await machine.execute(["sha256sum", "--", `${mount}/${keptName}`]);
+      const ok = stdout.startsWith(sha256(keptText));
+      const detail = ok ? "passed" : `its file is not what it was: ${stderr.trim() || stdout.trim()}`;
+      results.push({ check: `${mount} is kept`, ok, seconds: 0, detail });
+    }
+  }
+  return results;
+}
