@@ -9,6 +9,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { SignedFile } from "../../src/debian/index.ts";
+import type { Policy } from "../../src/debian/policy.ts";
 import type { Source } from "../../src/debian/sources.ts";
 import { plainEnv, run } from "../../src/system/run.ts";
 
@@ -16,12 +17,12 @@ import { plainEnv, run } from "../../src/system/run.ts";
 const host = "mirror.example.org";
 const aptMs = 300_000;
 
+/** Packages as "name version", sorted, or why there is no way. */
+export type AptAnswer = { readonly set: readonly string[] } | { readonly refused: string };
+
 export interface AptRoot {
   /** What `apt-get --simulate install` would install, "name version" sorted; its complaint where it refuses. */
-  install(
-    packages: readonly string[],
-    options: { readonly recommends: boolean },
-  ): Promise<{ readonly set: readonly string[] } | { readonly refused: string }>;
+  install(packages: readonly string[], options: { readonly recommends: boolean }): Promise<AptAnswer>;
 }
 
 /** An empty root as apt sees it, with the indices that imgbuild fetched and verified, and nothing of this machine's own. */
@@ -29,7 +30,7 @@ export async function aptRoot(
   dir: string,
   sources: readonly Source[],
   files: readonly SignedFile[],
-  settings: { readonly preferences?: string; readonly config?: readonly string[] } = {},
+  policy: Policy,
 ): Promise<AptRoot> {
   for (const path of [
     "etc/apt/apt.conf.d",
@@ -42,7 +43,7 @@ export async function aptRoot(
   ])
     mkdirSync(join(dir, path), { recursive: true });
   writeFileSync(join(dir, "var/lib/dpkg/status"), "");
-  writeFileSync(join(dir, "etc/apt/preferences"), settings.preferences ?? "");
+  writeFileSync(join(dir, "etc/apt/preferences"), preferences(policy));
   const line = ({ archive, suite, components }: Source) =>
     `deb [trusted=yes] http://${host}/${archive} ${suite} ${components.join(" ")}\n`;
   writeFileSync(join(dir, "etc/apt/sources.list"), sources.map(line).join(""));
@@ -57,7 +58,7 @@ export async function aptRoot(
       'APT::Architectures { "amd64"; };',
       'APT::Sandbox::User "root";',
       'Acquire::Languages "none";',
-      ...(settings.config ?? []),
+      ...(policy.target.length === 0 ? [] : [`APT::Default-Release "/^(${policy.target.join("|")})$/";`]),
       "",
     ].join("\n"),
   );
@@ -91,6 +92,20 @@ export async function aptRoot(
       return { set: installedIn(text) };
     },
   };
+}
+
+/** The pins as apt_preferences(5) has them. */
+function preferences({ pins }: Policy): string {
+  return pins
+    .map(({ packages, suite, origin, version, priority }) => {
+      const release = [
+        ...(suite === undefined ? [] : [`n=${suite}`]),
+        ...(origin === undefined ? [] : [`o=${origin}`]),
+      ];
+      const pin = version === undefined ? `release ${release.join(", ")}` : `version ${version}`;
+      return `Package: ${packages.join(" ")}\nPin: ${pin}\nPin-Priority: ${priority}\n`;
+    })
+    .join("\n");
 }
 
 /** Speaks apt's protocol for hooks (0.2) and keeps what apt has decided. */
