@@ -4,6 +4,7 @@ import { buildImage, definitionDigest, type ImageFormat, imageFormats } from "..
 import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
 import { revealSecrets } from "../operator/secrets.ts";
+import { idsAreMapped } from "../system/user-namespace.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import { secretOptions } from "./options.ts";
@@ -57,6 +58,8 @@ export const buildCommand: AddCommand = (program, act) => {
           { ...cli, log },
         ),
       );
+      if (format === "dir" && (await idsAreMapped()))
+        cli.log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
       cli.print(options.output);
       cli.emit({ event: "done", file: options.output, format, definition: digest });
     }),

@@ -7,7 +7,7 @@ import { constants, userInfo } from "node:os";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fail } from "../util/fail.ts";
-import { type IdMaps, mapIds, mapWords, outsideOf, parseIdMap, subordinateIds } from "./id-maps.ts";
+import { type IdMaps, mapIds, mapsName, mapWords, outsideOf, parseIdMap, subordinateIds } from "./id-maps.ts";
 import { run } from "./run.ts";
 
 /** Making a namespace and mapping its ids take milliseconds. */
@@ -50,6 +50,12 @@ export async function ownMaps(): Promise<IdMaps | undefined> {
     };
   const user = thisUser();
   return user && mapsFor(user, await read("/etc/subuid"), await read("/etc/subgid"));
+}
+
+/** Whether the numbers of owners that we see are others outside. */
+export async function idsAreMapped(): Promise<boolean> {
+  const maps = await ownMaps();
+  return maps !== undefined && mapsName(maps) !== undefined;
 }
 
 export function mapsFor(user: OrdinaryUser, subuid: string, subgid: string): IdMaps {

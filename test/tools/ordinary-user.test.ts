@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import {
   chownSync,
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -28,6 +29,7 @@ import {
   webPackages,
 } from "../helpers/cli-lab.ts";
 import { givePackages, makeUser, type Started, start, type TestUser } from "../helpers/ordinary-user.ts";
+import { startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const quickMs = 60_000;
@@ -101,9 +103,18 @@ describe("a user without subordinate ids", () => {
 });
 
 describe("an ordinary user", () => {
-  it("makes the base in passing, by a process of its own, where a command goes on outside", async () => {
-    const plan = await as(["--json", "plan", "imgbuild/web"], { timeoutMs: buildMs });
-    expect({ code: plan.code, stderr: plan.stderr }).toEqual({ code: 0, stderr: "" });
+  it("reaches hosts by agent and known_hosts of its own, though the base is made on the way there", async () => {
+    const { port, agent } = await startLogin();
+    const host = `root@127.0.0.1:${port}`;
+    const plan = await as(["--json", "plan", "imgbuild/web", host], {
+      env: { SSH_AUTH_SOCK: agent },
+      timeoutMs: buildMs,
+    });
+    // This machine is none that could be deployed to, as the preflight finds once it has logged in.
+    expectFail(plan, 3, /^error: the preflight says no-go$/m);
+    expect(eventsIn(plan.stdout)).toContainEqual(
+      expect.objectContaining({ message: expect.stringMatching(/root: logged in as root$/) }),
+    );
     // The other process' steps are told as this one's.
     expect(eventsIn(plan.stdout)).toContainEqual(
       expect.objectContaining({ event: "end", task: ["making the base", "packing the base"], ok: true }),
@@ -195,6 +206,24 @@ describe("an ordinary user", () => {
     expect(inHome()).toEqual([]);
   });
 });
+
+/** A server on this machine that knows the user's key, which is held by an agent alone. */
+async function startLogin(): Promise<{ port: number; agent: string }> {
+  const server = tempDir();
+  const { port } = await startSshd(server);
+  const [ssh, agent] = [join(user.home, ".ssh"), join(user.home, "tmp/agent")];
+  cpSync(join(server, ".ssh"), ssh, { recursive: true });
+  await run(["chown", "--recursive", `${user.uid}`, ssh]);
+  const running = start(user.argv(["ssh-agent", "-D", "-a", agent]), buildMs);
+  onTestFinished(async () => {
+    running.child.kill();
+    await running.ended;
+  });
+  await running.until("SSH_AUTH_SOCK", quickMs);
+  await run(user.argv(["ssh-add", "-q", join(ssh, "id_ed25519")], { env: { SSH_AUTH_SOCK: agent } }));
+  rmSync(join(ssh, "id_ed25519"));
+  return { port, agent };
+}
 
 describe("a build without root", () => {
   const installing = "installing 145 packages".replace("145", String(webPackages().length));
