@@ -8,6 +8,7 @@ import type { Lock } from "../src/schema/lock.ts";
 import { cacheRoot } from "../src/system/cache.ts";
 import { plainEnv, run } from "../src/system/run.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
+import { vmRows } from "./bench-vm.ts";
 
 /** Rows of out/bench.json: seconds, the best of `rounds`, ours and a peer's in one run, with warm package caches for both. */
 interface Row {
@@ -37,6 +38,10 @@ try {
   console.log(`${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; best of ${rounds}`);
   rows.push(await lockRow(lock, mirrors));
   rows.push(await treeRow(lock, mirrors, packages));
+  for (const row of await vmRows()) {
+    rows.push(row);
+    console.log(`${row.name}: ${row.ours} s, peer ${row.peer} s, ratio ${row.ratio}`);
+  }
   await mkdir("out", { recursive: true });
   await writeFile("out/bench.json", `${JSON.stringify(rows, null, 2)}\n`);
 } finally {

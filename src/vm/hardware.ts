@@ -70,13 +70,19 @@ export function makeHardware(machine: {
   const contentOf = (index: number) => `disk${index}-content`;
   const putBefore = async (index: number, node: string) =>
     void (await qmp("qom-set", { path: `/machine/peripheral/disk${index}`, property: "drive", value: node }));
-  const faulty = new Map<number, string>();
+  // Of one life of the machine: the next process has sound disks.
+  const faulty = new WeakMap<Qemu, Map<number, string>>();
+  const faultsNow = () => {
+    const known = faulty.get(running()) ?? new Map<number, string>();
+    faulty.set(running(), known);
+    return known;
+  };
   const heal = async (index: number) => {
-    const node = faulty.get(index);
+    const node = faultsNow().get(index);
     if (node === undefined) return;
     await putBefore(index, contentOf(index));
     await qmp("blockdev-del", { "node-name": node });
-    faulty.delete(index);
+    faultsNow().delete(index);
   };
 
   return {
@@ -121,7 +127,7 @@ export function makeHardware(machine: {
       const image = contentOf(index);
       await qmp("blockdev-add", { driver: "blkdebug", "node-name": node, image, "inject-error": [rule] });
       await putBefore(index, node);
-      faulty.set(index, node);
+      faultsNow().set(index, node);
     },
     healDisk: (serial) => heal(diskAt(serial)),
     slowDisk: async (serial, bytesPerSecond) => {

@@ -74,7 +74,7 @@ export interface Machine extends Shell, Hardware {
   forward(port: number): Promise<number>;
   /** Memory and disks under a name; nobody may be in the middle of a command. */
   snapshot(name: string): Promise<void>;
-  /** Back to the snapshot, with the devices of then; connections into the guest are stale. */
+  /** Back to the snapshot, running, with the devices of then; connections into the guest are gone, forwarded ports stay. */
   restore(name: string): Promise<void>;
   /** Pulls the plug as soon as the console shows it: resolves when that is done. */
   cutPowerWhen(pattern: RegExp, options?: { readonly withinSeconds?: number }): Promise<void>;
@@ -133,6 +133,72 @@ export async function makeMachine(
     throw new Fail(`${name} ${what} within ${timeoutMs / 1000} s; the console's end:\n${console.tail()}`);
   };
 
+  /** `own`: the port of this computer that it had before, and keeps. */
+  const forward = async (port: number, own = 0): Promise<number> => {
+    const index = nics.findIndex(({ network }) => network === "internet");
+    if (index === -1) throw new Fail(`${name} has no card on the internet, so no port can be forwarded`);
+    await quietly(`hostfwd_add net${index} tcp:127.0.0.1:${own}-:${port}`);
+    const table = await monitor("info usernet");
+    const line = table.match(
+      new RegExp(`TCP\\[HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+\\S+\\s+${port}\\s`),
+    );
+    if (line === null) throw new Fail(`QEMU does not forward port ${port}:\n${table}`);
+    forwards.set(port, Number(line[1]));
+    return Number(line[1]);
+  };
+  const launch = async (snapshotName?: string) => {
+    const firmware = options.firmware ?? "bios";
+    const uefi =
+      firmware === "bios" ? undefined : await uefiFiles(firmware, directory, options.uefiVariables);
+    await place.room(memoryMib);
+    const tpm = options.tpm ? await startTpm(directory) : undefined;
+    const shape: MachineShape = {
+      name,
+      memoryMib,
+      cpus: options.cpus ?? 2,
+      accelerator: accelerator.name,
+      disks,
+      nics: nics.map(({ network, mac }) => ({ kind: network === "internet" ? "user" : "switch", mac })),
+      consoleFile: join(directory, "console.log"),
+      oemStrings: [
+        ...(options.shell === false ? [] : shellCredentials()),
+        ...credentialStrings(options.credentials ?? {}),
+      ],
+      ...(uefi && { uefi }),
+      ...(tpm && { tpmSocket: tpm.socket }),
+      ...(options.watchdog && { watchdog: true }),
+    };
+    const started = await startQemu(shape, place.signal).catch((error: unknown) => {
+      tpm?.stop();
+      throw error;
+    });
+    reopen();
+    const wanted = [...forwards];
+    forwards.clear();
+    guest.attach(started.shell);
+    started.serial.setEncoding("utf8").on("data", append);
+    for (const [index, { network }] of nics.entries())
+      if (network !== "internet") network.plug(name, started.nics[index]!);
+    void started.ended.then((how) => {
+      tpm?.stop();
+      if (qemu !== started) return;
+      close(`${name}: ${how}`);
+      guest.close(`${name} is switched off: ${how}`);
+    });
+    started.qmp.onEvent((event, data) => {
+      if (event === "VSERPORT_CHANGE" && data.open === false) guest.lost();
+    });
+    qemu = started;
+    try {
+      if (snapshotName !== undefined) await quietly(`loadvm ${snapshotName}`, snapshotTimeoutMs);
+      for (const [port, own] of wanted) await forward(port, own);
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
+    await started.qmp.execute("cont");
+  };
+
   const machine: Machine = {
     ...makeShell(name, scale, (script, how) => guest.run(script, how)),
     ...makeHardware({ name, scale, disks, nics, running, monitor }),
@@ -147,49 +213,7 @@ export async function makeMachine(
       return qemu?.isRunning ? qemu.pid : undefined;
     },
     start: async () => {
-      if (qemu?.isRunning) return;
-      const firmware = options.firmware ?? "bios";
-      const uefi =
-        firmware === "bios" ? undefined : await uefiFiles(firmware, directory, options.uefiVariables);
-      await place.room(memoryMib);
-      const tpm = options.tpm ? await startTpm(directory) : undefined;
-      const shape: MachineShape = {
-        name,
-        memoryMib,
-        cpus: options.cpus ?? 2,
-        accelerator: accelerator.name,
-        disks,
-        nics: nics.map(({ network, mac }) => ({ kind: network === "internet" ? "user" : "switch", mac })),
-        consoleFile: join(directory, "console.log"),
-        oemStrings: [
-          ...(options.shell === false ? [] : shellCredentials()),
-          ...credentialStrings(options.credentials ?? {}),
-        ],
-        ...(uefi && { uefi }),
-        ...(tpm && { tpmSocket: tpm.socket }),
-        ...(options.watchdog && { watchdog: true }),
-      };
-      const started = await startQemu(shape, place.signal).catch((error: unknown) => {
-        tpm?.stop();
-        throw error;
-      });
-      reopen();
-      forwards.clear();
-      guest.attach(started.shell);
-      started.serial.setEncoding("utf8").on("data", append);
-      for (const [index, { network }] of nics.entries())
-        if (network !== "internet") network.plug(name, started.nics[index]!);
-      void started.ended.then((how) => {
-        tpm?.stop();
-        if (qemu !== started) return;
-        close(`${name}: ${how}`);
-        guest.close(`${name} is switched off: ${how}`);
-      });
-      started.qmp.onEvent((event, data) => {
-        if (event === "VSERPORT_CHANGE" && data.open === false) guest.lost();
-      });
-      qemu = started;
-      await started.qmp.execute("cont");
+      if (!machine.isRunning) await launch();
     },
     boot: async ({ withinSeconds = bootSeconds, notBoot } = {}) => {
       const boundMs = withinSeconds * scale * 1000;
@@ -237,27 +261,16 @@ export async function makeMachine(
     },
     screenshot: async (file) =>
       void (await running().qmp.execute("screendump", { filename: file, format: "png" })),
-    forward: async (port) => {
-      const known = forwards.get(port);
-      if (known !== undefined) return known;
-      const index = nics.findIndex(({ network }) => network === "internet");
-      if (index === -1) throw new Fail(`${name} has no card on the internet, so no port can be forwarded`);
-      await quietly(`hostfwd_add net${index} tcp:127.0.0.1:0-:${port}`);
-      const table = await monitor("info usernet");
-      const line = table.match(
-        new RegExp(`TCP\\[HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+\\S+\\s+${port}\\s`),
-      );
-      if (line === null) throw new Fail(`QEMU does not forward port ${port}:\n${table}`);
-      forwards.set(port, Number(line[1]));
-      return Number(line[1]);
-    },
+    forward: async (port) => forwards.get(port) ?? (await forward(port)),
     snapshot: async (snapshotName) => {
       await quietly(`savevm ${snapshotName}`, snapshotTimeoutMs);
       boots.set(snapshotName, guest.boot);
     },
     restore: async (snapshotName) => {
       if (!boots.has(snapshotName)) throw new Fail(`${name} has no snapshot ${snapshotName}`);
-      await quietly(`loadvm ${snapshotName}`, snapshotTimeoutMs);
+      // In a process of its own: an old one does not turn its processors' clocks back, and may lack devices of then.
+      await qemu?.kill();
+      await launch(snapshotName);
       guest.restored(boots.get(snapshotName));
     },
     cutPowerWhen: async (pattern, { withinSeconds = bootSeconds } = {}) => {

@@ -31,10 +31,7 @@ describe("a machine of imgbuild/web", () => {
     expect(machine.isRunning).toBe(false);
     await rm(files, { recursive: true, force: true });
   });
-  beforeEach(async () => {
-    if (!machine.isRunning) await machine.start();
-    await machine.restore("booted");
-  });
+  beforeEach(() => machine.restore("booted"));
 
   it("runs commands, as lines of bash and as words that nobody reads as code", async () => {
     expect(await machine.succeed("echo one | tr a-z A-Z; id -u")).toBe("ONE\n0");
@@ -112,9 +109,9 @@ describe("a machine of imgbuild/web", () => {
     const login = async (password: string, answer: RegExp) => {
       const after = machine.console.mark();
       machine.type("\n");
-      await machine.waitForConsole(/login: $/, { after });
+      await machine.waitForConsole(/login: /, { after });
       machine.type("root\n");
-      await machine.waitForConsole(/Password: $/, { after });
+      await machine.waitForConsole(/Password: /, { after });
       machine.type(`${password}\n`);
       await machine.waitForConsole(answer, { after });
     };
@@ -168,6 +165,8 @@ describe("a machine of imgbuild/web", () => {
   it("forwards its ports to this computer", async () => {
     const port = await machine.forward(80);
     expect(await machine.forward(80)).toBe(port);
+    expect((await fetchPage(port)).status).toBe(401);
+    await machine.restore("booted");
     expect((await fetchPage(port)).status).toBe(401);
     const alone = await lab.machine({
       name: "alone",

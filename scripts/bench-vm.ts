@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadDefinition } from "../src/operator/load.ts";
+import { testImage } from "../src/operator/test-image.ts";
+import { cacheRoot } from "../src/system/cache.ts";
+import { plainEnv, run } from "../src/system/run.ts";
+import { openLab } from "../src/testing/index.ts";
+import { silentLog } from "../src/util/log.ts";
+import { accelerator } from "../src/vm/accelerator.ts";
+import { imgbuild } from "../test/helpers/imgbuild.ts";
+
+const rounds = 3;
+const bootMs = 900_000;
+const definition = "imgbuild/web";
+
+export interface VmRow {
+  readonly name: string;
+  readonly ours: number;
+  readonly peer: number;
+  readonly unit: "s";
+  readonly ratio: number;
+}
+
+/**
+ * `test-verdict`: the whole command with everything cached, against the same image started by hand until it asks for a login.
+ * `snapshot-restore`: a machine back at its snapshot and answering, against its boot.
+ */
+export async function vmRows(): Promise<VmRow[]> {
+  const cache = cacheRoot(process.env);
+  const outside = { cache, env: process.env, log: silentLog, signal: new AbortController().signal };
+  const image = await testImage(await loadDefinition(definition), outside);
+  const { name } = await accelerator({ cache, override: process.env.IMGBUILD_ACCEL, log: silentLog });
+  const verdict = async () => {
+    const ran = await imgbuild(["test", definition, "--firmware", "bios"], {
+      env: process.env,
+      timeoutMs: bootMs,
+    });
+    if (ran.code !== 0) throw new Error(ran.stderr);
+  };
+  const boots: number[] = [];
+  const restores: number[] = [];
+  const lab = await openLab();
+  try {
+    const machine = await lab.machine({ definition });
+    for (let round = 0; round < rounds; round += 1) {
+      boots.push(await timed(() => machine.boot()));
+      await machine.snapshot("booted");
+      restores.push(
+        await timed(async () => {
+          await machine.restore("booted");
+          await machine.succeed("true");
+        }),
+      );
+      await machine.stop();
+    }
+  } finally {
+    await lab.close();
+  }
+  const ours: number[] = [];
+  const peer: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    ours.push(await timed(verdict));
+    peer.push(await timed(() => bootByHand(image.system.file, name)));
+  }
+  return [row("test-verdict", ours, peer), row("snapshot-restore", restores, boots)];
+}
+
+function row(name: string, ours: readonly number[], peer: readonly number[]): VmRow {
+  const best = (times: readonly number[]) => Math.round(Math.min(...times) * 100) / 100;
+  return {
+    ...{ name, ours: best(ours), peer: best(peer), unit: "s" },
+    ratio: Math.round((best(ours) / best(peer)) * 1000) / 1000,
+  };
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1000;
+}
+
+/** What a person would type, until the serial console asks for a login. */
+async function bootByHand(file: string, accel: string): Promise<void> {
+  const overlay = join(tmpdir(), `imgbuild-bench-${process.pid}.qcow2`);
+  await run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", file, overlay]);
+  const child = spawn(
+    "qemu-system-x86_64",
+    [
+      ...[
+        "-machine",
+        "q35",
+        "-accel",
+        accel,
+        "-cpu",
+        accel === "tcg" ? "max" : "host",
+        "-smp",
+        "2",
+        "-m",
+        "1024",
+      ],
+      ...["-drive", `file=${overlay},if=virtio`, "-nic", "user,model=virtio", "-display", "none"],
+      ...["-serial", "stdio", "-monitor", "none"],
+    ],
+    { env: { ...plainEnv }, stdio: ["ignore", "pipe", "ignore"] },
+  );
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let text = "";
+      const timer = setTimeout(reject, bootMs, new Error(`no login prompt: ${text.slice(-500)}`));
+      child.stdout.setEncoding("utf8").on("data", (more: string) => {
+        text += more;
+        if (!text.includes("login: ")) return;
+        clearTimeout(timer);
+        resolve();
+      });
+      child.once("error", reject);
+      child.once("exit", () => reject(new Error(`QEMU ended: ${text.slice(-500)}`)));
+    });
+  } finally {
+    child.kill("SIGKILL");
+    await rm(overlay, { force: true });
+  }
+}
