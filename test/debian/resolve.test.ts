@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Candidate } from "../../src/debian/candidate.ts";
 import { resolve } from "../../src/debian/resolve.ts";
 import { Fail } from "../../src/util/fail.ts";
-import { candidate, poolOf, security } from "../helpers/candidate.ts";
+import { backports, candidate, poolOf, security } from "../helpers/candidate.ts";
 
 function resolved(candidates: readonly Candidate[], install: readonly string[], recommends = false) {
   return resolve(poolOf(candidates), { install, recommends, suite: "trixie" });
@@ -149,6 +149,159 @@ describe("Recommends", () => {
     expect(names(archive, ["app"], true).sort()).toEqual(["app", "lib", "nice"]);
   });
 });
+
+describe("Multi-Arch", () => {
+  const archive = [
+    candidate("perl", { multiArch: "allowed" }),
+    candidate("make", { multiArch: "foreign" }),
+    candidate("script", { depends: "perl:any" }),
+    candidate("tool", { depends: "make:any" }),
+    candidate("native", { depends: "make:native, perl:amd64" }),
+    candidate("foreign", { depends: "make:i386" }),
+  ];
+
+  it("satisfies name:any by what is marked as allowed, and by nothing else", () => {
+    expect(names(archive, ["script"]).sort()).toEqual(["perl", "script"]);
+    expect(failure(archive, ["tool"]).message).toContain("tool needs make:any, which no suite has");
+  });
+
+  it("satisfies the machine's own architecture by name, and no other", () => {
+    expect(names(archive, ["native"]).sort()).toEqual(["make", "native", "perl"]);
+    expect(failure(archive, ["foreign"]).message).toContain("foreign needs make:i386, which no suite has");
+  });
+});
+
+describe("what is asked for by more than its name", () => {
+  const old = candidate("app", { depends: "lib (= 1.0)" });
+  const fresh = candidate("app", { version: "1.1", origin: security, depends: "lib (= 1.1)" });
+  const later = candidate("app", { version: "2.0~bpo", origin: backports, depends: "lib (= 2.0~bpo), tool" });
+  const archive = [
+    ...[old, fresh, later],
+    candidate("lib"),
+    candidate("lib", { version: "1.1", origin: security }),
+    candidate("lib", { version: "2.0~bpo", origin: backports }),
+    candidate("tool", { version: "1.0" }),
+    candidate("tool", { version: "2.0~bpo", origin: backports }),
+    candidate("or", { depends: "app | tool" }),
+  ];
+  const versions = (install: readonly string[]) =>
+    resolved(archive, install)
+      .packages.map(({ name, version }) => `${name} ${version}`)
+      .sort();
+
+  it("is of the version or of the suite asked for, with what it needs in the versions it needs", () => {
+    expect(versions(["app"])).toEqual(["app 1.1", "lib 1.1"]);
+    expect(versions(["app=1.0"])).toEqual(["app 1.0", "lib 1.0"]);
+    expect(versions(["app/trixie-backports"])).toEqual(["app 2.0~bpo", "lib 2.0~bpo", "tool 1.0"]);
+    expect(versions(["app/stable-backports", "tool/trixie-backports"])).toContain("tool 2.0~bpo");
+  });
+
+  it("is left out with a minus, and never chosen for another", () => {
+    expect(versions(["or", "app-"])).toEqual(["or 1.0", "tool 1.0"]);
+    expect(failure(archive, ["or", "app-", "tool-"]).message).toBe(
+      "or needs app | tool, but app is refused by the definition, tool is refused by the definition",
+    );
+    expect(failure(archive, ["app", "lib-"]).message).toBe(
+      "app needs lib (= 1.1), but lib is refused by the definition",
+    );
+  });
+
+  it("does not exist in every suite and version", () => {
+    expect(failure(archive, ["app=9"])).toMatchObject({
+      message: "there is no version 9 of app",
+      hint: "trixie-backports has 2.0~bpo, trixie-security has 1.1, trixie has 1.0",
+    });
+    expect(failure(archive, ["app/bookworm"]).message).toBe("there is no package app in bookworm");
+  });
+
+  it("names the version to ask for where another one is taken", () => {
+    const needy = candidate("needy", { depends: "lib (<< 1.1)" });
+    expect(failure([...archive, needy], ["needy"])).toMatchObject({
+      message: "needy needs lib (<< 1.1), but lib 1.0 of trixie is passed over for 1.1 of trixie-security",
+      hint: "ask for lib=1.0",
+    });
+    const { packages } = resolved([...archive, needy], ["needy", "lib=1.0"]);
+    expect(packages.map(({ version }) => version)).toEqual(["1.0", "1.0"]);
+  });
+});
+
+describe("a choice that comes to nothing", () => {
+  it("is taken back with all that was chosen for it", () => {
+    const archive = [
+      candidate("app", { depends: "good-looking | plain" }),
+      candidate("good-looking", { depends: "helper, gone" }),
+      candidate("helper"),
+      candidate("plain"),
+    ];
+    expect(names(archive, ["app"]).sort()).toEqual(["app", "plain"]);
+  });
+
+  it("gives way where only another choice leaves room for the request", () => {
+    const archive = [
+      candidate("one", { depends: "left | right" }),
+      candidate("two", { depends: "middle" }),
+      candidate("left", { depends: "deep" }),
+      candidate("deep", { conflicts: "rare" }),
+      candidate("right"),
+      candidate("middle", { depends: "rare | rarer" }),
+      candidate("rare"),
+      candidate("rarer", { conflicts: "two" }),
+    ];
+    expect(names(archive, ["one", "two"]).sort()).toEqual(["middle", "one", "rare", "right", "two"]);
+  });
+});
+
+describe("any small archive", () => {
+  const letters = ["aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh"];
+
+  it("has an answer exactly where one of all subsets of its packages is one", () => {
+    const random = randomOf(20_240_601);
+    let found = 0;
+    for (let round = 0; round < 600; round += 1) {
+      const archive = letters.map((name) => {
+        const some = (most: number) => Array.from({ length: random(most + 1) }, () => letters[random(8)]!);
+        const depends = some(2).map((first) => [first, ...some(2)].join(" | "));
+        return candidate(name, { depends: depends.join(", "), conflicts: some(1).join(", ") });
+      });
+      const install = [letters[random(8)]!, letters[random(8)]!];
+      const possible = subsets(letters).some(
+        (set) => install.every((name) => set.includes(name)) && isSound(archive, set),
+      );
+      const shown = archive.map((one) => `${one.name}: ${one.depends}; not ${one.conflicts}`).join("\n");
+      if (possible) expect(isSound(archive, names(archive, install)), `${install}\n${shown}`).toBe(true);
+      else expect(failure(archive, install).message.length, `${install}\n${shown}`).toBeGreaterThan(10);
+      if (possible) found += 1;
+    }
+    expect(found).toBeGreaterThan(100);
+    expect(found).toBeLessThan(500);
+  });
+});
+
+/** Written apart from the resolver: every dependency has one of its alternatives, and nobody's enemy is there. */
+function isSound(archive: readonly Candidate[], set: readonly string[]): boolean {
+  const list = (text: string, by: string) => text.split(by).filter((one) => one !== "");
+  return archive.every(
+    ({ name, depends, conflicts }) =>
+      !set.includes(name) ||
+      (list(depends, ", ").every((any) => any.split(" | ").some((one) => set.includes(one))) &&
+        list(conflicts, ", ").every((one) => one === name || !set.includes(one))),
+  );
+}
+
+function subsets(all: readonly string[]): string[][] {
+  return Array.from({ length: 2 ** all.length }, (_none, bits) =>
+    all.filter((_one, index) => bits & (1 << index)),
+  );
+}
+
+/** The same numbers in every run (a linear congruential generator). */
+function randomOf(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * below);
+  };
+}
 
 describe("order and bootstrap set", () => {
   const archive = [
