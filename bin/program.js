@@ -83,6 +83,7 @@ async function bundle(top) {
       ].join("\n"),
     },
     plugins: [ownPlaces(top)],
+    define: { "import.meta.url": "__ownPlace" },
     sourcemap: "external",
     outfile: "program.mjs",
     write: false,
@@ -118,8 +119,8 @@ function ownPlaces(top) {
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
         if (!path.startsWith(join(top, "src"))) return undefined;
         const text = readFileSync(path, "utf8");
-        const contents = text.replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href));
-        return { contents, loader: "ts" };
+        const place = JSON.stringify(pathToFileURL(path).href);
+        return { contents: `const __ownPlace = ${place};${text}`, loader: "ts" };
       });
     },
   };
