@@ -80,6 +80,8 @@ async function bundle(top) {
         `import { createRequire as __requireIn } from "node:module";`,
         `const require = __requireIn(${JSON.stringify(pathToFileURL(join(top, "package.json")).href)});`,
         `const __dirname = ${JSON.stringify(top)};`,
+        // A package's own place is that of the whole; a source's is told to it below.
+        "const __ownPlace = import.meta.url;",
       ].join("\n"),
     },
     plugins: [ownPlaces(top)],
