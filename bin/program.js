@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { SourceMap } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 /**
@@ -80,11 +80,9 @@ async function bundle(top) {
         `import { createRequire as __requireIn } from "node:module";`,
         `const require = __requireIn(${JSON.stringify(pathToFileURL(join(top, "package.json")).href)});`,
         `const __dirname = ${JSON.stringify(top)};`,
-        // A package's own place is that of the whole; a source's is told to it below.
-        "const __ownPlace = import.meta.url;",
       ].join("\n"),
     },
-    plugins: [ownPlaces(top)],
+    plugins: [ownPlaces()],
     define: { "import.meta.url": "__ownPlace" },
     sourcemap: "external",
     outfile: "program.mjs",
@@ -113,16 +111,20 @@ function traced(file) {
   return url;
 }
 
-/** A source that looks for files beside itself finds them where it lies. */
-function ownPlaces(top) {
+/** A source that looks for files beside itself finds them where it lies, and a package too. */
+function ownPlaces() {
   return {
     name: "own-places",
     setup({ onLoad }) {
-      onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        if (!path.startsWith(join(top, "src"))) return undefined;
+      onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
         const text = readFileSync(path, "utf8");
+        if (!text.includes("import.meta.url")) return undefined;
         const place = JSON.stringify(pathToFileURL(path).href);
-        return { contents: `const __ownPlace = ${place};${text}`, loader: "ts" };
+        return {
+          contents: `const __ownPlace = ${place};${text}`,
+          loader: path.endsWith(".ts") ? "ts" : "js",
+          resolveDir: dirname(path),
+        };
       });
     },
   };

@@ -54,6 +54,11 @@ describe("programFile", () => {
     expect(answer(checkout("fail"))).toMatch(/^Error: as told\n {4}at main \(src\/main\.ts:3:\d+\)/);
   });
 
+  it("makes a program of imgbuild itself that starts", () => {
+    const said = execFileSync("bin/imgbuild", ["--version"], { encoding: "utf8" });
+    expect(said).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
   it("leaves sources in error to who runs them as they are", async () => {
     const top = checkout("x");
     writeFileSync(join(top, "src/main.ts"), "export const = ;\n");
