@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { Log } from "../util/log.ts";
 import { downloadTo, type TransferBounds } from "./http.ts";
+import type { Proxies } from "./proxy.ts";
 
 export interface FetchOptions {
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
@@ -12,7 +13,11 @@ export interface FetchOptions {
   readonly dir: string;
   readonly signal?: AbortSignal;
   readonly bounds?: TransferBounds;
+  readonly proxies?: Proxies;
 }
+
+/** A part that a killed run left is of no use after this. */
+const partMs = 24 * 3_600_000;
 
 /** The verified .deb as an absolute path; fetched unless it is there. A file in `dir` was checked when it came. */
 export async function fetchPackage(locked: LockedPackage, options: FetchOptions): Promise<string> {
@@ -28,6 +33,7 @@ export async function fetchPackage(locked: LockedPackage, options: FetchOptions)
       sha256: locked.sha256,
       maxBytes: locked.size,
       ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
+      ...(options.proxies === undefined ? {} : { proxies: options.proxies }),
     },
     file,
     options.signal,
@@ -40,6 +46,7 @@ export async function fetchAll(
   packages: readonly LockedPackage[],
   options: FetchOptions & { readonly parallel?: number; readonly log?: Log },
 ): Promise<{ packages: number; bytes: number }> {
+  await sweep(options.dir);
   const queue = [...packages];
   const fetched = { packages: 0, bytes: 0 };
   let done = 0;
@@ -68,6 +75,15 @@ export async function fetchAll(
   const ends = await Promise.allSettled(Array.from({ length: options.parallel ?? 6 }, careful));
   if (ends.some(({ status }) => status === "rejected")) throw signal.reason;
   return fetched;
+}
+
+async function sweep(dir: string): Promise<void> {
+  for (const name of await readdir(dir).catch(() => [])) {
+    if (!name.endsWith(".part")) continue;
+    const found = await stat(join(dir, name)).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > partMs)
+      await rm(join(dir, name), { force: true });
+  }
 }
 
 async function hashOf(file: string): Promise<string> {

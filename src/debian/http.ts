@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
 import { asFail, during, Fail, messageOf } from "../util/fail.ts";
+import { type Answer, get } from "./get.ts";
+import type { Proxies } from "./proxy.ts";
+import { fileSink, memorySink, type Sink } from "./sink.ts";
 
 const triesPerMirror = 3;
 
@@ -24,6 +25,7 @@ export interface Download {
   readonly size?: number;
   readonly sha256?: string;
   readonly bounds?: TransferBounds;
+  readonly proxies?: Proxies;
 }
 
 /** Fetches into memory from the first mirror that serves it whole. */
@@ -32,38 +34,50 @@ export async function download(
   what: Download,
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  return await anyMirror(mirrors, what, signal, async (url) => {
-    const chunks: Buffer[] = [];
-    await transfer(url, what, signal, async (chunk) => {
-      chunks.push(chunk);
-    });
-    return Buffer.concat(chunks);
-  });
+  const sink = memorySink();
+  await anyMirror(mirrors, what, signal, (url) => transfer(url, what, signal, sink));
+  return sink.bytes();
 }
 
-/** Fetches into `file`, which appears only when it is whole and right. */
+/** Fetches into `file`, which appears only when it is whole and right; what an interrupted run had fetched is gone on with. */
 export async function downloadTo(
   mirrors: readonly string[],
   what: Download,
   file: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const part = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}.part`;
+  // A part of something whose content is not known could belong to an older version.
+  const sink = await fileSink(file, what.maxBytes, what.sha256 !== undefined);
   try {
-    await anyMirror(mirrors, what, signal, async (url) => {
-      const handle = await open(part, "w", 0o644);
-      try {
-        await transfer(url, what, signal, async (chunk) => {
-          await handle.writeFile(chunk);
-        });
-      } finally {
-        await handle.close();
-      }
-    });
-    await rename(part, file);
+    await anyMirror(mirrors, what, signal, (url) => transfer(url, what, signal, sink));
+    await sink.finish();
   } finally {
-    await rm(part, { force: true });
+    await sink.leave();
   }
+}
+
+/** What one mirror has of a file that may be here already; undefined where it is the one that `known` is about. */
+export async function downloadChanged(
+  mirror: string,
+  what: Download,
+  known: { readonly etag?: string | undefined; readonly modified?: string | undefined },
+  signal?: AbortSignal,
+): Promise<{ readonly bytes: Buffer; readonly etag?: string; readonly modified?: string } | undefined> {
+  const sink = memorySink();
+  const conditions = {
+    ...(known.etag === undefined ? {} : { "if-none-match": known.etag }),
+    ...(known.modified === undefined ? {} : { "if-modified-since": known.modified }),
+  };
+  const headers = await anyMirror([mirror], what, signal, (url) =>
+    transfer(url, what, signal, sink, conditions),
+  );
+  if (headers === undefined) return undefined;
+  const { etag, "last-modified": modified } = headers;
+  return {
+    bytes: sink.bytes(),
+    ...(etag === undefined ? {} : { etag }),
+    ...(modified === undefined ? {} : { modified }),
+  };
 }
 
 async function anyMirror<T>(
@@ -106,43 +120,83 @@ async function anyMirror<T>(
 /** The server's answer will not change by asking again. */
 class Final extends Error {}
 
+/** The headers of the answer; undefined where the file has not changed since the conditions were noted. */
 async function transfer(
   url: string,
   what: Download,
   signal: AbortSignal | undefined,
-  write: (chunk: Buffer) => Promise<void>,
-): Promise<void> {
+  sink: Sink,
+  conditions: Readonly<Record<string, string>> = {},
+): Promise<Answer["headers"] | undefined> {
   const { windowMs, leastBytes } = what.bounds ?? usualBounds;
   const stalled = new AbortController();
-  let size = 0;
+  let arrived = 0;
   let before = 0;
   const timer = setInterval(() => {
-    if (size - before < leastBytes)
-      stalled.abort(new Error(`only ${size - before} bytes within ${windowMs / 1000} s`));
-    before = size;
+    if (arrived - before < leastBytes)
+      stalled.abort(new Error(`only ${arrived - before} bytes within ${windowMs / 1000} s`));
+    before = arrived;
   }, windowMs);
   try {
-    const response = await fetch(url, {
-      // Some servers declare a .gz file as encoded, and it would arrive unpacked.
-      headers: { "accept-encoding": "identity" },
+    // Only what is checked as a whole may be put together from several answers.
+    if (what.sha256 === undefined) await sink.reset();
+    const from = sink.size;
+    const answer = await get(url, {
+      headers: { ...conditions, ...(from > 0 ? { range: `bytes=${from}-` } : {}) },
       signal: signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]),
+      proxies: what.proxies ?? {},
     });
-    if (!response.ok || response.body === null) {
-      await response.body?.cancel();
-      throw new Final(`the server answered ${response.status}`);
+    const unchanged = await refuse(answer, from, sink);
+    if (unchanged) return undefined;
+    for await (const chunk of answer.body) {
+      arrived += (chunk as Buffer).length;
+      if (sink.size + (chunk as Buffer).length > what.maxBytes) {
+        await sink.reset();
+        throw new Final(`more than ${what.maxBytes} bytes`);
+      }
+      await sink.write(chunk as Buffer);
     }
-    const hash = createHash("sha256");
-    for await (const chunk of response.body) {
-      size += chunk.length;
-      if (size > what.maxBytes) throw new Final(`more than ${what.maxBytes} bytes`);
-      hash.update(chunk);
-      await write(Buffer.from(chunk));
-    }
-    if (what.size !== undefined && size !== what.size)
-      throw new Error(`${size} bytes instead of ${what.size}`);
-    if (what.sha256 !== undefined && hash.digest("hex") !== what.sha256)
-      throw new Final("the content is not what was asked for (SHA-256 differs)");
+    await check(what, sink, answer.status === 206);
+    return answer.headers;
+  } catch (error) {
+    // The stream's own words for an abort say nothing of the cause.
+    if (stalled.signal.aborted) throw stalled.signal.reason;
+    throw error;
   } finally {
     clearInterval(timer);
   }
+}
+
+/** Throws where the answer is none; true where it says that nothing has changed. */
+async function refuse(answer: Answer, from: number, sink: Sink): Promise<boolean> {
+  const { status, headers, body } = answer;
+  const continues = status === 206 && headers["content-range"]?.startsWith(`bytes ${from}-`) === true;
+  if (status === 200 || continues) {
+    if (status === 200) await sink.reset();
+    return false;
+  }
+  body.destroy();
+  if (status === 304) return true;
+  if (from > 0) {
+    await sink.reset();
+    if (status === 416 || status === 206)
+      throw new Error(`the server answered ${status} to a part of the file`);
+  }
+  // A server or proxy that is overloaded may not be so the next time.
+  if (status >= 500 || status === 429 || status === 408) throw new Error(`the server answered ${status}`);
+  throw new Final(`the server answered ${status}`);
+}
+
+async function check(what: Download, sink: Sink, resumed: boolean): Promise<void> {
+  const { size } = sink;
+  if (what.size !== undefined && size !== what.size) {
+    // It ended in good order: this is another file, not a part of the one that is wanted.
+    await sink.reset();
+    throw new Error(`${size} bytes instead of ${what.size}`);
+  }
+  if (what.sha256 === undefined || sink.digest() === what.sha256) return;
+  await sink.reset();
+  const problem = "the content is not what was asked for (SHA-256 differs)";
+  // The part that was wrong may be that of an earlier answer.
+  throw resumed ? new Error(problem) : new Final(problem);
 }

@@ -1,23 +1,23 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { LockedIndex } from "../schema/lock.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import type { Log } from "../util/log.ts";
 import type { Origin } from "./candidate.ts";
-import { download, type TransferBounds } from "./http.ts";
-import type { Mirrors } from "./mirrors.ts";
+import { download } from "./http.ts";
 import { PackageTable } from "./package-table.ts";
 import { tableVersion, tabulate } from "./packages-file.ts";
-import { type Release, verifyRelease } from "./release.ts";
+import type { Release } from "./release.ts";
+import { type ArchiveOptions, keepFile, readReleaseFile, transferOf } from "./release-file.ts";
 import type { Source } from "./sources.ts";
 
 /** Unpacked size of one Packages file; trixie's main has 60 MB. */
 const maxPackagesBytes = 512 * 1024 * 1024;
+const unpackMs = 120_000;
 
 export interface ArchiveIndex {
   readonly indices: readonly LockedIndex[];
@@ -33,20 +33,11 @@ export interface SignedFile {
   readonly file: string;
 }
 
-export interface IndexOptions {
-  readonly cache: string;
-  readonly mirrors: Mirrors;
-  readonly now: Date;
-  readonly log: Log;
-  readonly signal?: AbortSignal;
-  readonly bounds?: TransferBounds;
-}
-
 /** Reads the signed indices of suites. */
 export async function loadIndex(
   sources: readonly Source[],
   architecture: string,
-  options: IndexOptions,
+  options: ArchiveOptions,
 ): Promise<ArchiveIndex> {
   const read = await Promise.all(sources.map((one) => readSuite(one, architecture, options)));
   return {
@@ -59,14 +50,12 @@ export async function loadIndex(
 async function readSuite(
   source: Source,
   architecture: string,
-  options: IndexOptions,
+  options: ArchiveOptions,
 ): Promise<{ index: LockedIndex; tables: PackageTable[]; files: SignedFile[] }> {
   const { archive, suite, components } = source;
-  const { inRelease, release } = await readVerified(source, options);
+  const { release, digest, files: signed } = await readReleaseFile(source, options);
   const origin = { ...release.about, archive, suite };
-  const signed = join(options.cache, "index", `${archive}_${suite}_InRelease`);
-  await keep(signed, inRelease);
-  const files = [{ archive, suite, name: "InRelease", file: signed }];
+  const files = signed.map((one) => ({ archive, suite, ...one }));
   const tables: PackageTable[] = [];
   for (const component of components) {
     const base = `${component}/binary-${architecture}/Packages`;
@@ -82,32 +71,10 @@ async function readSuite(
   }
   const { date, codename, signedBy } = release;
   return {
-    index: { archive, suite, codename, date, inRelease: sha256(inRelease), signedBy: [...signedBy] },
+    index: { archive, suite, codename, date, inRelease: digest, signedBy: [...signedBy] },
     tables,
     files,
   };
-}
-
-/** The InRelease of the first mirror whose one verifies: a login page or an old copy must not hide the next mirror. */
-async function readVerified(
-  { archive, suite, keyring }: Source,
-  options: IndexOptions,
-): Promise<{ inRelease: Buffer; release: Release }> {
-  const what = { path: `dists/${suite}/InRelease`, maxBytes: 4 * 1024 * 1024, ...boundsOf(options) };
-  const mirrors = options.mirrors[archive] ?? [];
-  let first: Fail | undefined;
-  for (const mirror of mirrors) {
-    try {
-      const inRelease = await download([mirror], what, options.signal);
-      const release = await verifyRelease(inRelease, { codename: suite, suite, keyring, now: options.now });
-      return { inRelease, release };
-    } catch (error) {
-      if (!(error instanceof Fail) || options.signal?.aborted) throw error;
-      if (mirrors.length > 1) options.log.warn(`${mirror}: ${error.message}`);
-      first ??= error;
-    }
-  }
-  throw first ?? new Fail(`no mirror of ${archive} is known`, { hint: "name one by IMGBUILD_MIRROR" });
 }
 
 /** The table of one Packages file; the file itself, as it was signed, stays in the cache beside it. */
@@ -116,7 +83,7 @@ async function readPackages(
   name: string,
   release: Release,
   architecture: string,
-  options: IndexOptions,
+  options: ArchiveOptions,
 ): Promise<PackageTable> {
   const packed = release.files.get(name)!;
   const directory = join(options.cache, "index");
@@ -129,8 +96,8 @@ async function readPackages(
   if (plain !== undefined && sha256(text) !== plain.sha256)
     throw new Fail(`${origin.suite}/${name} does not unpack to what was signed`);
   const table = tabulate(text.toString("utf8"), architecture);
-  await keep(packedPath(options.cache, name, packed.sha256), bytes);
-  await keep(cached, table);
+  await keepFile(packedPath(options.cache, name, packed.sha256), bytes);
+  await keepFile(cached, table);
   return new PackageTable(table, origin);
 }
 
@@ -143,13 +110,15 @@ async function readPacked(
   { archive, suite }: Origin,
   name: string,
   packed: { size: number; sha256: string },
-  options: IndexOptions,
+  options: ArchiveOptions,
 ): Promise<Buffer> {
   const kept = await readFile(packedPath(options.cache, name, packed.sha256)).catch(() => undefined);
   if (kept !== undefined && sha256(kept) === packed.sha256) return kept;
   const byHash = `dists/${suite}/${name.replace(/[^/]*$/, "")}by-hash/SHA256/${packed.sha256}`;
-  const what = { maxBytes: packed.size, size: packed.size, sha256: packed.sha256, ...boundsOf(options) };
+  const what = { maxBytes: packed.size, size: packed.size, sha256: packed.sha256, ...transferOf(options) };
   const mirrors = options.mirrors[archive] ?? [];
+  if (options.offline)
+    throw new Fail(`the cache holds no index of ${suite}`, { hint: "run it once without --offline" });
   return await download(mirrors, { path: byHash, ...what }, options.signal).catch((error: unknown) => {
     if (!(error instanceof Fail)) throw error;
     return download(mirrors, { path: `dists/${suite}/${name}`, ...what }, options.signal);
@@ -165,34 +134,25 @@ async function readTable(file: string, origin: Origin): Promise<PackageTable | u
   }
 }
 
-async function keep(file: string, content: string | Buffer): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const part = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(part, content);
-    await rename(part, file);
-  } finally {
-    await rm(part, { force: true });
-  }
-}
-
-function boundsOf({ bounds }: IndexOptions): { bounds?: TransferBounds } {
-  return bounds === undefined ? {} : { bounds };
-}
-
 async function unpack(name: string, bytes: Buffer): Promise<Buffer> {
-  if (name.endsWith(".gz")) return await promisify(gunzip)(bytes, { maxOutputLength: maxPackagesBytes });
+  if (name.endsWith(".gz"))
+    return await promisify(gunzip)(bytes, { maxOutputLength: maxPackagesBytes }).catch((error: Error) => {
+      throw new Fail(`${name} could not be unpacked: ${error.message}`);
+    });
   return await new Promise((resolve, reject) => {
     const child = execFile(
       "xz",
       ["--decompress", "--stdout", "--no-warn"],
-      { encoding: "buffer", maxBuffer: maxPackagesBytes, timeout: 120_000 },
+      { encoding: "buffer", maxBuffer: maxPackagesBytes, timeout: unpackMs },
       (error, stdout) => {
-        if (error === null) resolve(stdout);
-        else
-          reject(
-            new Fail(`xz could not unpack ${name}: ${error.message}`, { hint: "apt-get install xz-utils" }),
-          );
+        if (error === null) return resolve(stdout);
+        const hint = { hint: "apt-get install xz-utils" };
+        reject(
+          new Fail(
+            `xz could not unpack ${name}: ${error.message.slice(0, 200)}`,
+            (error as NodeJS.ErrnoException).code === "ENOENT" ? hint : {},
+          ),
+        );
       },
     );
     child.stdin?.on("error", () => {});

@@ -3,8 +3,9 @@ import { Lock, type LockedPackage } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import { type IndexOptions, loadIndex } from "./index.ts";
+import { loadIndex } from "./index.ts";
 import { Pool } from "./pool.ts";
+import type { ArchiveOptions } from "./release-file.ts";
 import { resolve } from "./resolve.ts";
 import { debianSources } from "./sources.ts";
 import { compareVersions } from "./version.ts";
@@ -28,7 +29,7 @@ export function requestDigest({ system, packages }: Request): string {
 }
 
 /** Resolves a definition's packages from the signed indices of its suite. */
-export async function lockDefinition(spec: Request, options: IndexOptions): Promise<Lock> {
+export async function lockDefinition(spec: Request, options: ArchiveOptions): Promise<Lock> {
   const { suite, components, architecture } = spec.system;
   const index = await loadIndex(await debianSources([suite], components), architecture, options);
   const { install, recommends } = spec.packages;

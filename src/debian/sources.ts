@@ -11,6 +11,10 @@ export interface Source {
   readonly components: readonly string[];
   /** Armored public keys; the signature of one of them is enough. */
   readonly keyring: string;
+  /** The one of them that counts, where it is named. */
+  readonly fingerprint?: string;
+  /** Not Debian's: its suite may be meant by `Suite` as well as by its codename. */
+  readonly byRelease?: boolean;
 }
 
 /** A release, or a suite beside one: "trixie", "trixie-backports". */

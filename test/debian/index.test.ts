@@ -1,64 +1,30 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadIndex } from "../../src/debian/index.ts";
-import { partsOf } from "../../src/debian/sources.ts";
+import type { ArchiveOptions } from "../../src/debian/release-file.ts";
 import { sha256 } from "../../src/util/digest.ts";
-import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
+import {
+  type ArchiveShape,
+  archiveOf,
+  archiveOptions,
+  packagesOf,
+  trixieSources,
+} from "../helpers/archive.ts";
 import { releaseText, type SigningKey, signingKey } from "../helpers/signing.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-import { portal, webOf } from "../helpers/web.ts";
-
-const stanza = (name: string, more = "") =>
-  `Package: ${name}\nVersion: 1.0\nArchitecture: amd64\nFilename: pool/main/${name}.deb\nSize: 10\n` +
-  `SHA256: ${sha256(name)}\n${more}\n`;
+import { portal, web, webOf } from "../helpers/web.ts";
 
 let key: SigningKey;
 beforeAll(async () => {
   key = await signingKey();
 });
 
-function sources() {
-  return partsOf("trixie").map((part) => ({ ...part, components: ["main"], keyring: key.armored }));
-}
+const archive = (shape: ArchiveShape = {}) => archiveOf(key, shape);
 
-const now = new Date("2024-06-02T00:00:00Z");
-const bounds = { windowMs: 5_000, leastBytes: 1, pauseMs: 1 };
-const packagesOf: Readonly<Record<string, string>> = {
-  trixie: `${stanza("bash", "Essential: yes\n")}${stanza("app", "Depends: lib (>= 1),\n lib2\n")}`,
-  "trixie-updates": stanza("tzdata"),
-  "trixie-security": stanza("lib"),
-};
-
-/** Files of a mirror that serves all three suites below one base. */
-async function archive(options: { xz?: boolean; byHash?: boolean; spoil?: (packed: Buffer) => Buffer } = {}) {
-  const files = new Map<string, string | Buffer>();
-  for (const [suite, text] of Object.entries(packagesOf)) {
-    const packed = options.xz ? execFileSync("xz", ["-c"], { input: text }) : gzipSync(text);
-    const name = `main/binary-amd64/Packages.${options.xz ? "xz" : "gz"}`;
-    const sums = [
-      ` ${sha256(packed)} ${packed.length} ${name}`,
-      ` ${sha256(text)} ${Buffer.byteLength(text)} main/binary-amd64/Packages`,
-    ];
-    files.set(`dists/${suite}/InRelease`, await key.sign(releaseText({ codename: suite, sums })));
-    const served = options.spoil?.(packed) ?? packed;
-    const path = options.byHash === false ? name : `main/binary-amd64/by-hash/SHA256/${sha256(packed)}`;
-    files.set(`dists/${suite}/${path}`, served);
-  }
-  return files;
-}
-
-function load(mirrors: readonly string[], cache: string, log = silentLog) {
-  return loadIndex(sources(), "amd64", {
-    cache,
-    mirrors: { debian: mirrors, "debian-security": mirrors },
-    now,
-    log,
-    bounds,
-  });
+function load(mirrors: readonly string[], cache: string, more: Partial<ArchiveOptions> = {}) {
+  return loadIndex(trixieSources(key), "amd64", archiveOptions(mirrors, cache, more));
 }
 
 describe("loadIndex", () => {
@@ -111,20 +77,69 @@ describe("loadIndex", () => {
     expect((await load([url], cache)).tables).toHaveLength(3);
   });
 
-  it.each([
-    ["cut", (packed: Buffer) => packed.subarray(0, packed.length - 9)],
-    ["longer", (packed: Buffer) => Buffer.concat([packed, Buffer.alloc(100)])],
-    ["of other content", (packed: Buffer) => Buffer.alloc(packed.length)],
-    ["a page of HTML", () => Buffer.from("<html>")],
-  ])("refuses an index that is %s, and keeps nothing of it", async (_name, spoil) => {
+  it("asks a mirror only for what has changed since it was asked last", async () => {
     const cache = tempDir();
-    mkdirSync(join(cache, "index"));
-    const { url } = await webOf(await archive({ spoil }));
-    await expect(load([url], cache)).rejects.toThrow(Fail);
-    const kept = readdirSync(join(cache, "index"));
-    expect(kept.filter((name) => !name.endsWith("_InRelease"))).toEqual([]);
-    const good = await webOf(await archive());
-    expect((await load([url, good.url], cache)).tables).toHaveLength(3);
+    const files = await archive();
+    const etag = (body: string | Buffer | undefined) => `"${sha256(body ?? "")}"`;
+    const answered: number[] = [];
+    const mirror = await web((request, response) => {
+      const body = files.get((request.url ?? "").slice(1));
+      const same = request.headers["if-none-match"] === etag(body);
+      const status = body === undefined ? 404 : same ? 304 : 200;
+      answered.push(status);
+      response.writeHead(status, { etag: etag(body), "last-modified": "Sat, 01 Jun 2024 00:00:00 GMT" });
+      response.end(status === 200 ? body : undefined);
+    });
+    const first = await load([mirror.url], cache);
+    answered.length = 0;
+    expect((await load([mirror.url], cache)).indices).toEqual(first.indices);
+    expect(answered).toEqual([304, 304, 304]);
+    // What the cache holds is looked at before it is believed, and another mirror is not asked about it.
+    writeFileSync(join(cache, "index/debian_trixie_InRelease"), "damaged");
+    answered.length = 0;
+    expect((await load([mirror.url], cache)).indices).toEqual(first.indices);
+    expect(answered.sort()).toEqual([200, 304, 304, 304]);
+    const other = await webOf(files);
+    expect((await load([other.url], cache)).indices).toEqual(first.indices);
+  });
+
+  it("reads a Release whose signature lies beside it, where there is no InRelease", async () => {
+    const { url } = await webOf(await archive({ detached: true }));
+    const cache = tempDir();
+    const { indices, files } = await load([url], cache);
+    expect(indices.map(({ signedBy }) => signedBy)).toEqual(Array(3).fill([key.fingerprint]));
+    expect(files.filter(({ suite }) => suite === "trixie").map(({ name }) => name)).toEqual([
+      "Release",
+      "Release.gpg",
+      "main/binary-amd64/Packages.gz",
+    ]);
+    expect((await load([], cache, { offline: true })).indices).toEqual(indices);
+  });
+
+  it("reads an archive of somebody else's by its key and by the name that it gives its suite", async () => {
+    const other = await signingKey();
+    const keyring = key.armored;
+    const sums = [` ${sha256("")} 0 main/binary-amd64/Packages.gz`];
+    const release = await key.sign(releaseText({ suite: "stable", codename: "bird", sums }));
+    const { url } = await webOf(new Map([["dists/stable/InRelease", release]]));
+    const source = { archive: "vendor", suite: "stable", components: [], keyring };
+    const options = {
+      ...archiveOptions([], tempDir()),
+      mirrors: { debian: [], "debian-security": [], vendor: [url] },
+    };
+    const read = (more: object) => loadIndex([{ ...source, ...more }], "amd64", options);
+    const { fingerprint } = key;
+    expect((await read({ fingerprint, byRelease: true })).indices[0]).toMatchObject({
+      archive: "vendor",
+      suite: "stable",
+    });
+    await expect(read({ fingerprint })).rejects.toThrow(/is for bird, not stable$/);
+    await expect(read({ fingerprint: other.fingerprint, byRelease: true })).rejects.toMatchObject({
+      message: `InRelease of stable: no key has the fingerprint ${other.fingerprint}`,
+      hint: `there is ${fingerprint}`,
+    });
+    await expect(read({ keyring: other.armored, byRelease: true })).rejects.toThrow(/no signature by a key/);
+    await expect(read({ keyring: "no key", byRelease: true })).rejects.toThrow(/no armored OpenPGP key/);
   });
 
   it("passes over a mirror whose InRelease is not Debian's, and says so", async () => {
@@ -132,7 +147,7 @@ describe("loadIndex", () => {
     const page = await portal();
     const warnings: string[] = [];
     const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
-    expect((await load([page.url, good.url], tempDir(), log)).tables).toHaveLength(3);
+    expect((await load([page.url, good.url], tempDir(), { log })).tables).toHaveLength(3);
     expect(warnings[0]).toMatch(/^http:.*InRelease of trixie.*: does not begin with a signed message/);
     await expect(load([page.url], tempDir())).rejects.toThrow(/does not begin with a signed message/);
     await expect(load([], tempDir())).rejects.toThrow(/no mirror of debian is known/);
@@ -140,15 +155,45 @@ describe("loadIndex", () => {
 
   it("refuses an architecture that the suite does not have", async () => {
     const { url } = await webOf(await archive());
-    const options = {
-      cache: tempDir(),
-      mirrors: { debian: [url], "debian-security": [url] },
-      now,
-      log: silentLog,
-      bounds,
-    };
-    await expect(loadIndex(sources(), "riscv64", options)).rejects.toThrow(
+    await expect(loadIndex(trixieSources(key), "riscv64", archiveOptions([url], tempDir()))).rejects.toThrow(
       /trixie.* has no index of main for riscv64/,
     );
+  });
+});
+
+describe("loadIndex, offline", () => {
+  it("reads what was fetched before, and asks nobody", async () => {
+    const cache = tempDir();
+    const mirror = await webOf(await archive());
+    const first = await load([mirror.url], cache);
+    mirror.asked.length = 0;
+    const { indices, tables } = await load([mirror.url], cache, { offline: true });
+    expect(indices).toEqual(first.indices);
+    expect(tables).toHaveLength(3);
+    expect(mirror.asked).toEqual([]);
+  });
+
+  it("takes what has expired, and says so; online it is refused", async () => {
+    const cache = tempDir();
+    const { url } = await webOf(await archive({ validUntil: "Mon, 03 Jun 2024 00:00:00 UTC" }));
+    await load([url], cache);
+    const later = new Date("2024-06-20T00:00:00Z");
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+    expect((await load([url], cache, { offline: true, now: later, log })).tables).toHaveLength(3);
+    expect(warnings).toContain("trixie expired on Mon, 03 Jun 2024 00:00:00 UTC; taken, since offline");
+    await expect(load([url], cache, { now: later })).rejects.toThrow(/expired on/);
+  });
+
+  it("says what the cache lacks", async () => {
+    const cache = tempDir();
+    await expect(load([], cache, { offline: true })).rejects.toMatchObject({
+      message: "the cache holds nothing of trixie",
+      hint: "run it once without --offline",
+    });
+    await load([(await webOf(await archive())).url], cache);
+    for (const name of readdirSync(join(cache, "index")))
+      if (!name.includes("_")) rmSync(join(cache, "index", name));
+    await expect(load([], cache, { offline: true })).rejects.toThrow(/^the cache holds no index of trixie/);
   });
 });

@@ -15,7 +15,7 @@ const now = new Date("2024-06-02T00:00:00Z");
 
 async function verify(text: string | Uint8Array, at: Date = now) {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
-  return await verifyRelease(bytes, { codename: "trixie", suite: "trixie", keyring: key.armored, now: at });
+  return await verifyRelease(bytes, { suite: "trixie", keyring: key.armored, now: at });
 }
 
 describe("verifyRelease", () => {
@@ -112,8 +112,6 @@ describe("the shipped keyrings", () => {
     const keyring = await debianKeyring(suite);
     expect(keyring).toContain("-----BEGIN PGP PUBLIC KEY BLOCK-----");
     const signed = Buffer.from(await key.sign(releaseText({ codename: suite })));
-    await expect(verifyRelease(signed, { codename: suite, suite, keyring, now })).rejects.toThrow(
-      /no signature by a key/,
-    );
+    await expect(verifyRelease(signed, { suite, keyring, now })).rejects.toThrow(/no signature by a key/);
   });
 });

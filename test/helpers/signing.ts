@@ -4,6 +4,8 @@ export interface SigningKey {
   readonly armored: string;
   readonly fingerprint: string;
   sign(text: string, date?: Date): Promise<string>;
+  /** As in Release.gpg. */
+  signDetached(text: string, date?: Date): Promise<string>;
 }
 
 /** A key of an archive of the test's own; made long ago, so that any date of a Release is later. */
@@ -23,6 +25,11 @@ export async function signingKey(): Promise<SigningKey> {
       const signed = await openpgp.sign({ message, signingKeys: privateKey, date });
       // openpgp writes CRLF into the armor; Debian's files have line feeds alone.
       return signed.replaceAll("\r", "");
+    },
+    async signDetached(text, date = new Date("2024-06-01T00:00:00Z")) {
+      const message = await openpgp.createMessage({ binary: Buffer.from(text) });
+      const signed = await openpgp.sign({ message, signingKeys: privateKey, date, detached: true });
+      return String(signed).replaceAll("\r", "");
     },
   };
 }

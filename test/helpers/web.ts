@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
@@ -7,6 +7,7 @@ export interface Web {
   readonly url: string;
   /** Paths in the order in which they were asked for. */
   readonly asked: string[];
+  readonly server: Server;
 }
 
 /** A web server on loopback for one test; `answer` is called for every request. */
@@ -23,7 +24,7 @@ export async function web(
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, server };
 }
 
 /** Serves the files given by path; everything else is 404. */
