@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { plainLog } from "../src/cli/log.ts";
-import { diffLocks } from "../src/debian/lock.ts";
+import { diffLocks } from "../src/debian/lock-diff.ts";
 import { loadDefinition } from "../src/operator/load.ts";
 import { lockPath, makeLockFor, mirrorsFor, readLockFor, writeLock } from "../src/operator/lock.ts";
 import type { LockedPackage } from "../src/schema/lock.ts";
@@ -31,7 +31,7 @@ for (const path of ["initramfs", ...examples.sort().map((name) => join("imgbuild
     `the archive has dropped ${gone.length} packages of ${path}'s lock (${gone.slice(0, 5).join(", ")}); locking anew`,
   );
   const signal = new AbortController().signal;
-  const fresh = await makeLockFor(definition.spec, { cache, log, signal, env: process.env });
+  const fresh = await makeLockFor(definition.spec, { cache, log, signal, env: process.env, dir: definition.dir });
   for (const line of diffLocks(lock, fresh)) console.error(`  ${line}`);
   await writeLock(lockPath(definition), fresh);
 }

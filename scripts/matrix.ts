@@ -42,6 +42,30 @@ const cases: readonly Case[] = [
     what: "the base's kernel panics: the old system comes back",
     argv: vitest("test/matrix/deploy.test.ts", "base-panics"),
   },
+  {
+    name: "test-notes",
+    what: "a web server and its database, tested together while the cable between is pulled",
+    argv: ["bin/imgbuild", "test", "imgbuild/notes"],
+  },
+  {
+    name: "rehearse-stock",
+    what: "the deploy of imgbuild/web rehearsed onto a stock Debian 12",
+    argv: ["bin/imgbuild", "test", "--deploy", "imgbuild/web"],
+  },
+  {
+    name: "rehearse-own",
+    what: "the deploy of imgbuild/web rehearsed onto a host made of imgbuild/notes",
+    argv: [
+      "bin/imgbuild",
+      "test",
+      "--deploy",
+      "imgbuild/web",
+      "--from",
+      "imgbuild/notes",
+      "--firmware",
+      "uefi",
+    ],
+  },
 ];
 
 const caseMs = 2 * 3_600_000;

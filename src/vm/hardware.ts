@@ -25,7 +25,7 @@ export interface Hardware {
   block(nic?: number): Promise<void>;
   unblock(nic?: number): Promise<void>;
   /** Takes a disk or a card out: the guest is told, as by a hot-plug controller. The first card is soldered on. */
-  unplug(part: Part): Promise<void>;
+  unplug(part: Part, options?: { readonly withinSeconds?: number }): Promise<void>;
   plug(part: Part): Promise<void>;
   /** From now on the disk answers with errors, until `healDisk`. */
   failDisk(serial: string, fault: DiskFault): Promise<void>;
@@ -88,9 +88,9 @@ export function makeHardware(machine: {
   return {
     block: async (nic = 0) => void (await link(nic, false)),
     unblock: async (nic = 0) => void (await link(nic, true)),
-    unplug: async (part) => {
+    unplug: async (part, { withinSeconds = unplugSeconds } = {}) => {
       const device = deviceOf(part);
-      const boundMs = unplugSeconds * scale * 1000;
+      const boundMs = withinSeconds * scale * 1000;
       const gone = running().qmp.waitForEvent("DEVICE_DELETED", (data) => data.device === device, boundMs);
       // A rejection while `device_del` is still asked would be nobody's.
       gone.catch(() => {});

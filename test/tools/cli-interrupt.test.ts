@@ -31,7 +31,7 @@ const essential = webPackages().filter(({ bootstrap }) => bootstrap).length;
 const others = webPackages().length - essential;
 const moments: readonly Moment[] = [
   { after: `unpacking ${essential} essential packages …`, waitMs: 1_000, signals: ["SIGINT"] },
-  { after: `installing ${essential} essential packages …`, waitMs: 2_000, signals: ["SIGTERM"] },
+  { after: `configuring ${essential} essential packages …`, waitMs: 1_000, signals: ["SIGTERM"] },
   // A terminal and the `make` or `npm` between pass the same key on twice.
   { after: `configuring ${others} packages …`, waitMs: 500, signals: ["SIGINT", "SIGINT"] },
   { after: "making the ext4 filesystem for / …", waitMs: 400, signals: ["SIGHUP"] },

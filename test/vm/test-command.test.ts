@@ -1,0 +1,94 @@
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { environment, ownDefinition } from "../helpers/cli-lab.ts";
+import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const timeoutMs = 20 * 60_000;
+
+function checksOf({ stdout }: Ran): Record<string, { ok: boolean; detail: string }> {
+  const events = stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as { event: string; check: string; ok: boolean; detail: string });
+  return Object.fromEntries(
+    events.filter(({ event }) => event === "check").map(({ check, ok, detail }) => [check, { ok, detail }]),
+  );
+}
+
+it("imgbuild test runs a definition's own tests: two machines, a network of their own, and a firewall between", async () => {
+  const dir = tempDir();
+  const env = { ...environment, TMPDIR: dir };
+  const args = [
+    "--json",
+    "test",
+    "imgbuild/notes-db",
+    "--firmware",
+    "bios",
+    "--junit",
+    join(dir, "junit.xml"),
+  ];
+  const ran = await imgbuild(args, { env, timeoutMs });
+  expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+  const checks = checksOf(ran);
+  expect(Object.entries(checks).filter(([, { ok }]) => !ok)).toEqual([]);
+  expect(Object.keys(checks)).toEqual(
+    expect.arrayContaining([
+      "it boots",
+      "no unit has failed",
+      "unit nftables.service",
+      "port 5432",
+      expect.stringMatching(/^sshd takes the key of admin/),
+      "only the notes' address reaches the database, and nothing else is reached",
+    ]),
+  );
+  expect(readFileSync(join(dir, "junit.xml"), "utf8")).toMatch(/tests="(\d+)" failures="0"/);
+  // Images are in the cache; of the machines nothing is left.
+  expect(readdirSync(dir).filter((name) => !/^(junit\.xml|tsx-.*|imgbuild-machines-.*)$/.test(name))).toEqual(
+    [],
+  );
+});
+
+it("imgbuild test tells what does not hold, goes on with the rest, and leaves journal, console and screen", async () => {
+  const dir = tempDir();
+  const definition = ownDefinition(dir);
+  const file = join(definition, "IMGBUILD.ts");
+  const text = readFileSync(file, "utf8");
+  const broken = `"broken.service": { state: "enabled", unit: "[Service]\\nType=oneshot\\nExecStart=/bin/sh -c 'echo a reason; false'\\n[Install]\\nWantedBy=multi-user.target\\n" },`;
+  writeFileSync(file, text.replace('"nginx.service": {', `${broken}\n    "nginx.service": {`));
+  writeFileSync(
+    join(definition, "IMGBUILD.test.ts"),
+    `import { test } from "imgbuild/testing";
+test("holds", async ({ machine }) => { await machine.succeed("touch /root/mark"); });
+test("finds no trace of the one before", async ({ machine }) => { await machine.fail("test -e /root/mark"); });
+test("does not hold", async ({ machine }) => { await machine.succeed("echo told by the program >&2; exit 3"); });
+test("is never done", () => new Promise(() => {}), { withinSeconds: 0.2 });
+`,
+  );
+  cpSync("imgbuild/web/imgbuild.lock.yaml", join(definition, "imgbuild.lock.yaml"));
+  const evidence = join(dir, "evidence");
+  const args = ["--json", "test", definition, "--firmware", "bios", "--evidence", evidence];
+  const ran = await imgbuild(args, { env: environment, timeoutMs });
+  expect(ran.code).toBe(1);
+  const checks = checksOf(ran);
+  expect(checks["no unit has failed"]).toMatchObject({
+    ok: false,
+    detail: expect.stringContaining("broken.service"),
+  });
+  expect(checks["unit nginx.service"]).toMatchObject({ ok: true });
+  expect(checks.holds).toMatchObject({ ok: true });
+  expect(checks["finds no trace of the one before"]).toMatchObject({ ok: true });
+  expect(checks["does not hold"]).toMatchObject({
+    ok: false,
+    detail: expect.stringContaining("told by the program"),
+  });
+  expect(checks["is never done"]).toMatchObject({ ok: false, detail: "did not end within 2 s" });
+  expect(ran.stderr).toMatch(/error: \d of \d+ checks failed:\n[\s\S]*does not hold: web: .* exited 3/);
+  expect(ran.stderr).toContain(join(evidence, "bios"));
+  const of = join(evidence, "bios", "does-not-hold");
+  expect(readFileSync(join(of, "journal.txt"), "utf8")).toContain("a reason");
+  expect(readFileSync(join(of, "console.log"), "utf8")).toContain("web login:");
+  expect(readFileSync(join(of, "screen.png")).subarray(1, 4).toString()).toBe("PNG");
+  expect(existsSync(join(evidence, "bios", "is-never-done", "journal.txt"))).toBe(true);
+});
