@@ -50,7 +50,7 @@ export const buildCommand: AddCommand = (program, act) => {
             definition: digest,
             files,
             filesDir,
-            mirrors: await mirrorsFor(spec, cli.env),
+            mirrors: await mirrorsFor(spec, cli.env, definition.dir),
             secrets,
           },
           options.output,

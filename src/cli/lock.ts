@@ -1,19 +1,31 @@
 import { existsSync } from "node:fs";
-import { diffLocks } from "../debian/lock.ts";
+import { diffLocks } from "../debian/lock-diff.ts";
 import { loadDefinition } from "../operator/load.ts";
-import { lockPath, makeLockFor, readLockFor, writeLock } from "../operator/lock.ts";
-import { Fail } from "../util/fail.ts";
+import { lockPath, makeLockFor, readLockFor, readOldLock, writeLock } from "../operator/lock.ts";
+import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
+
+interface Options {
+  readonly update?: boolean;
+  readonly check?: boolean;
+  readonly offline?: boolean;
+}
 
 export const lockCommand: AddCommand = (program, act) => {
   program
     .command("lock")
     .description("resolve packages into imgbuild.lock.yaml; prints what changed")
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-    .option("--update", "take the newest versions of all packages")
-    .option("--check", "change nothing; fail when the lock does not fit the definition")
-    .action((path: string, options: { update?: boolean; check?: boolean }) =>
+    .argument("[PKG...]", "with --update: only these, and what they need")
+    .option("--update", "take the newest versions; without it, versions stay as they are locked")
+    .option("--check", "change nothing; fail when the lock does not fit the definition, and say why")
+    .option("--offline", "resolve from the indices that were fetched before")
+    .action((path: string, packages: string[], options: Options) =>
       act(async (cli) => {
+        if (packages.length > 0 && !options.update)
+          throw new Fail(`${packages[0]}: packages are named with --update only`, {
+            exitCode: exitCodes.usage,
+          });
         const definition = await loadDefinition(path);
         const file = lockPath(definition);
         if (options.check) {
@@ -22,16 +34,30 @@ export const lockCommand: AddCommand = (program, act) => {
           cli.emit({ event: "done", file });
           return;
         }
-        const old = existsSync(file) ? await readLockFor(definition, { stale: "accept" }) : undefined;
-        if (old !== undefined && !options.update && old.fresh) {
+        const old = await readOldLock(definition);
+        if (
+          old?.lock !== undefined &&
+          !options.update &&
+          (await readLockFor(definition, { stale: "accept" })).fresh
+        ) {
           cli.print(`${file} fits the definition; --update takes newer versions`);
           cli.emit({ event: "done", file, packages: old.lock.packages.length });
           return;
         }
         const lock = await cli.log.task("resolving packages", (log) =>
-          makeLockFor(definition.spec, { cache: cli.cache, log, signal: cli.signal, env: cli.env }),
+          makeLockFor(definition.spec, {
+            ...{ cache: cli.cache, log, signal: cli.signal, env: cli.env },
+            dir: definition.dir,
+            offline: options.offline ?? false,
+            old,
+            update: !options.update ? [] : packages.length > 0 ? packages : "all",
+          }),
         );
-        if (lock.packages.length === 0) throw new Fail("the definition resolves to no packages");
+        if (lock === old?.lock && existsSync(file)) {
+          cli.print(`${file}: nothing newer`);
+          cli.emit({ event: "done", file, packages: lock.packages.length });
+          return;
+        }
         for (const line of diffLocks(old?.lock, lock)) cli.print(line);
         await writeLock(file, lock);
         const bytes = lock.packages.reduce((sum, one) => sum + one.size, 0);

@@ -39,7 +39,19 @@ export async function loadIndex(
   architecture: string,
   options: ArchiveOptions,
 ): Promise<ArchiveIndex> {
-  const read = await Promise.all(sources.map((one) => readSuite(one, architecture, options)));
+  // The first failure ends the others' transfers too: nothing is written any more once this has returned.
+  const failed = new AbortController();
+  const signal =
+    options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
+  const reading = sources.map((one) =>
+    readSuite(one, architecture, { ...options, signal }).catch((error: unknown) => {
+      failed.abort(error);
+      throw error;
+    }),
+  );
+  await Promise.allSettled(reading);
+  if (failed.signal.aborted) throw failed.signal.reason;
+  const read = await Promise.all(reading);
   return {
     indices: read.map((one) => one.index),
     tables: read.flatMap((one) => one.tables),

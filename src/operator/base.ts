@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { proxiesOf } from "../debian/proxy.ts";
 import type { StepData } from "../schema/plan.ts";
 import { bootstrapTree } from "../steps/bootstrap-tree.ts";
 import { executeSteps } from "../steps/execute.ts";
@@ -133,6 +134,7 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
     work: into,
     cache: options.cache,
     mirrors: await mirrorsFor(definition.spec, options.env),
+    proxies: proxiesOf(options.env),
     files: definition.filesDir,
     secrets: new Map(),
     log,

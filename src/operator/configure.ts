@@ -8,6 +8,7 @@ import { stepData } from "../steps/step.ts";
 import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
 import { writeSecrets } from "../steps/write-secrets.ts";
 import { sha256 } from "../util/digest.ts";
+import { aptFiles } from "./apt-files.ts";
 import type { DefinitionFiles } from "./files.ts";
 
 export interface ConfigureOptions {
@@ -144,21 +145,6 @@ function resolvConf(spec: Spec, packages: ReadonlySet<string>): FileToWrite[] {
   return servers.length === 0
     ? []
     : [{ path: "/etc/resolv.conf", content: servers.map((one) => `nameserver ${one}\n`).join("") }];
-}
-
-function aptFiles(spec: Spec, mirrors: Readonly<Record<string, readonly string[]>>): FileToWrite[] {
-  const { suite, components } = spec.system;
-  const source = (url: string | undefined, suites: readonly string[]) =>
-    url === undefined
-      ? []
-      : [
-          `Types: deb\nURIs: ${url}\nSuites: ${suites.join(" ")}\nComponents: ${components.join(" ")}\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`,
-        ];
-  const content = [
-    ...source(mirrors.debian?.[0], [suite, `${suite}-updates`]),
-    ...source(mirrors["debian-security"]?.[0], [`${suite}-security`]),
-  ].join("\n");
-  return [{ path: "/etc/apt/sources.list.d/debian.sources", content }];
 }
 
 function serviceSteps(spec: Spec, { packages, identity }: ConfigureOptions): StepData[] {

@@ -66,6 +66,12 @@ export async function deployInputs(
       `${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`,
     );
   const { lock } = await readLockFor(definition);
+  const local = lock.packages.filter((one) => one.archive === "local");
+  if (local.length > 0)
+    throw new Fail(
+      `${local.map((one) => one.path).join(", ")}: the target fetches packages from archives, and these are in none`,
+      { hint: "serve them from a repository of your own (`system.repositories`), or build an image" },
+    );
   const { files, links } = readFiles(definition.filesDir);
   const secrets = options.withoutSecrets
     ? new Map<string, Secret>()

@@ -158,7 +158,10 @@ function matchOrTell(
 }
 
 /** The definition's mirror, then the target's own, then the operator's. */
-function mirrorOrder(inputs: DeployInputs, facts: Facts): Record<"debian" | "debian-security", string[]> {
+function mirrorOrder(
+  inputs: DeployInputs,
+  facts: Facts,
+): Record<string, string[]> & Record<"debian" | "debian-security", string[]> {
   const of = (archive: "debian" | "debian-security") => [
     ...new Set([
       ...(inputs.spec.system.mirror === undefined
@@ -167,7 +170,13 @@ function mirrorOrder(inputs: DeployInputs, facts: Facts): Record<"debian" | "deb
       ...inputs.mirrors[archive],
     ]),
   ];
-  return { debian: of("debian"), "debian-security": of("debian-security") };
+  // A repository of the definition's is where the definition says.
+  const others = Object.entries(inputs.mirrors).map(([archive, urls]) => [archive, [...urls]]);
+  return {
+    ...Object.fromEntries(others),
+    debian: of("debian"),
+    "debian-security": of("debian-security"),
+  };
 }
 
 /** The user of the new system whom a key of the operator's opens, root's rights preferred. */

@@ -1,5 +1,6 @@
 import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { proxiesOf } from "../debian/proxy.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Plan, StepData } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -68,6 +69,7 @@ export async function buildImage(
       baseTree: base.tree,
       cache: options.cache,
       mirrors: inputs.mirrors,
+      proxies: proxiesOf(options.env),
       files: inputs.filesDir,
       secrets: inputs.secrets ?? new Map(),
       log: options.log,

@@ -1,15 +1,24 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve as resolvePath } from "node:path";
+import { pathToFileURL } from "node:url";
 import { bootPackages } from "../boot/packages.ts";
-import { formatLock, lockDefinition, parseLock, requestDigest } from "../debian/lock.ts";
+import { localArchive } from "../debian/local.ts";
+import { formatLock, lockedVersions, parseLock } from "../debian/lock.ts";
+import { lockRequest, requestDifferences } from "../debian/lock-request.ts";
+import { lockDefinition, unlessSame } from "../debian/make-lock.ts";
 import { chooseMirrors, type Mirrors, machineMirrors } from "../debian/mirrors.ts";
+import { proxiesOf } from "../debian/proxy.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
+import { sha256 } from "../util/digest.ts";
 import { during, Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Definition } from "./load.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
+
+/** Reasons beyond these are counted only. */
+const maxReasons = 6;
 
 export function lockPath(definition: Pick<Definition, "dir">): string {
   return join(definition.dir, "imgbuild.lock.yaml");
@@ -22,34 +31,77 @@ export function withImpliedPackages(spec: Spec): Spec {
   return { ...spec, packages: { ...spec.packages, install } };
 }
 
-/** Mirrors as this machine would choose them for that definition. */
-export async function mirrorsFor(spec: Spec, env: Env): Promise<Mirrors> {
-  return chooseMirrors({
+/** Mirrors as this machine would choose them for that definition, and where its repositories and own files are. */
+export async function mirrorsFor(spec: Spec, env: Env, dir?: string): Promise<Mirrors> {
+  const debian = chooseMirrors({
     definition: spec.system.mirror,
     machine: await machineMirrors(),
     environment: env.IMGBUILD_MIRROR,
   });
+  const others = Object.entries(spec.system.repositories ?? {}).map(([name, { url }]) => [
+    name,
+    [url.replace(/\/+$/, "")],
+  ]);
+  return {
+    ...Object.fromEntries(others),
+    ...(dir === undefined ? {} : { [localArchive]: [pathToFileURL(resolvePath(dir)).href] }),
+    ...debian,
+  };
 }
 
-/** Resolves anew; needs the network unless the index is cached. */
-export async function makeLockFor(
-  spec: Spec,
-  options: { cache: string; log: Log; signal: AbortSignal; env: Env },
-): Promise<Lock> {
-  return await lockDefinition(withImpliedPackages(spec), {
-    cache: options.cache,
-    mirrors: await mirrorsFor(spec, options.env),
+export interface MakeLockOptions {
+  readonly cache: string;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly env: Env;
+  readonly offline?: boolean;
+  /** The definition's directory. */
+  readonly dir?: string;
+  /** What stays as it was locked, but for what `update` names. */
+  readonly old?: { readonly lock: Lock | undefined; readonly text: string } | undefined;
+  readonly update?: "all" | readonly string[];
+}
+
+/** Resolves anew; needs the network unless offline. The old lock is given back where no package has changed. */
+export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise<Lock> {
+  const { cache, log, signal, env, dir, old, offline = false, update = [] } = options;
+  const fresh = await lockDefinition(withImpliedPackages(spec), {
+    cache,
+    mirrors: await mirrorsFor(spec, env, dir),
+    proxies: proxiesOf(env),
     now: new Date(),
-    log: options.log,
-    signal: options.signal,
+    log,
+    signal,
+    offline,
+    dir,
+    update,
+    ...(old === undefined ? {} : { locked: lockedVersions(old.text) }),
   });
+  return unlessSame(old?.lock, fresh);
 }
 
-/** The definition's lock; one that does not fit is refused, or told as not fresh. */
+/** The text of a definition's lock, and the lock where it is one of this imgbuild's; undefined where there is none. */
+export async function readOldLock(
+  definition: Pick<Definition, "dir">,
+): Promise<{ readonly lock: Lock | undefined; readonly text: string } | undefined> {
+  const text = await readFile(lockPath(definition), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return undefined;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return { lock: parseLock(text), text };
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return { lock: undefined, text };
+  }
+}
+
+/** The definition's lock; one that does not fit is refused, or told with why it does not. */
 export async function readLockFor(
   definition: Definition,
   options: { stale?: "refuse" | "accept" } = {},
-): Promise<{ lock: Lock; fresh: boolean }> {
+): Promise<{ lock: Lock; fresh: boolean; stale: readonly string[] }> {
   const file = lockPath(definition);
   let text: string;
   try {
@@ -59,16 +111,36 @@ export async function readLockFor(
     throw new Fail(`${file} does not exist`, { hint: `run \`imgbuild lock ${definition.dir}\`` });
   }
   const lock = await during(`reading ${file}`, () => parseLock(text));
-  const fresh = lock.request === requestDigest(withImpliedPackages(definition.spec));
-  if (!fresh && options.stale !== "accept")
-    throw new Fail(`${file} is stale: the definition asks for other packages than it holds`, {
+  const stale = [
+    ...requestDifferences(lock.request, lockRequest(withImpliedPackages(definition.spec))),
+    ...(await changedFiles(definition, lock)),
+  ];
+  if (stale.length > 0 && options.stale !== "accept")
+    throw new Fail(`${file} is stale: ${shortened(stale)}`, {
       hint: `run \`imgbuild lock ${definition.dir}\` and look at what changed`,
     });
-  return { lock, fresh };
+  return { lock, fresh: stale.length === 0, stale };
 }
 
 /** Whole or not at all. */
 export async function writeLock(file: string, lock: Lock): Promise<void> {
   await writeFile(`${file}.new`, formatLock(lock));
   await rename(`${file}.new`, file);
+}
+
+/** Own .deb files that are not any more what was locked. */
+async function changedFiles({ dir }: Definition, lock: Lock): Promise<string[]> {
+  const changed: string[] = [];
+  for (const { archive, path, sha256: locked } of lock.packages) {
+    if (archive !== localArchive) continue;
+    const bytes = await readFile(join(dir, path)).catch(() => undefined);
+    if (bytes === undefined) changed.push(`${path} is missing`);
+    else if (sha256(bytes) !== locked) changed.push(`${path} has changed`);
+  }
+  return changed;
+}
+
+function shortened(reasons: readonly string[]): string {
+  const more = reasons.length - maxReasons;
+  return [...reasons.slice(0, maxReasons), ...(more > 0 ? [`${more} more`] : [])].join(", ");
 }

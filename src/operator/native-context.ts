@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { fetchAll } from "../debian/fetch.ts";
+import type { Proxies } from "../debian/proxy.ts";
 import type { StepContext } from "../steps/step.ts";
 import { type Bind, toolFilter, toolRun, treeRun } from "../system/chroot.ts";
 import { filterRun } from "../system/filter.ts";
@@ -18,6 +19,7 @@ export function nativeContext(options: {
   readonly baseTree?: string;
   readonly cache: string;
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  readonly proxies?: Proxies;
   readonly files: string | undefined;
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly log: Log;
@@ -25,7 +27,8 @@ export function nativeContext(options: {
 }): StepContext {
   const { root, work, baseTree, log, signal } = options;
   const packages = join(options.cache, "packages");
-  const fetching = { mirrors: options.mirrors, dir: packages, signal };
+  const { mirrors, proxies = {} } = options;
+  const fetching = { mirrors, proxies, dir: packages, signal };
   const binds: Bind[] = [{ from: packages, to: packagesInside, readOnly: true }];
   return {
     root,

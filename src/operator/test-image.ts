@@ -91,7 +91,7 @@ async function make(
     definition: definitionDigest(spec, lock, placed),
     files: placed,
     filesDir,
-    mirrors: await mirrorsFor(spec, options.env),
+    mirrors: await mirrorsFor(spec, options.env, definition.dir),
     secrets: given,
   };
   await buildImage(inputs, join(directory, files.system), "raw", options);

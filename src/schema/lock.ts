@@ -1,28 +1,42 @@
 import { z } from "zod";
+import { Pin } from "./spec.ts";
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Relative to the mirror's base URL; never absolute, never upwards. */
 const PoolPath = z
   .string()
-  .regex(/^pool\/[A-Za-z0-9+.~_%:/-]+\.deb$/)
+  .regex(/^[A-Za-z0-9+.~_%:/-]+\.deb$/)
   // `%2e` is a dot to whoever parses the URL.
   .refine(
     (path) => !path.split("/").some((part) => ["", ".", ".."].includes(part.replace(/%2e/gi, "."))),
     "a path without empty parts, `.` or `..`",
   );
+const Name = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/);
 
-/** What is served from a base URL of its own: "debian", "debian-security", or a repository that the definition names. */
+/**
+ * What is served from a base URL of its own: "debian", "debian-security", a repository that the definition names, or "local" for
+ * files beside the definition.
+ */
 export const Archive = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "the name of an archive");
 
 export const LockedPackage = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/),
+  name: Name,
   version: z.string().regex(/^[A-Za-z0-9.+:~-]+$/),
   architecture: z.enum(["amd64", "all"]),
   archive: Archive,
+  /** Whose index it comes from. */
+  suite: z.string().optional(),
+  /** What it was built from, where that has another name or version: "gcc-defaults (1.220)". */
+  source: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9+.-]+( \([A-Za-z0-9.+:~-]+\))?$/)
+    .optional(),
   path: PoolPath,
   /** Bytes of the .deb. */
   size: z.int().positive(),
   sha256: Sha256,
+  /** Packages of this lock that it depends on, Pre-Depends first; each is unpacked before it where there is no cycle. */
+  depends: z.array(Name).optional(),
   /** Named by the definition, as opposed to pulled in; becomes apt's "manual" mark. */
   requested: z.boolean().default(false),
   /** Extracted before dpkg exists in the tree: the Essential and required set with what it pre-depends on. */
@@ -41,16 +55,35 @@ export const LockedIndex = z.strictObject({
   signedBy: z.array(z.string().regex(/^[0-9A-F]{40,64}$/)).min(1),
 });
 
+/** What was asked for, so that a lock that does not answer it any more is noticed, and why. */
+export const LockRequest = z.strictObject({
+  distribution: z.string(),
+  suite: z.string(),
+  architecture: z.string(),
+  components: z.array(z.string()),
+  suites: z.array(z.string()).optional(),
+  repositories: z
+    .record(
+      Archive,
+      z.strictObject({ suite: z.string(), components: z.array(z.string()), fingerprint: z.string() }),
+    )
+    .optional(),
+  recommends: z.boolean(),
+  install: z.array(z.string()),
+  debs: z.array(z.string()).optional(),
+  pins: z.array(Pin).optional(),
+});
+
 /** `imgbuild.lock.yaml`: exact packages of one definition, chained to the distribution's signature. */
 export const Lock = z.strictObject({
-  version: z.literal(1),
-  /** Digest of what was asked for (system and packages of the spec), so that a stale lock is noticed. */
-  request: Sha256,
+  version: z.literal(2),
+  request: LockRequest,
   indices: z.array(LockedIndex).min(1),
-  /** In the order in which they can be unpacked: dependencies first where there is no cycle. */
+  /** In the order in which they can be unpacked: dependencies first where there is no cycle. In the file they are sorted by name. */
   packages: z.array(LockedPackage).min(1),
 });
 
+export type LockRequest = z.output<typeof LockRequest>;
 export type Archive = z.output<typeof Archive>;
 export type Lock = z.output<typeof Lock>;
 export type LockedIndex = z.output<typeof LockedIndex>;

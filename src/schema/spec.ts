@@ -10,7 +10,13 @@ const HostName = z
     /^(?=.{1,64}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
     "a host name",
   );
-const PackageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, "a Debian package name");
+/** "nginx", "nginx=1.26.3-3", "nginx/trixie-backports"; "nginx-" is never installed, whoever asks for it. */
+const Wanted = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*|\/[a-z][a-z-]*)?$/,
+    "a Debian package name, alone or as name=version, name/suite or name-",
+  );
 const AbsolutePath = z
   .string()
   .max(1024)
@@ -38,9 +44,25 @@ const Line = z
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   .regex(/^[^\0-\x1f\x7f]*$/, "one line of text without control characters");
 
+const debianSuite = /^(bookworm|trixie|forky|sid)(-backports|-backports-sloppy|-proposed-updates)?$/;
+const ArchiveName = z
+  .string()
+  .regex(/^(?!(debian|debian-security|local)$)[a-z][a-z0-9-]{0,31}$/, "a name that is not Debian's own");
+
+/** An archive beside Debian's, trusted for the signatures of one key. */
+export const Repository = z.strictObject({
+  url: z.url({ protocol: /^(https?|file)$/ }),
+  suite: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "a suite as in dists/<suite>"),
+  components: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)).min(1),
+  /** Armored, as from `readText("keys/vendor.asc")`. */
+  key: z.string().startsWith("-----BEGIN PGP PUBLIC KEY BLOCK-----", "an armored OpenPGP public key"),
+  /** Which of its keys counts. */
+  fingerprint: z.string().regex(/^([0-9A-F]{40}|[0-9A-F]{64})$/, "40 capital hexadecimal digits"),
+});
+
 export const System = z.strictObject({
   distribution: z.literal("debian").default("debian"),
-  suite: z.enum(["bookworm", "trixie"]).default("trixie"),
+  suite: z.enum(["bookworm", "trixie", "forky"]).default("trixie"),
   architecture: z.enum(["amd64"]).default("amd64"),
   components: z
     .array(z.enum(["main", "contrib", "non-free", "non-free-firmware"]))
@@ -48,11 +70,46 @@ export const System = z.strictObject({
     .default(["main"]),
   /** Base URL of an archive mirror; default: the target's own apt sources, then the operator's. */
   mirror: z.url({ protocol: /^https?$/ }).optional(),
+  /** Suites beside the release, as "trixie-backports" or another release; taken from where a package is asked for by suite or pin. */
+  suites: z.array(z.string().regex(debianSuite, "a suite of Debian's archive")).optional(),
+  /** Archives of others, by a name of one's own. */
+  repositories: z.record(ArchiveName, Repository).optional(),
 });
 
+/** A preference for versions, as in apt_preferences(5). */
+export const Pin = z
+  .strictObject({
+    /** Names, in which `*` and `?` stand for any; ["*"] speaks of all packages that no other pin names. */
+    packages: z.array(z.string().regex(/^[a-z0-9*?][a-z0-9+.*?-]*$/, "a package name or pattern")).min(1),
+    suite: z
+      .string()
+      .regex(/^[a-z][a-z-]*$/)
+      .optional(),
+    /** A repository's name, or the `Origin` of its Release. */
+    origin: Line.min(1).optional(),
+    version: z
+      .string()
+      .regex(/^[A-Za-z0-9.+:~*-]+$/)
+      .optional(),
+    priority: z.int().min(-32768).max(32767),
+  })
+  .refine(
+    ({ suite, origin, version }) => suite !== undefined || origin !== undefined || version !== undefined,
+    "needs `suite`, `origin` or `version`",
+  );
+
 export const Packages = z.strictObject({
-  install: z.array(PackageName).default([]),
+  install: z.array(Wanted).default([]),
   recommends: z.boolean().default(false),
+  /** Packages of one's own: .deb files beside the definition. */
+  debs: z
+    .array(
+      z
+        .string()
+        .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))[A-Za-z0-9+.~_/-]+\.deb$/, "a relative path of a .deb file"),
+    )
+    .optional(),
+  pins: z.array(Pin).optional(),
   /** Globs of absolute paths that are removed from the finished tree; for the base, not for servers. */
   prune: z.array(z.string().startsWith("/")).default([]),
 });
@@ -192,3 +249,5 @@ export type SpecInput = z.input<typeof Spec>;
 export type HealthCheck = z.output<typeof Health>;
 export type Network = z.output<typeof Network>;
 export type User = z.output<typeof User>;
+export type Pin = z.output<typeof Pin>;
+export type Repository = z.output<typeof Repository>;

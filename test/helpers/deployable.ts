@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { requestDigest } from "../../src/debian/lock.ts";
+import { lockRequest } from "../../src/debian/lock-request.ts";
 import type { Facts } from "../../src/schema/facts.ts";
 import { Lock, type LockedPackage } from "../../src/schema/lock.ts";
 import { Spec, type SpecInput } from "../../src/schema/spec.ts";
@@ -59,8 +59,8 @@ export function lockOf(
   names: readonly string[] = ["apt", "initramfs-tools", "openssh-server"],
 ): Lock {
   return Lock.parse({
-    version: 1,
-    request: requestDigest(spec),
+    version: 2,
+    request: lockRequest(spec),
     indices: [
       {
         archive: "debian",

@@ -71,7 +71,7 @@ describe("a mistake is told with file, line, field and what is accepted", () => 
         "  users: {\n    admin: { sudoo: true },\n  },\n} as never);\n",
     );
     expect(message).toBe(
-      'IMGBUILD.ts:4: system.suite: "sid" is not accepted; needs "bookworm" or "trixie"\n' +
+      'IMGBUILD.ts:4: system.suite: "sid" is not accepted; needs "bookworm", "trixie" or "forky"\n' +
         "IMGBUILD.ts:6: users.admin.sudoo: unknown key; did you mean `sudo`",
     );
     expect(hint).toContain("correct the definition");

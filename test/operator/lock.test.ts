@@ -34,7 +34,7 @@ describe("a definition's lock", () => {
     const made = definition();
     const lock = lockOf(withImpliedPackages(made.spec));
     await writeLock(lockPath(made), lock);
-    expect(await readLockFor(made)).toEqual({ lock, fresh: true });
+    expect(await readLockFor(made)).toEqual({ lock, fresh: true, stale: [] });
     expect(readdirSync(made.dir)).toEqual(["imgbuild.lock.yaml"]);
     expect(readFileSync(lockPath(made), "utf8")).toMatch(/^# Exact packages/);
   });
@@ -44,7 +44,9 @@ describe("a definition's lock", () => {
     await writeLock(lockPath(made), lockOf(withImpliedPackages(made.spec)));
     const changed = (change: Partial<SpecInput>) => ({ ...made, spec: serverSpec(change) });
     const more = changed({ packages: { install: ["nginx"] } });
-    await expect(readLockFor(more)).rejects.toThrow(/is stale: the definition asks for other packages/);
+    await expect(readLockFor(more)).rejects.toThrow(
+      /is stale: nginx is asked for, openssh-server is not asked for any more$/,
+    );
     expect(await readLockFor(more, { stale: "accept" })).toMatchObject({ fresh: false });
     await expect(readLockFor(changed({ boot: { firmware: ["bios"] } }))).rejects.toThrow(/is stale/);
     expect(await readLockFor(changed({ hostname: "mail", users: {} }))).toMatchObject({ fresh: true });
@@ -56,7 +58,7 @@ describe("a definition's lock", () => {
       message: `${lockPath(made)} does not exist`,
       hint: `run \`imgbuild lock ${made.dir}\``,
     });
-    for (const text of ["{", "version: 2\n", "packages: []\n"]) {
+    for (const text of ["{", "version: 1\n", "version: 3\n", "packages: []\n"]) {
       writeFileSync(lockPath(made), text);
       await expect(readLockFor(made)).rejects.toThrow(`reading ${lockPath(made)}: `);
     }
