@@ -3,12 +3,14 @@ import { isCritical, type Pool } from "./pool.ts";
 
 /**
  * Which versions of an older lock are kept when only some packages are to become newer: all that are in the indices yet, but
- * what cannot stand beside the newer ones. `renewed` says what is to be taken in the version that the policy prefers.
+ * what cannot stand beside the newer ones, and beside what is `asked` for as well. `renewed` says what is to be taken in the
+ * version that the policy prefers.
  */
 export function versionsToKeep(
   pool: Pool,
   locked: ReadonlyMap<string, { readonly version: string; readonly sha256: string }>,
   renewed: (candidate: Candidate) => boolean,
+  asked: readonly string[] = [],
 ): Map<string, Candidate> {
   const kept = new Map<string, Candidate>();
   for (const [name, { version, sha256 }] of locked) {
@@ -23,14 +25,18 @@ export function versionsToKeep(
     const renew = (name: string) => {
       changed = kept.delete(name) || changed;
     };
-    for (const name of locked.keys()) {
+    // What is not in the old lock is met on the way.
+    const names = new Set([...locked.keys(), ...asked]);
+    for (const name of names) {
       const candidate = taken(name);
       if (candidate === undefined) continue;
       const { needs, exclusions } = pool.relations(candidate);
       for (const need of needs) {
         if (!isCritical(need)) continue;
         const targets = need.dependency.flatMap((possibility) => pool.targets(possibility));
-        if (targets.length === 0 || targets.some(isTaken)) continue;
+        const met = targets.find(isTaken);
+        if (met !== undefined) names.add(met.name);
+        if (targets.length === 0 || met !== undefined) continue;
         // Either what it needs has to be newer, or it does itself.
         const better = targets.filter(
           (one) => kept.has(one.name) && pool.package(one.name).preferred === one,

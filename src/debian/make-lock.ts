@@ -10,10 +10,13 @@ import { inOrder } from "./lock.ts";
 import { lockRequest } from "./lock-request.ts";
 import { Pool } from "./pool.ts";
 import type { ArchiveOptions } from "./release-file.ts";
+import { parseWanted } from "./request.ts";
 import { type Resolution, resolve } from "./resolve.ts";
 import { debianSources, partsOf, type Source } from "./sources.ts";
 
 export interface LockOptions extends ArchiveOptions {
+  /** Suites that are looked at; default: those that the definition names, by Debian's keys and its own. */
+  readonly sources?: readonly Source[];
   /** The definition's directory, where its own .deb files lie. */
   readonly dir?: string | undefined;
   /** Versions that are kept where nothing speaks against it. */
@@ -29,7 +32,7 @@ export async function lockDefinition(
 ): Promise<Lock> {
   const { suite, architecture } = spec.system;
   const { debs = [], pins = [], recommends } = spec.packages;
-  const index = await loadIndex(await sourcesOf(spec.system), architecture, options);
+  const index = await loadIndex(options.sources ?? (await sourcesOf(spec.system)), architecture, options);
   const local = debs.length === 0 ? undefined : await localPackages(options.dir ?? ".", debs, architecture);
   // Files of one's own come before an archive's of the same version.
   const tables = local === undefined ? index.tables : [local.table, ...index.tables];
@@ -86,10 +89,12 @@ function resolveKeeping(
   for (const name of update)
     if (!known(name))
       throw new Fail(`there is no package ${name} to update`, { hint: "name one that the lock holds" });
+  const asked = request.install.map((one) => parseWanted(one)).filter(({ refused }) => !refused);
   const kept = versionsToKeep(
     pool,
     locked,
     (one) => update.includes(one.name) || update.includes(sourceOf(one)),
+    asked.map(({ name }) => name),
   );
   try {
     return resolve(pool, { ...request, prefer: [...kept.values()] });

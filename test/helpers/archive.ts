@@ -21,6 +21,8 @@ export const packagesOf: Readonly<Record<string, string>> = {
 };
 
 export interface ArchiveShape {
+  /** Packages files by suite, in place of those above. */
+  readonly packages?: Readonly<Record<string, string>>;
   readonly xz?: boolean;
   readonly byHash?: boolean;
   /** Release and Release.gpg in place of InRelease. */
@@ -37,7 +39,7 @@ export async function archiveOf(
   shape: ArchiveShape = {},
 ): Promise<Map<string, string | Buffer>> {
   const files = new Map<string, string | Buffer>();
-  for (const [suite, text] of Object.entries(packagesOf)) {
+  for (const [suite, text] of Object.entries(shape.packages ?? packagesOf)) {
     const packed = shape.xz ? execFileSync("xz", ["-c"], { input: text }) : gzipSync(text);
     const name = `main/binary-amd64/Packages.${shape.xz ? "xz" : "gz"}`;
     const sums = [
