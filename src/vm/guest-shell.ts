@@ -41,6 +41,7 @@ const unit = "imgbuild-shell.service";
 
 /** The guest's side. What a command prints goes to files first, so that a process it leaves behind cannot hold us up. */
 const loop = `
+until [ -c /dev/virtio-ports/${shellPort} ]; do sleep 0.2; done
 exec 3<>/dev/virtio-ports/${shellPort}
 mkdir -p -m 700 /run/imgbuild-shell; cd /run/imgbuild-shell
 read -r boot </proc/sys/kernel/random/boot_id
@@ -59,7 +60,8 @@ done
 export function shellCredentials(): string[] {
   const text = [
     ...["[Unit]", "Description=Shell of the machine's tester", "DefaultDependencies=no"],
-    ...[`BindsTo=${deviceUnit}`, `After=${deviceUnit}`, "Conflicts=shutdown.target", "[Service]"],
+    // Not bound to the port's device unit: udev's coldplug makes that go and come once more, and a command would be lost.
+    ...["Conflicts=shutdown.target", "[Service]"],
     // systemd would read $ and % as its own.
     `ExecStart=/bin/bash -c ${quoteForUnit(loop)}`,
     ...["StandardError=journal", "KillMode=process", "Restart=always", "RestartSec=1", ""],
@@ -71,8 +73,6 @@ export function shellCredentials(): string[] {
     credential("systemd.unit-dropin.sysinit.target", `[Unit]\nWants=${unit}\n`),
   ];
 }
-
-const deviceUnit = `dev-virtio\\x2dports-${shellPort}.device`;
 
 function quoteForUnit(script: string): string {
   const escaped = script.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
