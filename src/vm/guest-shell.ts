@@ -29,7 +29,7 @@ export interface GuestShell {
 export interface GuestShellEnd extends GuestShell {
   /** A new process's port. */
   attach(socket: Duplex): void;
-  /** The guest has closed its side: it restarts, or the shell does. */
+  /** The machine was reset. */
   lost(): void;
   /** The guest is again as it was when its boot had this id. */
   restored(boot: string | undefined): void;
@@ -207,6 +207,11 @@ function readAnswers(
   const parts: Buffer[] = [];
   let wanted = 0;
   let header: readonly number[] | undefined;
+  const forget = () => {
+    rest = Buffer.alloc(0);
+    parts.length = 0;
+    header = undefined;
+  };
   const step = (): boolean => {
     if (header !== undefined) {
       if (rest.length < wanted) return false;
@@ -234,17 +239,15 @@ function readAnswers(
     return true;
   };
   stream.on("data", (chunk: Buffer) => {
+    // After a kexec nobody tells that the machine has started anew in the middle of an answer.
+    if (header !== undefined && /^hello [0-9a-f-]{36}\n/.test(chunk.toString("latin1", 0, 43))) forget();
     parts.push(chunk);
     const have = rest.length + parts.reduce((sum, part) => sum + part.length, 0);
     if (header !== undefined && have < wanted) return;
     rest = Buffer.concat([rest, ...parts.splice(0)]);
     while (step());
   });
-  return () => {
-    rest = Buffer.alloc(0);
-    parts.length = 0;
-    header = undefined;
-  };
+  return forget;
 }
 
 function tooMuch(bytes: number): GuestResult {

@@ -185,8 +185,8 @@ export async function makeMachine(
       close(`${name}: ${how}`);
       guest.close(`${name} is switched off: ${how}`);
     });
-    started.qmp.onEvent((event, data) => {
-      if (event === "VSERPORT_CHANGE" && data.open === false) guest.lost();
+    started.qmp.onEvent((event) => {
+      if (event === "RESET") guest.lost();
     });
     qemu = started;
     try {
@@ -236,7 +236,8 @@ export async function makeMachine(
     reboot: async (how = {}) => {
       const notBoot = guest.boot;
       if (notBoot === undefined) throw new Fail(`${name} is not up, so nothing can be asked to restart`);
-      await machine.succeed("systemctl reboot --no-block");
+      // In a moment: systemd would end the shell before it has answered.
+      await machine.succeed("(sleep 0.5; systemctl reboot) >/dev/null 2>&1 &");
       return await machine.boot({ ...how, notBoot });
     },
     shutdown: async ({ withinSeconds = shutdownSeconds } = {}) => {

@@ -88,6 +88,17 @@ describe("a guest's shell", () => {
     expect(await shell.ready(1_000)).toBe(other);
   });
 
+  it("hears a system that was started by kexec in the middle of an answer", async () => {
+    const { shell, socket } = shellWith();
+    socket.push(`hello ${boot}\n`);
+    await shell.ready(1_000);
+    const running = shell.run("kexec", { timeoutMs: 60_000 });
+    setTimeout(() => socket.push("result 1 0 1000 0\nhalf of it"), 10);
+    setTimeout(() => socket.push(`hello ${other}\n`), 30);
+    await expect(running).rejects.toThrow("restarted");
+    expect(await shell.ready(1_000, boot)).toBe(other);
+  });
+
   it("refuses output that nobody can hold", async () => {
     const { shell, socket } = shellWith((line) =>
       socket.push(`result ${line.split(" ")[0]} 0 999999999999 0\n`),
