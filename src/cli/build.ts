@@ -4,6 +4,7 @@ import { buildImage, definitionDigest, type ImageFormat, imageFormats } from "..
 import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
 import { revealSecrets } from "../operator/secrets.ts";
+import { vendoredMirrors, vendorUrl } from "../operator/vendor.ts";
 import { idsAreMapped } from "../system/user-namespace.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
@@ -13,6 +14,7 @@ interface Options extends RevealOptions {
   output: string;
   format: string;
   withSecrets?: boolean;
+  vendor?: string;
 }
 
 export const buildCommand: AddCommand = (program, act) => {
@@ -22,6 +24,7 @@ export const buildCommand: AddCommand = (program, act) => {
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
     .requiredOption("-o, --output <FILE>", "where the image goes")
     .option("--format <FORMAT>", imageFormats.join(", "), "raw")
+    .option("--vendor <DIR>", "take packages from what `imgbuild vendor` collected, before any mirror")
     .option("--with-secrets", "put the secrets in: the image must then be kept like them");
   secretOptions(command).action((path: string, options: Options) =>
     act(async (cli) => {
@@ -42,6 +45,12 @@ export const buildCommand: AddCommand = (program, act) => {
       if (secrets === undefined && left.length > 0)
         cli.log.warn(`the image goes without its secrets (${left.join(", ")}); --with-secrets puts them in`);
       const digest = definitionDigest(spec, lock, files);
+      const usual = await mirrorsFor(spec, cli.env, definition.dir);
+      const { vendor } = options;
+      const mirrors = vendor === undefined ? usual : vendoredMirrors(vendor, spec, usual);
+      // The base is made of the same directory.
+      const env =
+        vendor === undefined ? cli.env : { ...cli.env, IMGBUILD_MIRROR: vendorUrl(vendor, "debian") };
       await cli.log.task(`building ${spec.hostname}`, async (log) =>
         buildImage(
           {
@@ -50,12 +59,12 @@ export const buildCommand: AddCommand = (program, act) => {
             definition: digest,
             files,
             filesDir,
-            mirrors: await mirrorsFor(spec, cli.env, definition.dir),
+            mirrors,
             secrets,
           },
           options.output,
           format satisfies ImageFormat,
-          { ...cli, log },
+          { ...cli, env, log },
         ),
       );
       if (format === "dir" && (await idsAreMapped()))

@@ -9,8 +9,10 @@ import { followCommands } from "./follow.ts";
 import { initCommand } from "./init.ts";
 import { lockCommand } from "./lock.ts";
 import { planCommand } from "./plan.ts";
+import { sbomCommand } from "./sbom.ts";
 import { secretsCommand } from "./secrets.ts";
 import { testCommands } from "./test.ts";
+import { vendorCommand } from "./vendor.ts";
 
 /** Gives a command's action the context; what the action throws becomes message and exit code. */
 export type Act = (run: (cli: Cli) => Promise<void>) => Promise<void>;
@@ -26,6 +28,8 @@ function withRoot(add: AddCommand): AddCommand {
 export const commands: readonly AddCommand[] = [
   initCommand,
   lockCommand,
+  sbomCommand,
+  vendorCommand,
   withRoot(buildCommand),
   withRoot(testCommands),
   planCommand,

@@ -1,0 +1,21 @@
+import { loadDefinition } from "../operator/load.ts";
+import { vendor } from "../operator/vendor.ts";
+import type { AddCommand } from "./commands.ts";
+
+export const vendorCommand: AddCommand = (program, act) => {
+  program
+    .command("vendor")
+    .description("collect every locked package in a directory, for builds without a network")
+    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<DIR>", "where they go; `build --vendor DIR` takes them from there")
+    .action((path: string, dir: string) =>
+      act(async (cli) => {
+        const definition = await loadDefinition(path);
+        const { packages, bytes } = await cli.log.task("collecting packages", (log) =>
+          vendor(definition, dir, { ...cli, log }),
+        );
+        cli.print(`${dir}: ${packages} packages, ${Math.round(bytes / 2 ** 20)} MiB`);
+        cli.emit({ event: "done", directory: dir, packages, bytes });
+      }),
+    );
+};
