@@ -31,7 +31,13 @@ for (const path of ["initramfs", ...examples.sort().map((name) => join("imgbuild
     `the archive has dropped ${gone.length} packages of ${path}'s lock (${gone.slice(0, 5).join(", ")}); locking anew`,
   );
   const signal = new AbortController().signal;
-  const fresh = await makeLockFor(definition.spec, { cache, log, signal, env: process.env, dir: definition.dir });
+  const fresh = await makeLockFor(definition.spec, {
+    cache,
+    log,
+    signal,
+    env: process.env,
+    dir: definition.dir,
+  });
   for (const line of diffLocks(lock, fresh)) console.error(`  ${line}`);
   await writeLock(lockPath(definition), fresh);
 }

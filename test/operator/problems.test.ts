@@ -32,7 +32,10 @@ describe("checkBySchema", () => {
     [{ hostname: 5 }, "hostname: 5 is not accepted; needs text in quotes"],
     [{ hostname: "We b" }, 'hostname: "We b" is not accepted; needs a host name'],
     [{ hostnam: "a" }, "hostnam: unknown key; did you mean `hostname`"],
-    [{ system: { suite: "sid" } }, 'system.suite: "sid" is not accepted; needs "bookworm", "trixie" or "forky"'],
+    [
+      { system: { suite: "sid" } },
+      'system.suite: "sid" is not accepted; needs "bookworm", "trixie" or "forky"',
+    ],
     [{ system: { zzzzz: 1 } }, "system.zzzzz: unknown key; accepted are distribution, suite, architecture"],
     [{ packages: { install: "nginx" } }, 'packages.install: "nginx" is not accepted; needs a list, `[ … ]`'],
     [
