@@ -1,3 +1,4 @@
+import { Fail } from "../util/fail.ts";
 import type { Candidate } from "./candidate.ts";
 import { explain } from "./explain.ts";
 import { Marks } from "./marks.ts";
@@ -66,6 +67,7 @@ function choose(pool: Pool, request: Request, standing: readonly string[]): Read
   };
   const marks = fresh();
   const asked = wanted.filter((one) => !one.refused).map((one) => askedFor(one, pool, marks, suite));
+  refuseContradictions(asked, refused);
   const always = standing.filter((name) => pool.package(name).preferred !== undefined);
   const names = [...new Set([...always, ...asked.map(({ candidate }) => candidate.name)])];
   for (const { candidate } of asked) marks.setCandidate(candidate);
@@ -95,6 +97,22 @@ function choose(pool: Pool, request: Request, standing: readonly string[]): Read
   const found = search(problem, { recommends, prefer: preferred });
   if (found instanceof Map) return found;
   throw explain(problem, found, { standing: new Set(standing) });
+}
+
+function refuseContradictions(asked: readonly Asked[], refused: ReadonlySet<string>): void {
+  const exact = new Map<string, Candidate>();
+  for (const { candidate, suite, version } of asked) {
+    const { name } = candidate;
+    if (refused.has(name))
+      throw new Fail(`${name} is both asked for and refused`, { hint: `drop ${name} or ${name}-` });
+    if (suite === undefined && version === undefined) continue;
+    const other = exact.get(name);
+    if (other !== undefined && other !== candidate)
+      throw new Fail(`${name} is asked for in two versions, ${other.version} and ${candidate.version}`, {
+        hint: "drop one of them",
+      });
+    exact.set(name, candidate);
+  }
 }
 
 function askedFor(wanted: Wanted, pool: Pool, marks: Marks, where: string): Asked {

@@ -1,3 +1,4 @@
+import { parseWanted } from "../debian/request.ts";
 import type { Spec } from "../schema/spec.ts";
 import type { KeptDisk, Partition, WrittenDisk } from "../schema/storage.ts";
 import type { Problem } from "./problems.ts";
@@ -134,7 +135,7 @@ function userProblems(spec: Spec): Problem[] {
   const uids = new Map<number, string>();
   for (const [name, user] of Object.entries(spec.users)) {
     const path = ["users", name];
-    if (user.sudo && !spec.packages.install.includes("sudo"))
+    if (user.sudo && !asksFor(spec, "sudo"))
       problems.push({ path: [...path, "sudo"], message: "needs the package `sudo` in packages.install" });
     if (user.hashedPassword !== undefined && user.hashedPasswordSecret !== undefined)
       problems.push({
@@ -186,16 +187,15 @@ function fileProblems(spec: Spec): Problem[] {
 
 function restProblems(spec: Spec): Problem[] {
   const problems: Problem[] = [];
-  const installed = spec.packages.install;
   const hasDns = Object.values(spec.network).some(({ dns }) => dns.length > 0);
-  const resolved = installed.includes("systemd-resolved");
+  const resolved = asksFor(spec, "systemd-resolved");
   for (const [name, network] of Object.entries(spec.network))
     if (network.dhcp !== "no" && !resolved && !hasDns)
       problems.push({
         path: ["network", name, "dhcp"],
         message: "needs the package `systemd-resolved` in packages.install to learn name servers, or `dns`",
       });
-  if (spec.locale !== "C.UTF-8" && !installed.includes("locales"))
+  if (spec.locale !== "C.UTF-8" && !asksFor(spec, "locales"))
     problems.push({
       path: ["locale"],
       message: `${spec.locale} needs the package \`locales\` in packages.install`,
@@ -217,4 +217,9 @@ function restProblems(spec: Spec): Problem[] {
 function noSecret(name: string, spec: Spec): string {
   const known = Object.keys(spec.secrets);
   return `\`${name}\` is not among the secrets${known.length === 0 ? "" : `: ${known.join(", ")}`}`;
+}
+
+/** By name alone, or in a version or of a suite of one's choice. */
+function asksFor({ packages }: Spec, name: string): boolean {
+  return packages.install.map(parseWanted).some((one) => one.name === name && !one.refused);
 }

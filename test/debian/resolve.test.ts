@@ -206,6 +206,14 @@ describe("what is asked for by more than its name", () => {
     );
   });
 
+  it("is not asked for in two ways at once", () => {
+    expect(failure(archive, ["app", "app-"]).message).toBe("app is both asked for and refused");
+    expect(failure(archive, ["app=1.0", "app=1.1"]).message).toBe(
+      "app is asked for in two versions, 1.0 and 1.1",
+    );
+    expect(versions(["app", "app/trixie"])).toEqual(["app 1.0", "lib 1.0"]);
+  });
+
   it("does not exist in every suite and version", () => {
     expect(failure(archive, ["app=9"])).toMatchObject({
       message: "there is no version 9 of app",

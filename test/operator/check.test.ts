@@ -23,7 +23,7 @@ describe("checkSpec", () => {
     expect(withStorage(good)).toEqual([]);
     expect(
       problems({
-        packages: { install: ["sudo", "locales", "systemd-resolved"] },
+        packages: { install: ["sudo/trixie-backports", "locales", "systemd-resolved=257.9-1"] },
         locale: "en_GB.UTF-8",
         network: { a: { match: { name: "en*" }, dhcp: "yes" } },
         users: { a: { sudo: true, uid: 1000, hashedPasswordSecret: "pw" }, b: { uid: 1001 } },
@@ -117,6 +117,10 @@ describe("checkSpec", () => {
 
   it.each<[Record<string, unknown>, string]>([
     [{ users: { a: { sudo: true } } }, "users.a.sudo: needs the package `sudo`"],
+    [
+      { users: { a: { sudo: true } }, packages: { install: ["sudo-"] } },
+      "users.a.sudo: needs the package `sudo`",
+    ],
     [
       { users: { a: { hashedPasswordSecret: "pw" } } },
       "users.a.hashedPasswordSecret: `pw` is not among the secrets",
