@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { open, rename, rm, stat } from "node:fs/promises";
 
 /** Where a transfer's bytes go; what came stays for the next try. */
 export interface Sink {
@@ -55,7 +56,7 @@ export async function fileSink(file: string, limit: number, keep: boolean): Prom
   const handle = await open(own, "a", 0o644);
   let hash = createHash("sha256");
   let { size } = await handle.stat();
-  if (size > 0) hash.update(await readFile(own));
+  if (size > 0) for await (const chunk of createReadStream(own)) hash.update(chunk as Buffer);
   let closed = false;
   const close = async () => {
     if (!closed) await handle.close();
