@@ -2,31 +2,33 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promi
 import { basename, dirname, join, resolve } from "node:path";
 import { proxiesOf } from "../debian/proxy.ts";
 import type { Lock } from "../schema/lock.ts";
-import type { Plan, StepData } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
 import { executeSteps } from "../steps/execute.ts";
-import { mkfsExt4Image } from "../steps/mkfs-ext4-image.ts";
-import { mkfsVfatImage } from "../steps/mkfs-vfat-image.ts";
-import { partitionImage } from "../steps/partition-image.ts";
 import { allSteps } from "../steps/registry.ts";
-import { stepData } from "../steps/step.ts";
-import { swapFileImage } from "../steps/swap-file-image.ts";
-import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
-import { fstab } from "../storage/fstab.ts";
-import { layoutOf, sfdiskScript } from "../storage/gpt.ts";
-import { filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../storage/ids.ts";
+import type { StepContext } from "../steps/step.ts";
+import { type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { run } from "../system/run.ts";
-import { digestOf, uuidFrom } from "../util/digest.ts";
+import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
+import { silentLog } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
+import { together } from "../util/together.ts";
 import { type BaseOptions, baseTree } from "./base.ts";
-import { bootSteps, kernelCmdline } from "./boot-steps.ts";
 import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
+import { type ImagePlan, imagePlan } from "./image-plan.ts";
+import { withInitramfs } from "./initramfs-cache.ts";
+import {
+  isMade,
+  type Layer,
+  type LayerOptions,
+  layerDisk,
+  makeLayer,
+  makeMountPoints,
+  packagesLayer,
+} from "./layers.ts";
 import { nativeContext } from "./native-context.ts";
-import { epochOf, treeSteps } from "./tree.ts";
 
-const sectorSize = 512;
 const convertMs = 3_600_000;
 
 export const imageFormats = ["raw", "qcow2", "tar", "dir"] as const;
@@ -44,6 +46,17 @@ export interface ImageInputs {
   readonly secrets: ReadonlyMap<string, Secret> | undefined;
 }
 
+/** What the parts of one build share. */
+interface Build {
+  readonly work: string;
+  readonly plan: ImagePlan;
+  readonly layer: Layer;
+  readonly layerOptions: LayerOptions;
+  readonly options: BaseOptions;
+  readonly secretPaths: readonly string[];
+  contextFor(root: string, work: string): StepContext;
+}
+
 /** Builds one disk image offline, whole or not at all: everything happens in a directory beside the output. */
 export async function buildImage(
   inputs: ImageInputs,
@@ -58,32 +71,148 @@ export async function buildImage(
   await refuseOutput(to, format);
   await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
+  // Steps run side by side, so the umask is set for all of them.
+  const own = process.umask(0o022);
   try {
     // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
     await chmod(work, 0o700);
     const base = await baseTree(options);
-    const tree = join(work, "tree");
-    const context = nativeContext({
-      root: tree,
+    const plan = imagePlan(inputs);
+    const layerOptions = { cache: options.cache, base: base.digest, plan };
+    const build: Build = {
       work,
-      baseTree: base.tree,
-      cache: options.cache,
-      mirrors: inputs.mirrors,
-      proxies: proxiesOf(options.env),
-      files: inputs.filesDir,
-      secrets: inputs.secrets ?? new Map(),
-      log: options.log,
-      signal: options.signal,
-    });
-    const plan = imagePlan(inputs, work, format === "raw" || format === "qcow2");
-    await mkdir(join(work, "esp"));
-    await executeSteps(plan.steps, allSteps, context);
-    const made = await options.log.task(`writing ${to}`, () => convert(format, work, tree, options.signal));
-    await rename(made, to);
+      plan,
+      layer: await packagesLayer(layerOptions),
+      layerOptions,
+      options,
+      secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
+      contextFor: (root, directory) =>
+        nativeContext({
+          root,
+          work: directory,
+          baseTree: base.tree,
+          cache: options.cache,
+          mirrors: inputs.mirrors,
+          proxies: proxiesOf(options.env),
+          files: inputs.filesDir,
+          secrets: inputs.secrets ?? new Map(),
+          log: options.log,
+          signal: options.signal,
+        }),
+    };
+    const isDisk = format === "raw" || format === "qcow2";
+    const made = isDisk ? await buildDisk(build) : await buildTree(build, format);
+    const whole = format === "qcow2" ? await toQcow2(made, work, options.signal) : made;
+    await options.log.task(`writing ${to}`, () => rename(whole, to));
   } finally {
+    process.umask(own);
     // A killed program's last write may still land while we clear up.
     await rm(work, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/**
+ * A raw disk. Packages are a layer of the cache, and so is a disk with their tree: what the definition says beyond them is laid over
+ * the one and written into the other. The same way is gone whether the layers are there or not, so the image is the same.
+ */
+async function buildDisk(build: Build): Promise<string> {
+  const { work, plan, layer, options } = build;
+  const { signal } = options;
+  if (!(await isMade(layer)))
+    await options.log.task("making the packages' layer", (log) =>
+      makeLayer(layer, build.layerOptions, (root, directory) => ({
+        ...build.contextFor(root, directory),
+        log,
+      })),
+    );
+  const paths = {
+    image: join(work, "disk.raw"),
+    tree: join(work, "tree"),
+    esp: join(work, "esp"),
+    scratch: join(work, "scratch"),
+  };
+  await mkdir(paths.esp);
+  const quiet = (root: string, directory: string) => ({
+    ...build.contextFor(root, directory),
+    log: silentLog,
+  });
+  // Files that lie under a mount point step aside meanwhile, which nobody else must see.
+  const hidden = plan.filesystems.flatMap(({ below }) =>
+    below.map((path) => readdir(join(layer.tree, path))),
+  );
+  const alone = (await Promise.all(hidden)).some((names) => names.length > 0);
+  const early = alone ? await layerDisk(layer, plan, quiet) : undefined;
+  const copy = await treeCopy([layer.tree], work, { signal });
+  try {
+    const context = build.contextFor(copy.tree, work);
+    const [disk] = await together(signal, [
+      async (both) => early ?? (await layerDisk(layer, plan, (...at) => ({ ...quiet(...at), signal: both }))),
+      (both) => finishSystem(build, copy, { ...context, signal: both }),
+    ]);
+    await run(["cp", "--reflink=auto", "--sparse=auto", "--", disk.file, paths.image], {
+      timeoutMs: convertMs,
+      signal,
+    });
+    const steps = [
+      ...plan.boot(paths),
+      ...plan.esp(paths),
+      ...plan.patch(paths, { lower: layer.tree, upper: copy.upper }, disk.usage),
+    ];
+    await executeSteps(steps, allSteps, context);
+    return paths.image;
+  } finally {
+    await copy.close();
+  }
+}
+
+/** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
+async function buildTree(build: Build, format: "tar" | "dir"): Promise<string> {
+  const { work, plan, layer, options } = build;
+  const { signal } = options;
+  const layered = await isMade(layer);
+  const copy: TreeCopy = layered
+    ? await treeCopy([layer.tree], work, { signal })
+    : { tree: join(work, "tree"), upper: undefined, close: async () => {} };
+  try {
+    const context = build.contextFor(copy.tree, work);
+    if (layered) await finishSystem(build, copy, context);
+    else {
+      const { packages, system, initramfs, finish } = plan.tree;
+      await executeSteps(packages, allSteps, context);
+      await makeMountPoints(copy.tree, plan);
+      await executeSteps([...system, ...initramfs, ...finish], allSteps, context);
+    }
+    const made = join(work, `made.${format}`);
+    if (format === "tar") {
+      const plain = ["--sort=name", "--numeric-owner", "--one-file-system", "--xattrs"];
+      await run(["tar", "--create", ...plain, "--file", made, "-C", copy.tree, "."], {
+        timeoutMs: convertMs,
+        signal,
+      });
+      return made;
+    }
+    if (!layered) {
+      await chmod(copy.tree, 0o755);
+      return copy.tree;
+    }
+    await mkdir(made);
+    const cp = ["cp", "--archive", "--reflink=auto", "--", `${copy.tree}/.`, made];
+    await run(cp, { timeoutMs: convertMs, signal });
+    await chmod(made, 0o755);
+    return made;
+  } finally {
+    await copy.close();
+  }
+}
+
+/** What the definition says beyond packages, on a copy of their layer. */
+async function finishSystem(build: Build, copy: TreeCopy, context: StepContext): Promise<void> {
+  const { plan, layer, secretPaths } = build;
+  const { system, initramfs, finish } = plan.tree;
+  await executeSteps(system, allSteps, context);
+  const options = { steps: initramfs, secretPaths, epoch: plan.epoch, since: context.began };
+  await withInitramfs(layer, copy, options, () => executeSteps(initramfs, allSteps, context));
+  await executeSteps(finish, allSteps, context);
 }
 
 /** Only what can have been an image before is replaced. Told before the work, not after it. */
@@ -99,132 +228,13 @@ async function refuseOutput(to: string, format: ImageFormat): Promise<void> {
   if ((await readdir(to)).length > 0) throw new Fail(`${to} is not empty`, { hint });
 }
 
-/** The steps of an offline build; paths lie in `work`. */
-function imagePlan(inputs: ImageInputs, work: string, withDisk: boolean): Plan {
-  const { spec, lock, definition } = inputs;
-  const { storage } = spec;
-  if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
-  const written = writtenDisks(storage);
-  const [first, ...more] = written;
-  if (first === undefined || more.length > 0)
-    throw new Fail(`the definition writes ${written.length} disks; an offline image holds one`);
-  const [name, disk] = first;
-  const seed = uuidFrom(definition, "image");
-  const epoch = epochOf(lock);
-  const image = join(work, "disk.raw");
-  const tree = join(work, "tree");
-  const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
-  const consoles = spec.boot?.consoles ?? [];
-  const cmdline = kernelCmdline(spec, seed, consoles);
-  const boot = bootSteps(spec, seed, {
-    cmdline,
-    consoles,
-    esp: join(work, "esp"),
-    scratch: join(work, "scratch"),
-    disks: [{ layout, target: { image } }],
+async function toQcow2(image: string, work: string, signal: AbortSignal): Promise<string> {
+  const made = join(work, "made.qcow2");
+  await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", image, made], {
+    timeoutMs: convertMs,
+    signal,
+    hint: "apt-get install qemu-utils",
   });
-  const steps: StepData[] = treeSteps(spec, lock, {
-    fstab: fstab(storage, seed),
-    mirrors: inputs.mirrors,
-    packages: new Set(lock.packages.map((one) => one.name)),
-    files: inputs.files,
-    identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
-    cmdline,
-    definition,
-  });
-  if (!withDisk) return { version: 1, hostname: spec.hostname, definition, steps };
-  steps.push(
-    stepData(partitionImage, "partitioning the image", {
-      image,
-      sizeBytes: disk.imageSize,
-      script: sfdiskScript(layout),
-    }),
-    ...boot.filesystem,
-    ...boot.grub,
-    ...boot.verify,
-  );
-  const mounts = mountsOf(storage).filter((one) => !one.kept && one.disk === name);
-  for (const part of layout.partitions) {
-    const { content, startBytes: offsetBytes, sizeBytes } = part;
-    if (content === undefined) continue;
-    const label = content.label === undefined ? {} : { label: content.label };
-    if (content.type === "vfat") {
-      steps.push(
-        stepData(mkfsVfatImage, `making the FAT filesystem for ${content.mount}`, {
-          image,
-          offsetBytes,
-          sizeBytes,
-          volumeId: vfatVolumeId(seed, name, part.name),
-          directory: join(work, "esp"),
-          mountPoint: join(tree, content.mount),
-          epoch,
-          ...label,
-        }),
-      );
-      continue;
-    }
-    const below = mounts
-      .filter(
-        ({ mount }) =>
-          mount !== content.mount && mount.startsWith(content.mount === "/" ? "/" : `${content.mount}/`),
-      )
-      .filter(
-        ({ mount }) =>
-          !mounts.some((other) => other.mount !== content.mount && mount.startsWith(`${other.mount}/`)),
-      );
-    const swap = content.mount === "/" ? storage.swapFile : undefined;
-    steps.push(
-      stepData(mkfsExt4Image, `making the ext4 filesystem for ${content.mount}`, {
-        image,
-        offsetBytes,
-        sizeBytes,
-        uuid: filesystemUuid(seed, name, part.name),
-        hashSeed: hashSeed(seed, name, part.name),
-        directory: join(tree, content.mount),
-        mount: content.mount,
-        without: below.map(({ mount }) => join(tree, mount)),
-        reservedBytes: swap?.size ?? 0,
-        epoch,
-        ...label,
-      }),
-    );
-    if (swap !== undefined)
-      steps.push(
-        stepData(swapFileImage, "making the swap file", {
-          image,
-          offsetBytes,
-          path: swap.path,
-          sizeBytes: swap.size,
-          uuid: swapUuid(seed),
-          epoch,
-        }),
-      );
-  }
-  return { version: 1, hostname: spec.hostname, definition, steps };
-}
-
-async function convert(
-  format: ImageFormat,
-  work: string,
-  tree: string,
-  signal: AbortSignal,
-): Promise<string> {
-  if (format === "raw") return join(work, "disk.raw");
-  if (format === "dir") {
-    await chmod(tree, 0o755);
-    return tree;
-  }
-  const made = join(work, `made.${format}`);
-  if (format === "qcow2") {
-    await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", join(work, "disk.raw"), made], {
-      timeoutMs: convertMs,
-      signal,
-      hint: "apt-get install qemu-utils",
-    });
-    return made;
-  }
-  const plain = ["--sort=name", "--numeric-owner", "--one-file-system", "--xattrs"];
-  await run(["tar", "--create", ...plain, "--file", made, "-C", tree, "."], { timeoutMs: convertMs, signal });
   return made;
 }
 

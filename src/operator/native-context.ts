@@ -34,6 +34,7 @@ export function nativeContext(options: {
     root,
     log,
     signal,
+    began: Date.now() / 1000,
     files: options.files,
     secrets: options.secrets,
     nonce: undefined,

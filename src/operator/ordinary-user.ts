@@ -13,7 +13,7 @@ import { exitCodes, Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { LogEvent, replayTo } from "./replay-log.ts";
 
-const program = fileURLToPath(new URL("../../bin/imgbuild", import.meta.url));
+const program = fileURLToPath(new URL("../../bin/start.js", import.meta.url));
 
 type Env = Readonly<Record<string, string | undefined>>;
 /** Like spawn's; stdin is the terminal's or nobody's. */

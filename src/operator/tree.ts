@@ -26,12 +26,26 @@ export function epochOf(lock: Lock): number {
   return Math.max(1, ...lock.indices.map(({ date }) => Math.floor(Date.parse(date) / 1000)));
 }
 
+type TreeOptions = ConfigureOptions & { readonly cmdline: readonly string[]; readonly definition: string };
+
+/** The making of a tree, in parts that can be kept: each depends on what it says and on those before it. */
+export interface TreeLayers {
+  /** Packages, configured; the same for all definitions that lock the same. */
+  readonly packages: StepData[];
+  /** What the definition says beyond them. */
+  readonly system: StepData[];
+  /** Made of both, of the little of them that it reads. */
+  readonly initramfs: StepData[];
+  readonly finish: StepData[];
+}
+
 /** The whole root filesystem: packages, configuration, initramfs; everything but disks and bootloader. */
-export function treeSteps(
-  spec: Spec,
-  lock: Lock,
-  options: ConfigureOptions & { readonly cmdline: readonly string[]; readonly definition: string },
-): StepData[] {
+export function treeSteps(spec: Spec, lock: Lock, options: TreeOptions): StepData[] {
+  const { packages, system, initramfs, finish } = treeLayers(spec, lock, options);
+  return [...packages, ...system, ...initramfs, ...finish];
+}
+
+export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLayers {
   const epoch = epochOf(lock);
   const essential = lock.packages.filter((one) => one.bootstrap);
   const before: FileToWrite[] = [];
@@ -44,15 +58,17 @@ export function treeSteps(
         content: initramfsModules.map((one) => `${one}\n`).join(""),
       },
     );
-  return [
-    stepData(bootstrapTree, `unpacking ${essential.length} essential packages`, { packages: essential }),
-    ...(before.length === 0 ? [] : [stepData(writeFiles, "preparing kernel updates", { files: before })]),
-    stepData(installPackages, `installing ${lock.packages.length} packages`, {
-      packages: lock.packages,
-      epoch,
-    }),
-    ...configureSteps(spec, options),
-    ...(spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })]),
-    stepData(finishTree, "clearing up", { definition: options.definition }),
-  ];
+  return {
+    packages: [
+      stepData(bootstrapTree, `unpacking ${essential.length} essential packages`, { packages: essential }),
+      ...(before.length === 0 ? [] : [stepData(writeFiles, "preparing kernel updates", { files: before })]),
+      stepData(installPackages, `installing ${lock.packages.length} packages`, {
+        packages: lock.packages,
+        epoch,
+      }),
+    ],
+    system: configureSteps(spec, options),
+    initramfs: spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })],
+    finish: [stepData(finishTree, "clearing up", { definition: options.definition })],
+  };
 }

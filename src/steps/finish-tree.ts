@@ -14,38 +14,7 @@ export const finishTree = defineStep({
   schema: z.strictObject({ definition: z.string() }),
   tools: [],
   run: async ({ definition }, { root, nonce }) => {
-    for (const path of [
-      "etc/passwd-",
-      "etc/shadow-",
-      "etc/group-",
-      "etc/gshadow-",
-      "var/lib/dpkg/status-old",
-      "var/lib/dpkg/available-old",
-      "var/lib/dpkg/diversions-old",
-      "var/lib/dpkg/statoverride-old",
-      "var/lib/dbus/machine-id",
-      "var/lib/systemd/random-seed",
-      "var/lib/systemd/credential.secret",
-      "root/.bash_history",
-      // ldconfig's memory of inodes and times, which are other ones in every making; it does without.
-      "var/cache/ldconfig/aux-cache",
-      // Where packages waited to be installed.
-      "var/cache/imgbuild-packages",
-    ])
-      await rm(join(root, path), { recursive: true, force: true });
-    // apt's own directory, as its package has it.
-    for (const directory of [
-      "tmp",
-      "run",
-      "var/tmp",
-      "var/cache/apt/archives/partial",
-      "var/cache/apt/archives",
-    ])
-      for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
-        if (directory !== "var/cache/apt/archives" || name !== "partial")
-          await rm(join(root, directory, name), { recursive: true, force: true });
-    for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
-      await truncate(join(root, "var/log", name)).catch(() => {});
+    await clearTraces(root);
     // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
     const machineId = nonce === undefined ? "" : `${sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
     await writeFile(join(root, "etc/machine-id"), machineId, { mode: 0o444 });
@@ -54,3 +23,39 @@ export const finishTree = defineStep({
     await writeFile(join(root, markPath), `${canonicalJson({ version: 1, nonce, definition })}\n`);
   },
 });
+
+/** What the making leaves behind, and what each making would have another of. */
+export async function clearTraces(root: string): Promise<void> {
+  for (const path of [
+    "etc/passwd-",
+    "etc/shadow-",
+    "etc/group-",
+    "etc/gshadow-",
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/available-old",
+    "var/lib/dpkg/diversions-old",
+    "var/lib/dpkg/statoverride-old",
+    "var/lib/dbus/machine-id",
+    "var/lib/systemd/random-seed",
+    "var/lib/systemd/credential.secret",
+    "root/.bash_history",
+    // ldconfig's memory of inodes and times, which are other ones in every making; it does without.
+    "var/cache/ldconfig/aux-cache",
+    // Where packages waited to be installed.
+    "var/cache/imgbuild-packages",
+  ])
+    await rm(join(root, path), { recursive: true, force: true });
+  // apt's own directory, as its package has it.
+  for (const directory of [
+    "tmp",
+    "run",
+    "var/tmp",
+    "var/cache/apt/archives/partial",
+    "var/cache/apt/archives",
+  ])
+    for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
+      if (directory !== "var/cache/apt/archives" || name !== "partial")
+        await rm(join(root, directory, name), { recursive: true, force: true });
+  for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
+    await truncate(join(root, "var/log", name)).catch(() => {});
+}

@@ -7,6 +7,7 @@ import { nextRound } from "../debian/unpack-order.ts";
 import { LockedPackage } from "../schema/lock.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
+import { together } from "../util/together.ts";
 import { defineStep, type StepContext } from "./step.ts";
 import { clearStaging, fetchAndStage, placeAll, runPreinsts, scriptEnv, unregistered } from "./unpack.ts";
 
@@ -137,25 +138,6 @@ async function dpkg(
     signal: context.signal,
     hint: "a maintainer script failed; its words are above",
   });
-}
-
-/** Does both at once; where one fails the other is ended, and its end awaited. */
-async function together<A, B>(
-  signal: AbortSignal,
-  [first, second]: readonly [(signal: AbortSignal) => Promise<A>, (signal: AbortSignal) => Promise<B>],
-): Promise<[A, B]> {
-  const failed = new AbortController();
-  const both = AbortSignal.any([signal, failed.signal]);
-  let cause: { readonly error: unknown } | undefined;
-  const careful = <T>(work: (signal: AbortSignal) => Promise<T>) =>
-    work(both).catch((error: unknown) => {
-      cause ??= { error };
-      failed.abort(error);
-      return undefined;
-    });
-  const ends = await Promise.all([careful(first), careful(second)]);
-  if (cause !== undefined) throw cause.error;
-  return ends as [A, B];
 }
 
 function quiet(log: Log): Log {

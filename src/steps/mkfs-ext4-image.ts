@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { chmod, lstat, mkdir, rename, rmdir, utimes } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rename, rmdir, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { refuseHostDisks } from "../storage/guard.ts";
@@ -37,7 +37,7 @@ export const mkfsExt4Image = defineStep({
   ) => {
     await refuseHostDisks(image);
     for (const path of [directory, ...without]) await mkdir(path, { recursive: true });
-    refuseOverfull(await settleTree(directory, epoch, without), sizeBytes, reservedBytes, mount);
+    refuseOverfull(settleTree(directory, epoch, without, context.began), sizeBytes, reservedBytes, mount);
     await withEmptied(directory, without, async () => {
       await context.tool(mke2fsInto(image, { offsetBytes, sizeBytes }, directory, ext4), {
         env: fixedTimeEnv(epoch),
@@ -58,6 +58,7 @@ async function withEmptied(
   const moved: { path: string; aside: string; parent: Stats }[] = [];
   try {
     for (const path of paths) {
+      if ((await readdir(path)).length === 0) continue;
       const own = await lstat(path);
       const parent = await lstat(dirname(path));
       const aside = `${directory}.aside-${moved.length}`;

@@ -13,6 +13,7 @@ import { mountPartition, swapFile, unmountTree } from "./mount.ts";
 import { nameBootEntry } from "./name-boot-entry.ts";
 import { partitionDisk } from "./partition-disk.ts";
 import { partitionImage } from "./partition-image.ts";
+import { patchExt4Image } from "./patch-ext4-image.ts";
 import { placeFiles } from "./place-files.ts";
 import { placeHostKeys } from "./place-host-keys.ts";
 import { setServices } from "./set-services.ts";
@@ -41,6 +42,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     nameBootEntry,
     partitionDisk,
     partitionImage,
+    patchExt4Image,
     placeFiles,
     placeHostKeys,
     setServices,

@@ -27,6 +27,8 @@ export interface StepContext {
   /** Absolute directory with the definition's `files/`, or undefined when it has none. */
   readonly files: string | undefined;
   readonly secrets: ReadonlyMap<string, Secret>;
+  /** When this build began, in seconds: what has changed since is made by it. */
+  readonly began: number;
   /** 64 hexadecimal digits of the deploy; undefined for an image, which is of no deploy. */
   readonly nonce: string | undefined;
 }

@@ -1,7 +1,7 @@
-import type { Dirent } from "node:fs";
-import { lstat, lutimes, readdir, utimes } from "node:fs/promises";
+import { lstatSync, lutimesSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { Fail } from "../util/fail.ts";
+import { settledTime } from "./tree-delta.ts";
 
 const block = 4096;
 
@@ -12,37 +12,36 @@ export interface TreeUsage {
 }
 
 /**
- * Measures a tree and turns times later than `epoch` (seconds) back to it, so that a tree made twice gives one image;
- * every time of access becomes `epoch`.
+ * Measures a tree and settles its times, so that a tree made twice gives one image: those later than `epoch`, and those from
+ * `since` until now (seconds), become `epoch`, as does every time of access.
  * `without`: absolute directories whose content lies on filesystems of their own.
  */
-export async function settleTree(
+export function settleTree(
   tree: string,
   epoch: number,
   without: readonly string[],
-): Promise<TreeUsage> {
-  const device = (await lstat(tree)).dev;
+  since = Number.POSITIVE_INFINITY,
+): TreeUsage {
+  const device = lstatSync(tree).dev;
   const seen = new Set<number>();
   let bytes = 0;
   const skip = new Set(without);
-  const visit = async (path: string): Promise<void> => {
-    const found = await lstat(path);
+  const now = Date.now() / 1000;
+  const visit = (path: string): void => {
+    const found = lstatSync(path);
     if (found.dev !== device)
       throw new Fail(`something is mounted at ${path}, inside of the tree that becomes the image`, {
         hint: `umount ${path}`,
       });
     if (!seen.has(found.ino)) bytes += Math.ceil(found.size / block) * block;
     seen.add(found.ino);
-    if (found.isDirectory() && !skip.has(path)) {
-      const entries: Dirent[] = await readdir(path, { withFileTypes: true });
-      for (const entry of entries) await visit(join(path, entry.name));
-    }
+    if (found.isDirectory() && !skip.has(path)) for (const name of readdirSync(path)) visit(join(path, name));
     // The time of the last reading too: whether it is kept depends on how the disk is mounted (noatime).
-    const changed = Math.min(found.mtimeMs / 1000, epoch);
-    if (found.isSymbolicLink()) await lutimes(path, epoch, changed);
-    else if (found.isFile() || found.isDirectory()) await utimes(path, epoch, changed);
+    const changed = settledTime(found.mtimeMs / 1000, { epoch, since, now });
+    if (found.isSymbolicLink()) lutimesSync(path, epoch, changed);
+    else if (found.isFile() || found.isDirectory()) utimesSync(path, epoch, changed);
   };
-  await visit(tree);
+  visit(tree);
   return { bytes, inodes: seen.size };
 }
 

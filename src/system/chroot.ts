@@ -64,7 +64,7 @@ const bindAndGo = `
 n=$1; shift
 while [ "$n" -gt 0 ]; do
   if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root\${2%/*}"; [ -e "$root$2" ] || : > "$root$2"; fi
-  if [ "$3" = rw ]; then mount --bind "$1" "$root$2"; else bind_read_only "$1" "$root$2"; fi
+  if [ "$3" = rw ]; then mount --rbind "$1" "$root$2"; else bind_read_only "$1" "$root$2"; fi
   shift 3; n=$((n - 1))
 done
 exec chroot "$root" "$@"

@@ -74,7 +74,7 @@ const gate = `echo >&3 && read -r _ <&3 && exec 3>&- && exec setpriv --pdeathsig
 
 /** The argv that waits in a namespace of its own to become `argv`. */
 export function gateArgv(argv: readonly string[]): string[] {
-  return ["unshare", "--user", "--", "sh", "-c", gate, "sh", ...argv];
+  return ["unshare", "--user", "--mount", "--", "sh", "-c", gate, "sh", ...argv];
 }
 
 /** What maps the ids of a process' namespace: both programs are setuid root, and look into /etc/subuid and /etc/subgid. */

@@ -34,6 +34,7 @@ export function baseContext(options: {
     root: targetRoot,
     log,
     signal,
+    began: Date.now() / 1000,
     files: options.files,
     secrets: options.secrets,
     nonce: options.nonce,

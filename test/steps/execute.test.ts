@@ -43,6 +43,7 @@ function workshop() {
   const stop = new AbortController();
   const context: StepContext = {
     root: "/nowhere",
+    began: 1,
     log,
     signal: stop.signal,
     tool: async (argv) => {

@@ -18,8 +18,8 @@ describe("a user namespace", () => {
   it("hands the program's words on as they are, behind a gate that only we open", () => {
     const words = ["a b", "$(x)", "", "--", "'"];
     const argv = gateArgv(["printf", "%s\\n", ...words]);
-    expect(argv.slice(0, 5)).toEqual(["unshare", "--user", "--", "sh", "-c"]);
-    expect(argv.slice(6)).toEqual(["sh", "printf", "%s\\n", ...words]);
+    expect(argv.slice(0, 6)).toEqual(["unshare", "--user", "--mount", "--", "sh", "-c"]);
+    expect(argv.slice(7)).toEqual(["sh", "printf", "%s\\n", ...words]);
   });
 
   it("ends as its program does, a signal told as a shell tells it", async () => {

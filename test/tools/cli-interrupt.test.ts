@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../../src/util/digest.ts";
@@ -34,7 +34,8 @@ const moments: readonly Moment[] = [
   { after: `configuring ${essential} essential packages …`, waitMs: 1_000, signals: ["SIGTERM"] },
   // A terminal and the `make` or `npm` between pass the same key on twice.
   { after: `configuring ${others} packages …`, waitMs: 500, signals: ["SIGINT", "SIGINT"] },
-  { after: "making the ext4 filesystem for / …", waitMs: 400, signals: ["SIGHUP"] },
+  // The packages' layer is in the cache by now, and a disk is filled from it meanwhile.
+  { after: "making the initramfs …", waitMs: 400, signals: ["SIGHUP"] },
 ];
 
 describe("an interrupted build", () => {
@@ -59,7 +60,7 @@ describe("an interrupted build", () => {
     expect(leavings(place, before)).toEqual({ ...nothing, output: ["web.raw"] });
   });
 
-  it("ends transfers at once and keeps no part of them", async () => {
+  it("ends transfers at once and takes no part of one for the whole", async () => {
     const missing = webPackages().slice(0, 8);
     const place = makePlace(missing);
     const byPath = new Map(missing.map((one) => [`/debian/${one.path}`, one]));
@@ -127,7 +128,15 @@ async function interrupted(place: Place, args: readonly string[], moment: Moment
   return { code, ...text };
 }
 
-const nothing = { output: [], temporary: [], processes: [], mounts: [], loops: [], badInCache: [] };
+const nothing = {
+  output: [],
+  temporary: [],
+  processes: [],
+  mounts: [],
+  loops: [],
+  badInCache: [],
+  partsOfLayers: [],
+};
 
 /** What is still there, by every trace a build could leave. */
 function leavings(place: Place, before: ReturnType<typeof machineState>): Record<string, string[]> {
@@ -138,9 +147,19 @@ function leavings(place: Place, before: ReturnType<typeof machineState>): Record
     processes: processesNaming([place.out, place.cache]),
     mounts: now.mounts.filter((line) => !before.mounts.includes(line)),
     loops: now.loops.filter((line) => !before.loops.includes(line)),
+    // What came of a package is kept, to go on from.
     badInCache: readdirSync(join(place.cache, "packages")).filter(
-      (name) => `${sha256(readFileSync(join(place.cache, "packages", name)))}.deb` !== name,
+      (name) =>
+        !name.endsWith(".part") &&
+        `${sha256(readFileSync(join(place.cache, "packages", name)))}.deb` !== name,
     ),
+    partsOfLayers: (existsSync(join(place.cache, "tree"))
+      ? readdirSync(join(place.cache, "tree"), { recursive: false, encoding: "utf8" }).flatMap((name) => [
+          name,
+          ...readdirSync(join(place.cache, "tree", name)),
+        ])
+      : []
+    ).filter((name) => name.includes(".new-")),
   };
 }
 

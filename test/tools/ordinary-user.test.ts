@@ -15,7 +15,7 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Encrypter } from "age-encryption";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { parseLock } from "../../src/debian/lock.ts";
 import { run } from "../../src/system/run.ts";
 import { gateArgv } from "../../src/system/user-namespace.ts";
@@ -228,6 +228,12 @@ async function startLogin(): Promise<{ port: number; agent: string }> {
 describe("a build without root", () => {
   const installing = "installing 145 packages".replace("145", String(webPackages().length));
   const build = () => ["build", "imgbuild/web", "--output", join(user.home, "x.raw")];
+  // What an earlier build has left in the cache would spare the work that is interrupted here.
+  beforeEach(() => {
+    const cache = join(user.home, ".cache/imgbuild");
+    for (const name of readdirSync(cache).filter((one) => one.startsWith("tree-")))
+      rmSync(join(cache, name), { recursive: true });
+  });
 
   it("ends by Ctrl-C at the terminal, and leaves nothing", async () => {
     const command = `bin/imgbuild ${build().join(" ")}`;

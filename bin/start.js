@@ -1,0 +1,24 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`imgbuild needs Node 20.19 or later; this is ${process.version}`);
+  process.exit(1);
+}
+if (!existsSync(join(top, "node_modules", "tsx"))) {
+  console.error(`imgbuild's libraries are not installed\n  hint: run \`npm ci\` in ${top}`);
+  process.exit(1);
+}
+const { programFile } = await import("./program.js");
+let program = await programFile(top);
+if (program === undefined) {
+  // tsx runs the operator's side from its TypeScript source.
+  const { register } = await import("tsx/esm/api");
+  register();
+  program = "../src/main.ts";
+}
+const { main } = await import(program);
+await main(process.argv.slice(2));

@@ -1,0 +1,85 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+/** Where initramfs-tools' own files are, whose text tells what else it reads. */
+const own = [
+  "usr/share/initramfs-tools",
+  "etc/initramfs-tools",
+  "usr/sbin/mkinitramfs",
+  "usr/sbin/update-initramfs",
+];
+/** What the programs read that the hooks start (kmod, udev, ldd, blkid …), and what goes in as a whole. */
+const read = [
+  ...["/usr/share/initramfs-tools", "/etc/initramfs-tools", "/etc/kernel", "/usr/lib/kernel", "/etc/default"],
+  ...["/usr/lib/modules", "/usr/lib/firmware", "/usr/lib/modprobe.d", "/etc/modprobe.d", "/etc/depmod.d"],
+  ...["/usr/lib/modules-load.d", "/etc/modules-load.d", "/etc/modules", "/usr/lib/depmod.d"],
+  ...[
+    "/usr/lib/udev",
+    "/etc/udev",
+    "/etc/blkid.conf",
+    "/etc/fstab",
+    "/etc/crypttab",
+    "/etc/mdadm",
+    "/etc/lvm",
+  ],
+  ...["/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload", "/usr/lib/klibc", "/usr/lib/dracut"],
+  ...["/etc/console-setup", "/etc/locale.conf", "/etc/vconsole.conf", "/etc/nsswitch.conf", "/boot"],
+];
+/** Directories of everything: that one is named says nothing of what lies in it. */
+const common = new Set([
+  ...["/", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share", "/usr/local", "/etc", "/var", "/run"],
+  ...["/var/lib", "/var/cache", "/var/log", "/var/tmp", "/usr/lib/systemd", "/usr/lib/x86_64-linux-gnu"],
+]);
+const programs = /^\/usr\/(local\/)?s?bin$/;
+
+/**
+ * Tells of a path whether the making of an initramfs may read it: what its scripts name, by path, by directory or as a
+ * program, and what the programs they start read. Rather too much than too little: what is left out must not matter.
+ * `before`: the tree that it differs from.
+ */
+export function initramfsInputs(tree: string, before: string): (path: string) => boolean {
+  const text = own.map((path) => textBelow(join(tree, path))).join("\n");
+  const named = new Set(text.match(/[A-Za-z0-9_.+@-]+/g) ?? []);
+  const paths = new Set(
+    (text.match(/\/[A-Za-z0-9_.+@/-]+/g) ?? []).map((path) => merged(path.replace(/[/.-]+$/, ""))),
+  );
+  return (given) => {
+    const path = merged(given);
+    // What comes out is not what goes in; the linker's cache says of libraries only where they are.
+    if (/^\/boot\/(initrd\.img-|grub\/)/.test(path) || path === "/etc/ld.so.cache") return false;
+    const above = parents(path);
+    if ([path, ...above].some((one) => read.includes(one) || (paths.has(one) && !common.has(one))))
+      return true;
+    const name = basename(path);
+    if (programs.test(dirname(path))) return named.has(name);
+    return /\.so(\.|$)/.test(name) && wasLibrary(before, path);
+  };
+}
+
+/** A library matters when it takes the place of another of its name; a new name is asked for by no program that was there before. */
+function wasLibrary(root: string, path: string): boolean {
+  const places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib64"];
+  return places.some((place) => existsSync(join(root, place, basename(path))));
+}
+
+function parents(path: string): string[] {
+  const found: string[] = [];
+  for (let at = dirname(path); at !== "/"; at = dirname(at)) found.push(at);
+  return found;
+}
+
+/** The path behind the links of the merged /usr. */
+function merged(path: string): string {
+  return path.replace(/^\/(s?bin|lib|lib64)(?=\/|$)/, "/usr/$1");
+}
+
+function textBelow(path: string): string {
+  if (!existsSync(path)) return "";
+  if (statSync(path).isDirectory())
+    return readdirSync(path)
+      .sort()
+      .map((name) => textBelow(join(path, name)))
+      .join("\n");
+  // A comment names things that are only talked of.
+  return readFileSync(path, "utf8").replace(/^\s*#.*$/gm, "");
+}

@@ -1,0 +1,172 @@
+import { join } from "node:path";
+import type { StepData } from "../schema/plan.ts";
+import { mkfsExt4Image } from "../steps/mkfs-ext4-image.ts";
+import { mkfsVfatImage } from "../steps/mkfs-vfat-image.ts";
+import { partitionImage } from "../steps/partition-image.ts";
+import { patchExt4Image } from "../steps/patch-ext4-image.ts";
+import { stepData } from "../steps/step.ts";
+import { swapFileImage } from "../steps/swap-file-image.ts";
+import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
+import { fstab } from "../storage/fstab.ts";
+import { layoutOf, sfdiskScript } from "../storage/gpt.ts";
+import { filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../storage/ids.ts";
+import type { TreeUsage } from "../storage/tree-usage.ts";
+import { digestOf, uuidFrom } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { bootSteps, kernelCmdline } from "./boot-steps.ts";
+import type { ImageInputs } from "./image.ts";
+import { epochOf, type TreeLayers, treeLayers } from "./tree.ts";
+
+const sectorSize = 512;
+
+/** Where the parts of a build lie. */
+export interface ImagePaths {
+  readonly image: string;
+  readonly tree: string;
+  readonly esp: string;
+  readonly scratch: string;
+}
+
+/** A filesystem for Linux' files in the image. */
+export interface ImageFilesystem {
+  readonly mount: string;
+  /** Where others are mounted below it, the outermost only. */
+  readonly below: readonly string[];
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  readonly reservedBytes: number;
+}
+
+/** An offline build as steps. */
+export interface ImagePlan {
+  readonly epoch: number;
+  readonly tree: TreeLayers;
+  readonly filesystems: readonly ImageFilesystem[];
+  /** The disk with filesystems that hold a tree; the ESP is missing. */
+  disk(paths: ImagePaths): StepData[];
+  /** Bootloaders in tree, ESP directory and disk, and the check that they will find everything. */
+  boot(paths: ImagePaths): StepData[];
+  /** The ESP's filesystem. */
+  esp(paths: ImagePaths): StepData[];
+  /** The filesystems hold another tree, which differs from the one that they hold. */
+  patch(
+    paths: ImagePaths,
+    trees: { readonly lower: string; readonly upper: string | undefined },
+    usage: readonly TreeUsage[],
+  ): StepData[];
+}
+
+/** The plan for an image. Its UUIDs come of name and storage alone, so that they stay when a file is edited. */
+export function imagePlan(inputs: ImageInputs): ImagePlan {
+  const { spec, lock, definition } = inputs;
+  const { storage } = spec;
+  if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
+  const written = writtenDisks(storage);
+  const [first, ...more] = written;
+  if (first === undefined || more.length > 0)
+    throw new Fail(`the definition writes ${written.length} disks; an offline image holds one`);
+  const [name, disk] = first;
+  const seed = uuidFrom(digestOf({ hostname: spec.hostname, storage }), "image");
+  const epoch = epochOf(lock);
+  const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
+  const consoles = spec.boot?.consoles ?? [];
+  const cmdline = kernelCmdline(spec, seed, consoles);
+  const tree = treeLayers(spec, lock, {
+    fstab: fstab(storage, seed),
+    mirrors: inputs.mirrors,
+    packages: new Set(lock.packages.map((one) => one.name)),
+    files: inputs.files,
+    identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
+    cmdline,
+    definition,
+  });
+  const mounts = mountsOf(storage)
+    .filter((one) => !one.kept && one.disk === name)
+    .map(({ mount }) => mount);
+  const parts = layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
+    if (content === undefined) return [];
+    const label = content.label === undefined ? {} : { label: content.label };
+    const reservedBytes = content.mount === "/" ? (storage.swapFile?.size ?? 0) : 0;
+    const { mount, type } = content;
+    return [
+      { type, mount, offsetBytes, sizeBytes, part, label, reservedBytes, below: outermost(mount, mounts) },
+    ];
+  });
+  const ext4 = parts.filter(({ type }) => type !== "vfat");
+  const bootOf = ({ image, esp, scratch }: ImagePaths) =>
+    bootSteps(spec, seed, { cmdline, consoles, esp, scratch, disks: [{ layout, target: { image } }] });
+  return {
+    epoch,
+    tree,
+    filesystems: ext4,
+    disk: (paths) => [
+      stepData(partitionImage, "partitioning the image", {
+        image: paths.image,
+        sizeBytes: disk.imageSize,
+        script: sfdiskScript(layout),
+      }),
+      ...ext4.map(({ mount, below, part, label, ...place }) =>
+        stepData(mkfsExt4Image, `making the ext4 filesystem for ${mount}`, {
+          image: paths.image,
+          offsetBytes: place.offsetBytes,
+          sizeBytes: place.sizeBytes,
+          uuid: filesystemUuid(seed, name, part),
+          hashSeed: hashSeed(seed, name, part),
+          directory: join(paths.tree, mount),
+          mount,
+          without: below.map((other) => join(paths.tree, other)),
+          reservedBytes: place.reservedBytes,
+          epoch,
+          ...label,
+        }),
+      ),
+      ...ext4
+        .filter(({ reservedBytes }) => reservedBytes > 0)
+        .map(({ offsetBytes, reservedBytes }) =>
+          stepData(swapFileImage, "making the swap file", {
+            image: paths.image,
+            offsetBytes,
+            path: storage.swapFile!.path,
+            sizeBytes: reservedBytes,
+            uuid: swapUuid(seed),
+            epoch,
+          }),
+        ),
+    ],
+    boot: (paths) => {
+      const { filesystem, grub, verify } = bootOf(paths);
+      return [...filesystem, ...grub, ...verify];
+    },
+    esp: (paths) =>
+      parts
+        .filter(({ type }) => type === "vfat")
+        .map(({ mount, part, label, offsetBytes, sizeBytes }) =>
+          stepData(mkfsVfatImage, `making the FAT filesystem for ${mount}`, {
+            image: paths.image,
+            offsetBytes,
+            sizeBytes,
+            volumeId: vfatVolumeId(seed, name, part),
+            directory: paths.esp,
+            mountPoint: join(paths.tree, mount),
+            epoch,
+            ...label,
+          }),
+        ),
+    patch: (paths, { lower, upper }, usage) =>
+      ext4.map(({ mount, below, offsetBytes, sizeBytes, reservedBytes }, index) =>
+        stepData(patchExt4Image, `filling the ext4 filesystem for ${mount}`, {
+          ...{ image: paths.image, offsetBytes, sizeBytes, reservedBytes, mount, without: [...below], epoch },
+          ...{ lower, merged: paths.tree, ...(upper === undefined ? {} : { upper }) },
+          ...{ usedBytes: usage[index]!.bytes, usedInodes: usage[index]!.inodes },
+        }),
+      ),
+  };
+}
+
+/** The mount points below one, without those that lie below another of them. */
+function outermost(mount: string, mounts: readonly string[]): string[] {
+  const inside = (path: string, other: string) =>
+    path !== other && path.startsWith(other === "/" ? "/" : `${other}/`);
+  const below = mounts.filter((one) => inside(one, mount));
+  return below.filter((one) => !below.some((other) => inside(one, other)));
+}

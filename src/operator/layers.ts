@@ -1,0 +1,133 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { StepData } from "../schema/plan.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { clearTraces } from "../steps/finish-tree.ts";
+import { placeHostKeys } from "../steps/place-host-keys.ts";
+import { allSteps } from "../steps/registry.ts";
+import type { StepContext } from "../steps/step.ts";
+import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
+import { mapsName } from "../system/id-maps.ts";
+import { ownMaps } from "../system/user-namespace.ts";
+import { digestOf } from "../util/digest.ts";
+import type { ImagePlan } from "./image-plan.ts";
+import { sourceDigest } from "./source-digest.ts";
+
+/** A tree in the cache, and what was made of it; never written once it is there. */
+export interface Layer {
+  readonly directory: string;
+  readonly tree: string;
+}
+
+/** A disk in the cache, whose filesystems hold a layer's tree, and how full they are. */
+export interface LayerDisk {
+  readonly file: string;
+  readonly usage: readonly TreeUsage[];
+}
+
+export interface LayerOptions {
+  readonly cache: string;
+  /** Digest of the base, whose tools make the layer. */
+  readonly base: string;
+  readonly plan: ImagePlan;
+}
+
+/** The directory of the packages' layer: named by the digest of all that it is made of. */
+export async function packagesLayer({ cache, base, plan }: LayerOptions): Promise<Layer> {
+  const { packages } = plan.tree;
+  const mounts = plan.filesystems.flatMap(({ mount, below }) => [mount, ...below]);
+  const digest = digestOf([packages, mounts, plan.epoch, base, await sourceDigest()]).slice(0, 32);
+  const directory = join(await layersPlace(cache), digest);
+  return { directory, tree: join(directory, "tree") };
+}
+
+/** Whether the layer is there; marks it as used, which is what keeps it when the cache is cleared. */
+export async function isMade({ directory }: Layer): Promise<boolean> {
+  if (!existsSync(directory)) return false;
+  const now = new Date();
+  await utimes(directory, now, now).catch(() => {});
+  return true;
+}
+
+/** Makes the layer, in one piece: beside its place, then renamed. */
+export async function makeLayer(
+  { directory }: Layer,
+  { plan }: LayerOptions,
+  contextFor: (root: string, work: string) => StepContext,
+): Promise<void> {
+  await mkdir(dirname(directory), { recursive: true });
+  await inOnePiece(directory, async (into) => {
+    const root = join(into, "tree");
+    const context = contextFor(root, into);
+    await executeSteps(plan.tree.packages, allSteps, context);
+    await makeMountPoints(root, plan);
+    // A disk would keep what is only deleted later, and keys that openssh-server has made are nobody's.
+    await clearTraces(root);
+    await placeHostKeys.run!({ expected: false }, { ...context, secrets: new Map() });
+    settleTree(root, plan.epoch, [], context.began);
+  });
+}
+
+/** Directories that no package needs to have. */
+export async function makeMountPoints(root: string, { filesystems }: ImagePlan): Promise<void> {
+  for (const { mount, below } of filesystems)
+    for (const path of [mount, ...below]) await mkdir(join(root, path), { recursive: true });
+}
+
+/** The disk whose filesystems hold the layer's tree alone; found in the cache, or made. */
+export async function layerDisk(
+  layer: Layer,
+  plan: ImagePlan,
+  contextFor: (root: string, work: string) => StepContext,
+): Promise<LayerDisk> {
+  const paths = (directory: string) => ({
+    image: join(directory, "disk.raw"),
+    tree: layer.tree,
+    esp: join(directory, "esp"),
+    scratch: join(directory, "scratch"),
+  });
+  const digest = digestOf(plan.disk(paths("/made")).map(nameless(layer.tree))).slice(0, 32);
+  const directory = join(layer.directory, `disk-${digest}`);
+  const usageFile = join(directory, "usage.json");
+  if (!existsSync(directory))
+    await inOnePiece(directory, async (into) => {
+      const context = contextFor(layer.tree, layer.directory);
+      await executeSteps(plan.disk(paths(into)), allSteps, context);
+      const usage = plan.filesystems.map(({ mount, below }) =>
+        settleTree(
+          join(layer.tree, mount),
+          plan.epoch,
+          below.map((path) => join(layer.tree, path)),
+        ),
+      );
+      await writeFile(join(into, "usage.json"), JSON.stringify(usage));
+    });
+  const usage = JSON.parse(await readFile(usageFile, "utf8")) as TreeUsage[];
+  return { file: join(directory, "disk.raw"), usage };
+}
+
+/** Where layers are. A tree's owners are numbers, so every mapping of ids has a place of its own, as bases have. */
+export async function layersPlace(cache: string): Promise<string> {
+  const maps = await ownMaps();
+  const name = maps === undefined ? undefined : mapsName(maps);
+  return join(cache, name === undefined ? "tree" : `tree-${name}`);
+}
+
+/** Makes a directory beside its place, then renames it. Two runs at once make the same thing. */
+export async function inOnePiece(directory: string, make: (into: string) => Promise<void>): Promise<void> {
+  const into = await mkdtemp(`${directory}.new-`);
+  try {
+    await make(into);
+    await rename(into, directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(into, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Step data without the place of the layer, which is its own digest's affair. */
+function nameless(tree: string): (step: StepData) => unknown {
+  return (step) => JSON.parse(JSON.stringify(step).replaceAll(tree, "/tree"));
+}

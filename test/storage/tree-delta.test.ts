@@ -1,0 +1,125 @@
+import { chmodSync, cpSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type Change, changesOn, settledTime, treeDelta } from "../../src/storage/tree-delta.ts";
+import { settleTree } from "../../src/storage/tree-usage.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const epoch = 1_600_000_000;
+
+/** Two equal trees, settled as a layer is. */
+function trees(): { lower: string; merged: string } {
+  const lower = join(tempDir(), "lower");
+  for (const dir of ["etc/deep", "srv", "usr/bin"]) mkdirSync(join(lower, dir), { recursive: true });
+  writeFileSync(join(lower, "etc/a"), "a");
+  writeFileSync(join(lower, "etc/deep/b"), "b");
+  writeFileSync(join(lower, "usr/bin/tool"), "tool", { mode: 0o755 });
+  symlinkSync("tool", join(lower, "usr/bin/link"));
+  settleTree(lower, epoch, []);
+  const merged = join(tempDir(), "merged");
+  cpSync(lower, merged, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  settleTree(merged, epoch, []);
+  return { lower, merged };
+}
+
+const delta = ({ lower, merged }: { lower: string; merged: string }) =>
+  treeDelta(lower, merged, { epoch, since: Date.now() / 1000 - 60 });
+const told = (changes: readonly Change[]) => changes.map((one) => `${one.do} ${one.path}`);
+
+describe("treeDelta", () => {
+  it("has nothing to tell of equal trees, nor of what was only written anew", () => {
+    const { lower, merged } = trees();
+    expect(delta({ lower, merged })).toEqual([]);
+    writeFileSync(join(merged, "etc/a"), "a");
+    expect(delta({ lower, merged })).toEqual([]);
+  });
+
+  it("tells what goes, what comes and what changes, in an order of its own, parents' times last", () => {
+    const { lower, merged } = trees();
+    rmSync(join(merged, "etc/deep"), { recursive: true });
+    writeFileSync(join(merged, "etc/a"), "another");
+    mkdirSync(join(merged, "srv/www"));
+    writeFileSync(join(merged, "srv/www/page"), "page");
+    chmodSync(join(merged, "usr/bin/tool"), 0o700);
+    rmSync(join(merged, "usr/bin/link"));
+    symlinkSync("other", join(merged, "usr/bin/link"));
+    const changes = delta({ lower, merged });
+    expect(told(changes)).toEqual([
+      "unlink /etc/a",
+      "write /etc/a",
+      "unlink /etc/deep/b",
+      "rmdir /etc/deep",
+      "set /etc",
+      "mkdir /srv/www",
+      "write /srv/www/page",
+      "set /srv/www",
+      "set /srv",
+      "unlink /usr/bin/link",
+      "symlink /usr/bin/link",
+      "set /usr/bin/tool",
+      "set /usr/bin",
+      "set /usr",
+      "set /",
+    ]);
+    expect(changes.find(({ path }) => path === "/usr/bin/tool")).toMatchObject({
+      do: "set",
+      mode: 0o700,
+      mtime: epoch,
+    });
+  });
+
+  it("replaces a directory by a file and a file by a directory", () => {
+    const { lower, merged } = trees();
+    rmSync(join(merged, "etc/deep"), { recursive: true });
+    writeFileSync(join(merged, "etc/deep"), "x");
+    rmSync(join(merged, "etc/a"));
+    mkdirSync(join(merged, "etc/a"));
+    expect(told(delta({ lower, merged })).slice(0, 6)).toEqual([
+      "unlink /etc/a",
+      "mkdir /etc/a",
+      "set /etc/a",
+      "unlink /etc/deep/b",
+      "rmdir /etc/deep",
+      "write /etc/deep",
+    ]);
+  });
+});
+
+describe("changesOn", () => {
+  it("gives each filesystem its own, and a mount point to both", () => {
+    const { lower, merged } = trees();
+    writeFileSync(join(merged, "srv/page"), "x");
+    writeFileSync(join(merged, "etc/new"), "x");
+    const changes = delta({ lower, merged });
+    expect(told(changesOn(changes, "/", ["/srv"]))).toEqual([
+      "write /etc/new",
+      "set /etc",
+      "set /srv",
+      "set /",
+    ]);
+    expect(told(changesOn(changes, "/srv", []))).toEqual(["write /page", "set /"]);
+  });
+});
+
+describe("settledTime", () => {
+  it("knows what was made by its time, whether the clock is before or behind the packages", () => {
+    const now = { epoch, since: epoch + 1000, now: epoch + 1020 };
+    expect([epoch + 1010, epoch + 5, epoch - 5.5].map((time) => settledTime(time, now))).toEqual([
+      epoch,
+      epoch,
+      epoch - 6,
+    ]);
+    const past = { epoch, since: 1000, now: 1020 };
+    expect([1010, epoch - 5].map((time) => settledTime(time, past))).toEqual([epoch, epoch - 5]);
+  });
+
+  it("is what a tree's files get", () => {
+    const { merged } = trees();
+    utimesSync(join(merged, "etc/a"), 5, 5);
+    writeFileSync(join(merged, "etc/deep/b"), "now");
+    settleTree(merged, Math.floor(Date.now() / 1000) + 1000, [], Date.now() / 1000 - 10);
+    const { lower } = trees();
+    const changed = treeDelta(lower, merged, { epoch: 2 ** 31, since: 2 ** 40 });
+    expect(changed.find(({ path }) => path === "/etc/a")).toMatchObject({ mtime: 5 });
+  });
+});

@@ -1,0 +1,141 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readFiles } from "../../src/operator/files.ts";
+import { buildImage, definitionDigest } from "../../src/operator/image.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import type { Lock } from "../../src/schema/lock.ts";
+import { Spec } from "../../src/schema/spec.ts";
+import { cacheRoot } from "../../src/system/cache.ts";
+import { run } from "../../src/system/run.ts";
+import { digestOf, sha256 } from "../../src/util/digest.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { Secret } from "../../src/util/secret.ts";
+import { root } from "../helpers/storage.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const options = {
+  cache: cacheRoot(process.env),
+  env: process.env,
+  log: silentLog,
+  signal: new AbortController().signal,
+};
+// No kernel: what is tried here is how a tree comes into a disk.
+const spec = Spec.parse({
+  hostname: "layered",
+  packages: { install: ["apt", "openssh-server", "systemd-sysv"] },
+  storage: {
+    disks: {
+      system: {
+        match: { serial: "S" },
+        imageSize: "1GiB",
+        table: { type: "gpt", partitions: [root] },
+      },
+    },
+  },
+  users: { admin: { keys: ["ssh-ed25519 AAAA me"] } },
+  files: { "/etc/motd": { content: "layered\n" } },
+  secrets: { token: { file: "token.age", path: "/etc/token" } },
+});
+let lock: Lock;
+beforeAll(async () => {
+  lock = await makeLockFor(spec, options);
+});
+
+/** A cache without any tree; packages, indices and base are shared. */
+function emptyCache(): string {
+  const cache = tempDir();
+  for (const name of ["packages", "index", "base"]) symlinkSync(join(options.cache, name), join(cache, name));
+  return cache;
+}
+
+/** Builds the definition with those files, as a raw disk, and gives back the disk. */
+async function disk(
+  cache: string,
+  files: Readonly<Record<string, string>>,
+  secret?: string,
+): Promise<string> {
+  const dir = tempDir();
+  mkdirSync(join(dir, "files"));
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(dir, "files", path, ".."), { recursive: true });
+    writeFileSync(join(dir, "files", path), content);
+  }
+  const read = readFiles(join(dir, "files"));
+  const output = join(dir, "disk.raw");
+  await buildImage(
+    {
+      spec,
+      lock,
+      definition: definitionDigest(spec, lock, read),
+      files: read,
+      filesDir: join(dir, "files"),
+      mirrors: await mirrorsFor(spec, process.env),
+      secrets:
+        secret === undefined ? undefined : new Map([["token", new Secret("token", Buffer.from(secret))]]),
+    },
+    output,
+    "raw",
+    { ...options, cache },
+  );
+  return output;
+}
+
+const offset = 1024 * 1024;
+const inside = (file: string) => `${file}?offset=${offset}`;
+async function textIn(file: string, path: string): Promise<string> {
+  return (await run(["debugfs", "-R", `cat ${path}`, inside(file)])).stdout;
+}
+const layers = (cache: string) => readdirSync(join(cache, "tree")).filter((name) => !name.includes("."));
+
+describe("a disk made from layers", () => {
+  it("is the same whether they are there or not, and holds what was changed, in a filesystem without fault", async () => {
+    const cache = emptyCache();
+    const first = await disk(cache, { "srv/page": "one", "etc/deep/er/file": "x", "etc/motd": "mine" });
+    const [layer] = layers(cache);
+    const kept = (
+      await run(["find", join(cache, "tree", layer!), "-mindepth", "1", "-printf", "%p %s %T@ %m %U\\n"])
+    ).stdout;
+    const files = { "srv/page": "two, and longer", "srv/new": "n", 'etc/with space "and" quotes': "q" };
+    const warm = await disk(cache, files);
+    const cold = await disk(emptyCache(), files);
+    expect(sha256(readFileSync(warm))).toBe(sha256(readFileSync(cold)));
+    expect(layers(cache)).toEqual([layer]);
+    // What is in the cache was not written upon.
+    const after = (
+      await run(["find", join(cache, "tree", layer!), "-mindepth", "1", "-printf", "%p %s %T@ %m %U\\n"])
+    ).stdout;
+    expect(digestOf(after)).toBe(digestOf(kept));
+    for (const file of [first, warm]) await run(["e2fsck", "-f", "-n", inside(file)]);
+    expect(await textIn(first, "/srv/page")).toBe("one");
+    expect([await textIn(warm, "/srv/page"), await textIn(warm, "/srv/new")]).toEqual([
+      "two, and longer",
+      "n",
+    ]);
+    expect(await textIn(warm, '"/etc/with space ""and"" quotes"')).toBe("q");
+    expect(await textIn(first, "/etc/deep/er/file")).toBe("x");
+    expect(await textIn(warm, "/etc/passwd")).toMatch(/^admin:x:1000:/m);
+    expect(await textIn(warm, "/etc/deep/er/file")).toBe("");
+  });
+
+  it("leaves no secret in the cache, and none in the disk of who asks for none", async () => {
+    const cache = emptyCache();
+    const canary = "canary-5f1d0c9e";
+    expect(await textIn(await disk(cache, {}, canary), "/etc/token")).toBe(canary);
+    for (const path of [join(cache, "tree"), await disk(cache, {})]) {
+      const found = await run(["grep", "--recursive", "--binary", "--files-with-matches", canary, path], {
+        accept: [0, 1],
+      });
+      expect(found.stdout).toBe("");
+    }
+  });
+
+  it("is made anew from a layer of which only a part is left in the cache", async () => {
+    const cache = emptyCache();
+    const whole = sha256(readFileSync(await disk(cache, {})));
+    const [layer] = layers(cache);
+    for (const name of readdirSync(join(cache, "tree", layer!)))
+      if (name !== "tree") rmSync(join(cache, "tree", layer!, name), { recursive: true });
+    expect(sha256(readFileSync(await disk(cache, {})))).toBe(whole);
+  });
+});
