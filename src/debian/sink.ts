@@ -58,6 +58,7 @@ export async function fileSink(file: string, limit: number, keep: boolean): Prom
   let { size } = await handle.stat();
   if (size > 0) for await (const chunk of createReadStream(own)) hash.update(chunk as Buffer);
   let closed = false;
+  let full = false;
   const close = async () => {
     if (!closed) await handle.close();
     closed = true;
@@ -67,7 +68,11 @@ export async function fileSink(file: string, limit: number, keep: boolean): Prom
       return size;
     },
     write: async (chunk) => {
-      await handle.writeFile(chunk);
+      await handle.writeFile(chunk).catch((error: NodeJS.ErrnoException) => {
+        // What fills the disk is not left on it.
+        full = error.code === "ENOSPC" || error.code === "EDQUOT";
+        throw error;
+      });
       hash.update(chunk);
       size += chunk.length;
     },
@@ -83,7 +88,7 @@ export async function fileSink(file: string, limit: number, keep: boolean): Prom
     },
     leave: async () => {
       await close();
-      if (keep && size > 0) await rename(own, left).catch(() => {});
+      if (keep && size > 0 && !full) await rename(own, left).catch(() => {});
       await rm(own, { force: true });
     },
   };

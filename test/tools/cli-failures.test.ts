@@ -198,7 +198,12 @@ describe("a lock", () => {
     const server = await web((_request, response) => response.end(release));
     const definition = ownDefinition(join(dir, "forged"), `${server.url}/debian`);
     const before = readFileSync(join(definition, "imgbuild.lock.yaml"));
-    expectFail(await cli(["lock", "--update", definition], cache), 1, /no signature by a key of Debian/, /./);
+    expectFail(
+      await cli(["lock", "--update", definition], cache),
+      1,
+      /no signature by a key of this archive/,
+      /./,
+    );
     expect(readFileSync(join(definition, "imgbuild.lock.yaml"))).toEqual(before);
     expect(readdirSync(definition)).not.toContain("imgbuild.lock.yaml.new");
   });
@@ -209,7 +214,8 @@ describe("wrong usage", () => {
     [/unknown command 'bild'/, ["bild"]],
     [/unknown option '--bogus'/, ["lock", "imgbuild/web", "--bogus"]],
     [/missing required argument 'DEF'/, ["plan"]],
-    [/too many arguments/, ["lock", "imgbuild/web", "more"]],
+    [/too many arguments/, ["plan", "imgbuild/web", "host", "more"]],
+    [/more: packages are named with --update only/, ["lock", "imgbuild/web", "more"]],
     [/required option '-o, --output <FILE>'/, ["build", "imgbuild/web"]],
     [
       /--format iso: raw, qcow2, tar, dir are accepted/,
