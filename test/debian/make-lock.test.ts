@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Candidate } from "../../src/debian/candidate.ts";
 import { formatLock, lockedVersions, parseLock } from "../../src/debian/lock.ts";
-import { type LockOptions, lockDefinition, unlessSame } from "../../src/debian/make-lock.ts";
+import { type LockOptions, lockDefinition, sourcesOf, unlessSame } from "../../src/debian/make-lock.ts";
+import { debianKeyring } from "../../src/debian/sources.ts";
 import type { Lock } from "../../src/schema/lock.ts";
 import { Spec, type SpecInput } from "../../src/schema/spec.ts";
 import { sha256 } from "../../src/util/digest.ts";
@@ -165,6 +166,45 @@ describe("a lock that is made anew", () => {
     const old = await lockOf(first);
     await expect(lockOf(both, {}, keeping(old, ["toll"]))).rejects.toThrow(
       "there is no package toll to update",
+    );
+  });
+});
+
+describe("the suites of a definition", () => {
+  it("are the release with its parts, those beside it, and each repository by its own key", async () => {
+    const vendor = {
+      url: "https://vendor.example.org/apt",
+      suite: "stable",
+      components: ["extra"],
+      key: key.armored,
+      fingerprint: key.fingerprint,
+    };
+    const { system } = Spec.parse({
+      hostname: "a",
+      system: {
+        suites: ["trixie-backports", "forky"],
+        components: ["main", "contrib"],
+        repositories: { vendor },
+      },
+    });
+    const sources = await sourcesOf(system);
+    expect(sources.map(({ archive, suite, components }) => `${archive} ${suite} ${components}`)).toEqual([
+      "debian trixie main,contrib",
+      "debian trixie-updates main,contrib",
+      "debian-security trixie-security main,contrib",
+      "debian trixie-backports main,contrib",
+      "debian forky main,contrib",
+      "debian forky-updates main,contrib",
+      "debian-security forky-security main,contrib",
+      "vendor stable extra",
+    ]);
+    expect(sources.at(-1)).toMatchObject({
+      keyring: key.armored,
+      fingerprint: key.fingerprint,
+      byRelease: true,
+    });
+    expect(new Set(sources.slice(0, -1).map(({ keyring }) => keyring))).toEqual(
+      new Set([await debianKeyring("trixie")]),
     );
   });
 });

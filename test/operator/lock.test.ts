@@ -9,8 +9,10 @@ import {
   withImpliedPackages,
   writeLock,
 } from "../../src/operator/lock.ts";
+import { vendoredMirrors } from "../../src/operator/vendor.ts";
 import type { SpecInput } from "../../src/schema/spec.ts";
-import { lockOf, serverSpec } from "../helpers/deployable.ts";
+import { sha256 } from "../../src/util/digest.ts";
+import { locked, lockOf, serverSpec } from "../helpers/deployable.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 function definition(change: Partial<SpecInput> = {}): Definition {
@@ -73,5 +75,52 @@ describe("mirrorsFor", () => {
     expect((await mirrorsFor(serverSpec(), env)).debian[0]).toMatch(
       /^http:\/\/env\.example\.org\/debian\/?$/,
     );
+  });
+
+  it("knows where the definition's repositories and own files are", async () => {
+    const vendor = {
+      url: "https://vendor.example.org/apt/",
+      suite: "stable",
+      components: ["main"],
+      key: "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+      fingerprint: "A".repeat(40),
+    };
+    const mirrors = await mirrorsFor(
+      serverSpec({ system: { repositories: { vendor } } }),
+      {},
+      "/srv/a definition",
+    );
+    expect(mirrors.vendor).toEqual(["https://vendor.example.org/apt"]);
+    expect(mirrors.local).toEqual(["file:///srv/a%20definition"]);
+    const vendored = vendoredMirrors(
+      "/srv/vendored",
+      serverSpec({ system: { repositories: { vendor } } }),
+      mirrors,
+    );
+    expect(vendored.vendor).toEqual(["file:///srv/vendored/vendor", "https://vendor.example.org/apt"]);
+    expect(vendored.debian).toEqual(["file:///srv/vendored/debian", ...mirrors.debian]);
+    expect(vendored["debian-security"][0]).toBe("file:///srv/vendored/debian-security");
+    expect(vendored.local).toEqual(mirrors.local);
+  });
+});
+
+describe("a definition's own .deb", () => {
+  it("makes the lock stale when it changes or goes", async () => {
+    const made = definition({ packages: { install: ["openssh-server"], debs: ["own.deb"] } });
+    const bytes = Buffer.from("own");
+    const spec = withImpliedPackages(made.spec);
+    const lock = lockOf(spec);
+    const own = locked("own", {
+      archive: "local",
+      path: "own.deb",
+      sha256: sha256(bytes),
+      size: bytes.length,
+    });
+    await writeLock(lockPath(made), { ...lock, packages: [...lock.packages, own] });
+    await expect(readLockFor(made)).rejects.toThrow(/is stale: own.deb is missing$/);
+    writeFileSync(join(made.dir, "own.deb"), bytes);
+    expect(await readLockFor(made)).toMatchObject({ fresh: true });
+    writeFileSync(join(made.dir, "own.deb"), "other");
+    expect((await readLockFor(made, { stale: "accept" })).stale).toEqual(["own.deb has changed"]);
   });
 });

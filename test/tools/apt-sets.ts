@@ -11,7 +11,7 @@ export interface Sets {
   readonly pins?: readonly Pin[];
   readonly sets: readonly string[];
   /** Sets that cannot be satisfied. */
-  readonly refused?: readonly string[];
+  readonly refused: readonly string[];
 }
 
 const main = ["main"];
@@ -327,6 +327,7 @@ export const groups: readonly Sets[] = [
       "+ firefox-esr/testing",
       "bash/forky",
     ],
+    refused: ["exim4/forky postfix", "nginx/sid"],
   },
   {
     title: "forky",
