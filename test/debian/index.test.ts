@@ -188,7 +188,7 @@ describe("loadIndex, offline", () => {
   it("says what the cache lacks", async () => {
     const cache = tempDir();
     await expect(load([], cache, { offline: true })).rejects.toMatchObject({
-      message: "the cache holds nothing of trixie",
+      message: expect.stringMatching(/^the cache holds nothing of trixie/),
       hint: "run it once without --offline",
     });
     await load([(await webOf(await archive())).url], cache);
