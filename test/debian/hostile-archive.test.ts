@@ -22,7 +22,9 @@ beforeAll(async () => {
 });
 
 const signatureOf = (text: string) => text.slice(text.indexOf("-----BEGIN PGP SIGNATURE-----"));
-const again = (change: Parameters<typeof releaseText>[0]) => () => key.sign(releaseText(change));
+/** The same suite's, signed anew with other fields. */
+const again = (change: Parameters<typeof releaseText>[0]) => (good: string) =>
+  key.sign(releaseText({ codename: /^Codename: (.*)$/m.exec(good)?.[1] ?? "", ...change }));
 
 const releases: [string, NonNullable<ArchiveShape["spoilRelease"]>, RegExp][] = [
   ["text before the signed part", (good) => `Suite: stable\n${good}`, /does not begin with a signed message/],
