@@ -1,1 +1,6 @@
-export function programFile(top: string): Promise<string | undefined>;
+export interface Program {
+  main(argv: readonly string[]): Promise<void>;
+  /** Keeps what has been compiled, for the next start. */
+  remember(): void;
+}
+export function loadProgram(top: string): Promise<Program | undefined>;

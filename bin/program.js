@@ -9,45 +9,76 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { SourceMap } from "node:module";
+import { createRequire, SourceMap } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { constants, Script } from "node:vm";
 
 /**
- * The program's one file, made of its sources: it starts in a quarter of the time that loading each of them takes. It lies in
+ * Loads the program as one file, made of its sources: it starts in a quarter of the time that loading each of them takes. It lies in
  * `node_modules`, which is trusted as the sources are, is named by the digest of all that it is made of, and made anew whenever
  * that changes. Undefined where nothing can be written there: then the sources are run as they are.
  * @param {string} top the checkout
- * @returns {Promise<string | undefined>} what to import
+ * @returns {Promise<{ main: Function, remember: () => void } | undefined>}
  */
-export async function programFile(top) {
+export async function loadProgram(top) {
   const directory = join(top, "node_modules/.cache/imgbuild");
-  const name = `${digestOf(top)}.mjs`;
-  const file = join(directory, name);
-  if (existsSync(file)) return traced(file);
-  const beside = `${file}.new-${process.pid}`;
+  const file = join(directory, `${digestOf(top)}.cjs`);
   try {
-    mkdirSync(directory, { recursive: true });
-    for (const old of readdirSync(directory)) if (!old.includes(".new-")) rmSync(join(directory, old));
-    const { code, map } = await bundle(top);
-    writeFileSync(`${file}.map`, map);
-    writeFileSync(beside, code);
-    // Whoever may read the sources may read it, whatever the umask of who made it.
-    for (const [path, mode] of [
-      [directory, 0o755],
-      [`${file}.map`, 0o644],
-      [beside, 0o644],
-    ])
-      chmodSync(path, mode);
-    renameSync(beside, file);
-    return traced(file);
+    if (!existsSync(file)) {
+      mkdirSync(directory, { recursive: true });
+      for (const old of readdirSync(directory)) if (!old.includes(".new-")) rmSync(join(directory, old));
+      const { code, map } = await bundle(top);
+      write(`${file}.map`, map);
+      write(file, code);
+    }
+    return load(file, top);
   } catch (error) {
-    rmSync(beside, { force: true });
-    // Sources in error are told by who runs them.
-    if (error.errors !== undefined || ["EACCES", "EROFS", "EPERM", "ENOSPC"].includes(error.code))
+    // Sources in error are told by who runs them; files may go while another version of the sources is made a program.
+    if (error.errors !== undefined || ["EACCES", "EROFS", "EPERM", "ENOSPC", "ENOENT"].includes(error.code))
       return undefined;
     throw error;
   }
+}
+
+/** Whole or not at all; whoever may read the sources may read it, whatever the umask of who made it. */
+function write(path, content) {
+  const beside = `${path}.new-${process.pid}`;
+  try {
+    writeFileSync(beside, content);
+    chmodSync(dirname(path), 0o755);
+    chmodSync(beside, 0o644);
+    renameSync(beside, path);
+  } finally {
+    rmSync(beside, { force: true });
+  }
+}
+
+/** Runs the file; what V8 has made of it the last time is kept beside it, so that it need not be compiled again. */
+function load(file, top) {
+  const compiled = `${file}.compiled`;
+  const cachedData = existsSync(compiled) ? readFileSync(compiled) : undefined;
+  const script = new Script(
+    `(function (exports, require, module, __dirname) {\n${readFileSync(file, "utf8")}\n})`,
+    {
+      filename: file,
+      lineOffset: -1,
+      cachedData,
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    },
+  );
+  traceSources(file);
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, createRequire(join(top, "package.json")), module, top);
+  const remember = () => {
+    if (cachedData !== undefined && !script.cachedDataRejected) return;
+    try {
+      write(compiled, script.createCachedData());
+    } catch {
+      // Another time.
+    }
+  };
+  return { main: module.exports.main, remember };
 }
 
 /** All sources, and the versions of what they import and what they run in. */
@@ -67,7 +98,7 @@ async function bundle(top) {
     entryPoints: ["src/main.ts"],
     bundle: true,
     platform: "node",
-    format: "esm",
+    format: "cjs",
     target: "node20",
     minifyWhitespace: true,
     minifySyntax: true,
@@ -75,17 +106,10 @@ async function bundle(top) {
     legalComments: "none",
     // Looked for beside their own files; the last ones are optional and not installed.
     external: ["esbuild", "tsx", "*.node", "cpu-features"],
-    banner: {
-      js: [
-        `import { createRequire as __requireIn } from "node:module";`,
-        `const require = __requireIn(${JSON.stringify(pathToFileURL(join(top, "package.json")).href)});`,
-        `const __dirname = ${JSON.stringify(top)};`,
-      ].join("\n"),
-    },
     plugins: [ownPlaces()],
     define: { "import.meta.url": "__ownPlace" },
     sourcemap: "external",
-    outfile: "program.mjs",
+    outfile: "program.cjs",
     write: false,
     logLevel: "silent",
   });
@@ -94,8 +118,7 @@ async function bundle(top) {
 }
 
 /** Stacks tell places in the sources. The map is read only when there is a stack to tell: reading it takes as long as starting. */
-function traced(file) {
-  const url = pathToFileURL(file).href;
+function traceSources(file) {
   let map;
   const place = (found, line, column) => {
     map ??= new SourceMap(JSON.parse(readFileSync(`${file}.map`, "utf8")));
@@ -106,9 +129,8 @@ function traced(file) {
   Error.prepareStackTrace = (error, frames) =>
     [
       String(error),
-      ...frames.map((frame) => `    at ${String(frame).replace(new RegExp(`${url}:(\\d+):(\\d+)`), place)}`),
+      ...frames.map((frame) => `    at ${String(frame).replace(new RegExp(`${file}:(\\d+):(\\d+)`), place)}`),
     ].join("\n");
-  return url;
 }
 
 /** A source that looks for files beside itself finds them where it lies, and a package too. */

@@ -12,13 +12,13 @@ if (!existsSync(join(top, "node_modules", "tsx"))) {
   console.error(`imgbuild's libraries are not installed\n  hint: run \`npm ci\` in ${top}`);
   process.exit(1);
 }
-const { programFile } = await import("./program.js");
-let program = await programFile(top);
+const { loadProgram } = await import("./program.js");
+let program = await loadProgram(top);
 if (program === undefined) {
   // tsx runs the operator's side from its TypeScript source.
   const { register } = await import("tsx/esm/api");
   register();
-  program = "../src/main.ts";
+  program = await import("../src/main.ts");
 }
-const { main } = await import(program);
-await main(process.argv.slice(2));
+await program.main(process.argv.slice(2));
+program.remember?.();

@@ -1,6 +1,7 @@
 import { Document, isScalar, isSeq, parse, visit } from "yaml";
 import { Lock, type LockedPackage } from "../schema/lock.ts";
 import { Fail } from "../util/fail.ts";
+import { parsePlainYaml } from "./plain-yaml.ts";
 import { order } from "./resolve.ts";
 
 const maxLockBytes = 16 * 1024 * 1024;
@@ -72,6 +73,8 @@ export function inOrder(packages: readonly LockedPackage[]): LockedPackage[] {
 
 function parseYaml(text: string): unknown {
   if (text.length > maxLockBytes) throw new Fail(`the lock is larger than ${maxLockBytes} bytes`);
+  const asWritten = parsePlainYaml(text);
+  if (asWritten !== undefined) return asWritten;
   try {
     return parse(text, { logLevel: "error" });
   } catch (error) {

@@ -29,6 +29,7 @@ import { type Definition, loadDefinition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { nativeContext } from "./native-context.ts";
 import { basePlaces, makeBaseAsRoot } from "./ordinary-user.ts";
+import { sourceDigest } from "./source-digest.ts";
 import type { BaseFiles } from "./takeover.ts";
 import { epochOf } from "./tree.ts";
 
@@ -103,12 +104,27 @@ function isReadable(directory: string): boolean {
 
 /** The tree alone: what building an image needs. */
 export async function baseTree(options: BaseOptions): Promise<BaseTree> {
+  const { own } = await basePlaces(options.cache);
+  const known = join(own, `known-${await definitionBytes()}`);
+  const remembered = await readFile(known, "utf8").catch(() => "");
+  const there = join(own, `tree-${remembered}`);
+  if (/^[0-9a-f]{32}$/.test(remembered) && existsSync(there))
+    return { tree: join(there, "tree"), directory: there, digest: remembered };
   const { definition, digest } = await treeInputs();
-  const directory = join((await basePlaces(options.cache)).own, `tree-${digest}`);
+  const directory = join(own, `tree-${digest}`);
   await whole(directory, (into) =>
     options.log.task("making the base", (log) => makeTree(definition, into, { ...options, log })),
   );
+  await writeFile(known, digest);
   return { tree: join(directory, "tree"), directory, digest };
+}
+
+/** Digest of the base's definition as it lies, and of what evaluates it: evaluating it takes longer than most of a build. */
+async function definitionBytes(): Promise<string> {
+  const dir = baseDefinition();
+  const { files } = readFiles(dir);
+  const content = [...files].map(([path, { bytes, mode }]) => [path, sha256(bytes), mode]);
+  return digestOf([await sourceDigest(), content]).slice(0, 32);
 }
 
 async function treeInputs(): Promise<{ definition: Definition; digest: string }> {

@@ -16,13 +16,13 @@ import { together } from "../util/together.ts";
 import { type BaseOptions, baseTree } from "./base.ts";
 import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
-import { type ImagePlan, imagePlan } from "./image-plan.ts";
+import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { withInitramfs } from "./initramfs-cache.ts";
+import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
 import {
   isMade,
   type Layer,
   type LayerOptions,
-  layerDisk,
   makeLayer,
   makeMountPoints,
   packagesLayer,
@@ -54,7 +54,8 @@ interface Build {
   readonly layerOptions: LayerOptions;
   readonly options: BaseOptions;
   readonly secretPaths: readonly string[];
-  contextFor(root: string, work: string): StepContext;
+  /** `more`: a directory that tools may write to as well. */
+  contextFor(root: string, work: string, more?: string): StepContext;
 }
 
 /** Builds one disk image offline, whole or not at all: everything happens in a directory beside the output. */
@@ -86,10 +87,11 @@ export async function buildImage(
       layerOptions,
       options,
       secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
-      contextFor: (root, directory) =>
+      contextFor: (root, directory, more) =>
         nativeContext({
           root,
           work: directory,
+          ...(more === undefined ? {} : { more }),
           baseTree: base.tree,
           cache: options.cache,
           mirrors: inputs.mirrors,
@@ -131,38 +133,61 @@ async function buildDisk(build: Build): Promise<string> {
     esp: join(work, "esp"),
     scratch: join(work, "scratch"),
   };
-  await mkdir(paths.esp);
-  const quiet = (root: string, directory: string) => ({
-    ...build.contextFor(root, directory),
-    log: silentLog,
-  });
-  // Files that lie under a mount point step aside meanwhile, which nobody else must see.
+  let begun: DiskInMaking | undefined;
+  const begin = async (stop: AbortSignal) => {
+    begun ??= await beginDisk(layer, plan, (root, directory) => ({
+      ...build.contextFor(root, directory),
+      log: silentLog,
+      signal: stop,
+    }));
+    return begun;
+  };
+  // Files that lie under a mount point step aside while a disk is made, which must not be seen from above.
   const hidden = plan.filesystems.flatMap(({ below }) =>
     below.map((path) => readdir(join(layer.tree, path))),
   );
   const alone = (await Promise.all(hidden)).some((names) => names.length > 0);
-  const early = alone ? await layerDisk(layer, plan, quiet) : undefined;
-  const copy = await treeCopy([layer.tree], work, { signal });
+  if (alone) await begin(signal);
+  const isLikely = alone || (await hasDisk(layer, plan));
+  let copy: TreeCopy | undefined;
   try {
-    const context = build.contextFor(copy.tree, work);
-    const [disk] = await together(signal, [
-      async (both) => early ?? (await layerDisk(layer, plan, (...at) => ({ ...quiet(...at), signal: both }))),
-      (both) => finishSystem(build, copy, { ...context, signal: both }),
-    ]);
-    await run(["cp", "--reflink=auto", "--sparse=auto", "--", disk.file, paths.image], {
+    copy = await treeCopy([layer.tree], work, { signal });
+    const made = await withBoot(build, copy, paths, { begin, isLikely });
+    await run(["cp", "--reflink=auto", "--sparse=auto", "--", made.file, paths.image], {
       timeoutMs: convertMs,
       signal,
     });
-    const steps = [
-      ...plan.boot(paths),
-      ...plan.esp(paths),
-      ...plan.patch(paths, { lower: layer.tree, upper: copy.upper }, disk.usage),
-    ];
-    await executeSteps(steps, allSteps, context);
+    await executeSteps(
+      plan.patch(paths, { lower: layer.tree, upper: copy.upper }, made.usage),
+      allSteps,
+      build.contextFor(copy.tree, work),
+    );
     return paths.image;
   } finally {
-    await copy.close();
+    if (begun !== undefined) await giveUp(begun);
+    await copy?.close();
   }
+}
+
+/** Finishes the tree and, beside it, makes the disk with the layer's tree, unless one is likely to be there. */
+async function withBoot(
+  build: Build,
+  copy: TreeCopy,
+  paths: ImagePaths,
+  disk: { readonly begin: (signal: AbortSignal) => Promise<DiskInMaking>; readonly isLikely: boolean },
+): Promise<LayerDisk> {
+  const { work, plan, layer, options } = build;
+  const context = build.contextFor(copy.tree, work);
+  const [, keep] = await together(options.signal, [
+    async (both) => (disk.isLikely ? undefined : await disk.begin(both)),
+    (both) => finishSystem(build, copy, { ...context, signal: both }),
+  ]);
+  return await bootDisk(layer, plan, {
+    paths,
+    context: build.contextFor(copy.tree, work, layer.directory),
+    keep,
+    disk: () => disk.begin(options.signal),
+  });
 }
 
 /** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
@@ -205,14 +230,15 @@ async function buildTree(build: Build, format: "tar" | "dir"): Promise<string> {
   }
 }
 
-/** What the definition says beyond packages, on a copy of their layer. */
-async function finishSystem(build: Build, copy: TreeCopy, context: StepContext): Promise<void> {
+/** What the definition says beyond packages, on a copy of their layer. Answers whether what is made of it may be kept. */
+async function finishSystem(build: Build, copy: TreeCopy, context: StepContext): Promise<boolean> {
   const { plan, layer, secretPaths } = build;
   const { system, initramfs, finish } = plan.tree;
   await executeSteps(system, allSteps, context);
   const options = { steps: initramfs, secretPaths, epoch: plan.epoch, since: context.began };
-  await withInitramfs(layer, copy, options, () => executeSteps(initramfs, allSteps, context));
+  const keep = await withInitramfs(layer, copy, options, () => executeSteps(initramfs, allSteps, context));
   await executeSteps(finish, allSteps, context);
+  return keep;
 }
 
 /** Only what can have been an image before is replaced. Told before the work, not after it. */

@@ -20,7 +20,7 @@ const touchedFile = "touched.json";
 
 /**
  * Makes the initramfs of a tree that differs little from its layer, or takes one that was made of the same: of what differs,
- * only what its making may read counts. One that may hold a secret is never kept.
+ * only what its making may read counts. One that may hold a secret is never kept, which is the answer.
  */
 export async function withInitramfs(
   layer: Layer,
@@ -32,25 +32,28 @@ export async function withInitramfs(
     readonly since: number;
   },
   make: () => Promise<void>,
-): Promise<void> {
-  if (options.steps.length === 0) return;
+): Promise<boolean> {
+  if (options.steps.length === 0) return true;
   const delta = () => treeDelta(layer.tree, copy.tree, { upper: copy.upper, ...options });
   const isInput = initramfsInputs(copy.tree, layer.tree);
   const before = delta();
   const inputs = before.filter(({ path }) => isInput(path));
-  if (inputs.some(({ path }) => options.secretPaths.includes(path))) return await make();
+  if (inputs.some(({ path }) => options.secretPaths.includes(path))) {
+    await make();
+    return false;
+  }
   const digest = digestOf([options.steps, inputs.map(content)]).slice(0, 32);
   const directory = join(layer.directory, `initramfs-${digest}`);
   if (existsSync(directory)) {
     await replace(directory, copy.tree);
-    return;
+    return true;
   }
   await make();
   const told = new Map(before.map((change) => [key(change), change]));
   const made = delta().filter((change) => !told.has(key(change)));
   const [touched, written] = [made.filter(isTouch), made.filter((change) => !isTouch(change))];
   // What it left elsewhere would be missing where it is taken from the cache.
-  if (!written.every(({ path }) => outputs.some((one) => one.test(path)))) return;
+  if (!written.every(({ path }) => outputs.some((one) => one.test(path)))) return true;
   await inOnePiece(directory, async (into) => {
     await writeFile(join(into, touchedFile), JSON.stringify(touched.map(({ path }) => path)));
     for (const path of await present(copy.tree)) {
@@ -58,6 +61,7 @@ export async function withInitramfs(
       await cp(join(copy.tree, path), join(into, path), { verbatimSymlinks: true, preserveTimestamps: true });
     }
   });
+  return true;
 }
 
 /** A directory of which only the time has changed, as that of temporary files. */

@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { StepData } from "../schema/plan.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { clearTraces } from "../steps/finish-tree.ts";
 import { placeHostKeys } from "../steps/place-host-keys.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
-import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
+import { settleTree } from "../storage/tree-usage.ts";
 import { mapsName } from "../system/id-maps.ts";
 import { ownMaps } from "../system/user-namespace.ts";
 import { digestOf } from "../util/digest.ts";
@@ -18,12 +17,6 @@ import { sourceDigest } from "./source-digest.ts";
 export interface Layer {
   readonly directory: string;
   readonly tree: string;
-}
-
-/** A disk in the cache, whose filesystems hold a layer's tree, and how full they are. */
-export interface LayerDisk {
-  readonly file: string;
-  readonly usage: readonly TreeUsage[];
 }
 
 export interface LayerOptions {
@@ -75,38 +68,6 @@ export async function makeMountPoints(root: string, { filesystems }: ImagePlan):
     for (const path of [mount, ...below]) await mkdir(join(root, path), { recursive: true });
 }
 
-/** The disk whose filesystems hold the layer's tree alone; found in the cache, or made. */
-export async function layerDisk(
-  layer: Layer,
-  plan: ImagePlan,
-  contextFor: (root: string, work: string) => StepContext,
-): Promise<LayerDisk> {
-  const paths = (directory: string) => ({
-    image: join(directory, "disk.raw"),
-    tree: layer.tree,
-    esp: join(directory, "esp"),
-    scratch: join(directory, "scratch"),
-  });
-  const digest = digestOf(plan.disk(paths("/made")).map(nameless(layer.tree))).slice(0, 32);
-  const directory = join(layer.directory, `disk-${digest}`);
-  const usageFile = join(directory, "usage.json");
-  if (!existsSync(directory))
-    await inOnePiece(directory, async (into) => {
-      const context = contextFor(layer.tree, layer.directory);
-      await executeSteps(plan.disk(paths(into)), allSteps, context);
-      const usage = plan.filesystems.map(({ mount, below }) =>
-        settleTree(
-          join(layer.tree, mount),
-          plan.epoch,
-          below.map((path) => join(layer.tree, path)),
-        ),
-      );
-      await writeFile(join(into, "usage.json"), JSON.stringify(usage));
-    });
-  const usage = JSON.parse(await readFile(usageFile, "utf8")) as TreeUsage[];
-  return { file: join(directory, "disk.raw"), usage };
-}
-
 /** Where layers are. A tree's owners are numbers, so every mapping of ids has a place of its own, as bases have. */
 export async function layersPlace(cache: string): Promise<string> {
   const maps = await ownMaps();
@@ -125,9 +86,4 @@ export async function inOnePiece(directory: string, make: (into: string) => Prom
   } finally {
     await rm(into, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-/** Step data without the place of the layer, which is its own digest's affair. */
-function nameless(tree: string): (step: StepData) => unknown {
-  return (step) => JSON.parse(JSON.stringify(step).replaceAll(tree, "/tree"));
 }

@@ -15,6 +15,8 @@ export function nativeContext(options: {
   readonly root: string;
   /** Directory that holds everything a tool may read or write; root included. */
   readonly work: string;
+  /** Another one. */
+  readonly more?: string;
   /** The base's tree; left out while the base itself is made. */
   readonly baseTree?: string;
   readonly cache: string;
@@ -29,6 +31,10 @@ export function nativeContext(options: {
   const packages = join(options.cache, "packages");
   const { mirrors, proxies = {} } = options;
   const fetching = { mirrors, proxies, dir: packages, signal };
+  const places = [work, ...(options.more === undefined ? [] : [options.more])].map((path) => ({
+    from: path,
+    to: path,
+  }));
   const binds: Bind[] = [{ from: packages, to: packagesInside, readOnly: true }];
   return {
     root,
@@ -40,7 +46,7 @@ export function nativeContext(options: {
     nonce: undefined,
     tool: async (argv, runOptions) => {
       if (baseTree === undefined) throw new Fail(`${argv[0]} is a tool of the base, which is being made`);
-      return await toolRun(baseTree, argv, { signal, ...runOptions, binds: [{ from: work, to: work }] });
+      return await toolRun(baseTree, argv, { signal, ...runOptions, binds: places });
     },
     // The first base is made with this machine's own.
     filter: (argv, io) => (baseTree === undefined ? filterRun(argv, io) : toolFilter(baseTree, argv, io)),

@@ -9,6 +9,7 @@ const folders = [
   "archive",
   "boot",
   "debian",
+  "dsl",
   "operator",
   "schema",
   "secrets",
@@ -18,8 +19,15 @@ const folders = [
   "util",
 ];
 
+let known: Promise<string> | undefined;
+
 /** Digest of the code that builds: what another version of it made is not what this one would make. */
 export async function sourceDigest(): Promise<string> {
+  known ??= digestSources();
+  return await known;
+}
+
+async function digestSources(): Promise<string> {
   const parts: [string, string][] = [];
   for (const folder of folders) {
     const names = await readdir(join(sources, folder), { recursive: true });

@@ -1,5 +1,5 @@
 import { lstat, readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { refuseHostDisks } from "../storage/guard.ts";
 import { fixedTimeEnv, mkfsVfatInto } from "../storage/mkfs.ts";
@@ -70,11 +70,20 @@ async function fill(
   contents: readonly Entry[],
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
-  for (const { path, directory } of contents) {
-    // mtools reads `::` as the drive given by -i, and never asks with -o and -D.
-    if (directory) await context.tool(["mmd", "-i", drive, "-D", "s", `::/${path}`], { env });
-    else await context.tool(["mcopy", "-i", drive, "-o", join(root, path), `::/${path}`], { env });
+  // mtools reads `::` as the drive given by -i, and never asks with -o and -D. A start of it takes longer than its work.
+  const directories = contents.filter(({ directory }) => directory).map(({ path }) => path);
+  if (directories.length > 0)
+    await context.tool(["mmd", "-i", drive, "-D", "s", ...directories.map((path) => `::/${path}`)], { env });
+  for (const parent of ["", ...directories]) {
+    const files = contents.filter(({ path, directory }) => !directory && inDirectory(path, parent));
+    if (files.length === 0) continue;
+    const from = files.map(({ path }) => join(root, path));
+    await context.tool(["mcopy", "-i", drive, "-o", ...from, `::/${parent}`], { env });
   }
+}
+
+function inDirectory(path: string, directory: string): boolean {
+  return (dirname(path) === "." ? "" : dirname(path)) === directory;
 }
 
 /** A file of a FAT filesystem in an image; undefined when it is not there. */

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { programFile } from "../../bin/program.js";
+import { loadProgram } from "../../bin/program.js";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A checkout of two sources. */
@@ -32,26 +32,41 @@ function checkout(said: string): string {
 function answer(top: string): string {
   const program = pathToFileURL(join(process.cwd(), "bin/program.js")).href;
   const code = `
-    const { programFile } = await import(${JSON.stringify(program)});
-    const { main } = await import(await programFile(${JSON.stringify(top)}));
-    try { console.log(main()); } catch (error) { console.log(error.stack); }`;
+    const { loadProgram } = await import(${JSON.stringify(program)});
+    const { main, remember } = await loadProgram(${JSON.stringify(top)});
+    try { console.log(main()); } catch (error) { console.log(error.stack); }
+    remember();`;
   return execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
 }
 
-describe("programFile", () => {
-  it("makes one file of the sources, which knows where they lie, and makes it anew when they change", async () => {
+const made = (top: string) => readdirSync(join(top, "node_modules/.cache/imgbuild")).sort();
+
+describe("loadProgram", () => {
+  it("makes one file of the sources, which knows where they lie, and makes it anew when they change", () => {
     const top = checkout("first");
-    const made = await programFile(top);
-    expect(await programFile(top)).toBe(made);
     expect(answer(top)).toBe(`first ${pathToFileURL(join(top, "src/main.ts")).href}\n`);
+    const first = made(top);
+    expect(first).toHaveLength(3);
+    expect(answer(top)).toMatch(/^first /);
+    expect(made(top)).toEqual(first);
     writeFileSync(join(top, "src/deep/said.ts"), `export const said = "second";\n`);
-    expect(await programFile(top)).not.toBe(made);
     expect(answer(top)).toMatch(/^second /);
-    expect(readdirSync(join(top, "node_modules/.cache/imgbuild"))).toHaveLength(2);
+    expect(made(top)).toHaveLength(3);
+    expect(made(top)[0]).not.toBe(first[0]);
   });
 
-  it("tells places of the sources in a stack", () => {
-    expect(answer(checkout("fail"))).toMatch(/^Error: as told\n {4}at main \(src\/main\.ts:3:\d+\)/);
+  it("goes on without what it has compiled when that is damaged", () => {
+    const top = checkout("whole");
+    answer(top);
+    const compiled = made(top).find((name) => name.endsWith(".compiled"))!;
+    writeFileSync(join(top, "node_modules/.cache/imgbuild", compiled), "damaged");
+    expect(answer(top)).toMatch(/^whole /);
+  });
+
+  it("tells places of the sources in a stack, the first time and later", () => {
+    const top = checkout("fail");
+    for (let times = 0; times < 2; times += 1)
+      expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(src\/main\.ts:3:\d+\)/);
   });
 
   it("makes a program of imgbuild itself that starts", () => {
@@ -62,6 +77,6 @@ describe("programFile", () => {
   it("leaves sources in error to who runs them as they are", async () => {
     const top = checkout("x");
     writeFileSync(join(top, "src/main.ts"), "export const = ;\n");
-    expect(await programFile(top)).toBeUndefined();
+    expect(await loadProgram(top)).toBeUndefined();
   });
 });

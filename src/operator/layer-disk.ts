@@ -1,0 +1,152 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { StepData } from "../schema/plan.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { kernelVersions } from "../steps/make-initramfs.ts";
+import { allSteps } from "../steps/registry.ts";
+import { type StepContext, stepData } from "../steps/step.ts";
+import { writeFiles } from "../steps/write-files.ts";
+import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
+import { digestOf, sha256 } from "../util/digest.ts";
+import type { ImagePaths, ImagePlan } from "./image-plan.ts";
+import type { Layer } from "./layers.ts";
+
+/** A disk whose filesystems hold a layer's tree, with its bootloaders and ESP; `usage` tells how full each filesystem is. */
+export interface LayerDisk {
+  readonly file: string;
+  readonly usage: readonly TreeUsage[];
+}
+
+/** A disk being made beside its place. */
+export interface DiskInMaking extends LayerDisk {
+  readonly directory: string;
+}
+
+type ContextFor = (root: string, work: string) => StepContext;
+
+/** Whether the cache has a disk of the layer; then the one that is wanted is likely to be there. */
+export async function hasDisk(layer: Layer, plan: ImagePlan): Promise<boolean> {
+  const names = await readdir(layer.directory);
+  return names.some((name) => name.startsWith(diskName(layer, plan)) && !name.includes("."));
+}
+
+/** Makes the disk with the layer's tree; bootloaders and ESP are missing yet. Whoever calls this gives it up in the end. */
+export async function beginDisk(
+  layer: Layer,
+  plan: ImagePlan,
+  contextFor: ContextFor,
+): Promise<DiskInMaking> {
+  const directory = await mkdtemp(join(layer.directory, "disk.new-"));
+  try {
+    const paths = pathsIn(directory, layer.tree);
+    await executeSteps(plan.disk(paths), allSteps, contextFor(layer.tree, layer.directory));
+    const usage = plan.filesystems.map(({ mount, below }) =>
+      settleTree(
+        join(layer.tree, mount),
+        plan.epoch,
+        below.map((path) => join(layer.tree, path)),
+      ),
+    );
+    await writeFile(join(directory, "usage.json"), JSON.stringify(usage));
+    return { directory, file: paths.image, usage };
+  } catch (error) {
+    await giveUp({ directory });
+    throw error;
+  }
+}
+
+/** Nothing is left of it, unless it has come to its place. */
+export async function giveUp({ directory }: { readonly directory: string }): Promise<void> {
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/**
+ * The disk with the bootloaders of `tree`, which differs from the layer's. It is found in the cache, or made of the one in the
+ * making and, where `keep` allows, put there. Files of bootloaders are in the tree afterwards.
+ */
+export async function bootDisk(
+  layer: Layer,
+  plan: ImagePlan,
+  options: {
+    /** As the disk's own steps see it, and a directory of it. */
+    readonly paths: ImagePaths;
+    readonly context: StepContext;
+    readonly keep: boolean;
+    readonly disk: () => Promise<DiskInMaking>;
+  },
+): Promise<LayerDisk> {
+  const { paths, context, keep } = options;
+  const digest = await bootDigest(plan, paths);
+  const name = `${diskName(layer, plan)}-${digest}`;
+  const directory = join(layer.directory, name);
+  if (keep && existsSync(directory)) {
+    const { menus, verify } = withoutDisk(plan.boot(paths));
+    await executeSteps([...menus, ...verify], allSteps, context);
+    const usage = JSON.parse(await readFile(join(directory, "usage.json"), "utf8")) as TreeUsage[];
+    return { file: join(directory, "disk.raw"), usage };
+  }
+  const disk = await options.disk();
+  await mkdir(paths.esp, { recursive: true });
+  const on = { ...paths, image: disk.file };
+  await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
+  if (!keep) return disk;
+  await dropOld(layer, plan);
+  await rename(disk.directory, directory);
+  return { file: join(directory, "disk.raw"), usage: disk.usage };
+}
+
+/** Two disks a layout are enough: others are of an initramfs that nobody has any more. */
+async function dropOld(layer: Layer, plan: ImagePlan): Promise<void> {
+  const names = (await readdir(layer.directory)).filter((name) =>
+    name.startsWith(`${diskName(layer, plan)}-`),
+  );
+  const found = names.map((name) => ({ name, time: statSync(join(layer.directory, name)).mtimeMs }));
+  const [, ...older] = found.sort((a, b) => b.time - a.time);
+  for (const { name } of older) await giveUp({ directory: join(layer.directory, name) });
+}
+
+/** What of the boot steps concerns the tree alone: GRUB's menus, and the check. */
+function withoutDisk(steps: readonly StepData[]): { menus: StepData[]; verify: StepData[] } {
+  const menus = steps
+    .filter(({ kind }) => kind === "install-grub")
+    .map(({ menu }) =>
+      stepData(writeFiles, "writing GRUB's menu", {
+        files: [{ path: "/boot/grub/grub.cfg", content: menu as string }],
+      }),
+    );
+  const verify = steps
+    .filter(({ kind }) => kind === "verify-boot")
+    .map(({ esp: _, ...rest }) => rest as StepData);
+  return { menus, verify };
+}
+
+/** Digest of all that bootloaders and ESP are made of: what their steps say, and the files of the tree that go into them. */
+async function bootDigest(plan: ImagePlan, paths: ImagePaths): Promise<string> {
+  const at = { image: "/image", tree: "/tree", esp: "/esp", scratch: "/scratch" };
+  const steps = [...plan.boot(at), ...plan.esp(at)];
+  const files = (await kernelVersions(paths.tree)).flatMap((version) => [
+    `boot/vmlinuz-${version}`,
+    `boot/initrd.img-${version}`,
+  ]);
+  const loader = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+  const content = [...files, loader].map((path) => {
+    const full = join(paths.tree, path);
+    return [path, existsSync(full) ? sha256(readFileSync(full)) : ""];
+  });
+  return digestOf([steps, content]).slice(0, 32);
+}
+
+function diskName(layer: Layer, plan: ImagePlan): string {
+  const steps = JSON.stringify(plan.disk(pathsIn("/made", layer.tree))).replaceAll(layer.tree, "/tree");
+  return `disk-${sha256(steps).slice(0, 32)}`;
+}
+
+function pathsIn(directory: string, tree: string): ImagePaths {
+  return {
+    image: join(directory, "disk.raw"),
+    tree,
+    esp: join(directory, "esp"),
+    scratch: join(directory, "scratch"),
+  };
+}
