@@ -162,7 +162,6 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
     }),
     stepData(installPackages, `installing ${lock.packages.length} packages`, {
       packages: lock.packages,
-      epoch,
     }),
     stepData(writeFiles, "writing configuration", {
       files: [
@@ -179,7 +178,7 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
         sha256: sha256(bytes),
       })),
     }),
-    stepData(finishTree, "clearing up", { definition: "" }),
+    stepData(finishTree, "clearing up", { definition: "", epoch }),
   ];
   await executeSteps(steps, allSteps, context);
   await log.task("packing the base", () => finishBase(root, into, definition, { epoch, signal }));

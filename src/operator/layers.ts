@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { executeSteps } from "../steps/execute.ts";
-import { clearTraces } from "../steps/finish-tree.ts";
+import { clearTraces, settlePasswordDates } from "../steps/finish-tree.ts";
 import { placeHostKeys } from "../steps/place-host-keys.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
@@ -57,6 +57,7 @@ export async function makeLayer(
     await makeMountPoints(root, plan);
     // A disk would keep what is only deleted later, and keys that openssh-server has made are nobody's.
     await clearTraces(root);
+    await settlePasswordDates(root, plan.epoch, context.began);
     await placeHostKeys.run!({ expected: false }, { ...context, secrets: new Map() });
     settleTree(root, plan.epoch, [], context.began);
   });

@@ -64,11 +64,10 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
       ...(before.length === 0 ? [] : [stepData(writeFiles, "preparing kernel updates", { files: before })]),
       stepData(installPackages, `installing ${lock.packages.length} packages`, {
         packages: lock.packages,
-        epoch,
       }),
     ],
     system: configureSteps(spec, options),
     initramfs: spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })],
-    finish: [stepData(finishTree, "clearing up", { definition: options.definition })],
+    finish: [stepData(finishTree, "clearing up", { definition: options.definition, epoch })],
   };
 }

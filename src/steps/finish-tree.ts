@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { canonicalJson, sha256 } from "../util/digest.ts";
@@ -11,10 +11,11 @@ export const markPath = "/var/lib/imgbuild/deploy.json";
 export const finishTree = defineStep({
   kind: "finish-tree",
   summary: "clear the traces of the making",
-  schema: z.strictObject({ definition: z.string() }),
+  schema: z.strictObject({ definition: z.string(), epoch: z.int().positive() }),
   tools: [],
-  run: async ({ definition }, { root, nonce }) => {
+  run: async ({ definition, epoch }, { root, nonce, began }) => {
     await clearTraces(root);
+    await settlePasswordDates(root, epoch, began);
     // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
     const machineId = nonce === undefined ? "" : `${sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
     await writeFile(join(root, "etc/machine-id"), machineId, { mode: 0o444 });
@@ -58,4 +59,22 @@ export async function clearTraces(root: string): Promise<void> {
         await rm(join(root, directory, name), { recursive: true, force: true });
   for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
     await truncate(join(root, "var/log", name)).catch(() => {});
+}
+
+const daySeconds = 86_400;
+
+/**
+ * The days on which passwords were set are days of the making. An account that nobody can log in to by password gets the day of
+ * `epoch`; a password has none, and so no age: it was made nobody knows when.
+ */
+export async function settlePasswordDates(root: string, epoch: number, began: number): Promise<void> {
+  const file = join(root, "etc/shadow");
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  if (text === undefined) return;
+  const [first, last] = [began, Date.now() / 1000].map((time) => Math.floor(time / daySeconds));
+  const settled = text.replace(/^([^:\n]*):([^:\n]*):(\d+):/gm, (line, name, password, day) => {
+    if (Number(day) < first! || Number(day) > last!) return line;
+    return `${name}:${password}:${/^[!*]/.test(password) ? Math.floor(epoch / daySeconds) : ""}:`;
+  });
+  if (settled !== text) await writeFile(file, settled);
 }

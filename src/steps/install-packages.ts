@@ -2,12 +2,14 @@ import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ownersIn, statusStanzas } from "../debian/dpkg-db.ts";
+import { splitLate } from "../debian/late-packages.ts";
 import type { StagedPackage } from "../debian/stage.ts";
 import { nextRound } from "../debian/unpack-order.ts";
 import { LockedPackage } from "../schema/lock.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { together } from "../util/together.ts";
+import { indexModules, placeWrapper, scriptPath } from "./module-index.ts";
 import { defineStep, type StepContext } from "./step.ts";
 import { clearStaging, fetchAndStage, placeAll, runPreinsts, scriptEnv, unregistered } from "./unpack.ts";
 
@@ -22,22 +24,25 @@ const policy = "#!/bin/sh\nexit 101\n";
 export const installPackages = defineStep({
   kind: "install-packages",
   summary: "install packages with the tree's own dpkg",
-  schema: z.strictObject({
-    packages: z.array(LockedPackage).min(1),
-    /** Times that dpkg and scripts write where they honour SOURCE_DATE_EPOCH; seconds. */
-    epoch: z.int().positive(),
-  }),
+  schema: z.strictObject({ packages: z.array(LockedPackage).min(1) }),
   tools: ["xz"],
-  run: async ({ packages, epoch }, context) => {
+  run: async ({ packages }, context) => {
     const { root, log } = context;
-    const env = { ...scriptEnv, SOURCE_DATE_EPOCH: String(epoch) };
+    const env = scriptEnv;
     await writeFile(join(root, policyPath), policy, { mode: 0o755 });
     await chmod(join(root, policyPath), 0o755);
     await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
     const essential = packages.filter((one) => one.bootstrap);
     const others = packages.filter((one) => !one.bootstrap);
+    const { soon, late } = splitLate(others);
+    const version = packages.find(({ name }) => name === "dpkg")?.version ?? "";
+    const installing: Installing = {
+      env,
+      dpkgVersion: version,
+      configured: new Set(essential.map(({ name }) => name)),
+    };
     await unpackByDpkg(context, unregistered(root, essential), env);
-    const staged = await together(context.signal, [
+    const [, staged] = await together(context.signal, [
       (signal) =>
         log.task(`configuring ${essential.length} essential packages`, (inner) =>
           dpkg(
@@ -46,35 +51,69 @@ export const installPackages = defineStep({
             { env, log: inner, total: essential.length },
           ),
         ),
-      (signal) => fetchAndStage(others, context, quiet(log), signal),
+      (signal) => fetchAndStage(soon, context, quiet(log), { signal }),
     ] as const);
-    const version = packages.find(({ name }) => name === "dpkg")?.version ?? "";
-    await log.task(`placing ${others.length} packages`, () =>
-      placeOthers(context, { staged: staged[1], essential, env, dpkgVersion: version }),
+    await log.task(`placing ${soon.length} packages`, () => placeOthers(context, staged, installing));
+    if (late.length === 0) clearStaging(root);
+    else await installLate(context, soon, late, installing);
+    const rest = late.length === 0 ? soon.length : late.length;
+    await log.task(`configuring ${rest} packages`, (inner) =>
+      dpkg(context, ["--configure", "--pending"], {
+        env: late.length === 0 ? env : { ...env, PATH: scriptPath },
+        log: inner,
+        total: rest,
+      }),
     );
-    await log.task(`configuring ${others.length} packages`, (inner) =>
-      dpkg(context, ["--configure", "--pending"], { env, log: inner, total: others.length }),
-    );
+    clearStaging(root);
     await rm(join(root, policyPath));
     await markAutomatic(root, packages);
     await checkInstalled(context, packages);
   },
 });
 
+/** What all runs of dpkg for one tree share. */
+interface Installing {
+  readonly env: Readonly<Record<string, string>>;
+  readonly dpkgVersion: string;
+  /** Names of packages that are configured; it grows. */
+  readonly configured: Set<string>;
+}
+
+/** Unpacks heavy packages while the others are configured, and makes the index of a kernel's modules. */
+async function installLate(
+  context: StepContext,
+  soon: readonly LockedPackage[],
+  late: readonly LockedPackage[],
+  installing: Installing,
+): Promise<void> {
+  const { log } = context;
+  const [, staged] = await together(context.signal, [
+    (signal) =>
+      log.task(`configuring ${soon.length} packages`, (inner) =>
+        dpkg({ ...context, signal }, ["--no-triggers", "--configure", "--pending"], {
+          ...{ env: installing.env, log: inner, total: soon.length },
+        }),
+      ),
+    async (signal) => {
+      const made = await fetchAndStage(late, context, quiet(log), { signal, lanes: 1 });
+      await indexModules(made, { ...context, signal });
+      return made;
+    },
+  ]);
+  for (const { name } of soon) installing.configured.add(name);
+  placeWrapper(context.root);
+  await log.task(`placing ${late.length} heavy packages`, () => placeOthers(context, staged, installing));
+}
+
 /** A package's preinst runs before its files are placed, and what the package pre-depends on is configured before that. */
 async function placeOthers(
   context: StepContext,
-  given: {
-    readonly staged: readonly StagedPackage[];
-    readonly essential: readonly LockedPackage[];
-    readonly env: Readonly<Record<string, string>>;
-    readonly dpkgVersion: string;
-  },
+  packages: readonly StagedPackage[],
+  { env, dpkgVersion, configured }: Installing,
 ): Promise<void> {
   const { root, log } = context;
-  const configured = new Set(given.essential.map(({ name }) => name));
   const owners = ownersIn(root);
-  const ordered = given.staged.map((staged) => ({
+  const ordered = packages.map((staged) => ({
     staged,
     name: staged.locked.name,
     fields: staged.control.get("control")!.bytes.toString("utf8"),
@@ -84,19 +123,16 @@ async function placeOthers(
   while (waiting.length > 0) {
     const { now, later, configure } = nextRound(waiting, all, configured);
     const staged = now.map((one) => one.staged);
-    await runPreinsts(staged, context, given.env, given.dpkgVersion);
+    await runPreinsts(staged, context, env, dpkgVersion);
     const left = placeAll(staged, { root, owners }, { bootstrap: false, log });
-    await unpackByDpkg(context, left, given.env);
+    await unpackByDpkg(context, left, env);
     if (configure.length > 0)
       await dpkg(context, ["--no-triggers", "--configure", ...configure], {
-        env: given.env,
-        log: quiet(log),
-        total: configure.length,
+        ...{ env, log: quiet(log), total: configure.length },
       });
     for (const name of configure) configured.add(name);
     waiting = later;
   }
-  clearStaging(root);
 }
 
 /** What own unpacking leaves alone; dpkg takes the order as given. */

@@ -18,9 +18,12 @@ const scriptMs = 3_600_000;
 /** More unpacking programs than that would wait for the one who places the files. */
 const maxLanes = 4;
 /** Where files wait beside the tree: on the filesystem that takes most of them. */
-const stagingPath = "usr/.imgbuild-staging";
+export const stagingPath = "usr/.imgbuild-staging";
 
-/** What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. */
+/**
+ * What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. They are not told
+ * of SOURCE_DATE_EPOCH, which would change what they make: Python's bytecode would be checked at every start.
+ */
 export const scriptEnv: Readonly<Record<string, string>> = {
   ...plainEnv,
   HOME: "/root",
@@ -34,8 +37,9 @@ export async function fetchAndStage(
   packages: readonly LockedPackage[],
   context: StepContext,
   log: Log,
-  signal: AbortSignal = context.signal,
+  options: { readonly signal?: AbortSignal; readonly lanes?: number } = {},
 ): Promise<StagedPackage[]> {
+  const { signal = context.signal, lanes = Math.min(maxLanes, availableParallelism()) } = options;
   if (packages.length === 0) return [];
   await context.fetch(packages, log);
   const directory = join(context.root, stagingPath, packages[0]!.name);
@@ -43,7 +47,7 @@ export async function fetchAndStage(
   let done = 0;
   const staged = await stagePackages(packages, {
     directory,
-    lanes: Math.min(maxLanes, availableParallelism()),
+    lanes,
     filter: (argv, io) => context.filter(argv, { ...io, timeoutMs: unpackMs, signal }),
     pathOf: (locked) => context.packagePath(locked).outside,
     onStaged: () => {

@@ -259,7 +259,7 @@ describe("finish-tree", () => {
   it("clears the traces of the making and leaves an image without an identity", async () => {
     const root = used();
     const { run } = await workshop({ root });
-    await run("finish-tree", { definition: "d" });
+    await run("finish-tree", { definition: "d", epoch: 1_600_000_000 });
     for (const path of traces) expect(existsSync(join(root, path)), path).toBe(false);
     expect(readdirSync(join(root, "tmp"))).toEqual([]);
     expect(readdirSync(join(root, "var/cache/apt/archives"))).toEqual(["partial"]);
@@ -274,7 +274,7 @@ describe("finish-tree", () => {
     const ids: string[] = [];
     for (const nonce of ["a".repeat(64), "b".repeat(64)]) {
       const root = used();
-      await (await workshop({ root, nonce })).run("finish-tree", { definition: "d" });
+      await (await workshop({ root, nonce })).run("finish-tree", { definition: "d", epoch: 1_600_000_000 });
       ids.push(readFileSync(join(root, "etc/machine-id"), "utf8"));
       expect(JSON.parse(readFileSync(join(root, "var/lib/imgbuild/deploy.json"), "utf8"))).toEqual({
         version: 1,
