@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { HealthCheck, Spec } from "../schema/spec.ts";
+import type { Spec } from "../schema/spec.ts";
 import { checkHealth, type HealthResult } from "../system/health.ts";
 import { run } from "../system/run.ts";
 import { messageOf } from "../util/fail.ts";
@@ -46,20 +46,19 @@ export async function defaultChecks(
   await check("the machine has an identity of its own", () =>
     machine.succeed("grep -qE '^[0-9a-f]{32}$' /etc/machine-id"),
   );
-  const health: HealthCheck[] = [
-    ...Object.entries(spec.services)
-      .filter(([name, { state }]) => state === "enabled" && lasting.test(name) && !name.includes("@"))
-      .map(([unit]) => ({ type: "unit", unit, withinSeconds: 60 }) as const),
-    ...spec.health,
-  ];
-  // A service that is declared and also named by a health check is looked at once.
-  const once = new Map(health.map((one) => [JSON.stringify({ ...one, withinSeconds: 0 }), one]));
+  const enabled = Object.entries(spec.services).filter(
+    ([name, { state }]) => state === "enabled" && lasting.test(name) && !name.includes("@"),
+  );
+  // At once where it has failed: a health check would go on hoping until its bound.
+  for (const [unit] of enabled) await check(`unit ${unit}`, () => machine.waitForUnit(unit));
+  const named = new Set(enabled.map(([unit]) => unit));
+  const health = spec.health.filter((one) => one.type !== "unit" || !named.has(one.unit));
   const shell = {
     run: (argv: readonly string[], { timeoutMs = 30_000 } = {}) =>
       machine.execute(argv, { withinSeconds: timeoutMs / 1000 }),
   };
   const slow = machine.scale;
-  const found: HealthResult[] = await checkHealth([...once.values()], shell, { log, signal, slow });
+  const found: HealthResult[] = await checkHealth(health, shell, { log, signal, slow });
   results.push(...found);
   for (const [user, { keys }] of Object.entries(spec.users))
     for (const key of keys)
