@@ -23,6 +23,11 @@ const vitest = (file: string, name: string) => [
 
 const cases: readonly Case[] = [
   {
+    name: "same-tree",
+    what: "trees of three sets of packages are those that mmdebstrap and apt make",
+    argv: vitest("test/matrix/same-tree.test.ts", "same-tree"),
+  },
+  {
     name: "deploy-uefi",
     what: "a stock Debian 12 host under UEFI becomes imgbuild/web",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),
