@@ -124,15 +124,18 @@ describe("an ordinary user", () => {
     const places = readdirSync(join(user.cache, bases[0]!)).sort();
     expect(places).toEqual([
       expect.stringMatching(/^[0-9a-f]{32}$/),
+      expect.stringMatching(/^known-[0-9a-f]{32}$/),
       expect.stringMatching(/^tree-[0-9a-f]{32}$/),
     ]);
-    for (const place of places) {
+    const [packedBase, known, treeBase] = places as [string, string, string];
+    expect(readFileSync(join(user.cache, bases[0]!, known), "utf8")).toBe(treeBase.replace("tree-", ""));
+    for (const place of [packedBase, treeBase]) {
       const [base, of] = [join(user.cache, bases[0]!, place), user.uid];
       expect(readdirSync(base).map((name) => lstatSync(join(base, name)).uid)).toEqual(
         readdirSync(base).map(() => of),
       );
     }
-    const tree = join(user.cache, bases[0]!, places[1]!, "tree");
+    const tree = join(user.cache, bases[0]!, treeBase, "tree");
     expect(statSync(join(tree, "etc/passwd")).uid).toBe(user.uid);
     // shadow's group is 42: the 41st of the subordinate ids, which begin at 1.
     const first = Number(
@@ -142,7 +145,7 @@ describe("an ordinary user", () => {
     const packed = await as(["base", "show"]);
     expect(packed).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining(join(bases[0]!, places[0]!, "kernel")),
+      stdout: expect.stringContaining(join(bases[0]!, packedBase, "kernel")),
     });
   });
 
