@@ -5,23 +5,21 @@ import { installGrub } from "../steps/install-grub.ts";
 import { installSystemdBoot } from "../steps/install-systemd-boot.ts";
 import { stepData } from "../steps/step.ts";
 import { verifyBoot } from "../steps/verify-boot.ts";
-import { mountsOf } from "../storage/check-storage.ts";
-import { uuidOf } from "../storage/fstab.ts";
 import type { Layout } from "../storage/gpt.ts";
+import { storageConfig } from "../storage/storage-config.ts";
 import type { Target } from "../storage/target.ts";
 import { Fail } from "../util/fail.ts";
 
 /** UUID of the root filesystem. */
 export function rootUuidOf(spec: Spec, seed: string): string {
-  const root = spec.storage === undefined ? undefined : mountsOf(spec.storage)[0];
-  if (root?.mount !== "/") throw new Fail("the definition has no root filesystem");
-  return uuidOf(root, seed);
+  if (spec.storage === undefined) throw new Fail("the definition has no root filesystem");
+  return storageConfig(spec.storage, seed).rootUuid;
 }
 
 /** The kernel's command line, the same for every bootloader. */
 export function kernelCmdline(spec: Spec, seed: string, consoles: readonly string[]): string[] {
   return [
-    `root=UUID=${rootUuidOf(spec, seed)}`,
+    ...(spec.storage === undefined ? [] : storageConfig(spec.storage, seed).cmdline),
     "ro",
     ...consoles.map((one) => `console=${one}`),
     ...(spec.boot?.cmdline ?? []),

@@ -46,6 +46,7 @@ export async function workThroughPlan(options: {
     nonce: options.nonce,
   });
   try {
+    await executeSteps(plan.prepare, allSteps, context);
     await executeSteps(plan.steps, allSteps, context, options.ponr);
   } finally {
     for (const secret of secrets.values()) secret.wipe();

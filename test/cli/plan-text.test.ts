@@ -18,7 +18,13 @@ function lines(disks: PlanView["disks"], seen = machineFacts().disks): string[] 
   const view: PlanView = {
     facts: machineFacts({ disks: seen }),
     findings: [],
-    plan: { version: 1, hostname: "web", definition: "d", steps: [step("partitioning"), step("formatting")] },
+    plan: {
+      version: 1,
+      hostname: "web",
+      definition: "d",
+      prepare: [],
+      steps: [step("partitioning"), step("formatting")],
+    },
     planDigest: "abc",
     disks,
   };
