@@ -9,8 +9,9 @@ import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, restart, uptime } from "./target/machine.ts";
 import { watchMemory } from "./target/memory.ts";
 import { restoreNetwork } from "./target/network.ts";
+import { openPort } from "./target/port.ts";
 import { Runner } from "./target/runner.ts";
-import { serve } from "./target/socket.ts";
+import { converse, serve } from "./target/socket.ts";
 import { workThroughPlan } from "./target/work.ts";
 import { digestOf } from "./util/digest.ts";
 import { Fail, messageOf } from "./util/fail.ts";
@@ -84,7 +85,8 @@ async function start(): Promise<void> {
     later: (ms, what) => void setTimeout(what, ms),
   });
   await serve(`${stateDir}/runner.sock`, runner);
-  log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
+  if (deploy.port !== undefined) converse(await openPort(deploy.port), runner);
+  else log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
 }
 
 /** Only a payload signed for this deploy is worked on; anything else is a reason to go back. */

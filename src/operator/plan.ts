@@ -1,11 +1,12 @@
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import { type Plan, type StepData, targetRoot } from "../schema/plan.ts";
+import type { Spec } from "../schema/spec.ts";
 import { keepBase } from "../steps/keep-base.ts";
 import { nameBootEntry } from "../steps/name-boot-entry.ts";
 import { stepData } from "../steps/step.ts";
 import type { DiskIdentity } from "../storage/find-disk.ts";
 import type { Layout } from "../storage/gpt.ts";
-import { placeOf, storageSteps } from "../storage/storage-steps.ts";
+import { placeOf, type StorageSteps, storageSteps } from "../storage/storage-steps.ts";
 import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { bootSteps, kernelCmdline } from "./boot-steps.ts";
@@ -30,23 +31,14 @@ export function deployPlan(
 ): Plan {
   const { spec, lock, definition } = inputs;
   const { facts } = about;
-  const { storage } = spec;
-  if (storage === undefined) throw new Fail("the definition has no storage");
   const seed = uuidFrom(digestOf([definition, facts.machineId, facts.bootId]), "deploy");
-  const epoch = epochOf(lock);
-  const made = storageSteps(storage, about.disks, seed, epoch);
-  const cmdline = kernelCmdline(spec, seed, facts.consoles);
-  const boot = bootSteps(spec, seed, {
-    cmdline,
-    consoles: facts.consoles,
-    esp: `${targetRoot}/efi`,
-    scratch,
-    disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
+  const { consoles } = facts;
+  const { made, cmdline, before, boot, after } = baseSteps(spec, seed, epochOf(lock), {
+    disks: about.disks,
+    consoles,
   });
   const steps: StepData[] = [
-    ...made.create,
-    ...made.mount,
-    ...made.fill,
+    ...before,
     ...treeSteps(spec, lock, {
       fstab: made.config.fstab,
       mirrors: about.mirrors,
@@ -56,19 +48,51 @@ export function deployPlan(
       cmdline,
       definition,
     }),
-    ...boot.filesystem,
-    ...boot.grub,
-    ...boot.verify,
+    ...boot,
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     ...made.enroll,
-    ...made.unmount,
-    ...made.close,
+    ...after,
     // Last: the firmware is pointed to nothing that is not whole and on the disk.
     ...(facts.firmware === "uefi"
       ? made.disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec.hostname))
       : []),
   ];
   return { version: 1, hostname: spec.hostname, definition, prepare: [...made.prepare], steps };
+}
+
+/** What the base does on disks, in order: whatever fills the mounted tree comes behind `before`. */
+export function baseSteps(
+  spec: Spec,
+  seed: string,
+  epoch: number,
+  about: {
+    readonly disks: Readonly<Record<string, DiskFacts>>;
+    readonly consoles: readonly string[];
+  },
+): {
+  readonly made: StorageSteps;
+  readonly cmdline: readonly string[];
+  readonly before: StepData[];
+  readonly boot: StepData[];
+  readonly after: StepData[];
+} {
+  if (spec.storage === undefined) throw new Fail("the definition has no storage");
+  const made = storageSteps(spec.storage, about.disks, seed, epoch);
+  const cmdline = kernelCmdline(spec, seed, about.consoles);
+  const { filesystem, grub, verify } = bootSteps(spec, seed, {
+    cmdline,
+    consoles: about.consoles,
+    esp: `${targetRoot}/efi`,
+    scratch,
+    disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
+  });
+  return {
+    made,
+    cmdline,
+    before: [...made.create, ...made.mount, ...made.fill],
+    boot: [...filesystem, ...grub, ...verify],
+    after: [...made.unmount, ...made.close],
+  };
 }
 
 /** What the base has to be, byte for byte, to be found in the new system's cache. */

@@ -53,6 +53,8 @@ export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLi
             `the runner refused: ${message.message}`,
             message.hint === undefined ? {} : { hint: message.hint },
           );
+        else
+          throw new Fail(`the runner died and was started anew: ${message.message ?? "it does not know why"}`);
       }
     },
     close: () => stream.destroy(),

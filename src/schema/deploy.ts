@@ -32,6 +32,11 @@ export const DeployData = z.strictObject({
   network: NetworkReplay,
   /** From the start of the base to GO; without it the base restarts into the old system. */
   deadManSeconds: z.int().min(10).max(7200),
+  /** Name of a virtio port behind which the operator is as well: the base runs in a machine of the operator's own. */
+  port: z
+    .string()
+    .regex(/^[a-z][a-z0-9.]{0,62}$/)
+    .optional(),
 });
 
 /** The part of the payload that says what to do, beside the plan and the definition's files. */

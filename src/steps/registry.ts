@@ -19,6 +19,7 @@ import { placeHostKeys } from "./place-host-keys.ts";
 import { setServices } from "./set-services.ts";
 import type { Step } from "./step.ts";
 import { swapFileImage } from "./swap-file-image.ts";
+import { unpackTree } from "./unpack-tree.ts";
 import { verifyBoot } from "./verify-boot.ts";
 import { writeFiles } from "./write-files.ts";
 import { writeSecrets } from "./write-secrets.ts";
@@ -49,6 +50,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     swapFile,
     swapFileImage,
     unmountTree,
+    unpackTree,
     verifyBoot,
     writeFiles,
     writeSecrets,

@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
+import type { Duplex } from "node:stream";
 import { FromOperator, type FromRunner } from "../schema/journal.ts";
 
 /** One line may hold the sealed secrets; anything longer is not ours. */
@@ -32,7 +33,8 @@ export async function serve(path: string, conversation: Conversation): Promise<S
   return server;
 }
 
-function converse(socket: Socket, conversation: Conversation): void {
+/** Talks with the one at the other end, until that end is closed. */
+export function converse(socket: Duplex, conversation: Conversation): void {
   const send = (message: FromRunner) => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
   };

@@ -3,7 +3,9 @@ import { dirname, join } from "node:path";
 import type { Order } from "../schema/deploy.ts";
 import { Plan, targetRoot } from "../schema/plan.ts";
 import { openWith } from "../secrets/seal.ts";
+import { bootstrapTree } from "../steps/bootstrap-tree.ts";
 import { executeSteps } from "../steps/execute.ts";
+import { installPackages } from "../steps/install-packages.ts";
 import { allSteps } from "../steps/registry.ts";
 import { findDisk } from "../storage/find-disk.ts";
 import { run } from "../system/run.ts";
@@ -14,6 +16,8 @@ import { baseContext, type Fetched } from "./context.ts";
 
 /** Where the payload's files lie in the base, in RAM. */
 const filesDir = "/run/imgbuild/files";
+/** Steps that need packages; without them nobody asks for a mirror. */
+const fetching: readonly string[] = [bootstrapTree.kind, installPackages.kind];
 /** Flushing what an earlier attempt wrote. */
 const unmountMs = 1_800_000;
 
@@ -34,7 +38,8 @@ export async function workThroughPlan(options: {
   const plan = Plan.parse(JSON.parse(text(options.files, "plan.json")));
   await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
-  await log.task("trying the mirror", () => tryMirrors(order));
+  if (plan.steps.some(({ kind }) => fetching.includes(kind)))
+    await log.task("trying the mirror", () => tryMirrors(order));
   const files = await unpackFiles(options.files);
   const context = baseContext({
     mirrors: order.mirrors,

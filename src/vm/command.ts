@@ -15,6 +15,8 @@ export interface DiskShape {
   readonly sectorSize?: 512 | 4096;
   /** "unsafe" ignores the guest's flushes: faster, but a power cut loses more than a real one. Default "writeback". */
   readonly cache?: "writeback" | "unsafe";
+  /** Zeros that the guest writes take no room in the file. */
+  readonly sparse?: boolean;
 }
 
 /** A network card: on QEMU's own network, which reaches the outside, or on a switch of ours. */
@@ -42,6 +44,14 @@ export interface MachineShape {
   readonly oemStrings?: readonly string[];
   /** Everything the serial port says is also appended here. */
   readonly consoleFile: string;
+  /** A kernel that is started without firmware's help; the disks' own bootloaders are not asked. */
+  readonly direct?: { readonly kernel: string; readonly initrd: string; readonly cmdline: readonly string[] };
+  /** A restart of the guest ends the machine. */
+  readonly once?: boolean;
+  /** Seconds since the epoch that the guest's clock shows at first; default the present. */
+  readonly clock?: number;
+  /** Name of the virtio port; default that of the guest's shell. */
+  readonly port?: string;
 }
 
 /** Inherited file descriptors of the QEMU process: connected sockets, so no path, no race, no one else can connect. */
@@ -72,6 +82,16 @@ export function qemuCommand(shape: MachineShape): string[] {
     ...acceleratorArgs(shape.accelerator),
     ...["-smp", String(shape.cpus)],
     ...["-m", `${shape.memoryMib}M`],
+    ...(shape.direct === undefined
+      ? []
+      : [
+          ...["-kernel", shape.direct.kernel, "-initrd", escapeComma(shape.direct.initrd)],
+          ...["-append", shape.direct.cmdline.join(" ")],
+        ]),
+    ...(shape.once ? ["-no-reboot"] : []),
+    ...(shape.clock === undefined
+      ? []
+      : ["-rtc", `base=${new Date(shape.clock * 1000).toISOString().slice(0, 19)},clock=vm`]),
     ...[
       "-chardev",
       `socket,id=console,fd=${machineFds.console},logfile=${escapeComma(shape.consoleFile)},logappend=on`,
@@ -84,7 +104,12 @@ export function qemuCommand(shape: MachineShape): string[] {
     ...shape.nics.flatMap(nicArgs),
     ...["-chardev", `socket,id=shell,fd=${machineFds.shell}`],
     ...device({ driver: "virtio-serial-pci", id: "serial0" }),
-    ...device({ driver: "virtserialport", bus: "serial0.0", chardev: "shell", name: shellPort }),
+    ...device({
+      driver: "virtserialport",
+      bus: "serial0.0",
+      chardev: "shell",
+      name: shape.port ?? shellPort,
+    }),
     ...(scsi ? device({ driver: "virtio-scsi-pci", id: "scsi0" }) : []),
     ...(usb ? device({ driver: "qemu-xhci", id: "usb0" }) : []),
     ...shape.disks.flatMap((disk, index) => [
@@ -123,6 +148,7 @@ export function blockNode(disk: DiskShape, index: number): Record<string, unknow
     "node-name": `disk${index}-content`,
     "read-only": disk.readOnly === true,
     discard: "unmap",
+    ...(disk.sparse ? { "detect-zeroes": "unmap" } : {}),
     cache: { direct: false, "no-flush": disk.cache === "unsafe" },
     file: { driver: "file", filename: disk.file, locking: "auto" },
   };

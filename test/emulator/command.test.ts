@@ -140,6 +140,29 @@ describe("qemuCommand", () => {
   });
 });
 
+describe("a machine that works through one job", () => {
+  const direct = { kernel: "/c/kernel", initrd: "/w/a,b", cmdline: ["console=ttyS0", "panic=1"] };
+
+  it("starts its kernel itself, ends with the guest's restart, and has a clock and a port of its own", () => {
+    const argv = qemuCommand({ ...shape, direct, once: true, clock: 86_400, port: "org.example.job" });
+    expect(valuesOf(argv, "-kernel")).toEqual(["/c/kernel"]);
+    expect(valuesOf(argv, "-initrd")).toEqual(["/w/a,,b"]);
+    expect(valuesOf(argv, "-append")).toEqual(["console=ttyS0 panic=1"]);
+    expect(valuesOf(argv, "-rtc")).toEqual(["base=1970-01-02T00:00:00,clock=vm"]);
+    expect(argv).toContain("-no-reboot");
+    expect(devicesOf(argv)).toContainEqual(expect.objectContaining({ name: "org.example.job" }));
+    expect(qemuCommand(shape).join(" ")).not.toMatch(/-kernel|-initrd|-append|-rtc|-no-reboot|org\.example/);
+  });
+
+  it("keeps a disk's file sparse where asked for", () => {
+    const [disk] = shape.disks;
+    const nodes = (sparse: boolean) =>
+      valuesOf(qemuCommand({ ...shape, disks: [{ ...disk!, sparse }] }), "-blockdev")[0];
+    expect(JSON.parse(nodes(true)!)).toMatchObject({ discard: "unmap", "detect-zeroes": "unmap" });
+    expect(nodes(false)).not.toContain("detect-zeroes");
+  });
+});
+
 describe("acceleratorArgs", () => {
   it("pairs each accelerator with a processor it can run", () => {
     expect(acceleratorArgs("kvm")).toEqual(["-accel", "kvm", "-cpu", "host"]);

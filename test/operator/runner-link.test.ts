@@ -115,6 +115,15 @@ describe("a link to a runner", () => {
     });
   });
 
+  it("tells that the runner was started anew, which greets again", async () => {
+    const { ours, say } = pair();
+    say(hello);
+    const link = await greet(ours, 5_000);
+    const outcome = link.follow(0, () => {});
+    say({ ...hello, state: "failed", message: "the runner died while it worked" });
+    await expect(outcome).rejects.toThrow("started anew: the runner died while it worked");
+  });
+
   it.each<[string, (ends: ReturnType<typeof pair>) => void]>([
     ["ends", ({ theirs }) => theirs.end()],
     ["breaks", ({ ours }) => ours.destroy(new Error("ECONNRESET"))],

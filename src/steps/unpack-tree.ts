@@ -1,0 +1,54 @@
+import { mkdir } from "node:fs/promises";
+import { z } from "zod";
+import { DiskIdentity, findDisk } from "../storage/find-disk.ts";
+import { defineStep } from "./step.ts";
+
+/** A few GiB, written by an emulated machine. */
+const timeoutMs = 2 * 3_600_000;
+/** What tar reads at a time, in its blocks of 512 bytes: a system call of an emulated machine is dear. */
+export const blockingFactor = 2_048;
+const tellEvery = 16;
+const mib = 2 ** 20;
+
+/** Fills the mounted tree from a tar archive that is the content of a disk of its own; that disk is only read. */
+export const unpackTree = defineStep({
+  kind: "unpack-tree",
+  summary: "fill the tree from an archive on a disk",
+  schema: z.strictObject({ archive: DiskIdentity }),
+  tools: ["tar"],
+  run: async ({ archive }, context) => {
+    const { kernelName } = await findDisk(archive);
+    await mkdir(context.root, { recursive: true });
+    const total = Math.ceil(archive.sizeBytes / mib);
+    await context.tool(unpackArgv(`/dev/${kernelName}`, context.root), {
+      timeoutMs,
+      signal: context.signal,
+      onLine: (line) => {
+        const records = /^tar: (\d+)$/.exec(line)?.[1];
+        if (records === undefined) return;
+        const done = Math.floor((Number(records) * blockingFactor * 512) / mib);
+        context.log.progress(Math.min(total, done), total, "MiB");
+      },
+    });
+  },
+});
+
+/** Owners, modes, times, links and extended attributes as they were. */
+export function unpackArgv(device: string, into: string): string[] {
+  return [
+    ...["tar", "--extract", "--file", device, `--blocking-factor=${blockingFactor}`, "--directory", into],
+    ...["--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*"],
+    ...[`--checkpoint=${tellEvery}`, "--checkpoint-action=echo=%u"],
+  ];
+}
+
+/** The archive of a tree: the same for the same tree, whose times are none later than `epoch`. */
+export function packArgv(tree: string, file: string, epoch: number): string[] {
+  return [
+    ...["tar", "--create", "--file", file, `--blocking-factor=${blockingFactor}`, "--directory", tree],
+    ...["--sort=name", "--format=posix", "--numeric-owner", "--one-file-system", "--xattrs"],
+    ...["--xattrs-include=*", `--mtime=@${epoch}`, "--clamp-mtime"],
+    "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+    ".",
+  ];
+}
