@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { readFiles } from "../operator/files.ts";
 import { buildImage, definitionDigest, type ImageFormat, imageFormats } from "../operator/image.ts";
@@ -13,6 +14,7 @@ import { secretOptions } from "./options.ts";
 interface Options extends RevealOptions {
   output: string;
   format: string;
+  inVm?: boolean;
   withSecrets?: boolean;
   vendor?: string;
 }
@@ -24,6 +26,7 @@ export const buildCommand: AddCommand = (program, act) => {
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
     .requiredOption("-o, --output <FILE>", "where the image goes")
     .option("--format <FORMAT>", imageFormats.join(", "), "raw")
+    .option("--in-vm", "have a virtual machine make the disks: any layout, none of this kernel's modules")
     .option("--vendor <DIR>", "take packages from what `imgbuild vendor` collected, before any mirror")
     .option("--with-secrets", "put the secrets in: the image must then be kept like them");
   secretOptions(command).action((path: string, options: Options) =>
@@ -51,7 +54,7 @@ export const buildCommand: AddCommand = (program, act) => {
       // The base is made of the same directory.
       const env =
         vendor === undefined ? cli.env : { ...cli.env, IMGBUILD_MIRROR: vendorUrl(vendor, "debian") };
-      await cli.log.task(`building ${spec.hostname}`, async (log) =>
+      const disks = await cli.log.task(`building ${spec.hostname}`, async (log) =>
         buildImage(
           {
             spec,
@@ -64,13 +67,17 @@ export const buildCommand: AddCommand = (program, act) => {
           },
           options.output,
           format satisfies ImageFormat,
-          { ...cli, env, log },
+          { ...cli, env, log, inVm: options.inVm },
         ),
       );
       if (format === "dir" && (await idsAreMapped()))
         cli.log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
-      cli.print(options.output);
-      cli.emit({ event: "done", file: options.output, format, definition: digest });
+      for (const file of disks.length === 0
+        ? [options.output]
+        : disks.map((name) => join(options.output, name)))
+        cli.print(file);
+      const more = disks.length === 0 ? {} : { disks };
+      cli.emit({ event: "done", file: options.output, format, definition: digest, ...more });
     }),
   );
 };

@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { cpioBytes } from "../archive/cpio.ts";
-import { generateSigningKey, writePayload } from "../archive/payload.ts";
-import { formatLock } from "../debian/lock.ts";
 import type { DeployData } from "../schema/deploy.ts";
 import { networkReplay } from "../system/network-replay.ts";
 import { generateSshKey } from "../transport/keys.ts";
@@ -10,11 +8,11 @@ import { Fail } from "../util/fail.ts";
 import { deployParts } from "./base-cpio.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { keepIdentity } from "./deploy-work.ts";
+import { signedPayload } from "./payload.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf, workDir } from "./takeover.ts";
 
 /** Beside base and payload: the kit, unpacked, and some room. */
 const workExtraMib = 48;
-const payloadLifeMs = 24 * 60 * 60 * 1000;
 /** Seconds after which a panicked base restarts through the firmware, into the old system. */
 const panicSeconds = 20;
 
@@ -67,23 +65,11 @@ async function deployCpio(
 ): Promise<Uint8Array> {
   const { plan, order, baseKey, clientKey, facts } = state;
   if (!plan || !order || !baseKey || !clientKey || !facts) throw new Error("ship before inspect");
-  const signing = generateSigningKey();
-  const files = new Map<string, Uint8Array>([
-    ["plan.json", Buffer.from(canonicalJson(plan))],
-    ["order.json", Buffer.from(canonicalJson(order))],
-    ["lock.yaml", Buffer.from(formatLock(inputs.lock))],
-  ]);
-  for (const [path, file] of inputs.files) files.set(`files${path}`, file.bytes);
-  const now = world.now();
-  const payload = await writePayload({
-    created: new Date(now),
-    expires: new Date(now + payloadLifeMs),
-    nonce: deploy.nonce,
-    machineId: facts.machineId,
-    files,
-    privateKey: signing.privateKey,
-  });
-  const data: DeployData = { ...deploy, publicKey: signing.publicKey };
+  const { payload, publicKey } = await signedPayload(
+    { plan, order, lock: inputs.lock, files: inputs.files },
+    { nonce: deploy.nonce, machineId: facts.machineId, now: world.now() },
+  );
+  const data: DeployData = { ...deploy, publicKey };
   const root = (path: string, bytes: Uint8Array | string, mode: number) => ({
     type: "file" as const,
     name: `imgbuild/${path}`,

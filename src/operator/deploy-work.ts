@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JournalEntry } from "../schema/journal.ts";
-import { sealFor } from "../secrets/seal.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { hostKeysFor } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { replayJournal } from "./journal-log.ts";
+import { sealSecrets } from "./payload.ts";
 import { greet, LinkLost, type RunnerLink, runnerSocket } from "./runner-link.ts";
 
 const tryEveryMs = 2_000;
@@ -44,9 +44,9 @@ export async function buildInBase(
   const until = world.now() + inputs.waitMs.build;
   let link = await attach(inputs, state, world, inputs.waitMs.base);
   const bundle = new Map([...inputs.secrets, ...(state.hostKeySecrets ?? [])]);
-  const sealed = await sealFor(link.hello.recipient, bundleBytes(bundle));
+  const sealed = await sealSecrets(link.hello.recipient, bundle);
   state.bytes.payload += sealed.length;
-  link.send({ type: "go", planDigest, sealed: Buffer.from(sealed).toString("base64") });
+  link.send({ type: "go", planDigest, sealed });
   const show = replayJournal(world.log);
   let seen = 0;
   const onEntry = (entry: JournalEntry) => {
@@ -176,14 +176,6 @@ async function oldSystemAnswers(state: DeployState, world: DeployWorld): Promise
   } finally {
     host?.close();
   }
-}
-
-function bundleBytes(secrets: ReadonlyMap<string, { expose(): Uint8Array }>): Uint8Array {
-  const entries = [...secrets].map(([name, secret]) => [
-    name,
-    Buffer.from(secret.expose()).toString("base64"),
-  ]);
-  return Buffer.from(JSON.stringify(Object.fromEntries(entries)));
 }
 
 async function within<T>(work: Promise<T>, ms: number, onTimeout: () => void): Promise<T> {

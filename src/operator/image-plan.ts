@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { StepData } from "../schema/plan.ts";
+import type { Spec } from "../schema/spec.ts";
 import { mkfsExt4Image } from "../steps/mkfs-ext4-image.ts";
 import { mkfsVfatImage } from "../steps/mkfs-vfat-image.ts";
 import { partitionImage } from "../steps/partition-image.ts";
@@ -14,8 +15,9 @@ import type { TreeUsage } from "../storage/tree-usage.ts";
 import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { bootSteps, kernelCmdline } from "./boot-steps.ts";
-import type { ImageInputs } from "./image.ts";
-import { epochOf, type TreeLayers, treeLayers } from "./tree.ts";
+import type { ImageInputs } from "./build.ts";
+import type { TreePlan } from "./layers.ts";
+import { epochOf, treeLayers } from "./tree.ts";
 
 const sectorSize = 512;
 
@@ -38,9 +40,7 @@ export interface ImageFilesystem {
 }
 
 /** An offline build as steps. */
-export interface ImagePlan {
-  readonly epoch: number;
-  readonly tree: TreeLayers;
+export interface ImagePlan extends TreePlan {
   readonly filesystems: readonly ImageFilesystem[];
   /** The disk with filesystems that hold a tree; the ESP is missing. */
   disk(paths: ImagePaths): StepData[];
@@ -56,7 +56,19 @@ export interface ImagePlan {
   ): StepData[];
 }
 
-/** The plan for an image. Its UUIDs come of name and storage alone, so that they stay when a file is edited. */
+/** A layout that cannot be made without the kernel's help; the base can, in a virtual machine. */
+export class NeedsVm extends Fail {
+  constructor(message: string) {
+    super(message, { hint: "`imgbuild build --in-vm` has the base make it in a virtual machine" });
+  }
+}
+
+/** An image's UUIDs come of name and storage alone, so that they stay when a file is edited. */
+export function imageSeed({ hostname, storage }: Spec): string {
+  return uuidFrom(digestOf({ hostname, storage }), "image");
+}
+
+/** The plan for an image that is made natively. */
 export function imagePlan(inputs: ImageInputs): ImagePlan {
   const { spec, lock, definition } = inputs;
   const { storage } = spec;
@@ -64,9 +76,9 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
   const written = writtenDisks(storage);
   const [first, ...more] = written;
   if (first === undefined || more.length > 0)
-    throw new Fail(`the definition writes ${written.length} disks; an offline image holds one`);
+    throw new NeedsVm(`the definition writes ${written.length} disks; a native build makes one`);
   const [name, disk] = first;
-  const seed = uuidFrom(digestOf({ hostname: spec.hostname, storage }), "image");
+  const seed = imageSeed(spec);
   const epoch = epochOf(lock);
   const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
   const consoles = spec.boot?.consoles ?? [];
@@ -164,7 +176,7 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
 }
 
 /** The mount points below one, without those that lie below another of them. */
-function outermost(mount: string, mounts: readonly string[]): string[] {
+export function outermost(mount: string, mounts: readonly string[]): string[] {
   const inside = (path: string, other: string) =>
     path !== other && path.startsWith(other === "/" ? "/" : `${other}/`);
   const below = mounts.filter((one) => inside(one, mount));

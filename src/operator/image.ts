@@ -1,75 +1,54 @@
 import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { proxiesOf } from "../debian/proxy.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { allSteps } from "../steps/registry.ts";
-import type { StepContext } from "../steps/step.ts";
 import { type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { run } from "../system/run.ts";
 import { digestOf } from "../util/digest.ts";
-import { Fail } from "../util/fail.ts";
+import { exitCodes, Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
-import type { Secret } from "../util/secret.ts";
 import { together } from "../util/together.ts";
-import { type BaseOptions, baseTree } from "./base.ts";
+import { type Build, type BuildOptions, buildOf, finishSystem, type ImageInputs, layerOf } from "./build.ts";
 import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
 import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
-import { withInitramfs } from "./initramfs-cache.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
-import {
-  isMade,
-  type Layer,
-  type LayerOptions,
-  makeLayer,
-  makeMountPoints,
-  packagesLayer,
-} from "./layers.ts";
-import { nativeContext } from "./native-context.ts";
+import { isMade, makeMountPoints } from "./layers.ts";
+import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
+import { type VmPlan, vmPlan } from "./vm-plan.ts";
 
 const convertMs = 3_600_000;
 
 export const imageFormats = ["raw", "qcow2", "tar", "dir"] as const;
 export type ImageFormat = (typeof imageFormats)[number];
 
-export interface ImageInputs {
-  readonly spec: Spec;
-  readonly lock: Lock;
-  /** Digest of spec, lock and files. */
-  readonly definition: string;
-  readonly files: DefinitionFiles;
-  readonly filesDir: string | undefined;
-  readonly mirrors: Readonly<Record<string, readonly string[]>>;
-  /** Put at their declared paths; undefined leaves them out, as an image that is handed on must. */
-  readonly secrets: ReadonlyMap<string, Secret> | undefined;
-}
-
-/** What the parts of one build share. */
-interface Build {
-  readonly work: string;
-  readonly plan: ImagePlan;
-  readonly layer: Layer;
-  readonly layerOptions: LayerOptions;
-  readonly options: BaseOptions;
-  readonly secretPaths: readonly string[];
-  /** `more`: a directory that tools may write to as well. */
-  contextFor(root: string, work: string, more?: string): StepContext;
-}
-
-/** Builds one disk image offline, whole or not at all: everything happens in a directory beside the output. */
+/**
+ * Builds an image offline, whole or not at all: everything happens in a directory beside the output. Several disks, which `inVm`
+ * may make, become files of a directory; then their names are given.
+ */
 export async function buildImage(
   inputs: ImageInputs,
   output: string,
   format: ImageFormat,
-  options: BaseOptions,
-): Promise<void> {
+  options: BuildOptions,
+): Promise<readonly string[]> {
   if (process.getuid?.() !== 0)
     throw new Fail("building needs root", { hint: "run the same command with sudo" });
-  await requireTools("build", format === "qcow2" ? ["qemu-img"] : []);
+  const isDisk = format === "raw" || format === "qcow2";
+  if (options.inVm && !isDisk)
+    throw new Fail(`--in-vm: ${format} holds no disks`, {
+      exitCode: exitCodes.usage,
+      hint: "leave out --in-vm",
+    });
+  await requireTools("build", [
+    ...(format === "qcow2" ? ["qemu-img"] : []),
+    ...(options.inVm ? baseMachineTools : []),
+  ]);
   const to = resolve(output);
-  await refuseOutput(to, format);
+  const vm = options.inVm ? vmPlan(inputs) : undefined;
+  await refuseOutput(to, format === "dir" || (vm !== undefined && vm.disks.length > 1));
   await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
   // Steps run side by side, so the umask is set for all of them.
@@ -77,35 +56,15 @@ export async function buildImage(
   try {
     // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
     await chmod(work, 0o700);
-    const base = await baseTree(options);
-    const plan = imagePlan(inputs);
-    const layerOptions = { cache: options.cache, base: base.digest, plan };
-    const build: Build = {
-      work,
-      plan,
-      layer: await packagesLayer(layerOptions),
-      layerOptions,
-      options,
-      secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
-      contextFor: (root, directory, more) =>
-        nativeContext({
-          root,
-          work: directory,
-          ...(more === undefined ? {} : { more }),
-          baseTree: base.tree,
-          cache: options.cache,
-          mirrors: inputs.mirrors,
-          proxies: proxiesOf(options.env),
-          files: inputs.filesDir,
-          secrets: inputs.secrets ?? new Map(),
-          log: options.log,
-          signal: options.signal,
-        }),
-    };
-    const isDisk = format === "raw" || format === "qcow2";
+    if (vm !== undefined) {
+      const disks = await buildDisksInVm(await buildOf(inputs, vm, work, options), vm, inputs);
+      return await placeDisks(disks, to, format, { work, ...options });
+    }
+    const build = await buildOf(inputs, imagePlan(inputs), work, options);
     const made = isDisk ? await buildDisk(build) : await buildTree(build, format);
-    const whole = format === "qcow2" ? await toQcow2(made, work, options.signal) : made;
+    const whole = format === "qcow2" ? await toQcow2(made, options.signal) : made;
     await options.log.task(`writing ${to}`, () => rename(whole, to));
+    return [];
   } finally {
     process.umask(own);
     // A killed program's last write may still land while we clear up.
@@ -113,20 +72,32 @@ export async function buildImage(
   }
 }
 
+/** The finished tree, on disks that the base makes. */
+async function buildDisksInVm(
+  build: Build<VmPlan>,
+  plan: VmPlan,
+  { lock, secrets = new Map() }: ImageInputs,
+): Promise<readonly MadeDisk[]> {
+  const { work, layer, options } = build;
+  await layerOf(build);
+  const copy = await treeCopy([layer.tree], work, { signal: options.signal });
+  try {
+    const context = build.contextFor(copy.tree, work);
+    await finishSystem(build, copy, context);
+    return await disksInVm({ plan, lock, secrets }, context, work, options);
+  } finally {
+    await copy.close();
+  }
+}
+
 /**
  * A raw disk. Packages are a layer of the cache, and so is a disk with their tree: what the definition says beyond them is laid over
  * the one and written into the other. The same way is gone whether the layers are there or not, so the image is the same.
  */
-async function buildDisk(build: Build): Promise<string> {
+async function buildDisk(build: Build<ImagePlan>): Promise<string> {
   const { work, plan, layer, options } = build;
   const { signal } = options;
-  if (!(await isMade(layer)))
-    await options.log.task("making the packages' layer", (log) =>
-      makeLayer(layer, build.layerOptions, (root, directory) => ({
-        ...build.contextFor(root, directory),
-        log,
-      })),
-    );
+  await layerOf(build);
   const paths = {
     image: join(work, "disk.raw"),
     tree: join(work, "tree"),
@@ -171,7 +142,7 @@ async function buildDisk(build: Build): Promise<string> {
 
 /** Finishes the tree and, beside it, makes the disk with the layer's tree, unless one is likely to be there. */
 async function withBoot(
-  build: Build,
+  build: Build<ImagePlan>,
   copy: TreeCopy,
   paths: ImagePaths,
   disk: { readonly begin: (signal: AbortSignal) => Promise<DiskInMaking>; readonly isLikely: boolean },
@@ -191,7 +162,7 @@ async function withBoot(
 }
 
 /** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
-async function buildTree(build: Build, format: "tar" | "dir"): Promise<string> {
+async function buildTree(build: Build<ImagePlan>, format: "tar" | "dir"): Promise<string> {
   const { work, plan, layer, options } = build;
   const { signal } = options;
   const layered = await isMade(layer);
@@ -230,23 +201,12 @@ async function buildTree(build: Build, format: "tar" | "dir"): Promise<string> {
   }
 }
 
-/** What the definition says beyond packages, on a copy of their layer. Answers whether what is made of it may be kept. */
-async function finishSystem(build: Build, copy: TreeCopy, context: StepContext): Promise<boolean> {
-  const { plan, layer, secretPaths } = build;
-  const { system, initramfs, finish } = plan.tree;
-  await executeSteps(system, allSteps, context);
-  const options = { steps: initramfs, secretPaths, epoch: plan.epoch, since: context.began };
-  const keep = await withInitramfs(layer, copy, options, () => executeSteps(initramfs, allSteps, context));
-  await executeSteps(finish, allSteps, context);
-  return keep;
-}
-
 /** Only what can have been an image before is replaced. Told before the work, not after it. */
-async function refuseOutput(to: string, format: ImageFormat): Promise<void> {
+async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
   const found = await lstat(to).catch(() => undefined);
   if (found === undefined) return;
   const hint = "name a path that does not exist yet";
-  if (format !== "dir") {
+  if (!isDirectory) {
     if (!found.isFile()) throw new Fail(`${to} is there, and is not a regular file`, { hint });
     return;
   }
@@ -254,8 +214,32 @@ async function refuseOutput(to: string, format: ImageFormat): Promise<void> {
   if ((await readdir(to)).length > 0) throw new Fail(`${to} is not empty`, { hint });
 }
 
-async function toQcow2(image: string, work: string, signal: AbortSignal): Promise<string> {
-  const made = join(work, "made.qcow2");
+/** One disk is the output; several are files of a directory, which comes to its place in one piece. */
+async function placeDisks(
+  disks: readonly MadeDisk[],
+  to: string,
+  format: ImageFormat,
+  { work, log, signal }: BuildOptions & { readonly work: string },
+): Promise<readonly string[]> {
+  const whole: MadeDisk[] = [];
+  for (const { name, file } of disks)
+    whole.push({ name, file: format === "qcow2" ? await toQcow2(file, signal) : file });
+  return await log.task(`writing ${to}`, async () => {
+    const [one, ...more] = whole;
+    if (one !== undefined && more.length === 0) {
+      await rename(one.file, to);
+      return [];
+    }
+    const directory = join(work, "disks");
+    await mkdir(directory);
+    for (const { name, file } of whole) await rename(file, join(directory, `${name}.${format}`));
+    await rename(directory, to);
+    return whole.map(({ name }) => `${name}.${format}`);
+  });
+}
+
+async function toQcow2(image: string, signal: AbortSignal): Promise<string> {
+  const made = `${image}.qcow2`;
   await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", image, made], {
     timeoutMs: convertMs,
     signal,

@@ -10,8 +10,8 @@ import { settleTree } from "../storage/tree-usage.ts";
 import { mapsName } from "../system/id-maps.ts";
 import { ownMaps } from "../system/user-namespace.ts";
 import { digestOf } from "../util/digest.ts";
-import type { ImagePlan } from "./image-plan.ts";
 import { sourceDigest } from "./source-digest.ts";
+import type { TreeLayers } from "./tree.ts";
 
 /** A tree in the cache, and what was made of it; never written once it is there. */
 export interface Layer {
@@ -19,11 +19,19 @@ export interface Layer {
   readonly tree: string;
 }
 
+/** What of an image's plan concerns the tree, wherever its disks are made. */
+export interface TreePlan {
+  readonly epoch: number;
+  readonly tree: TreeLayers;
+  /** Filesystems for Linux' files, and where others are mounted below each, the outermost only. */
+  readonly filesystems: readonly { readonly mount: string; readonly below: readonly string[] }[];
+}
+
 export interface LayerOptions {
   readonly cache: string;
   /** Digest of the base, whose tools make the layer. */
   readonly base: string;
-  readonly plan: ImagePlan;
+  readonly plan: TreePlan;
 }
 
 /** The directory of the packages' layer: named by the digest of all that it is made of. */
@@ -64,7 +72,7 @@ export async function makeLayer(
 }
 
 /** Directories that no package needs to have. */
-export async function makeMountPoints(root: string, { filesystems }: ImagePlan): Promise<void> {
+export async function makeMountPoints(root: string, { filesystems }: TreePlan): Promise<void> {
   for (const { mount, below } of filesystems)
     for (const path of [mount, ...below]) await mkdir(join(root, path), { recursive: true });
 }

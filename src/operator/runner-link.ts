@@ -54,7 +54,9 @@ export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLi
             message.hint === undefined ? {} : { hint: message.hint },
           );
         else
-          throw new Fail(`the runner died and was started anew: ${message.message ?? "it does not know why"}`);
+          throw new Fail(
+            `the runner died and was started anew: ${message.message ?? "it does not know why"}`,
+          );
       }
     },
     close: () => stream.destroy(),

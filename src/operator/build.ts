@@ -1,0 +1,99 @@
+import { proxiesOf } from "../debian/proxy.ts";
+import type { Lock } from "../schema/lock.ts";
+import type { Spec } from "../schema/spec.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { allSteps } from "../steps/registry.ts";
+import type { StepContext } from "../steps/step.ts";
+import type { TreeCopy } from "../system/overlay.ts";
+import type { Secret } from "../util/secret.ts";
+import { baseTree } from "./base.ts";
+import type { DefinitionFiles } from "./files.ts";
+import { withInitramfs } from "./initramfs-cache.ts";
+import { isMade, type Layer, type LayerOptions, makeLayer, packagesLayer, type TreePlan } from "./layers.ts";
+import { nativeContext } from "./native-context.ts";
+import type { VmOptions } from "./vm-run.ts";
+
+export interface ImageInputs {
+  readonly spec: Spec;
+  readonly lock: Lock;
+  /** Digest of spec, lock and files. */
+  readonly definition: string;
+  readonly files: DefinitionFiles;
+  readonly filesDir: string | undefined;
+  readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  /** Put at their declared paths; undefined leaves them out, as an image that is handed on must. */
+  readonly secrets: ReadonlyMap<string, Secret> | undefined;
+}
+
+/** Where a build is done. */
+export interface BuildOptions extends VmOptions {
+  /** The base makes the disks in a virtual machine: any layout, whatever this machine's kernel can do. */
+  readonly inVm?: boolean | undefined;
+}
+
+/** What the parts of one build share. */
+export interface Build<Plan extends TreePlan = TreePlan> {
+  readonly work: string;
+  readonly plan: Plan;
+  readonly layer: Layer;
+  readonly layerOptions: LayerOptions;
+  readonly options: BuildOptions;
+  readonly secretPaths: readonly string[];
+  /** `more`: a directory that tools may write to as well. */
+  contextFor(root: string, work: string, more?: string): StepContext;
+}
+
+export async function buildOf<Plan extends TreePlan>(
+  inputs: ImageInputs,
+  plan: Plan,
+  work: string,
+  options: BuildOptions,
+): Promise<Build<Plan>> {
+  const base = await baseTree(options);
+  const layerOptions = { cache: options.cache, base: base.digest, plan };
+  return {
+    work,
+    plan,
+    layer: await packagesLayer(layerOptions),
+    layerOptions,
+    options,
+    secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
+    contextFor: (root, directory, more) =>
+      nativeContext({
+        root,
+        work: directory,
+        ...(more === undefined ? {} : { more }),
+        baseTree: base.tree,
+        cache: options.cache,
+        mirrors: inputs.mirrors,
+        proxies: proxiesOf(options.env),
+        files: inputs.filesDir,
+        // To the base they go sealed, and nowhere else.
+        secrets: (options.inVm ? undefined : inputs.secrets) ?? new Map(),
+        log: options.log,
+        signal: options.signal,
+      }),
+  };
+}
+
+/** Makes the packages' layer, unless it is there. */
+export async function layerOf(build: Build): Promise<void> {
+  if (await isMade(build.layer)) return;
+  await build.options.log.task("making the packages' layer", (log) =>
+    makeLayer(build.layer, build.layerOptions, (root, directory) => ({
+      ...build.contextFor(root, directory),
+      log,
+    })),
+  );
+}
+
+/** What the definition says beyond packages, on a copy of their layer. Answers whether what is made of it may be kept. */
+export async function finishSystem(build: Build, copy: TreeCopy, context: StepContext): Promise<boolean> {
+  const { plan, layer, secretPaths } = build;
+  const { system, initramfs, finish } = plan.tree;
+  await executeSteps(system, allSteps, context);
+  const options = { steps: initramfs, secretPaths, epoch: plan.epoch, since: context.began };
+  const keep = await withInitramfs(layer, copy, options, () => executeSteps(initramfs, allSteps, context));
+  await executeSteps(finish, allSteps, context);
+  return keep;
+}
