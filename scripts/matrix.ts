@@ -28,6 +28,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/same-tree.test.ts", "same-tree"),
   },
   {
+    name: "in-vm",
+    what: "imgbuild/web built in a virtual machine is what a native build makes, and boots",
+    argv: vitest("test/matrix/in-vm.test.ts", "in-vm"),
+  },
+  {
     name: "deploy-uefi",
     what: "a stock Debian 12 host under UEFI becomes imgbuild/web",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),

@@ -63,6 +63,16 @@ export class NeedsVm extends Fail {
   }
 }
 
+/** Whether the layout can be made in a virtual machine only. Whatever else is wrong with it is told by who makes it. */
+export function needsVm(inputs: ImageInputs): boolean {
+  try {
+    imagePlan(inputs);
+    return false;
+  } catch (error) {
+    return error instanceof NeedsVm;
+  }
+}
+
 /** An image's UUIDs come of name and storage alone, so that they stay when a file is edited. */
 export function imageSeed({ hostname, storage }: Spec): string {
   return uuidFrom(digestOf({ hostname, storage }), "image");

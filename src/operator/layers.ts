@@ -37,7 +37,7 @@ export interface LayerOptions {
 /** The directory of the packages' layer: named by the digest of all that it is made of. */
 export async function packagesLayer({ cache, base, plan }: LayerOptions): Promise<Layer> {
   const { packages } = plan.tree;
-  const mounts = plan.filesystems.flatMap(({ mount, below }) => [mount, ...below]);
+  const mounts = [...new Set(plan.filesystems.flatMap(({ mount, below }) => [mount, ...below]))].sort();
   const digest = digestOf([packages, mounts, plan.epoch, base, await sourceDigest()]).slice(0, 32);
   const directory = join(await layersPlace(cache), digest);
   return { directory, tree: join(directory, "tree") };

@@ -3,27 +3,37 @@ import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:
 import { dirname, join } from "node:path";
 import type { Spec } from "../schema/spec.ts";
 import { hostKeyPrefix } from "../steps/write-secrets.ts";
+import { writtenDisks } from "../storage/check-storage.ts";
 import { mke2fs } from "../storage/mkfs.ts";
 import { toolRun } from "../system/chroot.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { digestOf, sha256, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
-import { type BaseOptions, baseTree } from "./base.ts";
+import { baseTree } from "./base.ts";
 import { readFiles } from "./files.ts";
 import { buildImage, definitionDigest } from "./image.ts";
+import { needsVm } from "./image-plan.ts";
 import type { Definition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { sourceDigest } from "./source-digest.ts";
+import type { VmOptions } from "./vm-run.ts";
 
 /** A kept disk of the definition, for a machine that never had one. */
 const keptBytes = 512 * 2 ** 20;
 
+export interface TestDisk {
+  readonly file: string;
+  readonly serial: string;
+}
+
 export interface TestImage {
   readonly spec: Spec;
   /** Raw files, never to be written: machines boot overlays of them. */
-  readonly system: { readonly file: string; readonly serial: string };
-  readonly kept: readonly { readonly file: string; readonly serial: string }[];
+  readonly system: TestDisk;
+  /** Other written disks; the firmware looks at the system's first. */
+  readonly others: readonly TestDisk[];
+  readonly kept: readonly TestDisk[];
   /** The public host key that it answers with. */
   readonly hostKey: string;
 }
@@ -35,7 +45,7 @@ export interface TestImage {
  */
 export async function testImage(
   definition: Definition,
-  options: BaseOptions,
+  options: VmOptions,
   real?: { readonly secrets: ReadonlyMap<string, Secret>; readonly directory: string },
 ): Promise<TestImage> {
   if (definition.spec.storage === undefined || definition.spec.boot === undefined)
@@ -69,13 +79,18 @@ export async function testImage(
 }
 
 /** What lies in the directory of an image. */
-const files = { system: "system.raw", hostKey: "host-key.pub", kept: (name: string) => `kept-${name}.raw` };
+const files = {
+  /** One disk; or a directory of several, each by its name. */
+  system: "system.raw",
+  hostKey: "host-key.pub",
+  kept: (name: string) => `kept-${name}.raw`,
+};
 
 async function make(
   definition: Definition,
   directory: string,
   secrets: ReadonlyMap<string, Secret>,
-  options: BaseOptions,
+  options: VmOptions,
 ): Promise<void> {
   const { spec, filesDir } = definition;
   const { lock } = await readLockFor(definition);
@@ -94,7 +109,8 @@ async function make(
     mirrors: await mirrorsFor(spec, options.env, definition.dir),
     secrets: given,
   };
-  await buildImage(inputs, join(directory, files.system), "raw", options);
+  const inVm = needsVm(inputs);
+  await buildImage(inputs, join(directory, files.system), "raw", { ...options, inVm });
   for (const [name, disk] of Object.entries(spec.storage?.disks ?? {})) {
     if (!("keep" in disk)) continue;
     const [kept, ...more] = disk.keep;
@@ -111,14 +127,17 @@ async function make(
 
 async function read(spec: Spec, directory: string): Promise<TestImage> {
   const disks = Object.entries(spec.storage?.disks ?? {});
-  const written = disks.find(([, disk]) => "table" in disk);
   const serial = (name: string, given: string | undefined) => (given ?? name).slice(0, 20);
+  const written = spec.storage === undefined ? [] : bootFirst(writtenDisks(spec.storage));
+  const [system, ...others] = written.map(([name, disk]) => ({
+    file: join(directory, files.system, ...(written.length === 1 ? [] : [`${name}.raw`])),
+    serial: serial(name, disk.match.serial),
+  }));
+  if (system === undefined) throw new Fail("the definition writes no disk, so there is nothing to start");
   return {
     spec,
-    system: {
-      file: join(directory, files.system),
-      serial: serial(written?.[0] ?? "system", written?.[1].match.serial),
-    },
+    system,
+    others,
     kept: disks
       .filter(([, disk]) => "keep" in disk)
       .map(([name, disk]) => ({
@@ -127,6 +146,13 @@ async function read(spec: Spec, directory: string): Promise<TestImage> {
       })),
     hostKey: (await readFile(join(directory, files.hostKey), "utf8")).trim(),
   };
+}
+
+/** The disks that firmware starts from, then the others. */
+function bootFirst(written: ReturnType<typeof writtenDisks>): ReturnType<typeof writtenDisks> {
+  const boots = ([, { table }]: (typeof written)[number]) =>
+    table.partitions.some(({ type }) => type === "esp" || type === "bios-boot");
+  return [...written.filter(boots), ...written.filter((one) => !boots(one))];
 }
 
 /** Made-up secrets of a definition, by name. */

@@ -38,10 +38,8 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   async function machine(how: MachineOptions): Promise<Machine>;
   async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
     if (!("definition" in how)) return await lab.machine(how);
-    const image = await testImage(
-      await loadDefinition(resolve(options.from ?? ".", how.definition)),
-      options,
-    );
+    const definition = await loadDefinition(resolve(options.from ?? ".", how.definition));
+    const image = await testImage(definition, { ...options, hasPlace: true });
     return await machineOf(lab, image, how);
   }
   return { ...lab, machine };
@@ -63,7 +61,7 @@ export async function machineOf(
     ...rest,
     disks: [
       { image: raw(image.system.file), serial: image.system.serial },
-      ...image.kept.map(({ file, serial }) => ({ image: raw(file), serial })),
+      ...[...image.others, ...image.kept].map(({ file, serial }) => ({ image: raw(file), serial })),
       ...(moreDisks ?? []),
     ],
   });

@@ -154,7 +154,7 @@ async function standIn(
       },
     };
   }
-  const before = await testImage(await loadDefinition(origin.from), options);
+  const before = await testImage(await loadDefinition(origin.from), { ...options, hasPlace: true });
   const machine = await machineWith({ file: before.system.file, format: "raw" });
   const user = Object.entries(before.spec.users).find(([, one]) => one.sudo)?.[0] ?? "root";
   return {
@@ -178,7 +178,7 @@ async function disksFor(
   lab: TestLab,
   options: TestLabOptions,
 ): Promise<MachineDisk[]> {
-  const image = await testImage(definition, options);
+  const image = await testImage(definition, { ...options, hasPlace: true });
   const disks: MachineDisk[] = [];
   for (const [name, disk] of Object.entries(definition.spec.storage?.disks ?? {})) {
     const { serial, minSize } = disk.match;

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where two trees of the same packages may differ, and why; docs/PERFORMANCE.md has the same list in words. */
-const mayDiffer: readonly (readonly [why: string, where: RegExp])[] = [
+const toPeers: readonly (readonly [why: string, where: RegExp])[] = [
   ["made when a machine starts", /^\/(dev|run|tmp|proc|sys)\//],
   ["logs", /^\/var\/log\//],
   ["caches", /^\/var\/cache\//],
@@ -31,7 +31,7 @@ const mayDiffer: readonly (readonly [why: string, where: RegExp])[] = [
 const lists = /^\/etc\/(shadow|gshadow)$|^\/var\/lib\/dpkg\/triggers\/File$/;
 
 /** Every path that differs in being there, type, mode, owner, group, link target or content. */
-export function treeDifferences(ours: string, peer: string): string[] {
+export function treeDifferences(ours: string, peer: string, mayDiffer = toPeers): string[] {
   const differences: string[] = [];
   const visit = (path: string) => {
     const [a, b] = [ours, peer].map((root) => describe(root, path === "" ? "/" : path));
