@@ -11,11 +11,17 @@ const driveCheckAt = 0x66;
 export const bootCodeBytes = 0x1b8;
 const blocklistEntryBytes = 12;
 
-/** GRUB modules of the core image: all that a menu on ext4 needs, so that no module is read from a disk. */
+/** GRUB modules of the core image: all that a menu needs wherever /boot is, so that no module is read from a disk. */
 export const grubModules = [
   "biosdisk",
   "part_gpt",
+  "part_msdos",
   "ext2",
+  "xfs",
+  "btrfs",
+  "lvm",
+  "diskfilter",
+  "mdraid1x",
   "search_fs_uuid",
   "normal",
   "linux",
@@ -44,9 +50,9 @@ export function bootCode(bootImage: Uint8Array, startBytes: number): Buffer {
 export function placedCore(core: Uint8Array, startBytes: number, roomBytes: number): Buffer {
   if (core.length > roomBytes)
     throw new Fail(
-      `GRUB's core image of ${core.length} bytes does not fit a bios-boot partition of ${roomBytes}`,
+      `GRUB's core image of ${core.length} bytes does not fit the ${roomBytes} bytes that it has on the disk`,
       {
-        hint: "make it 1MiB",
+        hint: "make the bios-boot partition 1MiB, or let the first partition begin at 1 MiB",
       },
     );
   const placed = Buffer.alloc(Math.ceil(core.length / sectorBytes) * sectorBytes);
@@ -55,35 +61,73 @@ export function placedCore(core: Uint8Array, startBytes: number, roomBytes: numb
   return placed;
 }
 
-/** Embedded in the core image: finds the root filesystem, however the firmware counts its disks. */
-export function embeddedConfig(rootUuid: string): string {
-  return `search.fs_uuid ${rootUuid} root\nset prefix=($root)/boot/grub\n`;
+/** Where the boot code of a disk's first sector looks for the core image. */
+export function coreStartOf(firstSector: Buffer): number {
+  return Number(firstSector.readBigUInt64LE(kernelSectorAt)) * sectorBytes;
 }
 
-/** The menu. The links /vmlinuz and /initrd.img follow kernel updates; so does their predecessor, `.old`. */
+/** Where the core image's first sector says that the others are. */
+export function restOfCore(firstSector: Buffer): { readonly startBytes: number; readonly sizeBytes: number } {
+  const at = sectorBytes - blocklistEntryBytes;
+  return {
+    startBytes: Number(firstSector.readBigUInt64LE(at)) * sectorBytes,
+    sizeBytes: firstSector.readUInt16LE(at + 8) * sectorBytes,
+  };
+}
+
+/** Where kernels and GRUB's menu are: a filesystem, and the directory on it that the system sees as /boot. */
+export interface BootPlace {
+  readonly uuid: string;
+  /** "/boot" on the root filesystem, "" on a filesystem of its own. */
+  readonly directory: "/boot" | "";
+}
+
+/** Embedded in the core image, or beside GRUB on the ESP: finds the filesystem, however the firmware counts its disks. */
+export function embeddedConfig({ uuid, directory }: BootPlace): string {
+  return `search.fs_uuid ${uuid} root\nset prefix=($root)${directory}/grub\n`;
+}
+
+/** GRUB on an ESP reads this first, and the menu by it. */
+export function espConfig(place: BootPlace): string {
+  return `${embeddedConfig(place)}configfile $prefix/grub.cfg\n`;
+}
+
+/** The menu. The links vmlinuz and initrd.img follow kernel updates; so do their predecessors, `.old`. */
 export function grubMenu(options: {
-  readonly rootUuid: string;
+  readonly place: BootPlace;
   readonly cmdline: readonly string[];
   readonly consoles: readonly string[];
   readonly timeoutSeconds: number;
   readonly title: string;
 }): string {
-  const serial = options.consoles.find((one) => one.startsWith("ttyS"));
-  const [unit, speed] =
-    serial === undefined ? [] : [/^ttyS(\d+)/.exec(serial)?.[1], /,(\d+)/.exec(serial)?.[1]];
-  const terminals = serial === undefined ? "console" : "console serial";
+  const { place } = options;
   const entry = (title: string, suffix: string) =>
     `menuentry '${title}' {\n  linux /vmlinuz${suffix} ${options.cmdline.join(" ")}\n  initrd /initrd.img${suffix}\n}\n`;
   return [
-    ...(serial === undefined ? [] : [`serial --unit=${unit ?? 0} --speed=${speed ?? 115200}`]),
-    `terminal_input ${terminals}`,
-    `terminal_output ${terminals}`,
+    ...terminals(options.consoles),
     "set default=0",
     "set fallback=1",
     `set timeout=${options.timeoutSeconds}`,
-    `search --no-floppy --fs-uuid --set=root ${options.rootUuid}`,
+    `search --no-floppy --fs-uuid --set=root ${place.uuid}`,
     "",
     entry(options.title, ""),
     entry(`${options.title}, previous kernel`, ".old"),
   ].join("\n");
+}
+
+/** Every serial console, beside the screen. Under UEFI the firmware has its own way to them, and would say everything twice. */
+function terminals(consoles: readonly string[]): string[] {
+  const ports = consoles.flatMap((one) => {
+    const match = /^ttyS(\d+)(?:,(\d+))?/.exec(one);
+    return match === null ? [] : [{ unit: match[1]!, speed: match[2] ?? "115200" }];
+  });
+  if (ports.length === 0) return ["terminal_input console", "terminal_output console"];
+  const names = ["console", ...ports.map(({ unit }) => `serial_com${unit}`)].join(" ");
+  return [
+    'if [ "$grub_platform" = pc ]; then',
+    ...ports.map(({ unit, speed }) => `  serial --unit=${unit} --speed=${speed}`),
+    `  terminal_input ${names}`,
+    `  terminal_output ${names}`,
+    "fi",
+  ];
 }

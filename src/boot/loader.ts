@@ -2,11 +2,16 @@
 export const entryToken = "debian";
 
 /** Files that make kernel-install go on in the same layout when apt brings another kernel. */
-export function kernelInstallFiles(cmdline: readonly string[]): { path: string; content: string }[] {
+export function kernelInstallFiles(
+  cmdline: readonly string[],
+  layout: "bls" | "uki",
+): { path: string; content: string }[] {
+  // Unified images are made by the plugin that comes with them, also where ukify is installed one day.
+  const generator = layout === "uki" ? "uki_generator=imgbuild\n" : "";
   return [
     { path: "/etc/kernel/entry-token", content: `${entryToken}\n` },
     { path: "/etc/kernel/cmdline", content: `${cmdline.join(" ")}\n` },
-    { path: "/etc/kernel/install.conf", content: "layout=bls\n" },
+    { path: "/etc/kernel/install.conf", content: `layout=${layout}\n${generator}` },
   ];
 }
 
@@ -24,6 +29,12 @@ export function loaderEntry(version: string, title: string, cmdline: readonly st
   ].join("\n");
 }
 
-export function loaderConfig(timeoutSeconds: number): string {
-  return `timeout ${timeoutSeconds}\neditor no\nconsole-mode keep\n`;
+/** The unified image of one kernel, where kernel-install(8) puts it. */
+export function ukiPath(version: string): string {
+  return `EFI/Linux/${entryToken}-${version}.efi`;
+}
+
+export function loaderConfig(timeoutSeconds: number, enroll?: string): string {
+  const keys = enroll === undefined ? "" : `secure-boot-enroll ${enroll}\n`;
+  return `timeout ${timeoutSeconds}\neditor no\nconsole-mode keep\n${keys}`;
 }

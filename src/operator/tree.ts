@@ -1,4 +1,4 @@
-import { kernelInstallFiles } from "../boot/loader.ts";
+import { bootFiles, certificateFiles } from "../boot/packages.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { StepData } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -49,7 +49,9 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
   const epoch = epochOf(lock);
   const essential = lock.packages.filter((one) => one.bootstrap);
   const before: FileToWrite[] = [];
-  if (spec.boot?.firmware.includes("uefi")) before.push(...kernelInstallFiles(options.cmdline));
+  before.push(...bootFiles(spec, options.cmdline));
+  // On a filesystem of its own the kernels' links lie beside them, where GRUB finds them.
+  if (hasOwnBoot(spec)) before.push({ path: "/etc/kernel-img.conf", content: "link_in_boot = yes\n" });
   if (options.packages.has("initramfs-tools"))
     before.push(
       { path: "/etc/initramfs-tools/conf.d/imgbuild", content: "MODULES=list\n" },
@@ -66,7 +68,7 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
         packages: lock.packages,
       }),
     ],
-    system: configureSteps(spec, options),
+    system: [...configureSteps(spec, options), ...signSteps(spec, epoch)],
     initramfs: spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })],
     finish: [stepData(finishTree, "clearing up", { definition: options.definition, epoch })],
   };

@@ -114,12 +114,31 @@ export const Packages = z.strictObject({
   prune: z.array(z.string().startsWith("/")).default([]),
 });
 
+const Certificate = z
+  .string()
+  .startsWith("-----BEGIN CERTIFICATE-----", 'a certificate in PEM, as from `readText("keys/db.pem")`');
+
+/** Secure Boot with keys of one's own: everything that the firmware starts is signed by one key. */
+export const OwnKeys = z.strictObject({
+  /** The secret that holds the RSA key in PEM. Given a `path`, it lies there on the new system, which signs new kernels itself. */
+  key: Name,
+  certificate: Certificate,
+  /** Certificates whose programs may run as well, as Microsoft's where cards bring programs of their own. */
+  alsoTrusted: z.array(Certificate).optional(),
+  /** When systemd-boot gives the keys to firmware that knows none (`secure-boot-enroll` of loader.conf(5)); "force" on real machines. */
+  enroll: z.enum(["off", "manual", "if-safe", "force"]).default("if-safe"),
+});
+
 export const Boot = z.strictObject({
-  /** Firmware the machine may have. systemd-boot serves UEFI, GRUB serves BIOS. */
+  /** Firmware the machine may have. BIOS is always served by GRUB. */
   firmware: z
     .array(z.enum(["uefi", "bios"]))
     .min(1)
     .default(["uefi", "bios"]),
+  /** What starts kernels under UEFI: systemd-boot, with kernels as they are or each in a unified image (`uki`); or GRUB. */
+  loader: z.enum(["systemd-boot", "uki", "grub"]).default("systemd-boot"),
+  /** "debian": Debian's shim, bootloader and kernel, signed by Microsoft and Debian. Left out: Secure Boot has to be off. */
+  secureBoot: z.union([z.literal("debian"), OwnKeys]).optional(),
   /** Words added to the kernel command line. */
   cmdline: z.array(z.string().regex(/^[\x21-\x7e]+$/, "one word of printable ASCII")).default([]),
   /** Consoles of an offline image; a deploy keeps the target's. The last one is the kernel's main console. */
@@ -246,6 +265,7 @@ export const Spec = z.strictObject({
 export type Spec = z.output<typeof Spec>;
 /** What `IMGBUILD.ts` may say: the same with every default optional. */
 export type SpecInput = z.input<typeof Spec>;
+export type Boot = z.output<typeof Boot>;
 export type HealthCheck = z.output<typeof Health>;
 export type Network = z.output<typeof Network>;
 export type User = z.output<typeof User>;

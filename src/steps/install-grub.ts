@@ -1,37 +1,35 @@
 import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { bootCode, embeddedConfig, grubModules, placedCore } from "../boot/grub.ts";
+import { bootCode, grubModules, placedCore } from "../boot/grub.ts";
 import { Target, writablePath } from "../storage/target.ts";
 import { defineStep } from "./step.ts";
 
 /** GRUB's modules, of the base: the core image does not depend on what the new system has installed. */
 const directory = "/usr/lib/grub/i386-pc";
 
-/** GRUB for BIOS: core image in the bios-boot partition, boot code in the first sector; written last, in this order. */
+/** GRUB for BIOS: core image before or in a partition of its own, boot code in the first sector; written last, in this order. */
 export const installGrub = defineStep({
   kind: "install-grub",
   summary: "embed GRUB for BIOS",
   schema: z.strictObject({
     target: Target,
-    /** The bios-boot partition. */
+    /** The bios-boot partition; or, on an MBR disk, the gap before the first partition. */
     startBytes: z.int().positive(),
     sizeBytes: z.int().positive(),
-    rootUuid: z.string(),
-    menu: z.string(),
+    /** Embedded: leads to the menu. */
+    config: z.string(),
     /** Directory for files on their way; both the tools and we see it. */
     scratch: z.string().startsWith("/"),
   }),
   tools: ["grub-mkimage"],
-  run: async ({ target, startBytes, sizeBytes, rootUuid, menu, scratch }, context) => {
-    await mkdir(join(context.root, "boot/grub"), { recursive: true });
-    await writeFile(join(context.root, "boot/grub/grub.cfg"), menu);
+  run: async ({ target, startBytes, sizeBytes, config: text, scratch }, context) => {
     await mkdir(scratch, { recursive: true });
     const config = join(scratch, "grub-embedded.cfg");
     const coreFile = join(scratch, "grub-core.img");
     const bootFile = join(scratch, "grub-boot.img");
     try {
-      await writeFile(config, embeddedConfig(rootUuid));
+      await writeFile(config, text);
       const format = ["--format", "i386-pc", "--directory", directory, "--prefix", "/boot/grub"];
       await context.tool([
         "grub-mkimage",

@@ -1,12 +1,20 @@
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { entryToken, loaderConfig, loaderEntry } from "../boot/loader.ts";
+import { enrolmentFiles } from "../boot/efi-keys.ts";
+import { entryToken, loaderConfig, loaderEntry, ukiPath } from "../boot/loader.ts";
+import { makeUkiPath } from "../boot/make-uki.ts";
+import { debianLoaders, shimCopies } from "../boot/packages.ts";
+import { type Signer, signEfi } from "../boot/sign-efi.ts";
 import { Fail } from "../util/fail.ts";
 import { kernelVersions } from "./make-initramfs.ts";
-import { defineStep } from "./step.ts";
+import { SigningKeys, signerIn } from "./sign-loader.ts";
+import { defineStep, type StepContext } from "./step.ts";
 
-const loader = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+/** Where an image waits between the tree's program that makes it and us; the tree keeps nothing of it. */
+const staging = "/var/tmp";
+const makeMs = 600_000;
 
 /** The content of the ESP: systemd-boot, also at the path firmware tries unasked; kernels, initramfs, entries last. */
 export const installSystemdBoot = defineStep({
@@ -15,35 +23,94 @@ export const installSystemdBoot = defineStep({
   schema: z.strictObject({
     /** Directory that is, or becomes, the ESP's filesystem. */
     esp: z.string().startsWith("/"),
+    /** "uki": each kernel in a unified image, whose command line is the tree's /etc/kernel/cmdline. */
+    layout: z.enum(["bls", "uki"]).default("bls"),
     cmdline: z.array(z.string()),
     title: z.string(),
     timeoutSeconds: z.int(),
+    /** Debian's shim first; or everything signed by this key. */
+    secureBoot: z.union([z.literal("debian"), SigningKeys]).optional(),
   }),
   tools: [],
-  run: async ({ esp, cmdline, title, timeoutSeconds }, { root }) => {
-    const put = async (from: string, to: string) => {
-      await mkdir(dirname(join(esp, to)), { recursive: true });
-      await copyFile(join(root, from), join(esp, to)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== "ENOENT") throw error;
-        throw new Fail(`the tree has no /${from}`, {
-          hint: "lock the definition again: its packages are not complete",
-        });
-      });
-    };
-    const versions = await kernelVersions(root);
+  run: async ({ esp, layout, cmdline, title, timeoutSeconds, secureBoot }, context) => {
+    const versions = await kernelVersions(context.root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
-    for (const version of versions) {
-      await put(`boot/vmlinuz-${version}`, `${entryToken}/${version}/linux`);
-      await put(`boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
-    }
-    for (const to of ["EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"]) await put(loader, to);
-    await mkdir(join(esp, "loader/entries"), { recursive: true });
-    await writeFile(join(esp, "loader/loader.conf"), loaderConfig(timeoutSeconds));
-    await writeFile(join(esp, "loader/entries.srel"), "type1\n");
+    const own = typeof secureBoot === "object" ? secureBoot : undefined;
+    const signer = own === undefined ? undefined : signerIn(context, own);
+    const put = putter(context.root, esp);
     for (const version of versions)
-      await writeFile(
-        join(esp, `loader/entries/${entryToken}-${version}.conf`),
-        loaderEntry(version, title, cmdline),
+      if (layout === "uki") await put.bytes(ukiPath(version), await unifiedImage(context, version, signer));
+      else {
+        const kernel = `/boot/vmlinuz-${version}`;
+        const to = `${entryToken}/${version}/linux`;
+        if (signer === undefined) await put.file(kernel, to);
+        else await put.bytes(to, signEfi(await put.read(kernel), signer, kernel));
+        await put.file(`/boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
+      }
+    const loader = `${debianLoaders.systemdBoot}${secureBoot === undefined ? "" : ".signed"}`;
+    await put.file(loader, "EFI/systemd/systemd-bootx64.efi");
+    if (secureBoot === "debian") for (const [from, to] of shimCopies) await put.file(from, to);
+    else await put.file(loader, "EFI/BOOT/BOOTX64.EFI");
+    if (own !== undefined && signer !== undefined)
+      for (const { path, content } of enrolmentFiles(signer, own.alsoTrusted, own.epoch))
+        await put.bytes(path, content);
+    await put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
+    if (layout === "uki") return;
+    await put.bytes("loader/entries.srel", Buffer.from("type1\n"));
+    for (const version of versions)
+      await put.bytes(
+        `loader/entries/${entryToken}-${version}.conf`,
+        Buffer.from(loaderEntry(version, title, cmdline)),
       );
   },
 });
+
+/** Made by the tree's own program, which will make those of later kernels too. */
+async function unifiedImage(
+  context: StepContext,
+  version: string,
+  signer: Signer | undefined,
+): Promise<Uint8Array> {
+  const directory = join(context.root, staging);
+  const before = await stat(directory);
+  const made = `${staging}/imgbuild-${version}.efi`;
+  try {
+    const inputs = {
+      stub,
+      linux: `/boot/vmlinuz-${version}`,
+      initrd: `/boot/initrd.img-${version}`,
+      cmdline: "/etc/kernel/cmdline",
+      "os-release": "/usr/lib/os-release",
+      uname: version,
+      output: made,
+    };
+    const words = Object.entries(inputs).flatMap(([name, value]) => [`--${name}`, value]);
+    await context.chroot([makeUkiPath, ...words], { timeoutMs: makeMs });
+    const image = await readFile(join(context.root, made));
+    return signer === undefined ? image : signEfi(image, signer, `the unified image of ${version}`);
+  } finally {
+    for (const name of [made, `${made}.new`]) await rm(join(context.root, name), { force: true });
+    // As if nothing had been there: a build that finds the disk in the cache makes no image.
+    await utimes(directory, before.atime, before.mtime);
+  }
+}
+
+/** Writes to the ESP; what it reads of the tree must be there. */
+export function putter(root: string, esp: string) {
+  const missing = (path: string) => (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    throw new Fail(`the tree has no ${path}`, {
+      hint: "lock the definition again: its packages are not complete",
+    });
+  };
+  const place = async (to: string) => {
+    await mkdir(dirname(join(esp, to)), { recursive: true });
+    return join(esp, to);
+  };
+  return {
+    read: async (path: string): Promise<Buffer> => await readFile(join(root, path)).catch(missing(path)),
+    file: async (from: string, to: string): Promise<void> =>
+      await copyFile(join(root, from), await place(to)).catch(missing(from)),
+    bytes: async (to: string, content: Uint8Array): Promise<void> => await writeFile(await place(to), content),
+  };
+}

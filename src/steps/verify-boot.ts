@@ -1,62 +1,168 @@
-import { lstat, readdir, readFile, readlink } from "node:fs/promises";
+import { lstat, readdir, readFile, readlink, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { checkEsp } from "../boot/check-esp.ts";
+import { checkEmbeddedGrub } from "../boot/check-grub.ts";
+import { checkInitramfs, initramfsContent } from "../boot/check-initramfs.ts";
+import { diskModules, mountedSource } from "../boot/disk-modules.ts";
+import { filesystemAt } from "../boot/superblock.ts";
+import { Target, writablePath } from "../storage/target.ts";
 import { Fail } from "../util/fail.ts";
 import { kernelVersions } from "./make-initramfs.ts";
-import { defineStep } from "./step.ts";
+import { certificateOf } from "./sign-loader.ts";
+import { defineStep, type StepContext } from "./step.ts";
 
 /** Smaller than this is no kernel and no initramfs. */
 const leastBytes = 1024 * 1024;
+const listMs = 600_000;
+/** What FAT itself takes of an ESP. */
+const fatShare = 0.02;
 
-/** Looks, before anything is unmounted, whether the firmware will find all that it needs. */
+const Esp = z.strictObject({
+  path: z.string().startsWith("/"),
+  /** Of an ESP that is a directory yet; a mounted one is asked itself. */
+  sizeBytes: z.int().positive().optional(),
+  loader: z.enum(["systemd-boot", "uki", "grub"]),
+  /** Or the certificate by which everything on it is to be signed. */
+  secureBoot: z.union([z.literal("debian"), z.strictObject({ certificate: z.string() })]).optional(),
+});
+
+/** Follows, before anything is unmounted, every way by which the machine is to start, and refuses the first thing missing or broken. */
 export const verifyBoot = defineStep({
   kind: "verify-boot",
   summary: "check that what was built can boot",
   schema: z.strictObject({
-    esp: z.string().startsWith("/").optional(),
-    grub: z.boolean(),
     rootUuid: z.string(),
+    /** The kernel's command line. */
+    cmdline: z.array(z.string()),
+    /** Modules and programs by which the initramfs reaches the root filesystem. */
+    modules: z.array(z.string()),
+    programs: z.array(z.string()).default([]),
+    /** UUID of the filesystem that holds /boot, and what GRUB's menu lies in there. Left out without GRUB. */
+    menu: z.strictObject({ uuid: z.string(), directory: z.enum(["/boot", ""]) }).optional(),
+    esp: Esp.optional(),
+    /** GRUB's core images for BIOS. */
+    cores: z
+      .array(z.strictObject({ target: Target, startBytes: z.int().positive(), sizeBytes: z.int().positive() }))
+      .default([]),
+    /** Where the root filesystem lies in an image. Left out where it is mounted. */
+    rootAt: z.strictObject({ image: z.string().startsWith("/"), offsetBytes: z.int() }).optional(),
+    /** The tree is mounted from the disks on which it will boot, with this machine's drivers. */
+    mounted: z.boolean().default(false),
   }),
   tools: [],
-  run: async ({ esp, grub, rootUuid }, { root, log }) => {
+  run: async (wanted, context) => {
+    const { root, log } = context;
+    const { cmdline, esp, menu, cores } = wanted;
+    const rootWord = cmdline.find((word) => word.startsWith("root="));
+    if (rootWord === undefined) throw new Fail("the kernel's command line names no root filesystem");
     const versions = await kernelVersions(root);
+    if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     for (const version of versions)
-      for (const name of ["vmlinuz", "initrd.img"]) await big(join(root, "boot", `${name}-${version}`));
-    const fstab = await readFile(join(root, "etc/fstab"), "utf8");
-    if (!fstab.includes(`UUID=${rootUuid} / `)) throw new Fail("fstab does not name the root filesystem");
-    const wanted = `root=UUID=${rootUuid}`;
-    if (grub) {
-      const menu = await readFile(join(root, "boot/grub/grub.cfg"), "utf8");
-      if (!menu.includes(wanted)) throw new Fail("GRUB's menu does not name the root filesystem");
-      // Through the links, as GRUB will read them.
-      for (const name of ["vmlinuz", "initrd.img"]) await linked(root, name);
-    }
+      for (const name of ["vmlinuz", "initrd.img"]) await big(root, `boot/${name}-${version}`);
+    await checkRoot(wanted, root, rootWord);
+    const driven = wanted.mounted ? await diskModules(await mountedSource(root)) : [];
+    const modules = [...new Set([...wanted.modules, ...driven])];
+    for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules });
+    if (menu !== undefined) await checkMenu(root, menu, rootWord);
     if (esp !== undefined) {
-      await big(join(esp, "EFI/BOOT/BOOTX64.EFI"), 64 * 1024);
-      const entries = await readdir(join(esp, "loader/entries"));
-      if (entries.length === 0) throw new Fail("the ESP holds no boot entry");
-      for (const name of entries) {
-        const text = await readFile(join(esp, "loader/entries", name), "utf8");
-        if (!text.includes(wanted)) throw new Fail(`boot entry ${name} does not name the root filesystem`);
-        for (const [, path] of text.matchAll(/^(?:linux|initrd)\s+(\S+)$/gm)) await big(join(esp, path!));
-      }
+      const { secureBoot, loader } = esp;
+      const own = typeof secureBoot === "object" ? { certificate: certificateOf(secureBoot.certificate) } : undefined;
+      const signed = own ?? (secureBoot === "debian" ? "debian" : undefined);
+      await checkEsp({
+        ...{ esp: esp.path, root, loader, secureBoot: signed, versions, rootWord },
+        menuUuid: menu?.uuid ?? wanted.rootUuid,
+      });
+      await checkRoom(esp, root, versions);
     }
-    log.info(
-      `bootable: ${versions.join(", ")}${grub ? ", GRUB" : ""}${esp === undefined ? "" : ", systemd-boot"}`,
-    );
+    for (const { target, ...place } of cores) await checkEmbeddedGrub(await writablePath(target), place);
+    const loaders = [...(cores.length > 0 ? ["GRUB for BIOS"] : []), ...(esp === undefined ? [] : [esp.loader])];
+    log.info(`bootable: ${[...versions, ...loaders].join(", ")}`);
   },
 });
 
-async function big(path: string, bytes = leastBytes): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (!found?.isFile() || found.size < bytes)
-    throw new Fail(`${path} is ${found === undefined ? "missing" : `only ${found.size} bytes`}`, {
-      hint: "the system would not boot",
-    });
+type Wanted = z.output<typeof verifyBoot.schema>;
+
+/** root= must lead to the filesystem that was made, and fstab must say the same. */
+async function checkRoot({ rootUuid, rootAt, mounted }: Wanted, root: string, rootWord: string): Promise<void> {
+  const fstab = await readFile(join(root, "etc/fstab"), "utf8");
+  const line = fstab.split("\n").find((one) => one.split(/\s+/)[1] === "/");
+  if (line === undefined) throw new Fail("fstab does not name the root filesystem");
+  const byUuid = /^root=UUID=(.*)$/.exec(rootWord)?.[1];
+  if (byUuid === undefined) return;
+  if (byUuid !== rootUuid) throw new Fail(`the kernel is told ${rootWord}, and the root filesystem has the UUID ${rootUuid}`);
+  if (!line.startsWith(`UUID=${rootUuid} `)) throw new Fail("fstab does not name the root filesystem");
+  const place = rootAt ?? (mounted ? { image: await mountedSource(root), offsetBytes: 0 } : undefined);
+  if (place === undefined) return;
+  const found = await filesystemAt(place.image, place.offsetBytes);
+  if (found === undefined) throw new Fail(`${rootWord} leads nowhere: ${place.image} holds no filesystem for the root`);
+  if (found.uuid !== rootUuid)
+    throw new Fail(`${rootWord} leads nowhere: the ${found.type} that was made for the root has the UUID ${found.uuid}`);
 }
 
-async function linked(root: string, name: string): Promise<void> {
-  const target = await readlink(join(root, name)).catch(() => undefined);
-  if (target === undefined) throw new Fail(`/${name} is not the link that GRUB's menu needs`);
-  await big(join(root, target));
+/** Listed by the tree's own tool, which knows how its initramfs is packed. */
+async function checkOneInitramfs(
+  context: StepContext,
+  version: string,
+  { modules, programs }: Pick<Wanted, "modules" | "programs">,
+): Promise<void> {
+  const { stdout } = await context.chroot(["lsinitramfs", `/boot/initrd.img-${version}`], { timeoutMs: listMs });
+  const builtin = await readFile(join(context.root, `usr/lib/modules/${version}/modules.builtin`), "utf8").catch(() => "");
+  checkInitramfs(initramfsContent(stdout, builtin), { version, modules, programs });
+}
+
+/** Kernel and initramfs through the links, as GRUB will read them. */
+async function checkMenu(root: string, { uuid, directory }: NonNullable<Wanted["menu"]>, rootWord: string): Promise<void> {
+  const menu = await readFile(join(root, "boot/grub/grub.cfg"), "utf8").catch(() => {
+    throw new Fail("GRUB's menu /boot/grub/grub.cfg is missing");
+  });
+  if (!menu.includes(uuid)) throw new Fail("GRUB's menu does not name the filesystem of /boot");
+  const lines = [...menu.matchAll(/^\s*linux\s+(.*)$/gm)].map((match) => match[1]!.split(" "));
+  if (lines.length === 0) throw new Fail("GRUB's menu starts no kernel");
+  if (!lines.every((words) => words.includes(rootWord))) throw new Fail("GRUB's menu does not name the root filesystem");
+  const links = directory === "" ? "boot" : "";
+  for (const name of ["vmlinuz", "initrd.img"]) {
+    const link = join(links, name);
+    const target = await readlink(join(root, link)).catch(() => undefined);
+    if (target === undefined) throw new Fail(`/${link} is not the link that GRUB's menu needs`);
+    await big(root, join(links, target));
+  }
+}
+
+/** An update puts a kernel beside those that are there; a full ESP would be noticed then, and not now. */
+async function checkRoom(esp: z.output<typeof Esp>, root: string, versions: readonly string[]): Promise<void> {
+  if (esp.loader === "grub") return;
+  const sizes = await Promise.all(
+    versions.map(async (version) => {
+      const parts = ["vmlinuz", "initrd.img"].map((name) => lstat(join(root, `boot/${name}-${version}`)));
+      return (await Promise.all(parts)).reduce((sum, { size }) => sum + size, 0);
+    }),
+  );
+  const needed = Math.max(...sizes) + leastBytes;
+  const free = await freeBytes(esp);
+  if (free >= needed) return;
+  const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  throw new Fail(`the ESP has ${mib(Math.max(0, free))} left, and the next kernel will take ${mib(needed)}`, {
+    hint: "make the ESP larger",
+  });
+}
+
+async function freeBytes({ path, sizeBytes }: z.output<typeof Esp>): Promise<number> {
+  if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - (await bytesBelow(path));
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
+async function bytesBelow(path: string): Promise<number> {
+  const names = await readdir(path, { recursive: true });
+  const found = await Promise.all(names.map((name) => lstat(join(path, name))));
+  return found.reduce((sum, { size }) => sum + size, 0);
+}
+
+async function big(root: string, path: string): Promise<void> {
+  const found = await lstat(join(root, path)).catch(() => undefined);
+  if (!found?.isFile() || found.size < leastBytes)
+    throw new Fail(`/${path} is ${found === undefined ? "missing" : `only ${found.size} bytes`}`, {
+      hint: "the system would not boot",
+    });
 }
