@@ -28,8 +28,10 @@ export async function checkEsp(check: EspToCheck): Promise<void> {
   await checkLoaders(check);
   if (check.loader === "grub") {
     const config = await text(check, "EFI/debian/grub.cfg");
-    if (!config.includes(check.menuUuid)) throw refuse("EFI/debian/grub.cfg does not lead to the filesystem of /boot");
-    for (const version of check.versions) await checkKernel(check, join(check.root, `boot/vmlinuz-${version}`));
+    if (!config.includes(check.menuUuid))
+      throw refuse("EFI/debian/grub.cfg does not lead to the filesystem of /boot");
+    for (const version of check.versions)
+      await checkKernel(check, join(check.root, `boot/vmlinuz-${version}`));
   } else if (check.loader === "uki") for (const version of check.versions) await checkUnified(check, version);
   else await checkEntries(check);
   if (typeof check.secureBoot === "object")
@@ -41,7 +43,8 @@ export async function checkEsp(check: EspToCheck): Promise<void> {
 /** Bootloaders by name, and at the path that firmware tries unasked. */
 async function checkLoaders(check: EspToCheck): Promise<void> {
   const { loader, secureBoot } = check;
-  const copies = loader === "grub" ? grubCopies(secureBoot === "debian") : secureBoot === "debian" ? shimCopies : [];
+  const copies =
+    loader === "grub" ? grubCopies(secureBoot === "debian") : secureBoot === "debian" ? shimCopies : [];
   for (const [from, to] of copies) {
     const [packaged, copied] = [await readFile(join(check.root, from)), await bytes(check, to)];
     if (!packaged.equals(copied)) throw refuse(`${to} is not the tree's ${from}`);
@@ -52,23 +55,30 @@ async function checkLoaders(check: EspToCheck): Promise<void> {
 }
 
 async function checkEntries(check: EspToCheck): Promise<void> {
-  const names = (await readdir(join(check.esp, "loader/entries")).catch(() => [])).filter((name) => name.endsWith(".conf"));
+  const names = (await readdir(join(check.esp, "loader/entries")).catch(() => [])).filter((name) =>
+    name.endsWith(".conf"),
+  );
   for (const version of check.versions)
-    if (!names.some((name) => name.includes(version))) throw refuse(`no boot entry is of the kernel ${version}`);
+    if (!names.some((name) => name.includes(version)))
+      throw refuse(`no boot entry is of the kernel ${version}`);
   for (const name of names) {
     const entry = await text(check, `loader/entries/${name}`);
     checkWord(entry.match(/^options\s+(.*)$/m)?.[1] ?? "", check, `boot entry ${name}`);
-    const paths = (key: string) => [...entry.matchAll(new RegExp(`^${key}\\s+(\\S+)$`, "gm"))].map((match) => match[1]!);
+    const paths = (key: string) =>
+      [...entry.matchAll(new RegExp(`^${key}\\s+(\\S+)$`, "gm"))].map((match) => match[1]!);
     const [linux] = paths("linux");
     const initrds = paths("initrd");
-    if (linux === undefined || initrds.length === 0) throw refuse(`boot entry ${name} names no kernel or no initramfs`);
+    if (linux === undefined || initrds.length === 0)
+      throw refuse(`boot entry ${name} names no kernel or no initramfs`);
     await checkKernel(check, join(check.esp, linux));
     for (const path of initrds) checkInitrd(await bytes(check, path), path);
   }
 }
 
 async function checkKernel(check: EspToCheck, path: string): Promise<void> {
-  const name = path.startsWith(`${check.esp}/`) ? path.slice(check.esp.length) : path.slice(check.root.length);
+  const name = path.startsWith(`${check.esp}/`)
+    ? path.slice(check.esp.length)
+    : path.slice(check.root.length);
   const program = await readFile(path).catch(() => {
     throw refuse(`${name} is missing`);
   });
@@ -119,7 +129,8 @@ function checkWord(cmdline: string, { rootWord }: EspToCheck, what: string): voi
 const leastInitrdBytes = 1024 * 1024;
 
 export function checkInitrd(content: Uint8Array, path: string): void {
-  if (content.length < leastInitrdBytes) throw refuse(`the initramfs ${path} has only ${content.length} bytes`);
+  if (content.length < leastInitrdBytes)
+    throw refuse(`the initramfs ${path} has only ${content.length} bytes`);
 }
 
 async function bytes({ esp }: EspToCheck, path: string): Promise<Buffer> {

@@ -1,6 +1,14 @@
 /** DER, as much of it as keys, certificates and signatures of EFI programs take. */
 
-const classes = { sequence: 0x30, set: 0x31, integer: 0x02, bits: 0x03, bytes: 0x04, none: 0x05, oid: 0x06 } as const;
+const classes = {
+  sequence: 0x30,
+  set: 0x31,
+  integer: 0x02,
+  bits: 0x03,
+  bytes: 0x04,
+  none: 0x05,
+  oid: 0x06,
+} as const;
 
 export interface DerNode {
   readonly tag: number;
@@ -20,12 +28,14 @@ export const octets = (content: Uint8Array): Buffer => der(classes.bytes, conten
 export const bitString = (content: Uint8Array): Buffer => der(classes.bits, Buffer.from([0]), content);
 export const nothing = (): Buffer => der(classes.none);
 /** A context-specific tag around others: `[0] EXPLICIT`. */
-export const tagged = (number: number, ...parts: readonly Uint8Array[]): Buffer => der(0xa0 + number, ...parts);
+export const tagged = (number: number, ...parts: readonly Uint8Array[]): Buffer =>
+  der(0xa0 + number, ...parts);
 
 /** Not negative. */
 export function integer(value: number | Uint8Array): Buffer {
   const hex = typeof value === "number" ? value.toString(16) : "";
-  const bytes = typeof value === "number" ? Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, "hex") : value;
+  const bytes =
+    typeof value === "number" ? Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, "hex") : value;
   return der(classes.integer, ...(bytes[0]! >= 0x80 ? [Buffer.from([0])] : []), bytes);
 }
 
@@ -35,7 +45,8 @@ export function oid(dotted: string): Buffer {
   const bytes = [first! * 40 + second!];
   for (const arc of rest) {
     const groups = [arc & 0x7f];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left & 0x7f) | 0x80);
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128))
+      groups.unshift((left & 0x7f) | 0x80);
     bytes.push(...groups);
   }
   return der(classes.oid, Buffer.from(bytes));
@@ -53,7 +64,11 @@ export function readDer(bytes: Uint8Array): DerNode[] | undefined {
     const length = long === 0 ? first : all.readUIntBE(at + 2, long);
     const start = at + 2 + long;
     if (start + length > all.length) return undefined;
-    nodes.push({ tag: all[at]!, whole: all.subarray(at, start + length), content: all.subarray(start, start + length) });
+    nodes.push({
+      tag: all[at]!,
+      whole: all.subarray(at, start + length),
+      content: all.subarray(start, start + length),
+    });
     at = start + length;
   }
   return nodes;

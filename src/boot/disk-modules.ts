@@ -26,7 +26,8 @@ async function collect(name: string, sys: string, found: Set<string>): Promise<v
   const link = join(sys, "class/block", name);
   if (!existsSync(link)) return;
   const place = realpathSync(link);
-  for (const slave of await readdir(join(place, "slaves")).catch(() => [] as string[])) await collect(slave, sys, found);
+  for (const slave of await readdir(join(place, "slaves")).catch(() => [] as string[]))
+    await collect(slave, sys, found);
   const top = realpathSync(sys);
   for (let at = place; at.startsWith(`${top}/`); at = dirname(at)) {
     const module = join(at, "driver/module");

@@ -38,7 +38,13 @@ export function enrolmentFiles(
 /** EFI_VARIABLE_AUTHENTICATION_2 and the new content. */
 function authenticated(name: string, guid: string, payload: Buffer, signer: Signer, epoch: number): Buffer {
   const time = efiTime(epoch);
-  const signed = Buffer.concat([Buffer.from(name, "utf16le"), guidBytes(guid), uint32(attributes), time, payload]);
+  const signed = Buffer.concat([
+    Buffer.from(name, "utf16le"),
+    guidBytes(guid),
+    uint32(attributes),
+    time,
+    payload,
+  ]);
   const signature = signDetached(signed, signer);
   const header = Buffer.alloc(8);
   header.writeUInt32LE(8 + 16 + signature.length, 0);
@@ -59,7 +65,13 @@ function efiTime(epoch: number): Buffer {
   const date = new Date(epoch * 1000);
   const time = Buffer.alloc(16);
   time.writeUInt16LE(date.getUTCFullYear(), 0);
-  const fields = [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()];
+  const fields = [
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+    date.getUTCSeconds(),
+  ];
   for (const [index, value] of fields.entries()) time.writeUInt8(value, 2 + index);
   return time;
 }

@@ -1,4 +1,4 @@
-import { makeUki, makeUkiPath } from "./make-uki.ts";
+import { makeUki, makeUkiPath, stubPath } from "./make-uki.ts";
 
 /** A file of the new system; `mode` default "0644". */
 export interface BootFile {
@@ -31,8 +31,13 @@ export function kernelHooks({ layout, signing }: HookOptions): BootFile[] {
       : [
           executable(signPath, signEfi(signing.keyPath)),
           executable(signLoaderPath, signLoader),
-          { path: "/etc/systemd/system/systemd-boot-update.service.d/imgbuild.conf", content: signLoaderDropIn },
-          ...(layout === "bls" ? [executable("/etc/kernel/install.d/91-imgbuild-sign.install", signCopied)] : []),
+          {
+            path: "/etc/systemd/system/systemd-boot-update.service.d/imgbuild.conf",
+            content: signLoaderDropIn,
+          },
+          ...(layout === "bls"
+            ? [executable("/etc/kernel/install.d/91-imgbuild-sign.install", signCopied)]
+            : []),
         ]),
   ];
 }
@@ -95,7 +100,7 @@ room "$entry/linux" "$entry"/initrd*
 
 const stageUki = (signed: boolean) => `staged=$KERNEL_INSTALL_STAGING_AREA/uki.efi
 cat "$@" > "$KERNEL_INSTALL_STAGING_AREA/.uki-initrd"
-${makeUkiPath} --stub /usr/lib/systemd/boot/efi/linuxx64.efi.stub --linux "$kernel" \\
+${makeUkiPath} --stub ${stubPath} --linux "$kernel" \\
     --initrd "$KERNEL_INSTALL_STAGING_AREA/.uki-initrd" --cmdline /etc/kernel/cmdline \\
     --os-release /usr/lib/os-release --uname "$version" --output "$staged"
 rm "$KERNEL_INSTALL_STAGING_AREA/.uki-initrd"
@@ -111,7 +116,9 @@ room "$to"
 }
 `;
 
-const signEfi = (keyPath: string | undefined) => `${head}# Signs an EFI program in place: sign-efi FILE [TO]. --check VERSION: can it?
+const signEfi = (
+  keyPath: string | undefined,
+) => `${head}# Signs an EFI program in place: sign-efi FILE [TO]. --check VERSION: can it?
 set -eu
 key=${quoted(keyPath ?? "")}
 if [ -z "$key" ] || [ ! -r "$key" ]; then

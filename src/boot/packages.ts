@@ -1,6 +1,7 @@
 import type { Spec } from "../schema/spec.ts";
-import { certificatePath, type BootFile, kernelHooks, loaderHooks } from "./kernel-hooks.ts";
+import { type BootFile, certificatePath, kernelHooks, loaderHooks } from "./kernel-hooks.ts";
 import { kernelInstallFiles } from "./loader.ts";
+import { makeUkiPath, stubPath } from "./make-uki.ts";
 
 /** Where Debian's packages have what goes to the ESP, and where it goes there. */
 export const debianLoaders = {
@@ -9,6 +10,16 @@ export const debianLoaders = {
   mokManager: "/usr/lib/shim/mmx64.efi.signed",
   systemdBoot: "/usr/lib/systemd/boot/efi/systemd-bootx64.efi",
 } as const;
+
+/** Everything of a tree, beside kernels and initramfs, that may become content of an ESP; relative. */
+export const loaderInputs: readonly string[] = [
+  ...Object.values(debianLoaders),
+  `${debianLoaders.systemdBoot}.signed`,
+  stubPath,
+  makeUkiPath,
+  "/etc/kernel/cmdline",
+  "/usr/lib/os-release",
+].map((path) => path.slice(1));
 
 type Bootable = Pick<Spec, "boot" | "secrets">;
 
@@ -32,21 +43,29 @@ export function bootFiles({ boot, secrets }: Bootable, cmdline: readonly string[
   const own = typeof secureBoot === "object" ? secureBoot : undefined;
   return [
     ...kernelInstallFiles(cmdline, layout),
-    ...kernelHooks({ layout, ...(own === undefined ? {} : { signing: { keyPath: secrets[own.key]?.path } }) }),
+    ...kernelHooks({
+      layout,
+      ...(own === undefined ? {} : { signing: { keyPath: secrets[own.key]?.path } }),
+    }),
     ...(secureBoot === "debian" ? loaderHooks(shimCopies) : []),
   ];
 }
 
 /** The certificate for the new system's own signing; not among the packages' files, so that another key leaves those as they are. */
 export function certificateFiles({ boot }: Bootable): BootFile[] {
-  const own = boot?.firmware.includes("uefi") && typeof boot.secureBoot === "object" ? boot.secureBoot : undefined;
+  const own =
+    boot?.firmware.includes("uefi") && typeof boot.secureBoot === "object" ? boot.secureBoot : undefined;
   return own === undefined ? [] : [{ path: certificatePath, content: `${own.certificate.trimEnd()}\n` }];
 }
 
 /** Copies of GRUB on the ESP. shim looks for `grubx64.efi` beside itself; GRUB, wherever it lies, for EFI/debian/grub.cfg. */
 export function grubCopies(shim: boolean): (readonly [from: string, to: string])[] {
   const { grub, shim: first, mokManager } = debianLoaders;
-  if (!shim) return [[grub, "EFI/debian/grubx64.efi"], [grub, "EFI/BOOT/BOOTX64.EFI"]];
+  if (!shim)
+    return [
+      [grub, "EFI/debian/grubx64.efi"],
+      [grub, "EFI/BOOT/BOOTX64.EFI"],
+    ];
   return [
     [grub, "EFI/debian/grubx64.efi"],
     [grub, "EFI/BOOT/grubx64.efi"],

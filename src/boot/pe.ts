@@ -30,7 +30,11 @@ export function readPe(given: Uint8Array, what: string): Pe {
   const bytes = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
   const refuse = (why: string) => new Fail(`${what} ${why}`, { hint: "the firmware would not start it" });
   const start = bytes.length > 64 && bytes.toString("latin1", 0, 2) === "MZ" ? bytes.readUInt32LE(60) : 0;
-  if (start === 0 || start + at.optional + optional.least > bytes.length || bytes.readUInt32BE(start) !== 0x50450000)
+  if (
+    start === 0 ||
+    start + at.optional + optional.least > bytes.length ||
+    bytes.readUInt32BE(start) !== 0x50450000
+  )
     throw refuse("is no EFI program");
   if (bytes.readUInt16LE(start + at.machine) !== x64) throw refuse("is an EFI program for another processor");
   const header = start + at.optional;
@@ -41,7 +45,11 @@ export function readPe(given: Uint8Array, what: string): Pe {
   const sections = Array.from({ length: count }, (_, index): PeSection => {
     const place = table + index * sectionBytes;
     const name = bytes.toString("latin1", place, place + 8).replace(/\0+$/, "");
-    const [size, rawSize, raw] = [8, 16, 20].map((offset) => bytes.readUInt32LE(place + offset)) as [number, number, number];
+    const [size, rawSize, raw] = [8, 16, 20].map((offset) => bytes.readUInt32LE(place + offset)) as [
+      number,
+      number,
+      number,
+    ];
     if (raw + rawSize > bytes.length)
       throw refuse(`is cut off: its part ${name} ends at ${raw + rawSize}, the file at ${bytes.length}`);
     return { name, content: bytes.subarray(raw, raw + Math.min(size, rawSize)) };

@@ -20,8 +20,14 @@ export function throwawaySigner(name: string): Signer & { readonly keyPem: strin
     subject,
     publicKeyInfo(publicKey),
   );
-  const certificate = new X509Certificate(sequence(body, algorithm, bitString(sign("sha256", body, privateKey))));
-  return { key: privateKey, certificate, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) as string };
+  const certificate = new X509Certificate(
+    sequence(body, algorithm, bitString(sign("sha256", body, privateKey))),
+  );
+  return {
+    key: privateKey,
+    certificate,
+    keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+  };
 }
 
 function publicKeyInfo(key: KeyObject): Buffer {

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject, sign, verify, X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject, sign, verify, type X509Certificate } from "node:crypto";
 import { Fail } from "../util/fail.ts";
 import { type DerNode, integer, nothing, octets, oid, readDer, sequence, setOf, tagged } from "./der.ts";
 import { type Pe, peDigest, readPe } from "./pe.ts";
@@ -40,7 +40,10 @@ export function signEfi(program: Uint8Array, signer: Signer, what: string): Buff
   ].sort(Buffer.compare);
   const blob = sequence(
     oid(oids.signedData),
-    tagged(0, signedData(signer, sequence(oid(oids.spcIndirectData), tagged(0, content)), setOf(...attributes))),
+    tagged(
+      0,
+      signedData(signer, sequence(oid(oids.spcIndirectData), tagged(0, content)), setOf(...attributes)),
+    ),
   );
   const length = Math.ceil((8 + blob.length) / 8) * 8;
   const entry = Buffer.alloc(length);
@@ -109,7 +112,13 @@ function signedData(signer: Signer, info: Buffer, attributes?: Buffer, content?:
     sequence(oid(oids.rsa), nothing()),
     octets(signature),
   );
-  return sequence(integer(1), setOf(sha256Algorithm()), info, tagged(0, signer.certificate.raw), setOf(signerInfo));
+  return sequence(
+    integer(1),
+    setOf(sha256Algorithm()),
+    info,
+    tagged(0, signer.certificate.raw),
+    setOf(signerInfo),
+  );
 }
 
 /** Issuer and serial number as they stand in the certificate. */

@@ -4,7 +4,7 @@ import { readFiles } from "../operator/files.ts";
 import { buildImage, definitionDigest, type ImageFormat, imageFormats } from "../operator/image.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
-import { revealSecrets } from "../operator/secrets.ts";
+import { revealSecrets, signingSecret } from "../operator/secrets.ts";
 import { vendoredMirrors, vendorUrl } from "../operator/vendor.ts";
 import { idsAreMapped } from "../system/user-namespace.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
@@ -41,10 +41,12 @@ export const buildCommand: AddCommand = (program, act) => {
       const { lock } = await readLockFor(definition);
       const files = readFiles(filesDir);
       const ask = () => cli.askSecret("Passphrase of the secrets: ");
-      const secrets = options.withSecrets
-        ? await revealSecrets(definition, { identityFiles: identityFiles(options, cli.env), passphrase: ask })
-        : undefined;
-      const left = Object.keys(spec.secrets);
+      const keys = { identityFiles: identityFiles(options, cli.env), passphrase: ask };
+      const secrets = options.withSecrets ? await revealSecrets(definition, keys) : undefined;
+      const own = signingSecret(spec);
+      const signing =
+        secrets === undefined && own !== undefined ? await revealSecrets(definition, keys, [own]) : undefined;
+      const left = Object.keys(spec.secrets).filter((name) => name !== own || spec.secrets[name]?.path);
       if (secrets === undefined && left.length > 0)
         cli.log.warn(`the image goes without its secrets (${left.join(", ")}); --with-secrets puts them in`);
       const digest = definitionDigest(spec, lock, files);
@@ -64,6 +66,7 @@ export const buildCommand: AddCommand = (program, act) => {
             filesDir,
             mirrors,
             secrets,
+            signing,
           },
           options.output,
           format satisfies ImageFormat,

@@ -1,10 +1,15 @@
-import { grubMenu } from "../boot/grub.ts";
+import { type BootPlace, embeddedConfig, espConfig, grubMenu } from "../boot/grub.ts";
 import type { StepData } from "../schema/plan.ts";
-import type { Spec } from "../schema/spec.ts";
+import type { Boot, Spec } from "../schema/spec.ts";
 import { installGrub } from "../steps/install-grub.ts";
+import { installGrubEfi } from "../steps/install-grub-efi.ts";
 import { installSystemdBoot } from "../steps/install-systemd-boot.ts";
+import { type SigningKeys, signLoader } from "../steps/sign-loader.ts";
 import { stepData } from "../steps/step.ts";
 import { verifyBoot } from "../steps/verify-boot.ts";
+import { writeFiles } from "../steps/write-files.ts";
+import { filesystemOf, mountsOf } from "../storage/check-storage.ts";
+import { uuidOf } from "../storage/fstab.ts";
 import type { Layout } from "../storage/gpt.ts";
 import { storageConfig } from "../storage/storage-config.ts";
 import type { Target } from "../storage/target.ts";
@@ -26,55 +31,144 @@ export function kernelCmdline(spec: Spec, seed: string, consoles: readonly strin
   ];
 }
 
+/** Whether /boot is a filesystem of its own. */
+export function hasOwnBoot({ storage }: Pick<Spec, "storage">): boolean {
+  return storage !== undefined && mountsOf(storage).some(({ mount }) => mount === "/boot");
+}
+
+/** Signing what the tree itself keeps signed; the rest is signed on its way to the ESP. */
+export function signSteps(spec: Spec, epoch: number): StepData[] {
+  const keys = signingKeys(spec, epoch);
+  return keys === undefined ? [] : [stepData(signLoader, "signing the bootloader", keys)];
+}
+
+/** What the firmware's own boot entry starts: the first program on the way. */
+export function firmwareLoader({ loader, secureBoot }: Boot): string {
+  if (secureBoot === "debian") return "\\EFI\\debian\\shimx64.efi";
+  return loader === "grub" ? "\\EFI\\debian\\grubx64.efi" : "\\EFI\\systemd\\systemd-bootx64.efi";
+}
+
+interface Options {
+  readonly cmdline: readonly string[];
+  readonly consoles: readonly string[];
+  readonly esp: string;
+  readonly scratch: string;
+  readonly epoch: number;
+  readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
+  /** An image: where its root filesystem lies. Left out where the disks are mounted. */
+  readonly rootAt?: { readonly image: string; readonly offsetBytes: number };
+}
+
 /** Bootloaders for the firmware that the definition serves, and the check that they will find everything. */
 export function bootSteps(
   spec: Spec,
   seed: string,
-  options: {
-    readonly cmdline: readonly string[];
-    readonly consoles: readonly string[];
-    readonly esp: string;
-    readonly scratch: string;
-    readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
-  },
+  options: Options,
 ): { readonly filesystem: StepData[]; readonly grub: StepData[]; readonly verify: StepData[] } {
   const { boot } = spec;
   if (boot === undefined) return { filesystem: [], grub: [], verify: [] };
-  const rootUuid = rootUuidOf(spec, seed);
-  const title = `${spec.hostname} (Debian ${spec.system.suite})`;
+  const place = bootPlace(spec, seed);
   const uefi = boot.firmware.includes("uefi");
-  const bios = boot.firmware.includes("bios");
+  const title = `${spec.hostname} (Debian ${spec.system.suite})`;
+  const cores = boot.firmware.includes("bios")
+    ? options.disks.flatMap(({ layout, target }) => coreRooms(layout).map((room) => ({ target, ...room })))
+    : [];
+  const menu = cores.length > 0 || (uefi && boot.loader === "grub");
   const { cmdline, consoles, esp } = options;
   const timeoutSeconds = boot.menuTimeoutSeconds;
   return {
-    filesystem: uefi
-      ? [
-          stepData(installSystemdBoot, "filling the ESP", {
-            esp,
-            cmdline: [...cmdline],
-            title,
-            timeoutSeconds,
-          }),
-        ]
-      : [],
-    grub: bios
-      ? options.disks.flatMap(({ layout, target }) =>
-          layout.partitions
-            .filter((one) => one.type === "bios-boot")
-            .map(({ startBytes, sizeBytes }) =>
-              stepData(installGrub, "embedding GRUB", {
-                target,
-                startBytes,
-                sizeBytes,
-                rootUuid,
-                menu: grubMenu({ rootUuid, cmdline, consoles, timeoutSeconds, title }),
-                scratch: options.scratch,
-              }),
-            ),
-        )
-      : [],
+    filesystem: [
+      ...(menu
+        ? [
+            stepData(writeFiles, "writing GRUB's menu", {
+              files: [
+                {
+                  path: "/boot/grub/grub.cfg",
+                  content: grubMenu({ place, cmdline, consoles, timeoutSeconds, title }),
+                },
+              ],
+            }),
+          ]
+        : []),
+      ...(uefi ? [espStep(spec, options, { place, title })] : []),
+    ],
+    grub: cores.map((core) =>
+      stepData(installGrub, "embedding GRUB", {
+        ...core,
+        config: embeddedConfig(place),
+        scratch: options.scratch,
+      }),
+    ),
     verify: [
-      stepData(verifyBoot, "checking that it will boot", { ...(uefi ? { esp } : {}), grub: bios, rootUuid }),
+      stepData(verifyBoot, "checking that it will boot", {
+        rootUuid: rootUuidOf(spec, seed),
+        cmdline: [...cmdline],
+        ...initramfsNeeds(spec, seed),
+        ...(menu ? { menu: place } : {}),
+        ...(uefi ? { esp: { path: esp, ...espCheck(boot, options) } } : {}),
+        cores,
+        ...(options.rootAt === undefined ? { mounted: true } : { rootAt: options.rootAt }),
+      }),
     ],
   };
+}
+
+function espStep(
+  spec: Spec,
+  options: Options,
+  how: { readonly place: BootPlace; readonly title: string },
+): StepData {
+  const { loader, secureBoot, menuTimeoutSeconds } = spec.boot!;
+  const { esp, cmdline, epoch } = options;
+  if (loader === "grub")
+    return stepData(installGrubEfi, "filling the ESP", {
+      esp,
+      shim: secureBoot === "debian",
+      config: espConfig(how.place),
+    });
+  const keys = secureBoot === "debian" ? secureBoot : signingKeys(spec, epoch);
+  return stepData(installSystemdBoot, "filling the ESP", {
+    esp,
+    layout: loader === "uki" ? "uki" : "bls",
+    cmdline: [...cmdline],
+    title: how.title,
+    timeoutSeconds: menuTimeoutSeconds,
+    ...(keys === undefined ? {} : { secureBoot: keys }),
+  });
+}
+
+function signingKeys({ boot }: Spec, epoch: number): SigningKeys | undefined {
+  if (!boot?.firmware.includes("uefi") || typeof boot.secureBoot !== "object") return undefined;
+  const { key, certificate, alsoTrusted = [], enroll } = boot.secureBoot;
+  return { key, certificate, alsoTrusted, enroll, epoch };
+}
+
+function espCheck({ loader, secureBoot }: Boot, { disks, rootAt }: Options) {
+  const own = typeof secureBoot === "object" ? { certificate: secureBoot.certificate } : secureBoot;
+  const part = disks.flatMap(({ layout }) => layout.partitions).find(({ type }) => type === "esp");
+  return {
+    loader,
+    ...(own === undefined ? {} : { secureBoot: own }),
+    ...(rootAt === undefined || part === undefined ? {} : { sizeBytes: part.sizeBytes }),
+  };
+}
+
+/** Where GRUB's core image may lie: partitions made for it. */
+function coreRooms(layout: Layout): { startBytes: number; sizeBytes: number }[] {
+  return layout.partitions
+    .filter(({ type }) => type === "bios-boot")
+    .map(({ startBytes, sizeBytes }) => ({ startBytes, sizeBytes }));
+}
+
+function bootPlace({ storage }: Spec, seed: string): BootPlace {
+  if (storage === undefined) throw new Fail("the definition has no root filesystem");
+  const { on } = filesystemOf(storage, "/boot");
+  return { uuid: uuidOf(on, seed), directory: on.mount === "/" ? "/boot" : "" };
+}
+
+function initramfsNeeds({ storage }: Spec, seed: string): { modules: string[] } {
+  if (storage === undefined) return { modules: [] };
+  const root = mountsOf(storage)[0];
+  const modules = [...(root === undefined ? [] : [root.type]), ...storageConfig(storage, seed).modules];
+  return { modules: [...new Set(modules)] };
 }

@@ -1,5 +1,5 @@
 import { parseWanted } from "../debian/request.ts";
-import type { Spec } from "../schema/spec.ts";
+import type { Boot, Spec } from "../schema/spec.ts";
 import type { KeptDisk, Partition, WrittenDisk } from "../schema/storage.ts";
 import type { Problem } from "./problems.ts";
 
@@ -127,7 +127,39 @@ function bootProblems(spec: Spec): Problem[] {
   if (esps.length > 1) problems.push({ path: ["storage", "disks"], message: "holds more than one ESP" });
   if (boot.firmware.includes("bios") && !partitions.some(({ type }) => type === "bios-boot"))
     problems.push({ path, message: "bios needs a bios-boot partition; `biosBoot()` makes one" });
+  problems.push(...loaderProblems(spec, boot));
   return problems;
+}
+
+function loaderProblems(spec: Spec, boot: Boot): Problem[] {
+  const { loader, secureBoot, firmware } = boot;
+  const path = ["boot", "secureBoot"];
+  if (!firmware.includes("uefi")) {
+    if (secureBoot !== undefined)
+      return [{ path, message: "needs `uefi` in boot.firmware: BIOS knows no signatures" }];
+    if (loader === "uki") return [{ path: ["boot", "loader"], message: "uki needs `uefi` in boot.firmware" }];
+    return [];
+  }
+  if (secureBoot === undefined) return [];
+  if (secureBoot === "debian") {
+    if (loader === "uki")
+      return [
+        { path, message: '"debian" signs no unified images; use a key of your own, or the loader "grub"' },
+      ];
+    if (loader === "systemd-boot" && spec.system.suite === "bookworm")
+      return [{ path, message: 'bookworm has no signed systemd-boot; use the loader "grub"' }];
+    return [];
+  }
+  if (loader === "grub")
+    return [
+      {
+        path,
+        message: 'a key of your own needs the loader "uki" or "systemd-boot"; GRUB goes with "debian"',
+      },
+    ];
+  if (!Object.hasOwn(spec.secrets, secureBoot.key))
+    return [{ path: [...path, "key"], message: noSecret(secureBoot.key, spec) }];
+  return [];
 }
 
 function userProblems(spec: Spec): Problem[] {

@@ -115,8 +115,12 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
     ];
   });
   const ext4 = parts.filter(({ type }) => type !== "vfat");
+  const rootOffset = ext4.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
   const bootOf = ({ image, esp, scratch }: ImagePaths) =>
-    bootSteps(spec, seed, { cmdline, consoles, esp, scratch, disks: [{ layout, target: { image } }] });
+    bootSteps(spec, seed, {
+      ...{ cmdline, consoles, esp, scratch, epoch, disks: [{ layout, target: { image } }] },
+      rootAt: { image, offsetBytes: rootOffset },
+    });
   return {
     epoch,
     tree,

@@ -76,7 +76,7 @@ export async function buildImage(
 async function buildDisksInVm(
   build: Build<VmPlan>,
   plan: VmPlan,
-  { lock, secrets = new Map() }: ImageInputs,
+  { lock, signing = new Map(), secrets = signing }: ImageInputs,
 ): Promise<readonly MadeDisk[]> {
   const { work, layer, options } = build;
   await layerOf(build);

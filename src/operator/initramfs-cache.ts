@@ -12,7 +12,7 @@ import { inOnePiece, type Layer } from "./layers.ts";
 const outputs = [
   /^\/boot\/initrd\.img-[^/]+$/,
   /^\/var\/lib\/initramfs-tools\/[^/]+$/,
-  /^\/(vmlinuz|initrd\.img)(\.old)?$/,
+  /^\/(boot\/)?(vmlinuz|initrd\.img)(\.old)?$/,
 ];
 
 /** The directories whose times it changes, kept beside its outputs. */

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { loaderInputs } from "../boot/packages.ts";
 import type { StepData } from "../schema/plan.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { kernelVersions } from "../steps/make-initramfs.ts";
 import { allSteps } from "../steps/registry.ts";
-import { type StepContext, stepData } from "../steps/step.ts";
-import { writeFiles } from "../steps/write-files.ts";
+import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
@@ -81,8 +81,7 @@ export async function bootDisk(
   const name = `${diskName(layer, plan)}-${digest}`;
   const directory = join(layer.directory, name);
   if (keep && existsSync(directory)) {
-    const { menus, verify } = withoutDisk(plan.boot(paths));
-    await executeSteps([...menus, ...verify], allSteps, context);
+    await executeSteps(withoutDisk(plan.boot(paths)), allSteps, context);
     const usage = JSON.parse(await readFile(join(directory, "usage.json"), "utf8")) as TreeUsage[];
     return { file: join(directory, "disk.raw"), usage };
   }
@@ -106,19 +105,14 @@ async function dropOld(layer: Layer, plan: ImagePlan): Promise<void> {
   for (const { name } of older) await giveUp({ directory: join(layer.directory, name) });
 }
 
-/** What of the boot steps concerns the tree alone: GRUB's menus, and the check. */
-function withoutDisk(steps: readonly StepData[]): { menus: StepData[]; verify: StepData[] } {
-  const menus = steps
-    .filter(({ kind }) => kind === "install-grub")
-    .map(({ menu }) =>
-      stepData(writeFiles, "writing GRUB's menu", {
-        files: [{ path: "/boot/grub/grub.cfg", content: menu as string }],
-      }),
-    );
-  const verify = steps
-    .filter(({ kind }) => kind === "verify-boot")
-    .map(({ esp: _, ...rest }) => rest as StepData);
-  return { menus, verify };
+/** What of the boot steps concerns the tree alone: GRUB's menu, and the check of all but the disk, which was checked when it was made. */
+function withoutDisk(steps: readonly StepData[]): StepData[] {
+  return steps.flatMap((step): StepData[] => {
+    if (step.kind === "write-files") return [step];
+    if (step.kind !== "verify-boot") return [];
+    const { esp: _esp, rootAt: _rootAt, cores: _cores, ...rest } = step;
+    return [rest];
+  });
 }
 
 /** Digest of all that bootloaders and ESP are made of: what their steps say, and the files of the tree that go into them. */
@@ -129,8 +123,7 @@ async function bootDigest(plan: ImagePlan, paths: ImagePaths): Promise<string> {
     `boot/vmlinuz-${version}`,
     `boot/initrd.img-${version}`,
   ]);
-  const loader = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
-  const content = [...files, loader].map((path) => {
+  const content = [...files, ...loaderInputs].map((path) => {
     const full = join(paths.tree, path);
     return [path, existsSync(full) ? sha256(readFileSync(full)) : ""];
   });

@@ -26,8 +26,7 @@ export function lockPath(definition: Pick<Definition, "dir">): string {
 
 /** The spec with the packages that its bootloaders need added to the request. */
 export function withImpliedPackages(spec: Spec): Spec {
-  const implied = spec.boot === undefined ? [] : bootPackages(spec.boot);
-  const install = [...new Set([...spec.packages.install, ...implied])].sort();
+  const install = [...new Set([...spec.packages.install, ...bootPackages(spec)])].sort();
   return { ...spec, packages: { ...spec.packages, install } };
 }
 

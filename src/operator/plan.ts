@@ -9,7 +9,7 @@ import type { Layout } from "../storage/gpt.ts";
 import { placeOf, type StorageSteps, storageSteps } from "../storage/storage-steps.ts";
 import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import { bootSteps, kernelCmdline } from "./boot-steps.ts";
+import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
 import type { DeployInputs } from "./deploy-run.ts";
 import { cacheDir } from "./takeover.ts";
 import { epochOf, treeSteps } from "./tree.ts";
@@ -54,7 +54,7 @@ export function deployPlan(
     ...after,
     // Last: the firmware is pointed to nothing that is not whole and on the disk.
     ...(facts.firmware === "uefi"
-      ? made.disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec.hostname))
+      ? made.disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec))
       : []),
   ];
   return { version: 1, hostname: spec.hostname, definition, prepare: [...made.prepare], steps };
@@ -84,6 +84,7 @@ export function baseSteps(
     consoles: about.consoles,
     esp: `${targetRoot}/efi`,
     scratch,
+    epoch,
     disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
   });
   return {
@@ -105,13 +106,15 @@ function keptFiles({ digest, ...files }: DeployInputs["base"]) {
   return { directory: `${cacheDir}/${digest}`, files: wanted };
 }
 
-function bootEntry(disk: DiskIdentity, layout: Layout, label: string): StepData[] {
+function bootEntry(disk: DiskIdentity, layout: Layout, { hostname, boot }: Spec): StepData[] {
+  if (boot === undefined) return [];
   return layout.partitions
     .filter(({ type }) => type === "esp")
     .map((part) =>
       stepData(nameBootEntry, "entering it in the firmware's boot list", {
         partition: placeOf(disk, part),
-        label,
+        label: hostname,
+        loader: firmwareLoader(boot),
       }),
     );
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import type { Spec } from "../schema/spec.ts";
 import { isPassphraseFile, type Openers, openSecretFile, readAgeFile } from "../secrets/open.ts";
 import { sealForAll } from "../secrets/seal.ts";
 import { Fail, messageOf } from "../util/fail.ts";
@@ -13,15 +14,26 @@ export interface SecretKeys {
   readonly passphrase?: (() => Promise<Secret>) | undefined;
 }
 
-/** All secrets of a definition, in memory only: name → plain bytes. */
-export async function revealSecrets(definition: Definition, keys: SecretKeys): Promise<Map<string, Secret>> {
-  const entries = Object.entries(definition.spec.secrets);
+/** All secrets of a definition, or `only` some of them, in memory only: name → plain bytes. */
+export async function revealSecrets(
+  definition: Definition,
+  keys: SecretKeys,
+  only?: readonly string[],
+): Promise<Map<string, Secret>> {
+  const all = Object.entries(definition.spec.secrets);
+  const entries = only === undefined ? all : all.filter(([name]) => only.includes(name));
   const secrets = new Map<string, Secret>();
   if (entries.length === 0) return secrets;
   const openers = await readOpeners(keys);
   for (const [name, { file }] of entries)
     secrets.set(name, await openSecretFile(resolve(definition.dir, file), { ...openers, name }));
   return secrets;
+}
+
+/** Name of the secret that signs what a definition's firmware starts. */
+export function signingSecret({ boot }: Pick<Spec, "boot">): string | undefined {
+  if (!boot?.firmware.includes("uefi") || typeof boot.secureBoot !== "object") return undefined;
+  return boot.secureBoot.key;
 }
 
 /** One file's plain bytes; its path is the secret's name. */

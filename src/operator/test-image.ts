@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { throwawaySigner } from "../boot/self-signed.ts";
 import type { Spec } from "../schema/spec.ts";
 import { hostKeyPrefix } from "../steps/write-secrets.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
@@ -16,6 +17,7 @@ import { buildImage, definitionDigest } from "./image.ts";
 import { needsVm } from "./image-plan.ts";
 import type { Definition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
+import { signingSecret } from "./secrets.ts";
 import { sourceDigest } from "./source-digest.ts";
 import type { VmOptions } from "./vm-run.ts";
 
@@ -92,11 +94,12 @@ async function make(
   secrets: ReadonlyMap<string, Secret>,
   options: VmOptions,
 ): Promise<void> {
-  const { spec, filesDir } = definition;
+  const { filesDir } = definition;
   const { lock } = await readLockFor(definition);
+  const { spec, signing } = withTestKey(definition.spec, secrets);
   const placed = readFiles(filesDir);
   const host = generateSshKey("imgbuild-test-host");
-  const given = new Map(secrets);
+  const given = new Map([...secrets, ...signing]);
   if (lock.packages.some(({ name }) => name === "openssh-server"))
     given.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
   await writeFile(join(directory, files.hostKey), host.public);
@@ -153,6 +156,25 @@ function bootFirst(written: ReturnType<typeof writtenDisks>): ReturnType<typeof 
   const boots = ([, { table }]: (typeof written)[number]) =>
     table.partitions.some(({ type }) => type === "esp" || type === "bios-boot");
   return [...written.filter(boots), ...written.filter((one) => !boots(one))];
+}
+
+/** Where the Secure Boot key is a made-up one, a key made now takes its place, with its certificate: the way of booting is the same. */
+function withTestKey(
+  spec: Spec,
+  secrets: ReadonlyMap<string, Secret>,
+): { readonly spec: Spec; readonly signing: readonly (readonly [string, Secret])[] } {
+  const name = signingSecret(spec);
+  const { boot } = spec;
+  if (name === undefined || typeof boot?.secureBoot !== "object") return { spec, signing: [] };
+  if (Buffer.from(secrets.get(name)?.expose() ?? []).includes("PRIVATE KEY")) return { spec, signing: [] };
+  const { keyPem, certificate } = throwawaySigner("imgbuild test");
+  return {
+    spec: {
+      ...spec,
+      boot: { ...boot, secureBoot: { ...boot.secureBoot, certificate: certificate.toString() } },
+    },
+    signing: [[name, new Secret(name, Buffer.from(keyPem))]],
+  };
 }
 
 /** Made-up secrets of a definition, by name. */

@@ -8,6 +8,7 @@ import { installPackages } from "../steps/install-packages.ts";
 import { makeInitramfs } from "../steps/make-initramfs.ts";
 import { stepData } from "../steps/step.ts";
 import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
+import { hasOwnBoot, signSteps } from "./boot-steps.ts";
 import { type ConfigureOptions, configureSteps } from "./configure.ts";
 
 /** Drivers every initramfs carries, so that a disk moved to another machine still boots there. */
@@ -49,6 +50,7 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
   const epoch = epochOf(lock);
   const essential = lock.packages.filter((one) => one.bootstrap);
   const before: FileToWrite[] = [];
+  const certificate = certificateFiles(spec);
   before.push(...bootFiles(spec, options.cmdline));
   // On a filesystem of its own the kernels' links lie beside them, where GRUB finds them.
   if (hasOwnBoot(spec)) before.push({ path: "/etc/kernel-img.conf", content: "link_in_boot = yes\n" });
@@ -68,7 +70,13 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
         packages: lock.packages,
       }),
     ],
-    system: [...configureSteps(spec, options), ...signSteps(spec, epoch)],
+    system: [
+      ...configureSteps(spec, options),
+      ...(certificate.length === 0
+        ? []
+        : [stepData(writeFiles, "writing the Secure Boot certificate", { files: certificate })]),
+      ...signSteps(spec, epoch),
+    ],
     initramfs: spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })],
     finish: [stepData(finishTree, "clearing up", { definition: options.definition, epoch })],
   };

@@ -2,6 +2,7 @@ import type { DiskFacts } from "../schema/facts.ts";
 import type { Plan, StepData } from "../schema/plan.ts";
 import { makeUsers } from "../steps/make-users.ts";
 import { placeHostKeys } from "../steps/place-host-keys.ts";
+import { signLoader } from "../steps/sign-loader.ts";
 import { stepData } from "../steps/step.ts";
 import { unpackTree } from "../steps/unpack-tree.ts";
 import { hostKeyPrefix, writeSecrets } from "../steps/write-secrets.ts";
@@ -90,12 +91,11 @@ function splitSecrets(
   tree: TreeLayers,
   secrets: ImageInputs["secrets"],
 ): { readonly open: TreeLayers; readonly sealed: StepData[] } {
-  if (secrets === undefined) return { open: tree, sealed: [] };
   const system: StepData[] = [];
   const sealed: StepData[] = [];
   for (const step of tree.system) {
-    if (step.kind === writeSecrets.kind) sealed.push(step);
-    else if (step.kind === makeUsers.kind) {
+    if (step.kind === writeSecrets.kind || step.kind === signLoader.kind) sealed.push(step);
+    else if (step.kind === makeUsers.kind && secrets !== undefined) {
       const { users } = makeUsers.schema.parse({ users: step.users });
       const plain = users.map(({ hashedPasswordSecret: _, ...user }) => user);
       system.push(stepData(makeUsers, step.doing, { users: plain }));
@@ -104,7 +104,7 @@ function splitSecrets(
         sealed.push(stepData(makeUsers, "setting passwords", { users: withPassword }));
     } else system.push(step);
   }
-  if ([...secrets.keys()].some((name) => name.startsWith(hostKeyPrefix)))
+  if ([...(secrets?.keys() ?? [])].some((name) => name.startsWith(hostKeyPrefix)))
     sealed.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: true }));
   return { open: { ...tree, system }, sealed };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { grubCopies } from "../boot/packages.ts";
-import { defineStep } from "./step.ts";
 import { putter } from "./install-systemd-boot.ts";
+import { defineStep } from "./step.ts";
 
 /** GRUB for UEFI: Debian's own image, which holds all modules, so nothing has to be made; with shim it passes Secure Boot. */
 export const installGrubEfi = defineStep({

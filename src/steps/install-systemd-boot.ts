@@ -3,15 +3,14 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { enrolmentFiles } from "../boot/efi-keys.ts";
 import { entryToken, loaderConfig, loaderEntry, ukiPath } from "../boot/loader.ts";
-import { makeUkiPath } from "../boot/make-uki.ts";
+import { makeUkiPath, stubPath } from "../boot/make-uki.ts";
 import { debianLoaders, shimCopies } from "../boot/packages.ts";
 import { type Signer, signEfi } from "../boot/sign-efi.ts";
 import { Fail } from "../util/fail.ts";
 import { kernelVersions } from "./make-initramfs.ts";
-import { SigningKeys, signerIn } from "./sign-loader.ts";
+import { certificateOf, SigningKeys, signerIn } from "./sign-loader.ts";
 import { defineStep, type StepContext } from "./step.ts";
 
-const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 /** Where an image waits between the tree's program that makes it and us; the tree keeps nothing of it. */
 const staging = "/var/tmp";
 const makeMs = 600_000;
@@ -52,7 +51,7 @@ export const installSystemdBoot = defineStep({
     if (secureBoot === "debian") for (const [from, to] of shimCopies) await put.file(from, to);
     else await put.file(loader, "EFI/BOOT/BOOTX64.EFI");
     if (own !== undefined && signer !== undefined)
-      for (const { path, content } of enrolmentFiles(signer, own.alsoTrusted, own.epoch))
+      for (const { path, content } of enrolmentFiles(signer, own.alsoTrusted.map(certificateOf), own.epoch))
         await put.bytes(path, content);
     await put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
     if (layout === "uki") return;
@@ -76,7 +75,7 @@ async function unifiedImage(
   const made = `${staging}/imgbuild-${version}.efi`;
   try {
     const inputs = {
-      stub,
+      stub: stubPath,
       linux: `/boot/vmlinuz-${version}`,
       initrd: `/boot/initrd.img-${version}`,
       cmdline: "/etc/kernel/cmdline",
@@ -111,6 +110,7 @@ export function putter(root: string, esp: string) {
     read: async (path: string): Promise<Buffer> => await readFile(join(root, path)).catch(missing(path)),
     file: async (from: string, to: string): Promise<void> =>
       await copyFile(join(root, from), await place(to)).catch(missing(from)),
-    bytes: async (to: string, content: Uint8Array): Promise<void> => await writeFile(await place(to), content),
+    bytes: async (to: string, content: Uint8Array): Promise<void> =>
+      await writeFile(await place(to), content),
   };
 }

@@ -53,7 +53,8 @@ export function entryProblem(printed: string, label: string, loader: string): st
   if (number === undefined) return `the firmware did not keep the boot entry ${label}`;
   if (more.length > 0) return `the firmware has ${more.length + 1} boot entries named ${label}`;
   const line = printed.split("\n").find((one) => one.startsWith(`Boot${number}`)) ?? "";
-  if (!line.toLowerCase().includes(loader.toLowerCase())) return `the boot entry ${label} does not start ${loader}`;
+  if (!line.toLowerCase().includes(loader.toLowerCase()))
+    return `the boot entry ${label} does not start ${loader}`;
   const order = /^BootOrder: ([0-9A-F,]*)$/m.exec(printed)?.[1]?.split(",") ?? [];
   return order[0] === number ? undefined : `the boot entry ${label} is not the first in the firmware's order`;
 }

@@ -1,6 +1,7 @@
 import { bootstrapTree } from "./bootstrap-tree.ts";
 import { finishTree } from "./finish-tree.ts";
 import { installGrub } from "./install-grub.ts";
+import { installGrubEfi } from "./install-grub-efi.ts";
 import { installPackages } from "./install-packages.ts";
 import { installSystemdBoot } from "./install-systemd-boot.ts";
 import { keepBase } from "./keep-base.ts";
@@ -17,6 +18,7 @@ import { patchExt4Image } from "./patch-ext4-image.ts";
 import { placeFiles } from "./place-files.ts";
 import { placeHostKeys } from "./place-host-keys.ts";
 import { setServices } from "./set-services.ts";
+import { signLoader } from "./sign-loader.ts";
 import type { Step } from "./step.ts";
 import { swapFileImage } from "./swap-file-image.ts";
 import { unpackTree } from "./unpack-tree.ts";
@@ -30,6 +32,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     bootstrapTree,
     finishTree,
     installGrub,
+    installGrubEfi,
     installPackages,
     installSystemdBoot,
     keepBase,
@@ -47,6 +50,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     placeFiles,
     placeHostKeys,
     setServices,
+    signLoader,
     swapFile,
     swapFileImage,
     unmountTree,

@@ -38,7 +38,10 @@ export const signLoader = defineStep({
 });
 
 /** The key from the secrets, together with its certificate. */
-export function signerIn({ secrets }: Pick<StepContext, "secrets">, { key, certificate }: SigningKeys): Signer {
+export function signerIn(
+  { secrets }: Pick<StepContext, "secrets">,
+  { key, certificate }: SigningKeys,
+): Signer {
   const secret = secrets.get(key);
   if (secret === undefined)
     throw new Fail(`the Secure Boot key ${key} is not at hand`, { hint: "name an identity that opens it" });

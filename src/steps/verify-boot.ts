@@ -43,7 +43,9 @@ export const verifyBoot = defineStep({
     esp: Esp.optional(),
     /** GRUB's core images for BIOS. */
     cores: z
-      .array(z.strictObject({ target: Target, startBytes: z.int().positive(), sizeBytes: z.int().positive() }))
+      .array(
+        z.strictObject({ target: Target, startBytes: z.int().positive(), sizeBytes: z.int().positive() }),
+      )
       .default([]),
     /** Where the root filesystem lies in an image. Left out where it is mounted. */
     rootAt: z.strictObject({ image: z.string().startsWith("/"), offsetBytes: z.int() }).optional(),
@@ -67,7 +69,8 @@ export const verifyBoot = defineStep({
     if (menu !== undefined) await checkMenu(root, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader } = esp;
-      const own = typeof secureBoot === "object" ? { certificate: certificateOf(secureBoot.certificate) } : undefined;
+      const own =
+        typeof secureBoot === "object" ? { certificate: certificateOf(secureBoot.certificate) } : undefined;
       const signed = own ?? (secureBoot === "debian" ? "debian" : undefined);
       await checkEsp({
         ...{ esp: esp.path, root, loader, secureBoot: signed, versions, rootWord },
@@ -76,7 +79,10 @@ export const verifyBoot = defineStep({
       await checkRoom(esp, root, versions);
     }
     for (const { target, ...place } of cores) await checkEmbeddedGrub(await writablePath(target), place);
-    const loaders = [...(cores.length > 0 ? ["GRUB for BIOS"] : []), ...(esp === undefined ? [] : [esp.loader])];
+    const loaders = [
+      ...(cores.length > 0 ? ["GRUB for BIOS"] : []),
+      ...(esp === undefined ? [] : [esp.loader]),
+    ];
     log.info(`bootable: ${[...versions, ...loaders].join(", ")}`);
   },
 });
@@ -84,20 +90,28 @@ export const verifyBoot = defineStep({
 type Wanted = z.output<typeof verifyBoot.schema>;
 
 /** root= must lead to the filesystem that was made, and fstab must say the same. */
-async function checkRoot({ rootUuid, rootAt, mounted }: Wanted, root: string, rootWord: string): Promise<void> {
+async function checkRoot(
+  { rootUuid, rootAt, mounted }: Wanted,
+  root: string,
+  rootWord: string,
+): Promise<void> {
   const fstab = await readFile(join(root, "etc/fstab"), "utf8");
   const line = fstab.split("\n").find((one) => one.split(/\s+/)[1] === "/");
   if (line === undefined) throw new Fail("fstab does not name the root filesystem");
   const byUuid = /^root=UUID=(.*)$/.exec(rootWord)?.[1];
   if (byUuid === undefined) return;
-  if (byUuid !== rootUuid) throw new Fail(`the kernel is told ${rootWord}, and the root filesystem has the UUID ${rootUuid}`);
+  if (byUuid !== rootUuid)
+    throw new Fail(`the kernel is told ${rootWord}, and the root filesystem has the UUID ${rootUuid}`);
   if (!line.startsWith(`UUID=${rootUuid} `)) throw new Fail("fstab does not name the root filesystem");
   const place = rootAt ?? (mounted ? { image: await mountedSource(root), offsetBytes: 0 } : undefined);
   if (place === undefined) return;
   const found = await filesystemAt(place.image, place.offsetBytes);
-  if (found === undefined) throw new Fail(`${rootWord} leads nowhere: ${place.image} holds no filesystem for the root`);
+  if (found === undefined)
+    throw new Fail(`${rootWord} leads nowhere: ${place.image} holds no filesystem for the root`);
   if (found.uuid !== rootUuid)
-    throw new Fail(`${rootWord} leads nowhere: the ${found.type} that was made for the root has the UUID ${found.uuid}`);
+    throw new Fail(
+      `${rootWord} leads nowhere: the ${found.type} that was made for the root has the UUID ${found.uuid}`,
+    );
 }
 
 /** Listed by the tree's own tool, which knows how its initramfs is packed. */
@@ -106,20 +120,30 @@ async function checkOneInitramfs(
   version: string,
   { modules, programs }: Pick<Wanted, "modules" | "programs">,
 ): Promise<void> {
-  const { stdout } = await context.chroot(["lsinitramfs", `/boot/initrd.img-${version}`], { timeoutMs: listMs });
-  const builtin = await readFile(join(context.root, `usr/lib/modules/${version}/modules.builtin`), "utf8").catch(() => "");
+  const { stdout } = await context.chroot(["lsinitramfs", `/boot/initrd.img-${version}`], {
+    timeoutMs: listMs,
+  });
+  const builtin = await readFile(
+    join(context.root, `usr/lib/modules/${version}/modules.builtin`),
+    "utf8",
+  ).catch(() => "");
   checkInitramfs(initramfsContent(stdout, builtin), { version, modules, programs });
 }
 
 /** Kernel and initramfs through the links, as GRUB will read them. */
-async function checkMenu(root: string, { uuid, directory }: NonNullable<Wanted["menu"]>, rootWord: string): Promise<void> {
+async function checkMenu(
+  root: string,
+  { uuid, directory }: NonNullable<Wanted["menu"]>,
+  rootWord: string,
+): Promise<void> {
   const menu = await readFile(join(root, "boot/grub/grub.cfg"), "utf8").catch(() => {
     throw new Fail("GRUB's menu /boot/grub/grub.cfg is missing");
   });
   if (!menu.includes(uuid)) throw new Fail("GRUB's menu does not name the filesystem of /boot");
   const lines = [...menu.matchAll(/^\s*linux\s+(.*)$/gm)].map((match) => match[1]!.split(" "));
   if (lines.length === 0) throw new Fail("GRUB's menu starts no kernel");
-  if (!lines.every((words) => words.includes(rootWord))) throw new Fail("GRUB's menu does not name the root filesystem");
+  if (!lines.every((words) => words.includes(rootWord)))
+    throw new Fail("GRUB's menu does not name the root filesystem");
   const links = directory === "" ? "boot" : "";
   for (const name of ["vmlinuz", "initrd.img"]) {
     const link = join(links, name);
@@ -130,7 +154,11 @@ async function checkMenu(root: string, { uuid, directory }: NonNullable<Wanted["
 }
 
 /** An update puts a kernel beside those that are there; a full ESP would be noticed then, and not now. */
-async function checkRoom(esp: z.output<typeof Esp>, root: string, versions: readonly string[]): Promise<void> {
+async function checkRoom(
+  esp: z.output<typeof Esp>,
+  root: string,
+  versions: readonly string[],
+): Promise<void> {
   if (esp.loader === "grub") return;
   const sizes = await Promise.all(
     versions.map(async (version) => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { bootCode, bootCodeBytes, embeddedConfig, grubMenu, placedCore } from "../../src/boot/grub.ts";
+import {
+  bootCode,
+  bootCodeBytes,
+  embeddedConfig,
+  espConfig,
+  grubMenu,
+  placedCore,
+} from "../../src/boot/grub.ts";
 
 const start = 2 ** 20;
 
@@ -42,18 +49,23 @@ describe("GRUB's core image", () => {
   it("is refused when its partition is too small, and fits exactly", () => {
     expect(placedCore(Buffer.alloc(2048), start, 2048).length).toBe(2048);
     expect(() => placedCore(Buffer.alloc(2049), start, 2048)).toThrow(
-      "GRUB's core image of 2049 bytes does not fit a bios-boot partition of 2048",
+      "GRUB's core image of 2049 bytes does not fit the 2048 bytes that it has on the disk",
     );
   });
 
-  it("finds the root filesystem by its UUID", () => {
-    expect(embeddedConfig("u-u")).toBe("search.fs_uuid u-u root\nset prefix=($root)/boot/grub\n");
+  it("finds the filesystem of the menu by its UUID, whether /boot is one of its own or not", () => {
+    expect(embeddedConfig({ uuid: "u-u", directory: "/boot" })).toBe(
+      "search.fs_uuid u-u root\nset prefix=($root)/boot/grub\n",
+    );
+    const own = { uuid: "b-b", directory: "" } as const;
+    expect(embeddedConfig(own)).toBe("search.fs_uuid b-b root\nset prefix=($root)/grub\n");
+    expect(espConfig(own)).toBe(`${embeddedConfig(own)}configfile $prefix/grub.cfg\n`);
   });
 });
 
 describe("GRUB's menu", () => {
   const options = {
-    rootUuid: "u-u",
+    place: { uuid: "u-u", directory: "/boot" } as const,
     cmdline: ["root=UUID=u-u", "ro"],
     consoles: ["tty0"],
     timeoutSeconds: 3,
@@ -74,15 +86,15 @@ describe("GRUB's menu", () => {
     expect(menu).not.toContain("serial");
   });
 
-  it.each([
-    ["ttyS0", "serial --unit=0 --speed=115200"],
-    ["ttyS1,9600n8", "serial --unit=1 --speed=9600"],
-  ])("is shown on the serial console %s too", (console, line) => {
-    const menu = grubMenu({ ...options, consoles: ["tty0", console] });
-    expect(menu.split("\n").slice(0, 3)).toEqual([
-      line,
-      "terminal_input console serial",
-      "terminal_output console serial",
+  it("is shown on every serial console too, where no firmware does that", () => {
+    const menu = grubMenu({ ...options, consoles: ["tty0", "ttyS0", "ttyS1,9600n8"] });
+    expect(menu.split("\n").slice(0, 6)).toEqual([
+      'if [ "$grub_platform" = pc ]; then',
+      "  serial --unit=0 --speed=115200",
+      "  serial --unit=1 --speed=9600",
+      "  terminal_input console serial_com0 serial_com1",
+      "  terminal_output console serial_com0 serial_com1",
+      "fi",
     ]);
   });
 });

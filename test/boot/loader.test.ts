@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { kernelInstallFiles, loaderConfig, loaderEntry } from "../../src/boot/loader.ts";
+import { kernelInstallFiles, loaderConfig, loaderEntry, ukiPath } from "../../src/boot/loader.ts";
 
 describe("an entry of systemd-boot", () => {
   it("names kernel, initramfs and options of one version", () => {
@@ -18,15 +18,21 @@ describe("an entry of systemd-boot", () => {
 
   it("is made in the same place by kernel-install when apt brings another kernel", () => {
     const files = new Map(
-      kernelInstallFiles(["root=UUID=u", "ro"]).map(({ path, content }) => [path, content]),
+      kernelInstallFiles(["root=UUID=u", "ro"], "bls").map(({ path, content }) => [path, content]),
     );
     const token = files.get("/etc/kernel/entry-token")!.trim();
     expect(loaderEntry("1", "t", [])).toContain(`linux      /${token}/1/linux`);
     expect(files.get("/etc/kernel/cmdline")).toBe("root=UUID=u ro\n");
     expect(files.get("/etc/kernel/install.conf")).toBe("layout=bls\n");
+    expect(kernelInstallFiles([], "uki")).toContainEqual({
+      path: "/etc/kernel/install.conf",
+      content: "layout=uki\nuki_generator=imgbuild\n",
+    });
+    expect(ukiPath("1-amd64")).toBe(`EFI/Linux/${token}-1-amd64.efi`);
   });
 
   it("waits as long as the definition says and cannot be edited at the console", () => {
     expect(loaderConfig(5).split("\n")).toEqual(["timeout 5", "editor no", "console-mode keep", ""]);
+    expect(loaderConfig(0, "force")).toContain("\nsecure-boot-enroll force\n");
   });
 });

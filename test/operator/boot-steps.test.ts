@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { bootSteps, kernelCmdline, rootUuidOf } from "../../src/operator/boot-steps.ts";
+import {
+  bootSteps,
+  firmwareLoader,
+  hasOwnBoot,
+  kernelCmdline,
+  rootUuidOf,
+  signSteps,
+} from "../../src/operator/boot-steps.ts";
 import type { SpecInput } from "../../src/schema/spec.ts";
 import { writtenDisks } from "../../src/storage/check-storage.ts";
 import { layoutOf } from "../../src/storage/gpt.ts";
@@ -17,7 +24,9 @@ function boot(change: Partial<SpecInput> = {}) {
     target: { image: "/w/disk.raw" },
   }));
   const cmdline = kernelCmdline(spec, seed, ["tty0", "ttyS0,115200"]);
-  return bootSteps(spec, seed, { cmdline, consoles: ["tty0"], esp: "/w/esp", scratch: "/w/s", disks });
+  const places = { esp: "/w/esp", scratch: "/w/s", epoch: 1 };
+  const rootAt = { image: "/w/disk.raw", offsetBytes: 3 * mib };
+  return bootSteps(spec, seed, { cmdline, consoles: ["tty0"], ...places, disks, rootAt });
 }
 
 describe("kernelCmdline", () => {
@@ -36,29 +45,87 @@ describe("kernelCmdline", () => {
 });
 
 describe("bootSteps", () => {
-  it("serve both firmwares: an ESP filled, GRUB embedded where its partition lies, both verified", () => {
+  it("serve both firmwares: GRUB's menu, an ESP filled, GRUB embedded where its partition lies, all verified", () => {
     const { filesystem, grub, verify } = boot();
-    expect(filesystem).toMatchObject([{ kind: "install-systemd-boot", esp: "/w/esp", timeoutSeconds: 1 }]);
+    const menu = expect.stringContaining(`linux /vmlinuz root=UUID=${uuid} ro console=tty0`);
+    expect(filesystem).toMatchObject([
+      { kind: "write-files", files: [{ path: "/boot/grub/grub.cfg", content: menu }] },
+      { kind: "install-systemd-boot", esp: "/w/esp", layout: "bls", timeoutSeconds: 1 },
+    ]);
+    const core = { target: { image: "/w/disk.raw" }, startBytes: mib, sizeBytes: mib };
     expect(grub).toMatchObject([
+      { kind: "install-grub", ...core, config: expect.stringContaining(`search.fs_uuid ${uuid} root`) },
+    ]);
+    expect(verify).toMatchObject([
       {
-        kind: "install-grub",
-        target: { image: "/w/disk.raw" },
-        startBytes: mib,
-        sizeBytes: mib,
+        kind: "verify-boot",
         rootUuid: uuid,
-        menu: expect.stringContaining(`linux /vmlinuz root=UUID=${uuid} ro console=tty0`),
+        modules: ["ext4"],
+        menu: { uuid, directory: "/boot" },
+        esp: { path: "/w/esp", loader: "systemd-boot", sizeBytes: 256 * mib },
+        cores: [core],
+        rootAt: { image: "/w/disk.raw", offsetBytes: 3 * mib },
+        mounted: false,
       },
     ]);
-    expect(verify).toMatchObject([{ kind: "verify-boot", esp: "/w/esp", grub: true, rootUuid: uuid }]);
   });
 
   it("serve only the firmware that the definition names, and none where it does not boot", () => {
     const uefi = boot({ boot: { firmware: ["uefi"] } });
     expect([uefi.filesystem.length, uefi.grub.length]).toEqual([1, 0]);
-    expect(uefi.verify).toMatchObject([{ esp: "/w/esp", grub: false }]);
+    expect(uefi.verify).toMatchObject([{ esp: { path: "/w/esp" }, cores: [] }]);
+    expect(uefi.verify[0]).not.toHaveProperty("menu");
     const bios = boot({ boot: { firmware: ["bios"] } });
-    expect([bios.filesystem.length, bios.grub.length]).toEqual([0, 1]);
+    expect([bios.filesystem.map(({ kind }) => kind), bios.grub.length]).toEqual([["write-files"], 1]);
     expect(bios.verify[0]).not.toHaveProperty("esp");
     expect(boot({ boot: undefined })).toEqual({ filesystem: [], grub: [], verify: [] });
+  });
+
+  it("fill the ESP with unified images, or with GRUB that shares its menu with BIOS", () => {
+    expect(boot({ boot: { loader: "uki" } }).filesystem[1]).toMatchObject({ layout: "uki" });
+    const grub = boot({ boot: { loader: "grub", secureBoot: "debian" } });
+    expect(grub.filesystem).toMatchObject([
+      { kind: "write-files" },
+      {
+        kind: "install-grub-efi",
+        shim: true,
+        config: `search.fs_uuid ${uuid} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n`,
+      },
+    ]);
+    expect(grub.verify[0]).toMatchObject({ esp: { loader: "grub", secureBoot: "debian" } });
+  });
+
+  it("sign by the key's name alone: the key comes with the secrets", () => {
+    const secureBoot = { key: "sb", certificate: "-----BEGIN CERTIFICATE-----" };
+    const { filesystem, verify } = boot({ boot: { firmware: ["uefi"], loader: "uki", secureBoot } });
+    const keys = { ...secureBoot, alsoTrusted: [], enroll: "if-safe", epoch: 1 };
+    expect(filesystem[0]?.secureBoot).toEqual(keys);
+    expect(verify[0]?.esp).toMatchObject({ secureBoot: { certificate: secureBoot.certificate } });
+    const spec = serverSpec({ boot: { secureBoot } });
+    expect(signSteps(spec, 1)).toMatchObject([{ kind: "sign-loader", ...keys }]);
+    expect(signSteps(serverSpec({ boot: { secureBoot: "debian" } }), 1)).toEqual([]);
+  });
+
+  it("name in the firmware what it starts first", () => {
+    const first = (change: SpecInput["boot"]) => firmwareLoader(serverSpec({ boot: change }).boot!);
+    expect(first({})).toBe("\\EFI\\systemd\\systemd-bootx64.efi");
+    expect(first({ loader: "uki" })).toBe("\\EFI\\systemd\\systemd-bootx64.efi");
+    expect(first({ loader: "grub" })).toBe("\\EFI\\debian\\grubx64.efi");
+    expect(first({ loader: "grub", secureBoot: "debian" })).toBe("\\EFI\\debian\\shimx64.efi");
+  });
+
+  it("look for kernels on a filesystem of /boot's own, where there is one", () => {
+    const change = serverSpec().storage!;
+    const system = structuredClone(change.disks.system) as {
+      table: { partitions: { content?: { mount: string } }[] };
+    };
+    system.table.partitions[2]!.content!.mount = "/boot";
+    const storage = { ...change, disks: { ...change.disks, system } } as never;
+    const { filesystem, grub, verify } = boot({ storage });
+    const place = { uuid: filesystemUuid(seed, "system", "var"), directory: "" };
+    expect(verify[0]).toMatchObject({ menu: place, rootUuid: uuid });
+    expect(grub[0]?.config).toBe(`search.fs_uuid ${place.uuid} root\nset prefix=($root)/grub\n`);
+    expect(JSON.stringify(filesystem[0])).toContain(`--set=root ${place.uuid}`);
+    expect([hasOwnBoot(serverSpec({ storage })), hasOwnBoot(serverSpec())]).toEqual([true, false]);
   });
 });

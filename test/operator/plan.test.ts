@@ -80,6 +80,7 @@ describe("deployPlan", () => {
       "mount",
       "mount",
       "install-grub",
+      "verify-boot",
       "name-boot-entry",
     ]);
     const text = JSON.stringify(made);

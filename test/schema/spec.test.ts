@@ -43,6 +43,7 @@ describe("Spec", () => {
     });
     expect(spec.boot).toEqual({
       firmware: ["uefi", "bios"],
+      loader: "systemd-boot",
       cmdline: [],
       consoles: ["tty0", "ttyS0,115200"],
       menuTimeoutSeconds: 1,
