@@ -23,6 +23,7 @@ const packages = [
   "dosfstools",
   "mtools",
   "squashfs-tools",
+  "erofs-utils",
   // Packages and archives. libeatmydata1 spares the syncs of a dpkg whose tree is not complete anyway.
   "tar",
   "xz-utils",

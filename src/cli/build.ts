@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { readFiles } from "../operator/files.ts";
-import { buildImage, definitionDigest, type ImageFormat, imageFormats } from "../operator/image.ts";
+import { buildImage, definitionDigest } from "../operator/image.ts";
+import { withImageSize } from "../operator/image-size.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
+import { imageCompressions, imageFormats, isDirectory, isDisk, outputOf } from "../operator/output.ts";
 import { revealSecrets, signingSecret } from "../operator/secrets.ts";
 import { vendoredMirrors, vendorUrl } from "../operator/vendor.ts";
 import { idsAreMapped } from "../system/user-namespace.ts";
@@ -13,7 +15,10 @@ import { secretOptions } from "./options.ts";
 
 interface Options extends RevealOptions {
   output: string;
-  format: string;
+  format?: string;
+  size?: string;
+  compress?: string;
+  checksum?: boolean;
   inVm?: boolean;
   withSecrets?: boolean;
   vendor?: string;
@@ -25,19 +30,24 @@ export const buildCommand: AddCommand = (program, act) => {
     .description("an offline disk image")
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
     .requiredOption("-o, --output <FILE>", "where the image goes")
-    .option("--format <FORMAT>", imageFormats.join(", "), "raw")
+    .option("--format <FORMAT>", `${imageFormats.join(", ")} (default: by FILE's ending, else raw)`)
+    .option("--size <SIZE>", "size of the disk, as 8GiB, instead of the definition's `imageSize`")
+    .option("--compress <KIND>", `${imageCompressions.join(", ")}; FILE ends in .zst, .gz or .xz then`)
+    .option("--checksum", "write FILE.sha256 too, for `sha256sum -c`")
     .option("--in-vm", "have a virtual machine make the disks: any layout, none of this kernel's modules")
     .option("--vendor <DIR>", "take packages from what `imgbuild vendor` collected, before any mirror")
     .option("--with-secrets", "put the secrets in: the image must then be kept like them");
   secretOptions(command).action((path: string, options: Options) =>
     act(async (cli) => {
-      const format = imageFormats.find((one) => one === options.format);
-      if (format === undefined)
-        throw new Fail(`--format ${options.format}: ${imageFormats.join(", ")} are accepted`, {
-          exitCode: exitCodes.usage,
-        });
+      const { format, compress } = outputOf(options.output, options);
+      if (options.checksum && isDirectory(format))
+        throw new Fail("--checksum: a directory has none", { exitCode: exitCodes.usage });
+      if (options.size !== undefined && !isDisk(format))
+        throw new Fail(`--size ${options.size}: ${format} holds no disk`, { exitCode: exitCodes.usage });
       const definition = await loadDefinition(path);
-      const { spec, filesDir } = definition;
+      const { filesDir } = definition;
+      const spec =
+        options.size === undefined ? definition.spec : withImageSize(definition.spec, options.size);
       const { lock } = await readLockFor(definition);
       const files = readFiles(filesDir);
       const ask = () => cli.askSecret("Passphrase of the secrets: ");
@@ -69,8 +79,8 @@ export const buildCommand: AddCommand = (program, act) => {
             signing,
           },
           options.output,
-          format satisfies ImageFormat,
-          { ...cli, env, log, inVm: options.inVm },
+          format,
+          { ...cli, env, log, inVm: options.inVm, compress, checksum: options.checksum },
         ),
       );
       if (format === "dir" && (await idsAreMapped()))

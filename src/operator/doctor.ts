@@ -36,6 +36,8 @@ export const needs: readonly Need[] = [
   { what: "mkfs.vfat", package: "dosfstools", use: "tests" },
   { what: "mcopy", package: "mtools", use: "tests" },
   { what: "cpio", package: "cpio", use: "tests" },
+  { what: "unsquashfs", package: "squashfs-tools", use: "tests" },
+  { what: "umoci", package: "umoci", use: "tests" },
   { what: "busybox", package: "busybox-static", use: "tests" },
   { what: "dash", package: "dash", use: "tests" },
   { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -11,18 +11,18 @@ import { exitCodes, Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
 import { together } from "../util/together.ts";
 import { type Build, type BuildOptions, buildOf, finishSystem, type ImageInputs, layerOf } from "./build.ts";
+import { buildTree } from "./build-tree.ts";
 import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
+import { type Finish, placeDisks, placeTree } from "./finish-output.ts";
 import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
-import { isMade, makeMountPoints } from "./layers.ts";
+import { type ImageFormat, isDirectory, isDisk } from "./output.ts";
+import { treePlan } from "./tree-plan.ts";
 import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
 import { type VmPlan, vmPlan } from "./vm-plan.ts";
 
 const convertMs = 3_600_000;
-
-export const imageFormats = ["raw", "qcow2", "tar", "dir"] as const;
-export type ImageFormat = (typeof imageFormats)[number];
 
 /**
  * Builds an image offline, whole or not at all: everything happens in a directory beside the output. Several disks, which `inVm`
@@ -32,23 +32,23 @@ export async function buildImage(
   inputs: ImageInputs,
   output: string,
   format: ImageFormat,
-  options: BuildOptions,
+  options: BuildOptions & Finish,
 ): Promise<readonly string[]> {
   if (process.getuid?.() !== 0)
     throw new Fail("building needs root", { hint: "run the same command with sudo" });
-  const isDisk = format === "raw" || format === "qcow2";
-  if (options.inVm && !isDisk)
+  const disk = isDisk(format);
+  if (options.inVm && !disk)
     throw new Fail(`--in-vm: ${format} holds no disks`, {
       exitCode: exitCodes.usage,
       hint: "leave out --in-vm",
     });
   await requireTools("build", [
-    ...(format === "qcow2" ? ["qemu-img"] : []),
+    ...(disk && format !== "raw" ? ["qemu-img"] : []),
     ...(options.inVm ? baseMachineTools : []),
   ]);
   const to = resolve(output);
   const vm = options.inVm ? vmPlan(inputs) : undefined;
-  await refuseOutput(to, format === "dir" || (vm !== undefined && vm.disks.length > 1));
+  await refuseOutput(to, isDirectory(format) || (vm !== undefined && vm.disks.length > 1));
   await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
   // Steps run side by side, so the umask is set for all of them.
@@ -56,15 +56,22 @@ export async function buildImage(
   try {
     // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
     await chmod(work, 0o700);
+    const { compress, checksum } = options;
+    const finish = { format, compress, checksum, work, to, log: options.log };
     if (vm !== undefined) {
-      const disks = await buildDisksInVm(await buildOf(inputs, vm, work, options), vm, inputs);
-      return await placeDisks(disks, to, format, { work, ...options });
+      const build = await buildOf(inputs, vm, work, options);
+      const disks = await buildDisksInVm(build, vm, inputs);
+      return await placeDisks(disks, build.contextFor(work, work), finish);
+    }
+    if (!disk) {
+      const plan = inputs.spec.storage === undefined ? treePlan(inputs) : imagePlan(inputs);
+      const build = await buildOf(inputs, plan, work, options);
+      const made = await buildTree(build, format, { compress, ...inputs });
+      return await placeTree(made, build.contextFor(work, work), finish);
     }
     const build = await buildOf(inputs, imagePlan(inputs), work, options);
-    const made = isDisk ? await buildDisk(build) : await buildTree(build, format);
-    const whole = format === "qcow2" ? await toQcow2(made, options.signal) : made;
-    await options.log.task(`writing ${to}`, () => rename(whole, to));
-    return [];
+    const disks = [{ name: "disk", file: await buildDisk(build) }];
+    return await placeDisks(disks, build.contextFor(work, work), finish);
   } finally {
     process.umask(own);
     // A killed program's last write may still land while we clear up.
@@ -161,46 +168,6 @@ async function withBoot(
   });
 }
 
-/** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
-async function buildTree(build: Build<ImagePlan>, format: "tar" | "dir"): Promise<string> {
-  const { work, plan, layer, options } = build;
-  const { signal } = options;
-  const layered = await isMade(layer);
-  const copy: TreeCopy = layered
-    ? await treeCopy([layer.tree], work, { signal })
-    : { tree: join(work, "tree"), upper: undefined, close: async () => {} };
-  try {
-    const context = build.contextFor(copy.tree, work);
-    if (layered) await finishSystem(build, copy, context);
-    else {
-      const { packages, system, initramfs, finish } = plan.tree;
-      await executeSteps(packages, allSteps, context);
-      await makeMountPoints(copy.tree, plan);
-      await executeSteps([...system, ...initramfs, ...finish], allSteps, context);
-    }
-    const made = join(work, `made.${format}`);
-    if (format === "tar") {
-      const plain = ["--sort=name", "--numeric-owner", "--one-file-system", "--xattrs"];
-      await run(["tar", "--create", ...plain, "--file", made, "-C", copy.tree, "."], {
-        timeoutMs: convertMs,
-        signal,
-      });
-      return made;
-    }
-    if (!layered) {
-      await chmod(copy.tree, 0o755);
-      return copy.tree;
-    }
-    await mkdir(made);
-    const cp = ["cp", "--archive", "--reflink=auto", "--", `${copy.tree}/.`, made];
-    await run(cp, { timeoutMs: convertMs, signal });
-    await chmod(made, 0o755);
-    return made;
-  } finally {
-    await copy.close();
-  }
-}
-
 /** Only what can have been an image before is replaced. Told before the work, not after it. */
 async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
   const found = await lstat(to).catch(() => undefined);
@@ -212,40 +179,6 @@ async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
   }
   if (!found.isDirectory()) throw new Fail(`${to} is there, and is not a directory`, { hint });
   if ((await readdir(to)).length > 0) throw new Fail(`${to} is not empty`, { hint });
-}
-
-/** One disk is the output; several are files of a directory, which comes to its place in one piece. */
-async function placeDisks(
-  disks: readonly MadeDisk[],
-  to: string,
-  format: ImageFormat,
-  { work, log, signal }: BuildOptions & { readonly work: string },
-): Promise<readonly string[]> {
-  const whole: MadeDisk[] = [];
-  for (const { name, file } of disks)
-    whole.push({ name, file: format === "qcow2" ? await toQcow2(file, signal) : file });
-  return await log.task(`writing ${to}`, async () => {
-    const [one, ...more] = whole;
-    if (one !== undefined && more.length === 0) {
-      await rename(one.file, to);
-      return [];
-    }
-    const directory = join(work, "disks");
-    await mkdir(directory);
-    for (const { name, file } of whole) await rename(file, join(directory, `${name}.${format}`));
-    await rename(directory, to);
-    return whole.map(({ name }) => `${name}.${format}`);
-  });
-}
-
-async function toQcow2(image: string, signal: AbortSignal): Promise<string> {
-  const made = `${image}.qcow2`;
-  await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", image, made], {
-    timeoutMs: convertMs,
-    signal,
-    hint: "apt-get install qemu-utils",
-  });
-  return made;
 }
 
 /** Digest by which a definition is known: what it says, the exact packages, and its files. */

@@ -45,6 +45,20 @@ export function settleTree(
   return { bytes, inodes: seen.size };
 }
 
+/** Settles a tree's times of change alone, and touches nothing that has a settled one: what an overlay shows stays where it is. */
+export function settleTimes(tree: string, epoch: number, since: number): void {
+  const now = Date.now() / 1000;
+  const visit = (path: string): void => {
+    const found = lstatSync(path);
+    if (found.isDirectory()) for (const name of readdirSync(path)) visit(join(path, name));
+    const changed = settledTime(found.mtimeMs / 1000, { epoch, since, now });
+    if (changed === found.mtimeMs / 1000) return;
+    if (found.isSymbolicLink()) lutimesSync(path, epoch, changed);
+    else utimesSync(path, epoch, changed);
+  };
+  visit(tree);
+}
+
 /** Refuses a tree that cannot fit, with the numbers; mke2fs would say so only after minutes of copying. */
 export function refuseOverfull(
   usage: TreeUsage,

@@ -1,0 +1,49 @@
+import { join } from "node:path";
+import type { Spec } from "../schema/spec.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { allSteps } from "../steps/registry.ts";
+import { settleTimes } from "../storage/tree-usage.ts";
+import { type TreeCopy, treeCopy } from "../system/overlay.ts";
+import { type Build, finishSystem } from "./build.ts";
+import { isMade, makeMountPoints } from "./layers.ts";
+import type { Compression, ImageFormat } from "./output.ts";
+import { packTree } from "./tree-output.ts";
+
+/** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
+export async function buildTree(
+  build: Build,
+  format: ImageFormat,
+  about: {
+    readonly spec: Spec;
+    readonly definition: string;
+    /** Of an OCI image's layer. */
+    readonly compress: Compression | undefined;
+  },
+): Promise<string> {
+  const { work, plan, layer, options } = build;
+  const { signal } = options;
+  const layered = await isMade(layer);
+  const copy: TreeCopy = layered
+    ? await treeCopy([layer.tree], work, { signal })
+    : { tree: join(work, "tree"), upper: undefined, close: async () => {} };
+  try {
+    const context = build.contextFor(copy.tree, work);
+    if (layered) await finishSystem(build, copy, context);
+    else {
+      const { packages, system, initramfs, finish } = plan.tree;
+      await executeSteps(packages, allSteps, context);
+      await makeMountPoints(copy.tree, plan);
+      await executeSteps([...system, ...initramfs, ...finish], allSteps, context);
+    }
+    settleTimes(copy.tree, plan.epoch, context.began);
+    return await options.log.task(`packing the tree as ${format}`, () =>
+      packTree(format, {
+        ...{ context, work, epoch: plan.epoch, compress: about.compress, definition: about.definition },
+        hostname: about.spec.hostname,
+        moveable: !layered,
+      }),
+    );
+  } finally {
+    await copy.close();
+  }
+}
