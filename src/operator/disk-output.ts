@@ -41,7 +41,7 @@ export async function convertDisk(
  * Gives a VMDK a content ID of no chance: qemu-img takes a random one. It tells a child image that its parent is another now,
  * and here there is no child. The descriptor is text in whole sectors, filled up with zeros (VMware's Virtual Disk Format 1.1).
  */
-async function settleVmdk(path: string): Promise<void> {
+export async function settleVmdk(path: string): Promise<void> {
   const file = await open(path, "r+");
   try {
     const header = Buffer.alloc(sector);
@@ -52,7 +52,8 @@ async function settleVmdk(path: string): Promise<void> {
     ) as [number, number];
     const descriptor = Buffer.alloc(length);
     await file.read(descriptor, 0, length, at);
-    const text = descriptor.toString("latin1").replace(/\0+$/, "");
+    // Behind its end lie scraps of the one before, whose id had a digit more.
+    const [text = ""] = descriptor.toString("latin1").split("\0", 1);
     const settled = Buffer.alloc(length);
     settled.write(text.replace(/^CID=[0-9a-f]+$/m, "CID=00000001"), "latin1");
     await file.write(settled, 0, length, at);

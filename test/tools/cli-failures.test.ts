@@ -222,7 +222,10 @@ describe("wrong usage", () => {
       ["build", "imgbuild/web", "-o", "x", "--format", "iso"],
     ],
     [/--format raw: the name x\.qcow2 /, ["build", "imgbuild/web", "-o", "x.qcow2", "--format", "raw"]],
-    [/--compress zstd: .*name it x\.raw\.zst/, ["build", "imgbuild/web", "-o", "x.raw", "--compress", "zstd"]],
+    [
+      /--compress zstd: .*name it x\.raw\.zst/,
+      ["build", "imgbuild/web", "-o", "x.raw", "--compress", "zstd"],
+    ],
     [/--size 1MiB: .*too small/, ["build", "imgbuild/web", "-o", "x.raw", "--size", "1MiB"]],
     [/--size 8GiB: tar holds no disk/, ["build", "imgbuild/web", "-o", "x.tar", "--size", "8GiB"]],
     [/--dead-man 5: .*10 to 7200/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "5"]],
