@@ -7,7 +7,31 @@ import type { SpecInput } from "../schema/spec.ts";
 export { commandSucceeds, portIsOpen, unitIsActive } from "./health.ts";
 export { dhcp, staticAddress } from "./network.ts";
 export { timer, unit } from "./services.ts";
-export { biosBoot, disk, esp, ext4, gpt, keptDisk, keptExt4, partition, root, vfat } from "./storage.ts";
+export {
+  biosBoot,
+  btrfs,
+  btrfsMember,
+  disk,
+  esp,
+  ext4,
+  f2fs,
+  gpt,
+  keptDisk,
+  keptExt4,
+  luks,
+  lvmPv,
+  mbr,
+  mdMember,
+  partition,
+  pool,
+  raid,
+  root,
+  storage,
+  swap,
+  vfat,
+  volumeGroup,
+  xfs,
+} from "./storage.ts";
 export { readLines, readText } from "./text.ts";
 
 /** The definition of one system; the default export of an `IMGBUILD.ts`. */

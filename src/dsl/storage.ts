@@ -1,14 +1,25 @@
 import type { z } from "zod";
-import type { Ext4, KeptDisk, Partition, Vfat, WrittenDisk } from "../schema/storage.ts";
+import type {
+  KeptDisk,
+  MdArray,
+  Partition,
+  Storage,
+  Volume,
+  VolumeGroup,
+  WrittenDisk,
+} from "../schema/storage.ts";
+import type { Btrfs, Content, Ext4, F2fs, Luks, Pool, Swap, Vfat, Xfs } from "../schema/storage-content.ts";
 
 type DiskInput = z.input<typeof WrittenDisk>;
 type KeptDiskInput = z.input<typeof KeptDisk>;
-type KeptInput = KeptDiskInput["keep"][number];
+type KeptInput = Extract<KeptDiskInput["keep"][number], { type: "ext4" | "xfs" | "btrfs" | "f2fs" }>;
 type PartitionInput = z.input<typeof Partition>;
+type ContentInput = z.input<typeof Content>;
 type Ext4Input = z.input<typeof Ext4>;
 type VfatInput = z.input<typeof Vfat>;
+type Untyped<T> = Omit<T, "type">;
 
-/** A disk whose partitions and filesystems are made anew by every deploy. */
+/** A disk whose partitions and filesystems are made anew by every deploy, but for what they say to keep. */
 export function disk(input: DiskInput): DiskInput {
   return input;
 }
@@ -19,13 +30,18 @@ export function keptDisk(input: KeptDiskInput): KeptDiskInput {
 }
 
 /** An ext4 filesystem that is already on a kept disk. */
-export function keptExt4(input: Omit<KeptInput, "type">): KeptInput {
+export function keptExt4(input: Untyped<KeptInput>): KeptInput {
   return { ...input, type: "ext4" };
 }
 
 /** A GPT partition table, partitions in the order in which they lie on the disk. */
 export function gpt(...partitions: PartitionInput[]): DiskInput["table"] {
   return { type: "gpt", partitions };
+}
+
+/** An MBR partition table of up to four primary partitions. */
+export function mbr(...partitions: PartitionInput[]): DiskInput["table"] {
+  return { type: "mbr", partitions };
 }
 
 export function partition(input: PartitionInput): PartitionInput {
@@ -39,7 +55,7 @@ export function biosBoot(input: Partial<PartitionInput> = {}): PartitionInput {
 
 /** The EFI system partition, with kernels and boot entries, mounted at /efi. */
 export function esp(
-  input: { name?: string; size?: PartitionInput["size"] } & Partial<Omit<VfatInput, "type">> = {},
+  input: { name?: string; size?: PartitionInput["size"] } & Partial<Untyped<VfatInput>> = {},
 ): PartitionInput {
   const { name = "esp", size = "256MiB", mount = "/efi", ...content } = input;
   return { name, type: "esp", size, content: vfat({ mount, ...content }) };
@@ -53,10 +69,68 @@ export function root(
   return { name, type: "linux-root", size, content: ext4({ mount: "/", ...content }) };
 }
 
-export function ext4(input: Omit<Ext4Input, "type">): Ext4Input {
+export function ext4(input: Untyped<Ext4Input>): Ext4Input {
   return { ...input, type: "ext4" };
 }
 
-export function vfat(input: Omit<VfatInput, "type">): VfatInput {
+export function vfat(input: Untyped<VfatInput>): VfatInput {
   return { ...input, type: "vfat" };
+}
+
+export function xfs(input: Untyped<z.input<typeof Xfs>>): z.input<typeof Xfs> {
+  return { ...input, type: "xfs" };
+}
+
+export function f2fs(input: Untyped<z.input<typeof F2fs>>): z.input<typeof F2fs> {
+  return { ...input, type: "f2fs" };
+}
+
+/** A btrfs on one device; with subvolumes each mounted at a place of its own. */
+export function btrfs(input: Untyped<z.input<typeof Btrfs>>): z.input<typeof Btrfs> {
+  return { ...input, type: "btrfs" };
+}
+
+export function swap(input: Untyped<z.input<typeof Swap>> = {}): z.input<typeof Swap> {
+  return { ...input, type: "swap" };
+}
+
+/** An encrypted volume, opened by the secret that `key` names. */
+export function luks(input: Untyped<z.input<typeof Luks>>): z.input<typeof Luks> {
+  return { ...input, type: "luks" };
+}
+
+/** A member of a volume group of `storage.volumeGroups`. */
+export function lvmPv(group: string): ContentInput {
+  return { type: "lvm-pv", group };
+}
+
+/** A member of an array of `storage.arrays`. */
+export function mdMember(array: string): ContentInput {
+  return { type: "md-member", array };
+}
+
+/** A member of a btrfs of `storage.pools`. */
+export function btrfsMember(pool: string): ContentInput {
+  return { type: "btrfs-member", pool };
+}
+
+/** An md array; its members are contents by `mdMember`. */
+export function raid(level: 0 | 1 | 5 | 6 | 10, input: Omit<MdArrayInput, "level">): MdArrayInput {
+  return { level, ...input };
+}
+type MdArrayInput = z.input<typeof MdArray>;
+
+/** Volumes of an LVM group, in the order in which they are made. */
+export function volumeGroup(volumes: Record<string, z.input<typeof Volume>>): z.input<typeof VolumeGroup> {
+  return { volumes };
+}
+
+/** A btrfs over several members. */
+export function pool(input: z.input<typeof Pool>): z.input<typeof Pool> {
+  return input;
+}
+
+/** The whole storage of a definition; says nothing but helps an editor. */
+export function storage(input: z.input<typeof Storage>): z.input<typeof Storage> {
+  return input;
 }

@@ -1,113 +1,21 @@
 import { parseWanted } from "../debian/request.ts";
 import type { Boot, Spec } from "../schema/spec.ts";
-import type { KeptDisk, Partition, WrittenDisk } from "../schema/storage.ts";
+import type { Partition } from "../schema/storage.ts";
+import { storageProblems } from "../storage/check-graph.ts";
+import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
+import { graphOf } from "../storage/graph.ts";
 import type { Problem } from "./problems.ts";
-
-/** Room that a GPT and the alignment of its partitions take on a disk. */
-const tableBytes = 2 * 2 ** 20;
 
 /** What a schema cannot see: fields that contradict each other or name what is not there. */
 export function checkSpec(spec: Spec): Problem[] {
   return [
-    ...storageProblems(spec),
+    ...(spec.storage === undefined ? [] : storageProblems(spec.storage)),
+    ...keyProblems(spec),
     ...bootProblems(spec),
     ...userProblems(spec),
     ...fileProblems(spec),
     ...restProblems(spec),
   ];
-}
-
-function storageProblems(spec: Spec): Problem[] {
-  if (spec.storage === undefined) return [];
-  const problems: Problem[] = [];
-  const serials = new Map<string, string>();
-  for (const [name, disk] of Object.entries(spec.storage.disks)) {
-    const path = ["storage", "disks", name];
-    if ("table" in disk) problems.push(...tableProblems(disk, path));
-    const identity = JSON.stringify([disk.match.serial, disk.match.wwn]);
-    const other = serials.get(identity);
-    if (other !== undefined)
-      problems.push({
-        path: [...path, "match"],
-        message: `matches the same disk as \`${other}\`; needs a serial or WWN of its own`,
-      });
-    serials.set(identity, name);
-  }
-  const mounts = mountsOf(spec);
-  for (const [index, { mount, path }] of mounts.entries())
-    if (mounts.findIndex((one) => one.mount === mount) < index)
-      problems.push({ path, message: `${mount} is mounted twice` });
-  const root = mounts.find(({ mount }) => mount === "/");
-  if (root === undefined || root.kept || root.type !== "ext4")
-    problems.push({
-      path: root?.path ?? ["storage", "disks"],
-      message: "needs one ext4 partition mounted at `/` on a disk that is written; `root()` makes one",
-    });
-  return problems;
-}
-
-function tableProblems(disk: WrittenDisk, path: string[]): Problem[] {
-  const problems: Problem[] = [];
-  const { partitions } = disk.table;
-  const at = (index: number, key: string) => [...path, "table", "partitions", index, key];
-  let sum = tableBytes;
-  for (const [index, { name, size, type, content }] of partitions.entries()) {
-    if (partitions.findIndex((one) => one.name === name) < index)
-      problems.push({
-        path: at(index, "name"),
-        message: `${name} names another partition of this table too`,
-      });
-    if (size === "rest" && index < partitions.length - 1)
-      problems.push({ path: at(index, "size"), message: '"rest" is only for the last partition of a table' });
-    if (type === "bios-boot" && content !== undefined)
-      problems.push({ path: at(index, "content"), message: "a bios-boot partition holds no filesystem" });
-    if (type === "esp" && content?.type !== "vfat")
-      problems.push({ path: at(index, "content"), message: "an ESP needs vfat content; `esp()` makes one" });
-    if (size !== "rest") sum += size;
-  }
-  const rest = partitions.some(({ size }) => size === "rest") ? 1 : 0;
-  if (!Number.isSafeInteger(sum) || sum + rest > disk.imageSize)
-    problems.push({
-      path: [...path, "imageSize"],
-      message: `${disk.imageSize / 2 ** 20} MiB is too small: the partitions and their table take ${Math.ceil(sum / 2 ** 20)} MiB${rest ? " and the rest" : ""}`,
-    });
-  return problems;
-}
-
-interface Mounted {
-  readonly mount: string;
-  readonly type: string;
-  readonly kept: boolean;
-  readonly path: (string | number)[];
-}
-
-function mountsOf(spec: Spec): Mounted[] {
-  return Object.entries(spec.storage?.disks ?? {}).flatMap(([name, disk]): Mounted[] => {
-    const path = ["storage", "disks", name];
-    if (isKept(disk))
-      return disk.keep.map(({ mount, type }, index) => ({
-        mount,
-        type,
-        kept: true,
-        path: [...path, "keep", index, "mount"],
-      }));
-    return disk.table.partitions.flatMap(({ content }, index) =>
-      content === undefined
-        ? []
-        : [
-            {
-              mount: content.mount,
-              type: content.type,
-              kept: false,
-              path: [...path, "table", "partitions", index, "content", "mount"],
-            },
-          ],
-    );
-  });
-}
-
-function isKept(disk: WrittenDisk | KeptDisk): disk is KeptDisk {
-  return "keep" in disk;
 }
 
 function bootProblems(spec: Spec): Problem[] {
@@ -116,16 +24,21 @@ function bootProblems(spec: Spec): Problem[] {
     return boot === undefined ? [] : [{ path: ["boot"], message: "needs `storage` to boot from" }];
   if (boot === undefined)
     return [{ path: ["storage"], message: "needs `boot` beside it; `boot: {}` serves UEFI and BIOS" }];
-  const partitions = Object.values(storage.disks).flatMap((disk): readonly Partition[] =>
-    isKept(disk) ? [] : disk.table.partitions,
-  );
+  const partitions = writtenDisks(storage).flatMap(([, disk]): readonly Partition[] => disk.table.partitions);
   const problems: Problem[] = [];
   const esps = partitions.filter(({ type }) => type === "esp");
   const path = ["boot", "firmware"];
-  if (boot.firmware.includes("uefi") && !esps.some(({ content }) => content?.mount === "/efi"))
+  const mounts = mountsOf(storage);
+  if (
+    boot.firmware.includes("uefi") &&
+    !(esps.length > 0 && mounts.some(({ mount, type }) => mount === "/efi" && type === "vfat"))
+  )
     problems.push({ path, message: "uefi needs an ESP mounted at /efi; `esp()` makes one" });
-  if (esps.length > 1) problems.push({ path: ["storage", "disks"], message: "holds more than one ESP" });
-  if (boot.firmware.includes("bios") && !partitions.some(({ type }) => type === "bios-boot"))
+  // Copies are for another disk's sake: together they are one filesystem, by an array.
+  if (esps.filter(({ content }) => content?.type === "vfat").length > 1)
+    problems.push({ path: ["storage", "disks"], message: "holds more than one ESP" });
+  const hasMbr = writtenDisks(storage).some(([, disk]) => disk.table.type === "mbr");
+  if (boot.firmware.includes("bios") && !hasMbr && !partitions.some(({ type }) => type === "bios-boot"))
     problems.push({ path, message: "bios needs a bios-boot partition; `biosBoot()` makes one" });
   problems.push(...loaderProblems(spec, boot));
   return problems;
@@ -160,6 +73,27 @@ function loaderProblems(spec: Spec, boot: Boot): Problem[] {
   if (!Object.hasOwn(spec.secrets, secureBoot.key))
     return [{ path: [...path, "key"], message: noSecret(secureBoot.key, spec) }];
   return [];
+}
+
+/** Secrets that open LUKS volumes. */
+function keyProblems(spec: Spec): Problem[] {
+  if (spec.storage === undefined) return [];
+  return graphOf(spec.storage).nodes.flatMap((node): Problem[] => {
+    if (node.kind !== "content" || node.content.type !== "luks") return [];
+    const { key, recoveryKey, unlock } = node.content;
+    const path = [...node.path];
+    const problems: Problem[] = [];
+    if (!Object.hasOwn(spec.secrets, key))
+      problems.push({ path: [...path, "key"], message: noSecret(key, spec) });
+    else if (unlock.type === "key-file" && spec.secrets[key]?.path === undefined)
+      problems.push({
+        path: [...path, "unlock"],
+        message: `needs a \`path\` of the secret \`${key}\`, at which the key file lands`,
+      });
+    if (recoveryKey !== undefined && !Object.hasOwn(spec.secrets, recoveryKey))
+      problems.push({ path: [...path, "recoveryKey"], message: noSecret(recoveryKey, spec) });
+    return problems;
+  });
 }
 
 function userProblems(spec: Spec): Problem[] {

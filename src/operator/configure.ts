@@ -7,12 +7,14 @@ import { setServices } from "../steps/set-services.ts";
 import { stepData } from "../steps/step.ts";
 import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
 import { writeSecrets } from "../steps/write-secrets.ts";
+import type { StorageConfig } from "../storage/storage-config.ts";
 import { sha256 } from "../util/digest.ts";
 import { aptFiles } from "./apt-files.ts";
 import type { DefinitionFiles } from "./files.ts";
 
 export interface ConfigureOptions {
-  readonly fstab: string;
+  /** What the new system is told of its disks. */
+  readonly storage: Pick<StorageConfig, "files" | "directories">;
   /** Base URLs for the new system's apt sources, the one used first. */
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
   /** Names of the locked packages: some files belong to a package that may not be there. */
@@ -74,12 +76,12 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
   const files: FileToWrite[] = [
     { path: "/etc/hostname", content: `${short}\n` },
     { path: "/etc/hosts", content: `${localhost}127.0.1.1 ${names}\n` },
-    { path: "/etc/fstab", content: options.fstab },
+    ...options.storage.files,
     { path: "/etc/locale.conf", content: `LANG=${spec.locale}\n` },
     { path: "/etc/default/locale", link: "../locale.conf" },
     { path: "/etc/localtime", link: `../usr/share/zoneinfo/${spec.timezone}` },
     { path: "/etc/timezone", content: `${spec.timezone}\n` },
-    ...mountPoints(spec),
+    ...options.storage.directories.map((path) => ({ path, directory: true as const })),
     ...Object.entries(spec.network).map(([name, network]) => ({
       path: `/etc/systemd/network/10-${name}.network`,
       content: networkFile(network),
@@ -113,12 +115,6 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 RequiredBy=ssh.service
 `;
-
-function mountPoints(spec: Spec): FileToWrite[] {
-  return Object.values(spec.storage?.disks ?? {}).flatMap((disk) =>
-    "keep" in disk ? disk.keep.map(({ mount }) => ({ path: mount, directory: true as const })) : [],
-  );
-}
 
 /** systemd.network(5). */
 function networkFile(network: Network): string {

@@ -7,10 +7,12 @@ import { partitionImage } from "../steps/partition-image.ts";
 import { patchExt4Image } from "../steps/patch-ext4-image.ts";
 import { stepData } from "../steps/step.ts";
 import { swapFileImage } from "../steps/swap-file-image.ts";
+import { swapPartitionImage } from "../steps/swap-partition-image.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
-import { fstab } from "../storage/fstab.ts";
 import { layoutOf, sfdiskScript } from "../storage/gpt.ts";
-import { filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../storage/ids.ts";
+import { contentUuid, filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../storage/ids.ts";
+import { beyondFile } from "../storage/native.ts";
+import { storageConfig } from "../storage/storage-config.ts";
 import type { TreeUsage } from "../storage/tree-usage.ts";
 import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -83,18 +85,16 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
   const { spec, lock, definition } = inputs;
   const { storage } = spec;
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
-  const written = writtenDisks(storage);
-  const [first, ...more] = written;
-  if (first === undefined || more.length > 0)
-    throw new NeedsVm(`the definition writes ${written.length} disks; a native build makes one`);
-  const [name, disk] = first;
+  const unable = beyondFile(storage);
+  if (unable !== undefined) throw new NeedsVm(unable);
+  const [name, disk] = writtenDisks(storage)[0]!;
   const seed = imageSeed(spec);
   const epoch = epochOf(lock);
   const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
   const consoles = spec.boot?.consoles ?? [];
   const cmdline = kernelCmdline(spec, seed, consoles);
   const tree = treeLayers(spec, lock, {
-    fstab: fstab(storage, seed),
+    storage: storageConfig(storage, seed, spec.secrets),
     mirrors: inputs.mirrors,
     packages: new Set(lock.packages.map((one) => one.name)),
     files: inputs.files,
@@ -106,7 +106,7 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
     .filter((one) => !one.kept && one.disk === name)
     .map(({ mount }) => mount);
   const parts = layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
-    if (content === undefined) return [];
+    if (content?.type !== "ext4" && content?.type !== "vfat") return [];
     const label = content.label === undefined ? {} : { label: content.label };
     const reservedBytes = content.mount === "/" ? (storage.swapFile?.size ?? 0) : 0;
     const { mount, type } = content;
@@ -116,6 +116,11 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
   });
   const ext4 = parts.filter(({ type }) => type !== "vfat");
   const rootOffset = ext4.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
+  const swaps = layout.partitions.flatMap(({ content, startBytes, sizeBytes, name: part }) =>
+    content?.type === "swap" && content.randomKey === undefined
+      ? [{ offsetBytes: startBytes, sizeBytes, part, label: content.label }]
+      : [],
+  );
   const bootOf = ({ image, esp, scratch }: ImagePaths) =>
     bootSteps(spec, seed, {
       ...{ cmdline, consoles, esp, scratch, epoch, disks: [{ layout, target: { image } }] },
@@ -144,6 +149,14 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
           reservedBytes: place.reservedBytes,
           epoch,
           ...label,
+        }),
+      ),
+      ...swaps.map(({ part, label, ...place }) =>
+        stepData(swapPartitionImage, `making the swap partition ${part}`, {
+          image: paths.image,
+          ...place,
+          uuid: contentUuid(seed, "swap", name, part),
+          ...(label === undefined ? {} : { label }),
         }),
       ),
       ...ext4

@@ -1,12 +1,33 @@
 import type { DiskFacts } from "../schema/facts.ts";
+import { parseBlkid, parsePvs } from "../storage/membership.ts";
 
 type Partition = DiskFacts["partitions"][number];
 
 /** Disks from the probe's sections: kernel sizes are in units of 512 bytes whatever the sector size. */
-export function parseDisks(disks: string, blkid: string, mountinfo: string, swaps: string): DiskFacts[] {
-  const signatures = parseBlkid(blkid);
-  const mounts = parseMounts(mountinfo);
-  const swapNames = new Set([...swaps.matchAll(/^\/dev\/(\S+)/gm)].map((match) => match[1]!));
+export function parseDisks(
+  disks: string,
+  sections: {
+    readonly blkid: string;
+    readonly mountinfo: string;
+    readonly swaps: string;
+    readonly pvs: string;
+    readonly links: string;
+  },
+): DiskFacts[] {
+  const signatures = parseBlkid(sections.blkid);
+  const groups = parsePvs(sections.pvs);
+  const links = parseLinksOf(sections.links);
+  const mounts = parseMounts(sections.mountinfo);
+  const heldBy = (name: string) => {
+    const { fsType, uuid } = signatures.get(name) ?? {};
+    const group = groups.get(name);
+    return {
+      ...(fsType === undefined ? {} : { fsType }),
+      ...(uuid === undefined ? {} : { uuid }),
+      ...(group === undefined ? {} : { group }),
+    };
+  };
+  const swapNames = new Set([...sections.swaps.matchAll(/^\/dev\/(\S+)/gm)].map((match) => match[1]!));
   const found: DiskFacts[] = [];
   let disk: DiskFacts | undefined;
   let part: Partition | undefined;
@@ -28,8 +49,11 @@ export function parseDisks(disks: string, blkid: string, mountinfo: string, swap
         holders: [],
         mountPoints: [],
         partitions: [],
-        ...signatures.get(value),
+        ...heldBy(value),
+        ...links.get(value),
       };
+      const table = signatures.get(value)?.tableUuid;
+      if (table !== undefined) disk.tableUuid = table;
       part = undefined;
       found.push(disk);
       continue;
@@ -46,7 +70,15 @@ export function parseDisks(disks: string, blkid: string, mountinfo: string, swap
     else if (key === "model") disk.model = value;
     else if (key === "holder") disk.holders.push(value);
     else if (key === "part") {
-      part = { name: value, startBytes: 0, sizeBytes: 0, mountPoints: [], ...signatures.get(value) };
+      const partUuid = signatures.get(value)?.partUuid;
+      part = {
+        name: value,
+        startBytes: 0,
+        sizeBytes: 0,
+        mountPoints: [],
+        ...heldBy(value),
+        ...(partUuid === undefined ? {} : { partUuid }),
+      };
       disk.partitions.push(part);
     } else if (part !== undefined && key === "part-dev") part.mountPoints = mountsOf(part.name, value);
     else if (part !== undefined && key === "part-start") part.startBytes = Number(value) * 512;
@@ -56,21 +88,16 @@ export function parseDisks(disks: string, blkid: string, mountinfo: string, swap
   return found;
 }
 
-/** `blkid -o export`: blocks of KEY=value, one a device, values escaped with backslashes. */
-function parseBlkid(text: string): ReadonlyMap<string, { fsType?: string; uuid?: string }> {
-  const byName = new Map<string, { fsType?: string; uuid?: string }>();
-  for (const block of text.split(/\n\s*\n/)) {
-    const fields = new Map(
-      block.split("\n").map((line) => {
-        const equals = line.indexOf("=");
-        return [line.slice(0, equals), line.slice(equals + 1).replace(/\\(.)/g, "$1")] as const;
-      }),
-    );
-    const name = fields.get("DEVNAME")?.replace(/^\/dev\//, "");
-    const type = fields.get("TYPE");
-    if (name === undefined || type === undefined) continue;
-    const uuid = fields.get("UUID");
-    byName.set(name, { fsType: type, ...(uuid === undefined ? {} : { uuid }) });
+/** "by-id/ata-X ../../sda": the stable names of each disk. */
+function parseLinksOf(text: string): ReadonlyMap<string, { byId?: string[]; byPath?: string[] }> {
+  const byName = new Map<string, { byId?: string[]; byPath?: string[] }>();
+  for (const line of text.split("\n")) {
+    const [, kind, name, target] = /^by-(id|path)\/(\S+) (?:\S*\/)?([^/\s]+)$/.exec(line.trim()) ?? [];
+    if (name === undefined || target === undefined) continue;
+    const names = byName.get(target) ?? {};
+    if (kind === "id") names.byId = [...(names.byId ?? []), name];
+    else names.byPath = [...(names.byPath ?? []), name];
+    byName.set(target, names);
   }
   return byName;
 }

@@ -10,6 +10,7 @@ import { chooseMirrors, type Mirrors, machineMirrors } from "../debian/mirrors.t
 import { proxiesOf } from "../debian/proxy.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
+import { storagePackages } from "../storage/storage-config.ts";
 import { sha256 } from "../util/digest.ts";
 import { during, Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -24,9 +25,13 @@ export function lockPath(definition: Pick<Definition, "dir">): string {
   return join(definition.dir, "imgbuild.lock.yaml");
 }
 
-/** The spec with the packages that its bootloaders need added to the request. */
+/** The spec with the packages that its bootloaders and its disks need added to the request. */
 export function withImpliedPackages(spec: Spec): Spec {
-  const install = [...new Set([...spec.packages.install, ...bootPackages(spec)])].sort();
+  const implied = [
+    ...bootPackages(spec),
+    ...(spec.storage === undefined ? [] : storagePackages(spec.storage, spec.system.suite)),
+  ];
+  const install = [...new Set([...spec.packages.install, ...implied])].sort();
   return { ...spec, packages: { ...spec.packages, install } };
 }
 

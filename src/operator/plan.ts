@@ -40,7 +40,7 @@ export function deployPlan(
   const steps: StepData[] = [
     ...before,
     ...treeSteps(spec, lock, {
-      fstab: made.config.fstab,
+      storage: made.config,
       mirrors: about.mirrors,
       packages: new Set(lock.packages.map((one) => one.name)),
       files: { files: inputs.files, links: inputs.links },
@@ -57,7 +57,7 @@ export function deployPlan(
       ? made.disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec))
       : []),
   ];
-  return { version: 1, hostname: spec.hostname, definition, prepare: [...made.prepare], steps };
+  return { version: 1, hostname: spec.hostname, definition, prepare: made.prepare(), steps };
 }
 
 /** What the base does on disks, in order: whatever fills the mounted tree comes behind `before`. */
@@ -77,7 +77,7 @@ export function baseSteps(
   readonly after: StepData[];
 } {
   if (spec.storage === undefined) throw new Fail("the definition has no storage");
-  const made = storageSteps(spec.storage, about.disks, seed, epoch);
+  const made = storageSteps(spec.storage, about.disks, seed, epoch, spec.secrets);
   const cmdline = kernelCmdline(spec, seed, about.consoles);
   const { filesystem, grub, verify } = bootSteps(spec, seed, {
     cmdline,

@@ -65,6 +65,12 @@ for b in /sys/block/*; do
     for h in "$p"/holders/*; do [ -e "$h" ] && printf 'holder %s\\n' "\${h##*/}"; done
   done
 done
+section disk-links
+for l in /dev/disk/by-id/* /dev/disk/by-path/*; do
+  [ -L "$l" ] && printf '%s %s\\n' "\${l#/dev/disk/}" "$(readlink "$l")"
+done
+section pvs
+have pvs && pvs --noheadings --separator '|' -o pv_name,vg_name,vg_uuid 2>/dev/null
 section blkid
 have blkid && blkid -c /dev/null -o export 2>/dev/null
 

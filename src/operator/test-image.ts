@@ -119,6 +119,8 @@ async function make(
     const [kept, ...more] = disk.keep;
     if (kept === undefined || more.length > 0)
       throw new Fail(`disk ${name} keeps ${disk.keep.length} filesystems; a test makes one`);
+    if (kept.type !== "ext4")
+      throw new Fail(`disk ${name} keeps ${kept.type}; a test makes ext4 for a kept disk`);
     const file = join(directory, files.kept(name));
     await writeFile(file, "");
     await truncate(file, keptBytes);

@@ -40,7 +40,7 @@ export function vmPlan(inputs: ImageInputs): VmPlan {
   );
   const base = baseSteps(spec, seed, epoch, { disks: blank, consoles: spec.boot?.consoles ?? [] });
   const tree = treeLayers(spec, lock, {
-    fstab: base.made.config.fstab,
+    storage: base.made.config,
     mirrors: inputs.mirrors,
     packages: new Set(lock.packages.map((one) => one.name)),
     files: inputs.files,

@@ -51,6 +51,7 @@ export const Order = z.strictObject({
       serial: z.string().optional(),
       wwn: z.string().optional(),
       model: z.string().optional(),
+      path: z.string().optional(),
       sizeBytes: z.int().positive(),
     }),
   ),

@@ -10,6 +10,10 @@ export const PartitionFacts = z.strictObject({
   /** As blkid says; absent when it has no known signature. */
   fsType: z.string().optional(),
   uuid: z.string().optional(),
+  /** As in /dev/disk/by-partuuid. */
+  partUuid: z.string().optional(),
+  /** LVM's group of which it is a member, with its UUID. */
+  group: z.string().optional(),
   mountPoints: z.array(z.string()).default([]),
 });
 
@@ -27,6 +31,12 @@ export const DiskFacts = z.strictObject({
   holders: z.array(z.string()).default([]),
   fsType: z.string().optional(),
   uuid: z.string().optional(),
+  group: z.string().optional(),
+  /** UUID of a GPT, identifier of an MBR. */
+  tableUuid: z.string().optional(),
+  /** Names in /dev/disk/by-id and /dev/disk/by-path. */
+  byId: z.array(z.string()).optional(),
+  byPath: z.array(z.string()).optional(),
   mountPoints: z.array(z.string()).default([]),
   partitions: z.array(PartitionFacts),
 });
@@ -87,6 +97,7 @@ export const Facts = z.strictObject({
 });
 
 export type Facts = z.output<typeof Facts>;
+export type PartitionFacts = z.output<typeof PartitionFacts>;
 export type DiskFacts = z.output<typeof DiskFacts>;
 export type LinkFacts = z.output<typeof LinkFacts>;
 export type RouteFacts = z.output<typeof RouteFacts>;

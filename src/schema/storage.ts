@@ -1,88 +1,184 @@
 import { z } from "zod";
 import { Size } from "./size.ts";
+import {
+  Content,
+  MountOption,
+  MountPoint,
+  NodeName,
+  Pool,
+  SecretName,
+  Unlock,
+  Uuid,
+} from "./storage-content.ts";
 
-const Uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "a lower-case UUID");
-const Label = z.string().regex(/^[A-Za-z0-9_.-]{1,16}$/, "1 to 16 letters, digits, `_`, `.` or `-`");
-const MountPoint = z
-  .string()
-  .regex(/^\/([A-Za-z0-9_.@+-]+(\/[A-Za-z0-9_.@+-]+)*)?$/, "an absolute path without spaces")
-  .refine(
-    (path) => !path.split("/").some((part) => part === "." || part === ".."),
-    "a path without `.` or `..`",
-  );
-const MountOption = z.string().regex(/^[A-Za-z0-9_.=:/%-]+$/, "one mount option, as in fstab");
+const Words = z.string().min(1).max(128);
 
-/** How a disk is recognised; every property given must match, and exactly one disk may match. Never by kernel name. */
+/**
+ * How a disk is recognised; every property given must match, and exactly one disk may match. Never by kernel name. What was seen
+ * of it, its size among that, is compared once more before anything is written.
+ */
 export const DiskMatch = z
   .strictObject({
-    serial: z.string().min(1).max(128).optional(),
-    wwn: z.string().min(1).max(128).optional(),
-    model: z.string().min(1).max(128).optional(),
+    serial: Words.optional(),
+    wwn: Words.optional(),
+    /** A name in /dev/disk/by-id. */
+    byId: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:+@=-]{1,200}$/, "a name as in /dev/disk/by-id")
+      .optional(),
+    /** A name in /dev/disk/by-path: the port that the disk is plugged into. */
+    path: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:+@=-]{1,200}$/, "a name as in /dev/disk/by-path")
+      .optional(),
+    /** UUID (GPT) or identifier (MBR, eight hexadecimal digits) of the partition table that is on it now. */
+    tableUuid: z.union([Uuid, z.string().regex(/^[0-9a-f]{8}$/)]).optional(),
+    model: Words.optional(),
     minSize: Size.optional(),
     maxSize: Size.optional(),
   })
-  .refine((match) => match.serial !== undefined || match.wwn !== undefined, "needs `serial` or `wwn`");
+  .refine(
+    ({ serial, wwn, byId, path, tableUuid }) =>
+      [serial, wwn, byId, path, tableUuid].some((one) => one !== undefined),
+    "needs `serial` or `wwn`, or `byId`, `path` or `tableUuid`",
+  );
 
-export const Ext4 = z.strictObject({
-  type: z.literal("ext4"),
-  mount: MountPoint,
-  label: Label.optional(),
-  options: z.array(MountOption).default([]),
-});
-
-/** A FAT32 EFI system partition's content. */
-export const Vfat = z.strictObject({
-  type: z.literal("vfat"),
-  mount: MountPoint,
-  label: z
-    .string()
-    .regex(/^[A-Z0-9_-]{1,11}$/, "1 to 11 capitals, digits, `_` or `-`")
-    .optional(),
-  options: z.array(MountOption).default(["umask=0077"]),
-});
+/** Partition types by name; the GUIDs are those of the UAPI Discoverable Partitions Specification, for x86-64. */
+const PartitionType = z.enum([
+  "bios-boot",
+  "esp",
+  "xbootldr",
+  "linux",
+  "linux-root",
+  "linux-usr",
+  "linux-home",
+  "linux-srv",
+  "linux-var",
+  "linux-tmp",
+  "linux-swap",
+  "linux-root-verity",
+  "linux-lvm",
+  "linux-raid",
+  "linux-luks",
+]);
+const Percent = z
+  .string()
+  .regex(/^([1-9][0-9]?|100)%$/, 'a size such as "20GiB", a share such as "50%", or "rest"');
+const Flexible = z
+  .strictObject({ min: Size.optional(), max: Size.optional() })
+  .refine(({ min = 0, max = Infinity }) => min <= max, "a `min` that is not above `max`");
 
 export const Partition = z.strictObject({
   /** GPT partition name, unique in its table. */
-  name: Label,
-  type: z.enum(["bios-boot", "esp", "linux", "linux-root"]),
-  /** Absolute, or "rest" (last partition only). */
-  size: z.union([Size, z.literal("rest")]),
-  content: z.discriminatedUnion("type", [Ext4, Vfat]).optional(),
+  name: z.string().regex(/^[A-Za-z0-9_.-]{1,36}$/, "1 to 36 letters, digits, `_`, `.` or `-`"),
+  type: PartitionType,
+  /** Type GUID in place of the one that `type` stands for. */
+  typeGuid: Uuid.optional(),
+  /** Absolute, a share of the disk, from `min` to `max`, or "rest" (last partition only). Left out for what is kept. */
+  size: z.union([Size, z.literal("rest"), Percent, Flexible]).optional(),
+  /** First byte at a multiple of it. */
+  align: Size.optional(),
+  attributes: z
+    .array(z.enum(["required", "legacy-boot", "no-auto", "read-only", "grow-fs"]))
+    .max(5)
+    .optional(),
+  /** MBR: the partition whose boot sector a simple loader starts. */
+  active: z.boolean().optional(),
+  content: Content.optional(),
 });
 
-/** A disk whose table and filesystems are made anew. */
+/** A disk whose table and filesystems are made anew, but for what its partitions say to keep. */
 export const WrittenDisk = z.strictObject({
   match: DiskMatch,
   /** Size of this disk in an offline image. */
   imageSize: Size.default(4096 * 1024 * 1024),
-  table: z.strictObject({ type: z.literal("gpt"), partitions: z.array(Partition).min(1).max(128) }),
+  table: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("gpt"), partitions: z.array(Partition).min(1).max(128) }),
+    z.strictObject({ type: z.literal("mbr"), partitions: z.array(Partition).min(1).max(4) }),
+  ]),
+});
+
+const keptOptions = z.array(MountOption).default(["nofail", "x-systemd.device-timeout=30s"]);
+const KeptFilesystem = z.strictObject({
+  type: z.enum(["ext4", "xfs", "btrfs", "f2fs"]),
+  uuid: Uuid,
+  mount: MountPoint,
+  options: keptOptions,
+});
+const KeptLuks = z.strictObject({
+  type: z.literal("luks"),
+  uuid: Uuid,
+  name: NodeName,
+  key: SecretName,
+  unlock: Unlock.default({ type: "passphrase" }),
+  content: KeptFilesystem,
 });
 
 /** A disk that is never written by a deploy; its filesystems are recognised by UUID and mounted. */
 export const KeptDisk = z.strictObject({
   match: DiskMatch,
-  keep: z
-    .array(
-      z.strictObject({
-        type: z.enum(["ext4"]),
-        uuid: Uuid,
-        mount: MountPoint,
-        options: z.array(MountOption).default(["nofail", "x-systemd.device-timeout=30s"]),
-      }),
-    )
-    .min(1),
+  keep: z.array(z.discriminatedUnion("type", [KeptFilesystem, KeptLuks])).min(1),
 });
 
 const DiskName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "a name of lower-case letters, digits and `-`");
 
+/** An md array; its members are contents of the type `md-member`. */
+export const MdArray = z.strictObject({
+  level: z.union([z.literal(0), z.literal(1), z.literal(5), z.literal(6), z.literal(10)]),
+  /** "1.0" lies at the end, so that firmware reads each member of a mirrored ESP as if there were no array. */
+  metadata: z.enum(["1.0", "1.2"]).default("1.2"),
+  content: Content,
+});
+
+const VolumeSize = z.union([Size, Percent, z.literal("rest")]);
+export const Volume = z.strictObject({
+  /** Absolute, a share of the group, or "rest" (last volume only). Left out for what is kept. */
+  size: VolumeSize.optional(),
+  kind: z.enum(["linear", "striped", "raid1", "thin-pool", "thin"]).default("linear"),
+  /** Of a striped volume; of a raid1 the copies. */
+  over: z.int().min(2).max(16).optional(),
+  /** Of a thin volume: the thin-pool of the same group. */
+  pool: NodeName.optional(),
+  content: Content.optional(),
+});
+export const VolumeGroup = z.strictObject({ volumes: z.record(NodeName, Volume) });
+
 export const Storage = z.strictObject({
   disks: z.record(DiskName, z.union([WrittenDisk, KeptDisk])),
+  arrays: z.record(NodeName, MdArray).default({}),
+  volumeGroups: z.record(NodeName, VolumeGroup).default({}),
+  /** btrfs filesystems over several members. */
+  pools: z.record(NodeName, Pool).default({}),
   /** A swap file on the root filesystem. */
   swapFile: z.strictObject({ path: MountPoint.default("/swapfile"), size: Size }).optional(),
+  /** Compressed swap in memory. */
+  zram: z
+    .strictObject({
+      /** Share of the memory that it may hold, uncompressed. */
+      percent: z.int().min(1).max(200).default(50),
+      algorithm: z.enum(["zstd", "lzo-rle", "lz4"]).default("zstd"),
+      priority: z.int().min(0).max(32767).default(100),
+    })
+    .optional(),
+  /** Filesystems in memory, by mount point. */
+  tmpfs: z
+    .record(
+      MountPoint,
+      z.strictObject({ size: z.union([Size, Percent]), options: z.array(MountOption).default([]) }),
+    )
+    .default({}),
+  /** Directories seen at another place too, by that place. */
+  binds: z
+    .record(MountPoint, z.strictObject({ from: MountPoint, options: z.array(MountOption).default([]) }))
+    .default({}),
 });
 
 export type Storage = z.output<typeof Storage>;
 export type WrittenDisk = z.output<typeof WrittenDisk>;
 export type KeptDisk = z.output<typeof KeptDisk>;
 export type Partition = z.output<typeof Partition>;
+export type PartitionSize = Partition["size"];
 export type DiskMatch = z.output<typeof DiskMatch>;
+export type MdArray = z.output<typeof MdArray>;
+export type Volume = z.output<typeof Volume>;
+export type VolumeGroup = z.output<typeof VolumeGroup>;

@@ -1,38 +1,42 @@
-import { mkdir, open, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { DeviceRef, openDevice } from "../storage/device.ts";
+import { type MountEntry, mountedAt, parseMountinfo } from "../storage/mountinfo.ts";
 import { swapHeader } from "../storage/swap-file.ts";
-import { DiskPartition, partitionPath } from "../storage/target.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
 /** Flushing what a build has written to a slow disk. */
 const flushMs = 1_800_000;
 
-/** Mounts a fresh filesystem where the tree is made. */
-export const mountPartition = defineStep({
+/** Mounts a fresh filesystem where the tree is made; harmless where it is mounted already. */
+export const mountDevice = defineStep({
   kind: "mount",
   summary: "mount a filesystem into the tree",
   schema: z.strictObject({
-    partition: DiskPartition,
-    type: z.enum(["ext4", "vfat"]),
+    device: DeviceRef,
+    /** The other members of a btrfs. */
+    others: z.array(DeviceRef).default([]),
+    type: z.enum(["ext4", "xfs", "btrfs", "f2fs", "vfat"]),
     /** Inside of the tree; "/" is the tree itself. */
     path: z.string().startsWith("/"),
+    /** Those that decide what is written, and how: `subvol=`, `compress=`. */
+    options: z.array(z.string()).default([]),
   }),
   tools: ["mount"],
-  run: async ({ partition, type, path }, context) => {
+  run: async ({ device, others, type, path, options }, context) => {
     const where = join(context.root, path);
+    const source = (await openDevice(device)).path;
+    const there = mountedAt(await mounts(), where);
+    if (there !== undefined) {
+      if (there.type !== type) throw new Fail(`${where} is a mount point already, of ${there.source}`);
+      return;
+    }
     await mkdir(where, { recursive: true });
-    const source = await partitionPath(partition);
-    await context.tool([
-      "mount",
-      "-t",
-      type,
-      "-o",
-      type === "vfat" ? "umask=0077" : "noatime",
-      source,
-      where,
-    ]);
+    const words = type === "vfat" ? ["umask=0077"] : ["noatime", ...options];
+    for (const one of others) words.push(`device=${(await openDevice(one)).path}`);
+    await context.tool(["mount", "-t", type, "-o", words.join(","), source, where]);
   },
 });
 
@@ -47,11 +51,17 @@ export const unmountTree = defineStep({
   tools: ["umount", "sync"],
   run: async ({ paths }, context) => {
     for (const path of paths) {
-      await context.tool(["sync", "-f", join(context.root, path)], { timeoutMs: flushMs });
-      await context.tool(["umount", join(context.root, path)], { timeoutMs: flushMs });
+      const where = join(context.root, path);
+      if (mountedAt(await mounts(), where) === undefined) continue;
+      await context.tool(["sync", "-f", where], { timeoutMs: flushMs });
+      await context.tool(["umount", where], { timeoutMs: flushMs });
     }
   },
 });
+
+async function mounts(): Promise<MountEntry[]> {
+  return parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
+}
 
 /** A swap file in the mounted tree. */
 export const swapFile = defineStep({

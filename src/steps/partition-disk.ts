@@ -1,25 +1,49 @@
+import { open } from "node:fs/promises";
 import { z } from "zod";
 import { DiskIdentity } from "../storage/find-disk.ts";
 import { refuseBusy, writableDisk } from "../storage/target.ts";
+import { type Extent, wipeExtents } from "../storage/wipe.ts";
 import { defineStep } from "./step.ts";
 
 const settleMs = 90_000;
+const Extents = z.array(z.strictObject({ startBytes: z.int().positive(), sizeBytes: z.int().positive() }));
 
-/** Wipes a disk's signatures and writes its partition table. */
+/** Clears all signatures but those of what is kept, and writes the partition table. */
 export const partitionDisk = defineStep({
   kind: "partition-disk",
   summary: "write a disk's partition table",
-  schema: z.strictObject({ disk: DiskIdentity, script: z.string() }),
-  tools: ["sfdisk", "wipefs", "udevadm"],
-  run: async ({ disk, script }, context) => {
+  schema: z.strictObject({
+    disk: DiskIdentity,
+    script: z.string(),
+    /** Partitions whose bytes stay. */
+    kept: Extents.default([]),
+    /** The others. */
+    made: Extents.default([]),
+  }),
+  tools: ["sfdisk", "udevadm"],
+  run: async ({ disk, script, kept, made }, context) => {
     const found = await writableDisk(disk);
     await refuseBusy(found, disk.name);
-    // From the inside out: a signature left in a partition would come back with a partition at the same place.
-    for (const { kernelName } of found.partitions)
-      await context.tool(["wipefs", "--all", "--quiet", `/dev/${kernelName}`]);
-    await context.tool(["wipefs", "--all", "--quiet", found.path]);
-    const argv = ["sfdisk", "--quiet", "--wipe", "always", "--wipe-partitions", "always", found.path];
-    await context.tool(argv, { stdin: script });
+    const extents = wipeExtents({
+      sizeBytes: disk.sizeBytes,
+      partitions: [...found.partitions, ...made],
+      kept,
+    });
+    await clear(found.path, extents);
+    // Nothing is left for sfdisk to wipe, and it does not know what is kept.
+    const never = ["--wipe", kept.length === 0 ? "always" : "never", "--wipe-partitions", "never"];
+    await context.tool(["sfdisk", "--quiet", ...never, found.path], { stdin: script });
     await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs: settleMs });
   },
 });
+
+async function clear(path: string, extents: readonly Extent[]): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    for (const { startBytes, sizeBytes } of extents)
+      await file.write(Buffer.alloc(sizeBytes), 0, sizeBytes, startBytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,4 +1,8 @@
 import { bootstrapTree } from "./bootstrap-tree.ts";
+import { btrfsSubvolumes } from "./btrfs-subvolumes.ts";
+import { checkKept } from "./check-kept.ts";
+import { closeDisks } from "./close-disks.ts";
+import { enrollClevis } from "./enroll-clevis.ts";
 import { finishTree } from "./finish-tree.ts";
 import { installGrub } from "./install-grub.ts";
 import { installGrubEfi } from "./install-grub-efi.ts";
@@ -6,21 +10,25 @@ import { installPackages } from "./install-packages.ts";
 import { installSystemdBoot } from "./install-systemd-boot.ts";
 import { keepBase } from "./keep-base.ts";
 import { makeInitramfs } from "./make-initramfs.ts";
+import { makeStorage } from "./make-storage.ts";
 import { makeUsers } from "./make-users.ts";
 import { mkfsExt4, mkfsVfatDisk } from "./mkfs-disk.ts";
 import { mkfsExt4Image } from "./mkfs-ext4-image.ts";
 import { mkfsVfatImage } from "./mkfs-vfat-image.ts";
-import { mountPartition, swapFile, unmountTree } from "./mount.ts";
+import { mountDevice, swapFile, unmountTree } from "./mount.ts";
 import { nameBootEntry } from "./name-boot-entry.ts";
+import { closeArray, closeGroup, closeLuks, openArray, openGroup, openLuks } from "./open-storage.ts";
 import { partitionDisk } from "./partition-disk.ts";
 import { partitionImage } from "./partition-image.ts";
 import { patchExt4Image } from "./patch-ext4-image.ts";
 import { placeFiles } from "./place-files.ts";
 import { placeHostKeys } from "./place-host-keys.ts";
+import { removeVolumes } from "./remove-volumes.ts";
 import { setServices } from "./set-services.ts";
 import { signLoader } from "./sign-loader.ts";
 import type { Step } from "./step.ts";
 import { swapFileImage } from "./swap-file-image.ts";
+import { swapPartitionImage } from "./swap-partition-image.ts";
 import { unpackTree } from "./unpack-tree.ts";
 import { verifyBoot } from "./verify-boot.ts";
 import { writeFiles } from "./write-files.ts";
@@ -30,6 +38,13 @@ import { writeSecrets } from "./write-secrets.ts";
 export const allSteps: ReadonlyMap<string, Step> = new Map(
   [
     bootstrapTree,
+    btrfsSubvolumes,
+    checkKept,
+    closeArray,
+    closeDisks,
+    closeGroup,
+    closeLuks,
+    enrollClevis,
     finishTree,
     installGrub,
     installGrubEfi,
@@ -37,22 +52,28 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     installSystemdBoot,
     keepBase,
     makeInitramfs,
+    makeStorage,
     makeUsers,
     mkfsExt4,
     mkfsExt4Image,
     mkfsVfatDisk,
     mkfsVfatImage,
-    mountPartition,
+    mountDevice,
     nameBootEntry,
+    openArray,
+    openGroup,
+    openLuks,
     partitionDisk,
     partitionImage,
     patchExt4Image,
     placeFiles,
     placeHostKeys,
+    removeVolumes,
     setServices,
     signLoader,
     swapFile,
     swapFileImage,
+    swapPartitionImage,
     unmountTree,
     unpackTree,
     verifyBoot,

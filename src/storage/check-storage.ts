@@ -1,15 +1,25 @@
 import type { Storage, WrittenDisk } from "../schema/storage.ts";
+import type { Content } from "../schema/storage-content.ts";
 import { Fail } from "../util/fail.ts";
+import { type FieldPath, graphOf, isKept, type Place } from "./graph.ts";
 
+export type FilesystemType = "ext4" | "xfs" | "btrfs" | "f2fs" | "vfat";
+
+/** One mount of a filesystem that lies on disks. */
 export interface Mounted {
-  readonly disk: string;
-  /** GPT name; absent for a kept filesystem, which is known by its UUID. */
+  /** Where the filesystem lies; of a pool its name. */
+  readonly place: Place | { readonly on: "pool"; readonly name: string };
+  /** Of a filesystem that is a partition's content; else undefined. */
+  readonly disk: string | undefined;
   readonly partition: string | undefined;
-  readonly type: "ext4" | "vfat";
+  readonly type: FilesystemType;
   readonly kept: boolean;
+  /** Of a kept one; the others' derives from the seed. */
   readonly uuid: string | undefined;
   readonly mount: string;
   readonly options: readonly string[];
+  readonly subvolume?: string;
+  readonly path: FieldPath;
 }
 
 /** Written disks of a definition, by name, in a fixed order. */
@@ -21,25 +31,12 @@ export function writtenDisks(storage: Storage): [name: string, disk: WrittenDisk
 
 /** Every mounted filesystem, parents before what is mounted below them. */
 export function mountsOf(storage: Storage): Mounted[] {
-  const mounts: Mounted[] = [];
-  for (const [name, disk] of Object.entries(storage.disks)) {
-    if ("table" in disk) {
-      for (const { name: partition, content } of disk.table.partitions)
-        if (content !== undefined)
-          mounts.push({
-            disk: name,
-            partition,
-            type: content.type,
-            kept: false,
-            uuid: undefined,
-            mount: content.mount,
-            options: content.options,
-          });
-    } else {
-      for (const { type, uuid, mount, options } of disk.keep)
-        mounts.push({ disk: name, partition: undefined, type, kept: true, uuid, mount, options });
-    }
-  }
+  const mounts = graphOf(storage).nodes.flatMap((node) => {
+    if (node.kind === "content") return mountsOfContent(node.place, node.content, node.path);
+    if (node.kind === "pool")
+      return mountsOfContent({ on: "pool", name: node.name }, { type: "btrfs", ...node.pool }, node.path);
+    return [];
+  });
   return mounts.sort((a, b) => depth(a.mount) - depth(b.mount) || (a.mount < b.mount ? -1 : 1));
 }
 
@@ -54,54 +51,45 @@ export function filesystemOf(storage: Storage, path: string): { on: Mounted; inn
   return { on, inner: on.mount === "/" ? path : path.slice(on.mount.length) || "/" };
 }
 
-/** What a schema cannot say: one root, one ESP at /efi, what each firmware needs, nothing twice. */
-export function checkStorage(storage: Storage, firmware: readonly ("uefi" | "bios")[]): void {
-  const mounts = mountsOf(storage);
-  for (const [index, one] of mounts.entries()) {
-    const twin = mounts.find((other, at) => at > index && other.mount === one.mount);
-    if (twin !== undefined) throw new Fail(`two filesystems are mounted at ${one.mount}`);
-    if (one.type === "vfat" && one.mount !== "/efi")
-      throw new Fail(`a vfat filesystem is mounted at ${one.mount}; only the ESP at /efi is supported`);
-  }
-  const root = mounts[0];
-  if (root?.mount !== "/") throw new Fail("no filesystem is mounted at /", { hint: "add `root()`" });
-  if (root.kept) throw new Fail("the root filesystem is on a disk that is kept", { hint: "write it anew" });
-  checkFirmware(storage, root.disk, firmware);
-  if (storage.swapFile !== undefined) {
-    const { on } = filesystemOf(storage, storage.swapFile.path);
-    if (on.mount !== "/" || storage.swapFile.path === "/")
-      throw new Fail(`the swap file ${storage.swapFile.path} is not a file of the root filesystem`);
-  }
+export function isFilesystem(content: Content): content is Extract<Content, { type: FilesystemType }> {
+  return ["ext4", "xfs", "btrfs", "f2fs", "vfat"].includes(content.type);
 }
 
-function checkFirmware(storage: Storage, rootDisk: string, firmware: readonly ("uefi" | "bios")[]): void {
-  const written = writtenDisks(storage);
-  for (const [name, disk] of written)
-    for (const partition of disk.table.partitions) {
-      if ((partition.type === "esp") !== (partition.content?.type === "vfat"))
-        throw new Fail(
-          `partition ${partition.name} of disk ${name}: an \`esp\` holds vfat, and nothing else does`,
-        );
-      if (partition.type === "bios-boot" && partition.content !== undefined)
-        throw new Fail(`partition ${partition.name} of disk ${name}: \`bios-boot\` holds no filesystem`);
-    }
-  const having = (type: "esp" | "bios-boot") =>
-    written.flatMap(([name, disk]) =>
-      disk.table.partitions.filter((partition) => partition.type === type).map(() => name),
-    );
-  for (const type of ["esp", "bios-boot"] as const)
-    if (having(type).length > 1) throw new Fail(`there is more than one partition of the type ${type}`);
-  if (firmware.includes("uefi") && having("esp").length === 0)
-    throw new Fail("UEFI firmware needs an ESP", {
-      hint: "add `esp()`, or leave `uefi` out of `boot.firmware`",
-    });
-  if (firmware.includes("bios") && having("bios-boot")[0] !== rootDisk)
-    throw new Fail(
-      `BIOS firmware needs a bios-boot partition on the disk of the root filesystem, ${rootDisk}`,
-      {
-        hint: "add `biosBoot()` there, or leave `bios` out of `boot.firmware`",
-      },
-    );
+function mountsOfContent(place: Mounted["place"], content: Content, path: FieldPath): Mounted[] {
+  if (!isFilesystem(content)) return [];
+  const own = {
+    place,
+    disk: place.on === "partition" || place.on === "kept-disk" ? place.disk : undefined,
+    partition: place.on === "partition" ? place.partition.name : undefined,
+    type: content.type,
+    uuid: content.keep?.uuid,
+  };
+  const kept = isKept(content);
+  const compressed =
+    content.type === "btrfs" && content.compression !== undefined ? [`compress=${content.compression}`] : [];
+  const options = [...compressed, ...content.options];
+  const whole: Mounted[] =
+    content.mount === undefined
+      ? []
+      : [{ ...own, kept, mount: content.mount, options, path: [...path, "mount"] }];
+  const subvolumes = content.type === "btrfs" ? Object.entries(content.subvolumes) : [];
+  return [
+    ...whole,
+    ...subvolumes.flatMap(([name, one]): Mounted[] =>
+      one.mount === undefined
+        ? []
+        : [
+            {
+              ...own,
+              kept: kept && one.keep === true,
+              mount: one.mount,
+              options: [`subvol=${name}`, ...options, ...one.options],
+              subvolume: name,
+              path: [...path, "subvolumes", name, "mount"],
+            },
+          ],
+    ),
+  ];
 }
 
 function depth(mount: string): number {

@@ -14,6 +14,8 @@ export const DiskIdentity = z.strictObject({
   serial: z.string().optional(),
   wwn: z.string().optional(),
   model: z.string().optional(),
+  /** Name in /dev/disk/by-path: of a disk that has neither serial nor wwn. */
+  path: z.string().optional(),
   sizeBytes: z.int().positive(),
 });
 export type DiskIdentity = z.output<typeof DiskIdentity>;
@@ -45,12 +47,14 @@ const virtualNames = /^(loop|ram|zram|dm-|md|sr|fd|nbd)/;
 
 export function identityOf(name: string, facts: DiskFacts): DiskIdentity {
   const { serial, wwn, model, sizeBytes } = facts;
+  const path = serial === undefined && wwn === undefined ? facts.byPath?.[0] : undefined;
   return {
     name,
     sizeBytes,
     ...(serial === undefined ? {} : { serial }),
     ...(wwn === undefined ? {} : { wwn }),
     ...(model === undefined ? {} : { model }),
+    ...(path === undefined ? {} : { path }),
   };
 }
 
@@ -59,8 +63,8 @@ export async function findDisk(
   identity: DiskIdentity,
   sources: DiskSources = kernelSources,
 ): Promise<FoundDisk> {
-  if (identity.serial === undefined && identity.wwn === undefined)
-    throw new Fail(`disk ${identity.name} has neither serial nor wwn to be found by`);
+  if (identity.serial === undefined && identity.wwn === undefined && identity.path === undefined)
+    throw new Fail(`disk ${identity.name} has neither serial nor wwn nor path to be found by`);
   const names = (await readdir(join(sources.sys, "block"))).filter((name) => !virtualNames.test(name)).sort();
   const found: string[] = [];
   const seen: string[] = [];
@@ -71,6 +75,7 @@ export async function findDisk(
       disk.sizeBytes === identity.sizeBytes &&
       (identity.serial === undefined || disk.serials.includes(identity.serial.trim())) &&
       (identity.wwn === undefined || disk.wwn === identity.wwn.trim()) &&
+      (identity.path === undefined || disk.paths.includes(identity.path)) &&
       (identity.model === undefined || disk.model === undefined || disk.model === identity.model.trim())
     )
       found.push(name);
@@ -94,8 +99,11 @@ async function describe(name: string, sources: DiskSources) {
     await read("device/serial"),
     await udevSerial(await read("dev"), sources),
   ].filter((serial): serial is string => serial !== undefined && serial !== "");
+  const known = (await text(sources.udev, `b${await read("dev")}`)) ?? "";
+  const links = [...known.matchAll(/^S:disk\/by-path\/(\S+)$/gm)].map((match) => match[1]!);
   return {
     serials: [...new Set(serials)],
+    paths: links,
     wwn: (await read("wwid")) ?? (await read("device/wwid")),
     model: (await read("device/model")) || undefined,
     // The kernel counts in units of 512 bytes whatever the sector size.

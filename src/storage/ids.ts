@@ -35,3 +35,14 @@ export function vfatUuid(volumeId: string): string {
 export function swapUuid(seed: string): string {
   return uuidFrom(seed, "swap file");
 }
+
+/** UUID of anything else that has one: swap areas, LUKS headers, arrays, pools. */
+export function contentUuid(seed: string, what: string, scope: string, name: string): string {
+  return uuidFrom(seed, `${what} ${scope} ${name}`);
+}
+
+/** Identifier of an MBR: eight hexadecimal digits, not all zero. */
+export function mbrId(seed: string, disk: string): string {
+  const id = createHash("sha256").update(`${seed}\0mbr ${disk}`).digest("hex").slice(0, 8);
+  return id === "00000000" ? "00000001" : id;
+}

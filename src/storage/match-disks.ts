@@ -1,7 +1,10 @@
 import type { DiskFacts } from "../schema/facts.ts";
-import type { DiskMatch, KeptDisk, Storage } from "../schema/storage.ts";
+import type { DiskMatch, KeptDisk, Storage, WrittenDisk } from "../schema/storage.ts";
 import { Fail } from "../util/fail.ts";
-import { layoutOf, showMib } from "./gpt.ts";
+import { writtenDisks } from "./check-storage.ts";
+import { layoutOf } from "./gpt.ts";
+import { refuseSpanning } from "./membership.ts";
+import { showMib } from "./place-partitions.ts";
 
 /**
  * The machine's disk for each disk of a definition. Exactly one disk must match each; whatever leaves room for a
@@ -20,7 +23,7 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
       throw new Fail(
         `${found.length} disks match disk ${name} (${showMatch(wanted.match)}): ${showDisks(found)}`,
         {
-          hint: "tell them apart by `wwn`, `model` or a size; nothing is written while there is a doubt",
+          hint: "tell them apart by `wwn`, `path`, `model` or a size; nothing is written while there is a doubt",
         },
       );
     refuseTwin(name, one, disks);
@@ -34,9 +37,18 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
     if ("table" in wanted) {
       if (disk.readOnly) throw new Fail(`disk ${name} is read-only: ${showDisk(disk)}`);
       refuseKeptContent(name, disk, storage);
-      layoutOf(wanted, disk.sizeBytes, disk.sectorSize, { seed: "", name });
+      layoutOf(wanted, disk.sizeBytes, disk.sectorSize, { seed: "", name }, disk.partitions);
+      checkKeptPartitions(name, wanted, disk);
     } else checkKept(name, wanted, disk);
+    if (!known(disk) && disk.byPath === undefined)
+      throw new Fail(
+        `disk ${name} has neither serial nor wwn nor a path to be found by again: ${showDisk(disk)}`,
+        {
+          hint: "the base could not tell it from another disk",
+        },
+      );
   }
+  refuseShared(storage, matched, disks);
   return matched;
 }
 
@@ -70,12 +82,15 @@ function matches(match: DiskMatch, disk: DiskFacts): boolean {
     same(match.serial, disk.serial) &&
     same(match.wwn, disk.wwn) &&
     same(match.model, disk.model) &&
+    (match.byId === undefined || disk.byId?.includes(match.byId) === true) &&
+    (match.path === undefined || disk.byPath?.includes(match.path) === true) &&
+    (match.tableUuid === undefined || match.tableUuid === disk.tableUuid?.toLowerCase()) &&
     disk.sizeBytes >= (match.minSize ?? 0) &&
     disk.sizeBytes <= (match.maxSize ?? Number.MAX_SAFE_INTEGER)
   );
 }
 
-/** The base finds the disk again by serial, wwn, model and size: a second disk alike in all of them would be a guess. */
+/** The base finds the disk again by serial, wwn, model and size, or by its port: a second disk alike in all of them would be a guess. */
 function refuseTwin(name: string, disk: DiskFacts, disks: readonly DiskFacts[]): void {
   const twin = disks.find(
     (other) =>
@@ -83,12 +98,18 @@ function refuseTwin(name: string, disk: DiskFacts, disks: readonly DiskFacts[]):
       other.serial === disk.serial &&
       other.wwn === disk.wwn &&
       other.model === disk.model &&
-      other.sizeBytes === disk.sizeBytes,
+      other.sizeBytes === disk.sizeBytes &&
+      (known(disk) || other.byPath?.[0] === disk.byPath?.[0]),
   );
   if (twin !== undefined)
     throw new Fail(`disk ${name} cannot be told apart from another one: ${showDisks([disk, twin])}`, {
       hint: "unplug the other one; serial, wwn, model and size are all the same",
     });
+}
+
+/** By something of its own; without it the port decides. */
+function known({ serial, wwn }: DiskFacts): boolean {
+  return serial !== undefined || wwn !== undefined;
 }
 
 function checkKept(name: string, wanted: KeptDisk, disk: DiskFacts): void {
@@ -102,11 +123,62 @@ function checkKept(name: string, wanted: KeptDisk, disk: DiskFacts): void {
       throw new Fail(`kept disk ${name} (${showDisk(disk)}) has no filesystem with the UUID ${kept.uuid}`, {
         hint: list.length === 0 ? "no known filesystem was seen on it" : `it has ${list.join("; ")}`,
       });
-    if (found.fsType !== kept.type)
+    const type = keptTypes[kept.type] ?? kept.type;
+    if (found.fsType !== type)
       throw new Fail(
-        `the filesystem ${kept.uuid} of kept disk ${name} is ${found.fsType ?? "unknown"}, not ${kept.type}`,
+        `the filesystem ${kept.uuid} of kept disk ${name} is ${found.fsType ?? "unknown"}, not ${type}`,
       );
   }
+}
+
+/** Types as the definition calls them; their places were found by UUID. */
+function checkKeptPartitions(name: string, wanted: WrittenDisk, disk: DiskFacts): void {
+  for (const { name: part, content } of wanted.table.partitions) {
+    if (content === undefined || !("keep" in content) || content.keep === undefined) continue;
+    const { uuid } = content.keep;
+    const seen = disk.partitions.find((one) => one.uuid?.toLowerCase() === uuid.toLowerCase());
+    const type = keptTypes[content.type] ?? content.type;
+    if (seen?.fsType !== type)
+      throw new Fail(
+        `partition ${part} of disk ${name} is kept as ${type}, but ${uuid} is ${seen?.fsType ?? "unknown"}`,
+      );
+  }
+}
+
+/** As blkid calls them. */
+const keptTypes: Readonly<Record<string, string>> = { luks: "crypto_LUKS", "lvm-pv": "LVM2_member" };
+
+/** What lies on a disk to be written and on another one that is not would be broken by half. */
+function refuseShared(
+  storage: Storage,
+  matched: Readonly<Record<string, DiskFacts>>,
+  disks: readonly DiskFacts[],
+): void {
+  const written = new Set(writtenDisks(storage).map(([name]) => matched[name]!.name));
+  refuseSpanning(
+    disks.flatMap((disk) => [
+      { disk: disk.name, device: disk.name, fsType: disk.fsType, uuid: disk.uuid, group: disk.group },
+      ...disk.partitions.map(({ name, fsType, uuid, group }) => ({
+        disk: disk.name,
+        device: name,
+        fsType,
+        uuid,
+        group,
+      })),
+    ]),
+    written,
+  );
+  for (const disk of disks.filter(({ name }) => written.has(name)))
+    for (const holder of disk.holders) {
+      const other = disks.find((one) => !written.has(one.name) && one.holders.includes(holder));
+      if (other !== undefined)
+        throw new Fail(
+          `${holder} lies on ${disk.name}, which would be written, and on ${other.name}, which is not`,
+          {
+            hint: "take the disk out of it first, or name all its disks in the definition",
+          },
+        );
+    }
 }
 
 /** A disk that is about to be written must not carry what the definition promises to keep. */

@@ -1,15 +1,19 @@
 import type { DiskFacts } from "../schema/facts.ts";
 import type { StepData } from "../schema/plan.ts";
 import type { Storage } from "../schema/storage.ts";
-import { mkfsExt4, mkfsVfatDisk } from "../steps/mkfs-disk.ts";
-import { mountPartition, swapFile, unmountTree } from "../steps/mount.ts";
+import { closeDisks } from "../steps/close-disks.ts";
+import { mountDevice, swapFile, unmountTree } from "../steps/mount.ts";
 import { partitionDisk } from "../steps/partition-disk.ts";
 import { stepData } from "../steps/step.ts";
 import { Fail } from "../util/fail.ts";
-import { mountsOf, writtenDisks } from "./check-storage.ts";
+import { type Mounted, mountsOf, writtenDisks } from "./check-storage.ts";
+import type { DeviceRef } from "./device.ts";
 import { type DiskIdentity, identityOf } from "./find-disk.ts";
 import { type LaidPartition, type Layout, layoutOf, sfdiskScript } from "./gpt.ts";
-import { filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "./ids.ts";
+import { type Graph, graphOf, type Place } from "./graph.ts";
+import { swapUuid } from "./ids.ts";
+import { keptChecks } from "./kept.ts";
+import { madeReference, type NodeSteps, nodeSteps } from "./node-steps.ts";
 import { type StorageConfig, storageConfig } from "./storage-config.ts";
 
 /** A written disk and where its partitions lie. */
@@ -21,8 +25,8 @@ export interface PlannedDisk {
 /** All that a plan does with disks, as data; parents before what lies in them. */
 export interface StorageSteps {
   readonly disks: readonly PlannedDisk[];
-  /** Before the first write: what is open on the planned disks is closed, what is kept is verified. */
-  readonly prepare: readonly StepData[];
+  /** Before the first write: what is open on the planned disks is closed, what is kept is verified. Asks for kept disks as well. */
+  prepare(): StepData[];
   /** Tables, containers, filesystems, made anew; what was made stays open for `mount`. */
   readonly create: readonly StepData[];
   /** Opens what `create` made, in another boot. */
@@ -45,31 +49,35 @@ export function storageSteps(
   matched: Readonly<Record<string, DiskFacts>>,
   seed: string,
   epoch: number,
+  secrets: Parameters<typeof storageConfig>[2] = {},
 ): StorageSteps {
   const disks = writtenDisks(storage).map(([name, disk]) => {
-    const seen = matched[name];
-    if (seen === undefined) throw new Fail(`disk ${name} was not matched`);
+    const seen = factsOf(matched, name);
     return {
       identity: identityOf(name, seen),
-      layout: layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed, name }),
+      layout: layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed, name }, seen.partitions),
     };
   });
-  const mounts = mountSteps(storage, disks);
+  const graph = graphOf(storage);
+  if (graph.cycle !== undefined) throw new Fail(`the storage lies in itself: ${graph.cycle.join(" in ")}`);
+  const refOf = references(disks, matched, graph, seed);
+  const steps = nodeSteps(graph, { refOf, seed, epoch });
+  const mounts = mountSteps(storage, steps);
   return {
     disks,
-    prepare: [],
+    prepare: () => prepareSteps(storage, matched, graph, seed),
     create: [
       ...disks.map(({ identity, layout }) =>
         stepData(partitionDisk, `partitioning ${showDisk(identity)}`, {
           disk: identity,
           script: sfdiskScript(layout),
+          kept: layout.partitions.filter(({ kept }) => kept).map(extentOf),
+          made: layout.partitions.filter(({ kept }) => !kept).map(extentOf),
         }),
       ),
-      ...disks.flatMap(({ identity, layout }) =>
-        layout.partitions.flatMap((part) => formatStep(identity, part, seed, epoch)),
-      ),
+      ...steps.create,
     ],
-    open: [],
+    open: steps.open,
     mount: mounts.steps,
     fill:
       storage.swapFile === undefined
@@ -81,10 +89,10 @@ export function storageSteps(
               uuid: swapUuid(seed),
             }),
           ],
-    enroll: [],
+    enroll: steps.enroll,
     unmount: [stepData(unmountTree, "flushing and unmounting", { paths: [...mounts.paths].reverse() })],
-    close: [],
-    config: storageConfig(storage, seed),
+    close: steps.close,
+    config: storageConfig(storage, seed, secrets),
   };
 }
 
@@ -93,49 +101,98 @@ export function placeOf(disk: DiskIdentity, { number, startBytes, sizeBytes }: L
   return { disk, number, startBytes, sizeBytes };
 }
 
-function formatStep(disk: DiskIdentity, part: LaidPartition, seed: string, epoch: number): StepData[] {
-  const { content } = part;
-  if (content === undefined) return [];
-  const partition = placeOf(disk, part);
-  const label = content.label === undefined ? {} : { label: content.label };
-  if (content.type === "vfat")
-    return [
-      stepData(mkfsVfatDisk, `formatting ${part.name} as FAT for ${content.mount}`, {
-        partition,
-        volumeId: vfatVolumeId(seed, disk.name, part.name),
-        epoch,
-        ...label,
-      }),
-    ];
+/** The disks to be written are closed, and what is kept is looked at, there and on others. */
+function prepareSteps(
+  storage: Storage,
+  matched: Readonly<Record<string, DiskFacts>>,
+  graph: Graph,
+  seed: string,
+): StepData[] {
+  const identities = writtenDisks(storage).map(([name]) => identityOf(name, factsOf(matched, name)));
+  const asItIs = (place: Place): DeviceRef => {
+    if (place.on !== "partition")
+      return place.on === "kept-disk"
+        ? foundOn(matched, place.disk, place.uuid)
+        : madeReference(place, graph, seed);
+    const { content } = place.partition;
+    const keep = content !== undefined && "keep" in content ? content.keep : undefined;
+    return foundOn(matched, place.disk, keep?.uuid ?? "");
+  };
   return [
-    stepData(mkfsExt4, `formatting ${part.name} as ext4 for ${content.mount}`, {
-      partition,
-      uuid: filesystemUuid(seed, disk.name, part.name),
-      hashSeed: hashSeed(seed, disk.name, part.name),
-      ...label,
-    }),
+    stepData(closeDisks, "closing what is open on the disks", { disks: identities }),
+    ...keptChecks(graph, asItIs, seed),
   ];
 }
 
+/** The device of a disk, as it was inspected, that holds something with that UUID. */
+function foundOn(matched: Readonly<Record<string, DiskFacts>>, name: string, wanted: string): DeviceRef {
+  const seen = factsOf(matched, name);
+  const disk = identityOf(name, seen);
+  const is = (uuid: string | undefined) => uuid?.toLowerCase() === wanted.toLowerCase();
+  if (is(seen.uuid)) return { disk };
+  const part = seen.partitions.find(({ uuid }) => is(uuid));
+  const number = Number(/(\d+)$/.exec(part?.name ?? "")?.[1]);
+  if (part === undefined || !(number > 0))
+    throw new Fail(`disk ${name} has nothing with the UUID ${wanted}, which is to be kept`);
+  return { partition: { disk, number, startBytes: part.startBytes, sizeBytes: part.sizeBytes } };
+}
+
+function factsOf(matched: Readonly<Record<string, DiskFacts>>, name: string): DiskFacts {
+  const seen = matched[name];
+  if (seen === undefined) throw new Fail(`disk ${name} was not matched`);
+  return seen;
+}
+
+/** What each place of the graph is found by when a step runs. */
+function references(
+  disks: readonly PlannedDisk[],
+  matched: Readonly<Record<string, DiskFacts>>,
+  graph: Graph,
+  seed: string,
+): (place: Place) => DeviceRef {
+  return (place) => {
+    switch (place.on) {
+      case "partition": {
+        const disk = disks.find(({ identity }) => identity.name === place.disk);
+        const part = disk?.layout.partitions.find(({ name }) => name === place.partition.name);
+        if (disk === undefined || part === undefined)
+          throw new Fail(`nothing is laid out for partition ${place.disk}/${place.partition.name}`);
+        return { partition: placeOf(disk.identity, part) };
+      }
+      case "kept-disk":
+        return foundOn(matched, place.disk, place.uuid);
+      default:
+        return madeReference(place, graph, seed);
+    }
+  };
+}
+
 /** Written filesystems in mount order. Kept ones are not mounted: what is not mounted cannot be written by accident. */
-function mountSteps(storage: Storage, disks: readonly PlannedDisk[]): { steps: StepData[]; paths: string[] } {
-  const steps: StepData[] = [];
-  const paths: string[] = [];
-  for (const mounted of mountsOf(storage)) {
-    if (mounted.kept) continue;
-    const disk = disks.find(({ identity }) => identity.name === mounted.disk);
-    const part = disk?.layout.partitions.find(({ name }) => name === mounted.partition);
-    if (disk === undefined || part === undefined) throw new Fail(`nothing is laid out for ${mounted.mount}`);
-    steps.push(
-      stepData(mountPartition, `mounting ${mounted.mount}`, {
-        partition: placeOf(disk.identity, part),
+function mountSteps(storage: Storage, { deviceOf }: NodeSteps): { steps: StepData[]; paths: string[] } {
+  const mounts = mountsOf(storage).filter(({ kept }) => !kept);
+  return {
+    paths: mounts.map(({ mount }) => mount),
+    steps: mounts.map((mounted) => {
+      const [device, ...others] = deviceOf(mounted.place);
+      if (device === undefined) throw new Fail(`nothing is laid out for ${mounted.mount}`);
+      return stepData(mountDevice, `mounting ${mounted.mount}`, {
+        device,
+        others,
         type: mounted.type,
         path: mounted.mount,
-      }),
-    );
-    paths.push(mounted.mount);
-  }
-  return { steps, paths };
+        options: buildOptions(mounted),
+      });
+    }),
+  };
+}
+
+/** Options without which other things would be written than the new system reads. */
+function buildOptions({ type, options }: Mounted): string[] {
+  return type === "btrfs" ? options.filter((one) => /^(subvol|compress)=/.test(one)) : [];
+}
+
+function extentOf({ startBytes, sizeBytes }: LaidPartition) {
+  return { startBytes, sizeBytes };
 }
 
 function showDisk({ name, serial, sizeBytes }: DiskIdentity): string {

@@ -7,6 +7,7 @@ import { type Definition, loadDefinition } from "../operator/load.ts";
 import { standIns, testImage } from "../operator/test-image.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
+import { mountsOf } from "../storage/check-storage.ts";
 import { run } from "../system/run.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { sha256 } from "../util/digest.ts";
@@ -252,9 +253,8 @@ function withLogin(spec: Spec, publicKey: string): Spec {
 
 async function keptChecks(spec: Spec, machine: Machine): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
-  for (const disk of Object.values(spec.storage?.disks ?? {})) {
-    if (!("keep" in disk)) continue;
-    for (const { mount } of disk.keep) {
+  for (const { mount, place } of spec.storage === undefined ? [] : mountsOf(spec.storage)) {
+    if (place.on === "kept-disk") {
       const { stdout, stderr } = await machine.execute(["sha256sum", "--", `${mount}/${keptName}`]);
       const ok = stdout.startsWith(sha256(keptText));
       const detail = ok ? "passed" : `its file is not what it was: ${stderr.trim() || stdout.trim()}`;

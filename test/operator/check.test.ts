@@ -51,7 +51,7 @@ describe("checkSpec", () => {
     [
       "no root",
       { disks: { system: system([bios, esp]) } },
-      "storage.disks: needs one ext4 partition mounted at `/`",
+      "storage.disks: needs one ext4, xfs, btrfs or f2fs mounted at `/`",
     ],
     [
       "a kept root",

@@ -9,7 +9,7 @@ const mirrors = { debian: ["http://a.example.org/debian", "http://b.example.org/
 
 function configure(change: Partial<SpecInput> = {}, options: Partial<ConfigureOptions> = {}) {
   const steps = configureSteps(serverSpec(change), {
-    fstab: "UUID=u / ext4\n",
+    storage: { files: [{ path: "/etc/fstab", content: "UUID=u / ext4\n" }], directories: ["/srv"] },
     mirrors,
     packages: new Set(["apt", "openssh-server"]),
     files: { files: new Map(), links: [] },

@@ -68,7 +68,7 @@ describe("inspect", () => {
         holders: [],
         mountPoints: [],
         partitions: [
-          { name: "vda14", startBytes: mib, sizeBytes: 3 * mib, mountPoints: ["[swap]"] },
+          { name: "vda14", startBytes: mib, sizeBytes: 3 * mib, partUuid: "y", mountPoints: ["[swap]"] },
           {
             name: "vda15",
             startBytes: 4 * mib,
@@ -83,6 +83,7 @@ describe("inspect", () => {
             sizeBytes: 3967 * mib,
             fsType: "ext4",
             uuid: "c1a7e0d4-5b62-4f0e-8f1d-2f6a9b3c7e10",
+            partUuid: "x",
             mountPoints: ["/"],
           },
         ],

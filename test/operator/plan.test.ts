@@ -83,7 +83,9 @@ describe("deployPlan", () => {
       "verify-boot",
       "name-boot-entry",
     ]);
-    const text = JSON.stringify(made);
+    // Before the point of no return what is kept is looked at.
+    expect(new Set(made.prepare.map(({ kind }) => kind))).toEqual(new Set(["close-disks", "check-kept"]));
+    const text = JSON.stringify(made.steps);
     for (const device of ["/dev/vd", "/dev/sd", "OTHER", '"DATA"']) expect(text).not.toContain(device);
     // The kept filesystem is named where the new system finds it, and nowhere else.
     expect(

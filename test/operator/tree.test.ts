@@ -8,7 +8,7 @@ function tree(change: Partial<SpecInput> = {}, names?: readonly string[]) {
   const spec = serverSpec(change);
   const lock = lockOf(spec, names);
   const steps = treeSteps(spec, lock, {
-    fstab: "",
+    storage: { files: [], directories: [] },
     mirrors: {},
     packages: new Set(lock.packages.map(({ name }) => name)),
     files: { files: new Map(), links: [] },

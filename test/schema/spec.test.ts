@@ -144,7 +144,7 @@ describe("storage", () => {
       Array.from({ length: 129 }, (_, i) => ({ name: `p${i}`, type: "linux", size: "1MiB" })),
     ],
     ["none", []],
-    ["a name of 17 letters", [{ name: "a".repeat(17), type: "linux", size: "1MiB" }]],
+    ["a name of 37 letters", [{ name: "a".repeat(37), type: "linux", size: "1MiB" }]],
     ["a name with a quote", [{ name: 'a"b', type: "linux", size: "1MiB" }]],
     ["a size of nothing", [{ name: "a", type: "linux", size: 0 }]],
     ["an unknown type", [{ name: "a", type: "swap", size: "1MiB" }]],
@@ -158,7 +158,7 @@ describe("storage", () => {
     ],
     [
       "an unknown filesystem",
-      [{ name: "a", type: "linux", size: "1MiB", content: { type: "xfs", mount: "/a" } }],
+      [{ name: "a", type: "linux", size: "1MiB", content: { type: "zfs", mount: "/a" } }],
     ],
   ])("refuses a table with %s", (_name, partitions) => {
     const given = withDisk({ table: { type: "gpt", partitions } });

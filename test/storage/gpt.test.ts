@@ -15,6 +15,7 @@ describe("layoutOf", () => {
     const { partitions, ...disk } = layout([bios, esp, root]);
     expect(disk).toEqual({
       disk: "system",
+      table: "gpt",
       diskUuid: diskUuid("s", "system"),
       sizeBytes: 4096 * mib,
       sectorSize: 512,

@@ -1,0 +1,198 @@
+import { z } from "zod";
+import { Size } from "./size.ts";
+
+/** What a partition, an array, a volume or an opened LUKS volume holds: one node of the storage graph. */
+
+export const Uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "a lower-case UUID");
+const VolumeId = z.string().regex(/^[0-9A-F]{4}-[0-9A-F]{4}$/, 'a FAT volume id such as "1A2B-3C4D"');
+export const MountPoint = z
+  .string()
+  .max(1024)
+  .regex(/^\/([A-Za-z0-9_.@+-]+(\/[A-Za-z0-9_.@+-]+)*)?$/, "an absolute path without spaces")
+  .refine(
+    (path) => !path.split("/").some((part) => part === "." || part === ".."),
+    "a path without `.` or `..`",
+  );
+export const MountOption = z.string().regex(/^[A-Za-z0-9_.=:/%@+-]+$/, "one mount option, as in fstab");
+/** Names of arrays, groups, volumes, pools and mappings: what device-mapper, mdadm and crypttab all take as it is. */
+export const NodeName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,30}$/, "1 to 31 lower-case letters, digits or `_`, a letter first");
+export const SecretName = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "the name of one of the secrets");
+
+/** A content that is there already, and stays: never written, verified before anything else is. */
+export const Keep = z.strictObject({
+  /** As blkid shows it. */
+  uuid: z.union([Uuid, VolumeId]),
+  /** Of the partition or volume that holds it; verified when given. */
+  size: Size.optional(),
+});
+
+const label = (longest: number) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^[A-Za-z0-9_.-]{1,${longest}}$`),
+      `1 to ${longest} letters, digits, \`_\`, \`.\` or \`-\``,
+    )
+    .optional();
+const options = z.array(MountOption).default([]);
+
+export const Ext4 = z.strictObject({
+  type: z.literal("ext4"),
+  mount: MountPoint,
+  label: label(16),
+  options,
+  keep: Keep.optional(),
+});
+export const Xfs = z.strictObject({
+  type: z.literal("xfs"),
+  mount: MountPoint,
+  label: label(12),
+  options,
+  keep: Keep.optional(),
+});
+export const F2fs = z.strictObject({
+  type: z.literal("f2fs"),
+  mount: MountPoint,
+  label: label(16),
+  options,
+  keep: Keep.optional(),
+});
+
+/** FAT32: an EFI system partition or an extended boot loader partition. */
+export const Vfat = z.strictObject({
+  type: z.literal("vfat"),
+  mount: MountPoint,
+  label: z
+    .string()
+    .regex(/^[A-Z0-9_-]{1,11}$/, "1 to 11 capitals, digits, `_` or `-`")
+    .optional(),
+  options: z.array(MountOption).default(["umask=0077"]),
+  keep: Keep.optional(),
+});
+
+const Compression = z
+  .string()
+  .regex(/^(zstd(:([1-9]|1[0-5]))?|lzo|zlib(:[1-9])?)$/, '"zstd", "zstd:3", "zlib" or "lzo"');
+const SubvolumeName = z
+  .string()
+  .regex(
+    /^@?[A-Za-z0-9_.-]{0,60}$/,
+    "a name of letters, digits, `_`, `.`, `-`, with or without a leading `@`",
+  )
+  .refine((name) => !["", ".", ".."].includes(name), "a name");
+export const Subvolume = z.strictObject({
+  mount: MountPoint.optional(),
+  options,
+  /** It is there already and stays; of a kept filesystem only. */
+  keep: z.literal(true).optional(),
+});
+const btrfsFields = {
+  label: label(64),
+  /** Where the filesystem itself is mounted; not beside a subvolume at the same place. */
+  mount: MountPoint.optional(),
+  options,
+  compression: Compression.optional(),
+  subvolumes: z.record(SubvolumeName, Subvolume).default({}),
+  keep: Keep.optional(),
+};
+export const Btrfs = z.strictObject({ type: z.literal("btrfs"), ...btrfsFields });
+/** A btrfs over several members. */
+export const Pool = z.strictObject({
+  data: z.enum(["single", "raid0", "raid1", "raid10"]).default("raid1"),
+  metadata: z.enum(["single", "dup", "raid1", "raid10"]).default("raid1"),
+  ...btrfsFields,
+});
+
+export const Swap = z.strictObject({
+  type: z.literal("swap"),
+  label: label(15),
+  priority: z.int().min(0).max(32767).optional(),
+  /** Trim freed pages. */
+  discard: z.boolean().default(false),
+  /** Encrypted by a key that is made at each start and kept nowhere; the mapping's name. */
+  randomKey: NodeName.optional(),
+  keep: Keep.optional(),
+});
+
+/** How the new system gets the key. Whichever it is, the secret in `key` opens the volume as well. */
+export const Unlock = z.discriminatedUnion("type", [
+  /** Asked on the console. */
+  z.strictObject({ type: z.literal("passphrase") }),
+  /** Read from the file at which the secret lands (its `path`). Not for the root. */
+  z.strictObject({ type: z.literal("key-file") }),
+  /** By clevis, from the machine's TPM, while the measurements in these registers are the same. */
+  z.strictObject({
+    type: z.literal("tpm2"),
+    pcrs: z.array(z.int().min(0).max(23)).max(24).default([]),
+  }),
+  /** By clevis, from a tang server in the same network. */
+  z.strictObject({
+    type: z.literal("tang"),
+    url: z.url({ protocol: /^https?$/ }),
+    /** Of the server's signing key, as `tang-show-keys` prints it. */
+    thumbprint: z.string().regex(/^[A-Za-z0-9_-]{43}$/, "a thumbprint of 43 characters"),
+  }),
+]);
+/** Costs of trying one passphrase; without it cryptsetup measures the machine that formats. */
+const Kdf = z.strictObject({ memory: Size, iterations: z.int().min(4).max(1000) });
+const luksFields = {
+  type: z.literal("luks"),
+  /** Of the mapping: /dev/mapper/NAME. */
+  name: NodeName,
+  /** Secret whose bytes open it. */
+  key: SecretName,
+  /** Secret that opens it too, for a day without the first. */
+  recoveryKey: SecretName.optional(),
+  unlock: Unlock.default({ type: "passphrase" }),
+  /** Pass trim on to the disk; tells which blocks are unused. */
+  discard: z.boolean().default(false),
+  /** More words for crypttab. */
+  options,
+  kdf: Kdf.optional(),
+  /** The header lies apart, on the partition whose content is `luks-header` with this volume's name. */
+  detachedHeader: z.boolean().default(false),
+  keep: Keep.optional(),
+};
+
+/** A member of a volume group of `storage.volumeGroups`. */
+export const LvmPv = z.strictObject({
+  type: z.literal("lvm-pv"),
+  group: NodeName,
+  keep: z
+    .strictObject({
+      /** Of the physical volume, as blkid shows it. */
+      uuid: z
+        .string()
+        .regex(/^[A-Za-z0-9]{6}(-[A-Za-z0-9]{4}){5}-[A-Za-z0-9]{6}$/, "the UUID of an LVM2_member"),
+      size: Size.optional(),
+    })
+    .optional(),
+});
+/** A member of an array of `storage.arrays`. */
+export const MdMember = z.strictObject({ type: z.literal("md-member"), array: NodeName });
+/** A member of a filesystem of `storage.pools`. */
+export const BtrfsMember = z.strictObject({ type: z.literal("btrfs-member"), pool: NodeName });
+/** Where the header of a LUKS volume lies whose data has none. */
+export const LuksHeader = z.strictObject({ type: z.literal("luks-header"), volume: NodeName });
+
+const filesystems = [Ext4, Xfs, Btrfs, F2fs, Vfat] as const;
+const inLuks = [...filesystems, Swap, LvmPv, BtrfsMember] as const;
+export const LuksContent = z.discriminatedUnion("type", inLuks);
+export const Luks = z.strictObject({ ...luksFields, content: LuksContent });
+export const Content = z.discriminatedUnion("type", [...inLuks, Luks, MdMember, LuksHeader]);
+
+export type Content = z.output<typeof Content>;
+export type Ext4 = z.output<typeof Ext4>;
+export type Xfs = z.output<typeof Xfs>;
+export type F2fs = z.output<typeof F2fs>;
+export type Vfat = z.output<typeof Vfat>;
+export type Btrfs = z.output<typeof Btrfs>;
+export type Pool = z.output<typeof Pool>;
+export type Swap = z.output<typeof Swap>;
+export type Luks = z.output<typeof Luks>;
+export type Unlock = z.output<typeof Unlock>;
+export type LvmPv = z.output<typeof LvmPv>;
+export type MdMember = z.output<typeof MdMember>;
+export type BtrfsMember = z.output<typeof BtrfsMember>;

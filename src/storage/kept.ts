@@ -1,0 +1,78 @@
+import type { StepData } from "../schema/plan.ts";
+import type { Content } from "../schema/storage-content.ts";
+import { checkKept } from "../steps/check-kept.ts";
+import { stepData } from "../steps/step.ts";
+import type { DeviceRef } from "./device.ts";
+import {
+  type ContentNode,
+  type Graph,
+  type GraphNode,
+  isKept,
+  type Place,
+  scopeOf,
+  showPlace,
+} from "./graph.ts";
+import { contentType } from "./nodes/content-types.ts";
+import { isTrimmed } from "./nodes/luks.ts";
+import { lvmGroup } from "./nodes/lvm.ts";
+
+/** What blkid calls a content that can be kept. */
+const blkidTypes: Readonly<Partial<Record<Content["type"], string>>> = {
+  luks: "crypto_LUKS",
+  "lvm-pv": "LVM2_member",
+};
+
+/**
+ * Looks at everything that is kept, from the disk up: what lies in a container is looked at with the container open, and then all is
+ * closed again. `refOf` names partitions as they are now, before there is a new table.
+ */
+export function keptChecks(graph: Graph, refOf: (place: Place) => DeviceRef, seed: string): StepData[] {
+  const checks: StepData[] = [];
+  const closings: StepData[] = [];
+  for (const node of graph.nodes) {
+    if (node.kind === "content" && isKept(node.content)) checks.push(checkOf(node, refOf));
+    if (!hasKeptInside(node, graph)) continue;
+    if (node.kind === "content") {
+      const type = contentType(node.content);
+      const site = {
+        device: refOf(node.place),
+        scope: scopeOf(node.place),
+        what: showPlace(node.place),
+        seed,
+        epoch: 1,
+      };
+      checks.push(...(type.open?.(node.content, site) ?? []));
+      closings.unshift(...(type.close?.(node.content, site) ?? []));
+    } else if (node.kind === "group") {
+      checks.push(...lvmGroup.open(node.name, node.members.map(refOf)));
+      closings.unshift(...lvmGroup.close(node.name));
+    }
+  }
+  return [...checks, ...closings];
+}
+
+function checkOf({ content, place }: ContentNode, refOf: (place: Place) => DeviceRef): StepData {
+  const keep = "keep" in content ? content.keep : undefined;
+  const subvolumes =
+    content.type === "btrfs"
+      ? Object.entries(content.subvolumes).flatMap(([name, one]) => (one.keep === true ? [name] : []))
+      : [];
+  return stepData(checkKept, `looking at ${showPlace(place)}, which is kept`, {
+    device: refOf(place),
+    type: blkidTypes[content.type] ?? content.type,
+    uuid: keep?.uuid ?? "",
+    ...(keep?.size === undefined ? {} : { sizeBytes: keep.size }),
+    ...(content.type === "luks" ? { key: { secret: content.key, trim: isTrimmed(content) } } : {}),
+    subvolumes,
+  });
+}
+
+function hasKeptInside(node: GraphNode, graph: Graph): boolean {
+  return graph.nodes.some(
+    (one) =>
+      one.requires.includes(node.id) &&
+      ((one.kind === "content" && isKept(one.content)) ||
+        (one.kind === "volume" && one.kept) ||
+        hasKeptInside(one, graph)),
+  );
+}

@@ -1,0 +1,26 @@
+import type { Storage } from "../schema/storage.ts";
+import { Fail } from "../util/fail.ts";
+import { writtenDisks } from "./check-storage.ts";
+import { graphOf, isKept, showPlace } from "./graph.ts";
+
+/** What is made in a file without a kernel that knows it. */
+const contents = ["ext4", "vfat", "swap"];
+
+/** Why an image of that storage cannot be made in a file; undefined when it can. Names the first node that only a kernel makes. */
+export function beyondFile(storage: Storage): string | undefined {
+  const written = writtenDisks(storage);
+  if (written.length !== 1) return `the definition writes ${written.length} disks; a native build makes one`;
+  for (const node of graphOf(storage).nodes) {
+    if (node.kind !== "content") return `${node.id} cannot be made in an image file`;
+    const { content, place } = node;
+    // What is on a kept disk is only told to the new system.
+    if (place.on === "kept-disk" || node.path.includes("keep")) continue;
+    if (place.on !== "partition" || !contents.includes(content.type))
+      return `${content.type} in ${showPlace(place)} cannot be made in an image file`;
+    if (isKept(content))
+      throw new Fail(`${showPlace(place)} is kept, and an image is made from nothing`, {
+        hint: "deploy to the host that has it",
+      });
+  }
+  return undefined;
+}

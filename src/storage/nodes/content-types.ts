@@ -1,0 +1,33 @@
+import type { Content } from "../../schema/storage-content.ts";
+import type { ContentType } from "../node.ts";
+import { btrfs, btrfsMember } from "./btrfs.ts";
+import { ext4 } from "./ext4.ts";
+import { f2fs } from "./f2fs.ts";
+import { luks } from "./luks.ts";
+import { lvmPv } from "./lvm.ts";
+import { mdMember } from "./md.ts";
+import { swap } from "./swap.ts";
+import { vfat } from "./vfat.ts";
+import { xfs } from "./xfs.ts";
+
+type Types = { readonly [T in Content["type"]]: ContentType<Extract<Content, { type: T }>> };
+
+const types: Types = {
+  btrfs,
+  "btrfs-member": btrfsMember,
+  ext4,
+  f2fs,
+  luks,
+  // Written together with the volume that it is the header of.
+  "luks-header": { needs: () => ({ tools: [] }), create: () => [] },
+  "lvm-pv": lvmPv,
+  "md-member": mdMember,
+  swap,
+  vfat,
+  xfs,
+};
+
+/** The kind of a content. */
+export function contentType<C extends Content>(content: C): ContentType<C> {
+  return types[content.type] as unknown as ContentType<C>;
+}

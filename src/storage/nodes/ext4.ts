@@ -1,0 +1,17 @@
+import type { Ext4 } from "../../schema/storage-content.ts";
+import { mkfsExt4 } from "../../steps/mkfs-disk.ts";
+import { stepData } from "../../steps/step.ts";
+import { filesystemUuid, hashSeed } from "../ids.ts";
+import type { ContentType } from "../node.ts";
+
+export const ext4: ContentType<Ext4> = {
+  needs: () => ({ tools: ["mke2fs"], modules: ["ext4"] }),
+  create: ({ mount, label }, { device, scope, seed, what }) => [
+    stepData(mkfsExt4, `formatting ${what} as ext4 for ${mount}`, {
+      device,
+      uuid: filesystemUuid(seed, ...scope),
+      hashSeed: hashSeed(seed, ...scope),
+      ...(label === undefined ? {} : { label }),
+    }),
+  ],
+};

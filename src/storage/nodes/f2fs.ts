@@ -1,0 +1,19 @@
+import type { F2fs } from "../../schema/storage-content.ts";
+import { makeStorage } from "../../steps/make-storage.ts";
+import { stepData } from "../../steps/step.ts";
+import { filesystemUuid } from "../ids.ts";
+import type { ContentType } from "../node.ts";
+
+export const f2fs: ContentType<F2fs> = {
+  needs: () => ({ tools: ["mkfs.f2fs"], packages: ["f2fs-tools"], modules: ["f2fs"] }),
+  create: ({ mount, label }, { device, scope, seed, epoch, what }) => {
+    const words = ["-q", "-f", "-U", filesystemUuid(seed, ...scope)];
+    const args = [...words, ...(label === undefined ? [] : ["-l", label]), { device }];
+    return [
+      stepData(makeStorage, `formatting ${what} as f2fs for ${mount}`, {
+        commands: [{ program: "mkfs.f2fs", args }],
+        epoch,
+      }),
+    ];
+  },
+};

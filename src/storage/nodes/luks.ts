@@ -1,0 +1,144 @@
+import type { StepData } from "../../schema/plan.ts";
+import type { Luks, Unlock } from "../../schema/storage-content.ts";
+import { enrollClevis } from "../../steps/enroll-clevis.ts";
+import { makeStorage } from "../../steps/make-storage.ts";
+import { closeLuks, openLuks } from "../../steps/open-storage.ts";
+import { stepData } from "../../steps/step.ts";
+import { contentUuid } from "../ids.ts";
+import type { Commands, ContentType, Site } from "../node.ts";
+
+/** Of the usual cipher, aes-xts-plain64, and of what opens its header. */
+const modules = ["dm-crypt", "dm-mod", "aes", "aesni_intel", "xts", "sha256", "algif_skcipher", "af_alg"];
+
+export const luks: ContentType<Luks> = {
+  needs: ({ unlock }, early) => ({
+    tools: ["cryptsetup"],
+    packages: [
+      "cryptsetup",
+      early ? "cryptsetup-initramfs" : "systemd-cryptsetup",
+      ...clevisPackages(unlock, early),
+    ],
+    modules: [...modules, ...(unlock.type === "tpm2" ? ["tpm_tis", "tpm_crb"] : [])],
+  }),
+  create: (content, site) => [
+    ...(content.keep === undefined
+      ? [
+          stepData(makeStorage, `encrypting ${site.what} as ${content.name}`, {
+            commands: formatCommands(content, site),
+            epoch: site.epoch,
+          }),
+        ]
+      : []),
+    ...open(content, site),
+  ],
+  open,
+  close: ({ name, keep }, { seed, what }) => [
+    stepData(closeLuks, `closing ${what}`, { name, uuid: keep?.uuid ?? luksUuid(seed, name) }),
+  ],
+};
+
+/** UUID in a LUKS header; the same for fstab, crypttab and device-mapper. */
+export function luksUuid(seed: string, name: string): string {
+  return contentUuid(seed, "luks", "luks:", name);
+}
+
+/** What the tree's own clevis does once it is there: another key slot, opened by TPM or tang. */
+export function enrollSteps(content: Luks, { device, header }: Pick<Site, "device" | "header">): StepData[] {
+  const { unlock, name, key } = content;
+  if (unlock.type !== "tpm2" && unlock.type !== "tang") return [];
+  const [pin, config] =
+    unlock.type === "tpm2"
+      ? ["tpm2", unlock.pcrs.length === 0 ? {} : { pcr_bank: "sha256", pcr_ids: unlock.pcrs.join(",") }]
+      : ["tang", { url: unlock.url, thp: unlock.thumbprint }];
+  return [
+    stepData(enrollClevis, `letting ${unlock.type === "tpm2" ? "the TPM" : unlock.url} open ${name}`, {
+      device: header ?? device,
+      secret: key,
+      pin: pin as "tpm2" | "tang",
+      config: JSON.stringify(config),
+    }),
+  ];
+}
+
+/** A line of crypttab(5). `device` and `header` are names that stay, as "UUID=…". */
+export function crypttabLine(
+  { name, unlock, discard, options }: Luks,
+  names: {
+    readonly device: string;
+    readonly header: string | undefined;
+    readonly keyFile: string | undefined;
+    readonly early: boolean;
+  },
+): string {
+  const words = [
+    "luks",
+    ...(discard ? ["discard"] : []),
+    ...(names.header === undefined ? [] : [`header=${names.header}`]),
+    // The hook of cryptsetup-initramfs looks for the root's devices, and there are none where a tree is made.
+    ...(names.early ? ["initramfs"] : unlock.type === "tang" ? ["_netdev"] : []),
+    ...options,
+  ];
+  return `${name} ${names.device} ${names.keyFile ?? "none"} ${words.join(",")}`;
+}
+
+/** Bytes of a key file count all; a passphrase ends before the newline that nobody types. */
+export function isTrimmed({ unlock }: Pick<Luks, "unlock">): boolean {
+  return unlock.type !== "key-file";
+}
+
+function open(content: Luks, { device, header, seed, what }: Site): StepData[] {
+  const { name, key, discard, keep } = content;
+  return [
+    stepData(openLuks, `opening ${what} as ${name}`, {
+      device,
+      ...(header === undefined ? {} : { header }),
+      name,
+      uuid: keep?.uuid ?? luksUuid(seed, name),
+      secret: key,
+      trim: isTrimmed(content),
+      discard,
+    }),
+  ];
+}
+
+function formatCommands(content: Luks, { device, header, seed }: Site): Commands {
+  const { name, key, recoveryKey, kdf } = content;
+  const trim = isTrimmed(content);
+  const costs =
+    kdf === undefined
+      ? []
+      : [
+          "--pbkdf=argon2id",
+          `--pbkdf-memory=${kdf.memory / 1024}`,
+          `--pbkdf-force-iterations=${kdf.iterations}`,
+          "--pbkdf-parallel=1",
+        ];
+  const apart = header === undefined ? [] : ["--header", { device: header }];
+  const format = ["luksFormat", "--type=luks2", "--batch-mode", `--uuid=${luksUuid(seed, name)}`, ...costs];
+  const add = ["luksAddKey", "--batch-mode", ...costs, ...apart, "--key-file=-", "--keyfile-size=FIRST"];
+  return [
+    {
+      program: "cryptsetup",
+      args: [...format, ...apart, "--key-file=-", { device }],
+      secrets: [{ name: key, trim }],
+    },
+    ...(recoveryKey === undefined
+      ? []
+      : [
+          {
+            program: "cryptsetup" as const,
+            args: [...add, { device }, "-"],
+            secrets: [
+              { name: key, trim },
+              { name: recoveryKey, trim: true },
+            ],
+          },
+        ]),
+  ];
+}
+
+function clevisPackages({ type }: Unlock, early: boolean): string[] {
+  if (type !== "tpm2" && type !== "tang") return [];
+  const how = early ? "clevis-initramfs" : "clevis-systemd";
+  return ["clevis", "clevis-luks", how, ...(type === "tpm2" ? ["clevis-tpm2"] : ["curl"])];
+}

@@ -1,0 +1,17 @@
+import type { Vfat } from "../../schema/storage-content.ts";
+import { mkfsVfatDisk } from "../../steps/mkfs-disk.ts";
+import { stepData } from "../../steps/step.ts";
+import { vfatVolumeId } from "../ids.ts";
+import type { ContentType } from "../node.ts";
+
+export const vfat: ContentType<Vfat> = {
+  needs: () => ({ tools: ["mkfs.vfat"] }),
+  create: ({ mount, label }, { device, scope, seed, epoch, what }) => [
+    stepData(mkfsVfatDisk, `formatting ${what} as FAT for ${mount}`, {
+      device,
+      volumeId: vfatVolumeId(seed, ...scope),
+      epoch,
+      ...(label === undefined ? {} : { label }),
+    }),
+  ],
+};

@@ -1,0 +1,57 @@
+import { type Extent, mib } from "./place-partitions.ts";
+
+export type { Extent } from "./place-partitions.ts";
+
+/**
+ * Where signatures lie, relative to a device: filesystems, LUKS, LVM, md 1.1 and 1.2 and two of ZFS' labels in the first MiB, md 0.90
+ * and 1.0 and ZFS' other two in the last, btrfs' copies of its superblock at 64 MiB and 256 GiB.
+ */
+const copies = [64 * mib, 256 * 1024 * mib];
+const copyBytes = 4096;
+
+/**
+ * What is overwritten with zeroes before a new table is written: the places of signatures of the disk as a whole, of the partitions
+ * that it had, and of those that it gets, so that no old one stands up in a new place. Never a byte of what is kept.
+ */
+export function wipeExtents(disk: {
+  readonly sizeBytes: number;
+  readonly partitions: readonly Extent[];
+  readonly kept: readonly Extent[];
+}): Extent[] {
+  // Where something is kept the table is replaced in place: a power cut must not leave the disk without one.
+  const whole = disk.kept.length > 0 ? [] : [{ startBytes: 0, sizeBytes: disk.sizeBytes }];
+  const devices = [...disk.partitions, ...whole];
+  const wanted = devices
+    .filter((device) => !disk.kept.some((kept) => same(kept, device)))
+    .flatMap((device) => places(device));
+  const cut = disk.kept.reduce((left, kept) => left.flatMap((one) => without(one, kept)), wanted);
+  return cut.map(({ startBytes, sizeBytes }) => ({
+    startBytes,
+    sizeBytes: Math.min(sizeBytes, disk.sizeBytes - startBytes),
+  }));
+}
+
+function places({ startBytes, sizeBytes }: Extent): Extent[] {
+  const edge = Math.min(mib, sizeBytes);
+  return [
+    ...copies
+      .filter((at) => at + copyBytes <= sizeBytes)
+      .map((at) => ({ startBytes: startBytes + at, sizeBytes: copyBytes })),
+    { startBytes: startBytes + sizeBytes - edge, sizeBytes: edge },
+    { startBytes, sizeBytes: edge },
+  ];
+}
+
+function without(one: Extent, kept: Extent): Extent[] {
+  const end = one.startBytes + one.sizeBytes;
+  const keptEnd = kept.startBytes + kept.sizeBytes;
+  if (end <= kept.startBytes || one.startBytes >= keptEnd) return [one];
+  return [
+    { startBytes: one.startBytes, sizeBytes: kept.startBytes - one.startBytes },
+    { startBytes: keptEnd, sizeBytes: end - keptEnd },
+  ].filter(({ sizeBytes }) => sizeBytes > 0);
+}
+
+function same(a: Extent, b: Extent): boolean {
+  return a.startBytes === b.startBytes && a.sizeBytes === b.sizeBytes;
+}
