@@ -8,7 +8,7 @@ export function treePlan(inputs: ImageInputs): TreePlan {
   return {
     epoch: epochOf(lock),
     tree: treeLayers(spec, lock, {
-      fstab: "",
+      storage: { files: [{ path: "/etc/fstab", content: "" }], directories: [] },
       mirrors: inputs.mirrors,
       packages: new Set(lock.packages.map((one) => one.name)),
       files: inputs.files,
