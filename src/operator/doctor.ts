@@ -38,6 +38,7 @@ export const needs: readonly Need[] = [
   { what: "cpio", package: "cpio", use: "tests" },
   { what: "unsquashfs", package: "squashfs-tools", use: "tests" },
   { what: "umoci", package: "umoci", use: "tests" },
+  { what: "sbverify", package: "sbsigntool", use: "tests" },
   { what: "busybox", package: "busybox-static", use: "tests" },
   { what: "dash", package: "dash", use: "tests" },
   { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },

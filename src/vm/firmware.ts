@@ -9,11 +9,14 @@ import { Fail } from "../util/fail.ts";
 /** swtpm's own start, until its socket is there. */
 const tpmStartMs = 10_000;
 
-/** "secure-boot": UEFI that starts only what the keys of Microsoft and of Debian's shim vouch for. */
-export type Firmware = "bios" | "uefi" | "secure-boot";
+/**
+ * "secure-boot": UEFI that starts only what Microsoft's keys, and those of Debian's shim, vouch for. "setup-mode": the same firmware
+ * before it knows any key: it starts everything, and takes the keys that it is given first.
+ */
+export type Firmware = "bios" | "uefi" | "secure-boot" | "setup-mode";
 
 /** Where distributions put OVMF: code, and a variable store that is empty or, for Secure Boot, holds Microsoft's keys. */
-const ovmfFiles: Readonly<Record<"uefi" | "secure-boot", readonly (readonly [string, string])[]>> = {
+const ovmfFiles: Readonly<Record<Exclude<Firmware, "bios">, readonly (readonly [string, string])[]>> = {
   uefi: [
     ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
     ["/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"],
@@ -23,6 +26,11 @@ const ovmfFiles: Readonly<Record<"uefi" | "secure-boot", readonly (readonly [str
     ["/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"],
     ["/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"],
   ],
+  "setup-mode": [
+    ["/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
+    ["/usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"],
+    ["/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"],
+  ],
 };
 
 /**
@@ -30,7 +38,7 @@ const ovmfFiles: Readonly<Record<"uefi" | "secure-boot", readonly (readonly [str
  * them. `variables`: a raw store to begin with instead of the distribution's, as one with keys of one's own.
  */
 export async function uefiFiles(
-  firmware: "uefi" | "secure-boot",
+  firmware: Exclude<Firmware, "bios">,
   directory: string,
   variables?: string,
 ): Promise<{ code: string; variables: string; secure: boolean }> {
@@ -45,7 +53,7 @@ export async function uefiFiles(
     await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "--", variables ?? found[1], own], {
       hint: "apt-get install qemu-utils",
     });
-  return { code: found[0], variables: own, secure: firmware === "secure-boot" };
+  return { code: found[0], variables: own, secure: firmware !== "uefi" };
 }
 
 /** A TPM 2.0 in software; its state is the machine's own. It ends with the machine's process, or with us. */

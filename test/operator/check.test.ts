@@ -115,6 +115,36 @@ describe("checkSpec", () => {
     ).toBe(true);
   });
 
+  const certificate = "-----BEGIN CERTIFICATE-----";
+  const own = { key: "sb", certificate };
+  const loaders = (boot: object, suite = "trixie") =>
+    problems({ storage: good, boot, system: { suite }, secrets: { sb: { file: "sb.age" } } });
+
+  it.each([
+    { loader: "uki" },
+    { loader: "uki", secureBoot: own },
+    { secureBoot: own },
+    { loader: "grub" },
+    { loader: "grub", firmware: ["bios"] },
+    { loader: "grub", secureBoot: "debian" },
+    { secureBoot: "debian" },
+  ])("has nothing to say of the bootloader %j", (boot) => {
+    expect(loaders(boot)).toEqual([]);
+  });
+
+  it.each<[object, string, string?]>([
+    [{ loader: "uki", firmware: ["bios"] }, "boot.loader: uki needs `uefi`"],
+    [{ secureBoot: own, firmware: ["bios"] }, "boot.secureBoot: needs `uefi`"],
+    [{ loader: "uki", secureBoot: "debian" }, 'boot.secureBoot: "debian" signs no unified images'],
+    [{ loader: "grub", secureBoot: own }, "boot.secureBoot: a key of your own needs the loader"],
+    [{ secureBoot: { ...own, key: "other" } }, "boot.secureBoot.key: `other` is not among the secrets: sb"],
+    [{ secureBoot: "debian" }, "boot.secureBoot: bookworm has no signed systemd-boot", "bookworm"],
+  ])("refuses the bootloader %j", (boot, message, suite) => {
+    const found = loaders(boot, suite);
+    expect(found.length).toBe(1);
+    expect(found[0]).toContain(message);
+  });
+
   it.each<[Record<string, unknown>, string]>([
     [{ users: { a: { sudo: true } } }, "users.a.sudo: needs the package `sudo`"],
     [

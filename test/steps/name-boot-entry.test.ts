@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { entriesOf } from "../../src/steps/name-boot-entry.ts";
+import { entriesOf, entryProblem } from "../../src/steps/name-boot-entry.ts";
 
 // As efibootmgr 17 and 18 print it.
 const printed = [
@@ -26,5 +26,26 @@ describe("entriesOf", () => {
     expect(entriesOf(printed, "we")).toEqual([]);
     expect(entriesOf(printed, "w.b")).toEqual([]);
     expect(entriesOf("EFI variables are not supported on this system.\n", "web")).toEqual([]);
+  });
+});
+
+describe("entryProblem", () => {
+  const loader = "\\EFI\\systemd\\systemd-bootx64.efi";
+  const kept = printed
+    .replace("Boot001C* web", "Boot001C* other")
+    .replace("Boot000A  web", "Boot000A  other");
+
+  it("finds none where the firmware kept the entry and put it first, however it writes the path", () => {
+    expect(entryProblem(kept, "web", loader)).toBeUndefined();
+    expect(entryProblem(kept.replace(/File\((.*)\)/, "$1"), "web", loader.toUpperCase())).toBeUndefined();
+  });
+
+  it.each([
+    ["none", kept.replace("* web\t", "* odd\t"), "the firmware did not keep the boot entry web"],
+    ["several", printed, "the firmware has 3 boot entries named web"],
+    ["another program", kept.replace("systemd-boot", "grub"), "does not start \\EFI\\systemd"],
+    ["another order", kept.replace("0003,0001", "0001,0003"), "is not the first in the firmware's order"],
+  ])("tells of %s", (_what, text, message) => {
+    expect(entryProblem(text, "web", loader)).toContain(message);
   });
 });

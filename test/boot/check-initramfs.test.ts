@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { checkInitramfs, initramfsContent } from "../../src/boot/check-initramfs.ts";
+
+const listing = [
+  ...[".", "init", "usr/bin/busybox", "usr/sbin/cryptsetup"],
+  "usr/lib/modules/6.1/kernel/fs/ext4/ext4.ko.xz",
+  "usr/lib/modules/6.1/kernel/drivers/block/virtio_blk.ko",
+  "usr/lib/modules/6.1/kernel/drivers/md/dm-crypt.ko.zst",
+].join("\n");
+const builtin = "kernel/drivers/base/loop.ko\nkernel/drivers/virtio/virtio-pci.ko\n";
+const wanted = { version: "6.1", modules: ["ext4"], programs: [] as string[] };
+const check = (text: string, change: Partial<typeof wanted> = {}) =>
+  checkInitramfs(initramfsContent(text, builtin), { ...wanted, ...change });
+const without = (part: string) =>
+  listing
+    .split("\n")
+    .filter((line) => !line.includes(part))
+    .join("\n");
+
+describe("checkInitramfs", () => {
+  it("is content with modules packed or not, built in, and named with either stroke", () => {
+    check(listing, {
+      modules: ["ext4", "virtio_blk", "dm_crypt", "dm-crypt", "virtio_pci"],
+      programs: ["cryptsetup"],
+    });
+    check(listing.replaceAll(/^usr/gm, "./usr"));
+  });
+
+  it.each([
+    ["has no module for the root's filesystem", without("ext4"), {}, "the module ext4"],
+    ["has no module of the disk", listing, { modules: ["ext4", "nvme"] }, "the module nvme"],
+    ["reaches no disk at all", without("virtio_blk"), {}, "has no driver for any disk"],
+    [
+      "cannot open what the root lies on",
+      listing,
+      { programs: ["cryptsetup", "lvm"] },
+      "what opens the root filesystem: lvm",
+    ],
+    ["starts nothing", without("init"), {}, "holds no /init"],
+    ["is empty", "", {}, "holds no /init"],
+  ] as const)("refuses one that %s", (_what, text, change, message) => {
+    expect(() => check(text, change as Partial<typeof wanted>)).toThrow(`the initramfs of 6.1`);
+    expect(() => check(text, change as Partial<typeof wanted>)).toThrow(message);
+  });
+
+  it("is not taken in by a module whose name only ends alike", () => {
+    expect(() => check(listing.replace("ext4.ko", "notext4.ko"))).toThrow("the module ext4");
+  });
+});
