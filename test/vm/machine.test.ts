@@ -1,6 +1,9 @@
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
@@ -195,6 +198,38 @@ describe("a machine of imgbuild/web", () => {
     expect((await carrier(lan)).stdout).toBe("0\n");
     await expect(machine.block(2)).rejects.toThrow("web has no network card 2; it has 2, counted from 0");
     await expect(machine.unblock(2)).rejects.toThrow("web has no network card 2");
+  });
+
+  it("stands still while its cable is out in the midst of a transfer, and goes on when it is in again", async () => {
+    let received = 0;
+    const server = createServer((socket) => {
+      socket.on("data", (bytes) => {
+        received += bytes.length;
+      });
+      // The machine goes back to its snapshot with the connection open.
+      socket.on("error", () => {});
+    }).listen(0, "127.0.0.1");
+    try {
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      await machine.succeed(`systemd-run --unit=load bash -c 'cat /dev/zero >/dev/tcp/10.0.2.2/${port}'`);
+      const grows = async () => {
+        const before = received;
+        await expect.poll(() => received, { timeout: 120_000 }).toBeGreaterThan(before + 2 ** 20);
+      };
+      await grows();
+      await machine.block();
+      // What was on its way arrives.
+      await delay(2_000);
+      const stopped = received;
+      await delay(3_000);
+      expect(received).toBe(stopped);
+      expect(await machine.succeed("systemctl is-active load")).toBe("active");
+      await machine.unblock();
+      await grows();
+    } finally {
+      server.close();
+    }
   });
 
   it("loses a card and a disk, and gets them back", async () => {
