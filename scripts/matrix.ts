@@ -43,6 +43,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-sudo"),
   },
   {
+    name: "abort",
+    what: "the operator is lost; follow and abort from another terminal: the old system comes back",
+    argv: vitest("test/matrix/deploy.test.ts", "abort"),
+  },
+  {
     name: "resume",
     what: "the network dies while the base fetches packages; resuming brings the new system",
     argv: vitest("test/matrix/deploy.test.ts", "resume"),

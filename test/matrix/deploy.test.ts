@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -31,6 +32,16 @@ async function deployed(lab: StockLab, target: string): Promise<Report> {
   return Report.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
+function endedAfter(said: string, signal: NodeJS.Signals): (child: ChildProcess) => void {
+  return (child) => {
+    let text = "";
+    child.stderr?.on("data", (chunk: string) => {
+      text += chunk;
+      if (text.includes(said)) child.kill(signal);
+    });
+  };
+}
+
 it("deploy-uefi: a stock host under UEFI becomes imgbuild/web, started by systemd-boot", () =>
   withLab("uefi", async (lab) => {
     const report = await deployed(lab, "target");
@@ -58,6 +69,28 @@ it("base-panics: the old system comes back, and the operator is told", () =>
     const after = await lab.stock.waitForLogin();
     expect(after).not.toBe(before);
     expect(lab.machine.console.text).toContain("Kernel panic");
+  }));
+
+it("abort: the operator's machine is lost, another terminal looks in and sends the host back", () =>
+  withLab("bios", async (lab) => {
+    const before = await lab.stock.waitForLogin();
+    const mark = lab.machine.console.mark();
+    const lost = await imgbuild(
+      [...deployArguments(lab, join(lab.directory, "report.json")), "--dead-man", "3600"],
+      { env, timeoutMs: 30 * minute, onStart: endedAfter("waiting for the base", "SIGKILL") },
+    );
+    expect(lost.code).toBe(128);
+    await lab.machine.waitForConsole(/imgbuild: the base is up/, { after: mark });
+    const followed = await imgbuild(["follow", "target", ...lab.login], {
+      env,
+      timeoutMs: 5 * minute,
+      onStart: endedAfter("the runner is waiting", "SIGINT"),
+    });
+    expect(followed.code).toBe(130);
+    const aborted = await imgbuild(["abort", "target", ...lab.login], { env, timeoutMs: 5 * minute });
+    expect(aborted).toMatchObject({ code: 0, stdout: "the host returns to its old system\n" });
+    await lab.stock.waitForLogin({ notBoot: before });
+    expect(await lab.stock.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   }));
 
 it("resume: the network is gone while packages are fetched; the base stays up, and resuming brings the new system", () =>
