@@ -76,7 +76,7 @@ describe("vmPlan", () => {
     const steps = ofBase(inputs());
     expect(kinds(steps)).toEqual([
       ...["partition-disk", "mkfs-vfat", "mkfs-ext4", "mkfs-ext4", "mount", "mount", "mount", "swap-file"],
-      ...["unpack-tree", "install-systemd-boot", "install-grub", "verify-boot", "unmount"],
+      ...["unpack-tree", "write-files", "install-systemd-boot", "install-grub", "verify-boot", "unmount"],
     ]);
     const made = vmPlan(inputs()).plan(vmPlan(inputs()).archive(4096));
     expect(digestOf(Plan.parse(JSON.parse(JSON.stringify(made))))).toBe(digestOf(made));
