@@ -19,6 +19,7 @@ export const grubModules = [
   "ext2",
   "xfs",
   "btrfs",
+  "f2fs",
   "lvm",
   "diskfilter",
   "mdraid1x",
@@ -78,8 +79,10 @@ export function restOfCore(firstSector: Buffer): { readonly startBytes: number; 
 /** Where kernels and GRUB's menu are: a filesystem, and the directory on it that the system sees as /boot. */
 export interface BootPlace {
   readonly uuid: string;
-  /** "/boot" on the root filesystem, "" on a filesystem of its own. */
-  readonly directory: "/boot" | "";
+  /** "/boot" on the root filesystem, "" on a filesystem of its own; behind the name of a subvolume. */
+  readonly directory: string;
+  /** Where on it the links vmlinuz and initrd.img lie: the root directory, or where there is a filesystem for it, /boot. */
+  readonly links: string;
 }
 
 /** Embedded in the core image, or beside GRUB on the ESP: finds the filesystem, however the firmware counts its disks. */
@@ -102,7 +105,7 @@ export function grubMenu(options: {
 }): string {
   const { place } = options;
   const entry = (title: string, suffix: string) =>
-    `menuentry '${title}' {\n  linux /vmlinuz${suffix} ${options.cmdline.join(" ")}\n  initrd /initrd.img${suffix}\n}\n`;
+    `menuentry '${title}' {\n  linux ${place.links}/vmlinuz${suffix} ${options.cmdline.join(" ")}\n  initrd ${place.links}/initrd.img${suffix}\n}\n`;
   return [
     ...terminals(options.consoles),
     "set default=0",

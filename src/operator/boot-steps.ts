@@ -8,12 +8,11 @@ import { type SigningKeys, signLoader } from "../steps/sign-loader.ts";
 import { stepData } from "../steps/step.ts";
 import { verifyBoot } from "../steps/verify-boot.ts";
 import { writeFiles } from "../steps/write-files.ts";
-import { filesystemOf, mountsOf } from "../storage/check-storage.ts";
-import { uuidOf } from "../storage/fstab.ts";
 import type { Layout } from "../storage/gpt.ts";
 import { storageConfig } from "../storage/storage-config.ts";
 import type { Target } from "../storage/target.ts";
 import { Fail } from "../util/fail.ts";
+import { bootDisks, bootPlace, coreRooms, hasOwnBoot, initramfsNeeds } from "./boot-place.ts";
 
 /** UUID of the root filesystem. */
 export function rootUuidOf(spec: Spec, seed: string): string {
@@ -29,11 +28,6 @@ export function kernelCmdline(spec: Spec, seed: string, consoles: readonly strin
     ...consoles.map((one) => `console=${one}`),
     ...(spec.boot?.cmdline ?? []),
   ];
-}
-
-/** Whether /boot is a filesystem of its own. */
-export function hasOwnBoot({ storage }: Pick<Spec, "storage">): boolean {
-  return storage !== undefined && mountsOf(storage).some(({ mount }) => mount === "/boot");
 }
 
 /** Signing what the tree itself keeps signed; the rest is signed on its way to the ESP. */
@@ -71,7 +65,9 @@ export function bootSteps(
   const uefi = boot.firmware.includes("uefi");
   const title = `${spec.hostname} (Debian ${spec.system.suite})`;
   const cores = boot.firmware.includes("bios")
-    ? options.disks.flatMap(({ layout, target }) => coreRooms(layout).map((room) => ({ target, ...room })))
+    ? options.disks.flatMap(({ layout, target }) =>
+        coreRooms(layout, bootDisks(spec.storage)).map((room) => ({ target, ...room })),
+      )
     : [];
   const menu = cores.length > 0 || (uefi && boot.loader === "grub");
   const { cmdline, consoles, esp } = options;
@@ -104,7 +100,7 @@ export function bootSteps(
         rootUuid: rootUuidOf(spec, seed),
         cmdline: [...cmdline],
         ...initramfsNeeds(spec, seed),
-        ...(menu ? { menu: place } : {}),
+        ...(menu ? { menu: { uuid: place.uuid, linksIn: hasOwnBoot(spec) ? "/boot" : "/" } } : {}),
         ...(uefi ? { esp: { path: esp, ...espCheck(boot, options) } } : {}),
         cores,
         ...(options.rootAt === undefined ? { mounted: true } : { rootAt: options.rootAt }),
@@ -151,24 +147,4 @@ function espCheck({ loader, secureBoot }: Boot, { disks, rootAt }: Options) {
     ...(own === undefined ? {} : { secureBoot: own }),
     ...(rootAt === undefined || part === undefined ? {} : { sizeBytes: part.sizeBytes }),
   };
-}
-
-/** Where GRUB's core image may lie: partitions made for it. */
-function coreRooms(layout: Layout): { startBytes: number; sizeBytes: number }[] {
-  return layout.partitions
-    .filter(({ type }) => type === "bios-boot")
-    .map(({ startBytes, sizeBytes }) => ({ startBytes, sizeBytes }));
-}
-
-function bootPlace({ storage }: Spec, seed: string): BootPlace {
-  if (storage === undefined) throw new Fail("the definition has no root filesystem");
-  const { on } = filesystemOf(storage, "/boot");
-  return { uuid: uuidOf(on, seed), directory: on.mount === "/" ? "/boot" : "" };
-}
-
-function initramfsNeeds({ storage }: Spec, seed: string): { modules: string[] } {
-  if (storage === undefined) return { modules: [] };
-  const root = mountsOf(storage)[0];
-  const modules = [...(root === undefined ? [] : [root.type]), ...storageConfig(storage, seed).modules];
-  return { modules: [...new Set(modules)] };
 }

@@ -4,6 +4,7 @@ import type { Partition } from "../schema/storage.ts";
 import { storageProblems } from "../storage/check-graph.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
 import { graphOf } from "../storage/graph.ts";
+import { unreadByGrub } from "./boot-place.ts";
 import type { Problem } from "./problems.ts";
 
 /** What a schema cannot see: fields that contradict each other or name what is not there. */
@@ -41,6 +42,13 @@ function bootProblems(spec: Spec): Problem[] {
   if (boot.firmware.includes("bios") && !hasMbr && !partitions.some(({ type }) => type === "bios-boot"))
     problems.push({ path, message: "bios needs a bios-boot partition; `biosBoot()` makes one" });
   problems.push(...loaderProblems(spec, boot));
+  const usesGrub = boot.firmware.includes("bios") || boot.loader === "grub";
+  const unread = usesGrub && mounts.some(({ mount }) => mount === "/") ? unreadByGrub(storage) : undefined;
+  if (unread !== undefined)
+    problems.push({
+      path: ["storage"],
+      message: `/boot lies ${unread}, where GRUB cannot read it; give it a partition of its own, or leave \`bios\` out of boot.firmware`,
+    });
   return problems;
 }
 

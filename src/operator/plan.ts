@@ -37,6 +37,9 @@ export function deployPlan(
     disks: about.disks,
     consoles,
   });
+  const hasEsp = ({ layout }: (typeof made.disks)[number]) =>
+    layout.partitions.some(({ type }) => type === "esp");
+  const espDisk = made.disks.find(hasEsp)?.identity.name;
   const steps: StepData[] = [
     ...before,
     ...treeSteps(spec, lock, {
@@ -52,9 +55,11 @@ export function deployPlan(
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     ...made.enroll,
     ...after,
-    // Last: the firmware is pointed to nothing that is not whole and on the disk.
+    // Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk.
     ...(facts.firmware === "uefi"
-      ? made.disks.flatMap(({ identity, layout }) => bootEntry(identity, layout, spec))
+      ? [...made.disks]
+          .reverse()
+          .flatMap(({ identity, layout }) => bootEntry(identity, layout, spec, espDisk))
       : []),
   ];
   return { version: 1, hostname: spec.hostname, definition, prepare: made.prepare(), steps };
@@ -106,14 +111,20 @@ function keptFiles({ digest, ...files }: DeployInputs["base"]) {
   return { directory: `${cacheDir}/${digest}`, files: wanted };
 }
 
-function bootEntry(disk: DiskIdentity, layout: Layout, { hostname, boot }: Spec): StepData[] {
+function bootEntry(
+  disk: DiskIdentity,
+  layout: Layout,
+  { hostname, boot }: Spec,
+  first: string | undefined,
+): StepData[] {
   if (boot === undefined) return [];
   return layout.partitions
     .filter(({ type }) => type === "esp")
     .map((part) =>
       stepData(nameBootEntry, "entering it in the firmware's boot list", {
         partition: placeOf(disk, part),
-        label: hostname,
+        // Copies of the ESP on other disks are entries of their own.
+        label: first === disk.name ? hostname : `${hostname} (${disk.name})`,
         loader: firmwareLoader(boot),
       }),
     );

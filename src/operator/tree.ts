@@ -8,7 +8,8 @@ import { installPackages } from "../steps/install-packages.ts";
 import { makeInitramfs } from "../steps/make-initramfs.ts";
 import { stepData } from "../steps/step.ts";
 import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
-import { hasOwnBoot, signSteps } from "./boot-steps.ts";
+import { hasOwnBoot } from "./boot-place.ts";
+import { signSteps } from "./boot-steps.ts";
 import { type ConfigureOptions, configureSteps } from "./configure.ts";
 
 /** Drivers every initramfs carries, so that a disk moved to another machine still boots there. */

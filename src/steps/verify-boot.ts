@@ -38,8 +38,8 @@ export const verifyBoot = defineStep({
     /** Modules and programs by which the initramfs reaches the root filesystem. */
     modules: z.array(z.string()),
     programs: z.array(z.string()).default([]),
-    /** UUID of the filesystem that holds /boot, and what GRUB's menu lies in there. Left out without GRUB. */
-    menu: z.strictObject({ uuid: z.string(), directory: z.enum(["/boot", ""]) }).optional(),
+    /** UUID of the filesystem that holds /boot, and where the links are that GRUB's menu names. Left out without GRUB. */
+    menu: z.strictObject({ uuid: z.string(), linksIn: z.enum(["/", "/boot"]) }).optional(),
     esp: Esp.optional(),
     /** GRUB's core images for BIOS. */
     cores: z
@@ -133,7 +133,7 @@ async function checkOneInitramfs(
 /** Kernel and initramfs through the links, as GRUB will read them. */
 async function checkMenu(
   root: string,
-  { uuid, directory }: NonNullable<Wanted["menu"]>,
+  { uuid, linksIn }: NonNullable<Wanted["menu"]>,
   rootWord: string,
 ): Promise<void> {
   const menu = await readFile(join(root, "boot/grub/grub.cfg"), "utf8").catch(() => {
@@ -144,12 +144,11 @@ async function checkMenu(
   if (lines.length === 0) throw new Fail("GRUB's menu starts no kernel");
   if (!lines.every((words) => words.includes(rootWord)))
     throw new Fail("GRUB's menu does not name the root filesystem");
-  const links = directory === "" ? "boot" : "";
   for (const name of ["vmlinuz", "initrd.img"]) {
-    const link = join(links, name);
+    const link = join(linksIn, name).slice(1);
     const target = await readlink(join(root, link)).catch(() => undefined);
     if (target === undefined) throw new Fail(`/${link} is not the link that GRUB's menu needs`);
-    await big(root, join(links, target));
+    await big(root, join(linksIn, target).slice(1));
   }
 }
 

@@ -54,10 +54,10 @@ describe("GRUB's core image", () => {
   });
 
   it("finds the filesystem of the menu by its UUID, whether /boot is one of its own or not", () => {
-    expect(embeddedConfig({ uuid: "u-u", directory: "/boot" })).toBe(
+    expect(embeddedConfig({ uuid: "u-u", directory: "/boot", links: "" })).toBe(
       "search.fs_uuid u-u root\nset prefix=($root)/boot/grub\n",
     );
-    const own = { uuid: "b-b", directory: "" } as const;
+    const own = { uuid: "b-b", directory: "", links: "" };
     expect(embeddedConfig(own)).toBe("search.fs_uuid b-b root\nset prefix=($root)/grub\n");
     expect(espConfig(own)).toBe(`${embeddedConfig(own)}configfile $prefix/grub.cfg\n`);
   });
@@ -65,7 +65,7 @@ describe("GRUB's core image", () => {
 
 describe("GRUB's menu", () => {
   const options = {
-    place: { uuid: "u-u", directory: "/boot" } as const,
+    place: { uuid: "u-u", directory: "/boot", links: "" },
     cmdline: ["root=UUID=u-u", "ro"],
     consoles: ["tty0"],
     timeoutSeconds: 3,
@@ -84,6 +84,11 @@ describe("GRUB's menu", () => {
     ]);
     expect(menu).toContain("terminal_output console\n");
     expect(menu).not.toContain("serial");
+    const place = { uuid: "u-u", directory: "/@/boot", links: "/@" };
+    expect(grubMenu({ ...options, place })).toContain(
+      "  linux /@/vmlinuz.old root=UUID=u-u ro\n  initrd /@/initrd.img.old\n",
+    );
+    expect(embeddedConfig(place)).toContain("set prefix=($root)/@/boot/grub\n");
   });
 
   it("is shown on every serial console too, where no firmware does that", () => {

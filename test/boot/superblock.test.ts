@@ -20,6 +20,7 @@ describe("filesystemAt", () => {
     ["ext4", 0x438, Buffer.from([0x53, 0xef]), 0x468],
     ["xfs", 0, Buffer.from("XFSB"), 32],
     ["btrfs", 0x10040, Buffer.from("_BHRfS_M"), 0x10020],
+    ["f2fs", 1024, Buffer.from([0x10, 0x20, 0xf5, 0xf2]), 1132],
   ])("knows %s and its UUID, wherever it begins", async (type, markAt, mark, uuidAt) => {
     expect(await filesystemAt(filesystem(markAt, mark, uuidAt), 0)).toEqual({ type, uuid });
     const file = filesystem(markAt, mark, uuidAt, 2 ** 20);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { hasOwnBoot } from "../../src/operator/boot-place.ts";
 import {
   bootSteps,
   firmwareLoader,
-  hasOwnBoot,
   kernelCmdline,
   rootUuidOf,
   signSteps,
@@ -61,7 +61,7 @@ describe("bootSteps", () => {
         kind: "verify-boot",
         rootUuid: uuid,
         modules: ["ext4"],
-        menu: { uuid, directory: "/boot" },
+        menu: { uuid, linksIn: "/" },
         esp: { path: "/w/esp", loader: "systemd-boot", sizeBytes: 256 * mib },
         cores: [core],
         rootAt: { image: "/w/disk.raw", offsetBytes: 3 * mib },
@@ -122,7 +122,7 @@ describe("bootSteps", () => {
     system.table.partitions[2]!.content!.mount = "/boot";
     const storage = { ...change, disks: { ...change.disks, system } } as never;
     const { filesystem, grub, verify } = boot({ storage });
-    const place = { uuid: filesystemUuid(seed, "system", "var"), directory: "" };
+    const place = { uuid: filesystemUuid(seed, "system", "var"), linksIn: "/boot" };
     expect(verify[0]).toMatchObject({ menu: place, rootUuid: uuid });
     expect(grub[0]?.config).toBe(`search.fs_uuid ${place.uuid} root\nset prefix=($root)/grub\n`);
     expect(JSON.stringify(filesystem[0])).toContain(`--set=root ${place.uuid}`);

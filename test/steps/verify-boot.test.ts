@@ -48,7 +48,7 @@ function machine() {
   Buffer.from(uuid.replaceAll("-", ""), "hex").copy(superblock, 1024 + 0x68);
   put("disk", superblock);
   const wanted: Wanted = {
-    ...{ rootUuid: uuid, cmdline, modules: ["ext4"], menu: { uuid, directory: "/boot" } },
+    ...{ rootUuid: uuid, cmdline, modules: ["ext4"], menu: { uuid, linksIn: "/" } },
     esp: { path: esp, loader: "systemd-boot", sizeBytes: 64 * 2 ** 20 },
     rootAt: { image, offsetBytes: 0 },
   };
@@ -173,7 +173,7 @@ describe("verify-boot", () => {
 
   it("finds the links beside the kernels where /boot is a filesystem of its own", async () => {
     const made = machine();
-    const wanted: Wanted = { ...made.wanted, menu: { uuid, directory: "" } };
+    const wanted: Wanted = { ...made.wanted, menu: { uuid, linksIn: "/boot" } };
     await expect(verify(made, wanted)).rejects.toThrow("/boot/vmlinuz is not the link");
     for (const name of ["vmlinuz", "initrd.img"])
       symlinkSync(`${name}-${version}`, join(made.root, "boot", name));
