@@ -12,23 +12,17 @@ import type { Lock } from "../schema/lock.ts";
 import type { Plan } from "../schema/plan.ts";
 import type { DiskIdentity } from "../storage/find-disk.ts";
 import { canonicalJson, digestOf } from "../util/digest.ts";
-import { Fail, messageOf } from "../util/fail.ts";
+import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
-import { within } from "../util/within.ts";
 import { type Accelerator, accelerator } from "../vm/accelerator.ts";
-import { type Console, makeConsole } from "../vm/console.ts";
-import { type Qemu, startQemu } from "../vm/qemu.ts";
+import { makeConsole } from "../vm/console.ts";
+import { startQemu } from "../vm/qemu.ts";
 import { takePlace, waitForMemory } from "../vm/room.ts";
 import { type BaseOptions, buildBase } from "./base.ts";
-import { replayJournal } from "./journal-log.ts";
-import { sealSecrets, signedPayload } from "./payload.ts";
-import { greet, type RunnerLink } from "./runner-link.ts";
+import { signedPayload } from "./payload.ts";
 import type { BaseFiles } from "./takeover.ts";
+import { type BaseMachine, workThroughPlan } from "./vm-talk.ts";
 
-/** On ordinary hardware; an emulated machine gets its scale of it. */
-const bootMs = 60_000;
-const workMs = 15 * 60_000;
-const endMs = 15_000;
 const memoryMib = 1_536;
 const mostCpus = 4;
 
@@ -78,17 +72,11 @@ export async function runInVm(job: VmJob, options: VmOptions): Promise<BaseRepor
   try {
     await waitForMemory(memoryMib, { log, signal });
     return await withMachine(job, { base, initrd, kind }, options, (machine) =>
-      converse(job, deploy, machine, options),
+      workThroughPlan({ ...deploy, secrets: job.secrets }, machine, options),
     );
   } finally {
     await place?.leave();
   }
-}
-
-interface Machine {
-  readonly qemu: Qemu;
-  readonly console: Console;
-  readonly scale: number;
 }
 
 /** Base and payload as one initramfs. The payload holds no secret; where the machine reads it is a file of this computer. */
@@ -135,7 +123,7 @@ async function withMachine<T>(
   job: VmJob,
   start: { readonly base: BaseFiles; readonly initrd: string; readonly kind: Accelerator },
   { signal }: VmOptions,
-  work: (machine: Machine) => Promise<T>,
+  work: (machine: BaseMachine) => Promise<T>,
 ): Promise<T> {
   const consoleFile = join(job.directory, "console.log");
   const qemu = await startQemu(
@@ -175,68 +163,4 @@ async function withMachine<T>(
   } finally {
     await qemu.stop();
   }
-}
-
-/** As with the base of a deploy: it proves itself, gets secrets and GO, and is followed to its report. */
-async function converse(
-  job: VmJob,
-  { nonce, planDigest }: { readonly nonce: string; readonly planDigest: string },
-  machine: Machine,
-  { log, signal }: VmOptions,
-): Promise<BaseReport> {
-  const { qemu, scale } = machine;
-  const link = await log.task("starting the base in a virtual machine", () => greeted(machine, signal));
-  const { hello } = link;
-  if (hello.state !== "waiting") throw new Fail(`the base refuses: ${hello.message ?? "no reason given"}`);
-  if (hello.nonce !== nonce || hello.planDigest !== planDigest)
-    throw new Fail("the base does not hold the plan that it was started with");
-  link.send({ type: "go", planDigest, sealed: await sealSecrets(hello.recipient, job.secrets) });
-  const show = replayJournal(log);
-  try {
-    const following = link.follow(0, (entry) => show.entry(entry));
-    const report = await endsWithin(following, workMs * scale, machine, signal);
-    if (report.outcome === "failed")
-      throw new Fail(`the base failed: ${report.message ?? "no reason given"}`, {
-        ...(report.hint === undefined ? {} : { hint: report.hint }),
-      });
-    link.send({ type: "restart" });
-    await within(qemu.ended, endMs * scale);
-    return report;
-  } finally {
-    show.end();
-    link.close();
-  }
-}
-
-async function greeted(machine: Machine, signal: AbortSignal): Promise<RunnerLink> {
-  const boundMs = bootMs * machine.scale;
-  try {
-    return await greet(machine.qemu.shell, boundMs);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw await ending(machine, `the base did not come up within ${boundMs / 1000} s`, error);
-  }
-}
-
-async function endsWithin<T>(
-  work: Promise<T>,
-  boundMs: number,
-  machine: Machine,
-  signal: AbortSignal,
-): Promise<T> {
-  work.catch(() => {});
-  try {
-    if (await within(work, boundMs)) return await work;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw await ending(machine, messageOf(error), error);
-  }
-  throw new Fail(`the base was not done within ${Math.round(boundMs / 1000)} s`);
-}
-
-/** Where the machine has ended, that is the reason, whatever was noticed first. */
-async function ending({ qemu, console }: Machine, otherwise: string, cause: unknown): Promise<Fail> {
-  const ended = await within(qemu.ended, 1_000);
-  const why = ended ? `the virtual machine ended: ${await qemu.ended}` : otherwise;
-  return new Fail(`${why}; its console's end:\n${console.tail()}`, { cause });
 }

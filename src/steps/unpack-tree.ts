@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { z } from "zod";
 import { DiskIdentity, findDisk } from "../storage/find-disk.ts";
+import { Fail, messageOf } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
 /** A few GiB, written by an emulated machine. */
@@ -20,7 +21,7 @@ export const unpackTree = defineStep({
     const { kernelName } = await findDisk(archive);
     await mkdir(context.root, { recursive: true });
     const total = Math.ceil(archive.sizeBytes / mib);
-    await context.tool(unpackArgv(`/dev/${kernelName}`, context.root), {
+    const unpacked = context.tool(unpackArgv(`/dev/${kernelName}`, context.root), {
       timeoutMs,
       signal: context.signal,
       onLine: (line) => {
@@ -29,6 +30,13 @@ export const unpackTree = defineStep({
         const done = Math.floor((Number(records) * blockingFactor * 512) / mib);
         context.log.progress(Math.min(total, done), total, "MiB");
       },
+    });
+    await unpacked.catch((error: unknown) => {
+      if (!/No space left on device/.test(messageOf(error))) throw error;
+      throw new Fail(`the tree, of ${total} MiB, does not fit into its filesystems`, {
+        cause: error,
+        hint: "make the partition or `imageSize` larger",
+      });
     });
   },
 });
