@@ -30,7 +30,12 @@ const cases: readonly Case[] = [
   {
     name: "in-vm",
     what: "imgbuild/web built in a virtual machine is what a native build makes, and boots",
-    argv: vitest("test/matrix/in-vm.test.ts", "in-vm"),
+    argv: vitest("test/matrix/in-vm.test.ts", "in-vm: "),
+  },
+  {
+    name: "in-vm-user",
+    what: "an ordinary user builds a layout of two disks in a virtual machine, and it boots",
+    argv: vitest("test/matrix/in-vm-user.test.ts", "in-vm-user: "),
   },
   {
     name: "deploy-uefi",
