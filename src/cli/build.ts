@@ -44,6 +44,8 @@ export const buildCommand: AddCommand = (program, act) => {
         throw new Fail("--checksum: a directory has none", { exitCode: exitCodes.usage });
       if (options.size !== undefined && !isDisk(format))
         throw new Fail(`--size ${options.size}: ${format} holds no disk`, { exitCode: exitCodes.usage });
+      if (options.inVm && !isDisk(format))
+        throw new Fail(`--in-vm: ${format} holds no disks`, { exitCode: exitCodes.usage });
       const definition = await loadDefinition(path);
       const { filesDir } = definition;
       const spec =

@@ -7,7 +7,7 @@ import { allSteps } from "../steps/registry.ts";
 import { type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { run } from "../system/run.ts";
 import { digestOf } from "../util/digest.ts";
-import { exitCodes, Fail } from "../util/fail.ts";
+import { Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
 import { together } from "../util/together.ts";
 import { type Build, type BuildOptions, buildOf, finishSystem, type ImageInputs, layerOf } from "./build.ts";
@@ -37,11 +37,6 @@ export async function buildImage(
   if (process.getuid?.() !== 0)
     throw new Fail("building needs root", { hint: "run the same command with sudo" });
   const disk = isDisk(format);
-  if (options.inVm && !disk)
-    throw new Fail(`--in-vm: ${format} holds no disks`, {
-      exitCode: exitCodes.usage,
-      hint: "leave out --in-vm",
-    });
   await requireTools("build", [
     ...(disk && format !== "raw" ? ["qemu-img"] : []),
     ...(options.inVm ? baseMachineTools : []),

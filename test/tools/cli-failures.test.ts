@@ -68,6 +68,13 @@ describe("a missing program", () => {
       /qemu-img is missing .*qemu-utils/,
       /qemu-utils/,
     );
+    const inVm = ["build", "imgbuild/web", "--in-vm", "-o", `${dir}/out/web`];
+    expectFail(
+      await inNamespace(hidePrograms, ["/usr/bin/qemu-system-x86_64"], inVm),
+      1,
+      /qemu-system-x86_64 is missing/,
+      /apt-get/,
+    );
     const test = (hidden: string) => inNamespace(hidePrograms, [hidden], ["test", "imgbuild/web"]);
     expectFail(await test("/usr/bin/qemu-system-x86_64"), 1, /qemu-system-x86_64 is missing/, /apt-get/);
     expect(left(dir)).toEqual([]);
@@ -228,6 +235,7 @@ describe("wrong usage", () => {
     ],
     [/--size 1MiB: .*too small/, ["build", "imgbuild/web", "-o", "x.raw", "--size", "1MiB"]],
     [/--size 8GiB: tar holds no disk/, ["build", "imgbuild/web", "-o", "x.tar", "--size", "8GiB"]],
+    [/--in-vm: tar holds no disks/, ["build", "imgbuild/web", "-o", "x", "--format", "tar", "--in-vm"]],
     [/--dead-man 5: .*10 to 7200/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "5"]],
     [/--dead-man 1e9/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "1e9"]],
     [/--slow none: a factor/, ["deploy", "imgbuild/web", "192.0.2.1", "--slow", "none"]],
