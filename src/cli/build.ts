@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { buildKeyNames } from "../operator/build-keys.ts";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { readFiles } from "../operator/files.ts";
 import { buildImage, definitionDigest } from "../operator/image.ts";
@@ -6,7 +7,7 @@ import { withImageSize } from "../operator/image-size.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
 import { imageCompressions, imageFormats, isDirectory, isDisk, outputOf } from "../operator/output.ts";
-import { revealSecrets, signingSecret } from "../operator/secrets.ts";
+import { revealSecrets } from "../operator/secrets.ts";
 import { vendoredMirrors, vendorUrl } from "../operator/vendor.ts";
 import { idsAreMapped } from "../system/user-namespace.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
@@ -53,12 +54,13 @@ export const buildCommand: AddCommand = (program, act) => {
       const { lock } = await readLockFor(definition);
       const files = readFiles(filesDir);
       const ask = () => cli.askSecret("Passphrase of the secrets: ");
-      const keys = { identityFiles: identityFiles(options, cli.env), passphrase: ask };
-      const secrets = options.withSecrets ? await revealSecrets(definition, keys) : undefined;
-      const own = signingSecret(spec);
-      const signing =
-        secrets === undefined && own !== undefined ? await revealSecrets(definition, keys, [own]) : undefined;
-      const left = Object.keys(spec.secrets).filter((name) => name !== own || spec.secrets[name]?.path);
+      const openers = { identityFiles: identityFiles(options, cli.env), passphrase: ask };
+      const needed = buildKeyNames(spec);
+      const secrets = options.withSecrets ? await revealSecrets(definition, openers) : undefined;
+      const keys = secrets === undefined ? await revealSecrets(definition, openers, needed) : undefined;
+      const left = Object.keys(spec.secrets).filter(
+        (name) => !needed.includes(name) || spec.secrets[name]?.path,
+      );
       if (secrets === undefined && left.length > 0)
         cli.log.warn(`the image goes without its secrets (${left.join(", ")}); --with-secrets puts them in`);
       const digest = definitionDigest(spec, lock, files);
@@ -78,7 +80,7 @@ export const buildCommand: AddCommand = (program, act) => {
             filesDir,
             mirrors,
             secrets,
-            signing,
+            keys,
           },
           options.output,
           format,

@@ -23,8 +23,8 @@ export interface ImageInputs {
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
   /** Put at their declared paths; undefined leaves them out, as an image that is handed on must. */
   readonly secrets: ReadonlyMap<string, Secret> | undefined;
-  /** Of an image without secrets: the key that signs what its firmware starts. It signs, and is put nowhere. */
-  readonly signing?: ReadonlyMap<string, Secret> | undefined;
+  /** Of an image without secrets: those that its making needs all the same, see `buildKeyNames`. They are put nowhere. */
+  readonly keys?: ReadonlyMap<string, Secret> | undefined;
 }
 
 /** Where a build is done. */
@@ -71,7 +71,7 @@ export async function buildOf<Plan extends TreePlan>(
         proxies: proxiesOf(options.env),
         files: inputs.filesDir,
         // To the base they go sealed, and nowhere else.
-        secrets: (options.inVm ? undefined : (inputs.secrets ?? inputs.signing)) ?? new Map(),
+        secrets: (options.inVm ? undefined : (inputs.secrets ?? inputs.keys)) ?? new Map(),
         log: options.log,
         signal: options.signal,
       }),

@@ -78,7 +78,7 @@ export async function buildImage(
 async function buildDisksInVm(
   build: Build<VmPlan>,
   plan: VmPlan,
-  { lock, signing = new Map(), secrets = signing }: ImageInputs,
+  { lock, keys = new Map(), secrets = keys }: ImageInputs,
 ): Promise<readonly MadeDisk[]> {
   const { work, layer, options } = build;
   await layerOf(build);

@@ -74,10 +74,16 @@ describe("vmPlan", () => {
 
   it("fills mounted filesystems, then makes them bootable, and unmounts last of all", () => {
     const steps = ofBase(inputs());
-    expect(kinds(steps)).toEqual([
+    const at = (kind: string) => kinds(steps).indexOf(kind);
+    expect(kinds(steps).slice(0, 9)).toEqual([
       ...["partition-disk", "mkfs-vfat", "mkfs-ext4", "mkfs-ext4", "mount", "mount", "mount", "swap-file"],
-      ...["unpack-tree", "write-files", "install-systemd-boot", "install-grub", "verify-boot", "unmount"],
+      "unpack-tree",
     ]);
+    for (const kind of ["install-systemd-boot", "install-grub"]) {
+      expect(at(kind)).toBeGreaterThan(at("unpack-tree"));
+      expect(at(kind)).toBeLessThan(at("verify-boot"));
+    }
+    expect(kinds(steps).slice(-2)).toEqual(["verify-boot", "unmount"]);
     const made = vmPlan(inputs()).plan(vmPlan(inputs()).archive(4096));
     expect(digestOf(Plan.parse(JSON.parse(JSON.stringify(made))))).toBe(digestOf(made));
     for (const { kind, doing, ...data } of steps)
@@ -138,6 +144,17 @@ describe("secrets in a virtual machine", () => {
       { name: "admin", hashedPasswordSecret: "admin-password" },
     ]);
     expect(steps.find(({ kind }) => kind === "place-host-keys")).toMatchObject({ expected: true });
+  });
+
+  it("have their loader signed in the base too, which alone gets the key", () => {
+    const secureBoot = {
+      key: "db-key",
+      certificate: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+      enroll: "off" as const,
+    };
+    const signed = inputs({ secrets: { "db-key": { file: "k.age" } }, boot: { loader: "uki", secureBoot } });
+    expect(kinds(vmPlan(signed).tree.system)).not.toContain("sign-loader");
+    expect(kinds(ofBase(signed))).toContain("sign-loader");
   });
 
   it("are not mentioned where none are put in", () => {
