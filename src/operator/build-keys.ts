@@ -1,4 +1,5 @@
 import type { Spec } from "../schema/spec.ts";
+import { graphOf } from "../storage/graph.ts";
 import { signingSecret } from "./secrets.ts";
 
 /**
@@ -6,14 +7,11 @@ import { signingSecret } from "./secrets.ts";
  * An image needs them whether or not its secrets are put in; these are put nowhere.
  */
 export function buildKeyNames(spec: Pick<Spec, "storage" | "boot">): string[] {
-  const signing = signingSecret(spec);
-  return [...new Set([...openingKeys(spec.storage), ...(signing === undefined ? [] : [signing])])].sort();
-}
-
-/** Of encrypted volumes, wherever in the layout they are. */
-function openingKeys(value: unknown): string[] {
-  if (value === null || typeof value !== "object") return [];
-  const { type, key, recoveryKey } = value as Record<string, unknown>;
-  const own = type === "luks" ? [key, recoveryKey].filter((one) => typeof one === "string") : [];
-  return [...own, ...Object.values(value).flatMap(openingKeys)];
+  const { storage } = spec;
+  const opening = (storage === undefined ? [] : graphOf(storage).nodes).flatMap((node) => {
+    // What is on a kept disk is no part of an image.
+    if (node.kind !== "content" || node.place.on === "kept-disk" || node.content.type !== "luks") return [];
+    return [node.content.key, node.content.recoveryKey ?? []].flat();
+  });
+  return [...new Set([...opening, signingSecret(spec) ?? []].flat())].sort();
 }

@@ -59,8 +59,7 @@ export async function buildImage(
       return await placeDisks(disks, build.contextFor(work, work), finish);
     }
     if (!disk) {
-      const plan = inputs.spec.storage === undefined ? treePlan(inputs) : imagePlan(inputs);
-      const build = await buildOf(inputs, plan, work, options);
+      const build = await buildOf(inputs, treePlan(inputs), work, options);
       const made = await buildTree(build, format, { compress, ...inputs });
       return await placeTree(made, build.contextFor(work, work), finish);
     }

@@ -1,21 +1,33 @@
+import { mountsOf } from "../storage/check-storage.ts";
+import { storageConfig } from "../storage/storage-config.ts";
+import { kernelCmdline } from "./boot-steps.ts";
 import type { ImageInputs } from "./build.ts";
+import { imageSeed, outermost } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
 import { epochOf, treeLayers } from "./tree.ts";
 
-/** The plan for the tree of a definition that has no disks, as one for containers. */
+const noDisks = { files: [{ path: "/etc/fstab", content: "" }], directories: [] };
+
+/** The plan for the tree of an image, whatever its layout is and wherever its disks are made; of one without disks too, as for containers. */
 export function treePlan(inputs: ImageInputs): TreePlan {
   const { spec, lock } = inputs;
+  const { storage } = spec;
+  const seed = imageSeed(spec);
+  const mounts = storage === undefined ? [] : mountsOf(storage).filter(({ kept }) => !kept);
+  const paths = mounts.map(({ mount }) => mount);
   return {
     epoch: epochOf(lock),
     tree: treeLayers(spec, lock, {
-      storage: { files: [{ path: "/etc/fstab", content: "" }], directories: [] },
+      storage: storage === undefined ? noDisks : storageConfig(storage, seed, spec.secrets),
       mirrors: inputs.mirrors,
       packages: new Set(lock.packages.map((one) => one.name)),
       files: inputs.files,
       identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
-      cmdline: [],
+      cmdline: storage === undefined ? [] : kernelCmdline(spec, seed, spec.boot?.consoles ?? []),
       definition: inputs.definition,
     }),
-    filesystems: [],
+    filesystems: mounts
+      .filter(({ type }) => type !== "vfat")
+      .map(({ mount }) => ({ mount, below: outermost(mount, paths) })),
   };
 }

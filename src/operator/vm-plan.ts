@@ -6,14 +6,16 @@ import { signLoader } from "../steps/sign-loader.ts";
 import { stepData } from "../steps/step.ts";
 import { unpackTree } from "../steps/unpack-tree.ts";
 import { hostKeyPrefix, writeSecrets } from "../steps/write-secrets.ts";
-import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
+import { writtenDisks } from "../storage/check-storage.ts";
 import type { DiskIdentity } from "../storage/find-disk.ts";
+import { refuseKept } from "../storage/native.ts";
 import { Fail } from "../util/fail.ts";
 import type { ImageInputs } from "./build.ts";
-import { imageSeed, outermost } from "./image-plan.ts";
+import { imageSeed } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
 import { baseSteps } from "./plan.ts";
-import { epochOf, type TreeLayers, treeLayers } from "./tree.ts";
+import { epochOf, type TreeLayers } from "./tree.ts";
+import { treePlan } from "./tree-plan.ts";
 
 const sectorSize = 512;
 
@@ -32,6 +34,7 @@ export function vmPlan(inputs: ImageInputs): VmPlan {
   const { spec, lock, definition, secrets } = inputs;
   const { storage } = spec;
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
+  refuseKept(storage);
   const seed = imageSeed(spec);
   const epoch = epochOf(lock);
   const written = writtenDisks(storage);
@@ -39,24 +42,11 @@ export function vmPlan(inputs: ImageInputs): VmPlan {
     written.map(([name, disk], index) => [name, blankDisk(`imgbuild-${index}`, disk.imageSize)]),
   );
   const base = baseSteps(spec, seed, epoch, { disks: blank, consoles: spec.boot?.consoles ?? [] });
-  const tree = treeLayers(spec, lock, {
-    storage: base.made.config,
-    mirrors: inputs.mirrors,
-    packages: new Set(lock.packages.map((one) => one.name)),
-    files: inputs.files,
-    identity: secrets === undefined ? "image" : "image-with-secrets",
-    cmdline: base.cmdline,
-    definition,
-  });
-  const { open, sealed } = splitSecrets(tree, secrets);
-  const mounts = mountsOf(storage).filter(({ kept }) => !kept);
-  const paths = mounts.map(({ mount }) => mount);
+  const whole = treePlan(inputs);
+  const { open, sealed } = splitSecrets(whole.tree, secrets);
   return {
-    epoch,
+    ...whole,
     tree: open,
-    filesystems: mounts
-      .filter(({ type }) => type !== "vfat")
-      .map(({ mount }) => ({ mount, below: outermost(mount, paths) })),
     disks: base.made.disks.map(({ identity }) => identity),
     archive: (sizeBytes) => ({ name: "tree", serial: "imgbuild-tree", sizeBytes }),
     plan: (archive) => ({

@@ -8,6 +8,7 @@ const contents = ["ext4", "vfat", "swap"];
 
 /** Why an image of that storage cannot be made in a file; undefined when it can. Names the first node that only a kernel makes. */
 export function beyondFile(storage: Storage): string | undefined {
+  refuseKept(storage);
   const written = writtenDisks(storage);
   if (written.length !== 1) return `the definition writes ${written.length} disks; a native build makes one`;
   for (const node of graphOf(storage).nodes) {
@@ -17,10 +18,15 @@ export function beyondFile(storage: Storage): string | undefined {
     if (place.on === "kept-disk" || node.path.includes("keep")) continue;
     if (place.on !== "partition" || !contents.includes(content.type))
       return `${content.type} in ${showPlace(place)} cannot be made in an image file`;
-    if (isKept(content))
-      throw new Fail(`${showPlace(place)} is kept, and an image is made from nothing`, {
-        hint: "deploy to the host that has it",
-      });
   }
   return undefined;
+}
+
+/** An image has nothing that could be kept on its disks. */
+export function refuseKept(storage: Storage): void {
+  for (const node of graphOf(storage).nodes)
+    if (node.kind === "content" && node.place.on !== "kept-disk" && isKept(node.content))
+      throw new Fail(`${showPlace(node.place)} is kept, and an image is made from nothing`, {
+        hint: "deploy to the host that has it",
+      });
 }

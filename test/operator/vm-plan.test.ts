@@ -9,6 +9,7 @@ import { allSteps } from "../../src/steps/registry.ts";
 import { digestOf } from "../../src/util/digest.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { lockOf, serverSpec } from "../helpers/deployable.ts";
+import { keptUuid } from "../helpers/storage.ts";
 
 function inputs(change: Partial<SpecInput> = {}, secrets?: Record<string, string>): ImageInputs {
   const spec = serverSpec(change);
@@ -113,6 +114,17 @@ describe("vmPlan", () => {
     expect(refused).toThrow(NeedsVm);
     expect(refused).toThrow("the definition writes 2 disks; a native build makes one");
     expect(new NeedsVm("x").hint).toContain("--in-vm");
+  });
+
+  it("refuses to keep what an image cannot have", () => {
+    const { storage } = serverSpec();
+    const system = structuredClone(storage!.disks.system!);
+    if (!("table" in system)) throw new Error("the system's disk is written");
+    const root = system.table.partitions.find(({ name }) => name === "var")!;
+    root.content = { type: "ext4", mount: "/var", options: [], keep: { uuid: keptUuid } };
+    const kept = inputs({ storage: { ...storage!, disks: { system } } });
+    for (const plan of [vmPlan, imagePlan])
+      expect(() => plan(kept)).toThrow("partition system/var is kept, and an image is made from nothing");
   });
 
   it("refuses a definition without disks", () => {
