@@ -63,6 +63,36 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "base-panics"),
   },
   {
+    name: "boot-uki",
+    what: "a unified kernel image starts, and another after apt has brought a kernel; BIOS starts the same disk",
+    argv: vitest("test/matrix/boot.test.ts", "boot-uki"),
+  },
+  {
+    name: "boot-grub-uefi",
+    what: "GRUB under UEFI and BIOS, with /boot on a filesystem of its own",
+    argv: vitest("test/matrix/boot.test.ts", "boot-grub-uefi"),
+  },
+  {
+    name: "boot-mbr",
+    what: "an MBR disk starts by GRUB in the gap before its first partition",
+    argv: vitest("test/matrix/boot.test.ts", "boot-mbr"),
+  },
+  {
+    name: "boot-secure-own",
+    what: "firmware takes keys of one's own and starts what they signed, nothing else",
+    argv: vitest("test/matrix/boot.test.ts", "boot-secure-own"),
+  },
+  {
+    name: "boot-secure-shim",
+    what: "Debian's shim, GRUB and kernel pass Secure Boot; a changed kernel does not",
+    argv: vitest("test/matrix/boot.test.ts", "boot-secure-shim"),
+  },
+  {
+    name: "boot-tpm",
+    what: "a machine with a TPM measures its boot into it",
+    argv: vitest("test/matrix/boot.test.ts", "boot-tpm"),
+  },
+  {
     name: "test-notes",
     what: "a web server and its database, tested together while the cable between is pulled",
     argv: ["bin/imgbuild", "test", "imgbuild/notes"],

@@ -124,13 +124,15 @@ function terminals(consoles: readonly string[]): string[] {
     const match = /^ttyS(\d+)(?:,(\d+))?/.exec(one);
     return match === null ? [] : [{ unit: match[1]!, speed: match[2] ?? "115200" }];
   });
-  if (ports.length === 0) return ["terminal_input console", "terminal_output console"];
-  const names = ["console", ...ports.map(({ unit }) => `serial_com${unit}`)].join(" ");
+  // One by one: a port that the machine lacks must not take the others along.
+  const added = ports.flatMap(({ unit, speed }) => [
+    `  serial --unit=${unit} --speed=${speed}`,
+    `  terminal_input --append serial_com${unit}`,
+    `  terminal_output --append serial_com${unit}`,
+  ]);
   return [
-    'if [ "$grub_platform" = pc ]; then',
-    ...ports.map(({ unit, speed }) => `  serial --unit=${unit} --speed=${speed}`),
-    `  terminal_input ${names}`,
-    `  terminal_output ${names}`,
-    "fi",
+    "terminal_input console",
+    "terminal_output console",
+    ...(added.length === 0 ? [] : ['if [ "$grub_platform" = pc ]; then', ...added, "fi"]),
   ];
 }

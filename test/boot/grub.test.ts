@@ -93,12 +93,16 @@ describe("GRUB's menu", () => {
 
   it("is shown on every serial console too, where no firmware does that", () => {
     const menu = grubMenu({ ...options, consoles: ["tty0", "ttyS0", "ttyS1,9600n8"] });
-    expect(menu.split("\n").slice(0, 6)).toEqual([
+    expect(menu.split("\n").slice(0, 10)).toEqual([
+      "terminal_input console",
+      "terminal_output console",
       'if [ "$grub_platform" = pc ]; then',
       "  serial --unit=0 --speed=115200",
+      "  terminal_input --append serial_com0",
+      "  terminal_output --append serial_com0",
       "  serial --unit=1 --speed=9600",
-      "  terminal_input console serial_com0 serial_com1",
-      "  terminal_output console serial_com0 serial_com1",
+      "  terminal_input --append serial_com1",
+      "  terminal_output --append serial_com1",
       "fi",
     ]);
   });
