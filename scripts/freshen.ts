@@ -14,8 +14,12 @@ const askMs = 30_000;
 const cache = cacheRoot(process.env);
 const log = plainLog(process.stderr, Date.now);
 
-const examples = readdirSync("imgbuild").filter((name) => existsSync(join("imgbuild", name, "IMGBUILD.ts")));
-for (const path of ["initramfs", ...examples.sort().map((name) => join("imgbuild", name))]) {
+const examples = ["imgbuild", "imgbuild/layouts"].flatMap((directory) =>
+  readdirSync(directory)
+    .map((name) => join(directory, name))
+    .filter((path) => existsSync(join(path, "IMGBUILD.ts"))),
+);
+for (const path of ["initramfs", ...examples.sort()]) {
   const definition = await loadDefinition(path);
   const { lock } = await readLockFor(definition);
   const mirrors = await mirrorsFor(definition.spec, process.env);

@@ -8,13 +8,24 @@ import type {
   VolumeGroup,
   WrittenDisk,
 } from "../schema/storage.ts";
-import type { Btrfs, Content, Ext4, F2fs, Luks, Pool, Swap, Vfat, Xfs } from "../schema/storage-content.ts";
+import type {
+  Btrfs,
+  BtrfsMember,
+  Ext4,
+  F2fs,
+  Luks,
+  LvmPv,
+  MdMember,
+  Pool,
+  Swap,
+  Vfat,
+  Xfs,
+} from "../schema/storage-content.ts";
 
 type DiskInput = z.input<typeof WrittenDisk>;
 type KeptDiskInput = z.input<typeof KeptDisk>;
 type KeptInput = Extract<KeptDiskInput["keep"][number], { type: "ext4" | "xfs" | "btrfs" | "f2fs" }>;
 type PartitionInput = z.input<typeof Partition>;
-type ContentInput = z.input<typeof Content>;
 type Ext4Input = z.input<typeof Ext4>;
 type VfatInput = z.input<typeof Vfat>;
 type Untyped<T> = Omit<T, "type">;
@@ -100,17 +111,17 @@ export function luks(input: Untyped<z.input<typeof Luks>>): z.input<typeof Luks>
 }
 
 /** A member of a volume group of `storage.volumeGroups`. */
-export function lvmPv(group: string): ContentInput {
+export function lvmPv(group: string): z.input<typeof LvmPv> {
   return { type: "lvm-pv", group };
 }
 
 /** A member of an array of `storage.arrays`. */
-export function mdMember(array: string): ContentInput {
+export function mdMember(array: string): z.input<typeof MdMember> {
   return { type: "md-member", array };
 }
 
 /** A member of a btrfs of `storage.pools`. */
-export function btrfsMember(pool: string): ContentInput {
+export function btrfsMember(pool: string): z.input<typeof BtrfsMember> {
   return { type: "btrfs-member", pool };
 }
 
