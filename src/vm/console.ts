@@ -5,7 +5,7 @@ const maxCharacters = 4 * 1024 * 1024;
 /** How many lines of the end a failure shows. */
 const tailLines = 25;
 
-/** What a machine said on its serial console, and waiting for it to say something. */
+/** What a machine said on its serial console up to where it is now, and waiting for it to say something. */
 export interface Console {
   readonly text: string;
   /** The end of the text, for messages. */
@@ -25,6 +25,8 @@ export function makeConsole(): {
   close: (reason: string) => void;
   /** The machine is switched on again. */
   reopen: () => void;
+  /** The machine is again as it was when it had shown this text, and no more. */
+  rewind: (shown: string) => void;
 } {
   let text = "";
   let dropped = 0;
@@ -79,6 +81,11 @@ export function makeConsole(): {
     },
     reopen: () => {
       closed = undefined;
+    },
+    rewind: (shown) => {
+      // Marks stay in order: one of now is behind what was shown then.
+      dropped += text.length - shown.length;
+      text = shown;
     },
   };
 }

@@ -109,9 +109,9 @@ export async function makeMachine(
     ...nic,
     mac: nic.mac ?? macOf(name, index),
   }));
-  const { console, append, close, reopen } = makeConsole();
+  const { console, append, close, reopen, rewind } = makeConsole();
   const guest = openGuestShell(name, scale);
-  const boots = new Map<string, string | undefined>();
+  const snapshots = new Map<string, { readonly boot: string | undefined; readonly shown: string }>();
   const forwards = new Map<number, number>();
   let memoryMib = options.memoryMib ?? 1024;
   let qemu: Qemu | undefined;
@@ -265,14 +265,16 @@ export async function makeMachine(
     forward: async (port) => forwards.get(port) ?? (await forward(port)),
     snapshot: async (snapshotName) => {
       await quietly(`savevm ${snapshotName}`, snapshotTimeoutMs);
-      boots.set(snapshotName, guest.boot);
+      snapshots.set(snapshotName, { boot: guest.boot, shown: console.text });
     },
     restore: async (snapshotName) => {
-      if (!boots.has(snapshotName)) throw new Fail(`${name} has no snapshot ${snapshotName}`);
+      const snapshot = snapshots.get(snapshotName);
+      if (snapshot === undefined) throw new Fail(`${name} has no snapshot ${snapshotName}`);
       // In a process of its own: an old one does not turn its processors' clocks back, and may lack devices of then.
       await qemu?.kill();
+      rewind(snapshot.shown);
       await launch(snapshotName);
-      guest.restored(boots.get(snapshotName));
+      guest.restored(snapshot.boot);
     },
     cutPowerWhen: async (pattern, { withinSeconds = bootSeconds } = {}) => {
       await console.waitFor(pattern, withinSeconds * scale * 1000, console.mark());

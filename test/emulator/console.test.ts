@@ -26,6 +26,24 @@ describe("a console", () => {
     expect((await found)[1]).toBe("2");
   });
 
+  it("forgets what came later when the machine goes back, so that a prompt of then is not taken for one of now", async () => {
+    const { console, append, rewind } = makeConsole();
+    append("starting\n");
+    const shown = console.text;
+    append("login: ");
+    const before = console.mark();
+    rewind(shown);
+    expect(console.text).toBe("starting\n");
+    await expect(console.waitFor(/login/, 10)).rejects.toThrow("did not show /login/");
+    expect(console.mark()).toBe(before);
+    const found = console.waitFor(/login: |starting/, 5_000, before);
+    append("login: ");
+    expect((await found)[0]).toBe("login: ");
+    append("x".repeat(10));
+    rewind("starting\nlogin: ");
+    expect(console.since(before)).not.toContain("x");
+  });
+
   it("keeps marks right when old text is dropped", async () => {
     const { console, append } = makeConsole();
     append("boot 1\n");
