@@ -129,7 +129,7 @@ export function makeHardware(machine: {
       await putBefore(index, node);
       faultsNow().set(index, node);
     },
-    healDisk: (serial) => heal(diskAt(serial)),
+    healDisk: async (serial) => await heal(diskAt(serial)),
     slowDisk: async (serial, bytesPerSecond) => {
       const index = diskAt(serial);
       // The half of a virtio device that knows the disk's content is behind the one with the name.
