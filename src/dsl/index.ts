@@ -33,6 +33,7 @@ export {
   xfs,
 } from "./storage.ts";
 export { readLines, readText } from "./text.ts";
+export { patch, readBase64, script, template } from "./tree-edits.ts";
 
 /** The definition of one system; the default export of an `IMGBUILD.ts`. */
 export function image(input: SpecInput): SpecInput {

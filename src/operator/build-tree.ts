@@ -3,10 +3,10 @@ import type { Spec } from "../schema/spec.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { allSteps } from "../steps/registry.ts";
 import { settleTimes } from "../storage/tree-usage.ts";
-import { type TreeCopy, treeCopy } from "../system/overlay.ts";
-import { type Build, finishSystem } from "./build.ts";
+import { type Build, finishSystem, startSystem } from "./build.ts";
 import { isMade, makeMountPoints } from "./layers.ts";
 import type { Compression, ImageFormat } from "./output.ts";
+import type { StartedTree } from "./provision-cache.ts";
 import { packTree } from "./tree-output.ts";
 
 /** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
@@ -21,11 +21,10 @@ export async function buildTree(
   },
 ): Promise<string> {
   const { work, plan, layer, options } = build;
-  const { signal } = options;
   const layered = await isMade(layer);
-  const copy: TreeCopy = layered
-    ? await treeCopy([layer.tree], work, { signal })
-    : { tree: join(work, "tree"), upper: undefined, close: async () => {} };
+  const copy: StartedTree = layered
+    ? await startSystem(build)
+    : { tree: join(work, "tree"), upper: undefined, rest: [], close: async () => {} };
   try {
     const context = build.contextFor(copy.tree, work);
     if (layered) await finishSystem(build, copy, context);

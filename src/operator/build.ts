@@ -4,13 +4,13 @@ import type { Spec } from "../schema/spec.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
-import type { TreeCopy } from "../system/overlay.ts";
 import type { Secret } from "../util/secret.ts";
 import { baseTree } from "./base.ts";
 import type { DefinitionFiles } from "./files.ts";
 import { withInitramfs } from "./initramfs-cache.ts";
 import { isMade, type Layer, type LayerOptions, makeLayer, packagesLayer, type TreePlan } from "./layers.ts";
 import { nativeContext } from "./native-context.ts";
+import { type ProvisionOptions, runSystem, type StartedTree, startTree } from "./provision-cache.ts";
 import type { VmOptions } from "./vm-run.ts";
 
 export interface ImageInputs {
@@ -41,6 +41,8 @@ export interface Build<Plan extends TreePlan = TreePlan> {
   readonly layerOptions: LayerOptions;
   readonly options: BuildOptions;
   readonly secretPaths: readonly string[];
+  /** What of the definition is laid upon the packages' layer, and whether parts of it may be kept. */
+  readonly system: ProvisionOptions;
   /** `more`: a directory that tools may write to as well. */
   contextFor(root: string, work: string, more?: string): StepContext;
 }
@@ -53,10 +55,13 @@ export async function buildOf<Plan extends TreePlan>(
 ): Promise<Build<Plan>> {
   const base = await baseTree(options);
   const layerOptions = { cache: options.cache, base: base.digest, plan };
+  const layer = await packagesLayer(layerOptions);
+  const keep = inputs.secrets === undefined || inputs.secrets.size === 0;
   return {
     work,
     plan,
-    layer: await packagesLayer(layerOptions),
+    layer,
+    system: { layer, steps: plan.tree.system, epoch: plan.epoch, keep },
     layerOptions,
     options,
     secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
@@ -89,11 +94,16 @@ export async function layerOf(build: Build): Promise<void> {
   );
 }
 
+/** A copy of the packages' layer, to be finished. */
+export async function startSystem({ system, work, options }: Build): Promise<StartedTree> {
+  return await startTree(system, work, options.signal);
+}
+
 /** What the definition says beyond packages, on a copy of their layer. Answers whether what is made of it may be kept. */
-export async function finishSystem(build: Build, copy: TreeCopy, context: StepContext): Promise<boolean> {
+export async function finishSystem(build: Build, copy: StartedTree, context: StepContext): Promise<boolean> {
   const { plan, layer, secretPaths } = build;
-  const { system, initramfs, finish } = plan.tree;
-  await executeSteps(system, allSteps, context);
+  const { initramfs, finish } = plan.tree;
+  await runSystem(copy, context, build.system);
   const options = { steps: initramfs, secretPaths, epoch: plan.epoch, since: context.began };
   const keep = await withInitramfs(layer, copy, options, () => executeSteps(initramfs, allSteps, context));
   await executeSteps(finish, allSteps, context);

@@ -5,6 +5,7 @@ import { storageProblems } from "../storage/check-graph.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
 import { graphOf } from "../storage/graph.ts";
 import { unreadByGrub } from "./boot-place.ts";
+import { treeEditProblems } from "./check-tree-edits.ts";
 import type { Problem } from "./problems.ts";
 
 /** What a schema cannot see: fields that contradict each other or name what is not there. */
@@ -15,6 +16,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...bootProblems(spec),
     ...userProblems(spec),
     ...fileProblems(spec),
+    ...treeEditProblems(spec),
     ...restProblems(spec),
   ];
 }
@@ -146,6 +148,11 @@ function fileProblems(spec: Spec): Problem[] {
       path: ["files", target],
       target,
       what: `the file ${target}`,
+    })),
+    ...Object.keys(spec.templates ?? {}).map((target) => ({
+      path: ["templates", target],
+      target,
+      what: `the template ${target}`,
     })),
     ...Object.entries(spec.secrets).flatMap(([name, { path: target }]) =>
       target === undefined

@@ -1,14 +1,19 @@
 import type { StepData } from "../schema/plan.ts";
 import type { Network, Spec } from "../schema/spec.ts";
 import { makeUsers } from "../steps/make-users.ts";
+import { patchFiles } from "../steps/patch-files.ts";
 import { placeFiles } from "../steps/place-files.ts";
 import { placeHostKeys } from "../steps/place-host-keys.ts";
+import { provision } from "../steps/provision.ts";
 import { setServices } from "../steps/set-services.ts";
 import { stepData } from "../steps/step.ts";
 import { type FileToWrite, writeFiles } from "../steps/write-files.ts";
 import { writeSecrets } from "../steps/write-secrets.ts";
 import type { StorageConfig } from "../storage/storage-config.ts";
 import { sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { render } from "../util/template.ts";
+import { parseDiff } from "../util/unified-diff.ts";
 import { aptFiles } from "./apt-files.ts";
 import type { DefinitionFiles } from "./files.ts";
 
@@ -20,6 +25,8 @@ export interface ConfigureOptions {
   /** Names of the locked packages: some files belong to a package that may not be there. */
   readonly packages: ReadonlySet<string>;
   readonly files: DefinitionFiles;
+  /** Seconds since the epoch that a script may take for the present. */
+  readonly epoch: number;
   /** Secrets and host keys come along; an image has neither. */
   readonly identity: "deploy" | "image" | "image-with-secrets";
 }
@@ -27,7 +34,7 @@ export interface ConfigureOptions {
 /** What the definition says of the system beyond its packages, in the order in which one part may lean on another. */
 export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[] {
   const { files } = options;
-  const steps: StepData[] = [];
+  const steps: StepData[] = patchSteps(spec, files);
   const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
   if (users.length > 0)
     steps.push(stepData(makeUsers, `making ${users.length} users`, { users: sorted(users) }));
@@ -47,9 +54,15 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
   const inline: FileToWrite[] = [
     ...files.links,
     ...Object.entries(spec.files).map(([path, file]) => ({ path, ...file })),
+    ...Object.entries(spec.templates ?? {}).map(([path, { text, values, ...file }]) => ({
+      ...{ path, ...file },
+      content: render(text, values).text,
+    })),
   ];
   if (inline.length > 0)
     steps.push(stepData(writeFiles, `writing ${inline.length} inline files and links`, { files: inline }));
+  for (const script of spec.provision ?? [])
+    steps.push(stepData(provision, `running the script ${script.name}`, { ...script, epoch: options.epoch }));
   steps.push(...serviceSteps(spec, options));
   const secrets = Object.entries(spec.secrets).flatMap(([name, { path, mode, owner, group }]) =>
     path === undefined ? [] : [{ name, path, mode, owner, group }],
@@ -61,6 +74,19 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
       stepData(placeHostKeys, "placing the SSH host keys", { expected: options.identity === "deploy" }),
     );
   return steps;
+}
+
+/** Before all else: a patch is made of the file as it is packaged. */
+function patchSteps({ patches = [] }: Spec, files: DefinitionFiles): StepData[] {
+  if (patches.length === 0) return [];
+  const placed = new Set([...files.files.keys(), ...files.links.map(({ path }) => path)]);
+  for (const { name, diff } of patches)
+    for (const { path } of parseDiff(diff))
+      if (placed.has(path))
+        throw new Fail(`${name} patches ${path}, in whose place files/ puts another file`, {
+          hint: "keep one of them",
+        });
+  return [stepData(patchFiles, `patching by ${patches.map(({ name }) => name).join(", ")}`, { patches })];
 }
 
 function sorted<T extends { readonly name: string }>(entries: readonly T[]): T[] {

@@ -4,13 +4,20 @@ import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { allSteps } from "../steps/registry.ts";
-import { type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { run } from "../system/run.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
 import { together } from "../util/together.ts";
-import { type Build, type BuildOptions, buildOf, finishSystem, type ImageInputs, layerOf } from "./build.ts";
+import {
+  type Build,
+  type BuildOptions,
+  buildOf,
+  finishSystem,
+  type ImageInputs,
+  layerOf,
+  startSystem,
+} from "./build.ts";
 import { buildTree } from "./build-tree.ts";
 import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
@@ -18,6 +25,7 @@ import { type Finish, placeDisks, placeTree } from "./finish-output.ts";
 import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
 import { type ImageFormat, isDirectory, isDisk } from "./output.ts";
+import type { StartedTree } from "./provision-cache.ts";
 import { treePlan } from "./tree-plan.ts";
 import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
 import { type VmPlan, vmPlan } from "./vm-plan.ts";
@@ -79,9 +87,9 @@ async function buildDisksInVm(
   plan: VmPlan,
   { lock, keys = new Map(), secrets = keys }: ImageInputs,
 ): Promise<readonly MadeDisk[]> {
-  const { work, layer, options } = build;
+  const { work, options } = build;
   await layerOf(build);
-  const copy = await treeCopy([layer.tree], work, { signal: options.signal });
+  const copy = await startSystem(build);
   try {
     const context = build.contextFor(copy.tree, work);
     await finishSystem(build, copy, context);
@@ -121,9 +129,9 @@ async function buildDisk(build: Build<ImagePlan>): Promise<string> {
   const alone = (await Promise.all(hidden)).some((names) => names.length > 0);
   if (alone) await begin(signal);
   const isLikely = alone || (await hasDisk(layer, plan));
-  let copy: TreeCopy | undefined;
+  let copy: StartedTree | undefined;
   try {
-    copy = await treeCopy([layer.tree], work, { signal });
+    copy = await startSystem(build);
     const made = await withBoot(build, copy, paths, { begin, isLikely });
     await run(["cp", "--reflink=auto", "--sparse=auto", "--", made.file, paths.image], {
       timeoutMs: convertMs,
@@ -144,7 +152,7 @@ async function buildDisk(build: Build<ImagePlan>): Promise<string> {
 /** Finishes the tree and, beside it, makes the disk with the layer's tree, unless one is likely to be there. */
 async function withBoot(
   build: Build<ImagePlan>,
-  copy: TreeCopy,
+  copy: StartedTree,
   paths: ImagePaths,
   disk: { readonly begin: (signal: AbortSignal) => Promise<DiskInMaking>; readonly isLikely: boolean },
 ): Promise<LayerDisk> {

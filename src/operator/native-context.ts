@@ -50,7 +50,12 @@ export function nativeContext(options: {
     },
     // The first base is made with this machine's own.
     filter: (argv, io) => (baseTree === undefined ? filterRun(argv, io) : toolFilter(baseTree, argv, io)),
-    chroot: (argv, runOptions) => treeRun(root, baseTree, argv, { signal, ...runOptions, binds }),
+    // A script of the definition sees what it declares, not our packages.
+    chroot: (argv, runOptions) =>
+      treeRun(root, baseTree, argv, {
+        ...{ signal, ...runOptions },
+        binds: [...(runOptions?.bare ? [] : binds), ...(runOptions?.binds ?? [])],
+      }),
     fetch: async (wanted, inner) => {
       await fetchAll(wanted, { ...fetching, log: inner });
     },

@@ -28,7 +28,10 @@ export function epochOf(lock: Lock): number {
   return Math.max(1, ...lock.indices.map(({ date }) => Math.floor(Date.parse(date) / 1000)));
 }
 
-type TreeOptions = ConfigureOptions & { readonly cmdline: readonly string[]; readonly definition: string };
+type TreeOptions = Omit<ConfigureOptions, "epoch"> & {
+  readonly cmdline: readonly string[];
+  readonly definition: string;
+};
 
 /** The making of a tree, in parts that can be kept: each depends on what it says and on those before it. */
 export interface TreeLayers {
@@ -72,7 +75,7 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
       }),
     ],
     system: [
-      ...configureSteps(spec, options),
+      ...configureSteps(spec, { ...options, epoch }),
       ...(certificate.length === 0
         ? []
         : [stepData(writeFiles, "writing the Secure Boot certificate", { files: certificate })]),

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { Storage } from "./storage.ts";
+import { Patch, Provision, Template } from "./tree-edits.ts";
+import { AbsolutePath, Line, Mode, Name } from "./words.ts";
 
 /** Everything a definition says, validated and with its defaults filled in: plain, printable, hashable data. */
 
-const Name = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "1 to 32 lower-case letters, digits, `_` or `-`");
 const HostName = z
   .string()
   .regex(
@@ -17,33 +18,12 @@ const Wanted = z
     /^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*|\/[a-z][a-z-]*)?$/,
     "a Debian package name, alone or as name=version, name/suite or name-",
   );
-const AbsolutePath = z
-  .string()
-  .max(1024)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  .regex(/^\/[^\0-\x1f\x7f]+$/, "an absolute path without control characters")
-  .refine(
-    (path) =>
-      !path
-        .split("/")
-        .slice(1)
-        .some((part) => part === "" || part === "." || part === ".."),
-    {
-      message: "a path without empty parts, `.` or `..`",
-    },
-  );
-const Mode = z.string().regex(/^[0-7]{4}$/, 'four octal digits, as in "0644"');
 const UnitName = z
   .string()
   .regex(
     /^[A-Za-z0-9:_.@-]{1,200}\.(service|socket|timer|target|path|mount|slice)$/,
     'a unit name such as "nginx.service"',
   );
-const Line = z
-  .string()
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  .regex(/^[^\0-\x1f\x7f]*$/, "one line of text without control characters");
-
 const debianSuite = /^(bookworm|trixie|forky|sid)(-backports|-backports-sloppy|-proposed-updates)?$/;
 const ArchiveName = z
   .string()
@@ -255,6 +235,12 @@ export const Spec = z.strictObject({
   users: z.record(Name, User).default({}),
   /** Inline files by path; the directory `files/` beside the definition lands as it is, before these. */
   files: z.record(AbsolutePath, InlineFile).default({}),
+  /** Changes of packaged files, made before anything else is placed. */
+  patches: z.array(Patch).optional(),
+  /** Files with places for values, by path. */
+  templates: z.record(AbsolutePath, Template).optional(),
+  /** Scripts that run in the tree, in this order, when all files are placed. */
+  provision: z.array(Provision).optional(),
   services: z.record(UnitName, Service).default({}),
   secrets: z.record(Name, SecretFile).default({}),
   /** "keep": the old system's; "new": made for this deploy; or the name of a secret holding an OpenSSH ed25519 key. */

@@ -21,8 +21,10 @@ import { closeArray, closeGroup, closeLuks, openArray, openGroup, openLuks } fro
 import { partitionDisk } from "./partition-disk.ts";
 import { partitionImage } from "./partition-image.ts";
 import { patchExt4Image } from "./patch-ext4-image.ts";
+import { patchFiles } from "./patch-files.ts";
 import { placeFiles } from "./place-files.ts";
 import { placeHostKeys } from "./place-host-keys.ts";
+import { provision } from "./provision.ts";
 import { removeVolumes } from "./remove-volumes.ts";
 import { setServices } from "./set-services.ts";
 import { signLoader } from "./sign-loader.ts";
@@ -66,8 +68,10 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     partitionDisk,
     partitionImage,
     patchExt4Image,
+    patchFiles,
     placeFiles,
     placeHostKeys,
+    provision,
     removeVolumes,
     setServices,
     signLoader,

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { StepData } from "../schema/plan.ts";
+import type { TreeRunOptions } from "../system/chroot.ts";
 import type { FilterOptions } from "../system/filter.ts";
 import type { RunOptions, RunResult } from "../system/run.ts";
 import type { Log } from "../util/log.ts";
@@ -17,7 +18,7 @@ export interface StepContext {
   /** Runs a tool of the base that turns one stream of bytes into another; it sees no files. */
   filter(argv: readonly string[], options: FilterOptions): Promise<void>;
   /** Runs a program of the tree, with the tree as its root directory, /proc, /sys and /dev in place, no services. */
-  chroot(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  chroot(argv: readonly string[], options?: TreeRunOptions): Promise<RunResult>;
   /** Brings the packages, verified, to `packagePath`; a few at a time, with progress in `log`. */
   fetch(packages: readonly LockedPackage[], log: Log): Promise<void>;
   /** The .deb that `fetch` brought: outside of the tree, and as `chroot` sees it. */

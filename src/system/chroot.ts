@@ -12,6 +12,17 @@ export interface Bind {
   readonly readOnly?: boolean;
 }
 
+/** How a program of a tree runs. */
+export interface TreeRunOptions extends RunOptions {
+  readonly binds?: readonly Bind[];
+  /** In a network namespace of its own, in which there is nothing. */
+  readonly offline?: boolean;
+  /** What it takes for the machine's name; else it sees that of the machine that builds. */
+  readonly hostname?: string;
+  /** Without libeatmydata, which would be seen in its environment. */
+  readonly bare?: boolean;
+}
+
 /** Parts of a base's tree that tools need; what lies elsewhere is the caller's. */
 const toolDirectories = ["usr", "etc"];
 
@@ -70,10 +81,13 @@ done
 exec chroot "$root" "$@"
 `;
 
-const treeScript = `set -eu\nroot=$1 mounts=$2; shift 2\n${readOnly}${interfaces}${bindAndGo}`;
+/** The name is the namespace's own then. */
+const named = `[ -z "$hostname" ] || printf %s "$hostname" > /proc/sys/kernel/hostname\n`;
+
+const treeScript = `set -eu\nroot=$1 mounts=$2 hostname=$3; shift 3\n${named}${readOnly}${interfaces}${bindAndGo}`;
 const toolRoot = "/run/imgbuild-tools";
 const toolScript = `set -eu
-base=$1 mounts=$2; shift 2
+base=$1 mounts=$2; shift 3
 ${readOnly}root=${toolRoot}
 [ -d /run ] || exit 1
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -92,7 +106,7 @@ ${interfaces}${bindAndGo}`;
 export async function chrootRun(
   tree: string,
   argv: readonly string[],
-  options: RunOptions & { readonly binds?: readonly Bind[] } = {},
+  options: TreeRunOptions = {},
 ): Promise<RunResult> {
   return await isolated(treeScript, tree, options.binds ?? [], argv, options);
 }
@@ -106,9 +120,9 @@ export async function treeRun(
   tree: string,
   baseTree: string | undefined,
   argv: readonly string[],
-  options: RunOptions & { readonly binds?: readonly Bind[] } = {},
+  options: TreeRunOptions = {},
 ): Promise<RunResult> {
-  const library = baseTree === undefined ? undefined : join(baseTree, eatmydata);
+  const library = baseTree === undefined || options.bare ? undefined : join(baseTree, eatmydata);
   if (library === undefined || !existsSync(library)) return await chrootRun(tree, argv, options);
   const binds = [...(options.binds ?? []), { from: library, to: eatmydataInside, readOnly: true }];
   return await chrootRun(tree, ["/usr/bin/env", `LD_PRELOAD=${eatmydataInside}`, ...argv], {
@@ -138,7 +152,7 @@ export async function toolFilter(
   argv: readonly string[],
   options: FilterOptions,
 ): Promise<void> {
-  await filterRun(isolatedArgv(toolScript, baseTree, [], argv), { shown: argv, ...options });
+  await filterRun(isolatedArgv(toolScript, baseTree, [], argv, {}), { shown: argv, ...options });
 }
 
 async function isolated(
@@ -146,9 +160,9 @@ async function isolated(
   root: string,
   binds: readonly Bind[],
   argv: readonly string[],
-  options: RunOptions,
+  options: TreeRunOptions,
 ): Promise<RunResult> {
-  return await run(isolatedArgv(script, root, binds, argv), {
+  return await run(isolatedArgv(script, root, binds, argv, options), {
     ...options,
     env: options.env ?? plainEnv,
     shown: options.shown ?? argv,
@@ -160,8 +174,19 @@ function isolatedArgv(
   root: string,
   binds: readonly Bind[],
   argv: readonly string[],
+  { offline = false, hostname = "" }: Pick<TreeRunOptions, "offline" | "hostname">,
 ): string[] {
-  const flags = ["--mount", "--propagation", "private", "--pid", "--ipc", "--fork", "--kill-child"];
+  const flags = [
+    ...(offline ? ["--net"] : []),
+    ...(hostname === "" ? [] : ["--uts"]),
+    "--mount",
+    "--propagation",
+    "private",
+    "--pid",
+    "--ipc",
+    "--fork",
+    "--kill-child",
+  ];
   const mounts = interfaceMounts(script === toolScript ? toolRoot : root);
   const words = binds.flatMap(({ from, to, readOnly }) => [from, to, readOnly ? "ro" : "rw"]);
   return [
@@ -173,6 +198,7 @@ function isolatedArgv(
     "imgbuild",
     root,
     mounts,
+    hostname,
     String(binds.length),
     ...words,
     ...argv,

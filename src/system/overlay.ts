@@ -20,14 +20,20 @@ export interface TreeCopy {
 export async function treeCopy(
   lower: readonly string[],
   directory: string,
-  options: { readonly signal?: AbortSignal } = {},
+  options: {
+    readonly signal?: AbortSignal;
+    /** What an earlier copy of the same trees had in its `upper`: this one begins with it, where there is an overlay. */
+    readonly from?: string | undefined;
+  } = {},
 ): Promise<TreeCopy> {
   const tree = join(directory, "tree");
   const upper = join(directory, "upper");
   const work = join(directory, "overlay-work");
   for (const path of [tree, upper, work]) await mkdir(path, { recursive: true });
+  const { from, ...running } = options;
+  if (from !== undefined) await copyUpper(from, upper, running);
   const mount = ["mount", "-t", "overlay", "overlay", "-o", await overlayOptions(lower, upper, work), tree];
-  const mounted = await run(mount, { accept: [0, 1, 32], ...options });
+  const mounted = await run(mount, { accept: [0, 1, 32], ...running });
   if (mounted.code === 0)
     return {
       tree,
@@ -39,8 +45,18 @@ export async function treeCopy(
   for (const path of [upper, work]) await rm(path, { recursive: true });
   if (lower.length > 1) throw new Error(`several layers cannot be copied: ${mounted.stderr}`);
   const cp = ["cp", "--archive", "--reflink=auto", "--", `${lower[0]}/.`, tree];
-  await run(cp, { timeoutMs: copyMs, ...options });
+  await run(cp, { timeoutMs: copyMs, ...running });
   return { tree, upper: undefined, close: async () => {} };
+}
+
+/** An overlay's upper layer with all by which it marks what is gone or replaced. */
+export async function copyUpper(
+  from: string,
+  to: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const cp = ["cp", "--archive", "--reflink=auto", "--", `${from}/.`, to];
+  await run(cp, { timeoutMs: copyMs, ...options });
 }
 
 /** Plain copies of what is changed, and nothing that needs the other layers to be understood (fs/overlayfs in the kernel's docs). */

@@ -9,6 +9,7 @@ const mirrors = { debian: ["http://a.example.org/debian", "http://b.example.org/
 
 function configure(change: Partial<SpecInput> = {}, options: Partial<ConfigureOptions> = {}) {
   const steps = configureSteps(serverSpec(change), {
+    epoch: 1_750_000_000,
     storage: { files: [{ path: "/etc/fstab", content: "UUID=u / ext4\n" }], directories: ["/srv"] },
     mirrors,
     packages: new Set(["apt", "openssh-server"]),

@@ -1,0 +1,96 @@
+import { existsSync, statSync } from "node:fs";
+import { mkdir, readdir, rm, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { StepData } from "../schema/plan.ts";
+import { executeSteps } from "../steps/execute.ts";
+import { settlePasswordDates } from "../steps/finish-tree.ts";
+import { provision } from "../steps/provision.ts";
+import { allSteps } from "../steps/registry.ts";
+import type { StepContext } from "../steps/step.ts";
+import { settleTimes } from "../storage/tree-usage.ts";
+import { copyUpper, type TreeCopy, treeCopy } from "../system/overlay.ts";
+import { digestOf } from "../util/digest.ts";
+import { inOnePiece, type Layer } from "./layers.ts";
+
+/** Results of scripts that a layer keeps, the latest: older ones are of scripts that were edited since. */
+const kept = 6;
+const prefix = "provision-";
+
+/** A tree upon which a definition is being laid, and which of its steps are still to be done. */
+export interface StartedTree extends TreeCopy {
+  readonly rest: readonly StepData[];
+}
+
+export interface ProvisionOptions {
+  readonly layer: Layer;
+  /** What the definition says beyond packages. */
+  readonly steps: readonly StepData[];
+  readonly epoch: number;
+  /** Nothing is kept where a secret may be in the tree. */
+  readonly keep: boolean;
+}
+
+/**
+ * A copy of the layer's tree. Where scripts have run on it before, after the same steps, it begins with what they made. A script that
+ * reaches the network is run each time, and so is all that follows: nobody knows what it would find today.
+ */
+export async function startTree(
+  { layer, steps, keep }: ProvisionOptions,
+  work: string,
+  signal: AbortSignal,
+): Promise<StartedTree> {
+  const counts = keep ? keepable(steps).reverse() : [];
+  const count = counts.find((one) => existsSync(placeOf(layer, steps, one)));
+  const directory = count === undefined ? undefined : placeOf(layer, steps, count);
+  const from = directory === undefined ? undefined : join(directory, "upper");
+  const copy = await treeCopy([layer.tree], work, { signal, from });
+  if (count === undefined || directory === undefined || copy.upper === undefined)
+    return { ...copy, rest: steps };
+  const now = new Date();
+  await utimes(directory, now, now).catch(() => {});
+  return { ...copy, rest: steps.slice(count) };
+}
+
+/** Does the steps that are left, and keeps what scripts made, where it may be. */
+export async function runSystem(
+  copy: StartedTree,
+  context: StepContext,
+  { layer, steps, epoch, keep }: ProvisionOptions,
+): Promise<void> {
+  const ends = keep && copy.upper !== undefined ? keepable(steps) : [];
+  let done = steps.length - copy.rest.length;
+  for (const end of [...ends.filter((one) => one > done), steps.length]) {
+    await executeSteps(steps.slice(done, end), allSteps, context);
+    done = end;
+    if (!ends.includes(end)) continue;
+    // What depends on the day is the same in a tree that is taken from here and in one that goes on.
+    await settlePasswordDates(context.root, epoch, context.began);
+    await inOnePiece(placeOf(layer, steps, end), async (into) => {
+      const upper = join(into, "upper");
+      await mkdir(upper);
+      await copyUpper(copy.upper!, upper, { signal: context.signal });
+      settleTimes(upper, epoch, context.began);
+    });
+    await dropOld(layer);
+  }
+}
+
+/** How many steps come up to the end of each script that has run without a network, as have those before it. */
+function keepable(steps: readonly StepData[]): number[] {
+  const scripts = steps.flatMap((step, index) =>
+    step.kind === provision.kind ? [{ step, end: index + 1 }] : [],
+  );
+  const first = scripts.findIndex(({ step }) => step.network === true);
+  return scripts.slice(0, first < 0 ? scripts.length : first).map(({ end }) => end);
+}
+
+function placeOf(layer: Layer, steps: readonly StepData[], count: number): string {
+  return join(layer.directory, `${prefix}${digestOf(steps.slice(0, count)).slice(0, 32)}`);
+}
+
+async function dropOld({ directory }: Layer): Promise<void> {
+  const names = (await readdir(directory)).filter((name) => name.startsWith(prefix) && !name.includes("."));
+  const found = names.map((name) => ({ name, time: statSync(join(directory, name)).mtimeMs }));
+  for (const { name } of found.sort((a, b) => b.time - a.time).slice(kept))
+    await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5 });
+}

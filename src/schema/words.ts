@@ -1,0 +1,27 @@
+import { z } from "zod";
+
+/** Words that several parts of a definition share. */
+
+export const Name = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,31}$/, "1 to 32 lower-case letters, digits, `_` or `-`");
+export const AbsolutePath = z
+  .string()
+  .max(1024)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  .regex(/^\/[^\0-\x1f\x7f]+$/, "an absolute path without control characters")
+  .refine(
+    (path) =>
+      !path
+        .split("/")
+        .slice(1)
+        .some((part) => part === "" || part === "." || part === ".."),
+    {
+      message: "a path without empty parts, `.` or `..`",
+    },
+  );
+export const Mode = z.string().regex(/^[0-7]{4}$/, 'four octal digits, as in "0644"');
+export const Line = z
+  .string()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  .regex(/^[^\0-\x1f\x7f]*$/, "one line of text without control characters");

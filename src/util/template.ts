@@ -1,0 +1,56 @@
+type Value = string | number | boolean;
+
+/** How a value is written where it would mean something else as it is. */
+const filters: Readonly<Record<string, (value: Value) => string>> = {
+  json: (value) => JSON.stringify(value),
+  /** One word of a POSIX shell. */
+  shell: (value) => `'${String(value).replaceAll("'", "'\\''")}'`,
+  xml: (value) => String(value).replace(/[&<>"']/g, (odd) => `&#${odd.charCodeAt(0)};`),
+};
+
+export interface Rendered {
+  readonly text: string;
+  /** What is wrong with the text, then the values that it does not use. */
+  readonly problems: readonly string[];
+  readonly unused: readonly string[];
+}
+
+/**
+ * A text with its values in their places: `{{name}}` as it is, `{{name | shell}}` by a filter, `{{"text"}}` is the text itself, for
+ * what would be taken for a place. Nothing is guessed: whatever else begins with two braces is a problem.
+ */
+export function render(text: string, values: Readonly<Record<string, Value>>): Rendered {
+  const problems: string[] = [];
+  const used = new Set<string>();
+  const place = /\{\{(?:\s*"([^"\n]*)"\s*|\s*([A-Za-z][A-Za-z0-9_]*)\s*(?:\|\s*([A-Za-z]+)\s*)?)\}\}|\{\{/g;
+  const made = text.replace(
+    place,
+    (whole: string, literal?: string, name?: string, filter?: string, ...rest) => {
+      const offset = rest.find((one): one is number => typeof one === "number")!;
+      const line = text.slice(0, offset).split("\n").length;
+      if (literal !== undefined) return literal;
+      if (name === undefined) {
+        problems.push(
+          `line ${line}: {{ begins no place for a value; write {{"{{"}} for the braces themselves`,
+        );
+        return whole;
+      }
+      if (!Object.hasOwn(values, name)) {
+        const known = Object.keys(values);
+        problems.push(
+          `line ${line}: {{${name}}} is not among the values${known.length > 0 ? `: ${known.join(", ")}` : ""}`,
+        );
+        return whole;
+      }
+      used.add(name);
+      if (filter === undefined) return String(values[name]);
+      const by = Object.hasOwn(filters, filter) ? filters[filter] : undefined;
+      if (by === undefined) {
+        problems.push(`line ${line}: ${filter} is no filter; there are ${Object.keys(filters).join(", ")}`);
+        return whole;
+      }
+      return by(values[name]!);
+    },
+  );
+  return { text: made, problems, unused: Object.keys(values).filter((name) => !used.has(name)) };
+}
