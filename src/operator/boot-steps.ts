@@ -4,7 +4,7 @@ import type { Boot, Spec } from "../schema/spec.ts";
 import { installGrub } from "../steps/install-grub.ts";
 import { installGrubEfi } from "../steps/install-grub-efi.ts";
 import { installSystemdBoot } from "../steps/install-systemd-boot.ts";
-import { type SigningKeys, signLoader } from "../steps/sign-loader.ts";
+import { certificateOf, type SigningKeys, signerIn, signLoader } from "../steps/sign-loader.ts";
 import { stepData } from "../steps/step.ts";
 import { verifyBoot } from "../steps/verify-boot.ts";
 import { writeFiles } from "../steps/write-files.ts";
@@ -12,6 +12,7 @@ import type { Layout } from "../storage/gpt.ts";
 import { storageConfig } from "../storage/storage-config.ts";
 import type { Target } from "../storage/target.ts";
 import { Fail } from "../util/fail.ts";
+import type { Secret } from "../util/secret.ts";
 import { bootDisks, bootPlace, coreRooms, hasOwnBoot, initramfsNeeds } from "./boot-place.ts";
 
 /** UUID of the root filesystem. */
@@ -34,6 +35,14 @@ export function kernelCmdline(spec: Spec, seed: string, consoles: readonly strin
 export function signSteps(spec: Spec, epoch: number): StepData[] {
   const keys = signingKeys(spec, epoch);
   return keys === undefined ? [] : [stepData(signLoader, "signing the bootloader", keys)];
+}
+
+/** Refuses a signing key that is missing, or not that of the certificate; told before anything is made, or any disk is written. */
+export function checkSigningKey(spec: Spec, secrets: ReadonlyMap<string, Secret>): void {
+  const keys = signingKeys(spec, 1);
+  if (keys === undefined) return;
+  signerIn({ secrets }, keys);
+  for (const one of keys.alsoTrusted) certificateOf(one);
 }
 
 /** What the firmware's own boot entry starts: the first program on the way. */

@@ -5,6 +5,7 @@ import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 import { buildBase } from "./base.ts";
+import { checkSigningKey } from "./boot-steps.ts";
 import type { DeployInputs, DeployWorld } from "./deploy-run.ts";
 import { readFiles } from "./files.ts";
 import { definitionDigest } from "./image.ts";
@@ -83,6 +84,7 @@ export async function deployInputs(
             : {}),
         }),
       );
+  if (!options.withoutSecrets) checkSigningKey(spec, secrets);
   const base = await buildBase(outside);
   const { slow } = options;
   return {

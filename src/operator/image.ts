@@ -9,6 +9,7 @@ import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
 import { together } from "../util/together.ts";
+import { checkSigningKey } from "./boot-steps.ts";
 import {
   type Build,
   type BuildOptions,
@@ -49,6 +50,7 @@ export async function buildImage(
     ...(disk && format !== "raw" ? ["qemu-img"] : []),
     ...(options.inVm ? baseMachineTools : []),
   ]);
+  checkSigningKey(inputs.spec, inputs.secrets ?? inputs.keys ?? new Map());
   const to = resolve(output);
   const vm = options.inVm ? vmPlan(inputs) : undefined;
   await refuseOutput(to, isDirectory(format) || (vm !== undefined && vm.disks.length > 1));

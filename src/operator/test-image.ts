@@ -96,10 +96,9 @@ async function make(
 ): Promise<void> {
   const { filesDir } = definition;
   const { lock } = await readLockFor(definition);
-  const { spec, signing } = withTestKey(definition.spec, secrets);
+  const { spec, secrets: given } = withTestKey(definition.spec, secrets);
   const placed = readFiles(filesDir);
   const host = generateSshKey("imgbuild-test-host");
-  const given = new Map([...secrets, ...signing]);
   if (lock.packages.some(({ name }) => name === "openssh-server"))
     given.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
   await writeFile(join(directory, files.hostKey), host.public);
@@ -161,21 +160,22 @@ function bootFirst(written: ReturnType<typeof writtenDisks>): ReturnType<typeof 
 }
 
 /** Where the Secure Boot key is a made-up one, a key made now takes its place, with its certificate: the way of booting is the same. */
-function withTestKey(
+export function withTestKey(
   spec: Spec,
   secrets: ReadonlyMap<string, Secret>,
-): { readonly spec: Spec; readonly signing: readonly (readonly [string, Secret])[] } {
+): { readonly spec: Spec; readonly secrets: Map<string, Secret> } {
+  const all = new Map(secrets);
   const name = signingSecret(spec);
   const { boot } = spec;
-  if (name === undefined || typeof boot?.secureBoot !== "object") return { spec, signing: [] };
-  if (Buffer.from(secrets.get(name)?.expose() ?? []).includes("PRIVATE KEY")) return { spec, signing: [] };
+  if (name === undefined || typeof boot?.secureBoot !== "object") return { spec, secrets: all };
+  if (Buffer.from(secrets.get(name)?.expose() ?? []).includes("PRIVATE KEY")) return { spec, secrets: all };
   const { keyPem, certificate } = throwawaySigner("imgbuild test");
   return {
     spec: {
       ...spec,
       boot: { ...boot, secureBoot: { ...boot.secureBoot, certificate: certificate.toString() } },
     },
-    signing: [[name, new Secret(name, Buffer.from(keyPem))]],
+    secrets: all.set(name, new Secret(name, Buffer.from(keyPem))),
   };
 }
 

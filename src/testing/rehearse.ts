@@ -4,7 +4,7 @@ import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld, type Outside } from "../operator/deploy-inputs.ts";
 import { definitionDigest } from "../operator/image.ts";
 import { type Definition, loadDefinition } from "../operator/load.ts";
-import { standIns, testImage } from "../operator/test-image.ts";
+import { standIns, testImage, withTestKey } from "../operator/test-image.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
 import { mountsOf } from "../storage/check-storage.ts";
@@ -66,12 +66,12 @@ export async function rehearse(
     const outside: Outside = { ...options, env, interactive: false };
     const settings = { deadManSeconds, slow: scale, withoutSecrets: true };
     const plain = await deployInputs(path, "target", settings, outside);
-    const changed = withLogin(plain.spec, host.publicKey);
+    const { spec: changed, secrets } = withTestKey(withLogin(plain.spec, host.publicKey), standIns(spec));
     const report = await deploy(
       {
         ...plain,
         spec: changed,
-        secrets: standIns(spec),
+        secrets,
         definition: definitionDigest(changed, plain.lock, { files: plain.files, links: plain.links }),
       },
       deployWorld("target", ssh, outside, async () => {}),

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { throwawaySigner } from "../../src/boot/self-signed.ts";
 import { hasOwnBoot } from "../../src/operator/boot-place.ts";
 import {
   bootSteps,
+  checkSigningKey,
   firmwareLoader,
   kernelCmdline,
   rootUuidOf,
@@ -11,6 +13,7 @@ import type { SpecInput } from "../../src/schema/spec.ts";
 import { writtenDisks } from "../../src/storage/check-storage.ts";
 import { layoutOf } from "../../src/storage/gpt.ts";
 import { filesystemUuid } from "../../src/storage/ids.ts";
+import { Secret } from "../../src/util/secret.ts";
 import { serverSpec } from "../helpers/deployable.ts";
 import { mib } from "../helpers/storage.ts";
 
@@ -104,6 +107,20 @@ describe("bootSteps", () => {
     const spec = serverSpec({ boot: { secureBoot } });
     expect(signSteps(spec, 1)).toMatchObject([{ kind: "sign-loader", ...keys }]);
     expect(signSteps(serverSpec({ boot: { secureBoot: "debian" } }), 1)).toEqual([]);
+  });
+
+  it("are refused where the key is missing, none, or not that of the certificate, before anything is made", () => {
+    const [mine, other] = [throwawaySigner("mine"), throwawaySigner("other")];
+    const spec = serverSpec({
+      boot: { secureBoot: { key: "sb", certificate: mine.certificate.toString() } },
+    });
+    const check = (text?: string) =>
+      checkSigningKey(spec, new Map(text === undefined ? [] : [["sb", new Secret("sb", Buffer.from(text))]]));
+    check(mine.keyPem);
+    expect(() => check()).toThrow("the Secure Boot key sb is not at hand");
+    expect(() => check(other.keyPem)).toThrow("the certificate of boot.secureBoot is not that of the key sb");
+    expect(() => check("not a key")).toThrow("the secret sb holds no private key in PEM");
+    checkSigningKey(serverSpec(), new Map());
   });
 
   it("name in the firmware what it starts first", () => {
