@@ -134,7 +134,6 @@ export function graphOf(storage: Storage): Graph {
     return { members: found.map(({ place }) => place), requires: found.map(({ id }) => id), found };
   };
   return inOrder([
-    ...contents.map((node) => withHeader(node, contents)),
     ...arrays.map((node) => {
       const { members, requires } = membersOf((one) => one.type === "md-member" && one.array === node.name);
       return { ...node, members, requires };
@@ -145,11 +144,14 @@ export function graphOf(storage: Storage): Graph {
       );
       return { ...node, members, requires, kept: found.some(({ content }) => isKept(content)) };
     }),
-    ...volumes,
+    // In the order in which they share the group's room, of which thin ones take none.
+    ...volumes.filter(({ volume }) => volume.kind !== "thin"),
+    ...volumes.filter(({ volume }) => volume.kind === "thin"),
     ...pools.map((node) => {
       const { members, requires } = membersOf((one) => one.type === "btrfs-member" && one.pool === node.name);
       return { ...node, members, requires };
     }),
+    ...contents.map((node) => withHeader(node, contents)),
   ]);
 }
 

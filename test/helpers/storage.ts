@@ -37,3 +37,34 @@ export function diskFacts(name: string, fields: Partial<DiskFacts> = {}): DiskFa
     ...fields,
   };
 }
+
+/** A partition named `data` that holds this. */
+export const holding = (content: object, size: string = "1GiB", name = "data") => ({
+  name,
+  type: "linux",
+  size,
+  content,
+});
+
+/** The words of each command in steps of the kind `make-storage`, devices by what they are. */
+export function argvOf(steps: readonly { readonly kind: string; readonly commands?: unknown }[]): string[] {
+  return steps
+    .filter(({ kind }) => kind === "make-storage")
+    .flatMap(({ commands }) =>
+      (commands as { program: string; args: (string | { device: object })[] }[]).map(({ program, args }) =>
+        [program, ...args.map((word) => (typeof word === "string" ? word : shownDevice(word.device)))].join(
+          " ",
+        ),
+      ),
+    );
+}
+
+/** "<system:2>", "<luks crypt>", "<volume vg/root>". */
+export function shownDevice(device: object): string {
+  if ("partition" in device) {
+    const { disk, number } = device.partition as { disk: { name: string }; number: number };
+    return `<${disk.name}:${number}>`;
+  }
+  const [[kind, about]] = Object.entries(device) as [[string, { name: string; group?: string }]];
+  return `<${kind} ${about.group === undefined ? "" : `${about.group}/`}${about.name}>`;
+}

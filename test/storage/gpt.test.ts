@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { WrittenDisk } from "../../src/schema/storage.ts";
-import { layoutOf, sfdiskScript, usableEnd } from "../../src/storage/gpt.ts";
-import { diskUuid, partitionUuid } from "../../src/storage/ids.ts";
+import { grubArea, layoutOf, sfdiskScript, usableEnd } from "../../src/storage/gpt.ts";
+import { diskUuid, mbrId, partitionUuid } from "../../src/storage/ids.ts";
 import { bios, esp, mib, root, storageOf } from "../helpers/storage.ts";
 
 const ids = { seed: "s", name: "system" };
@@ -100,5 +100,162 @@ describe("sfdiskScript", () => {
     const text = sfdiskScript(layout([root], 4096 * mib, 4096));
     expect(text).toContain("first-lba: 256\nsector-size: 4096\n");
     expect(text).toContain(`1 : start=256, size=${4094 * 256},`);
+  });
+});
+
+const keptId = "6d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d";
+const home = {
+  ...{ name: "home", type: "linux-home" },
+  content: { type: "ext4", mount: "/home", keep: { uuid: keptId } },
+};
+const seen = (startMib: number, sizeMib: number) => ({
+  ...{ name: "vda5", startBytes: startMib * mib, sizeBytes: sizeMib * mib, mountPoints: [] },
+  ...{ fsType: "ext4", uuid: keptId.toUpperCase(), partUuid: "0d7b0a4c-0000-4000-8000-000000000001" },
+});
+const around = (partitions: readonly object[], existing: readonly ReturnType<typeof seen>[] | undefined) =>
+  layoutOf(storageOf(partitions).disks.system as WrittenDisk, 4096 * mib, 512, ids, existing);
+const places = (made: ReturnType<typeof layoutOf>) =>
+  made.partitions.map(({ name, startBytes, sizeBytes, kept }) => [
+    name,
+    startBytes / mib,
+    sizeBytes / mib,
+    kept,
+  ]);
+
+describe("a kept partition", () => {
+  it("stays where it is, with its own identifier, and the others go around it", () => {
+    const made = around(
+      [{ ...esp, size: "200MiB" }, root, home, { ...root, name: "more" }],
+      [seen(1000, 500)],
+    );
+    expect(places(made)).toEqual([
+      ["esp", 1, 200, false],
+      ["root", 201, 799, false],
+      ["home", 1000, 500, true],
+      ["more", 1500, 4095 - 1500, false],
+    ]);
+    expect(made.partitions[2]).toMatchObject({ number: 3, partUuid: "0d7b0a4c-0000-4000-8000-000000000001" });
+    expect(sfdiskScript(made)).toContain(
+      `3 : start=${1000 * 2048}, size=${500 * 2048}, type=933AC7E1-2EB4-4F13-B844-0E14E2AEF915, uuid=0D7B0A4C-0000-4000-8000-000000000001, name="home"`,
+    );
+  });
+
+  it("may begin anywhere; what lies before it ends at a whole MiB", () => {
+    const odd = { ...seen(1000, 500), startBytes: 1000 * mib + 512 * 63 };
+    expect(places(around([root, home], [odd]))[0]).toEqual(["root", 1, 999, false]);
+  });
+
+  it.each<[string, readonly object[], readonly ReturnType<typeof seen>[] | undefined, RegExp]>([
+    ["is not there", [root, home], [{ ...seen(1000, 500), uuid: "other" }], /no partition has the UUID 6d1f/],
+    ["cannot be there, as in an image", [root, home], undefined, /no partition has the UUID/],
+    [
+      "leaves no room before it",
+      [{ ...root, size: "1GiB" }, home],
+      [seen(1000, 500)],
+      /does not fit before what is kept/,
+    ],
+    [
+      "leaves no room behind it",
+      [home, { ...root, size: "3GiB" }],
+      [seen(1500, 500)],
+      /too small: partition root/,
+    ],
+    [
+      "lies before what is named before it",
+      [
+        home,
+        {
+          ...home,
+          name: "second",
+          content: { ...home.content, mount: "/x", keep: { uuid: "7d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d" } },
+        },
+      ],
+      [seen(1500, 500), { ...seen(100, 50), uuid: "7d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d" }],
+      /lies before what the definition names before it/,
+    ],
+    [
+      "has another size",
+      [root, { ...home, size: "499MiB" }],
+      [seen(1000, 500)],
+      /should have 523239424 bytes; it has 524288000/,
+    ],
+  ])("is a refusal when it %s", (_name, partitions, existing, message) => {
+    expect(() => around(partitions, existing)).toThrow(message);
+  });
+});
+
+describe("sizes that depend on the disk", () => {
+  const linux = (name: string, more: object) => ({ name, type: "linux", ...more });
+
+  it("are shares of what is usable, and what lies between bounds, all alike", () => {
+    const parts = [
+      linux("tenth", { size: "10%" }),
+      linux("small", { size: { min: "100MiB", max: "300MiB" } }),
+      linux("big", { size: { min: "100MiB" } }),
+      linux("rest", { size: "rest" }),
+    ];
+    expect(places(layout(parts)).map(([, , size]) => size)).toEqual([409, 300, 1742, 1643]);
+    expect(places(layout(parts, 16_384 * mib)).map(([, , size]) => size)).toEqual([1638, 300, 7272, 7172]);
+  });
+
+  it("begin at the multiple that is asked for", () => {
+    const [, second] = layout([
+      linux("a", { size: "1MiB" }),
+      linux("b", { size: "8MiB", align: "4MiB" }),
+    ]).partitions;
+    expect(second).toMatchObject({ startBytes: 4 * mib, sizeBytes: 8 * mib });
+  });
+
+  it("are refused when even the least does not fit", () => {
+    expect(() => layout([linux("a", { size: { min: "3GiB" } }), linux("b", { size: "2GiB" })])).toThrow(
+      /too small/,
+    );
+  });
+});
+
+describe("an MBR", () => {
+  const disk = (partitions: readonly object[]) =>
+    ({ ...storageOf([root]).disks.system, table: { type: "mbr", partitions } }) as WrittenDisk;
+  const parts = [
+    { name: "swap", type: "linux-swap", size: 64 * mib, content: { type: "swap", discard: false } },
+    { ...root, active: true },
+  ];
+
+  it("has an identifier, types of two digits, and an active partition", () => {
+    const made = layoutOf(disk(parts), 4096 * mib, 512, ids);
+    expect(sfdiskScript(made)).toBe(
+      [
+        ...["label: dos", `label-id: 0x${mbrId("s", "system")}`, "unit: sectors", "sector-size: 512", ""],
+        "1 : start=2048, size=131072, type=82",
+        `2 : start=${65 * 2048}, size=${(4096 - 65) * 2048}, type=83, bootable`,
+        "",
+      ].join("\n"),
+    );
+    expect(made.partitions[1]!.partUuid).toBe(`${mbrId("s", "system")}-02`);
+    expect(grubArea(made)).toEqual({ startBytes: 512, sizeBytes: mib - 512 });
+  });
+
+  it("ends where 32 bits of sectors end, and has no bios-boot partition", () => {
+    const large = layoutOf(disk(parts), 4 * 2 ** 40, 512, ids).partitions.at(-1)!;
+    expect(large.startBytes + large.sizeBytes).toBe(2 * 2 ** 40);
+    expect(() => layoutOf(disk([{ ...bios, size: mib }, root]), 4096 * mib, 512, ids)).toThrow(
+      /knows no bios-boot/,
+    );
+  });
+});
+
+describe("a GPT", () => {
+  it("has attributes, and types of one's own", () => {
+    const typeGuid = "3b8f8425-20e0-4f3b-907f-1a25a76f98e9";
+    const text = sfdiskScript(
+      layout([{ ...root, typeGuid, attributes: ["required", "grow-fs", "read-only"] }]),
+    );
+    expect(text).toContain(`type=${typeGuid.toUpperCase()}`);
+    expect(text).toContain('attrs="RequiredPartition GUID:59 GUID:60"');
+  });
+
+  it("has GRUB in its bios-boot partition, or nowhere", () => {
+    expect(grubArea(layout([bios, root]))).toEqual({ startBytes: mib, sizeBytes: mib });
+    expect(grubArea(layout([root]))).toBeUndefined();
   });
 });

@@ -118,3 +118,83 @@ describe("showDisk", () => {
     expect(showDisk(disk)).toBe("QEMU HARDDISK, no serial, wwn naa.5, 4096 MiB, removable, read-only (sda)");
   });
 });
+
+describe("disks without a serial", () => {
+  const bare = diskFacts("sda", { byPath: ["pci-0000:00:05.0-ata-1"], byId: ["ata-X_1"], tableUuid: "AB-1" });
+  const twin = {
+    ...bare,
+    name: "sdb",
+    byPath: ["pci-0000:00:05.0-ata-2"],
+    byId: ["ata-X_2"],
+    tableUuid: "ab12cd34",
+  };
+
+  it("are told apart by their port, by a name of udev's, or by their table", () => {
+    for (const match of [{ path: "pci-0000:00:05.0-ata-2" }, { byId: "ata-X_2" }, { tableUuid: "ab12cd34" }])
+      expect(matchDisks(withMatch(match), [bare, twin])).toEqual({ system: twin });
+  });
+
+  it("are refused where the base could not find them again", () => {
+    const { byPath: _path, ...lost } = twin;
+    expect(() => matchDisks(withMatch({ byId: "ata-X_2" }), [bare, lost])).toThrow(
+      /has neither serial nor wwn nor a path to be found by again/,
+    );
+    expect(() =>
+      matchDisks(withMatch({ byId: "ata-X_2" }), [bare, { ...twin, byPath: bare.byPath! }]),
+    ).toThrow(/cannot be told apart/);
+  });
+});
+
+describe("what a disk to be written is part of", () => {
+  const member = (disk: DiskFacts, held: Partial<DiskFacts["partitions"][number]>): DiskFacts => ({
+    ...disk,
+    partitions: [{ name: `${disk.name}1`, startBytes: mib, sizeBytes: mib, mountPoints: [], ...held }],
+  });
+  const only = storageOf([esp, root]);
+  const other = diskFacts("vdc", { serial: "OTHER" });
+
+  it.each<[string, Partial<DiskFacts["partitions"][number]>]>([
+    ["an md array", { fsType: "linux_raid_member", uuid: "u" }],
+    ["a btrfs", { fsType: "btrfs", uuid: "u" }],
+    ["a ZFS pool", { fsType: "zfs_member", uuid: "u" }],
+    ["a volume group", { fsType: "LVM2_member", uuid: "p", group: "vg (u)" }],
+  ])("is a refusal where %s has another part elsewhere", (_name, held) => {
+    expect(() => matchDisks(only, [member(system, held), member(other, held)])).toThrow(
+      /vda1 of a disk that would be written is part of .* vdc1, which is not in the plan/,
+    );
+    expect(matchDisks(only, [member(system, held), other]).system?.name).toBe("vda");
+  });
+
+  it("is a refusal where something unknown is stacked on it and another", () => {
+    const stacked = [
+      { ...system, holders: ["dm-3"] },
+      { ...other, holders: ["dm-3"] },
+    ];
+    expect(() => matchDisks(only, stacked)).toThrow(/dm-3 lies on vda, which would be written, and on vdc/);
+  });
+});
+
+describe("a kept partition", () => {
+  const keep = { uuid: keptUuid };
+  const storage = storageOf([
+    { ...root, size: "1GiB" },
+    { name: "home", type: "linux", content: { type: "ext4", mount: "/home", keep } },
+  ]);
+  const has = (fsType: string) => ({
+    ...system,
+    partitions: [
+      { name: "vda2", startBytes: 2048 * mib, sizeBytes: 100 * mib, fsType, uuid: keptUuid, mountPoints: [] },
+    ],
+  });
+
+  it("is found on the disk that is written around it", () => {
+    expect(matchDisks(storage, [has("ext4")]).system?.name).toBe("vda");
+  });
+
+  it("is a refusal when it is of another type, or missing", () => {
+    expect(() => matchDisks(storage, [has("xfs")])).toThrow(
+      /home of disk system is kept as ext4, but .* is xfs/,
+    );
+    expect(() => matchDisks(storage, [system])).toThrow(/no partition has the UUID/);
+  });
+});

@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+import { partitionUuid } from "../../../src/storage/ids.ts";
+import { luksUuid } from "../../../src/storage/nodes/luks.ts";
+import { storagePackages } from "../../../src/storage/storage-config.ts";
+import { argvOf, holding } from "../../helpers/storage.ts";
+import { stepsFor, storageFor } from "../../helpers/storage-steps.ts";
+
+const luks = (more: object = {}) =>
+  holding({ type: "luks", name: "crypt", key: "k", content: { type: "ext4", mount: "/srv" }, ...more });
+const uuid = luksUuid("s", "crypt");
+const kdf = { memory: "32MiB", iterations: 4 };
+const kinds = (steps: readonly { kind: string }[]) => steps.map(({ kind }) => kind);
+
+describe("luks", () => {
+  it("formats, opens and fills; the key is named, and never written down", () => {
+    const { create, open, close } = stepsFor([[luks({ discard: true })]]);
+    expect(argvOf(create)).toEqual([
+      `cryptsetup luksFormat --type=luks2 --batch-mode --uuid=${uuid} --key-file=- <a:1>`,
+    ]);
+    expect(create.find(({ kind }) => kind === "make-storage")?.commands).toMatchObject([
+      { secrets: [{ name: "k", trim: true }] },
+    ]);
+    expect(kinds(create)).toEqual(["partition-disk", "make-storage", "open-luks", "mkfs-ext4", "mkfs-ext4"]);
+    expect(create[3]).toMatchObject({ device: { luks: { name: "crypt", uuid } } });
+    expect(open).toMatchObject([{ kind: "open-luks", name: "crypt", uuid, secret: "k", discard: true }]);
+    expect(close).toMatchObject([{ kind: "close-luks", name: "crypt", uuid }]);
+  });
+
+  it("says what a passphrase may cost, and gives both keys on stdin, one after the other", () => {
+    const { create } = stepsFor([[luks({ kdf, recoveryKey: "r" })]]);
+    const costs = "--pbkdf=argon2id --pbkdf-memory=32768 --pbkdf-force-iterations=4 --pbkdf-parallel=1";
+    expect(argvOf(create)).toEqual([
+      `cryptsetup luksFormat --type=luks2 --batch-mode --uuid=${uuid} ${costs} --key-file=- <a:1>`,
+      `cryptsetup luksAddKey --batch-mode ${costs} --key-file=- --keyfile-size=FIRST <a:1> -`,
+    ]);
+    expect(create.find(({ kind }) => kind === "make-storage")?.commands).toMatchObject([
+      {},
+      { secrets: [{ name: "k" }, { name: "r", trim: true }] },
+    ]);
+  });
+
+  it("puts the header elsewhere", () => {
+    const header = holding({ type: "luks-header", volume: "crypt" }, "16MiB", "header");
+    const { create, open, config } = stepsFor([[luks({ detachedHeader: true })], [header]]);
+    expect(argvOf(create)).toEqual([
+      `cryptsetup luksFormat --type=luks2 --batch-mode --uuid=${uuid} --header <b:1> --key-file=- <a:1>`,
+    ]);
+    expect(open).toMatchObject([{ header: { partition: { disk: { name: "b" }, number: 1 } } }]);
+    const at = (disk: string, name: string) => `/dev/disk/by-partuuid/${partitionUuid("s", disk, name)}`;
+    expect(config.crypttab).toBe(`crypt ${at("a", "data")} none luks,header=${at("b", "header")}\n`);
+  });
+
+  it.each<[string, object, string, string[]]>([
+    ["a passphrase", {}, `crypt UUID=${uuid} none luks\n`, []],
+    [
+      "a key file",
+      { unlock: { type: "key-file" }, options: ["nofail"] },
+      `crypt UUID=${uuid} /etc/keys/k luks,nofail\n`,
+      [],
+    ],
+    [
+      "tang",
+      {
+        unlock: { type: "tang", url: "http://192.0.2.1", thumbprint: "a".repeat(43) },
+      },
+      `crypt UUID=${uuid} none luks,_netdev\n`,
+      ["clevis", "clevis-luks", "clevis-systemd", "curl"],
+    ],
+    [
+      "a TPM",
+      { unlock: { type: "tpm2" }, discard: true },
+      `crypt UUID=${uuid} none luks,discard\n`,
+      ["clevis", "clevis-luks", "clevis-systemd", "clevis-tpm2"],
+    ],
+  ])("tells crypttab of %s, and asks for its packages", (_name, more, crypttab, packages) => {
+    const storage = storageFor([[luks(more)]]);
+    expect(stepsFor([[luks(more)]], {}, { k: { path: "/etc/keys/k" } }).config.crypttab).toBe(crypttab);
+    expect(storagePackages(storage, "trixie")).toEqual(
+      ["cryptsetup", "systemd-cryptsetup", ...packages].sort(),
+    );
+    expect(storagePackages(storage, "bookworm")).not.toContain("systemd-cryptsetup");
+  });
+
+  it("gets the root's volume into the initramfs, and says so where a hook could not find out", () => {
+    const content = { type: "luks", name: "crypt", key: "k", content: { type: "ext4", mount: "/" } };
+    const tang = { unlock: { type: "tang", url: "http://192.0.2.1", thumbprint: "a".repeat(43) } };
+    const storage = storageFor([[holding({ ...content, ...tang })]]);
+    const disk = storage.disks.a!;
+    if ("table" in disk) disk.table.partitions.pop();
+    const { config } = stepsFor([[]], { disks: storage.disks });
+    expect(config.crypttab).toBe(`crypt UUID=${uuid} none luks,initramfs\n`);
+    expect(config.cmdline).toContain("ip=dhcp");
+    expect(config.modules).toContain("dm-crypt");
+    expect(storagePackages(storage, "trixie")).toEqual([
+      ...["clevis", "clevis-initramfs", "clevis-luks", "cryptsetup", "cryptsetup-initramfs", "curl"],
+    ]);
+  });
+
+  it("lets the new system's clevis enter TPM or tang, once it is there", () => {
+    const { enroll } = stepsFor([[luks({ unlock: { type: "tpm2", pcrs: [0, 7] } })]]);
+    expect(enroll).toMatchObject([
+      {
+        kind: "enroll-clevis",
+        device: { partition: { number: 1 } },
+        secret: "k",
+        pin: "tpm2",
+        config: '{"pcr_bank":"sha256","pcr_ids":"0,7"}',
+      },
+    ]);
+    expect(stepsFor([[luks()]]).enroll).toEqual([]);
+  });
+
+  it("counts every byte of a key file", () => {
+    const { create } = stepsFor([[luks({ unlock: { type: "key-file" } })]]);
+    expect(create.find(({ kind }) => kind === "open-luks")).toMatchObject({ trim: false });
+  });
+});

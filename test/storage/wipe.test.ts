@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { wipeExtents } from "../../src/storage/wipe.ts";
+import { mib } from "../helpers/storage.ts";
+
+const gib = 1024 * mib;
+const extent = (startMib: number, sizeMib: number) => ({
+  startBytes: startMib * mib,
+  sizeBytes: sizeMib * mib,
+});
+const covers = (extents: readonly { startBytes: number; sizeBytes: number }[], at: number) =>
+  extents.some(({ startBytes, sizeBytes }) => startBytes <= at && at < startBytes + sizeBytes);
+
+describe("wipeExtents", () => {
+  const sizeBytes = 4 * gib;
+
+  it("reaches every place of a signature, of the disk, of what was and of what comes", () => {
+    const old = extent(1, 2000);
+    const made = extent(3, 1000);
+    const wiped = wipeExtents({ sizeBytes, partitions: [old, made], kept: [] });
+    for (const device of [{ startBytes: 0, sizeBytes }, old, made]) {
+      const end = device.startBytes + device.sizeBytes;
+      // Superblocks: swap, LVM label, ext4, LUKS, md 1.2, btrfs; btrfs' copy; ZFS' labels; md 0.90 and 1.0.
+      for (const at of [0, 512, 1024, 4096, 65_536, 64 * mib, 256 * 1024, 512 * 1024])
+        expect(covers(wiped, device.startBytes + at)).toBe(true);
+      for (const at of [end - 1, end - 8192, end - 65_536, end - 512 * 1024, end - 256 * 1024])
+        expect(covers(wiped, at)).toBe(true);
+    }
+  });
+
+  it("reaches btrfs' second copy on a large disk, and never behind the end", () => {
+    const large = wipeExtents({ sizeBytes: 300 * gib, partitions: [extent(1, 10)], kept: [] });
+    expect(covers(large, 256 * gib)).toBe(true);
+    for (const { startBytes, sizeBytes: size } of wipeExtents({
+      sizeBytes: 100 * 1024,
+      partitions: [],
+      kept: [],
+    })) {
+      expect(startBytes).toBeGreaterThanOrEqual(0);
+      expect(startBytes + size).toBeLessThanOrEqual(100 * 1024);
+    }
+  });
+
+  it("touches no byte of what is kept, nor the table around it, whatever lies beside it", () => {
+    const kept = extent(100, 500);
+    // One that overlaps it as no table could have it, and one that ends in it.
+    const partitions = [extent(1, 99), kept, extent(600, 1000), extent(50, 100), extent(99, 1)];
+    const wiped = wipeExtents({ sizeBytes, partitions, kept: [kept] });
+    for (const { startBytes, sizeBytes: size } of wiped) {
+      const end = startBytes + size;
+      expect(end <= kept.startBytes || startBytes >= kept.startBytes + kept.sizeBytes).toBe(true);
+      expect(size).toBeGreaterThan(0);
+    }
+    expect(covers(wiped, 0)).toBe(false);
+    expect(covers(wiped, mib)).toBe(true);
+    expect(covers(wiped, 600 * mib)).toBe(true);
+  });
+});
