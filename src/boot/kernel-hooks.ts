@@ -26,6 +26,17 @@ export function kernelHooks({ layout, signing }: HookOptions): BootFile[] {
   return [
     executable("/etc/kernel/install.d/89-imgbuild.install", before(layout, signing !== undefined)),
     ...(layout === "uki" ? [executable(makeUkiPath, makeUki)] : []),
+    executable("/etc/kernel/postinst.d/zz-imgbuild-boot", afterKernel('add "$1" "/boot/vmlinuz-$1"')),
+    executable(
+      "/etc/initramfs/post-update.d/zz-imgbuild-boot",
+      afterKernel('add "$1" "/boot/vmlinuz-$1" "$2"'),
+    ),
+    executable("/etc/kernel/postrm.d/zz-imgbuild-boot", afterKernel('remove "$1"')),
+    ...["systemd-boot-update", "systemd-boot-random-seed"].map((unit) => ({
+      path: `/etc/systemd/system/${unit}.service.d/imgbuild-esp.conf`,
+      content:
+        "# Made by imgbuild: an ESP in a mirror or on an MBR disk is one too.\n[Service]\nEnvironment=SYSTEMD_RELAX_ESP_CHECKS=1\n",
+    })),
     ...(signing === undefined
       ? []
       : [
@@ -67,6 +78,15 @@ ${copies.map(([from, to]) => `put ${from} ${to}`).join("\n")}
     },
   ];
 }
+
+/** Debian's own hooks do nothing for an ESP in a mirror or on an MBR disk, which bootctl(1) does not take for one. */
+const afterKernel = (what: string) => `${head}set -eu
+[ -d /run/systemd/system ] || exit 0
+! bootctl is-installed --quiet 2>/dev/null || exit 0
+[ -e /efi/EFI/systemd/systemd-bootx64.efi ] || exit 0
+export SYSTEMD_RELAX_ESP_CHECKS=1
+exec kernel-install ${what}
+`;
 
 /** Exit code 77 ends kernel-install without a failure: the new kernel is not offered, those before it stay. */
 const before = (layout: "bls" | "uki", signed: boolean) => `${head}set -eu

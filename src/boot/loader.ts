@@ -11,7 +11,7 @@ export function kernelInstallFiles(
   return [
     { path: "/etc/kernel/entry-token", content: `${entryToken}\n` },
     { path: "/etc/kernel/cmdline", content: `${cmdline.join(" ")}\n` },
-    { path: "/etc/kernel/install.conf", content: `layout=${layout}\n${generator}` },
+    { path: "/etc/kernel/install.conf", content: `layout=${layout}\nBOOT_ROOT=/efi\n${generator}` },
   ];
 }
 

@@ -15,6 +15,9 @@ export interface CheckResult {
 }
 
 const sshSeconds = 15;
+/** Variables of the firmware: four bytes of attributes, then one that is 0 or 1. */
+const firmwareFlag = (name: string) =>
+  `/sys/firmware/efi/efivars/${name}-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
 /** Unit kinds that are active for as long as the machine runs. */
 const lasting = /\.(service|socket|timer|path|mount|target)$/;
 
@@ -46,6 +49,13 @@ export async function defaultChecks(
   await check("the machine has an identity of its own", () =>
     machine.succeed("grep -qE '^[0-9a-f]{32}$' /etc/machine-id"),
   );
+  // Firmware without it has no such variables.
+  if (spec.boot?.secureBoot !== undefined)
+    await check("Secure Boot is on where the firmware has it", () =>
+      machine.succeed(
+        `test ! -e ${firmwareFlag("SetupMode")} || test "$(od -An -t u1 -j 4 ${firmwareFlag("SecureBoot")} | tr -d ' ')" = 1`,
+      ),
+    );
   const enabled = Object.entries(spec.services).filter(
     ([name, { state }]) => state === "enabled" && lasting.test(name) && !name.includes("@"),
   );

@@ -3,6 +3,7 @@ import type { BaseOptions } from "../operator/base.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
+import type { Firmware } from "../vm/firmware.ts";
 import { type Lab, type LabOptions, openLab } from "../vm/lab.ts";
 import type { Machine, MachineDisk, MachineOptions } from "../vm/machine.ts";
 
@@ -45,6 +46,12 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   return { ...lab, machine };
 }
 
+/** UEFI as the definition expects it: Secure Boot with Microsoft's keys, or about to take the definition's own. */
+export function uefiFor({ boot }: Pick<Spec, "boot">): Exclude<Firmware, "bios"> {
+  if (boot?.secureBoot === undefined) return "uefi";
+  return boot.secureBoot === "debian" ? "secure-boot" : "setup-mode";
+}
+
 /** The machine of an image; its disks are overlays, so the image stays as it was built. */
 export async function machineOf(
   lab: { machine(options: MachineOptions): Promise<Machine> },
@@ -57,7 +64,7 @@ export async function machineOf(
   const declared = spec.boot?.firmware ?? [];
   const made = await lab.machine({
     name: spec.hostname,
-    firmware: declared.includes("bios") ? "bios" : "uefi",
+    firmware: declared.includes("bios") ? "bios" : uefiFor(spec),
     ...rest,
     disks: [
       { image: raw(image.system.file), serial: image.system.serial },

@@ -6,7 +6,14 @@ import { within } from "../util/within.ts";
 import type { Machine } from "../vm/machine.ts";
 import { type CheckResult, defaultChecks } from "./checks.ts";
 import type { Case, Cases } from "./declare.ts";
-import { type DefinedMachine, machineOf, openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
+import {
+  type DefinedMachine,
+  machineOf,
+  openTestLab,
+  type TestLab,
+  type TestLabOptions,
+  uefiFor,
+} from "./lab.ts";
 
 export interface Verdict {
   readonly firmware: "bios" | "uefi";
@@ -42,7 +49,7 @@ export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Ve
   try {
     const machine = await machineOf(lab, image, {
       ...tests.shape(lab),
-      firmware,
+      firmware: firmware === "uefi" ? uefiFor(image.spec) : firmware,
       ...(plan.memoryMib === undefined ? {} : { memoryMib: plan.memoryMib }),
     });
     const boot = await timed(bootName, () =>

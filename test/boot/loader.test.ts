@@ -23,10 +23,10 @@ describe("an entry of systemd-boot", () => {
     const token = files.get("/etc/kernel/entry-token")!.trim();
     expect(loaderEntry("1", "t", [])).toContain(`linux      /${token}/1/linux`);
     expect(files.get("/etc/kernel/cmdline")).toBe("root=UUID=u ro\n");
-    expect(files.get("/etc/kernel/install.conf")).toBe("layout=bls\n");
+    expect(files.get("/etc/kernel/install.conf")).toBe("layout=bls\nBOOT_ROOT=/efi\n");
     expect(kernelInstallFiles([], "uki")).toContainEqual({
       path: "/etc/kernel/install.conf",
-      content: "layout=uki\nuki_generator=imgbuild\n",
+      content: "layout=uki\nBOOT_ROOT=/efi\nuki_generator=imgbuild\n",
     });
     expect(ukiPath("1-amd64")).toBe(`EFI/Linux/${token}-1-amd64.efi`);
   });

@@ -41,6 +41,11 @@ describe("bootFiles", () => {
       "/etc/kernel/cmdline",
       "/etc/kernel/install.conf",
       "/etc/kernel/install.d/89-imgbuild.install",
+      "/etc/kernel/postinst.d/zz-imgbuild-boot",
+      "/etc/initramfs/post-update.d/zz-imgbuild-boot",
+      "/etc/kernel/postrm.d/zz-imgbuild-boot",
+      "/etc/systemd/system/systemd-boot-update.service.d/imgbuild-esp.conf",
+      "/etc/systemd/system/systemd-boot-random-seed.service.d/imgbuild-esp.conf",
     ]);
     const uki = files({ loader: "uki" });
     expect(uki.get("/etc/kernel/install.conf")?.content).toContain("layout=uki\n");
