@@ -80,7 +80,7 @@ function numbers(options: Options): { deadManSeconds: number; slow: number } {
 /** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
 async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void> {
   for (const line of planLines(view)) cli.print(line);
-  cli.emit({ event: "plan", planDigest: view.planDigest, disks: view.disks });
+  cli.emit({ event: "plan", planDigest: view.planDigest, disks: view.disks, fates: view.fates });
   if (options.approve !== undefined && options.approve !== view.planDigest)
     throw new Fail(`the plan is ${view.planDigest}, not the approved ${options.approve}`, {
       hint: "look at `imgbuild plan` again: the host or the definition has changed",
@@ -114,9 +114,9 @@ async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void
   }
 }
 
-/** What confirms a disk: its serial, or its wwn where it has none. */
-function wipeName({ serial, wwn }: PlanView["disks"][number]): string {
-  return serial ?? wwn ?? "";
+/** What confirms a disk: its serial, or its wwn where it has none, or where it is plugged in. */
+function wipeName({ serial, wwn, path }: PlanView["disks"][number]): string {
+  return serial ?? wwn ?? path ?? "";
 }
 
 function tell(report: Report, file: string, cli: Cli): void {

@@ -1,5 +1,7 @@
 import type { PlanView } from "../operator/deploy-run.ts";
 
+const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
+
 /** What a tired person has to read right: the host, then every disk with its fate, then the steps. */
 export function planLines(view: PlanView): string[] {
   const { facts } = view;
@@ -8,20 +10,14 @@ export function planLines(view: PlanView): string[] {
     `host      ${facts.hostname}: ${facts.os.name}, ${facts.firmware}, ${facts.memoryMib.total} MiB of memory`,
   ];
   for (const disk of view.disks) {
-    const seen = facts.disks.find((one) => same(one, disk));
+    const fate = view.fates.find(({ name }) => name === disk.name);
     const what = `${disk.model?.trim() || "no model"}, ${idOf(disk)}, ${gib(disk.sizeBytes)}`;
-    lines.push(
-      `${disk.action === "written" ? "WIPE      " : "keep      "}${disk.name}: ${what}, now ${seen?.name ?? "unknown"}`,
-    );
-    for (const part of seen?.partitions ?? []) {
-      const mounted = part.mountPoints.length > 0 ? ` on ${part.mountPoints.join(", ")}` : "";
-      lines.push(
-        `            ${disk.action === "written" ? "lost" : "kept"}: ${part.name} ${gib(part.sizeBytes)} ${part.fsType ?? "no filesystem"}${mounted}`,
-      );
-    }
+    const word = words[fate?.fate ?? (disk.action === "written" ? "wiped" : "kept")];
+    lines.push(`${word}${disk.name}: ${what}, now ${fate?.kernelName ?? "unknown"}`);
+    if (fate !== undefined) lines.push(...partLines(fate));
   }
-  const others = facts.disks.filter((one) => !view.disks.some((disk) => same(one, disk)));
-  for (const other of others)
+  const planned = new Set(view.fates.map(({ kernelName }) => kernelName));
+  for (const other of facts.disks.filter(({ name }) => !planned.has(name)))
     lines.push(
       `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
     );
@@ -30,22 +26,25 @@ export function planLines(view: PlanView): string[] {
   return lines;
 }
 
-type Named = { readonly serial?: string | null | undefined; readonly wwn?: string | null | undefined };
-
-/** A disk may be known by its wwn alone. */
-function same(
-  one: Named & { readonly sizeBytes: number },
-  disk: Named & { readonly sizeBytes: number },
-): boolean {
-  return (
-    (one.serial ?? null) === (disk.serial ?? null) &&
-    (one.wwn ?? null) === (disk.wwn ?? null) &&
-    one.sizeBytes === disk.sizeBytes
-  );
+function partLines({ before, after }: PlanView["fates"][number]): string[] {
+  const line = (word: string, { name, sizeBytes, holds }: PlanView["fates"][number]["before"][number]) =>
+    `            ${word}: ${name} ${gib(sizeBytes)} ${holds}`;
+  return [
+    ...before.map((part) => line(part.fate, part)),
+    // What stays was told already, by the name that it has now.
+    ...after.filter(({ fate }) => fate === "made").map((part) => line("made", part)),
+  ];
 }
 
-function idOf({ serial, wwn }: Named): string {
-  return serial == null && wwn != null ? `wwn ${wwn}` : `serial ${serial ?? "none"}`;
+type Named = {
+  readonly serial?: string | null | undefined;
+  readonly wwn?: string | null | undefined;
+  readonly path?: string | undefined;
+};
+
+function idOf({ serial, wwn, path }: Named): string {
+  if (serial == null && wwn != null) return `wwn ${wwn}`;
+  return serial == null && path !== undefined ? `at ${path}` : `serial ${serial ?? "none"}`;
 }
 
 function gib(bytes: number): string {

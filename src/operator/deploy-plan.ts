@@ -1,5 +1,6 @@
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
+import { diskFates } from "../storage/disk-fates.ts";
 import { identityOf } from "../storage/find-disk.ts";
 import { matchDisks } from "../storage/match-disks.ts";
 import { networkReplay } from "../system/network-replay.ts";
@@ -64,10 +65,12 @@ export async function inspectAndPlan(
     secrets: [...inputs.secrets.keys()],
   };
   state.plan = deployPlan(inputs, { facts, disks: disks.matched, mirrors: state.order.mirrors });
+  state.fates = inputs.spec.storage === undefined ? [] : diskFates(inputs.spec.storage, disks.matched);
   state.disks = Object.entries(disks.matched).map(([name, seen]) => ({
     name,
     serial: seen.serial ?? null,
     ...(seen.wwn === undefined ? {} : { wwn: seen.wwn }),
+    ...pathOf(name, seen),
     model: seen.model ?? null,
     sizeBytes: seen.sizeBytes,
     action: "table" in (inputs.spec.storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
@@ -83,6 +86,11 @@ export async function inspectAndPlan(
     network: networkReplay(facts).replay,
     deadManSeconds: inputs.deadManSeconds,
   };
+}
+
+function pathOf(name: string, seen: DiskFacts): { path?: string } {
+  const { path } = identityOf(name, seen);
+  return path === undefined ? {} : { path };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Lock } from "../schema/lock.ts";
 import type { Plan } from "../schema/plan.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
+import type { DiskFate } from "../storage/disk-fates.ts";
 import type { Host } from "../transport/host.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
@@ -71,6 +72,8 @@ export interface PlanView {
   readonly plan: Plan;
   readonly planDigest: string;
   readonly disks: Report["disks"];
+  /** What each of them holds before and after. */
+  readonly fates: readonly DiskFate[];
 }
 
 /** What the phases find out and hand on. Filled in order; a phase reads only what an earlier one set. */
@@ -110,4 +113,5 @@ export interface DeployState {
   bytes: { base: number; payload: number };
   health: Report["health"];
   disks: Report["disks"];
+  fates?: readonly DiskFate[];
 }

@@ -84,13 +84,13 @@ function interrupted({ host, deadManSeconds }: DeployInputs, state: DeployState,
 }
 
 async function confirm(_inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
-  const { facts, findings = [], plan, planDigest, disks } = state;
+  const { facts, findings = [], plan, planDigest, disks, fates = [] } = state;
   if (facts === undefined || !isGo(findings) || plan === undefined || planDigest === undefined)
     throw new Fail("the preflight says no-go; nothing was changed", {
       exitCode: exitCodes.refused,
       hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
     });
-  await world.confirm({ facts, findings, plan, planDigest, disks });
+  await world.confirm({ facts, findings, plan, planDigest, disks, fates });
 }
 
 function makeReport(

@@ -38,6 +38,8 @@ export const Report = z.strictObject({
       serial: z.string().nullable(),
       /** Only where a disk has no serial, or one in addition. */
       wwn: z.string().nullable().optional(),
+      /** Of a disk that has neither. */
+      path: z.string().optional(),
       model: z.string().nullable(),
       sizeBytes: z.int(),
       action: z.enum(["written", "kept"]),

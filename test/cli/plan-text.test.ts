@@ -14,7 +14,18 @@ const disk = (name: string, fields: Partial<PlanView["disks"][number]>): PlanVie
   ...fields,
 });
 
-function lines(disks: PlanView["disks"], seen = machineFacts().disks): string[] {
+function lines(
+  disks: PlanView["disks"],
+  seen = machineFacts().disks,
+  fates: PlanView["fates"] = disks.map((one, index) => ({
+    ...{ name: one.name, kernelName: seen[index]!.name, after: [] },
+    fate: one.action === "written" ? "wiped" : "kept",
+    before: seen[index]!.partitions.map((part) => ({
+      ...{ name: part.name, sizeBytes: part.sizeBytes, fate: one.action === "written" ? "lost" : "kept" },
+      holds: `${part.fsType ?? "no filesystem"}${part.mountPoints.length > 0 ? ` on ${part.mountPoints.join(", ")}` : ""}`,
+    })),
+  })),
+): string[] {
   const view: PlanView = {
     facts: machineFacts({ disks: seen }),
     findings: [],
@@ -27,6 +38,7 @@ function lines(disks: PlanView["disks"], seen = machineFacts().disks): string[] 
     },
     planDigest: "abc",
     disks,
+    fates,
   };
   return planLines(view);
 }
