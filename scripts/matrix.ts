@@ -38,6 +38,16 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/in-vm-user.test.ts", "in-vm-user: "),
   },
   {
+    name: "storage",
+    what: "every layout is created, mounted twice, unmounted twice, opened again, created anew over what is open",
+    argv: vitest("test/matrix/storage.test.ts", "storage: "),
+  },
+  {
+    name: "storage-kept",
+    what: "kept partition, LUKS and volume stay byte for byte; what must be refused leaves every byte as it was",
+    argv: vitest("test/matrix/storage.test.ts", "storage-kept: "),
+  },
+  {
     name: "deploy-uefi",
     what: "a stock Debian 12 host under UEFI becomes imgbuild/web",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),

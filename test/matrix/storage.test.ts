@@ -4,11 +4,29 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainLog } from "../../src/cli/log.ts";
 import { standIns } from "../../src/operator/test-image.ts";
+import type { DiskFacts } from "../../src/schema/facts.ts";
 import type { StepData } from "../../src/schema/plan.ts";
+import type { Spec } from "../../src/schema/spec.ts";
+import type { Storage } from "../../src/schema/storage.ts";
 import { graphOf, isKept } from "../../src/storage/graph.ts";
+import { filesystemUuid } from "../../src/storage/ids.ts";
+import { luksUuid } from "../../src/storage/nodes/luks.ts";
+import type { Extent } from "../../src/storage/wipe.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
-import type { Secret } from "../../src/util/secret.ts";
-import { hashOf, inBase, layouts, makeRack, markers, type Rack, specOf, stepsOn } from "../helpers/ladder.ts";
+import { Secret } from "../../src/util/secret.ts";
+import {
+  bytesAt,
+  hashesOf,
+  hashOf,
+  inBase,
+  layouts,
+  makeRack,
+  markers,
+  mib,
+  type Rack,
+  specOf,
+  stepsOn,
+} from "../helpers/ladder.ts";
 
 const options = {
   cache: cacheRoot(process.env),
@@ -70,3 +88,200 @@ describe("storage: the ladder of every layout", () => {
     vmMs,
   );
 });
+
+describe("storage-kept: what is kept", () => {
+  let rack: Rack;
+  let directory: string;
+  const secrets = new Map<string, Secret>();
+  /** Where the kept things lie, and their hashes after they were made. */
+  const kept: { disk: number; extent: Extent; hash: string }[] = [];
+  let specs: Record<"home" | "luks" | "volume", Spec>;
+
+  const on = (disk: number, spec: Spec, partitions: DiskFacts["partitions"] = []) => {
+    const { facts } = rack.disks[disk]!;
+    return stepsOn(spec, rack, `kept-${disk}`, { system: { ...facts, partitions } });
+  };
+  const seen = (disk: number, spec: Spec, fsType: string, uuid: string): DiskFacts["partitions"] => {
+    const part =
+      on(disk, anew(spec)).disks[0]!.layout.partitions[2] ??
+      on(disk, anew(spec)).disks[0]!.layout.partitions[1]!;
+    const { number, startBytes, sizeBytes } = part;
+    return [{ name: `vd${number}`, startBytes, sizeBytes, fsType, uuid, mountPoints: [] }];
+  };
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "imgbuild-kept-"));
+    rack = await makeRack(directory, [2560, 2560, 2560]);
+    const [home, luks, volume] = await Promise.all(["kept-home", "kept-luks", "kept-volume"].map(specOf));
+    specs = { home: home!, luks: luks!, volume: volume! };
+    for (const spec of Object.values(specs))
+      for (const [key, secret] of standIns(spec)) secrets.set(key, secret);
+    const steps = Object.values(specs).flatMap((spec, disk) => {
+      const made = on(disk, anew(spec));
+      const put = markers(anew(spec).storage!, `disk ${disk}`);
+      return [...made.create, ...made.mount, put, ...made.unmount, ...made.close];
+    });
+    await inBase(rack, { steps }, secrets, options);
+    for (const disk of [0, 1]) {
+      const { startBytes, sizeBytes } = on(disk, anew(Object.values(specs)[disk]!)).disks[0]!.layout
+        .partitions[2]!;
+      const extent = { startBytes, sizeBytes };
+      kept.push({ disk, extent, hash: await hashOf(rack.disks[disk]!.file, extent) });
+    }
+    const group = on(2, anew(specs.volume)).disks[0]!.layout.partitions[1]!;
+    const extent = await volumeExtent(rack.disks[2]!.file, group.startBytes, "srv");
+    kept.push({ disk: 2, extent, hash: await hashOf(rack.disks[2]!.file, extent) });
+  }, vmMs);
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  const keeping = async () => {
+    const group = on(2, anew(specs.volume)).disks[0]!.layout.partitions[1]!;
+    const pv = await pvUuid(rack.disks[2]!.file, group.startBytes);
+    const uuids = {
+      home: filesystemUuid("kept-0", "system", "home"),
+      luks: luksUuid("kept-1", "data"),
+      inner: filesystemUuid("kept-1", "luks:", "data"),
+      volume: filesystemUuid("kept-2", "volume:system", "srv"),
+      pv,
+    };
+    return { uuids, specs: withUuids(specs, uuids) };
+  };
+
+  it(
+    "is byte for byte what it was, while all around it is made anew",
+    async () => {
+      const { uuids, specs: now } = await keeping();
+      const plans = [
+        on(0, now.home, seen(0, specs.home, "ext4", uuids.home)),
+        on(1, now.luks, seen(1, specs.luks, "crypto_LUKS", uuids.luks)),
+        on(2, now.volume, seen(2, specs.volume, "LVM2_member", uuids.pv)),
+      ];
+      const esp = (disk: number) => ({
+        file: rack.disks[disk]!.file,
+        ...plans[disk]!.disks[0]!.layout.partitions[0]!,
+      });
+      const before = await Promise.all([0, 1, 2].map((disk) => hashOf(esp(disk).file, esp(disk))));
+      const texts = ["home", "luks", "volume"] as const;
+      const steps = plans.flatMap((plan, disk) => [
+        ...plan.create,
+        ...plan.mount,
+        markers(now[texts[disk]!].storage!, `another text on disk ${disk}`),
+        ...plan.unmount,
+        ...plan.close,
+      ]);
+      await inBase(rack, { prepare: plans.flatMap((plan) => plan.prepare()), steps }, secrets, options);
+      for (const { disk, extent, hash } of kept)
+        expect(await hashOf(rack.disks[disk]!.file, extent), `disk ${disk}`).toBe(hash);
+      for (const disk of [0, 1, 2]) expect(await hashOf(esp(disk).file, esp(disk))).not.toBe(before[disk]);
+    },
+    vmMs,
+  );
+
+  it(
+    "is tried before the first write: a wrong key, another UUID, a part elsewhere leave every byte as it was",
+    async () => {
+      const { uuids, specs: now } = await keeping();
+      const before = await hashesOf(rack);
+      const other = "00000000-1111-4222-8333-444444444444";
+      const wrongKey = new Map([...secrets].map(([name]) => [name, new Secret(name, Buffer.from("wrong"))]));
+      const luks = on(1, now.luks, seen(1, specs.luks, "crypto_LUKS", uuids.luks));
+      await expect(
+        inBase(rack, { prepare: luks.prepare(), steps: luks.create }, wrongKey, options),
+      ).rejects.toThrow(/is kept, and the secret data-key does not open it/);
+      const lied = on(
+        0,
+        withUuids(specs, { ...uuids, home: other }).home,
+        seen(0, specs.home, "ext4", other),
+      );
+      await expect(
+        inBase(rack, { prepare: lied.prepare(), steps: lied.create }, secrets, options),
+      ).rejects.toThrow(/should have the UUID 00000000-1111/);
+      expect(await hashesOf(rack)).toEqual(before);
+    },
+    vmMs,
+  );
+
+  it(
+    "does not tear a mirror in two: a disk whose other half is not planned stays as it was",
+    async () => {
+      const mirror = await specOf("md-mirror");
+      const { facts: first } = rack.disks[0]!;
+      const { facts: second } = rack.disks[1]!;
+      const both = stepsOn(mirror, rack, "mirror", { first, second });
+      const alone = stepsOn(await specOf("both-firmwares"), rack, "alone", { system: first });
+      await inBase(
+        rack,
+        { prepare: both.prepare(), steps: [...both.create, ...both.close] },
+        secrets,
+        options,
+      );
+      const before = await hashesOf(rack);
+      await expect(
+        inBase(rack, { prepare: alone.prepare(), steps: alone.create }, secrets, options),
+      ).rejects.toThrow(/part of the md array .* which is not in the plan/);
+      expect(await hashesOf(rack)).toEqual(before);
+    },
+    vmMs,
+  );
+});
+
+/** The same with nothing kept: how it came to be there. */
+function anew(spec: Spec): Spec {
+  const text = JSON.stringify(spec.storage, (key, value) => (key === "keep" ? undefined : value));
+  const storage = JSON.parse(text) as Storage;
+  for (const disk of Object.values(storage.disks))
+    if ("table" in disk) for (const one of disk.table.partitions) one.size ??= "rest";
+  for (const group of Object.values(storage.volumeGroups))
+    for (const volume of Object.values(group.volumes)) volume.size ??= 256 * mib;
+  return { ...spec, storage };
+}
+
+function withUuids<T extends Record<"home" | "luks" | "volume", Spec>>(
+  { home, luks, volume }: T,
+  uuids: Record<"home" | "luks" | "inner" | "volume" | "pv", string>,
+) {
+  const replaced = (spec: Spec, ...pairs: [string, string][]): Spec => ({
+    ...spec,
+    storage: JSON.parse(
+      pairs.reduce((text, [from, to]) => text.replace(from, to), JSON.stringify(spec.storage)),
+    ) as Storage,
+  });
+  return {
+    home: replaced(home, ["6d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d", uuids.home]),
+    luks: replaced(
+      luks,
+      ["2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718", uuids.luks],
+      ["91b0c2d3-44e5-46f6-8a07-b8c9dae0f1a2", uuids.inner],
+    ),
+    volume: replaced(
+      volume,
+      ["3c2b1a09-f8e7-46d5-b4c3-a29180706f5e", uuids.volume],
+      ["Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt", uuids.pv],
+    ),
+  };
+}
+
+/** In the label of a physical volume, the second of its sectors (lib/format_text/layout.h). */
+async function pvUuid(file: string, at: number): Promise<string> {
+  const label = await bytesAt(file, at + 512, 64);
+  expect(label.toString("latin1", 0, 8)).toBe("LABELONE");
+  const id = label.toString("latin1", 32, 64);
+  return [6, 4, 4, 4, 4, 4, 6]
+    .map((length, index, all) => {
+      const from = all.slice(0, index).reduce((sum, one) => sum + one, 0);
+      return id.slice(from, from + length);
+    })
+    .join("-");
+}
+
+/** Where a linear volume of one segment lies, from the text in which LVM keeps its metadata. */
+async function volumeExtent(file: string, at: number, name: string): Promise<Extent> {
+  const text = (await bytesAt(file, at, mib)).toString("latin1");
+  const latest = text.slice(text.lastIndexOf(`${name} {`));
+  const number = (pattern: RegExp, from: string) => Number(pattern.exec(from)?.[1]);
+  const extent = number(/extent_size = (\d+)/, text.slice(text.lastIndexOf("extent_size"))) * 512;
+  const start = number(/pe_start = (\d+)/, text) * 512;
+  const first = number(/"pv0", (\d+)/, latest);
+  const count = number(/extent_count = (\d+)/, latest);
+  return { startBytes: at + start + first * extent, sizeBytes: count * extent };
+}
