@@ -5,6 +5,7 @@ import { refuseHostDisks } from "../storage/guard.ts";
 import { parseBlkid, parsePvs, refuseSpanning, type Seen } from "../storage/membership.ts";
 import { parseMountinfo } from "../storage/mountinfo.ts";
 import { type Closing, closings, readBlocks } from "../storage/topology.ts";
+import { loadModules } from "./kernel-modules.ts";
 import { defineStep, type StepContext } from "./step.ts";
 
 /** Flushing what an earlier attempt wrote. */
@@ -30,6 +31,7 @@ export const closeDisks = defineStep({
       await refuseHostDisks(`/dev/${kernelName}`);
       toWrite.add(kernelName);
     }
+    await loadModules(context, ["lvm"]);
     await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs });
     const blocks = await readBlocks();
     const mounts = parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { DeviceRef, openDevice } from "../storage/device.ts";
 import { fixedTimeEnv } from "../storage/mkfs.ts";
 import { Fail } from "../util/fail.ts";
+import { loadModules } from "./kernel-modules.ts";
 import { defineStep } from "./step.ts";
 import { trimmed } from "./storage-key.ts";
 
@@ -36,8 +37,12 @@ export const makeStorage = defineStep({
   kind: "make-storage",
   summary: "make what lies on a partition, an array or a volume",
   schema: z.strictObject({ commands: z.array(StorageCommand).min(1), epoch: z.int().positive() }),
-  tools: [...programs, "udevadm"],
+  tools: [...programs, "modprobe", "udevadm"],
   run: async ({ commands, epoch }, context) => {
+    await loadModules(
+      context,
+      commands.map(({ program }) => program),
+    );
     for (const { program, args, secrets } of commands) {
       const argv: string[] = [program];
       // One after the other: the second may lie in what the first is made into.

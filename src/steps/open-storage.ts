@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, findDevice, openDevice } from "../storage/device.ts";
 import { Fail } from "../util/fail.ts";
+import { loadModules } from "./kernel-modules.ts";
 import { defineStep, type StepContext } from "./step.ts";
 import { trimmed } from "./storage-key.ts";
 
@@ -25,6 +26,7 @@ export const openLuks = defineStep({
   tools: ["cryptsetup", "udevadm"],
   run: async ({ device, header, name, uuid, secret, trim, discard }, context) => {
     if ((await findDevice({ luks: { name, uuid } })) !== undefined) return;
+    await loadModules(context, ["cryptsetup"]);
     const key = context.secrets.get(secret);
     if (key === undefined) throw new Fail(`the secret ${secret} is not at hand`);
     const argv = ["cryptsetup", "open", "--type=luks2", "--batch-mode", "--key-file=-"];
@@ -61,6 +63,7 @@ export const openGroup = defineStep({
   schema: z.strictObject({ name: z.string(), members: Members }),
   tools: ["lvm", "udevadm"],
   run: async ({ name, members }, context) => {
+    await loadModules(context, ["lvm"]);
     const argv = ["lvm", "vgchange", "--quiet", "--activate", "y", "--devices", await pathsOf(members), name];
     await context.tool(argv, { timeoutMs });
     await settle(context);
@@ -86,6 +89,7 @@ export const openArray = defineStep({
   tools: ["mdadm", "udevadm"],
   run: async ({ name, uuid, members }, context) => {
     if ((await findDevice({ array: { name, uuid } })) !== undefined) return;
+    await loadModules(context, ["mdadm"]);
     const paths = (await pathsOf(members)).split(",");
     await context.tool(["mdadm", "--assemble", `--uuid=${uuid}`, `/dev/md/${name}`, ...paths], { timeoutMs });
     await settle(context);

@@ -9,6 +9,7 @@ import type { BaseReport } from "../../src/schema/journal.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Storage } from "../../src/schema/storage.ts";
+import { partitionDisk } from "../../src/steps/partition-disk.ts";
 import { stepData } from "../../src/steps/step.ts";
 import { writeFiles } from "../../src/steps/write-files.ts";
 import { mountsOf } from "../../src/storage/check-storage.ts";
@@ -77,6 +78,19 @@ export function markers(storage: Storage, text: string): StepData {
   const mounts = mountsOf(storage).filter(({ kept }) => !kept);
   return stepData(writeFiles, "leaving a mark on each filesystem", {
     files: mounts.map(({ mount }) => ({ path: join(mount, "mark"), content: `${text} ${mount}\n` })),
+  });
+}
+
+/** A table with nothing in it, on every disk: what was there before is gone, signatures and all. */
+export function blankAll(rack: Rack): StepData[] {
+  return rack.disks.map(({ facts }) => {
+    const place = { startBytes: mib, sizeBytes: mib };
+    const script = `label: gpt\nunit: sectors\n\n1 : start=2048, size=2048\n`;
+    return stepData(partitionDisk, `clearing ${facts.name}`, {
+      disk: identityOf(facts.name, facts),
+      script,
+      made: [place],
+    });
   });
 }
 

@@ -15,6 +15,7 @@ import type { Extent } from "../../src/storage/wipe.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { Secret } from "../../src/util/secret.ts";
 import {
+  blankAll,
   bytesAt,
   hashesOf,
   hashOf,
@@ -61,7 +62,6 @@ describe("storage: the ladder of every layout", () => {
         const once = stepsOn(spec, rack, `${name} first`);
         const again = stepsOn(spec, rack, `${name} second`);
         steps.push(
-          // The layout before this one is still mounted.
           ...once.prepare(),
           ...once.create,
           ...once.mount,
@@ -78,6 +78,9 @@ describe("storage: the ladder of every layout", () => {
           ...again.prepare(),
           ...again.create,
           ...again.mount,
+          ...again.unmount,
+          ...again.close,
+          ...blankAll(rack),
         );
       }
       const before = await hashOf(rack.bystander.file);

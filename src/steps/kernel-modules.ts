@@ -1,0 +1,19 @@
+import type { StepContext } from "./step.ts";
+
+const timeoutMs = 120_000;
+/** What a program asks of the kernel before it could have the kernel load it by itself. */
+const modulesOf: Readonly<Record<string, readonly string[]>> = {
+  cryptsetup: ["dm-crypt"],
+  dmsetup: ["dm-mod"],
+  lvm: ["dm-mod"],
+  mdadm: ["md-mod"],
+};
+
+/** Loads what these programs need; what is built in, or loaded, is fine. */
+export async function loadModules(
+  { tool }: Pick<StepContext, "tool">,
+  programs: readonly string[],
+): Promise<void> {
+  const names = [...new Set(programs.flatMap((program) => modulesOf[program] ?? []))].sort();
+  if (names.length > 0) await tool(["modprobe", "--all", ...names], { timeoutMs });
+}
