@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { asRoot } from "./as-root.ts";
 import { baseCommand } from "./base.ts";
 import { buildCommand } from "./build.ts";
+import { cacheCommand } from "./cache.ts";
 import type { Cli } from "./context.ts";
 import { deployCommand } from "./deploy.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -37,5 +38,6 @@ export const commands: readonly AddCommand[] = [
   followCommands,
   secretsCommand,
   baseCommand,
+  cacheCommand,
   doctorCommand,
 ];

@@ -14,6 +14,7 @@ import { allSteps } from "../steps/registry.ts";
 import { stepData } from "../steps/step.ts";
 import { writeFiles } from "../steps/write-files.ts";
 import { toolRun } from "../system/chroot.ts";
+import { hold } from "../system/file-lock.ts";
 import { plainEnv } from "../system/run.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -68,7 +69,7 @@ export async function buildBase(options: BaseOptions): Promise<BaseFiles> {
   const { own, roots } = await basePlaces(options.cache);
   // What is packed has no owners outside, and is the same whoever made it.
   let directory = [own, roots].map((place) => join(place, digest)).find(isReadable);
-  if (directory === undefined) {
+  if (directory === undefined || !(await hold(directory))) {
     directory = join(own, digest);
     if (process.getuid?.() !== 0) await makeBaseAsRoot(options);
     else {
@@ -108,7 +109,7 @@ export async function baseTree(options: BaseOptions): Promise<BaseTree> {
   const known = join(own, `known-${await definitionBytes()}`);
   const remembered = await readFile(known, "utf8").catch(() => "");
   const there = join(own, `tree-${remembered}`);
-  if (/^[0-9a-f]{32}$/.test(remembered) && existsSync(there))
+  if (/^[0-9a-f]{32}$/.test(remembered) && (await hold(there)))
     return { tree: join(there, "tree"), directory: there, digest: remembered };
   const { definition, digest } = await treeInputs();
   const directory = join(own, `tree-${digest}`);
@@ -262,16 +263,18 @@ function refuse(what: string, missing: readonly string[]): void {
 
 /** Makes a directory of the cache in one piece: beside its place, then renamed. Two runs at once make the same thing. */
 async function whole(directory: string, make: (into: string) => Promise<void>): Promise<void> {
-  if (existsSync(directory)) return;
+  if (await hold(directory)) return;
   await mkdir(dirname(directory), { recursive: true });
   const into = await mkdtemp(`${directory}.new-`);
   // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
   await chmod(into, 0o700);
   try {
+    await hold(into);
     await make(into);
     await rename(into, directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
+    await hold(directory);
   } finally {
     await rm(into, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { initramfsInputs } from "../boot/initramfs-inputs.ts";
 import type { StepData } from "../schema/plan.ts";
 import { type Change, treeDelta } from "../storage/tree-delta.ts";
+import { markUsed } from "../system/file-lock.ts";
 import type { TreeCopy } from "../system/overlay.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import { inOnePiece, type Layer } from "./layers.ts";
@@ -45,6 +46,7 @@ export async function withInitramfs(
   const digest = digestOf([options.steps, inputs.map(content)]).slice(0, 32);
   const directory = join(layer.directory, `initramfs-${digest}`);
   if (existsSync(directory)) {
+    markUsed(directory);
     await replace(directory, copy.tree);
     return true;
   }

@@ -8,6 +8,7 @@ import { kernelVersions } from "../steps/make-initramfs.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
+import { markUsed } from "../system/file-lock.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
 import type { Layer } from "./layers.ts";
@@ -81,6 +82,7 @@ export async function bootDisk(
   const name = `${diskName(layer, plan)}-${digest}`;
   const directory = join(layer.directory, name);
   if (keep && existsSync(directory)) {
+    markUsed(directory);
     await executeSteps(withoutDisk(plan.boot(paths)), allSteps, context);
     const usage = JSON.parse(await readFile(join(directory, "usage.json"), "utf8")) as TreeUsage[];
     return { file: join(directory, "disk.raw"), usage };

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, utimes } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { executeSteps } from "../steps/execute.ts";
 import { clearTraces, settlePasswordDates } from "../steps/finish-tree.ts";
@@ -7,6 +6,7 @@ import { placeHostKeys } from "../steps/place-host-keys.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTree } from "../storage/tree-usage.ts";
+import { hold } from "../system/file-lock.ts";
 import { mapsName } from "../system/id-maps.ts";
 import { ownMaps } from "../system/user-namespace.ts";
 import { digestOf } from "../util/digest.ts";
@@ -43,12 +43,9 @@ export async function packagesLayer({ cache, base, plan }: LayerOptions): Promis
   return { directory, tree: join(directory, "tree") };
 }
 
-/** Whether the layer is there; marks it as used, which is what keeps it when the cache is cleared. */
+/** Whether the layer is there; it is in use from now on, and so stays when the cache is cleared. */
 export async function isMade({ directory }: Layer): Promise<boolean> {
-  if (!existsSync(directory)) return false;
-  const now = new Date();
-  await utimes(directory, now, now).catch(() => {});
-  return true;
+  return await hold(directory);
 }
 
 /** Makes the layer, in one piece: beside its place, then renamed. */
@@ -88,6 +85,7 @@ export async function layersPlace(cache: string): Promise<string> {
 export async function inOnePiece(directory: string, make: (into: string) => Promise<void>): Promise<void> {
   const into = await mkdtemp(`${directory}.new-`);
   try {
+    await hold(into);
     await make(into);
     await rename(into, directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
 import { pathToFileURL } from "node:url";
 import { bootPackages } from "../boot/packages.ts";
@@ -11,6 +11,7 @@ import { proxiesOf } from "../debian/proxy.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { storagePackages } from "../storage/storage-config.ts";
+import { hold } from "../system/file-lock.ts";
 import { sha256 } from "../util/digest.ts";
 import { during, Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -69,6 +70,8 @@ export interface MakeLockOptions {
 /** Resolves anew; needs the network unless offline. The old lock is given back where no package has changed. */
 export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise<Lock> {
   const { cache, log, signal, env, dir, old, offline = false, update = [] } = options;
+  await mkdir(join(cache, "index"), { recursive: true });
+  await hold(join(cache, "index"));
   const fresh = await lockDefinition(withImpliedPackages(spec), {
     cache,
     mirrors: await mirrorsFor(spec, env, dir),

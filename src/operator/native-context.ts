@@ -1,8 +1,10 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchAll } from "../debian/fetch.ts";
 import type { Proxies } from "../debian/proxy.ts";
 import type { StepContext } from "../steps/step.ts";
 import { type Bind, toolFilter, toolRun, treeRun } from "../system/chroot.ts";
+import { hold } from "../system/file-lock.ts";
 import { filterRun } from "../system/filter.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -57,6 +59,9 @@ export function nativeContext(options: {
         binds: [...(runOptions?.bare ? [] : binds), ...(runOptions?.binds ?? [])],
       }),
     fetch: async (wanted, inner) => {
+      // Until the end of this process: they are read long after they have come.
+      await mkdir(packages, { recursive: true });
+      await hold(packages);
       await fetchAll(wanted, { ...fetching, log: inner });
     },
     packagePath: ({ sha256 }) => ({

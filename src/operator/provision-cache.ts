@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { mkdir, readdir, rm, utimes } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StepData } from "../schema/plan.ts";
 import { executeSteps } from "../steps/execute.ts";
@@ -8,6 +8,7 @@ import { provision } from "../steps/provision.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTimes } from "../storage/tree-usage.ts";
+import { markUsed } from "../system/file-lock.ts";
 import { copyUpper, type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { digestOf } from "../util/digest.ts";
 import { inOnePiece, type Layer } from "./layers.ts";
@@ -46,8 +47,7 @@ export async function startTree(
   const copy = await treeCopy([layer.tree], work, { signal, from });
   if (count === undefined || directory === undefined || copy.upper === undefined)
     return { ...copy, rest: steps };
-  const now = new Date();
-  await utimes(directory, now, now).catch(() => {});
+  markUsed(directory);
   return { ...copy, rest: steps.slice(count) };
 }
 

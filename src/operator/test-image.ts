@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { throwawaySigner } from "../boot/self-signed.ts";
@@ -7,6 +6,7 @@ import { hostKeyPrefix } from "../steps/write-secrets.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
 import { mke2fs } from "../storage/mkfs.ts";
 import { toolRun } from "../system/chroot.ts";
+import { hold } from "../system/file-lock.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { digestOf, sha256, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -62,10 +62,11 @@ export async function testImage(
   const content = definitionDigest(spec, lock, readFiles(definition.filesDir));
   const digest = digestOf([content, base.digest, await sourceDigest()]).slice(0, 32);
   const directory = join(options.cache, "image", digest);
-  if (!existsSync(directory)) {
+  if (!(await hold(directory))) {
     await mkdir(dirname(directory), { recursive: true });
     const work = await mkdtemp(`${directory}.new-`);
     try {
+      await hold(work);
       await options.log.task(`building ${spec.hostname}`, (log) =>
         make(definition, work, standIns(spec), { ...options, log }),
       );
@@ -73,6 +74,7 @@ export async function testImage(
         // Another run made the same.
         if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
       });
+      await hold(directory);
     } finally {
       await rm(work, { recursive: true, force: true, maxRetries: 5 });
     }

@@ -7,6 +7,7 @@ import type { Mirrors } from "../debian/mirrors.ts";
 import { proxiesOf } from "../debian/proxy.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
+import { hold } from "../system/file-lock.ts";
 import type { Log } from "../util/log.ts";
 import { baseDefinition } from "./base.ts";
 import { type Definition, loadDefinition } from "./load.ts";
@@ -35,6 +36,8 @@ export async function vendor(
   for (const one of [...lock.packages, ...baseLock.packages]) bySum.set(`${one.archive}/${one.path}`, one);
   const packages = [...bySum.values()].filter(({ archive }) => archive !== localArchive);
   const cache = join(options.cache, "packages");
+  await mkdir(cache, { recursive: true });
+  await hold(cache);
   await fetchAll(packages, {
     mirrors: {
       ...(await mirrorsFor(base.spec, options.env)),
