@@ -115,7 +115,7 @@ export function qemuCommand(shape: MachineShape): string[] {
     ...shape.disks.flatMap((disk, index) => [
       ...["-blockdev", JSON.stringify(blockNode(disk, index))],
       ...(needsPort(disk) ? device(rootPort(`disk${index}-port`, 0x10 + index)) : []),
-      ...device(diskDevice(disk, index)),
+      ...device(shape.direct === undefined ? diskDevice(disk, index) : unbootable(diskDevice(disk, index))),
     ]),
     ...["-object", "rng-random,id=rng0,filename=/dev/urandom"],
     ...device({ driver: "virtio-rng-pci", rng: "rng0" }),
@@ -176,6 +176,11 @@ export function diskDevice(disk: DiskShape, index: number): Record<string, unkno
     ...(bus === "nvme" ? {} : { werror: "report", rerror: "report" }),
     ...sectors,
   };
+}
+
+/** The first place is that of QEMU's own loader, where it starts the kernel. */
+function unbootable({ bootindex: _, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  return rest;
 }
 
 /** All devices in this one form: QEMU makes those in another form before, and they would take the first slots. */

@@ -150,6 +150,8 @@ describe("a machine that works through one job", () => {
     expect(valuesOf(argv, "-append")).toEqual(["console=ttyS0 panic=1"]);
     expect(valuesOf(argv, "-rtc")).toEqual(["base=1970-01-02T00:00:00,clock=vm"]);
     expect(argv).toContain("-no-reboot");
+    // QEMU's loader is the first thing to start from, and nothing else may be.
+    expect(disksOf(argv).flatMap((disk) => Object.keys(disk))).not.toContain("bootindex");
     expect(devicesOf(argv)).toContainEqual(expect.objectContaining({ name: "org.example.job" }));
     expect(qemuCommand(shape).join(" ")).not.toMatch(/-kernel|-initrd|-append|-rtc|-no-reboot|org\.example/);
   });
