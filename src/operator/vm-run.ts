@@ -1,17 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
 import { copyFile, mkdtemp } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { cpioBytes } from "../archive/cpio.ts";
-import type { DeployData, Order } from "../schema/deploy.ts";
 import type { BaseReport } from "../schema/journal.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Plan } from "../schema/plan.ts";
 import type { DiskIdentity } from "../storage/find-disk.ts";
-import { canonicalJson, digestOf } from "../util/digest.ts";
+import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import { type Accelerator, accelerator } from "../vm/accelerator.ts";
@@ -19,16 +14,12 @@ import { makeConsole } from "../vm/console.ts";
 import { startQemu } from "../vm/qemu.ts";
 import { takePlace, waitForMemory } from "../vm/room.ts";
 import { type BaseOptions, buildBase } from "./base.ts";
-import { signedPayload } from "./payload.ts";
 import type { BaseFiles } from "./takeover.ts";
+import { composeInitrd, runnerPort } from "./vm-initrd.ts";
 import { type BaseMachine, workThroughPlan } from "./vm-talk.ts";
 
 const memoryMib = 1_536;
 const mostCpus = 4;
-
-/** Where the runner listens, beside its socket. */
-const port = "org.imgbuild.runner";
-const machineId = "vm";
 
 /** A disk of the machine: a raw file that is written as it is. */
 export interface VmDisk {
@@ -79,45 +70,6 @@ export async function runInVm(job: VmJob, options: VmOptions): Promise<BaseRepor
   }
 }
 
-/** Base and payload as one initramfs. The payload holds no secret; where the machine reads it is a file of this computer. */
-async function composeInitrd(
-  job: VmJob,
-  { nonce, planDigest }: { readonly nonce: string; readonly planDigest: string },
-  base: BaseFiles,
-): Promise<string> {
-  const order: Order = {
-    version: 1,
-    definition: job.plan.definition,
-    planDigest,
-    disks: job.disks.map(({ identity }) => identity),
-    mirrors: {},
-    secrets: [...job.secrets.keys()],
-  };
-  const { payload, publicKey } = await signedPayload(
-    { plan: job.plan, order, lock: job.lock, files: new Map() },
-    { nonce, machineId, now: Date.now() },
-  );
-  const data: DeployData = {
-    ...{ version: 1, nonce, publicKey, machineId, oldBootId: "", hostname: job.plan.hostname, port },
-    network: { links: [], dns: [] },
-    deadManSeconds: 7200,
-  };
-  const own = await cpioBytes([
-    {
-      ...{ type: "file", name: "imgbuild/deploy.json", mode: 0o600 },
-      content: Buffer.from(canonicalJson(data)),
-    },
-    { type: "file", name: "imgbuild/payload.tar.gz", mode: 0o600, content: payload },
-  ]);
-  const to = join(job.directory, "initrd");
-  async function* parts(): AsyncGenerator<Uint8Array> {
-    for (const { path } of [base.outer, base.squashfs]) yield* createReadStream(path);
-    yield own;
-  }
-  await pipeline(Readable.from(parts()), createWriteStream(to, { mode: 0o600 }));
-  return to;
-}
-
 /** Starts the machine and ends it, whatever happens; of a failure the console is kept and told. */
 async function withMachine<T>(
   job: VmJob,
@@ -142,7 +94,7 @@ async function withMachine<T>(
         // Nobody but us is in there: what guards one program from another costs an emulated processor much.
         cmdline: ["console=ttyS0", "panic=-1", "loglevel=4", "mitigations=off"],
       },
-      ...{ once: true, clock: job.clock, port },
+      ...{ once: true, clock: job.clock, port: runnerPort },
     },
     signal,
   );

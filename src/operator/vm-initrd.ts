@@ -1,0 +1,66 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { type CpioEntry, cpioBytes } from "../archive/cpio.ts";
+import type { DeployData, Order } from "../schema/deploy.ts";
+import { canonicalJson } from "../util/digest.ts";
+import { signedPayload } from "./payload.ts";
+import type { BaseFiles } from "./takeover.ts";
+import type { VmJob } from "./vm-run.ts";
+
+/** Where the runner is reached, beside its socket. */
+export const runnerPort = "org.imgbuild.runner";
+const machineId = "vm";
+/** Nobody arms it here: the machine ends with the process that started it. */
+const deadManSeconds = 7_200;
+
+/** What tells a start of the base from any other. */
+export interface VmStart {
+  readonly nonce: string;
+  readonly planDigest: string;
+}
+
+/** Base and work as one initramfs. */
+export async function composeInitrd(
+  job: Pick<VmJob, "plan" | "lock" | "disks" | "secrets" | "directory">,
+  start: VmStart,
+  base: Pick<BaseFiles, "outer" | "squashfs">,
+): Promise<string> {
+  const own = await cpioBytes(await workFiles(job, start));
+  const to = join(job.directory, "initrd");
+  async function* parts(): AsyncGenerator<Uint8Array> {
+    for (const { path } of [base.outer, base.squashfs]) yield* createReadStream(path);
+    yield own;
+  }
+  await pipeline(Readable.from(parts()), createWriteStream(to, { mode: 0o600 }));
+  return to;
+}
+
+/** What the runner finds in the base: the order, signed. It is a file of this computer for a while, and holds no secret. */
+export async function workFiles(
+  job: Pick<VmJob, "plan" | "lock" | "disks" | "secrets">,
+  { nonce, planDigest }: VmStart,
+): Promise<CpioEntry[]> {
+  const order: Order = {
+    version: 1,
+    definition: job.plan.definition,
+    planDigest,
+    disks: job.disks.map(({ identity }) => identity),
+    mirrors: {},
+    secrets: [...job.secrets.keys()],
+  };
+  const { payload, publicKey } = await signedPayload(
+    { plan: job.plan, order, lock: job.lock, files: new Map() },
+    { nonce, machineId, now: Date.now() },
+  );
+  const data: DeployData = {
+    ...{ version: 1, nonce, publicKey, machineId, oldBootId: "", hostname: job.plan.hostname },
+    network: { links: [], dns: [] },
+    deadManSeconds,
+    port: runnerPort,
+  };
+  const file = (name: string, content: Uint8Array) =>
+    ({ type: "file", name: `imgbuild/${name}`, mode: 0o600, content }) as const;
+  return [file("deploy.json", Buffer.from(canonicalJson(data))), file("payload.tar.gz", payload)];
+}
