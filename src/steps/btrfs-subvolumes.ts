@@ -15,7 +15,12 @@ export const btrfsSubvolumes = defineStep({
     device: DeviceRef,
     /** The filesystem's other members. */
     others: z.array(DeviceRef).default([]),
-    names: z.array(z.string().regex(/^@?[A-Za-z0-9_.-]+$/)),
+    names: z.array(
+      z
+        .string()
+        .min(1)
+        .regex(/^(?!\.{1,2}$)@?[A-Za-z0-9_.-]*$/),
+    ),
   }),
   tools: ["mount", "umount", "btrfs"],
   run: async ({ device, others, names }, context) => {
