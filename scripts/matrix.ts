@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { run } from "../src/system/run.ts";
 import { messageOf } from "../src/util/fail.ts";
@@ -21,7 +22,14 @@ const vitest = (file: string, name: string) => [
   name,
 ];
 
+const layouts = readdirSync("imgbuild/layouts").filter((name) => !/^kept-|\./.test(name));
+
 const cases: readonly Case[] = [
+  ...layouts.sort().map((name) => ({
+    name: `layout-${name}`,
+    what: `imgbuild/layouts/${name} boots in a fresh machine, and its own checks pass`,
+    argv: vitest("test/matrix/layouts.test.ts", `layout ${name} `),
+  })),
   {
     name: "same-tree",
     what: "trees of three sets of packages are those that mmdebstrap and apt make",

@@ -1,0 +1,83 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { standIns } from "../../src/operator/test-image.ts";
+import type { Spec } from "../../src/schema/spec.ts";
+import { graphOf, isKept } from "../../src/storage/graph.ts";
+import { isEarly } from "../../src/storage/storage-config.ts";
+import { cacheRoot } from "../../src/system/cache.ts";
+import { defaultChecks } from "../../src/testing/checks.ts";
+import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { layouts, specOf } from "../helpers/ladder.ts";
+
+const options = {
+  cache: cacheRoot(process.env),
+  env: process.env,
+  log: silentLog,
+  signal: new AbortController().signal,
+};
+const minutes = 60_000;
+
+let lab: TestLab | undefined;
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+/** The volume whose passphrase is asked for before there is a root. */
+function asksFor(spec: Spec): string | undefined {
+  for (const node of graphOf(spec.storage!).nodes)
+    if (node.kind === "content" && node.content.type === "luks" && isEarly(spec.storage!, node.content))
+      return node.content.key;
+  return undefined;
+}
+
+function keeps(spec: Spec): boolean {
+  return graphOf(spec.storage!).nodes.some((node) => node.kind === "content" && isKept(node.content));
+}
+
+async function boot(machine: DefinedMachine, spec: Spec): Promise<void> {
+  const key = asksFor(spec);
+  if (!machine.isRunning) await machine.start();
+  if (key !== undefined) await enter(machine, spec, key, 0);
+  await machine.boot({ withinSeconds: 180 });
+}
+
+async function enter(machine: DefinedMachine, spec: Spec, key: string, after: number): Promise<void> {
+  await machine.waitForConsole(/unlock disk/, { withinSeconds: 120, after });
+  machine.type(Buffer.from(standIns(spec).get(key)!.expose()).toString());
+}
+
+for (const name of layouts)
+  describe(`layout ${name}`, () => {
+    it(
+      "boots in a fresh machine, and its own checks pass",
+      async (context) => {
+        const spec = await specOf(name);
+        // What is kept is on a host, not in an image; test/matrix/storage.test.ts has it.
+        if (keeps(spec)) return context.skip();
+        lab = await openLab();
+        const tpm = name === "luks-tpm2";
+        const machine = await lab.machine({
+          definition: `imgbuild/layouts/${name}`,
+          ...(tpm ? { tpm } : {}),
+        });
+        await boot(machine, spec);
+        const results = await defaultChecks(machine.spec, machine, { ...options, hostKey: machine.hostKey });
+        expect(results.filter(({ ok }) => !ok)).toEqual([]);
+        expect(results.length).toBeGreaterThan(spec.health.length);
+        if (tpm) await unlocksByItself(machine, spec);
+      },
+      60 * minutes,
+    );
+  });
+
+/** What a deploy does in the base is done here by hand: an image has no TPM to be bound to. */
+async function unlocksByItself(machine: DefinedMachine, spec: Spec): Promise<void> {
+  const key = Buffer.from(standIns(spec).get("disk-key")!.expose()).toString().trim();
+  const device = await machine.succeed("blkid --match-token TYPE=crypto_LUKS --output device");
+  await machine.succeed(
+    `printf %s ${key} | clevis luks bind -f -y -k - -d ${device} tpm2 '{"pcr_bank":"sha256","pcr_ids":"7"}'`,
+    { withinSeconds: 120 },
+  );
+  await machine.reboot({ withinSeconds: 240 });
+}
