@@ -51,6 +51,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/storage.test.ts", "storage: "),
   },
   {
+    name: "storage-4kn",
+    what: "two layouts on disks of 4096-byte sectors, larger and smaller than the image",
+    argv: vitest("test/matrix/storage.test.ts", "storage-4kn: "),
+  },
+  {
     name: "storage-kept",
     what: "kept partition, LUKS and volume stay byte for byte; what must be refused leaves every byte as it was",
     argv: vitest("test/matrix/storage.test.ts", "storage-kept: "),

@@ -26,6 +26,8 @@ export interface VmDisk {
   readonly identity: DiskIdentity;
   readonly file: string;
   readonly readOnly?: boolean;
+  /** Default 512. */
+  readonly sectorSize?: 512 | 4096;
 }
 
 export interface VmJob {
@@ -82,7 +84,8 @@ async function withMachine<T>(
     {
       ...{ name: "imgbuild-base", memoryMib, cpus: Math.min(mostCpus, availableParallelism()) },
       accelerator: start.kind.name,
-      disks: job.disks.map(({ identity, file, readOnly = false }) => ({
+      disks: job.disks.map(({ identity, file, readOnly = false, sectorSize = 512 }) => ({
+        sectorSize,
         ...{ file, format: "raw", serial: identity.serial ?? identity.name, cache: "unsafe" },
         ...(readOnly ? { readOnly } : { sparse: true }),
       })),

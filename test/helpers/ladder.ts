@@ -34,21 +34,26 @@ export async function specOf(layout: string): Promise<Spec> {
 export interface Rack {
   readonly directory: string;
   readonly disks: readonly { readonly file: string; readonly facts: DiskFacts }[];
+  readonly sectorSize: 512 | 4096;
   readonly bystander: { readonly file: string; readonly facts: DiskFacts };
 }
 
-export async function makeRack(directory: string, sizesMib: readonly number[]): Promise<Rack> {
+export async function makeRack(
+  directory: string,
+  sizesMib: readonly number[],
+  sectorSize: 512 | 4096 = 512,
+): Promise<Rack> {
   mkdirSync(directory, { recursive: true });
   const make = async (name: string, sizeMib: number) => {
     const file = join(directory, `${name}.raw`);
     await writeFile(file, "");
     await truncate(file, sizeMib * mib);
-    return { file, facts: blank(`rack-${name}`, sizeMib * mib) };
+    return { file, facts: { ...blank(`rack-${name}`, sizeMib * mib), sectorSize } };
   };
   const disks = await Promise.all(sizesMib.map((size, index) => make(`d${index}`, size)));
   const bystander = await make("bystander", 16);
   await writeFile(bystander.file, randomBytes(16 * mib));
-  return { directory, disks, bystander };
+  return { directory, disks, bystander, sectorSize };
 }
 
 function blank(serial: string, sizeBytes: number): DiskFacts {
@@ -111,6 +116,7 @@ export async function inBase(
   const disks: VmDisk[] = [...rack.disks, rack.bystander].map(({ file, facts }) => ({
     identity: identityOf(facts.name, facts),
     file,
+    sectorSize: rack.sectorSize,
   }));
   const lock = { version: 1, packages: [], indices: [] } as never;
   return await runInVm({ plan, lock, disks, secrets, clock: epoch, directory: rack.directory }, options);

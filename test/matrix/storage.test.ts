@@ -92,6 +92,34 @@ describe("storage: the ladder of every layout", () => {
   );
 });
 
+describe("storage-4kn: disks of 4096-byte sectors", () => {
+  it(
+    "take the same definitions, on a larger and on a smaller one",
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), "imgbuild-4kn-"));
+      try {
+        const rack = await makeRack(directory, [5000, 2400], 4096);
+        const secrets = new Map<string, Secret>();
+        const steps: StepData[] = [];
+        for (const name of ["uki", "luks-lvm"]) {
+          const spec = await specOf(name);
+          for (const [key, secret] of standIns(spec)) secrets.set(key, secret);
+          const disks = name === "uki" ? [0, 1] : [0];
+          for (const disk of disks) {
+            const made = stepsOn(spec, rack, name, { system: rack.disks[disk]!.facts });
+            const put = markers(spec.storage!, name);
+            steps.push(...made.prepare(), ...made.create, ...made.mount, put, ...made.unmount, ...made.close);
+          }
+        }
+        expect((await inBase(rack, { steps }, secrets, options)).outcome).toBe("done");
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+    vmMs,
+  );
+});
+
 describe("storage-kept: what is kept", () => {
   let rack: Rack;
   let directory: string;

@@ -9,7 +9,7 @@ export default layout("luks-lvm", {
         match: { serial: "LUKS-LVM-1" },
         imageSize: "3GiB",
         table: gpt(
-          esp({ size: "192MiB" }),
+          esp({ size: "272MiB" }),
           partition({ name: "boot", type: "linux", size: "192MiB", content: ext4({ mount: "/boot" }) }),
           partition({
             name: "crypt",

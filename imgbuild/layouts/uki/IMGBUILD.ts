@@ -8,7 +8,7 @@ export default layout("uki", {
       system: disk({
         match: { serial: "UKI-1" },
         imageSize: "2GiB",
-        table: gpt(esp({ size: "256MiB" }), root()),
+        table: gpt(esp({ size: "272MiB" }), root()),
       }),
     },
   },
