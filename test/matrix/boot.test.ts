@@ -115,11 +115,12 @@ describe("boot-secure-own", () => {
       "does not hold the Secure Boot key",
     );
     await machine.succeed("diff -r /efi/EFI/Linux /run/before");
-    const unsigned = "/efi/EFI/Linux/unsigned.efi";
+    // Last by name, so that it is no default.
+    const unsigned = "/efi/EFI/Linux/a-unsigned.efi";
     await machine.succeed(
       `/usr/lib/imgbuild/make-uki --stub /usr/lib/systemd/boot/efi/linuxx64.efi.stub --linux /boot/vmlinuz-$(uname -r) \
         --initrd /boot/initrd.img-$(uname -r) --cmdline /etc/kernel/cmdline --os-release /usr/lib/os-release \
-        --uname $(uname -r) --output ${unsigned} && bootctl set-oneshot unsigned.efi && sync`,
+        --uname $(uname -r) --output ${unsigned} && bootctl set-oneshot a-unsigned.efi && sync`,
       { withinSeconds: 60 },
     );
     const mark = machine.console.mark();
