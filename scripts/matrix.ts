@@ -88,7 +88,17 @@ const cases: readonly Case[] = [
   {
     name: "boot-uki",
     what: "a unified kernel image starts, and another after apt has brought a kernel; BIOS starts the same disk",
-    argv: vitest("test/matrix/boot.test.ts", "boot-uki"),
+    argv: vitest("test/matrix/boot.test.ts", "boot-uki "),
+  },
+  {
+    name: "boot-uki-12",
+    what: "the same of Debian 12, without the update",
+    argv: vitest("test/matrix/boot.test.ts", "boot-uki-12"),
+  },
+  {
+    name: "boot-hooks",
+    what: "hooks for kernel updates put unified images on an ESP and take them off, on Debian 13 and 12",
+    argv: vitest("test/matrix/boot.test.ts", "boot-hooks"),
   },
   {
     name: "boot-grub-uefi",

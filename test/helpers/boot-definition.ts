@@ -15,7 +15,12 @@ export interface BootDefinition {
  * A small system that differs from others in how it boots: `table` and `boot` are TypeScript, as in an IMGBUILD.ts. It may use the
  * Secure Boot key `own`, whose stand-in a test's image is signed with.
  */
-export async function bootDefinition(name: string, table: string, boot: string): Promise<BootDefinition> {
+export async function bootDefinition(
+  name: string,
+  table: string,
+  boot: string,
+  suite = "trixie",
+): Promise<BootDefinition> {
   const path = await mkdtemp(join(tmpdir(), "imgbuild-boot-"));
   await writeFile(
     join(path, "IMGBUILD.ts"),
@@ -24,12 +29,13 @@ const own = { key: "own", certificate: "-----BEGIN CERTIFICATE-----" };
 const boot = ${boot};
 export default image({
   hostname: "${name}",
+  system: { suite: "${suite}" },
   packages: {
-    install: ["apt", "dbus", "e2fsprogs", "initramfs-tools", "linux-image-cloud-amd64", "systemd-resolved", "systemd-sysv", "udev", "zstd"],
+    install: ["apt", "dbus", "e2fsprogs", "initramfs-tools", "linux-image-cloud-amd64", "systemd-sysv", "udev", "zstd"],
   },
   storage: { disks: { system: disk({ match: { serial: "SYSTEM" }, imageSize: "2GiB", table: ${table} }) } },
   boot,
-  network: { outside: { match: { name: "enp0s3" }, dhcp: "yes" } },
+  network: { outside: { match: { name: "enp0s3" }, dhcp: "yes", dns: ["10.0.2.3"] } },
   secrets: { own: { file: "own.age", path: "/etc/secure-boot.key" } },
 });
 `,

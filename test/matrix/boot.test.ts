@@ -1,6 +1,12 @@
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { ukiPath } from "../../src/boot/loader.ts";
+import { readPe } from "../../src/boot/pe.ts";
+import { chrootRun } from "../../src/system/chroot.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { type BootDefinition, bootDefinition } from "../helpers/boot-definition.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
 
 const gptBoth = "gpt(biosBoot(), esp(), root())";
 const ownBoot =
@@ -61,6 +67,50 @@ describe("boot-uki", () => {
     expect(await machine.succeed("systemctl --failed --no-legend")).toBe("");
     await bootsUnder("bios", "uki", how);
   });
+});
+
+describe("boot-uki-12", () => {
+  it("starts a unified image of Debian 12, which has no program of its own to make one", async () => {
+    definition = await bootDefinition("twelve", gptBoth, '{ loader: "uki" }', "bookworm");
+    lab = await openLab();
+    const machine = await lab.machine({ definition: definition.path, firmware: "uefi" });
+    await machine.start();
+    await machine.waitForConsole(/EFI stub: Loaded initrd/, { withinSeconds: 60 });
+    await machine.waitForConsole(/twelve login: /, { withinSeconds: 60 });
+  });
+});
+
+describe("boot-hooks", () => {
+  it.each(["trixie", "bookworm"])(
+    "put a kernel of %s on the ESP and take it off again, without a machine",
+    async (suite) => {
+      definition = await bootDefinition("hooks", gptBoth, '{ loader: "uki" }', suite);
+      const tree = join(definition.path, "tree");
+      const built = await imgbuild(["build", definition.path, "-o", tree, "--format", "dir"], {
+        env: process.env,
+        timeoutMs: 600_000,
+      });
+      expect(built.stderr).not.toContain("hint:");
+      expect(built.code).toBe(0);
+      const version = readdirSync(join(tree, "boot"))
+        .find((name) => name.startsWith("vmlinuz-"))!
+        .slice(8);
+      const [kernel, initrd] = [`/boot/vmlinuz-${version}`, `/boot/initrd.img-${version}`];
+      const images = () => readdirSync(join(tree, "efi/EFI/Linux"));
+      mkdirSync(join(tree, "efi/EFI"), { recursive: true });
+      for (const more of [[], [initrd]]) {
+        await chrootRun(tree, ["kernel-install", "add", version, kernel, ...more]);
+        expect(images()).toEqual([`debian-${version}.efi`]);
+        const { sections } = readPe(readFileSync(join(tree, "efi", ukiPath(version))), "the image");
+        const part = (name: string) => sections.find((one) => one.name === name)!.content;
+        expect(part(".initrd").equals(readFileSync(join(tree, initrd)))).toBe(true);
+        expect(part(".linux").equals(readFileSync(join(tree, kernel)))).toBe(true);
+        expect(part(".cmdline").toString()).toMatch(/^root=UUID=\S+ ro console=tty0/);
+        await chrootRun(tree, ["kernel-install", "remove", version]);
+        expect(images()).toEqual([]);
+      }
+    },
+  );
 });
 
 describe("boot-grub-uefi", () => {
