@@ -85,7 +85,8 @@ export function qemuCommand(shape: MachineShape): string[] {
     ...(shape.direct === undefined
       ? []
       : [
-          ...["-kernel", shape.direct.kernel, "-initrd", escapeComma(shape.direct.initrd)],
+          // Neither is split at commas, unlike most that QEMU is told.
+          ...["-kernel", shape.direct.kernel, "-initrd", shape.direct.initrd],
           ...["-append", shape.direct.cmdline.join(" ")],
         ]),
     ...(shape.once ? ["-no-reboot"] : []),

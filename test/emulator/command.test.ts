@@ -146,7 +146,7 @@ describe("a machine that works through one job", () => {
   it("starts its kernel itself, ends with the guest's restart, and has a clock and a port of its own", () => {
     const argv = qemuCommand({ ...shape, direct, once: true, clock: 86_400, port: "org.example.job" });
     expect(valuesOf(argv, "-kernel")).toEqual(["/c/kernel"]);
-    expect(valuesOf(argv, "-initrd")).toEqual(["/w/a,,b"]);
+    expect(valuesOf(argv, "-initrd")).toEqual(["/w/a,b"]);
     expect(valuesOf(argv, "-append")).toEqual(["console=ttyS0 panic=1"]);
     expect(valuesOf(argv, "-rtc")).toEqual(["base=1970-01-02T00:00:00,clock=vm"]);
     expect(argv).toContain("-no-reboot");
