@@ -31,6 +31,7 @@ async function collect(name: string, sys: string, found: Set<string>): Promise<v
   const top = realpathSync(sys);
   for (let at = place; at.startsWith(`${top}/`); at = dirname(at)) {
     const module = join(at, "driver/module");
-    if (existsSync(module)) found.add(basename(realpathSync(module)));
+    // What is built in and has parameters looks like a module, but for the state that only loaded ones have.
+    if (existsSync(join(module, "initstate"))) found.add(basename(realpathSync(module)));
   }
 }

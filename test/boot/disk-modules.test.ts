@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { diskModules, mountedSource } from "../../src/boot/disk-modules.ts";
@@ -8,14 +8,16 @@ import { tempDir } from "../helpers/temp-dir.ts";
 function sys(): string {
   const root = tempDir();
   const module = (name: string) => join(root, "module", name);
-  const drive = (path: string, name: string) => {
+  const drive = (path: string, name: string, builtin = false) => {
     mkdirSync(module(name), { recursive: true });
+    if (!builtin) writeFileSync(join(module(name), "initstate"), "live\n");
     mkdirSync(join(root, path), { recursive: true });
     mkdirSync(join(root, "drivers", name), { recursive: true });
     symlinkSync(module(name), join(root, "drivers", name, "module"));
     symlinkSync(join(root, "drivers", name), join(root, path, "driver"));
   };
   const card = "devices/pci0/0000:00:02.0";
+  drive("devices/pci0", "pcieportdrv", true);
   drive(card, "megaraid_sas");
   drive(`${card}/host0/target0/0:0:0:0`, "sd_mod");
   const disk = `${card}/host0/target0/0:0:0:0/block/sda`;
@@ -29,7 +31,7 @@ function sys(): string {
 }
 
 describe("diskModules", () => {
-  it("names what drives a partition, from the disk up to its controller, also below a mapping", async () => {
+  it("names what drives a partition, from the disk up to its controller, also below a mapping, but not what is built in", async () => {
     const root = sys();
     expect(await diskModules("/dev/sda1", root)).toEqual(["megaraid_sas", "sd_mod"]);
     expect(await diskModules("/dev/dm-0", root)).toEqual(["megaraid_sas", "sd_mod"]);
