@@ -9,6 +9,7 @@ import { stepData } from "../steps/step.ts";
 import { swapFileImage } from "../steps/swap-file-image.ts";
 import { swapPartitionImage } from "../steps/swap-partition-image.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
+import { firstInstall } from "../storage/first-install.ts";
 import { layoutOf, sfdiskScript } from "../storage/gpt.ts";
 import { contentUuid, filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../storage/ids.ts";
 import { beyondFile } from "../storage/native.ts";
@@ -80,8 +81,17 @@ export function imageSeed({ hostname, storage }: Spec): string {
   return uuidFrom(digestOf({ hostname, storage }), "image");
 }
 
+/** The definition as an image has it: there is nothing yet to keep, so all of it is made. */
+export function asImage(inputs: ImageInputs): ImageInputs {
+  const { spec } = inputs;
+  return spec.storage === undefined
+    ? inputs
+    : { ...inputs, spec: { ...spec, storage: firstInstall(spec.storage) } };
+}
+
 /** The plan for an image that is made natively. */
-export function imagePlan(inputs: ImageInputs): ImagePlan {
+export function imagePlan(given: ImageInputs): ImagePlan {
+  const inputs = asImage(given);
   const { spec, lock, definition } = inputs;
   const { storage } = spec;
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
@@ -111,14 +121,17 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
     const reservedBytes = content.mount === "/" ? (storage.swapFile?.size ?? 0) : 0;
     const { mount, type } = content;
     return [
-      { type, mount, offsetBytes, sizeBytes, part, label, reservedBytes, below: outermost(mount, mounts) },
+      {
+        ...{ type, mount, offsetBytes, sizeBytes, part, label, reservedBytes },
+        ...{ own: content.uuid, below: outermost(mount, mounts) },
+      },
     ];
   });
   const ext4 = parts.filter(({ type }) => type !== "vfat");
   const rootOffset = ext4.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
   const swaps = layout.partitions.flatMap(({ content, startBytes, sizeBytes, name: part }) =>
     content?.type === "swap" && content.randomKey === undefined
-      ? [{ offsetBytes: startBytes, sizeBytes, part, label: content.label }]
+      ? [{ offsetBytes: startBytes, sizeBytes, part, own: content.uuid, label: content.label }]
       : [],
   );
   const bootOf = ({ image, esp, scratch }: ImagePaths) =>
@@ -136,12 +149,12 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
         sizeBytes: disk.imageSize,
         script: sfdiskScript(layout),
       }),
-      ...ext4.map(({ mount, below, part, label, ...place }) =>
+      ...ext4.map(({ mount, below, part, label, own, ...place }) =>
         stepData(mkfsExt4Image, `making the ext4 filesystem for ${mount}`, {
           image: paths.image,
           offsetBytes: place.offsetBytes,
           sizeBytes: place.sizeBytes,
-          uuid: filesystemUuid(seed, name, part),
+          uuid: own ?? filesystemUuid(seed, name, part),
           hashSeed: hashSeed(seed, name, part),
           directory: join(paths.tree, mount),
           mount,
@@ -151,11 +164,11 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
           ...label,
         }),
       ),
-      ...swaps.map(({ part, label, ...place }) =>
+      ...swaps.map(({ part, own, label, ...place }) =>
         stepData(swapPartitionImage, `making the swap partition ${part}`, {
           image: paths.image,
           ...place,
-          uuid: contentUuid(seed, "swap", name, part),
+          uuid: own ?? contentUuid(seed, "swap", name, part),
           ...(label === undefined ? {} : { label }),
         }),
       ),
@@ -179,12 +192,12 @@ export function imagePlan(inputs: ImageInputs): ImagePlan {
     esp: (paths) =>
       parts
         .filter(({ type }) => type === "vfat")
-        .map(({ mount, part, label, offsetBytes, sizeBytes }) =>
+        .map(({ mount, part, label, own, offsetBytes, sizeBytes }) =>
           stepData(mkfsVfatImage, `making the FAT filesystem for ${mount}`, {
             image: paths.image,
             offsetBytes,
             sizeBytes,
-            volumeId: vfatVolumeId(seed, name, part),
+            volumeId: own?.replace("-", "").toLowerCase() ?? vfatVolumeId(seed, name, part),
             directory: paths.esp,
             mountPoint: join(paths.tree, mount),
             epoch,

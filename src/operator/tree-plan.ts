@@ -2,14 +2,15 @@ import { mountsOf } from "../storage/check-storage.ts";
 import { storageConfig } from "../storage/storage-config.ts";
 import { kernelCmdline } from "./boot-steps.ts";
 import type { ImageInputs } from "./build.ts";
-import { imageSeed, outermost } from "./image-plan.ts";
+import { asImage, imageSeed, outermost } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
 import { epochOf, treeLayers } from "./tree.ts";
 
 const noDisks = { files: [{ path: "/etc/fstab", content: "" }], directories: [] };
 
 /** The plan for the tree of an image, whatever its layout is and wherever its disks are made; of one without disks too, as for containers. */
-export function treePlan(inputs: ImageInputs): TreePlan {
+export function treePlan(given: ImageInputs): TreePlan {
+  const inputs = asImage(given);
   const { spec, lock } = inputs;
   const { storage } = spec;
   const seed = imageSeed(spec);

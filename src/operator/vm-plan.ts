@@ -8,10 +8,9 @@ import { unpackTree } from "../steps/unpack-tree.ts";
 import { hostKeyPrefix, writeSecrets } from "../steps/write-secrets.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
 import type { DiskIdentity } from "../storage/find-disk.ts";
-import { refuseKept } from "../storage/native.ts";
 import { Fail } from "../util/fail.ts";
 import type { ImageInputs } from "./build.ts";
-import { imageSeed } from "./image-plan.ts";
+import { asImage, imageSeed } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
 import { baseSteps } from "./plan.ts";
 import { epochOf, type TreeLayers } from "./tree.ts";
@@ -30,11 +29,11 @@ export interface VmPlan extends TreePlan {
 }
 
 /** The same tree, UUIDs and bootloaders as a native build makes, on any layout that the base can make. */
-export function vmPlan(inputs: ImageInputs): VmPlan {
+export function vmPlan(given: ImageInputs): VmPlan {
+  const inputs = asImage(given);
   const { spec, lock, definition, secrets } = inputs;
   const { storage } = spec;
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
-  refuseKept(storage);
   const seed = imageSeed(spec);
   const epoch = epochOf(lock);
   const written = writtenDisks(storage);

@@ -37,12 +37,18 @@ const label = (longest: number) =>
     )
     .optional();
 const options = z.array(MountOption).default([]);
+/** Of what is made; left out it derives from the deploy, or for an image from the definition. */
+const uuid = Uuid.optional();
+const LvmUuid = z
+  .string()
+  .regex(/^[A-Za-z0-9]{6}(-[A-Za-z0-9]{4}){5}-[A-Za-z0-9]{6}$/, "the UUID of an LVM2_member");
 
 export const Ext4 = z.strictObject({
   type: z.literal("ext4"),
   mount: MountPoint,
   label: label(16),
   options,
+  uuid,
   keep: Keep.optional(),
 });
 export const Xfs = z.strictObject({
@@ -50,6 +56,7 @@ export const Xfs = z.strictObject({
   mount: MountPoint,
   label: label(12),
   options,
+  uuid,
   keep: Keep.optional(),
 });
 export const F2fs = z.strictObject({
@@ -57,6 +64,7 @@ export const F2fs = z.strictObject({
   mount: MountPoint,
   label: label(16),
   options,
+  uuid,
   keep: Keep.optional(),
 });
 
@@ -69,6 +77,7 @@ export const Vfat = z.strictObject({
     .regex(/^[A-Z0-9_-]{1,11}$/, "1 to 11 capitals, digits, `_` or `-`")
     .optional(),
   options: z.array(MountOption).default(["umask=0077"]),
+  uuid: VolumeId.optional(),
   keep: Keep.optional(),
 });
 
@@ -95,6 +104,7 @@ const btrfsFields = {
   options,
   compression: Compression.optional(),
   subvolumes: z.record(SubvolumeName, Subvolume).default({}),
+  uuid,
   keep: Keep.optional(),
 };
 export const Btrfs = z.strictObject({ type: z.literal("btrfs"), ...btrfsFields });
@@ -113,6 +123,7 @@ export const Swap = z.strictObject({
   discard: z.boolean().default(false),
   /** Encrypted by a key that is made at each start and kept nowhere; the mapping's name. */
   randomKey: NodeName.optional(),
+  uuid,
   keep: Keep.optional(),
 });
 
@@ -153,6 +164,7 @@ const luksFields = {
   kdf: Kdf.optional(),
   /** The header lies apart, on the partition whose content is `luks-header` with this volume's name. */
   detachedHeader: z.boolean().default(false),
+  uuid,
   keep: Keep.optional(),
 };
 
@@ -160,15 +172,9 @@ const luksFields = {
 export const LvmPv = z.strictObject({
   type: z.literal("lvm-pv"),
   group: NodeName,
-  keep: z
-    .strictObject({
-      /** Of the physical volume, as blkid shows it. */
-      uuid: z
-        .string()
-        .regex(/^[A-Za-z0-9]{6}(-[A-Za-z0-9]{4}){5}-[A-Za-z0-9]{6}$/, "the UUID of an LVM2_member"),
-      size: Size.optional(),
-    })
-    .optional(),
+  uuid: LvmUuid.optional(),
+  /** The UUID is that of the physical volume, as blkid shows it. */
+  keep: z.strictObject({ uuid: LvmUuid, size: Size.optional() }).optional(),
 });
 /** A member of an array of `storage.arrays`. */
 export const MdMember = z.strictObject({ type: z.literal("md-member"), array: NodeName });

@@ -14,7 +14,7 @@ export interface Mounted {
   readonly partition: string | undefined;
   readonly type: FilesystemType;
   readonly kept: boolean;
-  /** Of a kept one; the others' derives from the seed. */
+  /** Of a kept one, or one that the definition gives; the others' derives from the seed. */
   readonly uuid: string | undefined;
   readonly mount: string;
   readonly options: readonly string[];
@@ -62,7 +62,7 @@ function mountsOfContent(place: Mounted["place"], content: Content, path: FieldP
     disk: place.on === "partition" || place.on === "kept-disk" ? place.disk : undefined,
     partition: place.on === "partition" ? place.partition.name : undefined,
     type: content.type,
-    uuid: content.keep?.uuid,
+    uuid: content.keep?.uuid ?? content.uuid,
   };
   const kept = isKept(content);
   const compressed =

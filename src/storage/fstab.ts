@@ -14,11 +14,11 @@ export function fstab(storage: Storage, seed: string): string {
     lines.push(line(from, mount, "none", ["bind", ...options], 0));
   for (const node of graphOf(storage).nodes) {
     if (node.kind !== "content" || node.content.type !== "swap") continue;
-    const { randomKey, priority, discard, keep } = node.content;
+    const { randomKey, priority, discard, uuid, keep } = node.content;
     const options = [...(priority === undefined ? [] : [`pri=${priority}`]), ...(discard ? ["discard"] : [])];
     const what =
       randomKey === undefined
-        ? `UUID=${keep?.uuid ?? contentUuid(seed, "swap", ...scopeOf(node.place))}`
+        ? `UUID=${keep?.uuid ?? uuid ?? contentUuid(seed, "swap", ...scopeOf(node.place))}`
         : `/dev/mapper/${randomKey}`;
     lines.push(line(what, "none", "swap", options.length === 0 ? ["defaults"] : options, 0));
   }

@@ -1,14 +1,12 @@
 import type { Storage } from "../schema/storage.ts";
-import { Fail } from "../util/fail.ts";
 import { writtenDisks } from "./check-storage.ts";
-import { graphOf, isKept, showPlace } from "./graph.ts";
+import { graphOf, showPlace } from "./graph.ts";
 
 /** What is made in a file without a kernel that knows it. */
 const contents = ["ext4", "vfat", "swap"];
 
 /** Why an image of that storage cannot be made in a file; undefined when it can. Names the first node that only a kernel makes. */
 export function beyondFile(storage: Storage): string | undefined {
-  refuseKept(storage);
   const written = writtenDisks(storage);
   if (written.length !== 1) return `the definition writes ${written.length} disks; a native build makes one`;
   for (const node of graphOf(storage).nodes) {
@@ -20,13 +18,4 @@ export function beyondFile(storage: Storage): string | undefined {
       return `${content.type} in ${showPlace(place)} cannot be made in an image file`;
   }
   return undefined;
-}
-
-/** An image has nothing that could be kept on its disks. */
-export function refuseKept(storage: Storage): void {
-  for (const node of graphOf(storage).nodes)
-    if (node.kind === "content" && node.place.on !== "kept-disk" && isKept(node.content))
-      throw new Fail(`${showPlace(node.place)} is kept, and an image is made from nothing`, {
-        hint: "deploy to the host that has it",
-      });
 }

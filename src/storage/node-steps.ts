@@ -65,8 +65,8 @@ export function madeReference(
         (one): one is ContentNode =>
           one.kind === "content" && one.content.type === "luks" && one.content.name === place.name,
       );
-      const kept = node?.content.type === "luks" ? node.content.keep?.uuid : undefined;
-      return { luks: { name: place.name, uuid: kept ?? luksUuid(seed, place.name) } };
+      const about = node?.content.type === "luks" ? node.content : { name: place.name };
+      return { luks: { name: place.name, uuid: luksUuid(seed, about) } };
     }
     case "array":
       return { array: { name: place.name, uuid: mdUuid(seed, place.name) } };

@@ -186,10 +186,7 @@ function crypttabOf(
       one.kind === "content" && one.content.type === "luks-header" && one.content.volume === content.name,
   );
   const header = apart?.kind === "content" ? stableName(apart.place, storage, seed) : undefined;
-  const device =
-    header === undefined
-      ? `UUID=${content.keep?.uuid ?? luksUuid(seed, content.name)}`
-      : stableName(place, storage, seed);
+  const device = header === undefined ? `UUID=${luksUuid(seed, content)}` : stableName(place, storage, seed);
   return [crypttabLine(content, { device, header, keyFile, early })];
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { standIns } from "../../src/operator/test-image.ts";
 import type { Spec } from "../../src/schema/spec.ts";
-import { graphOf, isKept } from "../../src/storage/graph.ts";
+import { graphOf } from "../../src/storage/graph.ts";
 import { isEarly } from "../../src/storage/storage-config.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { defaultChecks } from "../../src/testing/checks.ts";
@@ -31,10 +31,6 @@ function asksFor(spec: Spec): string | undefined {
   return undefined;
 }
 
-function keeps(spec: Spec): boolean {
-  return graphOf(spec.storage!).nodes.some((node) => node.kind === "content" && isKept(node.content));
-}
-
 async function boot(machine: DefinedMachine, spec: Spec): Promise<void> {
   const key = asksFor(spec);
   if (!machine.isRunning) await machine.start();
@@ -51,10 +47,8 @@ for (const name of layouts)
   describe(`layout ${name}`, () => {
     it(
       "boots in a fresh machine, and its own checks pass",
-      async (context) => {
+      async () => {
         const spec = await specOf(name);
-        // What is kept is on a host, not in an image; test/matrix/storage.test.ts has it.
-        if (keeps(spec)) return context.skip();
         lab = await openLab();
         const tpm = name === "luks-tpm2";
         const machine = await lab.machine({

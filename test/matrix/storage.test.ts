@@ -8,9 +8,7 @@ import type { DiskFacts } from "../../src/schema/facts.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Storage } from "../../src/schema/storage.ts";
-import { graphOf, isKept } from "../../src/storage/graph.ts";
-import { filesystemUuid } from "../../src/storage/ids.ts";
-import { luksUuid } from "../../src/storage/nodes/luks.ts";
+import { firstInstall } from "../../src/storage/first-install.ts";
 import type { Extent } from "../../src/storage/wipe.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { Secret } from "../../src/util/secret.ts";
@@ -54,10 +52,7 @@ describe("storage: the ladder of every layout", () => {
       const steps: StepData[] = [];
       const secrets = new Map<string, Secret>();
       for (const name of layouts.filter((one) => only?.includes(one) ?? true)) {
-        const spec = await specOf(name);
-        // What is kept has to be there first: those have cases of their own.
-        if (graphOf(spec.storage!).nodes.some((node) => node.kind === "content" && isKept(node.content)))
-          continue;
+        const spec = anew(await specOf(name));
         for (const [key, secret] of standIns(spec)) secrets.set(key, secret);
         const once = stepsOn(spec, rack, `${name} first`);
         const again = stepsOn(spec, rack, `${name} second`);
@@ -165,27 +160,13 @@ describe("storage-kept: what is kept", () => {
   }, vmMs);
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  const keeping = async () => {
-    const group = on(2, anew(specs.volume)).disks[0]!.layout.partitions[1]!;
-    const pv = await pvUuid(rack.disks[2]!.file, group.startBytes);
-    const uuids = {
-      home: filesystemUuid("kept-0", "system", "home"),
-      luks: luksUuid("kept-1", "data"),
-      inner: filesystemUuid("kept-1", "luks:", "data"),
-      volume: filesystemUuid("kept-2", "volume:system", "srv"),
-      pv,
-    };
-    return { uuids, specs: withUuids(specs, uuids) };
-  };
-
   it(
     "is byte for byte what it was, while all around it is made anew",
     async () => {
-      const { uuids, specs: now } = await keeping();
       const plans = [
-        on(0, now.home, seen(0, specs.home, "ext4", uuids.home)),
-        on(1, now.luks, seen(1, specs.luks, "crypto_LUKS", uuids.luks)),
-        on(2, now.volume, seen(2, specs.volume, "LVM2_member", uuids.pv)),
+        on(0, specs.home, seen(0, specs.home, "ext4", uuids.home)),
+        on(1, specs.luks, seen(1, specs.luks, "crypto_LUKS", uuids.luks)),
+        on(2, specs.volume, seen(2, specs.volume, "LVM2_member", uuids.pv)),
       ];
       const esp = (disk: number) => ({
         file: rack.disks[disk]!.file,
@@ -196,7 +177,7 @@ describe("storage-kept: what is kept", () => {
       const steps = plans.flatMap((plan, disk) => [
         ...plan.create,
         ...plan.mount,
-        markers(now[texts[disk]!].storage!, `another text on disk ${disk}`),
+        markers(specs[texts[disk]!].storage!, `another text on disk ${disk}`),
         ...plan.unmount,
         ...plan.close,
       ]);
@@ -211,19 +192,14 @@ describe("storage-kept: what is kept", () => {
   it(
     "is tried before the first write: a wrong key, another UUID, a part elsewhere leave every byte as it was",
     async () => {
-      const { uuids, specs: now } = await keeping();
       const before = await hashesOf(rack);
       const other = "00000000-1111-4222-8333-444444444444";
       const wrongKey = new Map([...secrets].map(([name]) => [name, new Secret(name, Buffer.from("wrong"))]));
-      const luks = on(1, now.luks, seen(1, specs.luks, "crypto_LUKS", uuids.luks));
+      const luks = on(1, specs.luks, seen(1, specs.luks, "crypto_LUKS", uuids.luks));
       await expect(
         inBase(rack, { prepare: luks.prepare(), steps: luks.create }, wrongKey, options),
       ).rejects.toThrow(/is kept, and the secret data-key does not open it/);
-      const lied = on(
-        0,
-        withUuids(specs, { ...uuids, home: other }).home,
-        seen(0, specs.home, "ext4", other),
-      );
+      const lied = on(0, withUuid(specs.home, uuids.home, other), seen(0, specs.home, "ext4", other));
       await expect(
         inBase(rack, { prepare: lied.prepare(), steps: lied.create }, secrets, options),
       ).rejects.toThrow(/should have the UUID 00000000-1111/);
@@ -256,53 +232,20 @@ describe("storage-kept: what is kept", () => {
   );
 });
 
+/** As those layouts say it. */
+const uuids = {
+  home: "6d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d",
+  luks: "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718",
+  pv: "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt",
+};
+
 /** The same with nothing kept: how it came to be there. */
 function anew(spec: Spec): Spec {
-  const text = JSON.stringify(spec.storage, (key, value) => (key === "keep" ? undefined : value));
-  const storage = JSON.parse(text) as Storage;
-  for (const disk of Object.values(storage.disks))
-    if ("table" in disk) for (const one of disk.table.partitions) one.size ??= "rest";
-  for (const group of Object.values(storage.volumeGroups))
-    for (const volume of Object.values(group.volumes)) volume.size ??= 256 * mib;
-  return { ...spec, storage };
+  return { ...spec, storage: firstInstall(spec.storage!) };
 }
 
-function withUuids<T extends Record<"home" | "luks" | "volume", Spec>>(
-  { home, luks, volume }: T,
-  uuids: Record<"home" | "luks" | "inner" | "volume" | "pv", string>,
-) {
-  const replaced = (spec: Spec, ...pairs: [string, string][]): Spec => ({
-    ...spec,
-    storage: JSON.parse(
-      pairs.reduce((text, [from, to]) => text.replace(from, to), JSON.stringify(spec.storage)),
-    ) as Storage,
-  });
-  return {
-    home: replaced(home, ["6d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d", uuids.home]),
-    luks: replaced(
-      luks,
-      ["2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718", uuids.luks],
-      ["91b0c2d3-44e5-46f6-8a07-b8c9dae0f1a2", uuids.inner],
-    ),
-    volume: replaced(
-      volume,
-      ["3c2b1a09-f8e7-46d5-b4c3-a29180706f5e", uuids.volume],
-      ["Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt", uuids.pv],
-    ),
-  };
-}
-
-/** In the label of a physical volume, the second of its sectors (lib/format_text/layout.h). */
-async function pvUuid(file: string, at: number): Promise<string> {
-  const label = await bytesAt(file, at + 512, 64);
-  expect(label.toString("latin1", 0, 8)).toBe("LABELONE");
-  const id = label.toString("latin1", 32, 64);
-  return [6, 4, 4, 4, 4, 4, 6]
-    .map((length, index, all) => {
-      const from = all.slice(0, index).reduce((sum, one) => sum + one, 0);
-      return id.slice(from, from + length);
-    })
-    .join("-");
+function withUuid(spec: Spec, from: string, to: string): Spec {
+  return { ...spec, storage: JSON.parse(JSON.stringify(spec.storage).replace(from, to)) as Storage };
 }
 
 /** Where a linear volume of one segment lies, from the text in which LVM keeps its metadata. */

@@ -116,15 +116,18 @@ describe("vmPlan", () => {
     expect(new NeedsVm("x").hint).toContain("--in-vm");
   });
 
-  it("refuses to keep what an image cannot have", () => {
+  it("makes what a deploy would keep, with the UUID by which the definition knows it", () => {
     const { storage } = serverSpec();
     const system = structuredClone(storage!.disks.system!);
     if (!("table" in system)) throw new Error("the system's disk is written");
     const root = system.table.partitions.find(({ name }) => name === "var")!;
     root.content = { type: "ext4", mount: "/var", options: [], keep: { uuid: keptUuid } };
     const kept = inputs({ storage: { ...storage!, disks: { system } } });
-    for (const plan of [vmPlan, imagePlan])
-      expect(() => plan(kept)).toThrow("partition system/var is kept, and an image is made from nothing");
+    const made = [ofBase(kept), imagePlan(kept).disk(paths)].map((steps) =>
+      steps.filter(({ uuid }) => uuid === keptUuid).map(({ kind }) => kind),
+    );
+    expect(made).toEqual([["mkfs-ext4"], ["mkfs-ext4-image"]]);
+    expect(JSON.stringify(vmPlan(kept).tree)).toContain(`UUID=${keptUuid} /var ext4`);
   });
 
   it("refuses a definition without disks", () => {

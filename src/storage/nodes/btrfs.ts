@@ -13,7 +13,7 @@ export const btrfs: ContentType<Btrfs> = {
   needs: () => needs,
   create: (content, site) => [
     ...(content.keep === undefined
-      ? [mkfs(content, [site.device], [], filesystemUuid(site.seed, ...site.scope), site)]
+      ? [mkfs(content, [site.device], [], content.uuid ?? filesystemUuid(site.seed, ...site.scope), site)]
       : []),
     ...subvolumes(content, [site.device], site.what),
   ],
@@ -32,7 +32,7 @@ export const btrfsPool = {
     site: Pick<Site, "seed" | "epoch">,
   ): StepData[] {
     const profiles = ["--data", pool.data, "--metadata", pool.metadata];
-    const uuid = contentUuid(site.seed, "filesystem", "pool:", name);
+    const uuid = pool.uuid ?? contentUuid(site.seed, "filesystem", "pool:", name);
     return [
       mkfs(pool, members, profiles, uuid, { ...site, what: `pool ${name}` }),
       ...subvolumes(pool, members, `pool ${name}`),

@@ -6,10 +6,10 @@ import type { ContentType } from "../node.ts";
 
 export const ext4: ContentType<Ext4> = {
   needs: () => ({ tools: ["mke2fs"], modules: ["ext4"] }),
-  create: ({ mount, label }, { device, scope, seed, what }) => [
+  create: ({ mount, label, uuid }, { device, scope, seed, what }) => [
     stepData(mkfsExt4, `formatting ${what} as ext4 for ${mount}`, {
       device,
-      uuid: filesystemUuid(seed, ...scope),
+      uuid: uuid ?? filesystemUuid(seed, ...scope),
       hashSeed: hashSeed(seed, ...scope),
       ...(label === undefined ? {} : { label }),
     }),

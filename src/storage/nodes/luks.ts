@@ -32,14 +32,14 @@ export const luks: ContentType<Luks> = {
     ...open(content, site),
   ],
   open,
-  close: ({ name, keep }, { seed, what }) => [
-    stepData(closeLuks, `closing ${what}`, { name, uuid: keep?.uuid ?? luksUuid(seed, name) }),
+  close: (content, { seed, what }) => [
+    stepData(closeLuks, `closing ${what}`, { name: content.name, uuid: luksUuid(seed, content) }),
   ],
 };
 
 /** UUID in a LUKS header; the same for fstab, crypttab and device-mapper. */
-export function luksUuid(seed: string, name: string): string {
-  return contentUuid(seed, "luks", "luks:", name);
+export function luksUuid(seed: string, { name, uuid, keep }: Pick<Luks, "name" | "uuid" | "keep">): string {
+  return keep?.uuid ?? uuid ?? contentUuid(seed, "luks", "luks:", name);
 }
 
 /** What the tree's own clevis does once it is there: another key slot, opened by TPM or tang. */
@@ -87,13 +87,13 @@ export function isTrimmed({ unlock }: Pick<Luks, "unlock">): boolean {
 }
 
 function open(content: Luks, { device, header, seed, what }: Site): StepData[] {
-  const { name, key, discard, keep } = content;
+  const { name, key, discard } = content;
   return [
     stepData(openLuks, `opening ${what} as ${name}`, {
       device,
       ...(header === undefined ? {} : { header }),
       name,
-      uuid: keep?.uuid ?? luksUuid(seed, name),
+      uuid: luksUuid(seed, content),
       secret: key,
       trim: isTrimmed(content),
       discard,
@@ -102,7 +102,7 @@ function open(content: Luks, { device, header, seed, what }: Site): StepData[] {
 }
 
 function formatCommands(content: Luks, { device, header, seed }: Site): Commands {
-  const { name, key, recoveryKey, kdf } = content;
+  const { key, recoveryKey, kdf } = content;
   const trim = isTrimmed(content);
   const costs =
     kdf === undefined
@@ -114,7 +114,13 @@ function formatCommands(content: Luks, { device, header, seed }: Site): Commands
           "--pbkdf-parallel=1",
         ];
   const apart = header === undefined ? [] : ["--header", { device: header }];
-  const format = ["luksFormat", "--type=luks2", "--batch-mode", `--uuid=${luksUuid(seed, name)}`, ...costs];
+  const format = [
+    "luksFormat",
+    "--type=luks2",
+    "--batch-mode",
+    `--uuid=${luksUuid(seed, content)}`,
+    ...costs,
+  ];
   const add = ["luksAddKey", "--batch-mode", ...costs, ...apart, "--key-file=-", "--keyfile-size=FIRST"];
   return [
     {

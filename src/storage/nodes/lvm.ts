@@ -13,14 +13,17 @@ const pvNeeds: Needs = { tools: ["lvm"], packages: ["lvm2"], modules: ["dm-mod"]
 /** A physical volume. */
 export const lvmPv: ContentType<LvmPv> = {
   needs: () => pvNeeds,
-  create: ({ group, keep }, { device, epoch, what }) =>
+  create: ({ group, uuid, keep }, { device, epoch, what }) =>
     keep !== undefined
       ? []
       : [
           stepData(makeStorage, `making ${what} a member of ${group}`, {
             commands: [
               { program: "wipefs", args: ["--all", "--quiet", { device }] },
-              { program: "lvm", args: ["pvcreate", ...quiet, "--devices", { device }, { device }] },
+              {
+                program: "lvm",
+                args: ["pvcreate", ...quiet, ...own(uuid), "--devices", { device }, { device }],
+              },
             ],
             epoch,
           }),
@@ -28,6 +31,11 @@ export const lvmPv: ContentType<LvmPv> = {
 };
 
 const quiet = ["--quiet", "--yes"];
+
+/** Without a backup of metadata to restore, LVM takes a UUID only when told that there is none. */
+function own(uuid: string | undefined): string[] {
+  return uuid === undefined ? [] : ["--norestorefile", "--uuid", uuid];
+}
 
 export const lvmGroup = {
   create(name: string, members: readonly DeviceRef[], epoch: number): StepData[] {

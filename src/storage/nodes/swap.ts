@@ -9,7 +9,7 @@ export const swap: ContentType<Swap> = {
     randomKey === undefined
       ? { tools: ["mkswap"] }
       : { tools: ["wipefs"], packages: ["cryptsetup", "systemd-cryptsetup"] },
-  create: ({ label, randomKey }, { device, scope, seed, epoch, what }) => {
+  create: ({ label, randomKey, uuid }, { device, scope, seed, epoch, what }) => {
     // Made anew at each start; until then nothing must pass for something else.
     if (randomKey !== undefined)
       return [
@@ -18,7 +18,7 @@ export const swap: ContentType<Swap> = {
           epoch,
         }),
       ];
-    const words = ["--force", "--uuid", contentUuid(seed, "swap", ...scope)];
+    const words = ["--force", "--uuid", uuid ?? contentUuid(seed, "swap", ...scope)];
     const args = [...words, ...(label === undefined ? [] : ["--label", label]), { device }];
     return [
       stepData(makeStorage, `formatting ${what} as swap`, { commands: [{ program: "mkswap", args }], epoch }),

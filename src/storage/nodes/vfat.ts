@@ -6,10 +6,10 @@ import type { ContentType } from "../node.ts";
 
 export const vfat: ContentType<Vfat> = {
   needs: () => ({ tools: ["mkfs.vfat"] }),
-  create: ({ mount, label }, { device, scope, seed, epoch, what }) => [
+  create: ({ mount, label, uuid }, { device, scope, seed, epoch, what }) => [
     stepData(mkfsVfatDisk, `formatting ${what} as FAT for ${mount}`, {
       device,
-      volumeId: vfatVolumeId(seed, ...scope),
+      volumeId: uuid?.replace("-", "").toLowerCase() ?? vfatVolumeId(seed, ...scope),
       epoch,
       ...(label === undefined ? {} : { label }),
     }),

@@ -6,8 +6,8 @@ import type { ContentType } from "../node.ts";
 
 export const xfs: ContentType<Xfs> = {
   needs: () => ({ tools: ["mkfs.xfs"], packages: ["xfsprogs"], modules: ["xfs"] }),
-  create: ({ mount, label }, { device, scope, seed, epoch, what }) => {
-    const words = ["-q", "-f", "-m", `uuid=${filesystemUuid(seed, ...scope)}`];
+  create: ({ mount, label, uuid }, { device, scope, seed, epoch, what }) => {
+    const words = ["-q", "-f", "-m", `uuid=${uuid ?? filesystemUuid(seed, ...scope)}`];
     const args = [...words, ...(label === undefined ? [] : ["-L", label]), { device }];
     return [
       stepData(makeStorage, `formatting ${what} as xfs for ${mount}`, {

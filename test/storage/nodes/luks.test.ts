@@ -7,7 +7,7 @@ import { stepsFor, storageFor } from "../../helpers/storage-steps.ts";
 
 const luks = (more: object = {}) =>
   holding({ type: "luks", name: "crypt", key: "k", content: { type: "ext4", mount: "/srv" }, ...more });
-const uuid = luksUuid("s", "crypt");
+const uuid = luksUuid("s", { name: "crypt" });
 const kdf = { memory: "32MiB", iterations: 4 };
 const kinds = (steps: readonly { kind: string }[]) => steps.map(({ kind }) => kind);
 

@@ -130,7 +130,7 @@ describe("stacks", () => {
   it("ask the initramfs for every layer of the root's, and for none of the others", () => {
     const { modules, crypttab } = storageConfig(stacked, "s");
     expect(modules).toEqual(expect.arrayContaining(["md-mod", "raid1", "dm-crypt", "dm-mod", "ext4"]));
-    expect(crypttab).toBe(`crypt UUID=${luksUuid("s", "crypt")} none luks,initramfs\n`);
+    expect(crypttab).toBe(`crypt UUID=${luksUuid("s", { name: "crypt" })} none luks,initramfs\n`);
     expect(
       storageConfig(
         storageFor([[md], [md]], {
