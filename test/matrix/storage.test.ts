@@ -47,7 +47,7 @@ describe("storage: the ladder of every layout", () => {
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   it(
-    "creates, mounts twice, unmounts twice, opens again, and creates anew over what is open",
+    "F35, F37: creates, mounts twice, unmounts twice, opens again, and creates anew over what is open",
     async () => {
       const steps: StepData[] = [];
       const secrets = new Map<string, Secret>();
@@ -87,7 +87,7 @@ describe("storage: the ladder of every layout", () => {
   );
 });
 
-describe("storage-4kn: disks of 4096-byte sectors", () => {
+describe("storage-4kn: F20, disks of 4096-byte sectors", () => {
   it(
     "take the same definitions, on a larger and on a smaller one",
     async () => {
@@ -115,7 +115,7 @@ describe("storage-4kn: disks of 4096-byte sectors", () => {
   );
 });
 
-describe("storage-kept: what is kept", () => {
+describe("storage-kept: F36, what is kept", () => {
   let rack: Rack;
   let directory: string;
   const secrets = new Map<string, Secret>();
@@ -209,7 +209,7 @@ describe("storage-kept: what is kept", () => {
   );
 
   it(
-    "does not tear a mirror in two: a disk whose other half is not planned stays as it was",
+    "F34: does not tear a mirror in two: a disk whose other half is not planned stays as it was",
     async () => {
       const mirror = await specOf("md-mirror");
       const { facts: first } = rack.disks[0]!;

@@ -13,7 +13,7 @@ const pv = part({ type: "lvm-pv", group: "vg" });
 const md = part({ type: "md-member", array: "md" });
 const vg = (volumes: object) => ({ volumeGroups: { vg: { volumes } } });
 
-describe("storageProblems", () => {
+describe("F40: storageProblems", () => {
   it("finds nothing wrong with a stack of everything", () => {
     const storage = storageFor([[part({ type: "md-member", array: "md" })], [md]], {
       arrays: { md: { level: 1, content: luks({ content: { type: "lvm-pv", group: "vg" } }) } },

@@ -122,7 +122,7 @@ const places = (made: ReturnType<typeof layoutOf>) =>
     kept,
   ]);
 
-describe("a kept partition", () => {
+describe("F36: a kept partition", () => {
   it("stays where it is, with its own identifier, and the others go around it", () => {
     const made = around(
       [{ ...esp, size: "200MiB" }, root, home, { ...root, name: "more" }],

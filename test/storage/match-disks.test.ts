@@ -20,7 +20,7 @@ describe("matchDisks", () => {
     expect(matchDisks(both, [data, system])).toEqual({ system, data });
   });
 
-  it("follows the serial when kernel names are swapped", () => {
+  it("F31: follows the serial when kernel names are swapped", () => {
     const swapped = [
       { ...system, name: "vdb" },
       { ...data, name: "vda" },
@@ -93,10 +93,17 @@ describe("matchDisks", () => {
     expect(() => matchDisks(storage, disks)).toThrow(message);
   });
 
-  it("refuses a disk that the base could not tell from its twin", () => {
+  it("F32: refuses a disk that the base could not tell from its twin", () => {
     const wanted = withMatch({ serial: "SYS", maxSize: "4GiB" });
     expect(() => matchDisks(wanted, [system, { ...system, name: "vdc" }])).toThrow(
       /2 disks match|told apart/,
+    );
+  });
+
+  it("F33: stops on another machine, though its disks are of the same model and size", () => {
+    const here = withMatch({ serial: "HERE", model: "M" });
+    expect(() => matchDisks(here, [{ ...system, serial: "THERE", model: "M" }])).toThrow(
+      /no disk of the machine matches disk system \(serial HERE, model M\)/,
     );
   });
 
@@ -119,7 +126,7 @@ describe("showDisk", () => {
   });
 });
 
-describe("disks without a serial", () => {
+describe("F32: disks without a serial", () => {
   const bare = diskFacts("sda", { byPath: ["pci-0000:00:05.0-ata-1"], byId: ["ata-X_1"], tableUuid: "AB-1" });
   const twin = {
     ...bare,
@@ -145,7 +152,7 @@ describe("disks without a serial", () => {
   });
 });
 
-describe("what a disk to be written is part of", () => {
+describe("F34: what a disk to be written is part of", () => {
   const member = (disk: DiskFacts, held: Partial<DiskFacts["partitions"][number]>): DiskFacts => ({
     ...disk,
     partitions: [{ name: `${disk.name}1`, startBytes: mib, sizeBytes: mib, mountPoints: [], ...held }],
@@ -174,7 +181,7 @@ describe("what a disk to be written is part of", () => {
   });
 });
 
-describe("a kept partition", () => {
+describe("F36: a kept partition", () => {
   const keep = { uuid: keptUuid };
   const storage = storageOf([
     { ...root, size: "1GiB" },

@@ -4,7 +4,7 @@ import { parseBlkid, parsePvs, refuseSpanning, type Seen } from "../../src/stora
 const uuid = "c1a7e0d4-5b62-4f0e-8f1d-2f6a9b3c7e10";
 const seen = (disk: string, more: Partial<Seen>): Seen => ({ disk, device: `${disk}1`, ...more });
 
-describe("refuseSpanning", () => {
+describe("F34: refuseSpanning", () => {
   it.each<[string, Partial<Seen>, RegExp]>([
     ["an md array", { fsType: "linux_raid_member", uuid }, /vda1 .* is part of the md array c1a7/],
     ["a btrfs", { fsType: "btrfs", uuid }, /btrfs c1a7.*so is vdb1, which is not in the plan/],

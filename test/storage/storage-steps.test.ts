@@ -63,7 +63,7 @@ describe("storageSteps", () => {
   });
 });
 
-describe("what is kept", () => {
+describe("F36: what is kept", () => {
   const facts = (fsType: string, uuid: string) =>
     diskFacts("vda", {
       serial: "A",

@@ -26,7 +26,7 @@ const mount = (device: string, point: string, source = "/dev/x", type = "ext4") 
 const mounts = (...lines: string[]) => parseMountinfo(lines.join("\n"));
 const nothing = { mounts: [], swaps: [] };
 
-describe("closings", () => {
+describe("F35: closings", () => {
   it("goes from the top of a stack down: swap, mounts, mappings, array", () => {
     const blocks = [...disks, array, crypt, root, swap];
     const now = {

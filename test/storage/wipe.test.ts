@@ -10,7 +10,7 @@ const extent = (startMib: number, sizeMib: number) => ({
 const covers = (extents: readonly { startBytes: number; sizeBytes: number }[], at: number) =>
   extents.some(({ startBytes, sizeBytes }) => startBytes <= at && at < startBytes + sizeBytes);
 
-describe("wipeExtents", () => {
+describe("F37: wipeExtents", () => {
   const sizeBytes = 4 * gib;
 
   it("reaches every place of a signature, of the disk, of what was and of what comes", () => {
