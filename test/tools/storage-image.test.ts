@@ -4,11 +4,19 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, it } from "vitest";
-import { Storage } from "../../src/schema/storage.ts";
+import { Storage, type WrittenDisk } from "../../src/schema/storage.ts";
 import { readFromVfat } from "../../src/steps/mkfs-vfat-image.ts";
 import { writtenDisks } from "../../src/storage/check-storage.ts";
 import { layoutOf, sfdiskScript } from "../../src/storage/gpt.ts";
-import { filesystemUuid, hashSeed, swapUuid, vfatUuid, vfatVolumeId } from "../../src/storage/ids.ts";
+import {
+  contentUuid,
+  filesystemUuid,
+  hashSeed,
+  swapUuid,
+  vfatUuid,
+  vfatVolumeId,
+} from "../../src/storage/ids.ts";
+import { run as plainRun } from "../../src/system/run.ts";
 import { type Workshop, workshop } from "../helpers/native.ts";
 import { mib } from "../helpers/storage.ts";
 
@@ -242,6 +250,38 @@ describe("the steps of an image", () => {
     await expect(
       shop.run("swap-file-image", { ...swap, path: "/other", sizeBytes: 1024 * mib }),
     ).rejects.toThrow(/debugfs could not make the swap file \/other/);
+  });
+
+  it("make an MBR with a swap area that the kernel's tools know, and a label, at its place", async () => {
+    const { work, run } = await workshop();
+    const image = join(work, "mbr.raw");
+    const table = {
+      type: "mbr",
+      partitions: [
+        { name: "swap", type: "linux-swap", size: "16MiB", content: { type: "swap", label: "paging" } },
+        { name: "root", type: "linux", size: "rest", active: true, content: { type: "ext4", mount: "/" } },
+      ],
+    };
+    const { disks } = Storage.parse({ disks: { system: { match: { serial: "S" }, table } } });
+    const laid = layoutOf(disks.system as WrittenDisk, sizeBytes, 512, { seed, name });
+    await run("partition-image", { image, sizeBytes, script: sfdiskScript(laid) });
+    const { startBytes: offsetBytes, sizeBytes: size, partUuid } = laid.partitions[0]!;
+    const uuid = contentUuid(seed, "swap", name, "swap");
+    await run("swap-partition-image", { image, offsetBytes, sizeBytes: size, uuid, label: "paging" });
+    await plainRun(["sfdisk", "--verify", image]);
+    const { stdout } = await plainRun(["sfdisk", "--dump", image]);
+    expect(stdout).toContain(`label-id: 0x${partUuid.slice(0, 8)}`);
+    expect(stdout).toMatch(/type=82\n.*type=83, bootable/);
+    const probed = await plainRun([
+      "blkid",
+      "--probe",
+      "--offset",
+      String(offsetBytes),
+      "-o",
+      "export",
+      image,
+    ]);
+    for (const line of ["TYPE=swap", "LABEL=paging", `UUID=${uuid}`]) expect(probed.stdout).toContain(line);
   });
 
   it("give back, as it was, what stepped aside for a mount point", async () => {
