@@ -61,6 +61,16 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/storage.test.ts", "storage-kept: "),
   },
   {
+    name: "reproducible",
+    what: "two cold builds, with another directory, umask, locale, time zone and clock, are one image",
+    argv: vitest("test/matrix/reproducible.test.ts", "reproducible"),
+  },
+  {
+    name: "grow",
+    what: "a minimized image grows to its disk when it starts, and again when the disk has grown",
+    argv: vitest("test/matrix/grow.test.ts", "grow"),
+  },
+  {
     name: "deploy-uefi",
     what: "a stock Debian 12 host under UEFI becomes imgbuild/web",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { buildKeyNames } from "../operator/build-keys.ts";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { readFiles } from "../operator/files.ts";
+import { withGrowth } from "../operator/growth.ts";
 import { buildImage, definitionDigest } from "../operator/image.ts";
 import { withImageSize } from "../operator/image-size.ts";
 import { loadDefinition } from "../operator/load.ts";
@@ -20,6 +21,7 @@ interface Options extends RevealOptions {
   size?: string;
   compress?: string;
   checksum?: boolean;
+  minimize?: boolean;
   inVm?: boolean;
   withSecrets?: boolean;
   vendor?: string;
@@ -33,6 +35,7 @@ export const buildCommand: AddCommand = (program, act) => {
     .requiredOption("-o, --output <FILE>", "where the image goes")
     .option("--format <FORMAT>", `${imageFormats.join(", ")} (default: by FILE's ending, else raw)`)
     .option("--size <SIZE>", "size of the disk, as 8GiB, instead of the definition's `imageSize`")
+    .option("--minimize", "as small as its files allow; the system grows to its disk when it starts")
     .option("--compress <KIND>", `${imageCompressions.join(", ")}; FILE ends in .zst, .gz or .xz then`)
     .option("--checksum", "write FILE.sha256 too, for `sha256sum -c`")
     .option("--in-vm", "have a virtual machine make the disks: any layout, none of this kernel's modules")
@@ -47,11 +50,14 @@ export const buildCommand: AddCommand = (program, act) => {
         throw new Fail(`--size ${options.size}: ${format} holds no disk`, { exitCode: exitCodes.usage });
       if (options.inVm && !isDisk(format))
         throw new Fail(`--in-vm: ${format} holds no disks`, { exitCode: exitCodes.usage });
+      if (options.minimize && !isDisk(format))
+        throw new Fail(`--minimize: ${format} holds no disk`, { exitCode: exitCodes.usage });
       const definition = await loadDefinition(path);
       const { filesDir } = definition;
-      const spec =
-        options.size === undefined ? definition.spec : withImageSize(definition.spec, options.size);
       const { lock } = await readLockFor(definition);
+      const sized =
+        options.size === undefined ? definition.spec : withImageSize(definition.spec, options.size);
+      const spec = options.minimize ? withGrowth(sized, lock) : sized;
       const files = readFiles(filesDir);
       const ask = () => cli.askSecret("Passphrase of the secrets: ");
       const openers = { identityFiles: identityFiles(options, cli.env), passphrase: ask };
@@ -84,7 +90,15 @@ export const buildCommand: AddCommand = (program, act) => {
           },
           options.output,
           format,
-          { ...cli, env, log, inVm: options.inVm, compress, checksum: options.checksum },
+          {
+            ...cli,
+            env,
+            log,
+            inVm: options.inVm,
+            compress,
+            checksum: options.checksum,
+            minimize: options.minimize,
+          },
         ),
       );
       if (format === "dir" && (await idsAreMapped()))

@@ -37,6 +37,7 @@ export const needs: readonly Need[] = [
   { what: "mcopy", package: "mtools", use: "tests" },
   { what: "cpio", package: "cpio", use: "tests" },
   { what: "unsquashfs", package: "squashfs-tools", use: "tests" },
+  { what: "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", package: "libfaketime", use: "tests" },
   { what: "umoci", package: "umoci", use: "tests" },
   { what: "sbverify", package: "sbsigntool", use: "tests" },
   { what: "busybox", package: "busybox-static", use: "tests" },

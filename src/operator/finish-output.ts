@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import type { StepContext } from "../steps/step.ts";
 import type { Log } from "../util/log.ts";
 import { convertDisk } from "./disk-output.ts";
+import { minimizeDisk } from "./minimize.ts";
 import { fileSha256 } from "./oci.ts";
 import { type Compression, endingOf, type ImageFormat, isDirectory } from "./output.ts";
 import type { MadeDisk } from "./vm-image.ts";
@@ -17,6 +18,8 @@ export interface Finish {
   readonly compress?: Compression | undefined;
   /** A file beside it, as sha256sum(1) reads them. */
   readonly checksum?: boolean | undefined;
+  /** A disk as small as its files allow. */
+  readonly minimize?: boolean | undefined;
 }
 
 type Placing = Finish & {
@@ -24,15 +27,17 @@ type Placing = Finish & {
   readonly to: string;
   readonly work: string;
   readonly log: Log;
+  readonly epoch: number;
 };
 
 /** One disk is the output; several are files of a directory, which comes to its place in one piece, and whose names are given. */
 export async function placeDisks(
   disks: readonly MadeDisk[],
   context: StepContext,
-  { format, compress, checksum = false, to, work, log }: Placing,
+  { format, compress, checksum = false, minimize = false, to, work, log, epoch }: Placing,
 ): Promise<readonly string[]> {
   const finished = async (file: string, name: string) => {
+    if (minimize) await log.task("minimizing the disk", () => minimizeDisk(file, context, { work, epoch }));
     const converted = await convertDisk(file, { format, work, name }, context.signal);
     return compress === undefined ? converted : await compressed(converted, compress, context);
   };

@@ -27,6 +27,7 @@ import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
 import { type ImageFormat, isDirectory, isDisk } from "./output.ts";
 import type { StartedTree } from "./provision-cache.ts";
+import { epochOf } from "./tree.ts";
 import { treePlan } from "./tree-plan.ts";
 import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
 import { type VmPlan, vmPlan } from "./vm-plan.ts";
@@ -61,8 +62,9 @@ export async function buildImage(
   try {
     // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
     await chmod(work, 0o700);
-    const { compress, checksum } = options;
-    const finish = { format, compress, checksum, work, to, log: options.log };
+    const { compress, checksum, minimize } = options;
+    const epoch = epochOf(inputs.lock);
+    const finish = { format, compress, checksum, minimize, work, to, epoch, log: options.log };
     if (vm !== undefined) {
       const build = await buildOf(inputs, vm, work, options);
       const disks = await buildDisksInVm(build, vm, inputs);

@@ -112,7 +112,7 @@ export async function chrootRun(
 }
 
 /** Spares the wait for the disk after every file; what is built is flushed as a whole, or made anew. */
-const eatmydata = "usr/lib/x86_64-linux-gnu/libeatmydata.so";
+export const eatmydata = "usr/lib/x86_64-linux-gnu/libeatmydata.so";
 const eatmydataInside = "/run/imgbuild/libeatmydata.so";
 
 /** `chrootRun` with the base's libeatmydata laid over the program, where the base has one. */
