@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # The project's own tests, demo and benchmarks need it: they mount filesystems and loop devices, run an sshd and debootstrap's
 # kin, and compare what root makes with what a user makes. HOME is root's own there, so that no file of root's comes to lie in
 # the user's cache.
-ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,CI,IMGBUILD_CACHE,XDG_CACHE_HOME,IMGBUILD_ACCEL,IMGBUILD_MIRROR,FRESH,FIRMWARE")
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo --preserve-env=PATH,CI,IMGBUILD_CACHE,XDG_CACHE_HOME,IMGBUILD_ACCEL,IMGBUILD_MIRROR,FRESH,FIRMWARE,ROWS,ROUNDS")
 
 DEPS := node_modules/.package-lock.json
 $(DEPS): package.json package-lock.json
@@ -51,7 +51,7 @@ matrix: fresh ## the slow cases; CASE=name runs one
 matrix-list: $(DEPS) ## names of the slow cases
 	@node --import tsx scripts/matrix.ts --list
 
-bench: fresh ## benchmarks against peers, into out/bench.json
+bench: fresh ## benchmarks against peers, into out/bench.json; ROWS=lock,build,image,vm or names of rows
 	@mkdir -p out && $(ROOT) node --import tsx scripts/bench.ts
 
 image: setup ## IMAGE=web: an offline disk image, out/web.raw

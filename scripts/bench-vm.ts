@@ -10,24 +10,16 @@ import { openLab } from "../src/testing/index.ts";
 import { silentLog } from "../src/util/log.ts";
 import { accelerator } from "../src/vm/accelerator.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
+import { type Row, rounds, row, timed } from "./bench-rows.ts";
 
-const rounds = 3;
 const bootMs = 900_000;
 const definition = "imgbuild/web";
-
-export interface VmRow {
-  readonly name: string;
-  readonly ours: number;
-  readonly peer: number;
-  readonly unit: "s";
-  readonly ratio: number;
-}
 
 /**
  * `test-verdict`: the whole command with everything cached, against the same image started by hand until it asks for a login.
  * `snapshot-restore`: a machine back at its snapshot and answering, against its boot.
  */
-export async function vmRows(): Promise<VmRow[]> {
+export async function vmRows(): Promise<Row[]> {
   const cache = cacheRoot(process.env);
   const outside = { cache, env: process.env, log: silentLog, signal: new AbortController().signal };
   const image = await testImage(await loadDefinition(definition), outside);
@@ -64,21 +56,14 @@ export async function vmRows(): Promise<VmRow[]> {
     ours.push(await timed(verdict));
     peer.push(await timed(() => bootByHand(image.system.file, name)));
   }
-  return [row("test-verdict", ours, peer), row("snapshot-restore", restores, boots)];
+  return [
+    row("test-verdict", best(ours, peer), { against: "QEMU by hand", atMost: 1.3 }),
+    row("snapshot-restore", best(restores, boots), { against: "its boot", atMost: 0.15 }),
+  ];
 }
 
-function row(name: string, ours: readonly number[], peer: readonly number[]): VmRow {
-  const best = (times: readonly number[]) => Math.round(Math.min(...times) * 100) / 100;
-  return {
-    ...{ name, ours: best(ours), peer: best(peer), unit: "s" },
-    ratio: Math.round((best(ours) / best(peer)) * 1000) / 1000,
-  };
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
+function best(ours: readonly number[], peer: readonly number[]) {
+  return { ours: Math.min(...ours), peer: Math.min(...peer) };
 }
 
 /** What a person would type, until the serial console asks for a login. */

@@ -22,20 +22,30 @@ export async function preparePeer(
   },
 ): Promise<Peer> {
   const { directory, packages, mirrors } = options;
-  await mkdir(join(directory, "archives"), { recursive: true });
+  await copyArchives(lock, packages, join(directory, "archives"));
+  await writeFile(join(directory, "sources.list"), sourcesList(mirrors));
+  return { directory, names: lock.packages.map(({ name }) => name).join(",") };
+}
+
+/** Copies from our cache, under the names that apt gives to packages in its own. */
+export async function copyArchives(lock: Lock, from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
   for (const { name, version, architecture, sha256 } of lock.packages)
     await copyFile(
-      join(packages, `${sha256}.deb`),
-      join(directory, "archives", `${name}_${version.replaceAll(":", "%3a")}_${architecture}.deb`),
+      join(from, `${sha256}.deb`),
+      join(to, `${name}_${version.replaceAll(":", "%3a")}_${architecture}.deb`),
     );
+}
+
+/** Where apt finds what our locks are made from. */
+export function sourcesList(mirrors: Readonly<Record<string, readonly string[]>>): string {
   const keyring = resolve("src/debian/keyrings", `${suite}.asc`);
   const list = [
     `deb [signed-by=${keyring}] ${mirrors.debian?.[0]} ${suite} main`,
     `deb [signed-by=${keyring}] ${mirrors.debian?.[0]} ${suite}-updates main`,
     `deb [signed-by=${keyring}] ${mirrors["debian-security"]?.[0]} ${suite}-security main`,
   ];
-  await writeFile(join(directory, "sources.list"), `${list.join("\n")}\n`);
-  return { directory, names: lock.packages.map(({ name }) => name).join(",") };
+  return `${list.join("\n")}\n`;
 }
 
 /** A tree with the same packages, made by mmdebstrap as it is shipped. */
