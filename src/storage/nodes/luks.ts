@@ -7,8 +7,11 @@ import { stepData } from "../../steps/step.ts";
 import { contentUuid } from "../ids.ts";
 import type { Commands, ContentType, Site } from "../node.ts";
 
-/** Of the usual cipher, aes-xts-plain64, and of what opens its header. */
-const modules = ["dm-crypt", "dm-mod", "aes", "aesni_intel", "xts", "sha256", "algif_skcipher", "af_alg"];
+/** Of the usual cipher, aes-xts-plain64, and of what opens its header; by the names of the files, which aliases are not. */
+const modules = [
+  ...["dm-crypt", "dm-mod", "aes_generic", "aesni_intel", "xts", "sha256_generic"],
+  ...["algif_skcipher", "af_alg"],
+];
 
 export const luks: ContentType<Luks> = {
   needs: ({ unlock }, early) => ({
