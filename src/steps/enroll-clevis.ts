@@ -1,11 +1,14 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, openDevice } from "../storage/device.ts";
+import { plainEnv } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 import { trimmed } from "./storage-key.ts";
 
 const timeoutMs = 600_000;
+/** clevis puts what it works with into files for a moment; that is memory, and no disk. */
+const inMemory = "/run";
 /** What clevis' shell scripts and the TPM's library need of the running base. */
 const shared = ["dev", "proc", "sys", "run"] as const;
 
@@ -34,6 +37,7 @@ export const enrollClevis = defineStep({
       const bind = ["clevis", "luks", "bind", "-f", "-y", "-k", "-", "-d", path, pin, config];
       await context.tool(["chroot", context.root, ...bind], {
         stdin: trimmed(key.expose()),
+        env: { ...plainEnv, TMPDIR: inMemory },
         timeoutMs,
         hint:
           pin === "tpm2"
