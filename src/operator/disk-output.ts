@@ -31,7 +31,8 @@ export async function convertDisk(
     timeoutMs: convertMs,
     signal,
     cwd: directory,
-    hint: "apt-get install qemu-utils",
+    // It tells a full disk in many words, and in none.
+    hint: "is there room beside the output? free some space, or name another place for it",
   });
   if (to.format === "vmdk") await settleVmdk(made);
   return made;

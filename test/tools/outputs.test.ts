@@ -155,6 +155,39 @@ describe("a disk of another format", () => {
   });
 });
 
+describe("an output for which there is no room", () => {
+  it("fails with what to do, in every way in which it is made", async () => {
+    const { work, context } = await workshop();
+    const raw = join(work, "disk.raw");
+    await run(["mke2fs", "-q", "-d", "src", raw, "16m"]);
+    const small = join(work, "small");
+    const tree = join(work, "content");
+    await run(["cp", "--archive", "src", tree]);
+    mkdirSync(small);
+    await run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small]);
+    try {
+      for (const format of ["qcow2", "vmdk", "vhdx"] as const)
+        await expect(
+          convertDisk(raw, { format, work: join(small, "."), name: "x" }, options.signal),
+          format,
+        ).rejects.toMatchObject({
+          message: expect.stringMatching(/^qemu-img convert .* exited 1/),
+          hint: expect.stringMatching(/free some|disk is full/),
+        });
+      for (const format of ["tar", "squashfs", "erofs", "oci"] as const)
+        await expect(
+          packTree(format, {
+            ...{ context: { ...context, root: tree }, work: small, epoch, compress: undefined },
+            ...{ definition: "d".repeat(64), hostname: "odd", moveable: false },
+          }),
+          format,
+        ).rejects.toThrow(/no space left on device|failed/i);
+    } finally {
+      await run(["umount", small]);
+    }
+  });
+});
+
 describe("a small definition", () => {
   const system = { match: { serial: "S" }, imageSize: "1GiB", table: { type: "gpt", partitions: [root] } };
   const spec = Spec.parse({

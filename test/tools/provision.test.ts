@@ -1,13 +1,23 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { configureSteps } from "../../src/operator/configure.ts";
 import { readFiles } from "../../src/operator/files.ts";
 import { buildImage, definitionDigest } from "../../src/operator/image.ts";
 import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
 import type { Lock } from "../../src/schema/lock.ts";
+import type { StepData } from "../../src/schema/plan.ts";
 import { Spec, type SpecInput } from "../../src/schema/spec.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { chrootRun } from "../../src/system/chroot.ts";
@@ -153,6 +163,57 @@ describe("a script", () => {
         ),
       ),
     ).rejects.toThrow(/No space left on device/);
+  });
+});
+
+describe("patches and scripts in a deploy", () => {
+  it("are the same steps, done by the base on the new system", async () => {
+    const tree = await writableBase();
+    const dir = tempDir();
+    writeFileSync(join(tree, "etc/patched"), "one\ntwo\n");
+    const spec = Spec.parse({
+      hostname: "target",
+      patches: [{ name: "p", diff: "--- a/etc/patched\n+++ b/etc/patched\n@@ -2 +2 @@\n-two\n+2\n" }],
+      templates: { "/etc/made": { text: "{{a}}\n", values: { a: 1 } } },
+      provision: [
+        {
+          name: "join",
+          script:
+            '#!/bin/sh -eu\ncat /etc/patched /etc/made "$IMGBUILD_INPUTS/x" > /srv/joined\nhostname >> /srv/joined\n',
+          files: { x: "input\n" },
+        },
+      ],
+    });
+    const steps = configureSteps(spec, {
+      ...{
+        storage: { files: [], directories: [] },
+        mirrors: {},
+        packages: new Set<string>(),
+        identity: "deploy",
+        epoch,
+      },
+      files: { files: new Map(), links: [] },
+    });
+    const doOnTarget = async (plan: readonly StepData[]) => {
+      writeFileSync(join(dir, "steps.json"), JSON.stringify(plan));
+      const enter =
+        'mount -t tmpfs none /mnt && mkdir /mnt/target && mount --rbind "$1" /mnt/target && shift && exec "$@"';
+      const program = [
+        process.execPath,
+        "--import",
+        "tsx",
+        "test/helpers/base-steps.ts",
+        join(dir, "steps.json"),
+      ];
+      return await run(["unshare", "--mount", "sh", "-c", enter, "sh", tree, ...program], { accept: [0, 1] });
+    };
+    expect(await doOnTarget(steps)).toMatchObject({ code: 0 });
+    expect(readFileSync(join(tree, "srv/joined"), "utf8")).toBe("one\n2\n1\ninput\ntarget\n");
+    const failed = await doOnTarget(steps.filter(({ kind }) => kind === "patch-files"));
+    expect(failed).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/p does not apply: .*line 2 is "2"/),
+    });
   });
 });
 
