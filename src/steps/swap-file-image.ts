@@ -1,5 +1,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
+import { word } from "../storage/debugfs.ts";
 import { refuseHostDisks } from "../storage/guard.ts";
 import { fixedTimeEnv } from "../storage/mkfs.ts";
 import { swapHeader } from "../storage/swap-file.ts";
@@ -32,7 +33,7 @@ export const swapFileImage = defineStep({
     const parents = path.split("/").slice(1, -1);
     const script = [
       ...parents.map((_name, index) => `mkdir /${parents.slice(0, index + 1).join("/")}`),
-      `write ${header} ${path}`,
+      `write ${word(header)} ${path}`,
       `set_inode_field ${path} mode 0100600`,
       `set_inode_field ${path} uid 0`,
       `set_inode_field ${path} gid 0`,

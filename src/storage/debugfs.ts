@@ -59,7 +59,7 @@ function attributes(
 }
 
 /** One word of debugfs' language: quoted, with quotes doubled. What looks like an inode number is one to it. */
-function word(text: string): string {
+export function word(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (/[\x00-\x1f]/.test(text) || text.length > maxLine || /(^|\/)</.test(text))
     throw new Untold(`debugfs has no words for ${JSON.stringify(text)}`);
