@@ -23,9 +23,9 @@ export async function imageRows(server: Server): Promise<Row[]> {
     },
     async () => {
       await forgetImage(peer);
-      const seconds = await timed(() => mkosi(peer));
+      const spent = await timed(() => mkosi(peer));
       await expectWhole(peer, server);
-      return seconds;
+      return spent;
     },
   );
   const version = (await inRoot(peer, ["dpkg-query", "--show", "mkosi"])).stdout.trim().split("\t")[1];

@@ -20,7 +20,7 @@ cd "$root"
 mount --rbind /dev dev
 mount --rbind /sys sys
 mount -t proc proc proc
-for one in run tmp var/tmp; do mount -t tmpfs tmpfs "$one"; done
+for one in run tmp; do mount -t tmpfs tmpfs "$one"; done
 mount --bind /etc/resolv.conf etc/resolv.conf
 pivot_root . mnt
 umount -l /mnt

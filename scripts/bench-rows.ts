@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Fail } from "../src/util/fail.ts";
 
 /** A row of out/bench.json: the best of some rounds, ours and a peer's in one run, with warm package caches for both. */
@@ -7,13 +8,25 @@ export interface Row {
   readonly peer: number;
   readonly unit: "s" | "MiB";
   readonly ratio: number;
+  /** Seconds of all processes on all cores: a busy machine changes these little. */
+  readonly cpu?: { readonly ours: number; readonly peer: number; readonly ratio: number };
   /** The ratio that is asked for, where one is. */
   readonly atMost?: number;
   readonly against: string;
   readonly rounds: number;
+  /** Where our time went, in the best round. */
+  readonly steps?: readonly string[];
 }
 
 const mostRounds = 20;
+
+/** What a command took. */
+export interface Spent {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  /** What it says of its own steps, where it does. */
+  readonly steps?: readonly string[];
+}
 
 /** ROUNDS of the environment, for a quick look; figures to keep are the best of three. */
 export const rounds = roundsFrom(process.env.ROUNDS);
@@ -25,38 +38,57 @@ function roundsFrom(text = ""): number {
   return count;
 }
 
-/** Times both in turns, so that a busy moment of the machine meets both. Each answers its seconds. */
+/** Times both in turns, so that a busy moment of the machine meets both. Each answers what it took. */
 export async function inTurns(
-  ours: () => Promise<number>,
-  peer: () => Promise<number>,
-): Promise<{ readonly ours: number; readonly peer: number }> {
-  const best = { ours: Number.POSITIVE_INFINITY, peer: Number.POSITIVE_INFINITY };
+  ours: () => Promise<Spent>,
+  peer: () => Promise<Spent>,
+): Promise<{ readonly ours: Spent; readonly peer: Spent }> {
+  const spent: { readonly ours: Spent[]; readonly peer: Spent[] } = { ours: [], peer: [] };
   for (let round = 0; round < rounds; round += 1) {
-    best.ours = Math.min(best.ours, await ours());
-    best.peer = Math.min(best.peer, await peer());
+    spent.ours.push(await ours());
+    spent.peer.push(await peer());
   }
-  return best;
+  return { ours: least(spent.ours), peer: least(spent.peer) };
 }
 
+export function least(all: readonly Spent[]): Spent {
+  const [first] = [...all].sort((left, right) => left.seconds - right.seconds);
+  return { ...first!, cpuSeconds: Math.min(...all.map((one) => one.cpuSeconds)) };
+}
+
+/** Of times. */
 export function row(
   name: string,
-  best: { readonly ours: number; readonly peer: number },
-  about: { readonly against: string; readonly unit?: Row["unit"]; readonly atMost?: number },
+  best: { readonly ours: Spent; readonly peer: Spent },
+  about: Pick<Row, "against" | "atMost">,
 ): Row {
-  const unit = about.unit ?? "s";
+  const seconds = pair(best.ours.seconds, best.peer.seconds);
+  const cpu = pair(best.ours.cpuSeconds, best.peer.cpuSeconds);
+  const { steps } = best.ours;
+  return { name, unit: "s", ...seconds, cpu, ...about, rounds, ...(steps === undefined ? {} : { steps }) };
+}
+
+export function pair(ours: number, peer: number): Pick<Row, "ours" | "peer" | "ratio"> {
+  return { ours: round2(ours), peer: round2(peer), ratio: Math.round((ours / peer) * 1000) / 1000 };
+}
+
+/** What work takes, and the processes that it starts and waits for. */
+export async function timed(work: () => Promise<unknown>): Promise<Spent> {
+  const began = performance.now();
+  const cpuBefore = childrenCpuSeconds();
+  await work();
   return {
-    ...{ name, ours: round2(best.ours), peer: round2(best.peer), unit },
-    ratio: Math.round((best.ours / best.peer) * 1000) / 1000,
-    ...(about.atMost === undefined ? {} : { atMost: about.atMost }),
-    ...{ against: about.against, rounds },
+    seconds: (performance.now() - began) / 1000,
+    cpuSeconds: childrenCpuSeconds() - cpuBefore,
   };
 }
 
-/** Seconds that work takes. */
-export async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
+/** cutime and cstime of proc_pid_stat(5), in ticks of 10 ms. */
+function childrenCpuSeconds(): number {
+  const fields = readFileSync("/proc/self/stat", "utf8")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
 function round2(value: number): number {

@@ -7,7 +7,7 @@ import { chooseMirrors, type Mirrors, machineMirrors } from "../src/debian/mirro
 import type { Lock } from "../src/schema/lock.ts";
 import { cacheRoot } from "../src/system/cache.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
-import { timed } from "./bench-rows.ts";
+import { type Spent, timed } from "./bench-rows.ts";
 
 const commandMs = 3_600_000;
 /** What two builds of a server take at once, and the root of a peer. */
@@ -103,34 +103,40 @@ export async function forgetTrees(server: Server): Promise<void> {
     if (!shared.includes(name)) await rm(join(cache, name), { recursive: true });
 }
 
-/** Seconds of the whole command. What it made is shown to `look`, then removed. */
+/** What the whole command takes. What it made is shown to `look`, then removed. */
 export async function build(
   server: Server,
   format: "dir" | "raw",
-  with_: {
+  and: {
     readonly onStart?: (pid: number) => void;
     readonly look?: (made: string) => Promise<void>;
   } = {},
-): Promise<number> {
+): Promise<Spent> {
   const to = join(server.work, `ours.${format}`);
   const argv = ["build", server.definition, "--format", format, "-o", to];
-  const seconds = await timed(() => command(server, argv, with_.onStart));
-  await with_.look?.(to);
+  let said = "";
+  const spent = await timed(async () => {
+    said = await command(server, argv, and.onStart);
+  });
+  await and.look?.(to);
   await rm(to, { recursive: true });
-  return seconds;
+  const steps = [...said.matchAll(/^\s*(\S.*: done in .*)$/gm)].map((match) => match[1]!);
+  return { ...spent, steps };
 }
 
+/** Gives what it said. */
 export async function command(
   server: Pick<Server, "env">,
   argv: readonly string[],
   onStart?: (pid: number) => void,
-): Promise<void> {
+): Promise<string> {
   const ran = await imgbuild(argv, {
     env: server.env,
     timeoutMs: commandMs,
     onStart: (child) => onStart?.(child.pid!),
   });
   if (ran.code !== 0) throw new Error(ran.stderr);
+  return ran.stderr;
 }
 
 function definitionOf(packages: readonly string[]): string {

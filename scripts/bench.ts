@@ -37,9 +37,10 @@ for (const { rows, measure } of chosen) {
     console.log(`others keep ${before.busyCores} cores at work: figures of now say little`);
   for (const row of await measure()) {
     await keep(row, before);
+    const cpu = row.cpu === undefined ? "" : ` (CPU ${row.cpu.ours} s, ${row.cpu.peer} s, ${row.cpu.ratio})`;
     const asked = row.atMost === undefined ? "" : `, asked for at most ${row.atMost}`;
     console.log(
-      `${row.name}: ours ${row.ours} ${row.unit}, ${row.against} ${row.peer} ${row.unit}, ratio ${row.ratio}${asked}`,
+      `${row.name}: ours ${row.ours} ${row.unit}, ${row.against} ${row.peer} ${row.unit}, ratio ${row.ratio}${cpu}${asked}`,
     );
   }
 }
