@@ -113,7 +113,7 @@ describe("a takeover's scripts", () => {
     expect(existsSync(join(dir, "initrd"))).toBe(true);
     await undo(host);
     expect(readFileSync(log, "utf8")).toMatch(/--unload\n$/);
-    expect(await inside(`ls -d ${workDir} 2>/dev/null; grep -c imgbuild /proc/mounts`)).toBe("0\n");
+    expect(await inside(`ls -d ${workDir} 2>/dev/null; grep -c " /run/imgbuild" /proc/mounts`)).toBe("0\n");
     await undo(host);
   });
 
