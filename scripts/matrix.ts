@@ -71,6 +71,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/grow.test.ts", "grow"),
   },
   {
+    name: "stock-host",
+    what: "the stock Debian 12 of the lab under BIOS, over a reboot, and under UEFI",
+    argv: vitest("test/matrix/stock-host.test.ts", "stock-host"),
+  },
+  {
     name: "deploy-uefi",
     what: "a stock Debian 12 host under UEFI becomes imgbuild/web",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),

@@ -47,6 +47,9 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
 
   it("refuses in preflight when a disk is not there, and changes nothing", async () => {
     const before = await bootId();
+    // What a stock server lacks and a takeover must bring along or do without.
+    const missing = "for name in kexec node rsync cpio; do command -v $name; done; true";
+    expect(await lab.stock.succeed(missing)).toBe("");
     const report = join(directory, "refused.json");
     const args = deployArguments(lab, report, "target", await forAnotherDisk());
     const ran = await imgbuild(args, { env, timeoutMs: 10 * minute });
