@@ -1,5 +1,4 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { Fail } from "../src/util/fail.ts";
 import { memoryRows, rebuildRows, treeRows } from "./bench-build.ts";
 import { imageRows } from "./bench-image.ts";
 import { lockRows } from "./bench-lock.ts";
@@ -50,8 +49,10 @@ function choose(text = ""): readonly Measurement[] {
   const wanted = text.split(/[\s,]+/).filter((one) => one !== "");
   const names = new Set(measurements.flatMap(({ group, rows }) => [group, ...rows]));
   const unknown = wanted.filter((one) => !names.has(one));
-  if (unknown.length > 0)
-    throw new Fail(`ROWS names ${unknown.join(", ")}`, { hint: `there are ${[...names].join(", ")}` });
+  if (unknown.length > 0) {
+    console.error(`ROWS names ${unknown.join(", ")}\n  hint: there are ${[...names].join(", ")}`);
+    process.exit(2);
+  }
   return measurements.filter(
     ({ group, rows }) => wanted.length === 0 || [group, ...rows].some((one) => wanted.includes(one)),
   );
