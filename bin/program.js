@@ -19,7 +19,7 @@ import { constants, Script } from "node:vm";
  * `node_modules`, which is trusted as the sources are, is named by the digest of all that it is made of, and made anew whenever
  * that changes. Undefined where nothing can be written there: then the sources are run as they are.
  * @param {string} top the checkout
- * @returns {Promise<{ main: Function, remember: () => void } | undefined>}
+ * @returns {Promise<{ main: Function } | undefined>}
  */
 export async function loadProgram(top) {
   const directory = join(top, "node_modules/.cache/imgbuild");
@@ -54,31 +54,16 @@ function write(path, content) {
   }
 }
 
-/** Runs the file; what V8 has made of it the last time is kept beside it, so that it need not be compiled again. */
+/** Runs the file. V8's cache of what it has compiled is left aside: a script that comes from there can import nothing as it runs. */
 function load(file, top) {
-  const compiled = `${file}.compiled`;
-  const cachedData = existsSync(compiled) ? readFileSync(compiled) : undefined;
   const script = new Script(
     `(function (exports, require, module, __dirname) {\n${readFileSync(file, "utf8")}\n})`,
-    {
-      filename: file,
-      lineOffset: -1,
-      cachedData,
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    },
+    { filename: file, lineOffset: -1, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER },
   );
   traceSources(file);
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(join(top, "package.json")), module, top);
-  const remember = () => {
-    if (cachedData !== undefined && !script.cachedDataRejected) return;
-    try {
-      write(compiled, script.createCachedData());
-    } catch {
-      // Another time.
-    }
-  };
-  return { main: module.exports.main, remember };
+  return { main: module.exports.main };
 }
 
 /** All sources, and the versions of what they import and what they run in. */

@@ -21,4 +21,3 @@ if (program === undefined) {
   program = await import("../src/main.ts");
 }
 await program.main(process.argv.slice(2));
-program.remember?.();
