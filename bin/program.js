@@ -106,7 +106,8 @@ async function bundle(top) {
 function traceSources(file) {
   let map;
   const place = (found, line, column) => {
-    map ??= new SourceMap(JSON.parse(readFileSync(`${file}.map`, "utf8")));
+    map ??= readMap(`${file}.map`);
+    if (map === undefined) return found;
     const entry = map.findEntry(Number(line) - 1, Number(column) - 1);
     if (entry.originalSource === undefined) return found;
     return `${entry.originalSource.replace(/^(\.\.\/)+/, "")}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
@@ -116,6 +117,15 @@ function traceSources(file) {
       String(error),
       ...frames.map((frame) => `    at ${String(frame).replace(new RegExp(`${file}:(\\d+):(\\d+)`), place)}`),
     ].join("\n");
+}
+
+/** Undefined when a newer version of the sources has been made a program meanwhile, which clears the old one away. */
+function readMap(path) {
+  try {
+    return new SourceMap(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    return undefined;
+  }
 }
 
 /** A source that looks for files beside itself finds them where it lies, and a package too. */

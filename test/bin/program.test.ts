@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -67,6 +67,14 @@ describe("loadProgram", () => {
     const top = checkout("fail");
     for (let times = 0; times < 2; times += 1)
       expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(src\/main\.ts:3:\d+\)/);
+  });
+
+  it("tells a stack as it is when its map was cleared away by a newer version", () => {
+    const top = checkout("fail");
+    answer(top);
+    const map = made(top).find((name) => name.endsWith(".map"))!;
+    rmSync(join(top, "node_modules/.cache/imgbuild", map));
+    expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(.*\.cjs:\d+:\d+\)/);
   });
 
   it("makes a program of imgbuild itself that starts", () => {
