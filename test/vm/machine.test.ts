@@ -50,6 +50,7 @@ describe("a machine of imgbuild/web", () => {
     });
     await expect(machine.succeed("echo why >&2; exit 4")).rejects.toThrow(/^web: .* exited 4\nwhy$/);
     expect((await machine.fail("exit 5")).code).toBe(5);
+    expect((await machine.fail("timeout 1 sleep 60")).code).toBe(124);
     await expect(machine.fail("true")).rejects.toThrow("web: true succeeded, and was to fail");
     await expect(machine.execute("sleep 600", { withinSeconds: 1 })).rejects.toThrow(
       /sleep 600 did not end within/,
