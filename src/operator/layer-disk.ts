@@ -93,7 +93,11 @@ export async function bootDisk(
   await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
   if (!keep) return disk;
   await dropOld(layer, plan);
-  await rename(disk.directory, directory);
+  await rename(disk.directory, directory).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    // Another build has made the same one meanwhile.
+    await rm(disk.directory, { recursive: true, force: true });
+  });
   return { file: join(directory, "disk.raw"), usage: disk.usage };
 }
 

@@ -116,6 +116,16 @@ describe("a disk made from layers", () => {
     expect(await textIn(warm, "/etc/deep/er/file")).toBe("");
   });
 
+  it("is made by two builds at once, each whole, and left in the cache once", async () => {
+    const cache = emptyCache();
+    const files = { "srv/page": "one" };
+    const [one, other] = await Promise.all([disk(cache, files), disk(cache, files)]);
+    expect(sha256(readFileSync(one))).toBe(sha256(readFileSync(other)));
+    const [layer] = layers(cache);
+    const parts = readdirSync(join(cache, "tree", layer!)).map((name) => name.replace(/-.*/, ""));
+    expect(parts.sort()).toEqual(["disk", "tree"]);
+  });
+
   it("leaves no secret in the cache, and none in the disk of who asks for none", async () => {
     const cache = emptyCache();
     const canary = "canary-5f1d0c9e";
