@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { proxiesOf } from "../debian/proxy.ts";
@@ -15,6 +15,7 @@ import { stepData } from "../steps/step.ts";
 import { writeFiles } from "../steps/write-files.ts";
 import { toolRun } from "../system/chroot.ts";
 import { hold } from "../system/file-lock.ts";
+import { inOnePiece } from "../system/one-piece.ts";
 import { plainEnv } from "../system/run.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -74,7 +75,7 @@ export async function buildBase(options: BaseOptions): Promise<BaseFiles> {
     if (process.getuid?.() !== 0) await makeBaseAsRoot(options);
     else {
       const tree = await baseTree(options);
-      await whole(directory, async (into) => {
+      await inOnePiece(directory, async (into) => {
         await packBase(tree.directory, into, { init, runner });
         await chmod(into, 0o755);
       });
@@ -113,7 +114,7 @@ export async function baseTree(options: BaseOptions): Promise<BaseTree> {
     return { tree: join(there, "tree"), directory: there, digest: remembered };
   const { definition, digest } = await treeInputs();
   const directory = join(own, `tree-${digest}`);
-  await whole(directory, (into) =>
+  await inOnePiece(directory, (into) =>
     options.log.task("making the base", (log) => makeTree(definition, into, { ...options, log })),
   );
   await writeFile(known, digest);
@@ -259,23 +260,4 @@ function refuse(what: string, missing: readonly string[]): void {
   throw new Fail(`the base lacks ${what} that others need:\n${missing.slice(0, 40).join("\n")}`, {
     hint: "prune less in initramfs/IMGBUILD.ts",
   });
-}
-
-/** Makes a directory of the cache in one piece: beside its place, then renamed. Two runs at once make the same thing. */
-async function whole(directory: string, make: (into: string) => Promise<void>): Promise<void> {
-  if (await hold(directory)) return;
-  await mkdir(dirname(directory), { recursive: true });
-  const into = await mkdtemp(`${directory}.new-`);
-  // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
-  await chmod(into, 0o700);
-  try {
-    await hold(into);
-    await make(into);
-    await rename(into, directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    });
-    await hold(directory);
-  } finally {
-    await rm(into, { recursive: true, force: true, maxRetries: 5 });
-  }
 }

@@ -5,9 +5,10 @@ import { initramfsInputs } from "../boot/initramfs-inputs.ts";
 import type { StepData } from "../schema/plan.ts";
 import { type Change, treeDelta } from "../storage/tree-delta.ts";
 import { markUsed } from "../system/file-lock.ts";
+import { inOnePiece } from "../system/one-piece.ts";
 import type { TreeCopy } from "../system/overlay.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
-import { inOnePiece, type Layer } from "./layers.ts";
+import type { Layer } from "./layers.ts";
 
 /** All that making an initramfs changes in a tree. */
 const outputs = [

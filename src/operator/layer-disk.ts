@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loaderInputs } from "../boot/packages.ts";
 import type { StepData } from "../schema/plan.ts";
@@ -8,7 +8,8 @@ import { kernelVersions } from "../steps/make-initramfs.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
-import { markUsed } from "../system/file-lock.ts";
+import { claim, hold } from "../system/file-lock.ts";
+import { putInPlace } from "../system/one-piece.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
 import type { Layer } from "./layers.ts";
@@ -81,8 +82,7 @@ export async function bootDisk(
   const digest = await bootDigest(plan, paths);
   const name = `${diskName(layer, plan)}-${digest}`;
   const directory = join(layer.directory, name);
-  if (keep && existsSync(directory)) {
-    markUsed(directory);
+  if (keep && (await hold(directory))) {
     await executeSteps(withoutDisk(plan.boot(paths)), allSteps, context);
     const usage = JSON.parse(await readFile(join(directory, "usage.json"), "utf8")) as TreeUsage[];
     return { file: join(directory, "disk.raw"), usage };
@@ -93,11 +93,8 @@ export async function bootDisk(
   await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
   if (!keep) return disk;
   await dropOld(layer, plan);
-  await rename(disk.directory, directory).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    // Another build has made the same one meanwhile.
-    await rm(disk.directory, { recursive: true, force: true });
-  });
+  await putInPlace(disk.directory, directory);
+  await giveUp(disk);
   return { file: join(directory, "disk.raw"), usage: disk.usage };
 }
 
@@ -108,7 +105,14 @@ async function dropOld(layer: Layer, plan: ImagePlan): Promise<void> {
   );
   const found = names.map((name) => ({ name, time: statSync(join(layer.directory, name)).mtimeMs }));
   const [, ...older] = found.sort((a, b) => b.time - a.time);
-  for (const { name } of older) await giveUp({ directory: join(layer.directory, name) });
+  for (const { name } of older) {
+    const directory = join(layer.directory, name);
+    // Another build may be reading it.
+    const claimed = await claim(directory);
+    if (typeof claimed === "string") continue;
+    await giveUp({ directory });
+    claimed.release();
+  }
 }
 
 /** What of the boot steps concerns the tree alone: GRUB's menu, and the check of all but the disk, which was checked when it was made. */

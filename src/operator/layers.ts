@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { executeSteps } from "../steps/execute.ts";
 import { clearTraces, settlePasswordDates } from "../steps/finish-tree.ts";
@@ -8,6 +8,7 @@ import type { StepContext } from "../steps/step.ts";
 import { settleTree } from "../storage/tree-usage.ts";
 import { hold } from "../system/file-lock.ts";
 import { mapsName } from "../system/id-maps.ts";
+import { inOnePiece } from "../system/one-piece.ts";
 import { ownMaps } from "../system/user-namespace.ts";
 import { digestOf } from "../util/digest.ts";
 import { sourceDigest } from "./source-digest.ts";
@@ -79,18 +80,4 @@ export async function layersPlace(cache: string): Promise<string> {
   const maps = await ownMaps();
   const name = maps === undefined ? undefined : mapsName(maps);
   return join(cache, name === undefined ? "tree" : `tree-${name}`);
-}
-
-/** Makes a directory beside its place, then renames it. Two runs at once make the same thing. */
-export async function inOnePiece(directory: string, make: (into: string) => Promise<void>): Promise<void> {
-  const into = await mkdtemp(`${directory}.new-`);
-  try {
-    await hold(into);
-    await make(into);
-    await rename(into, directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    });
-  } finally {
-    await rm(into, { recursive: true, force: true, maxRetries: 5 });
-  }
 }

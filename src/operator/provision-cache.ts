@@ -9,9 +9,10 @@ import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTimes } from "../storage/tree-usage.ts";
 import { markUsed } from "../system/file-lock.ts";
+import { inOnePiece } from "../system/one-piece.ts";
 import { copyUpper, type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { digestOf } from "../util/digest.ts";
-import { inOnePiece, type Layer } from "./layers.ts";
+import type { Layer } from "./layers.ts";
 
 /** Results of scripts that a layer keeps, the latest: older ones are of scripts that were edited since. */
 const kept = 6;

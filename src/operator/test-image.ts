@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { throwawaySigner } from "../boot/self-signed.ts";
 import type { Spec } from "../schema/spec.ts";
 import { hostKeyPrefix } from "../steps/write-secrets.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
 import { mke2fs } from "../storage/mkfs.ts";
 import { toolRun } from "../system/chroot.ts";
-import { hold } from "../system/file-lock.ts";
+import { inOnePiece } from "../system/one-piece.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { digestOf, sha256, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -62,23 +62,11 @@ export async function testImage(
   const content = definitionDigest(spec, lock, readFiles(definition.filesDir));
   const digest = digestOf([content, base.digest, await sourceDigest()]).slice(0, 32);
   const directory = join(options.cache, "image", digest);
-  if (!(await hold(directory))) {
-    await mkdir(dirname(directory), { recursive: true });
-    const work = await mkdtemp(`${directory}.new-`);
-    try {
-      await hold(work);
-      await options.log.task(`building ${spec.hostname}`, (log) =>
-        make(definition, work, standIns(spec), { ...options, log }),
-      );
-      await rename(work, directory).catch((error: NodeJS.ErrnoException) => {
-        // Another run made the same.
-        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-      });
-      await hold(directory);
-    } finally {
-      await rm(work, { recursive: true, force: true, maxRetries: 5 });
-    }
-  }
+  await inOnePiece(directory, (work) =>
+    options.log.task(`building ${spec.hostname}`, (log) =>
+      make(definition, work, standIns(spec), { ...options, log }),
+    ),
+  );
   return await read(spec, directory);
 }
 

@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hold } from "../system/file-lock.ts";
+import { inOnePiece } from "../system/one-piece.ts";
 import { run } from "../system/run.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";
@@ -41,22 +40,9 @@ export async function buildStockHost(options: {
 }): Promise<StockHost> {
   const recipe = digestOf([recipeVersion, stockPackages, stockFiles(""), layout, installGrub.toString()]);
   const entry = join(options.cache, `stock-host-${recipe.slice(0, 16)}`);
-  if (!(await hold(entry))) {
-    await mkdir(options.cache, { recursive: true });
-    const work = `${entry}.${process.pid}.tmp`;
-    try {
-      await mkdir(work);
-      await hold(work);
-      await options.log.task("building the stock host", (log) => makeStockHost(work, log, options.signal));
-      await rename(work, entry).catch((error: NodeJS.ErrnoException) => {
-        // Another run was faster; its result is as good.
-        if (!existsSync(entry)) throw error;
-      });
-      await hold(entry);
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
-  }
+  await inOnePiece(entry, (work) =>
+    options.log.task("building the stock host", (log) => makeStockHost(work, log, options.signal)),
+  );
   const facts = JSON.parse(await readFile(join(entry, "facts.json"), "utf8")) as {
     hostKeys: string[];
     kernel: string;

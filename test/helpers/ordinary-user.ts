@@ -8,13 +8,16 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { parseLock } from "../../src/debian/lock.ts";
 import type { LockedPackage } from "../../src/schema/lock.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
+import { warmCache, webPackages } from "./cli-lab.ts";
 
 /** A user of this machine for the length of a test, and the checkout as that user sees it. */
 export interface TestUser {
@@ -102,6 +105,15 @@ export async function makeUser(ids: keyof typeof kindOf): Promise<TestUser> {
 }
 
 /** Puts packages of the usual cache into the user's: links where both are on one disk. */
+/** A user who may build: with subordinate ids, and the packages of `imgbuild/web` and the base at hand. */
+export async function makeBuilder(): Promise<TestUser> {
+  await warmCache();
+  const user = await makeUser("with ids");
+  const base = parseLock(readFileSync("initramfs/imgbuild.lock.yaml", "utf8")).packages;
+  givePackages(user, [...webPackages(), ...base]);
+  return user;
+}
+
 export function givePackages(user: TestUser, packages: readonly LockedPackage[]): void {
   for (const { sha256 } of packages) {
     const [from, to] = [cacheRoot(process.env), user.cache].map((cache) =>

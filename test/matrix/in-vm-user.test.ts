@@ -10,16 +10,8 @@ import { sealForAll } from "../../src/secrets/seal.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
 import { openLab } from "../../src/testing/index.ts";
-import {
-  environment,
-  expectFail,
-  left,
-  ownDefinition,
-  program,
-  warmCache,
-  webPackages,
-} from "../helpers/cli-lab.ts";
-import { givePackages, makeUser, start, type TestUser } from "../helpers/ordinary-user.ts";
+import { environment, expectFail, left, ownDefinition, program } from "../helpers/cli-lab.ts";
+import { givePackages, makeBuilder, makeUser, start, type TestUser } from "../helpers/ordinary-user.ts";
 
 const buildMs = 3_600_000;
 const everyCode = Array.from({ length: 256 }, (_, code) => code);
@@ -53,10 +45,7 @@ const luksAndLvm = `disks: {
 let user: TestUser;
 
 beforeAll(async () => {
-  await warmCache();
-  user = await makeUser("with ids");
-  const base = parseLock(readFileSync("initramfs/imgbuild.lock.yaml", "utf8")).packages;
-  givePackages(user, [...webPackages(), ...base]);
+  user = await makeBuilder();
 });
 afterAll(async () => await user.remove());
 

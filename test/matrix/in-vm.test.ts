@@ -13,12 +13,10 @@ import { hostKeyPrefix } from "../../src/steps/write-secrets.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { toolRun } from "../../src/system/chroot.ts";
 import { run } from "../../src/system/run.ts";
-import { defaultChecks } from "../../src/testing/checks.ts";
-import { openLab } from "../../src/testing/index.ts";
-import { machineOf } from "../../src/testing/lab.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
+import { booted } from "../helpers/booted.ts";
 import { treeDifferences } from "../helpers/same-tree.ts";
 
 const options = {
@@ -127,16 +125,5 @@ describe("in-vm: imgbuild/web built in a virtual machine", () => {
   });
 
   for (const firmware of ["bios", "uefi"] as const)
-    it(`boots under ${firmware} and passes its checks`, async () => {
-      const lab = await openLab();
-      try {
-        const machine = await machineOf(lab, image, { firmware });
-        await machine.boot();
-        const results = await defaultChecks(image.spec, machine, { ...options, hostKey: image.hostKey });
-        expect(results.filter(({ ok }) => !ok)).toEqual([]);
-        expect(results.length).toBeGreaterThan(image.spec.health.length + 3);
-      } finally {
-        await lab.close();
-      }
-    });
+    it(`boots under ${firmware} and passes its checks`, () => booted(image, firmware, options));
 });

@@ -16,19 +16,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Encrypter } from "age-encryption";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { parseLock } from "../../src/debian/lock.ts";
 import { run } from "../../src/system/run.ts";
 import { gateArgv } from "../../src/system/user-namespace.ts";
-import {
-  environment,
-  expectFail,
-  hidePrograms,
-  left,
-  program,
-  warmCache,
-  webPackages,
-} from "../helpers/cli-lab.ts";
-import { givePackages, makeUser, type Started, start, type TestUser } from "../helpers/ordinary-user.ts";
+import { environment, expectFail, hidePrograms, left, program, webPackages } from "../helpers/cli-lab.ts";
+import { makeBuilder, makeUser, type Started, start, type TestUser } from "../helpers/ordinary-user.ts";
 import { startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -38,10 +29,7 @@ const everyCode = Array.from({ length: 256 }, (_, code) => code);
 
 let user: TestUser;
 beforeAll(async () => {
-  await warmCache();
-  user = await makeUser("with ids");
-  const base = parseLock(readFileSync("initramfs/imgbuild.lock.yaml", "utf8")).packages;
-  givePackages(user, [...webPackages(), ...base]);
+  user = await makeBuilder();
 });
 afterAll(async () => await user.remove());
 

@@ -7,10 +7,8 @@ import { revealSecrets } from "../../src/operator/secrets.ts";
 import { type TestImage, testImage } from "../../src/operator/test-image.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
-import { defaultChecks } from "../../src/testing/checks.ts";
-import { openLab } from "../../src/testing/index.ts";
-import { machineOf } from "../../src/testing/lab.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { booted } from "../helpers/booted.ts";
 import { fetchPage } from "../helpers/page.ts";
 
 const options = {
@@ -59,14 +57,8 @@ describe("the image of imgbuild/web", () => {
   });
 
   for (const firmware of ["bios", "uefi"] as const)
-    it(`boots under ${firmware}, passes its checks and serves its page to who knows the secret`, async () => {
-      const lab = await openLab();
-      try {
-        const machine = await machineOf(lab, image, { firmware });
-        await machine.boot();
-        const results = await defaultChecks(image.spec, machine, { ...options, hostKey: image.hostKey });
-        expect(results.filter(({ ok }) => !ok)).toEqual([]);
-        expect(results.length).toBeGreaterThan(image.spec.health.length + 3);
+    it(`boots under ${firmware}, passes its checks and serves its page to who knows the secret`, () =>
+      booted(image, firmware, options, async (machine) => {
         const efi = await machine.succeed("test -d /sys/firmware/efi && echo uefi || echo bios");
         expect(efi).toBe(firmware);
         expect(await machine.succeed("cat /proc/swaps")).toContain("/swapfile");
@@ -74,8 +66,5 @@ describe("the image of imgbuild/web", () => {
         const port = await machine.forward(80);
         expect((await fetchPage(port, "user", "demo")).status).toBe(200);
         expect((await fetchPage(port, "user", "wrong")).status).toBe(401);
-      } finally {
-        await lab.close();
-      }
-    });
+      }));
 });
