@@ -30,6 +30,11 @@ const cases: readonly Case[] = [
     what: `imgbuild/layouts/${name} boots in a fresh machine, and its own checks pass`,
     argv: vitest("test/matrix/layouts.test.ts", `layout ${name} `),
   })),
+  ...["md-mirror", "btrfs-mirror"].map((name) => ({
+    name: `degraded-${name}`,
+    what: `imgbuild/layouts/${name} starts with either disk removed, and its own checks pass`,
+    argv: vitest("test/matrix/layouts.test.ts", `mirror-degraded ${name} `),
+  })),
   {
     name: "same-tree",
     what: "trees of three sets of packages are those that mmdebstrap and apt make",
@@ -170,7 +175,7 @@ const caseMs = 2 * 3_600_000;
 const file = "out/matrix.json";
 const [wanted] = process.argv.slice(2);
 
-if (wanted === "--list") for (const { name, what } of cases) console.log(`${name.padEnd(16)} ${what}`);
+if (wanted === "--list") for (const { name, what } of cases) console.log(`${name.padEnd(22)} ${what}`);
 else process.exitCode = await runCases(wanted);
 
 async function runCases(name: string | undefined): Promise<number> {

@@ -112,6 +112,8 @@ export const Btrfs = z.strictObject({ type: z.literal("btrfs"), ...btrfsFields }
 export const Pool = z.strictObject({
   data: z.enum(["single", "raid0", "raid1", "raid10"]).default("raid1"),
   metadata: z.enum(["single", "dup", "raid1", "raid10"]).default("raid1"),
+  /** Of the root's pool: the system starts when a disk is missing, after a wait for it. Without it, it does not. */
+  startDegraded: z.literal(true).optional(),
   ...btrfsFields,
 });
 

@@ -1,6 +1,7 @@
 import type { Storage } from "../schema/storage.ts";
 import type { Content } from "../schema/storage-content.ts";
 import { mountProblems } from "./check-mounts.ts";
+import { mountsOf } from "./check-storage.ts";
 import { tableProblems } from "./check-table.ts";
 import {
   type ContentNode,
@@ -67,17 +68,30 @@ function nodeProblems(node: GraphNode, graph: Graph, storage: Storage): StorageP
         : [];
     }
     case "pool":
-      return node.members.length < (node.pool.data === "single" ? 1 : 2)
-        ? [
-            {
-              path,
-              message: `has ${node.members.length} members; needs two, each a \`btrfs-member\` of the pool \`${node.name}\``,
-            },
-          ]
-        : [];
+      return poolProblems(node, storage);
     case "volume":
       return volumeProblems(node, graph, storage);
   }
+}
+
+function poolProblems(
+  { path, name, pool, members }: Extract<GraphNode, { kind: "pool" }>,
+  storage: Storage,
+): StorageProblem[] {
+  const problems: StorageProblem[] = [];
+  if (members.length < (pool.data === "single" ? 1 : 2))
+    problems.push({
+      path,
+      message: `has ${members.length} members; needs two, each a \`btrfs-member\` of the pool \`${name}\``,
+    });
+  if (pool.startDegraded === undefined) return problems;
+  const say = (message: string) => problems.push({ path: [...path, "startDegraded"], message });
+  if (![pool.data, pool.metadata].every((profile) => profile === "raid1" || profile === "raid10"))
+    say("needs `data` and `metadata` that are each on two disks: raid1 or raid10");
+  const root = mountsOf(storage).find(({ mount }) => mount === "/");
+  if (root?.place.on !== "pool" || root.place.name !== name)
+    say("is only for the pool that holds `/`; others are mounted when all of their disks are there");
+  return problems;
 }
 
 function contentProblems(node: ContentNode, graph: Graph, storage: Storage): StorageProblem[] {

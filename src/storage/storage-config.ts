@@ -2,6 +2,7 @@ import type { Storage } from "../schema/storage.ts";
 import type { Content } from "../schema/storage-content.ts";
 import { Fail } from "../util/fail.ts";
 import { mountsOf } from "./check-storage.ts";
+import { type ConfigFile, degradedStartFiles } from "./degraded-start.ts";
 import { fstab, uuidOf } from "./fstab.ts";
 import { type Graph, type GraphNode, graphOf, type Place, scopeOf, showPlace } from "./graph.ts";
 import { mbrId, partitionUuid } from "./ids.ts";
@@ -16,7 +17,7 @@ import { randomSwapLine } from "./nodes/swap.ts";
 /** What the new system is told of its disks; of the definition and a seed alone, so an image and a deploy say the same. */
 export interface StorageConfig {
   /** /etc/fstab, /etc/crypttab, /etc/mdadm/mdadm.conf …, whole; without those that would be empty. */
-  readonly files: readonly { readonly path: string; readonly content: string }[];
+  readonly files: readonly ConfigFile[];
   readonly fstab: string;
   readonly crypttab: string;
   readonly mdadmConf: string;
@@ -62,6 +63,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
             content: ownModules.map((one) => `${one}\n`).join(""),
           },
         ]),
+    ...degradedStartFiles(storage),
   ];
   return {
     files,

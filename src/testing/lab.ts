@@ -3,6 +3,7 @@ import type { BaseOptions } from "../operator/base.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
+import { Fail } from "../util/fail.ts";
 import type { Firmware } from "../vm/firmware.ts";
 import { type Lab, type LabOptions, openLab } from "../vm/lab.ts";
 import type { Machine, MachineDisk, MachineOptions } from "../vm/machine.ts";
@@ -11,6 +12,8 @@ import type { Machine, MachineDisk, MachineOptions } from "../vm/machine.ts";
 export interface DefinedOptions extends Partial<Omit<MachineOptions, "disks">> {
   /** A directory with an IMGBUILD.ts, or the file. */
   readonly definition: string;
+  /** Serials of the definition's disks that the machine does not have, as if they had been taken out. */
+  readonly without?: readonly string[];
   /** Disks beside those of the definition. */
   readonly moreDisks?: readonly MachineDisk[];
 }
@@ -58,8 +61,14 @@ export async function machineOf(
   image: TestImage,
   how: Omit<DefinedOptions, "definition">,
 ): Promise<DefinedMachine> {
-  const { moreDisks, ...rest } = how;
+  const { moreDisks, without = [], ...rest } = how;
   const { spec, hostKey } = image;
+  const declaredDisks = [image.system, ...image.others, ...image.kept];
+  const unknown = without.find((serial) => declaredDisks.every((one) => one.serial !== serial));
+  if (unknown !== undefined)
+    throw new Fail(`the definition has no disk with the serial ${unknown}`, {
+      hint: `it has ${declaredDisks.map(({ serial }) => serial).join(", ")}`,
+    });
   const raw = (file: string) => ({ file, format: "raw" }) as const;
   const declared = spec.boot?.firmware ?? [];
   const made = await lab.machine({
@@ -67,8 +76,9 @@ export async function machineOf(
     firmware: declared.includes("bios") ? "bios" : uefiFor(spec),
     ...rest,
     disks: [
-      { image: raw(image.system.file), serial: image.system.serial },
-      ...[...image.others, ...image.kept].map(({ file, serial }) => ({ image: raw(file), serial })),
+      ...declaredDisks
+        .filter(({ serial }) => !without.includes(serial))
+        .map(({ file, serial }) => ({ image: raw(file), serial })),
       ...(moreDisks ?? []),
     ],
   });

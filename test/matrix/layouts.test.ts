@@ -65,6 +65,46 @@ for (const name of layouts)
     );
   });
 
+/** Each mirror: the serials of its disks, how many arrays it has, and what tells of a root that lacks a half. */
+const mirrors = {
+  "md-mirror": { serials: ["MD-MIRROR-1", "MD-MIRROR-2"], arrays: 2, root: "cat /proc/mdstat" },
+  "btrfs-mirror": {
+    serials: ["BTRFS-MIR-1", "BTRFS-MIR-2"],
+    arrays: 1,
+    root: "btrfs filesystem show / 2>&1; findmnt --noheadings --output OPTIONS /",
+  },
+} as const;
+
+for (const [name, { serials, arrays, root }] of Object.entries(mirrors))
+  describe(`mirror-degraded ${name}`, () => {
+    it.each(serials)(
+      "starts without the disk %s, and its own checks pass",
+      async (gone) => {
+        const spec = await specOf(name);
+        lab = await openLab();
+        const machine = await lab.machine({ definition: `imgbuild/layouts/${name}`, without: [gone] });
+        await machine.boot({ withinSeconds: 240 });
+        expect(await machine.succeed("lsblk --nodeps --noheadings --output SERIAL")).not.toContain(gone);
+        // Both halves of none, one half of all: the ESP's too.
+        const seen = await machine.succeed("cat /proc/mdstat");
+        expect(seen.match(/\[2\/1\] \[(U_|_U)\]/g)).toHaveLength(arrays);
+        expect(await machine.succeed(root)).toMatch(/\[2\/1\]|missing[\s\S]*degraded/i);
+        const results = await defaultChecks(machine.spec, machine, { ...options, hostKey: machine.hostKey });
+        expect(results.filter(({ ok }) => !ok)).toEqual([]);
+        expect(results.length).toBeGreaterThan(spec.health.length);
+        // What is written to the one that is left does not keep it from starting alone again.
+        if (gone !== serials[0]) return;
+        await machine.succeed("dd if=/dev/urandom of=/srv/written bs=1M count=64 && sync", {
+          withinSeconds: 120,
+        });
+        await machine.reboot({ withinSeconds: 240 });
+        expect(await machine.succeed("stat --format %s /srv/written")).toBe(String(64 * 2 ** 20));
+        expect(await machine.succeed("systemctl --failed --no-legend --plain")).toBe("");
+      },
+      60 * minutes,
+    );
+  });
+
 /** What a deploy does in the base is done here by hand: an image has no TPM to be bound to. */
 async function unlocksByItself(machine: DefinedMachine, spec: Spec): Promise<void> {
   const key = Buffer.from(standIns(spec).get("disk-key")!.expose()).toString().trim();
