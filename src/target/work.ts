@@ -1,6 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { checkAvailable } from "../debian/available.ts";
 import type { Order } from "../schema/deploy.ts";
+import type { LockedPackage } from "../schema/lock.ts";
 import { Plan, targetRoot } from "../schema/plan.ts";
 import { openWith } from "../secrets/seal.ts";
 import { bootstrapTree } from "../steps/bootstrap-tree.ts";
@@ -38,8 +40,14 @@ export async function workThroughPlan(options: {
   const plan = Plan.parse(JSON.parse(text(options.files, "plan.json")));
   await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
-  if (plan.steps.some(({ kind }) => fetching.includes(kind)))
+  const wanted = packagesOf(plan);
+  if (wanted.length > 0) {
     await log.task("trying the mirror", () => tryMirrors(order));
+    // What is not to be had must be known before the disks are touched.
+    await log.task(`asking the mirrors for ${wanted.length} packages`, (inner) =>
+      checkAvailable(wanted, { mirrors: order.mirrors, signal, log: inner }),
+    );
+  }
   const files = await unpackFiles(options.files);
   const context = baseContext({
     mirrors: order.mirrors,
@@ -86,6 +94,15 @@ async function openSecrets(
 /** The base must see each confirmed disk exactly once and with the same size; else nothing is written. */
 async function compareDisks(order: Order): Promise<void> {
   for (const identity of order.disks) await findDisk(identity);
+}
+
+/** What the plan will fetch, each once. */
+function packagesOf(plan: Plan): LockedPackage[] {
+  const known = new Map<string, LockedPackage>();
+  for (const { kind, doing, ...data } of plan.steps)
+    if (fetching.includes(kind))
+      for (const one of installPackages.schema.parse(data).packages) known.set(one.sha256, one);
+  return [...known.values()];
 }
 
 /** A captive portal, a dead mirror or missing DNS must be known before the disks are touched. */
