@@ -3,7 +3,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { plainLog } from "../src/cli/log.ts";
+import { get } from "../src/debian/get.ts";
 import { diffLocks } from "../src/debian/lock-diff.ts";
+import { proxiesOf } from "../src/debian/proxy.ts";
 import { loadDefinition } from "../src/operator/load.ts";
 import { lockPath, makeLockFor, mirrorsFor, readLockFor, writeLock } from "../src/operator/lock.ts";
 import type { LockedPackage } from "../src/schema/lock.ts";
@@ -12,7 +14,10 @@ import { cacheRoot } from "../src/system/cache.ts";
 const parallel = 24;
 const askMs = 30_000;
 const cache = cacheRoot(process.env);
+const proxies = proxiesOf(process.env);
 const log = plainLog(process.stderr, Date.now);
+/** By path: definitions have most of their packages in common. */
+const asked = new Map<string, Promise<boolean>>();
 
 const examples = ["imgbuild", "imgbuild/layouts"].flatMap((directory) =>
   readdirSync(directory)
@@ -27,7 +32,7 @@ for (const path of ["initramfs", ...examples.sort()]) {
   const queue = lock.packages.filter(({ sha256 }) => !existsSync(join(cache, "packages", `${sha256}.deb`)));
   const worker = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      if (!(await isServed(next, mirrors[next.archive] ?? []))) gone.push(next.name);
+      if (!(await asking(next, mirrors[next.archive] ?? []))) gone.push(next.name);
   };
   await Promise.all(Array.from({ length: parallel }, worker));
   if (gone.length === 0) continue;
@@ -46,14 +51,24 @@ for (const path of ["initramfs", ...examples.sort()]) {
   await writeLock(lockPath(definition), fresh);
 }
 
+function asking(locked: LockedPackage, urls: readonly string[]): Promise<boolean> {
+  const key = `${locked.archive}/${locked.path}`;
+  const answer = asked.get(key) ?? isServed(locked, urls);
+  asked.set(key, answer);
+  return answer;
+}
+
 /** False only where every mirror says that it has no such file; a mirror out of reach is for the fetch to tell. */
 async function isServed(locked: LockedPackage, urls: readonly string[]): Promise<boolean> {
   for (const url of urls) {
-    const response = await fetch(`${url.replace(/\/$/, "")}/${locked.path}`, {
+    const answer = await get(`${url.replace(/\/$/, "")}/${locked.path}`, {
       method: "HEAD",
+      headers: {},
       signal: AbortSignal.timeout(askMs),
+      proxies,
     }).catch(() => undefined);
-    if (response === undefined || response.status !== 404) return true;
+    answer?.body.destroy();
+    if (answer?.status !== 404) return true;
   }
   return false;
 }

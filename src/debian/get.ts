@@ -12,9 +12,11 @@ import { isIP, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { fileURLToPath } from "node:url";
+import { rememberedLookup } from "./names.ts";
 import { type Proxies, proxyFor } from "./proxy.ts";
 
 const maxRedirects = 5;
+const lookup = rememberedLookup();
 
 export interface Answer {
   readonly status: number;
@@ -26,9 +28,10 @@ export interface GetOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   readonly proxies: Proxies;
+  readonly method?: "GET" | "HEAD";
 }
 
-/** The answer to GET of an http, https or file URL, redirects followed. The body has to be read or destroyed. */
+/** The answer to GET, or what else is asked for, of an http, https or file URL, redirects followed. The body has to be read or destroyed. */
 export async function get(url: string, options: GetOptions): Promise<Answer> {
   let at = new URL(url);
   for (let redirects = 0; ; redirects += 1) {
@@ -63,23 +66,26 @@ async function ask(url: URL, options: GetOptions): Promise<Answer> {
   const proxy = proxyFor(url, options.proxies);
   // Some servers declare a .gz file as encoded, and it would arrive unpacked.
   const headers = { "accept-encoding": "identity", "user-agent": "imgbuild", ...options.headers };
-  const { signal } = options;
+  const { signal, method = "GET" } = options;
+  const asking = { method, signal };
   if (proxy === undefined) {
     const request = url.protocol === "https:" ? httpsRequest : httpRequest;
-    return await answerTo(request(url, { headers, signal }));
+    return await answerTo(request(url, { ...asking, headers, lookup }));
   }
   if (url.protocol === "http:")
     return await answerTo(
       httpRequest({
+        ...asking,
         ...hostOf(proxy),
         path: url.href,
         headers: { ...headers, host: url.host, ...credentials(proxy) },
-        signal,
       }),
     );
   const socket = await tunnel(proxy, url, signal);
   const secure = await encrypt(socket, url, signal);
-  return await answerTo(httpsRequest(url, { headers, signal, agent: false, createConnection: () => secure }));
+  return await answerTo(
+    httpsRequest(url, { ...asking, headers, agent: false, createConnection: () => secure }),
+  );
 }
 
 async function encrypt(socket: Socket, url: URL, signal: AbortSignal): Promise<TLSSocket> {
@@ -122,7 +128,7 @@ async function tunnel(proxy: URL, url: URL, signal: AbortSignal): Promise<Socket
 }
 
 function hostOf(proxy: URL): RequestOptions {
-  return { host: proxy.hostname.replace(/^\[|\]$/g, ""), port: proxy.port || 80 };
+  return { host: proxy.hostname.replace(/^\[|\]$/g, ""), port: proxy.port || 80, lookup };
 }
 
 function credentials({ username, password }: URL): Record<string, string> {
