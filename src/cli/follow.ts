@@ -95,6 +95,7 @@ async function attach(name: string, options: HostOptions, cli: Cli) {
   try {
     const link = await greet(await host.openStreamLocal(runnerSocket), greetMs);
     if (link.hello.nonce !== known.nonce) throw new Fail("the base that answers is of another deploy");
+    cli.signal.addEventListener("abort", () => link.close(), { once: true });
     return {
       link,
       close: () => {

@@ -98,6 +98,9 @@ export interface DeployState {
   newHostKeys?: readonly string[];
   base?: Host;
   baseReport?: BaseReport;
+  /** GO was sent: from here on the disks may have been written, whether we heard of it or not. */
+  went?: boolean;
+  /** The runner told of the first write. */
   ponr?: boolean;
   fresh?: Host;
   lastOldAnswer?: number;

@@ -4,6 +4,8 @@ import { checkHealth } from "../system/health.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { undo } from "./takeover.ts";
+import { newSystem, whoAnswers } from "./who-answers.ts";
 
 const tryEveryMs = 2_000;
 const connectMs = 20_000;
@@ -51,7 +53,7 @@ export async function verifyNewSystem(
   state.health = results;
 }
 
-/** After a failure before any write: waits until the old system answers again, in whatever boot. */
+/** After a failure before any write that we know of: waits until the old system answers again, in whatever boot. */
 export async function waitForOldSystem(
   inputs: DeployInputs,
   state: DeployState,
@@ -59,11 +61,18 @@ export async function waitForOldSystem(
 ): Promise<boolean> {
   const boundMs = inputs.deadManSeconds * 1000 + inputs.waitMs.boot;
   try {
-    const pins = state.facts?.hostKeys ?? [];
-    const host = await waitFor(boundMs, world, "the old system", () =>
-      world.connect({ pins, timeoutMs: connectMs }),
+    const { host, which } = await waitFor(boundMs, world, "the old system", () =>
+      whoAnswers(inputs, state, world),
     );
-    host.close();
+    try {
+      if (which === "new") {
+        world.log.warn("the new system answers: the runner went on without us");
+        return false;
+      }
+      if (which === "old, never left") await takeBack(host, world);
+    } finally {
+      host.close();
+    }
     world.log.info("the old system answers, as it was");
     return true;
   } catch (error) {
@@ -73,21 +82,22 @@ export async function waitForOldSystem(
   }
 }
 
-async function connectNew(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<Host> {
-  const pins = inputs.spec.hostKeys === "keep" ? state.facts?.hostKeys : state.newHostKeys;
-  return await world.connect({
-    timeoutMs: connectMs,
-    ...(pins === undefined ? {} : { pins }),
-    ...(state.loginUser === undefined ? {} : { user: state.loginUser }),
-  });
+/** A kernel that is loaded and was never started would be at the next restart. */
+async function takeBack(host: Host, world: DeployWorld): Promise<void> {
+  await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
+  await undo(host);
 }
 
-async function waitFor(
+async function connectNew(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<Host> {
+  return await world.connect({ timeoutMs: connectMs, ...newSystem(inputs, state) });
+}
+
+async function waitFor<T>(
   boundMs: number,
   world: DeployWorld,
   what: string,
-  connect: () => Promise<Host>,
-): Promise<Host> {
+  connect: () => Promise<T>,
+): Promise<T> {
   const until = world.now() + boundMs;
   let last: unknown;
   while (world.now() < until) {

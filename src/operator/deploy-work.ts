@@ -7,6 +7,7 @@ import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { replayJournal } from "./journal-log.ts";
 import { sealSecrets } from "./payload.ts";
 import { greet, LinkLost, type RunnerLink, runnerSocket } from "./runner-link.ts";
+import { whoAnswers } from "./who-answers.ts";
 
 const tryEveryMs = 2_000;
 const connectMs = 20_000;
@@ -44,9 +45,13 @@ export async function buildInBase(
   const until = world.now() + inputs.waitMs.build;
   let link = await attach(inputs, state, world, inputs.waitMs.base);
   const bundle = new Map([...inputs.secrets, ...(state.hostKeySecrets ?? [])]);
-  const sealed = await sealSecrets(link.hello.recipient, bundle);
-  state.bytes.payload += sealed.length;
-  link.send({ type: "go", planDigest, sealed });
+  const sayGo = async ({ hello, send }: RunnerLink) => {
+    const sealed = await sealSecrets(hello.recipient, bundle);
+    state.bytes.payload += sealed.length;
+    state.went = true;
+    send({ type: "go", planDigest, sealed });
+  };
+  await sayGo(link);
   const show = replayJournal(world.log);
   let seen = 0;
   const onEntry = (entry: JournalEntry) => {
@@ -63,12 +68,15 @@ export async function buildInBase(
         state.baseReport = await within(link.follow(seen, onEntry), until - world.now(), () => link.close());
         break;
       } catch (error) {
+        world.signal.throwIfAborted();
         if (!(error instanceof LinkLost) || world.now() > until) throw error;
         world.log.warn("the connection to the base was lost; the runner goes on, attaching again");
         link.close();
         const again = await attachAgain(inputs, state, world, until);
         if (again === undefined) return;
         link = again;
+        // It was lost on its way.
+        if (link.hello.state === "waiting") await sayGo(link);
       }
     }
   } finally {
@@ -78,12 +86,11 @@ export async function buildInBase(
   state.ponr = report.ponr;
   if (report.outcome === "failed") {
     link.close();
+    const next = report.ponr
+      ? `the base stays reachable; when the cause is mended: imgbuild resume ${inputs.host}`
+      : "no disk was written";
     throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
-      hint:
-        report.hint ??
-        (report.ponr
-          ? `the base stays reachable; when the cause is mended: imgbuild resume ${inputs.host}`
-          : "no disk was written"),
+      hint: report.hint === undefined ? next : `${report.hint}; ${next}`,
     });
   }
   link.send({ type: "restart" });
@@ -107,14 +114,25 @@ async function attachAgain(
   try {
     return await attach(inputs, state, world, Math.min(inputs.waitMs.base, until - world.now()));
   } catch (error) {
-    if (!(error instanceof OtherSystem) || state.ponr !== true) throw error;
+    // We may have missed the first write, and all that came after it; the new system's mark tells.
+    if (!(error instanceof OtherSystem) || !(error.isNew || state.ponr === true)) throw error;
     world.log.warn("the machine restarted before its report came; the system that answers is asked instead");
     return undefined;
   }
 }
 
-/** Something with the old host keys answers, in another boot than the one that was left. */
-class OtherSystem extends Fail {}
+/** Another system answers than the base, in another boot than the one that was left. */
+class OtherSystem extends Fail {
+  readonly isNew: boolean;
+
+  constructor(isNew: boolean, cause: unknown) {
+    super(isNew ? "the new system runs already" : "the old system came back instead of the base", {
+      cause,
+      hint: "its console log and the base's dead-man timer tell more; nothing was written",
+    });
+    this.isNew = isNew;
+  }
+}
 
 async function attach(
   inputs: DeployInputs,
@@ -124,6 +142,7 @@ async function attach(
 ): Promise<RunnerLink> {
   const until = world.now() + timeoutMs;
   let last: unknown;
+  let stayed = false;
   while (world.now() < until) {
     world.signal.throwIfAborted();
     try {
@@ -134,21 +153,45 @@ async function attach(
         throw new Fail("the base that answers is not the one of this deploy", {
           hint: "its nonce is another",
         });
+      // An interruption must not wait for what the runner says next.
+      world.signal.addEventListener("abort", () => link.close(), { once: true });
       return link;
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       last = error;
-      if (await oldSystemAnswers(state, world))
-        throw new OtherSystem("the old system came back instead of the base", {
-          cause: error,
-          hint: "its console log and the base's dead-man timer tell more; nothing was written",
-        });
+      stayed = await otherAnswers(inputs, state, world, error);
     }
     await sleep(tryEveryMs);
   }
-  throw new Fail(`the base did not answer within ${Math.round(timeoutMs / 1000)} s: ${messageOf(last)}`, {
-    hint: `without GO it returns to the old system after ${inputs.deadManSeconds} s`,
+  const waited = `within ${Math.round(timeoutMs / 1000)} s`;
+  if (stayed)
+    throw new Fail(`the host did not leave its old system ${waited}`, {
+      hint: "`journalctl -b -u kexec` and dmesg on the host may say why kexec did not happen",
+    });
+  throw new Fail(`the base did not answer ${waited}: ${messageOf(last)}`, {
+    hint:
+      state.went === true
+        ? `the runner goes on without you: imgbuild follow ${inputs.host}`
+        : `without GO it returns to the old system after ${inputs.deadManSeconds} s`,
   });
+}
+
+/** Ends the waiting where another system answers; true when the old one does, in the boot that it was to leave. */
+async function otherAnswers(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+  cause: Fail,
+): Promise<boolean> {
+  try {
+    const { host, which } = await whoAnswers(inputs, state, world);
+    host.close();
+    if (which === "old, never left") return true;
+    throw new OtherSystem(which === "new", cause);
+  } catch (error) {
+    if (error instanceof OtherSystem || !(error instanceof Fail)) throw error;
+    return false;
+  }
 }
 
 async function connectBase(state: DeployState, world: DeployWorld): Promise<Host> {
@@ -160,22 +203,6 @@ async function connectBase(state: DeployState, world: DeployWorld): Promise<Host
     key: clientKey.private,
     timeoutMs: connectMs,
   });
-}
-
-/** True when a system with the old host keys answers that is not the boot we left: it restarted by itself. */
-async function oldSystemAnswers(state: DeployState, world: DeployWorld): Promise<boolean> {
-  if (state.facts === undefined || state.facts.hostKeys.length === 0) return false;
-  let host: Host | undefined;
-  try {
-    host = await world.connect({ pins: state.facts.hostKeys, timeoutMs: connectMs });
-    const { stdout } = await host.exec(["cat", "/proc/sys/kernel/random/boot_id"], { timeoutMs: connectMs });
-    return stdout.trim() !== state.facts.bootId;
-  } catch (error) {
-    if (!(error instanceof Fail)) throw error;
-    return false;
-  } finally {
-    host?.close();
-  }
 }
 
 async function within<T>(work: Promise<T>, ms: number, onTimeout: () => void): Promise<T> {

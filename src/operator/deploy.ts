@@ -77,7 +77,7 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
 function interrupted({ host, deadManSeconds }: DeployInputs, state: DeployState, error: Fail): Fail {
   if (state.jumped !== true) return error;
   const hint =
-    state.ponr === true
+    state.went === true
       ? `the runner goes on without you: imgbuild follow ${host}`
       : `without GO the host returns to its old system after ${deadManSeconds} s; at once by: imgbuild abort ${host}`;
   return new Fail(error.message, { exitCode: error.exitCode, hint });

@@ -56,8 +56,8 @@ interface Story {
   /** What the old system says to a script that has this in it. */
   fails?: string;
   confirm?: () => Promise<void>;
-  /** What answers after the jump. */
-  after?: "base" | "old";
+  /** What answers after the jump; "stays" is the old system in the same boot. */
+  after?: "base" | "old" | "stays";
   /** What the runner in the base says of itself instead of the truth. */
   base?: { nonce?: string; planDigest?: string };
   /** The runner's work; without it, it succeeds. */
@@ -76,6 +76,7 @@ async function machine(story: Story = {}) {
   let nonce = "";
   const { identity, recipient } = await generateIdentity();
   const streams: { destroy(): void }[] = [];
+  const drop = { next: false };
 
   const boot = async (planDigest: string) => {
     const runner = new Runner({
@@ -103,6 +104,7 @@ async function machine(story: Story = {}) {
         fetched: { packages: 4, bytes: 4000 },
         seconds: [],
         ...(error instanceof Error ? { message: error.message } : {}),
+        ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
       }),
       restart: () => {
         notes.push("restart");
@@ -134,7 +136,7 @@ async function machine(story: Story = {}) {
       if (script.includes("--load ")) notes.push("load");
       if (script.includes("JUMP")) {
         notes.push("jump");
-        life = story.after === "old" ? "old again" : "base";
+        if (story.after !== "stays") life = story.after === "old" ? "old again" : "base";
       }
       expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
       return ok();
@@ -155,6 +157,14 @@ async function machine(story: Story = {}) {
       const stream = connect(socket);
       await once(stream, "connect");
       streams.push(stream);
+      const write = stream.write.bind(stream);
+      // What is said into a connection that is lost does not arrive.
+      stream.write = ((text: string) => {
+        if (!drop.next || !text.includes('"go"')) return write(text);
+        drop.next = false;
+        stream.destroy();
+        return true;
+      }) as typeof stream.write;
       return stream;
     },
   };
@@ -200,7 +210,7 @@ async function machine(story: Story = {}) {
   const setLife = (next: typeof life) => {
     life = next;
   };
-  return { world, notes, secrets, connects, stop, setLife };
+  return { world, notes, secrets, connects, stop, setLife, drop };
 }
 
 describe("deploy", () => {
@@ -334,13 +344,13 @@ describe("deploy", () => {
     const { world, notes } = await machine({
       work: async (ponr) => {
         ponr();
-        throw new Fail("the mirror is gone");
+        throw new Fail("the mirror is gone", { hint: "name another one" });
       },
     });
     expect(await deploy(inputs(), world)).toMatchObject({
       outcome: "failed",
       message: "the runner failed: the mirror is gone",
-      hint: expect.stringContaining("imgbuild resume admin@web"),
+      hint: expect.stringMatching(/^name another one; .*imgbuild resume admin@web$/),
     });
     expect(notes).not.toContain("restart");
   });
@@ -375,6 +385,51 @@ describe("deploy", () => {
     });
   });
 
+  it("asks the new system itself when even the first write was missed", async () => {
+    const { world, setLife } = await machine({
+      work: async (_ponr, cut) => {
+        setLife("new");
+        cut();
+        await new Promise(() => {});
+      },
+    });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "done",
+      bootIds: { new: "new-boot" },
+    });
+  });
+
+  it("never takes the new system for the old one, whatever it missed", async () => {
+    const { world, setLife } = await machine({
+      work: async () => {
+        setLife("new");
+        await new Promise(() => {});
+      },
+    });
+    const hurried = inputs({ waitMs: { base: 3_000, build: 100, boot: 3_000 } });
+    expect(await deploy(hurried, world)).toMatchObject({
+      outcome: "failed",
+      message: "the build did not end within its bound",
+    });
+  });
+
+  it("says GO again when it was lost on its way", async () => {
+    const { world, secrets, drop } = await machine();
+    drop.next = true;
+    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "done" });
+    expect(secrets).toHaveLength(1);
+  });
+
+  it("takes back the loaded kernel when the host never left its old system", async () => {
+    const { world, notes } = await machine({ after: "stays" });
+    const hurried = inputs({ waitMs: { base: 1_000, build: 1_000, boot: 3_000 } });
+    expect(await deploy(hurried, world)).toMatchObject({
+      outcome: "old-system",
+      message: "the host did not leave its old system within 1 s",
+    });
+    expect(notes.at(-1)).toBe("undo");
+  });
+
   it("is not satisfied by a system without this deploy's mark", async () => {
     const { world } = await machine({ mark: () => '{"nonce":"of another deploy"}' });
     expect(await deploy(inputs(), world)).toMatchObject({
@@ -404,17 +459,19 @@ describe("deploy", () => {
 
   it("tells what an interruption behind the point of no return means", async () => {
     const { world, stop } = await machine({
-      work: async (ponr, cut) => {
+      work: async (ponr) => {
         ponr();
         await new Promise((resolve) => setTimeout(resolve, 100));
         stop.abort(new Fail("interrupted", { exitCode: exitCodes.interrupted }));
-        cut();
+        // The runner says nothing for a while.
         await new Promise(() => {});
       },
     });
+    const began = Date.now();
     await expect(deploy(inputs(), world)).rejects.toMatchObject({
       exitCode: exitCodes.interrupted,
       hint: "the runner goes on without you: imgbuild follow admin@web",
     });
+    expect(Date.now() - began).toBeLessThan(5_000);
   });
 });
