@@ -13,6 +13,8 @@ const hint = "the firmware would not start the system";
 export interface EspToCheck {
   /** The ESP's directory, and the tree's. */
   readonly esp: string;
+  /** Of an extended boot loader partition, where kernels and entries lie on one. */
+  readonly kernels?: string;
   readonly root: string;
   readonly loader: "systemd-boot" | "uki" | "grub";
   readonly secureBoot: "debian" | { readonly certificate: X509Certificate } | undefined;
@@ -55,14 +57,15 @@ async function checkLoaders(check: EspToCheck): Promise<void> {
 }
 
 async function checkEntries(check: EspToCheck): Promise<void> {
-  const names = (await readdir(join(check.esp, "loader/entries")).catch(() => [])).filter((name) =>
+  const on = kernelsOf(check);
+  const names = (await readdir(join(on, "loader/entries")).catch(() => [])).filter((name) =>
     name.endsWith(".conf"),
   );
   for (const version of check.versions)
     if (!names.some((name) => name.includes(version)))
       throw refuse(`no boot entry is of the kernel ${version}`);
   for (const name of names) {
-    const entry = await text(check, `loader/entries/${name}`);
+    const entry = (await bytes(check, `loader/entries/${name}`, on)).toString("utf8");
     checkWord(entry.match(/^options\s+(.*)$/m)?.[1] ?? "", check, `boot entry ${name}`);
     const paths = (key: string) =>
       [...entry.matchAll(new RegExp(`^${key}\\s+(\\S+)$`, "gm"))].map((match) => match[1]!);
@@ -70,15 +73,14 @@ async function checkEntries(check: EspToCheck): Promise<void> {
     const initrds = paths("initrd");
     if (linux === undefined || initrds.length === 0)
       throw refuse(`boot entry ${name} names no kernel or no initramfs`);
-    await checkKernel(check, join(check.esp, linux));
-    for (const path of initrds) checkInitrd(await bytes(check, path), path);
+    await checkKernel(check, join(on, linux));
+    for (const path of initrds) checkInitrd(await bytes(check, path, on), path);
   }
 }
 
 async function checkKernel(check: EspToCheck, path: string): Promise<void> {
-  const name = path.startsWith(`${check.esp}/`)
-    ? path.slice(check.esp.length)
-    : path.slice(check.root.length);
+  const on = kernelsOf(check);
+  const name = path.startsWith(`${on}/`) ? path.slice(on.length) : path.slice(check.root.length);
   const program = await readFile(path).catch(() => {
     throw refuse(`${name} is missing`);
   });
@@ -88,7 +90,7 @@ async function checkKernel(check: EspToCheck, path: string): Promise<void> {
 /** The parts of a unified image are those that the tree has. */
 async function checkUnified(check: EspToCheck, version: string): Promise<void> {
   const path = ukiPath(version);
-  const image = readPe(await bytes(check, path), path);
+  const image = readPe(await bytes(check, path, kernelsOf(check)), path);
   const part = (name: string) => {
     const found = image.sections.find((section) => section.name === name);
     if (found === undefined) throw refuse(`${path} has no part ${name}`);
@@ -133,9 +135,13 @@ export function checkInitrd(content: Uint8Array, path: string): void {
     throw refuse(`the initramfs ${path} has only ${content.length} bytes`);
 }
 
-async function bytes({ esp }: EspToCheck, path: string): Promise<Buffer> {
-  return await readFile(join(esp, path)).catch(() => {
-    throw refuse(`${path} is missing on the ESP`);
+function kernelsOf({ esp, kernels = esp }: EspToCheck): string {
+  return kernels;
+}
+
+async function bytes({ esp }: EspToCheck, path: string, on = esp): Promise<Buffer> {
+  return await readFile(join(on, path)).catch(() => {
+    throw refuse(`${path} is missing on the ${on === esp ? "ESP" : "extended boot loader partition"}`);
   });
 }
 

@@ -9,6 +9,8 @@ export interface BootFile {
 
 export interface HookOptions {
   readonly layout: "bls" | "uki";
+  /** They lie on an extended boot loader partition, which has to be mounted. */
+  readonly kernelsApart?: boolean;
   /** With keys of one's own: where the new system has the key, if it has it. */
   readonly signing?: { readonly keyPath: string | undefined };
 }
@@ -21,10 +23,13 @@ const updateLoadersPath = "/usr/lib/imgbuild/update-loaders";
 const head = "#!/bin/sh\n# Made by imgbuild (docs/BOOT.md).\n";
 
 /** What lets kernel-install(8) go on as imgbuild began when apt brings another kernel: plugins in /etc/kernel/install.d. */
-export function kernelHooks({ layout, signing }: HookOptions): BootFile[] {
+export function kernelHooks({ layout, kernelsApart = false, signing }: HookOptions): BootFile[] {
   const executable = (path: string, content: string) => ({ path, content, mode: "0755" });
   return [
-    executable("/etc/kernel/install.d/89-imgbuild.install", before(layout, signing !== undefined)),
+    executable(
+      "/etc/kernel/install.d/89-imgbuild.install",
+      before(layout, kernelsApart, signing !== undefined),
+    ),
     ...(layout === "uki" ? [executable(makeUkiPath, makeUki)] : []),
     executable("/etc/kernel/postinst.d/zz-imgbuild-boot", afterKernel('add "$1" "/boot/vmlinuz-$1"')),
     executable(
@@ -89,7 +94,7 @@ exec kernel-install ${what}
 `;
 
 /** Exit code 77 ends kernel-install without a failure: the new kernel is not offered, those before it stay. */
-const before = (layout: "bls" | "uki", signed: boolean) => `${head}set -eu
+const before = (layout: "bls" | "uki", apart: boolean, signed: boolean) => `${head}set -eu
 [ "$1" = add ] || {
     [ "$1" = remove ] && [ "$KERNEL_INSTALL_LAYOUT" = uki ] && [ ! -e /usr/lib/kernel/install.d/90-uki-copy.install ] &&
         rm -f "$KERNEL_INSTALL_BOOT_ROOT/EFI/Linux/$KERNEL_INSTALL_ENTRY_TOKEN-$2.efi"
@@ -102,7 +107,7 @@ shift 4
 done
 [ $# -gt 0 ] || { echo "imgbuild: $version has no initramfs yet and is not entered in the boot menu" >&2; exit 77; }
 ${signed ? `${signPath} --check "$version" || exit 77\n` : ""}boot=$KERNEL_INSTALL_BOOT_ROOT
-room() {
+${apart ? checkMounted : ""}room() {
     free=$(($(stat -f -c '%a * %S' "$boot")))
     for old; do [ ! -e "$old" ] || free=$((free + $(stat -c %s "$old"))); done
     [ "$free" -gt $((need + 1048576)) ] || {
@@ -111,6 +116,13 @@ room() {
     }
 }
 ${layout === "uki" ? stageUki(signed) : checkEntry}`;
+
+/** A file that the partition has from its making: without it, kernels would go to the directory that the mount hides. */
+const checkMounted = `[ -e "$boot/loader/entries.srel" ] || {
+    echo "imgbuild: $boot is not mounted, so $version is not entered in the boot menu; mount it and run: kernel-install add $version $kernel" >&2
+    exit 1
+}
+`;
 
 const checkEntry = `need=0
 for one in "$kernel" "$@"; do need=$((need + $(stat -L -c %s "$one"))); done

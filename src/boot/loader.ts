@@ -1,17 +1,30 @@
+import type { Spec } from "../schema/spec.ts";
+
 /** Where kernel-install(8) puts a machine's entries, in place of the machine-id, which differs at each deploy. */
 export const entryToken = "debian";
+
+/** Where systemd-boot's kernels and entries lie: on the ESP, or on an extended boot loader partition. */
+export type KernelsMount = "/efi" | "/xbootldr";
+
+export function kernelsMount({ storage }: Pick<Spec, "storage">): KernelsMount {
+  const apart = Object.values(storage?.disks ?? {}).some(
+    (disk) => "table" in disk && disk.table.partitions.some(({ type }) => type === "xbootldr"),
+  );
+  return apart ? "/xbootldr" : "/efi";
+}
 
 /** Files that make kernel-install go on in the same layout when apt brings another kernel. */
 export function kernelInstallFiles(
   cmdline: readonly string[],
   layout: "bls" | "uki",
+  kernels: KernelsMount = "/efi",
 ): { path: string; content: string }[] {
   // Unified images are made by the plugin that comes with them, also where ukify is installed one day.
   const generator = layout === "uki" ? "uki_generator=imgbuild\n" : "";
   return [
     { path: "/etc/kernel/entry-token", content: `${entryToken}\n` },
     { path: "/etc/kernel/cmdline", content: `${cmdline.join(" ")}\n` },
-    { path: "/etc/kernel/install.conf", content: `layout=${layout}\nBOOT_ROOT=/efi\n${generator}` },
+    { path: "/etc/kernel/install.conf", content: `layout=${layout}\nBOOT_ROOT=${kernels}\n${generator}` },
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { Spec } from "../schema/spec.ts";
 import { type BootFile, certificatePath, kernelHooks, loaderHooks } from "./kernel-hooks.ts";
-import { kernelInstallFiles } from "./loader.ts";
+import { kernelInstallFiles, kernelsMount } from "./loader.ts";
 import { makeUkiPath, stubPath } from "./make-uki.ts";
 
 /** Where Debian's packages have what goes to the ESP, and where it goes there. */
@@ -35,16 +35,19 @@ export function bootPackages({ boot, secrets }: Bootable): string[] {
 }
 
 /** Files of the new system by which its bootloader stays right when kernels and loaders are updated; there before any package is. */
-export function bootFiles({ boot, secrets }: Bootable, cmdline: readonly string[]): BootFile[] {
+export function bootFiles(spec: Bootable & Pick<Spec, "storage">, cmdline: readonly string[]): BootFile[] {
+  const { boot, secrets } = spec;
   if (boot === undefined || !boot.firmware.includes("uefi")) return [];
   const { loader, secureBoot } = boot;
   if (loader === "grub") return loaderHooks(grubCopies(secureBoot === "debian"));
   const layout = loader === "uki" ? "uki" : "bls";
   const own = typeof secureBoot === "object" ? secureBoot : undefined;
+  const kernels = kernelsMount(spec);
   return [
-    ...kernelInstallFiles(cmdline, layout),
+    ...kernelInstallFiles(cmdline, layout, kernels),
     ...kernelHooks({
       layout,
+      ...(kernels === "/efi" ? {} : { kernelsApart: true }),
       ...(own === undefined ? {} : { signing: { keyPath: secrets[own.key]?.path } }),
     }),
     ...(secureBoot === "debian" ? loaderHooks(shimCopies) : []),

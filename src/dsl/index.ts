@@ -30,6 +30,7 @@ export {
   swap,
   vfat,
   volumeGroup,
+  xbootldr,
   xfs,
 } from "./storage.ts";
 export { readLines, readText } from "./text.ts";

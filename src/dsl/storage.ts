@@ -72,6 +72,14 @@ export function esp(
   return { name, type: "esp", size, content: vfat({ mount, ...content }) };
 }
 
+/** An extended boot loader partition, mounted at /xbootldr: kernels and boot entries lie there, and the ESP beside it holds the loader alone. */
+export function xbootldr(
+  input: { name?: string; size?: PartitionInput["size"] } & Partial<Untyped<VfatInput>> = {},
+): PartitionInput {
+  const { name = "xbootldr", size = "512MiB", mount = "/xbootldr", ...content } = input;
+  return { name, type: "xbootldr", size, content: vfat({ mount, ...content }) };
+}
+
 /** The root filesystem: ext4, and the rest of the disk unless a size is given. */
 export function root(
   input: { name?: string; size?: PartitionInput["size"] } & Partial<Omit<Ext4Input, "type" | "mount">> = {},

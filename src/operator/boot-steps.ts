@@ -1,4 +1,5 @@
 import { type BootPlace, embeddedConfig, espConfig, grubMenu } from "../boot/grub.ts";
+import { kernelsMount } from "../boot/loader.ts";
 import type { StepData } from "../schema/plan.ts";
 import type { Boot, Spec } from "../schema/spec.ts";
 import { installGrub } from "../steps/install-grub.ts";
@@ -55,6 +56,8 @@ interface Options {
   readonly cmdline: readonly string[];
   readonly consoles: readonly string[];
   readonly esp: string;
+  /** The same of an extended boot loader partition, where the definition has one. */
+  readonly xbootldr: string;
   readonly scratch: string;
   readonly epoch: number;
   readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
@@ -110,7 +113,7 @@ export function bootSteps(
         cmdline: [...cmdline],
         ...initramfsNeeds(spec, seed),
         ...(menu ? { menu: { uuid: place.uuid, linksIn: hasOwnBoot(spec) ? "/boot" : "/" } } : {}),
-        ...(uefi ? { esp: { path: esp, ...espCheck(boot, options) } } : {}),
+        ...(uefi ? { esp: { path: esp, ...espCheck(spec, boot, options) } } : {}),
         cores,
         ...(options.rootAt === undefined ? { mounted: true } : { rootAt: options.rootAt }),
       }),
@@ -134,6 +137,7 @@ function espStep(
   const keys = secureBoot === "debian" ? secureBoot : signingKeys(spec, epoch);
   return stepData(installSystemdBoot, "filling the ESP", {
     esp,
+    ...(kernelsMount(spec) === "/efi" ? {} : { kernels: options.xbootldr }),
     layout: loader === "uki" ? "uki" : "bls",
     cmdline: [...cmdline],
     title: how.title,
@@ -148,12 +152,16 @@ function signingKeys({ boot }: Spec, epoch: number): SigningKeys | undefined {
   return { key, certificate, alsoTrusted, enroll, epoch };
 }
 
-function espCheck({ loader, secureBoot }: Boot, { disks, rootAt }: Options) {
+function espCheck(spec: Spec, { loader, secureBoot }: Boot, { disks, rootAt, xbootldr }: Options) {
   const own = typeof secureBoot === "object" ? { certificate: secureBoot.certificate } : secureBoot;
-  const part = disks.flatMap(({ layout }) => layout.partitions).find(({ type }) => type === "esp");
+  const sizeOf = (wanted: "esp" | "xbootldr") => {
+    const part = disks.flatMap(({ layout }) => layout.partitions).find(({ type }) => type === wanted);
+    return rootAt === undefined || part === undefined ? {} : { sizeBytes: part.sizeBytes };
+  };
   return {
     loader,
     ...(own === undefined ? {} : { secureBoot: own }),
-    ...(rootAt === undefined || part === undefined ? {} : { sizeBytes: part.sizeBytes }),
+    ...sizeOf("esp"),
+    ...(kernelsMount(spec) === "/efi" ? {} : { kernels: { path: xbootldr, ...sizeOf("xbootldr") } }),
   };
 }

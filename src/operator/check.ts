@@ -43,7 +43,7 @@ function bootProblems(spec: Spec): Problem[] {
   const hasMbr = writtenDisks(storage).some(([, disk]) => disk.table.type === "mbr");
   if (boot.firmware.includes("bios") && !hasMbr && !partitions.some(({ type }) => type === "bios-boot"))
     problems.push({ path, message: "bios needs a bios-boot partition; `biosBoot()` makes one" });
-  problems.push(...loaderProblems(spec, boot));
+  problems.push(...xbootldrProblems(spec, boot), ...loaderProblems(spec, boot));
   const usesGrub = boot.firmware.includes("bios") || boot.loader === "grub";
   const unread = usesGrub && mounts.some(({ mount }) => mount === "/") ? unreadByGrub(storage) : undefined;
   if (unread !== undefined)
@@ -51,6 +51,45 @@ function bootProblems(spec: Spec): Problem[] {
       path: ["storage"],
       message: `/boot lies ${unread}, where GRUB cannot read it; give it a partition of its own, or leave \`bios\` out of boot.firmware`,
     });
+  return problems;
+}
+
+/** systemd-boot looks for it on the disk from which it was itself started. */
+function xbootldrProblems({ storage }: Spec, { firmware, loader }: Boot): Problem[] {
+  const disks = storage === undefined ? [] : writtenDisks(storage);
+  const has = (type: Partition["type"]) =>
+    disks.filter(([, { table }]) => table.partitions.some((one) => one.type === type)).map(([name]) => name);
+  const [apart, esps] = [has("xbootldr"), has("esp")];
+  if (apart.length === 0) return [];
+  if (!firmware.includes("uefi") || loader === "grub")
+    return [
+      {
+        path: ["storage", "disks", apart[0]!],
+        message:
+          'has an extended boot loader partition, which only the loaders "systemd-boot" and "uki" read, under UEFI; for GRUB put /boot on a `linux` partition of its own',
+      },
+    ];
+  const problems: Problem[] = [];
+  const odd = [
+    ...apart.filter((name) => !esps.includes(name)),
+    ...esps.filter((name) => !apart.includes(name)),
+  ];
+  for (const name of odd)
+    problems.push({
+      path: ["storage", "disks", name],
+      message: `has ${apart.includes(name) ? "an extended boot loader partition and no ESP" : "an ESP and no extended boot loader partition"}; the loader looks for kernels on its own disk alone`,
+    });
+  if (!mountsOf(storage!).some(({ mount, type }) => mount === "/xbootldr" && type === "vfat"))
+    problems.push({
+      path: ["storage"],
+      message: "has an extended boot loader partition that is not mounted at /xbootldr",
+    });
+  for (const [name, { table }] of disks)
+    if (table.partitions.filter(({ type }) => type === "xbootldr").length > 1)
+      problems.push({
+        path: ["storage", "disks", name],
+        message: "has more than one extended boot loader partition",
+      });
   return problems;
 }
 

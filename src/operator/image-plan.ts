@@ -29,6 +29,7 @@ export interface ImagePaths {
   readonly image: string;
   readonly tree: string;
   readonly esp: string;
+  readonly xbootldr: string;
   readonly scratch: string;
 }
 
@@ -49,7 +50,7 @@ export interface ImagePlan extends TreePlan {
   disk(paths: ImagePaths): StepData[];
   /** Bootloaders in tree, ESP directory and disk, and the check that they will find everything. */
   boot(paths: ImagePaths): StepData[];
-  /** The ESP's filesystem. */
+  /** The filesystems of the ESP and, where there is one, of the extended boot loader partition. */
   esp(paths: ImagePaths): StepData[];
   /** The filesystems hold another tree, which differs from the one that they hold. */
   patch(
@@ -134,9 +135,9 @@ export function imagePlan(given: ImageInputs): ImagePlan {
       ? [{ offsetBytes: startBytes, sizeBytes, part, own: content.uuid, label: content.label }]
       : [],
   );
-  const bootOf = ({ image, esp, scratch }: ImagePaths) =>
+  const bootOf = ({ image, esp, xbootldr, scratch }: ImagePaths) =>
     bootSteps(spec, seed, {
-      ...{ cmdline, consoles, esp, scratch, epoch, disks: [{ layout, target: { image } }] },
+      ...{ cmdline, consoles, esp, xbootldr, scratch, epoch, disks: [{ layout, target: { image } }] },
       rootAt: { image, offsetBytes: rootOffset },
     });
   return {
@@ -198,7 +199,7 @@ export function imagePlan(given: ImageInputs): ImagePlan {
             offsetBytes,
             sizeBytes,
             volumeId: own?.replace("-", "").toLowerCase() ?? vfatVolumeId(seed, name, part),
-            directory: paths.esp,
+            directory: mount === "/xbootldr" ? paths.xbootldr : paths.esp,
             mountPoint: join(paths.tree, mount),
             epoch,
             ...label,

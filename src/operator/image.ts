@@ -115,6 +115,7 @@ async function buildDisk(build: Build<ImagePlan>): Promise<string> {
     image: join(work, "disk.raw"),
     tree: join(work, "tree"),
     esp: join(work, "esp"),
+    xbootldr: join(work, "xbootldr"),
     scratch: join(work, "scratch"),
   };
   let begun: DiskInMaking | undefined;

@@ -88,7 +88,7 @@ export async function bootDisk(
     return { file: join(directory, "disk.raw"), usage };
   }
   const disk = await options.disk();
-  await mkdir(paths.esp, { recursive: true });
+  for (const one of [paths.esp, paths.xbootldr]) await mkdir(one, { recursive: true });
   const on = { ...paths, image: disk.file };
   await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
   if (!keep) return disk;
@@ -127,7 +127,7 @@ function withoutDisk(steps: readonly StepData[]): StepData[] {
 
 /** Digest of all that bootloaders and ESP are made of: what their steps say, and the files of the tree that go into them. */
 async function bootDigest(plan: ImagePlan, paths: ImagePaths): Promise<string> {
-  const at = { image: "/image", tree: "/tree", esp: "/esp", scratch: "/scratch" };
+  const at = { image: "/image", tree: "/tree", esp: "/esp", xbootldr: "/xbootldr", scratch: "/scratch" };
   const steps = [...plan.boot(at), ...plan.esp(at)];
   const files = (await kernelVersions(paths.tree)).flatMap((version) => [
     `boot/vmlinuz-${version}`,
@@ -150,6 +150,7 @@ function pathsIn(directory: string, tree: string): ImagePaths {
     image: join(directory, "disk.raw"),
     tree,
     esp: join(directory, "esp"),
+    xbootldr: join(directory, "xbootldr"),
     scratch: join(directory, "scratch"),
   };
 }

@@ -88,6 +88,7 @@ export function baseSteps(
     cmdline,
     consoles: about.consoles,
     esp: `${targetRoot}/efi`,
+    xbootldr: `${targetRoot}/xbootldr`,
     scratch,
     epoch,
     disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),

@@ -22,6 +22,8 @@ export const installSystemdBoot = defineStep({
   schema: z.strictObject({
     /** Directory that is, or becomes, the ESP's filesystem. */
     esp: z.string().startsWith("/"),
+    /** The same of an extended boot loader partition, for kernels and entries. Left out, they lie on the ESP. */
+    kernels: z.string().startsWith("/").optional(),
     /** "uki": each kernel in a unified image, whose command line is the tree's /etc/kernel/cmdline. */
     layout: z.enum(["bls", "uki"]).default("bls"),
     cmdline: z.array(z.string()),
@@ -31,20 +33,22 @@ export const installSystemdBoot = defineStep({
     secureBoot: z.union([z.literal("debian"), SigningKeys]).optional(),
   }),
   tools: [],
-  run: async ({ esp, layout, cmdline, title, timeoutSeconds, secureBoot }, context) => {
+  run: async ({ esp, kernels, layout, cmdline, title, timeoutSeconds, secureBoot }, context) => {
     const versions = await kernelVersions(context.root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     const own = typeof secureBoot === "object" ? secureBoot : undefined;
     const signer = own === undefined ? undefined : signerIn(context, own);
     const put = putter(context.root, esp);
+    const putKernel = putter(context.root, kernels ?? esp);
     for (const version of versions)
-      if (layout === "uki") await put.bytes(ukiPath(version), await unifiedImage(context, version, signer));
+      if (layout === "uki")
+        await putKernel.bytes(ukiPath(version), await unifiedImage(context, version, signer));
       else {
         const kernel = `/boot/vmlinuz-${version}`;
         const to = `${entryToken}/${version}/linux`;
-        if (signer === undefined) await put.file(kernel, to);
-        else await put.bytes(to, signEfi(await put.read(kernel), signer, kernel));
-        await put.file(`/boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
+        if (signer === undefined) await putKernel.file(kernel, to);
+        else await putKernel.bytes(to, signEfi(await put.read(kernel), signer, kernel));
+        await putKernel.file(`/boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
       }
     const loader = `${debianLoaders.systemdBoot}${secureBoot === undefined ? "" : ".signed"}`;
     await put.file(loader, "EFI/systemd/systemd-bootx64.efi");
@@ -54,10 +58,11 @@ export const installSystemdBoot = defineStep({
       for (const { path, content } of enrolmentFiles(signer, own.alsoTrusted.map(certificateOf), own.epoch))
         await put.bytes(path, content);
     await put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
+    if (layout === "bls" || kernels !== undefined)
+      await putKernel.bytes("loader/entries.srel", Buffer.from("type1\n"));
     if (layout === "uki") return;
-    await put.bytes("loader/entries.srel", Buffer.from("type1\n"));
     for (const version of versions)
-      await put.bytes(
+      await putKernel.bytes(
         `loader/entries/${entryToken}-${version}.conf`,
         Buffer.from(loaderEntry(version, title, cmdline)),
       );

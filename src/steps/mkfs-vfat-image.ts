@@ -27,15 +27,21 @@ export const mkfsVfatImage = defineStep({
     await refuseHostDisks(image);
     const hidden = await readdir(mountPoint).catch(() => []);
     if (hidden.length > 0)
-      throw new Fail(`${mountPoint} has files (${hidden.slice(0, 3).join(", ")}) that the ESP would hide`, {
-        hint: "the ESP is filled by the bootloader's steps; keep other files out of /efi",
-      });
+      throw new Fail(
+        `${mountPoint} has files (${hidden.slice(0, 3).join(", ")}) that a boot partition would hide`,
+        {
+          hint: "it is filled by the bootloader's steps; keep other files out of there",
+        },
+      );
     const contents = await contentsOf(directory, "");
     const bytes = contents.reduce((sum, { size }) => sum + size, 0);
     if (bytes > sizeBytes * 0.98)
-      throw new Fail(`the files of the ESP take ${bytes} bytes, but it has only ${sizeBytes}`, {
-        hint: "make the ESP larger",
-      });
+      throw new Fail(
+        `the bootloader's files take ${bytes} bytes, but their partition has only ${sizeBytes}`,
+        {
+          hint: "make the ESP, or the extended boot loader partition, larger",
+        },
+      );
     const env = fixedTimeEnv(epoch);
     await context.tool(mkfsVfatInto(image, { offsetBytes, sizeBytes }, vfat), { env });
     await fill(context, `${image}@@${offsetBytes}`, directory, contents, env);

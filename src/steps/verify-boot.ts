@@ -18,10 +18,14 @@ const listMs = 600_000;
 /** What FAT itself takes of an ESP. */
 const fatShare = 0.02;
 
-const Esp = z.strictObject({
+const Fat = z.strictObject({
   path: z.string().startsWith("/"),
-  /** Of an ESP that is a directory yet; a mounted one is asked itself. */
+  /** Where it is a directory yet; a mounted one is asked itself. */
   sizeBytes: z.int().positive().optional(),
+});
+const Esp = Fat.extend({
+  /** The extended boot loader partition, where there is one: kernels and entries lie there. */
+  kernels: Fat.optional(),
   loader: z.enum(["systemd-boot", "uki", "grub"]),
   /** Or the certificate by which everything on it is to be signed. */
   secureBoot: z.union([z.literal("debian"), z.strictObject({ certificate: z.string() })]).optional(),
@@ -68,12 +72,13 @@ export const verifyBoot = defineStep({
     for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules });
     if (menu !== undefined) await checkMenu(root, menu, rootWord);
     if (esp !== undefined) {
-      const { secureBoot, loader } = esp;
+      const { secureBoot, loader, kernels } = esp;
       const own =
         typeof secureBoot === "object" ? { certificate: certificateOf(secureBoot.certificate) } : undefined;
       const signed = own ?? (secureBoot === "debian" ? "debian" : undefined);
       await checkEsp({
         ...{ esp: esp.path, root, loader, secureBoot: signed, versions, rootWord },
+        ...(kernels === undefined ? {} : { kernels: kernels.path }),
         menuUuid: menu?.uuid ?? wanted.rootUuid,
       });
       await checkRoom(esp, root, versions);
@@ -166,15 +171,20 @@ async function checkRoom(
     }),
   );
   const needed = Math.max(...sizes) + leastBytes;
-  const free = await freeBytes(esp);
+  const { kernels } = esp;
+  const free = await freeBytes(kernels ?? esp);
   if (free >= needed) return;
   const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-  throw new Fail(`the ESP has ${mib(Math.max(0, free))} left, and the next kernel will take ${mib(needed)}`, {
-    hint: "make the ESP larger",
-  });
+  const what = kernels === undefined ? "ESP" : "extended boot loader partition";
+  throw new Fail(
+    `the ${what} has ${mib(Math.max(0, free))} left, and the next kernel will take ${mib(needed)}`,
+    {
+      hint: `make the ${what} larger`,
+    },
+  );
 }
 
-async function freeBytes({ path, sizeBytes }: z.output<typeof Esp>): Promise<number> {
+async function freeBytes({ path, sizeBytes }: z.output<typeof Fat>): Promise<number> {
   if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - (await bytesBelow(path));
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;

@@ -3,6 +3,8 @@ import { mountsOf } from "./check-storage.ts";
 import { stackOf } from "./storage-config.ts";
 import type { StorageProblem } from "./storage-problem.ts";
 
+const bootMounts = ["/efi", "/xbootldr"];
+
 /** What is wrong with where things are mounted. */
 export function mountProblems(storage: Storage): StorageProblem[] {
   const problems: StorageProblem[] = [];
@@ -30,13 +32,16 @@ export function mountProblems(storage: Storage): StorageProblem[] {
       problems.push({ path: [...key.path, "unlock"], message: "the root's key cannot lie on the root" });
   }
   for (const { type, mount, path, place } of mounts) {
+    if (type !== "vfat") continue;
     const partition = place.on === "partition" ? place.partition.type : undefined;
-    if (type === "vfat" && partition !== "esp" && partition !== "xbootldr" && mount !== "/efi")
+    if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
       problems.push({ path, message: "vfat is for an ESP or an extended boot loader partition" });
-    if (type === "vfat" && !["/efi", "/boot", "/boot/efi"].includes(mount))
+    // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
+    const wanted = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
+    if (!wanted.includes(mount))
       problems.push({
         path,
-        message: `${mount} is no place for it; an ESP is mounted at /efi, its extension at /boot`,
+        message: `${mount} is no place for it; an ESP is mounted at /efi, an extended boot loader partition at /xbootldr`,
       });
   }
   const { swapFile } = storage;

@@ -51,13 +51,21 @@ function typeProblems(partition: Partition, table: "gpt" | "mbr"): [key: string,
       "content",
       "an ESP needs vfat content, or to be a member of an array that holds it; `esp()` makes one",
     ]);
-  if (type === "xbootldr" && content?.type !== "vfat" && content?.type !== "ext4")
-    problems.push(["content", "an extended boot loader partition holds vfat or ext4"]);
+  if (type === "xbootldr" && content?.type !== "vfat" && content?.type !== "md-member")
+    problems.push([
+      "content",
+      "an extended boot loader partition needs vfat content, which firmware can read, or to be a member of an array that holds it; `xbootldr()` makes one",
+    ]);
   if (content?.type === "swap" && !["linux-swap", "linux"].includes(type))
     problems.push(["type", "swap lies in a `linux-swap` partition"]);
   if (table === "mbr") {
     if (type === "bios-boot")
       problems.push(["type", "an MBR has no bios-boot partition: GRUB lies in the gap before the first one"]);
+    if (type === "xbootldr")
+      problems.push([
+        "type",
+        "an MBR has no extended boot loader partition: systemd-boot looks for one in a GPT",
+      ]);
     if (attributes !== undefined)
       problems.push(["attributes", "an MBR has none; `active` marks a partition"]);
     if (typeGuid !== undefined) problems.push(["typeGuid", "an MBR has no GUIDs"]);

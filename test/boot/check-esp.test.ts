@@ -34,7 +34,16 @@ const image = (change: Readonly<Record<string, Uint8Array>> = {}) =>
     ...change,
   });
 
-type Kind = "bls" | "uki" | "own-bls" | "own-uki" | "grub" | "shim-grub" | "shim-systemd-boot";
+type Kind =
+  | "bls"
+  | "uki"
+  | "apart-bls"
+  | "apart-uki"
+  | "own-bls"
+  | "own-uki"
+  | "grub"
+  | "shim-grub"
+  | "shim-systemd-boot";
 
 /** A tree and an ESP that are right; each test breaks one thing. */
 function whole(kind: Kind): EspToCheck {
@@ -55,17 +64,23 @@ function whole(kind: Kind): EspToCheck {
   if (loader === "grub") put(esp, "EFI/debian/grub.cfg", "search.fs_uuid m-m root\n");
   else put(esp, "EFI/systemd/systemd-bootx64.efi", signed(efiProgram()));
   if (copies.length === 0) put(esp, "EFI/BOOT/BOOTX64.EFI", signed(efiProgram()));
-  if (loader === "uki") put(esp, uki, signed(image()));
+  const kernels = kind.startsWith("apart") ? join(tempDir(), "xbootldr") : undefined;
+  const on = kernels ?? esp;
+  if (loader === "uki") put(on, uki, signed(image()));
   if (loader === "systemd-boot") {
-    put(esp, linux, signed(kernel));
-    put(esp, `debian/${version}/initrd.img-${version}`, initrd);
-    put(esp, entry, loaderEntry(version, "t", [rootWord, "ro"]));
+    put(on, linux, signed(kernel));
+    put(on, `debian/${version}/initrd.img-${version}`, initrd);
+    put(on, entry, loaderEntry(version, "t", [rootWord, "ro"]));
   }
   if (own) for (const { path, content } of enrolmentFiles(mine, [], 1)) put(esp, path, content);
-  return { esp, root, loader, secureBoot, versions: [version], rootWord, menuUuid: "m-m" };
+  const apart = kernels === undefined ? {} : { kernels };
+  return { esp, ...apart, root, loader, secureBoot, versions: [version], rootWord, menuUuid: "m-m" };
 }
 
-const kinds: Kind[] = ["bls", "uki", "own-bls", "own-uki", "grub", "shim-grub", "shim-systemd-boot"];
+const kinds: Kind[] = [
+  ...(["bls", "uki", "apart-bls", "apart-uki", "own-bls", "own-uki"] as const),
+  ...(["grub", "shim-grub", "shim-systemd-boot"] as const),
+];
 
 describe("checkEsp", () => {
   it.each(kinds)("is content with an ESP of %s", async (kind) => {
@@ -175,6 +190,29 @@ describe("checkEsp", () => {
     const check = whole(kind);
     damage(check.esp);
     await expect(checkEsp(check)).rejects.toThrow(message);
+  });
+
+  it.each<[Kind, string, (kernels: string) => void, string]>([
+    ["apart-bls", "no entry", remove(entry), `no boot entry is of the kernel ${version}`],
+    ["apart-bls", "a kernel cut off", cut(linux), `/${linux} is cut off`],
+    [
+      "apart-bls",
+      "no initramfs",
+      remove(`debian/${version}/initrd.img-${version}`),
+      `initrd.img-${version} is missing on the extended boot loader partition`,
+    ],
+    ["apart-uki", "no image", remove(uki), `${uki} is missing on the extended boot loader partition`],
+  ])("of %s refuses %s", async (kind, _what, damage, message) => {
+    const check = whole(kind);
+    damage(check.kernels!);
+    await expect(checkEsp(check)).rejects.toThrow(message);
+  });
+
+  it("does not take kernels on the ESP for those of the extended boot loader partition", async () => {
+    const check = whole("bls");
+    await expect(checkEsp({ ...check, kernels: join(tempDir(), "empty") })).rejects.toThrow(
+      `no boot entry is of the kernel ${version}`,
+    );
   });
 
   it("refuses Debian's way with a kernel that Debian did not sign", async () => {

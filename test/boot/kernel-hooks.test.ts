@@ -7,6 +7,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 const every: HookOptions[] = (["bls", "uki"] as const).flatMap((layout) => [
   { layout },
+  { layout, kernelsApart: true },
   { layout, signing: { keyPath: undefined } },
   { layout, signing: { keyPath: "/etc/k e'y" } },
 ]);
@@ -61,6 +62,20 @@ describe("the hooks for kernel updates", () => {
     expect(install({ layout: "bls" }, plugin, [...args(dir), join(dir, "given")], dir).status).toBe(0);
     writeFileSync(join(dir, "staging/initrd.img-6.1-x"), "i");
     expect(install({ layout: "bls" }, plugin, args(dir), dir).status).toBe(0);
+  });
+
+  it.each(["bls", "uki"] as const)("put no kernel of %s where its partition is not mounted", (layout) => {
+    const dir = place();
+    writeFileSync(join(dir, "staging/initrd.img-6.1-x"), "i");
+    const there = install({ layout, kernelsApart: true }, plugin, args(dir), dir);
+    expect([there.status, there.stderr]).toEqual([
+      1,
+      expect.stringContaining("boot is not mounted, so 6.1-x is not"),
+    ]);
+    mkdirSync(join(dir, "boot/loader"));
+    writeFileSync(join(dir, "boot/loader/entries.srel"), "type1\n");
+    const mounted = install({ layout, kernelsApart: true }, plugin, args(dir), dir);
+    expect(mounted.stderr).not.toContain("is not mounted");
   });
 
   it("refuse a kernel for which there is no room, and say what to do, before a byte is written", () => {

@@ -24,6 +24,9 @@ describe("an entry of systemd-boot", () => {
     expect(loaderEntry("1", "t", [])).toContain(`linux      /${token}/1/linux`);
     expect(files.get("/etc/kernel/cmdline")).toBe("root=UUID=u ro\n");
     expect(files.get("/etc/kernel/install.conf")).toBe("layout=bls\nBOOT_ROOT=/efi\n");
+    expect(kernelInstallFiles([], "bls", "/xbootldr").at(-1)?.content).toBe(
+      "layout=bls\nBOOT_ROOT=/xbootldr\n",
+    );
     expect(kernelInstallFiles([], "uki")).toContainEqual({
       path: "/etc/kernel/install.conf",
       content: "layout=uki\nBOOT_ROOT=/efi\nuki_generator=imgbuild\n",

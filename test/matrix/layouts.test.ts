@@ -60,10 +60,24 @@ for (const name of layouts)
         expect(results.filter(({ ok }) => !ok)).toEqual([]);
         expect(results.length).toBeGreaterThan(spec.health.length);
         if (tpm) await unlocksByItself(machine, spec);
+        if (name === "xbootldr") await takesAnotherKernel(machine);
       },
       60 * minutes,
     );
   });
+
+/** As when apt brings one. */
+async function takesAnotherKernel(machine: DefinedMachine): Promise<void> {
+  await machine.succeed("rm -r /xbootldr/debian /xbootldr/loader/entries");
+  await machine.succeed(
+    "kernel-install add $(uname -r) /boot/vmlinuz-$(uname -r) /boot/initrd.img-$(uname -r)",
+    { withinSeconds: 60 },
+  );
+  const entries = await machine.succeed("ls /xbootldr/loader/entries");
+  expect(entries).toMatch(/^debian-.*\.conf$/);
+  expect(await machine.succeed("bootctl --boot-path=/xbootldr list --no-pager")).toContain(entries);
+  await machine.reboot({ withinSeconds: 240 });
+}
 
 /** Each mirror: the serials of its disks, how many arrays it has, and what tells of a root that lacks a half. */
 const mirrors = {

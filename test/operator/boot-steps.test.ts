@@ -27,7 +27,7 @@ function boot(change: Partial<SpecInput> = {}) {
     target: { image: "/w/disk.raw" },
   }));
   const cmdline = kernelCmdline(spec, seed, ["tty0", "ttyS0,115200"]);
-  const places = { esp: "/w/esp", scratch: "/w/s", epoch: 1 };
+  const places = { esp: "/w/esp", xbootldr: "/w/xbootldr", scratch: "/w/s", epoch: 1 };
   const rootAt = { image: "/w/disk.raw", offsetBytes: 3 * mib };
   return bootSteps(spec, seed, { cmdline, consoles: ["tty0"], ...places, disks, rootAt });
 }
@@ -82,6 +82,26 @@ describe("bootSteps", () => {
     expect([bios.filesystem.map(({ kind }) => kind), bios.grub.length]).toEqual([["write-files"], 1]);
     expect(bios.verify[0]).not.toHaveProperty("esp");
     expect(boot({ boot: undefined })).toEqual({ filesystem: [], grub: [], verify: [] });
+  });
+
+  it("put kernels on an extended boot loader partition, where there is one, and look for them there", () => {
+    const change = structuredClone(serverSpec().storage!) as unknown as {
+      disks: { system: { table: { partitions: object[] } } };
+    };
+    const content = { type: "vfat", mount: "/xbootldr" };
+    change.disks.system.table.partitions.splice(2, 0, {
+      name: "xb",
+      type: "xbootldr",
+      size: "512MiB",
+      content,
+    });
+    const { filesystem, verify } = boot({ storage: change as never });
+    expect(filesystem[1]).toMatchObject({ esp: "/w/esp", kernels: "/w/xbootldr" });
+    expect(verify[0]?.esp).toMatchObject({
+      path: "/w/esp",
+      sizeBytes: 256 * mib,
+      kernels: { path: "/w/xbootldr", sizeBytes: 512 * mib },
+    });
   });
 
   it("fill the ESP with unified images, or with GRUB that shares its menu with BIOS", () => {

@@ -115,6 +115,56 @@ describe("checkSpec", () => {
     ).toBe(true);
   });
 
+  const apart = {
+    name: "xb",
+    type: "xbootldr",
+    size: "512MiB",
+    content: { type: "vfat", mount: "/xbootldr" },
+  };
+  const withApart = (partitions: object[], boot: object = {}, more: object = {}) =>
+    problems({ storage: { ...good, disks: { ...good.disks, system: system(partitions), ...more } }, boot });
+
+  it.each(["systemd-boot", "uki"])("lets kernels of %s lie beside the ESP", (loader) => {
+    expect(withApart([bios, esp, apart, root], { loader })).toEqual([]);
+  });
+
+  it.each<[string, string[], string]>([
+    [
+      "with GRUB",
+      withApart([bios, esp, apart, root], { loader: "grub" }),
+      'which only the loaders "systemd-boot"',
+    ],
+    [
+      "under BIOS",
+      withApart([bios, esp, apart, root], { firmware: ["bios"] }),
+      "under UEFI; for GRUB put /boot",
+    ],
+    [
+      "on a disk without an ESP",
+      withApart(
+        [bios, esp, root],
+        {},
+        { other: { match: { serial: "O" }, table: { type: "gpt", partitions: [apart] } } },
+      ),
+      "storage.disks.other: has an extended boot loader partition and no ESP",
+    ],
+    [
+      "that firmware cannot read",
+      withApart([bios, esp, { ...apart, content: { type: "ext4", mount: "/xbootldr" } }, root]),
+      "needs vfat content, which firmware can read",
+    ],
+    [
+      "at /boot, which dpkg could not update",
+      withApart([bios, esp, { ...apart, content: { type: "vfat", mount: "/boot" } }, root]),
+      "/boot is no place for it",
+    ],
+  ])("refuses an extended boot loader partition %s", (_what, found, message) => {
+    expect(
+      found.some((one) => one.includes(message)),
+      found.join("\n"),
+    ).toBe(true);
+  });
+
   const certificate = "-----BEGIN CERTIFICATE-----";
   const own = { key: "sb", certificate };
   const loaders = (boot: object, suite = "trixie") =>

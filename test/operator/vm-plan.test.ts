@@ -28,7 +28,13 @@ const ofBase = (given: ImageInputs) => {
   return plan.plan(plan.archive(1024 * 1024)).steps;
 };
 const kinds = (steps: readonly StepData[]) => steps.map(({ kind }) => kind);
-const paths = { image: "/w/disk.raw", tree: "/w/tree", esp: "/w/esp", scratch: "/w/scratch" };
+const paths = {
+  image: "/w/disk.raw",
+  tree: "/w/tree",
+  esp: "/w/esp",
+  xbootldr: "/w/xbootldr",
+  scratch: "/w/scratch",
+};
 
 const second = {
   match: { serial: "SECOND" },

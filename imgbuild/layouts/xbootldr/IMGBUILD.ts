@@ -1,0 +1,22 @@
+import { commandSucceeds, disk, esp, gpt, root, xbootldr } from "imgbuild";
+import { layout, mounted } from "../common.ts";
+
+/** A small ESP with the loader alone, as where another system shares it or it is too small; kernels and entries lie beside it. */
+export default layout("xbootldr", {
+  storage: {
+    disks: {
+      system: disk({
+        match: { serial: "XBOOTLDR-1" },
+        imageSize: "2GiB",
+        table: gpt(esp({ size: "40MiB" }), xbootldr({ size: "192MiB" }), root()),
+      }),
+    },
+  },
+  boot: { firmware: ["uefi"] },
+  health: [
+    mounted("/efi", "vfat"),
+    mounted("/xbootldr", "vfat"),
+    commandSucceeds(["test", "-e", "/xbootldr/loader/entries.srel"]),
+    commandSucceeds(["test", "!", "-e", "/efi/debian"]),
+  ],
+});
