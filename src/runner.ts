@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readPayload } from "./archive/payload.ts";
 import { DeployData, Order } from "./schema/deploy.ts";
 import type { BaseReport } from "./schema/journal.ts";
-import { generateIdentity } from "./secrets/seal.ts";
 import type { Fetched } from "./target/context.ts";
+import { identityOfBoot } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, restart, uptime } from "./target/machine.ts";
 import { watchMemory } from "./target/memory.ts";
@@ -35,7 +35,7 @@ async function start(): Promise<void> {
   const log = journalLog(journal);
   const memory = watchMemory();
   const fetched: Fetched = { packages: 0, bytes: 0 };
-  const identity = await generateIdentity();
+  const identity = await identityOfBoot(`${stateDir}/identity`);
   await log
     .task("restoring the network", (inner) => restoreNetwork(deploy.network, inner))
     .catch((error: unknown) => {

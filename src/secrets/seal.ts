@@ -4,7 +4,12 @@ import { Fail } from "../util/fail.ts";
 /** An age key pair of one boot: the identity stays where it was made. */
 export async function generateIdentity(): Promise<{ identity: string; recipient: string }> {
   const identity = await generateX25519Identity();
-  return { identity, recipient: await identityToRecipient(identity) };
+  return { identity, recipient: await recipientOf(identity) };
+}
+
+/** The public half ("age1…") of an identity. */
+export async function recipientOf(identity: string): Promise<string> {
+  return await identityToRecipient(identity);
 }
 
 /** Encrypts for one recipient ("age1…"). */

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schema/journal.ts";
 import { protocolVersion } from "../schema/journal.ts";
 import { Fail, messageOf } from "../util/fail.ts";
@@ -17,7 +17,7 @@ export interface RunnerWorld {
   readonly nonce: string;
   readonly bootId: string;
   readonly recipient: string;
-  /** Marks that GO was given: the dead-man timer of the base stands down. */
+  /** Marks that GO was given: the dead-man timer of the base stands down. Holds the sealed secrets, in RAM. */
   readonly goFile: string;
   /** Checked and ready payload, or the reason why it is not. */
   readonly payload: { planDigest: string } | { refusal: Fail };
@@ -41,8 +41,9 @@ export class Runner {
   constructor(world: RunnerWorld) {
     this.#world = world;
     if (existsSync(world.goFile)) {
-      // This process was started anew in the middle of a run: what is on the disks is not known.
-      this.#ponr = true;
+      // This process was started anew in the middle of a run. The journal knows of the first write before it happens.
+      this.#ponr = world.journal.entries.some(({ event }) => event.type === "ponr");
+      this.#sealed = readFileSync(world.goFile, "utf8") || undefined;
       this.#end(
         "failed",
         new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" }),
@@ -108,7 +109,7 @@ export class Runner {
       send({ type: "refused", message: "GO names another plan than the payload holds" });
       return;
     }
-    writeFileSync(this.#world.goFile, "");
+    writeFileSync(this.#world.goFile, message.sealed, { mode: 0o600 });
     this.#sealed = message.sealed;
     this.#work(message.sealed);
   }
@@ -119,7 +120,7 @@ export class Runner {
     } else if (this.#sealed === undefined) {
       send({
         type: "refused",
-        message: "the runner was started anew and has lost the secrets that came with GO",
+        message: "the runner was started anew, and the secrets that came with GO are lost",
         hint: "restart the machine from a rescue medium, or ask its provider to",
       });
     } else {
@@ -131,8 +132,8 @@ export class Runner {
   #work(sealed: string): void {
     this.#setState("working");
     const ponr = () => {
-      this.#ponr = true;
       this.#world.journal.add({ type: "ponr" });
+      this.#ponr = true;
     };
     this.#world.work(sealed, ponr).then(
       () => this.#end("done", undefined),

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { FromOperator, FromRunner } from "../../src/schema/journal.ts";
@@ -209,15 +209,43 @@ describe("Runner", () => {
     expect(state.timers).toHaveLength(1);
   });
 
-  it("that is started anew in the middle of a run touches nothing and stays up", () => {
-    const goFile = join(tempDir(), "go");
-    writeFileSync(goFile, "");
-    const { runner, state } = world({ goFile });
+  it("that is started anew before the first write touches nothing and returns to the old system", async () => {
+    const first = world();
+    operator(first.runner).say(go);
+    const { runner, state } = world({ goFile: first.fake.goFile, journal: first.journal });
+    const { heard, say } = operator(runner);
+    expect(heard[0]).toMatchObject({ state: "failed", message: "the runner died while it worked" });
+    for (const message of [go, { type: "resume" } as const]) {
+      say(message);
+      expect(heard.at(-1)?.type).toBe("refused");
+    }
+    expect(state.works).toEqual([]);
+    state.timers[0]!.what();
+    expect(state.restarts).toBe(1);
+  });
+
+  it("that is started anew behind the first write stays up, and resumes with what came with GO", async () => {
+    const first = world();
+    operator(first.runner).say(go);
+    first.state.works[0]!.ponr();
+    const { runner, state } = world({ goFile: first.fake.goFile, journal: first.journal });
     const { heard, say } = operator(runner);
     expect(heard[0]).toMatchObject({ state: "failed", message: "the runner died while it worked" });
     say(go);
     expect(heard.at(-1)?.type).toBe("refused");
     expect(state.works.length + state.timers.length + state.restarts).toBe(0);
+    say({ type: "resume" });
+    expect(state.works.map(({ sealed }) => sealed)).toEqual(["s"]);
+    state.works[0]!.done();
+    await settle();
+    say({ type: "restart" });
+    expect(state.restarts).toBe(1);
+  });
+
+  it("keeps the sealed secrets for root alone", () => {
+    const { runner, fake } = world();
+    operator(runner).say(go);
+    expect(statSync(fake.goFile).mode & 0o777).toBe(0o600);
   });
 
   it("tells whoever comes late all that happened, once, and nothing more after they left", async () => {
