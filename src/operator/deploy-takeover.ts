@@ -6,6 +6,7 @@ import { generateSshKey } from "../transport/keys.ts";
 import { canonicalJson } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { deployParts } from "./base-cpio.ts";
+import { claim } from "./claim.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { keepIdentity } from "./deploy-work.ts";
 import { signedPayload } from "./payload.ts";
@@ -28,6 +29,7 @@ export async function shipAndTakeOver(
   const { base } = inputs;
   const { signal, log } = world;
   const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
+  await claim(old, signal);
   await keepIdentity(inputs, state);
   state.touched = true;
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));

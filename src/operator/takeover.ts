@@ -90,10 +90,11 @@ else nohup sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
 fi
 `;
 
-/** Takes back what was prepared: the loaded kernel and the tmpfs. The cache of the base stays. */
+/** Takes back what was prepared: the loaded kernel, the claim and the tmpfs. The cache of the base stays. */
 const undoScript = `
 d=$1
 [ -x "$d/loader/kexec" ] && "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" --unload
+rm -f "$d.lock"
 umount -l "$d" && rmdir "$d"
 `;
 

@@ -56,6 +56,8 @@ interface Story {
   /** What the old system says to a script that has this in it. */
   fails?: string;
   confirm?: () => Promise<void>;
+  /** Another deploy has the host already. */
+  held?: boolean;
   /** What answers after the jump; "stays" is the old system in the same boot. */
   after?: "base" | "old" | "stays";
   /** What the runner in the base says of itself instead of the truth. */
@@ -132,6 +134,7 @@ async function machine(story: Story = {}) {
       if (script.includes("authorized_keys")) return ok(`${adminKey} me\n\n192.0.2.1 1 192.0.2.10 22\n`);
       if (script.startsWith("ls /etc/ssh")) return ok("/etc/ssh/ssh_host_ed25519_key\n");
       if (argv[0] === "cat") return ok(argv.includes("--") ? "OLD PRIVATE KEY\n" : `${oldBoot}\n`);
+      if (script.includes("dropbear") && story.held) return { code: 75, stdout: "4711\n", stderr: "" };
       if (script.includes("--unload")) notes.push("undo");
       if (script.includes("--load ")) notes.push("load");
       if (script.includes("JUMP")) {
@@ -292,6 +295,15 @@ describe("deploy", () => {
     expect(await deploy(inputs(), world)).toMatchObject({ outcome: "old-system", message });
     expect(notes).not.toContain("jump");
     expect(notes.at(-1)).toBe("undo");
+  });
+
+  it("refuses, and leaves alone what is another's, when another deploy has the host", async () => {
+    const { world, notes } = await machine({ held: true });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "refused",
+      message: "another deploy of old is under way; nothing was changed",
+    });
+    expect(notes).toEqual(["confirm system written, data kept"]);
   });
 
   it("fails, with nothing to take back, when the host does not answer at all", async () => {

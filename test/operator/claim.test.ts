@@ -1,0 +1,81 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { claim } from "../../src/operator/claim.ts";
+import type { Host } from "../../src/transport/host.ts";
+import { quoteArgv } from "../../src/transport/quote.ts";
+import { exitCodes } from "../../src/util/fail.ts";
+import { localHost } from "../helpers/local-host.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const signal = new AbortController().signal;
+
+/** A connection: a process with the name of an SSH server's, which runs one command after the other and ends with it. */
+async function connection(name = "sshd-session", shell: readonly string[] = ["sh"]) {
+  const program = join(tempDir(), name);
+  copyFileSync("/bin/dash", program);
+  const server = spawn(program, ["-s"], { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void server.kill("SIGKILL"));
+  const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+  const host: Host = {
+    ...localHost().host,
+    exec: async ([first, ...argv]) => {
+      expect(first).toBe("sh");
+      server.stdin.write(`${quoteArgv([...shell, ...argv])}; echo "= $?"\n`);
+      let stdout = "";
+      for (;;) {
+        const { value, done } = await lines.next();
+        if (done === true) throw new Error("the connection has ended");
+        const code = /^= (\d+)$/.exec(value)?.[1];
+        if (code !== undefined) return { code: Number(code), stdout, stderr: "" };
+        stdout += `${value}\n`;
+      }
+    },
+  };
+  const end = async () => {
+    server.kill("SIGKILL");
+    await once(server, "close");
+  };
+  return { host, end, pid: server.pid };
+}
+
+describe("claim", () => {
+  for (const shell of [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]])
+    it(`lets one deploy have a host, and the next one when the first one's connection is gone, in ${shell.join(" ")}`, async () => {
+      const file = join(tempDir(), "run", "lock");
+      const first = await connection("sshd", shell);
+      const second = await connection("sshd-session", shell);
+      await claim(first.host, signal, file);
+      await expect(claim(second.host, signal, file)).rejects.toMatchObject({
+        message: "another deploy of local is under way; nothing was changed",
+        exitCode: exitCodes.refused,
+        hint: expect.stringContaining(`kill ${first.pid}`),
+      });
+      // Its own once more is no other one.
+      await claim(first.host, signal, file);
+      await first.end();
+      await claim(second.host, signal, file);
+    });
+
+  it.each([
+    ["of another boot", (pid: number) => `${pid} 1 00000000-0000-0000-0000-000000000000\n`],
+    ["cut off", () => ""],
+    ["of no process", () => "none\n"],
+  ])("passes over a claim that is %s", async (_what, text) => {
+    const file = join(tempDir(), "lock");
+    const { host } = await connection();
+    writeFileSync(file, text(process.pid));
+    await claim(host, signal, file);
+    const other = await connection();
+    await expect(claim(other.host, signal, file)).rejects.toThrow(/another deploy/);
+  });
+
+  it("lets a deploy go on where the way in is of no known server", async () => {
+    const file = join(tempDir(), "lock");
+    await claim((await connection("telnetd")).host, signal, file);
+    expect(existsSync(file)).toBe(false);
+  });
+});
