@@ -1,16 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { cpioBytes } from "../archive/cpio.ts";
 import type { DeployData } from "../schema/deploy.ts";
-import { networkReplay } from "../system/network-replay.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { canonicalJson } from "../util/digest.ts";
-import { Fail } from "../util/fail.ts";
+import { messageOf } from "../util/fail.ts";
 import { deployParts } from "./base-cpio.ts";
 import { claim } from "./claim.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { keepIdentity } from "./deploy-work.ts";
 import { signedPayload } from "./payload.ts";
-import { jump, loadBase, prepare, shipBase, sizeOf, workDir } from "./takeover.ts";
+import { jump, loadBase, prepare, shipBase, sizeOf } from "./takeover.ts";
 
 /** Beside base and payload: the kit, unpacked, and some room. */
 const workExtraMib = 48;
@@ -52,7 +51,13 @@ export async function shipAndTakeOver(
     planDigest: state.planDigest ?? "",
     baseHostKey: state.baseKey?.public ?? "",
   });
-  await log.task("starting the base", () => jump(old, signal));
+  await log.task("starting the base", () =>
+    jump(old, signal).catch((error: unknown) => {
+      // A connection that breaks now may be the jump itself: who answers next tells.
+      if (!old.closed || signal.aborted) throw error;
+      log.warn(`${messageOf(error)}; looking whether the base comes`);
+    }),
+  );
   state.jumped = true;
   state.lastOldAnswer = world.now();
   old.close();
@@ -109,13 +114,4 @@ export function newIdentity(): {
     baseKey: generateSshKey("imgbuild-base"),
     clientKey: generateSshKey("imgbuild-operator"),
   };
-}
-
-/** The network of the old system as the base will set it up; refuses what preflight should have refused. */
-export function replayOrRefuse(state: DeployState): DeployData["network"] {
-  if (state.facts === undefined) throw new Error("replay before inspect");
-  const { replay, problems } = networkReplay(state.facts);
-  if (problems.length > 0)
-    throw new Fail(problems.join("; "), { exitCode: 3, hint: `nothing was changed; ${workDir} is empty` });
-  return replay;
 }

@@ -50,6 +50,8 @@ done
 const makeRoomScript = `
 set -eu
 mkdir -p -m 0755 "$1"
+: > "$1/.room"
+rm -f "$1/.room"
 for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
 `;
 
@@ -73,20 +75,28 @@ rm -f "$d/initrd"
 [ "$(cat /sys/kernel/kexec_loaded)" = 1 ]
 `;
 
-/** The jump happens after the answer is out; systemd stops services and unmounts first, so the old disks are clean. */
+/**
+ * The jump happens after the answer is out; systemd stops services and unmounts first, so the old disks are clean. What was taken back
+ * in the meantime is left alone. A kexec that comes back would leave the old system with read-only disks: then it is restarted.
+ */
 const jumpScript = `
 set -eu
-d=$1
+d=$1 trigger=$2
 sync
 cat > "$d/jump" <<'JUMP'
+set -u
+loaded() { [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]; }
 sleep 1
+loaded || exit 0
 if [ -d /run/systemd/system ] && systemctl kexec; then sleep 120; fi
+loaded || exit 0
 sync
-echo u > /proc/sysrq-trigger 2>/dev/null || true
-exec "$1/loader/ld.so" --library-path "$1/loader/lib" "$1/loader/kexec" --exec
+echo u > "$2" 2>/dev/null || true
+"$1/loader/ld.so" --library-path "$1/loader/lib" "$1/loader/kexec" --exec || true
+echo b > "$2"
 JUMP
-if command -v setsid >/dev/null 2>&1; then setsid sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
-else nohup sh "$d/jump" "$d" </dev/null >/dev/null 2>&1 &
+if command -v setsid >/dev/null 2>&1; then setsid sh "$d/jump" "$d" "$trigger" </dev/null >/dev/null 2>&1 &
+else nohup sh "$d/jump" "$d" "$trigger" </dev/null >/dev/null 2>&1 &
 fi
 `;
 
@@ -139,11 +149,11 @@ export async function shipBase(
   const lacking = files.filter(([name]) => !has.has(name));
   if (lacking.length === 0) return { directory: cached, sentBytes: 0 };
   const bytesOf = (some: typeof files) => some.reduce((sum, [, file]) => sum + file.size, 0);
-  const fits = cacheFreeMib - bytesOf(lacking) / 2 ** 20 > cacheReserveMib;
+  const fits =
+    cacheFreeMib - bytesOf(lacking) / 2 ** 20 > cacheReserveMib && (await makeRoom(host, cached, signal));
   const directory = fits ? cached : workDir;
   const sending = fits ? lacking : files;
   const total = bytesOf(sending);
-  if (fits) await script(host, makeRoomScript, [cached], { timeoutMs: minute, signal });
   let before = 0;
   for (const [name, file] of sending) {
     const start = before;
@@ -151,6 +161,16 @@ export async function shipBase(
     before += file.size;
   }
   return { directory, sentBytes: before };
+}
+
+/** False where nothing can be written, as on a read-only root. */
+async function makeRoom(host: Host, cached: string, signal: AbortSignal): Promise<boolean> {
+  const { code } = await script(host, makeRoomScript, [cached], {
+    timeoutMs: minute,
+    signal,
+    accept: [0, 1, 2],
+  });
+  return code === 0;
 }
 
 /** Puts base and deploy data together and loads the base's kernel; nothing is started yet. See `deployParts`. */
@@ -180,9 +200,9 @@ export async function loadBase(
     });
 }
 
-/** Starts the base a second from now. */
-export async function jump(host: Host, signal: AbortSignal): Promise<void> {
-  await script(host, jumpScript, [workDir], { timeoutMs: minute, signal });
+/** Starts the base a second from now; by `trigger` the kernel is told to write its disks no more. */
+export async function jump(host: Host, signal: AbortSignal, trigger = "/proc/sysrq-trigger"): Promise<void> {
+  await script(host, jumpScript, [workDir, trigger], { timeoutMs: minute, signal });
 }
 
 /** Leaves the old system as it was found, the cached base aside. Never throws: it runs after a failure. */

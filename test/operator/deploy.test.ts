@@ -56,6 +56,8 @@ interface Story {
   /** What the old system says to a script that has this in it. */
   fails?: string;
   confirm?: () => Promise<void>;
+  /** The connection is lost while the old system is told to jump. */
+  breaks?: boolean;
   /** Another deploy has the host already. */
   held?: boolean;
   /** What answers after the jump; "stays" is the old system in the same boot. */
@@ -79,6 +81,7 @@ async function machine(story: Story = {}) {
   const { identity, recipient } = await generateIdentity();
   const streams: { destroy(): void }[] = [];
   const drop = { next: false };
+  let closed = false;
 
   const boot = async (planDigest: string) => {
     const runner = new Runner({
@@ -140,6 +143,10 @@ async function machine(story: Story = {}) {
       if (script.includes("JUMP")) {
         notes.push("jump");
         if (story.after !== "stays") life = story.after === "old" ? "old again" : "base";
+        if (story.breaks) {
+          closed = true;
+          throw new Fail("the connection to old was lost");
+        }
       }
       expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
       return ok();
@@ -148,7 +155,9 @@ async function machine(story: Story = {}) {
     becomeRoot: async () => "none",
     openStreamLocal: never,
     forwardTcp: never,
-    closed: false,
+    get closed() {
+      return closed;
+    },
     close: () => {},
   };
   const base: Host = {
@@ -311,6 +320,12 @@ describe("deploy", () => {
     setLife("base");
     expect(await deploy(inputs(), world)).toMatchObject({ outcome: "failed", message: "no route to host" });
     expect(notes).toEqual([]);
+  });
+
+  it("looks for the base when the connection is lost by the jump itself", async () => {
+    const { world, notes } = await machine({ breaks: true });
+    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "done" });
+    expect(notes).not.toContain("undo");
   });
 
   it("says so when the old system comes back instead of the base", async () => {

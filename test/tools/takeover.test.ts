@@ -2,8 +2,17 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { type BaseFiles, loadBase, prepare, shipBase, undo, workDir } from "../../src/operator/takeover.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import {
+  type BaseFiles,
+  jump,
+  loadBase,
+  prepare,
+  shipBase,
+  undo,
+  workDir,
+} from "../../src/operator/takeover.ts";
 import { run } from "../../src/system/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { localHost } from "../helpers/local-host.ts";
@@ -127,6 +136,38 @@ describe("a takeover's scripts", () => {
         `ls ${workDir}; df -Pm ${workDir} | awk 'NR == 2 { print $2 }'; grep -c ' ${workDir} ' /proc/mounts`,
       ),
     ).toBe("32\n1\n");
+  });
+
+  it("restart the old system, whose disks are read-only by then, when kexec comes back", async () => {
+    const { host, base, log, dir } = await theHost();
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    await loadBase(host, directory, parts, [], signal);
+    const trigger = join(dir, "trigger");
+    await jump(host, signal, trigger);
+    await vi.waitFor(() => expect(readFileSync(trigger, "utf8")).toBe("b\n"), { timeout: 10_000 });
+    expect(readFileSync(log, "utf8")).toMatch(/kexec --exec\n$/);
+  });
+
+  it("leave the old system as it is when all was taken back before the jump", async () => {
+    const { host, base, inside, log, dir } = await theHost();
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    await loadBase(host, directory, parts, [], signal);
+    const trigger = join(dir, "trigger");
+    await jump(host, signal, trigger);
+    await inside("echo 0 > /sys/kernel/kexec_loaded");
+    await undo(host);
+    await sleep(2_500);
+    expect(existsSync(trigger)).toBe(false);
+    expect(readFileSync(log, "utf8")).not.toContain("--exec");
+  });
+
+  it("go to RAM where the cache cannot be written, as on a read-only root", async () => {
+    const { host, base, inside } = await theHost();
+    await prepare(host, 64, signal);
+    await inside("mount -o remount,ro /var/cache");
+    expect((await shipBase(host, base, 1000, signal, () => {})).directory).toBe(workDir);
   });
 
   it("say that the kernel was not loaded when the kernel itself says so", async () => {
