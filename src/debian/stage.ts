@@ -32,12 +32,16 @@ export interface StagedPackage {
   readonly entries: readonly StagedEntry[];
 }
 
-export interface StageOptions {
+/** Where packages are read from, and by which program. */
+export interface DebReading {
+  readonly filter: Filter;
+  readonly pathOf: (locked: LockedPackage) => string;
+}
+
+export interface StageOptions extends DebReading {
   /** An existing directory on the filesystem of the tree. */
   readonly directory: string;
   readonly lanes: number;
-  readonly filter: Filter;
-  readonly pathOf: (locked: LockedPackage) => string;
   /** A package's files are all there. */
   readonly onStaged?: (locked: LockedPackage) => void;
 }
@@ -47,18 +51,13 @@ export async function stagePackages(
   packages: readonly LockedPackage[],
   options: StageOptions,
 ): Promise<StagedPackage[]> {
-  const controls: Archive<LockedPackage>[] = [];
   const data: Archive<LockedPackage>[] = [];
   for (const locked of packages) {
     const file = options.pathOf(locked);
-    const members = await membersOfDeb(file);
-    controls.push({ of: locked, file, member: members.control });
-    data.push({ of: locked, file, member: members.data });
+    data.push({ of: locked, file, member: (await membersOfDeb(file)).data });
   }
   const { filter, lanes } = options;
-  const control = new Map<LockedPackage, Map<string, ControlFile>>();
-  const readControl = (of: LockedPackage) => controlSink(control, of);
-  await readArchives(controls, { lanes: 1, filter, open: readControl });
+  const control = await readControls(packages, options);
   const entries = new Map<LockedPackage, StagedEntry[]>();
   let count = 0;
   const readData = (of: LockedPackage) => {
@@ -76,6 +75,21 @@ export async function stagePackages(
     control: control.get(locked)!,
     entries: entries.get(locked)!,
   }));
+}
+
+/** What packages tell dpkg, which comes first in each of them and is little. */
+export async function readControls(
+  packages: readonly LockedPackage[],
+  { filter, pathOf }: DebReading,
+): Promise<Map<LockedPackage, Map<string, ControlFile>>> {
+  const archives: Archive<LockedPackage>[] = [];
+  for (const locked of packages) {
+    const file = pathOf(locked);
+    archives.push({ of: locked, file, member: (await membersOfDeb(file)).control });
+  }
+  const control = new Map<LockedPackage, Map<string, ControlFile>>();
+  await readArchives(archives, { lanes: 1, filter, open: (of) => controlSink(control, of) });
+  return control;
 }
 
 /** The paths that a package declares as conffiles (deb-conffiles(5)), with their flag. */

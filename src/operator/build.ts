@@ -9,6 +9,7 @@ import { baseTree } from "./base.ts";
 import type { DefinitionFiles } from "./files.ts";
 import { withInitramfs } from "./initramfs-cache.ts";
 import { isMade, type Layer, type LayerOptions, makeLayer, packagesLayer, type TreePlan } from "./layers.ts";
+import { setLeavesApart } from "./leaves.ts";
 import { nativeContext } from "./native-context.ts";
 import { type ProvisionOptions, runSystem, type StartedTree, startTree } from "./provision-cache.ts";
 import type { VmOptions } from "./vm-run.ts";
@@ -49,11 +50,28 @@ export interface Build<Plan extends TreePlan = TreePlan> {
 
 export async function buildOf<Plan extends TreePlan>(
   inputs: ImageInputs,
-  plan: Plan,
+  given: Plan,
   work: string,
   options: BuildOptions,
 ): Promise<Build<Plan>> {
   const base = await baseTree(options);
+  const contextFor: Build["contextFor"] = (root, directory, more) =>
+    nativeContext({
+      root,
+      work: directory,
+      ...(more === undefined ? {} : { more }),
+      baseTree: base.tree,
+      cache: options.cache,
+      mirrors: inputs.mirrors,
+      proxies: proxiesOf(options.env),
+      files: inputs.filesDir,
+      // To the base they go sealed, and nowhere else.
+      secrets: (options.inVm ? undefined : (inputs.secrets ?? inputs.keys)) ?? new Map(),
+      log: options.log,
+      signal: options.signal,
+    });
+  const tree = await setLeavesApart(given.tree, options.cache, contextFor(work, work));
+  const plan = { ...given, tree };
   const layerOptions = { cache: options.cache, base: base.digest, plan };
   const layer = await packagesLayer(layerOptions);
   const keep = inputs.secrets === undefined || inputs.secrets.size === 0;
@@ -61,25 +79,11 @@ export async function buildOf<Plan extends TreePlan>(
     work,
     plan,
     layer,
-    system: { layer, steps: plan.tree.system, epoch: plan.epoch, keep },
+    system: { layer, steps: tree.system, epoch: plan.epoch, keep },
     layerOptions,
     options,
     secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
-    contextFor: (root, directory, more) =>
-      nativeContext({
-        root,
-        work: directory,
-        ...(more === undefined ? {} : { more }),
-        baseTree: base.tree,
-        cache: options.cache,
-        mirrors: inputs.mirrors,
-        proxies: proxiesOf(options.env),
-        files: inputs.filesDir,
-        // To the base they go sealed, and nowhere else.
-        secrets: (options.inVm ? undefined : (inputs.secrets ?? inputs.keys)) ?? new Map(),
-        log: options.log,
-        signal: options.signal,
-      }),
+    contextFor,
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { StepData } from "../schema/plan.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { settlePasswordDates } from "../steps/finish-tree.ts";
+import { installLeaves } from "../steps/install-leaves.ts";
 import { provision } from "../steps/provision.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
@@ -28,7 +29,7 @@ export interface ProvisionOptions {
   /** What the definition says beyond packages. */
   readonly steps: readonly StepData[];
   readonly epoch: number;
-  /** Nothing is kept where a secret may be in the tree. */
+  /** No script's result is kept where a secret may be in the tree. */
   readonly keep: boolean;
 }
 
@@ -41,7 +42,7 @@ export async function startTree(
   work: string,
   signal: AbortSignal,
 ): Promise<StartedTree> {
-  const counts = keep ? keepable(steps).reverse() : [];
+  const counts = keepable(steps, keep).reverse();
   const count = counts.find((one) => existsSync(placeOf(layer, steps, one)));
   const directory = count === undefined ? undefined : placeOf(layer, steps, count);
   const from = directory === undefined ? undefined : join(directory, "upper");
@@ -58,7 +59,7 @@ export async function runSystem(
   context: StepContext,
   { layer, steps, epoch, keep }: ProvisionOptions,
 ): Promise<void> {
-  const ends = keep && copy.upper !== undefined ? keepable(steps) : [];
+  const ends = copy.upper === undefined ? [] : keepable(steps, keep);
   let done = steps.length - copy.rest.length;
   for (const end of [...ends.filter((one) => one > done), steps.length]) {
     await executeSteps(steps.slice(done, end), allSteps, context);
@@ -76,13 +77,18 @@ export async function runSystem(
   }
 }
 
-/** How many steps come up to the end of each script that has run without a network, as have those before it. */
-function keepable(steps: readonly StepData[]): number[] {
+/**
+ * How many steps come up to the end of each part that is worth keeping: packages laid upon the layer, of which nothing is secret, and
+ * scripts that have run without a network, as have those before them.
+ */
+function keepable(steps: readonly StepData[], keep: boolean): number[] {
+  const packages = steps[0]?.kind === installLeaves.kind ? [1] : [];
   const scripts = steps.flatMap((step, index) =>
     step.kind === provision.kind ? [{ step, end: index + 1 }] : [],
   );
   const first = scripts.findIndex(({ step }) => step.network === true);
-  return scripts.slice(0, first < 0 ? scripts.length : first).map(({ end }) => end);
+  const kept = scripts.slice(0, first < 0 ? scripts.length : first).map(({ end }) => end);
+  return keep ? [...packages, ...kept] : packages;
 }
 
 function placeOf(layer: Layer, steps: readonly StepData[], count: number): string {

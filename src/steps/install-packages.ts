@@ -1,82 +1,83 @@
-import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
-import { ownersIn, statusStanzas } from "../debian/dpkg-db.ts";
 import { splitLate } from "../debian/late-packages.ts";
-import type { StagedPackage } from "../debian/stage.ts";
-import { nextRound } from "../debian/unpack-order.ts";
+import { isActivePackage, leavesOf } from "../debian/leaf-packages.ts";
 import { LockedPackage } from "../schema/lock.ts";
-import { Fail } from "../util/fail.ts";
-import type { Log } from "../util/log.ts";
 import { together } from "../util/together.ts";
+import {
+  dpkg,
+  type Installing,
+  installStagedLeaves,
+  placeOthers,
+  quiet,
+  unpackByDpkg,
+  withDpkg,
+} from "./dpkg.ts";
 import { indexModules, placeWrapper, scriptPath } from "./module-index.ts";
 import { defineStep, type StepContext } from "./step.ts";
-import { clearStaging, fetchAndStage, placeAll, runPreinsts, scriptEnv, unregistered } from "./unpack.ts";
+import { fetchAndStage, unregistered } from "./unpack.ts";
 
-/** The whole of it on a slow disk, or where the processor is emulated. */
-const timeoutMs = 4 * 3_600_000;
-
-/** Starts nothing: the machine that builds is not the one that will run (policy-rc.d of invoke-rc.d(8)). */
-const policyPath = "usr/sbin/policy-rc.d";
-const policy = "#!/bin/sh\nexit 101\n";
-
-/** Unpacks packages, and has the tree's own dpkg configure them, with every maintainer script. */
+/**
+ * Unpacks packages, and has the tree's own dpkg configure them, with every maintainer script. Leaves come last, so that a build can
+ * do that part by itself (`install-leaves`) and come to the same.
+ */
 export const installPackages = defineStep({
   kind: "install-packages",
   summary: "install packages with the tree's own dpkg",
   schema: z.strictObject({ packages: z.array(LockedPackage).min(1) }),
   tools: ["xz"],
   run: async ({ packages }, context) => {
-    const { root, log } = context;
-    const env = scriptEnv;
-    await writeFile(join(root, policyPath), policy, { mode: 0o755 });
-    await chmod(join(root, policyPath), 0o755);
-    await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
-    const essential = packages.filter((one) => one.bootstrap);
-    const others = packages.filter((one) => !one.bootstrap);
-    const { soon, late } = splitLate(others);
-    const version = packages.find(({ name }) => name === "dpkg")?.version ?? "";
-    const installing: Installing = {
-      env,
-      dpkgVersion: version,
-      configured: new Set(essential.map(({ name }) => name)),
-    };
-    await unpackByDpkg(context, unregistered(root, essential), env);
-    const [, staged] = await together(context.signal, [
-      (signal) =>
-        log.task(`configuring ${essential.length} essential packages`, (inner) =>
-          dpkg(
-            { ...context, signal },
-            ["--no-triggers", "--force-depends", "--configure", ...essential.map(({ name }) => name)],
-            { env, log: inner, total: essential.length },
-          ),
-        ),
-      (signal) => fetchAndStage(soon, context, quiet(log), { signal }),
-    ] as const);
-    await log.task(`placing ${soon.length} packages`, () => placeOthers(context, staged, installing));
-    if (late.length === 0) clearStaging(root);
-    else await installLate(context, soon, late, installing);
-    const rest = late.length === 0 ? soon.length : late.length;
-    await log.task(`configuring ${rest} packages`, (inner) =>
-      dpkg(context, ["--configure", "--pending"], {
-        env: late.length === 0 ? env : { ...env, PATH: scriptPath },
-        log: inner,
-        total: rest,
-      }),
-    );
-    clearStaging(root);
-    await rm(join(root, policyPath));
-    await markAutomatic(root, packages);
-    await checkInstalled(context, packages);
+    const essential = packages.filter((one) => one.bootstrap).map(({ name }) => name);
+    await withDpkg(context, packages, essential, (installing) => install(packages, context, installing));
   },
 });
 
-/** What all runs of dpkg for one tree share. */
-interface Installing {
-  readonly env: Readonly<Record<string, string>>;
-  readonly dpkgVersion: string;
-  /** Names of packages that are configured; it grows. */
-  readonly configured: Set<string>;
+async function install(
+  packages: readonly LockedPackage[],
+  context: StepContext,
+  installing: Installing,
+): Promise<void> {
+  const { root, log } = context;
+  const { env } = installing;
+  const essential = packages.filter((one) => one.bootstrap);
+  const { soon, late } = splitLate(packages.filter((one) => !one.bootstrap));
+  await unpackByDpkg(context, unregistered(root, essential), env);
+  const [, staged] = await together(context.signal, [
+    (signal) =>
+      log.task(`configuring ${essential.length} essential packages`, (inner) =>
+        dpkg(
+          { ...context, signal },
+          ["--no-triggers", "--force-depends", "--configure", ...essential.map(({ name }) => name)],
+          { env, log: inner, total: essential.length },
+        ),
+      ),
+    (signal) => fetchAndStage(soon, context, quiet(log), { signal }),
+  ] as const);
+  const active = new Set(staged.filter(({ control }) => isActivePackage(control)).map((one) => one.locked));
+  const leaves = leavesOf(packages, (one) => active.has(one));
+  const isLeaf = ({ name }: LockedPackage) => leaves.has(name);
+  const first = soon.filter((one) => !isLeaf(one));
+  await log.task(`placing ${first.length} packages`, () =>
+    placeOthers(
+      context,
+      staged.filter(({ locked }) => !isLeaf(locked)),
+      installing,
+    ),
+  );
+  if (late.length > 0) await installLate(context, first, late, installing);
+  const rest = late.length === 0 ? first : late;
+  await log.task(`configuring ${rest.length} packages`, (inner) =>
+    dpkg(context, ["--configure", "--pending"], {
+      env: late.length === 0 ? env : { ...env, PATH: scriptPath },
+      log: inner,
+      total: rest.length,
+    }),
+  );
+  for (const { name } of rest) installing.configured.add(name);
+  await installStagedLeaves(
+    context,
+    staged.filter(({ locked }) => isLeaf(locked)),
+    installing,
+  );
 }
 
 /** Unpacks heavy packages while the others are configured, and makes the index of a kernel's modules. */
@@ -103,108 +104,4 @@ async function installLate(
   for (const { name } of soon) installing.configured.add(name);
   placeWrapper(context.root);
   await log.task(`placing ${late.length} heavy packages`, () => placeOthers(context, staged, installing));
-}
-
-/** A package's preinst runs before its files are placed, and what the package pre-depends on is configured before that. */
-async function placeOthers(
-  context: StepContext,
-  packages: readonly StagedPackage[],
-  { env, dpkgVersion, configured }: Installing,
-): Promise<void> {
-  const { root, log } = context;
-  const owners = ownersIn(root);
-  const ordered = packages.map((staged) => ({
-    staged,
-    name: staged.locked.name,
-    fields: staged.control.get("control")!.bytes.toString("utf8"),
-  }));
-  const all = [...ordered, ...statusStanzas(root)];
-  let waiting: readonly (typeof ordered)[number][] = ordered;
-  while (waiting.length > 0) {
-    const { now, later, configure } = nextRound(waiting, all, configured);
-    const staged = now.map((one) => one.staged);
-    await runPreinsts(staged, context, env, dpkgVersion);
-    const left = placeAll(staged, { root, owners }, { bootstrap: false, log });
-    await unpackByDpkg(context, left, env);
-    if (configure.length > 0)
-      await dpkg(context, ["--no-triggers", "--configure", ...configure], {
-        ...{ env, log: quiet(log), total: configure.length },
-      });
-    for (const name of configure) configured.add(name);
-    waiting = later;
-  }
-}
-
-/** What own unpacking leaves alone; dpkg takes the order as given. */
-async function unpackByDpkg(
-  context: StepContext,
-  packages: readonly LockedPackage[],
-  env: Readonly<Record<string, string>>,
-): Promise<void> {
-  if (packages.length === 0) return;
-  const log = quiet(context.log);
-  await context.fetch(packages, log);
-  const paths = packages.map((one) => context.packagePath(one).inside);
-  // The lock has dependencies first; cycles are why they must be forced.
-  await dpkg(context, ["--force-depends", "--unpack", ...paths], { env, log, total: packages.length });
-  await context.release(packages);
-}
-
-/** Triggers wait for the last run, as apt has it: each is processed once. */
-async function dpkg(
-  context: StepContext,
-  action: readonly string[],
-  options: {
-    readonly env: Readonly<Record<string, string>>;
-    readonly log: Log;
-    readonly total: number;
-  },
-): Promise<void> {
-  const { env, log, total } = options;
-  let done = 0;
-  const onLine = (line: string) => {
-    if (!/^Setting up /.test(line)) return;
-    done += 1;
-    log.progress(Math.min(done, total), total, "packages");
-  };
-  await context.chroot(["dpkg", "--force-unsafe-io", "--force-confold", ...action], {
-    env,
-    timeoutMs,
-    onLine,
-    signal: context.signal,
-    hint: "a maintainer script failed; its words are above",
-  });
-}
-
-function quiet(log: Log): Log {
-  return { ...log, progress: () => {} };
-}
-
-/** apt's marks: what the definition does not name may go when nothing needs it. */
-async function markAutomatic(root: string, packages: readonly LockedPackage[]): Promise<void> {
-  const stanzas = packages
-    .filter((one) => !one.requested && !one.bootstrap)
-    .map((one) => one.name)
-    .sort()
-    .map((name) => `Package: ${name}\nArchitecture: amd64\nAuto-Installed: 1\n`);
-  await writeFile(join(root, "var/lib/apt/extended_states"), stanzas.map((one) => `${one}\n`).join(""));
-}
-
-/** Every package of the lock is installed in its version, and dpkg finds nothing wrong. */
-async function checkInstalled(context: StepContext, packages: readonly LockedPackage[]): Promise<void> {
-  const query = ["dpkg-query", "--show", "--showformat", `\${Package} \${Version} \${db:Status-Abbrev}\\n`];
-  const { stdout } = await context.chroot(query);
-  const installed = new Map(
-    stdout
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => [line.split(" ")[0]!, line] as const),
-  );
-  const wrong = packages.filter((one) => installed.get(one.name)?.trim() !== `${one.name} ${one.version} ii`);
-  if (wrong.length > 0)
-    throw new Fail(
-      `${wrong.length} packages are not installed as locked: ${wrong.map((one) => installed.get(one.name) ?? one.name).join("; ")}`,
-    );
-  const audit = await context.chroot(["dpkg", "--audit"], { accept: [0, 1] });
-  if (audit.stdout.trim() !== "") throw new Fail(`dpkg --audit complains:\n${audit.stdout.trim()}`);
 }

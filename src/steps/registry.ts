@@ -6,6 +6,7 @@ import { enrollClevis } from "./enroll-clevis.ts";
 import { finishTree } from "./finish-tree.ts";
 import { installGrub } from "./install-grub.ts";
 import { installGrubEfi } from "./install-grub-efi.ts";
+import { installLeaves } from "./install-leaves.ts";
 import { installPackages } from "./install-packages.ts";
 import { installSystemdBoot } from "./install-systemd-boot.ts";
 import { keepBase } from "./keep-base.ts";
@@ -51,6 +52,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     installGrub,
     installGrubEfi,
     installPackages,
+    installLeaves,
     installSystemdBoot,
     keepBase,
     makeInitramfs,

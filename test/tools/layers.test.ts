@@ -37,9 +37,16 @@ const spec = Spec.parse({
   files: { "/etc/motd": { content: "layered\n" } },
   secrets: { token: { file: "token.age", path: "/etc/token" } },
 });
-let lock: Lock;
+/** The same with one package more, upon which nothing depends and which has no script. */
+const withTree = Spec.parse({
+  ...spec,
+  packages: { install: ["apt", "openssh-server", "systemd-sysv", "tree"] },
+});
+let plain: readonly [Spec, Lock];
+let larger: readonly [Spec, Lock];
 beforeAll(async () => {
-  lock = await makeLockFor(spec, options);
+  plain = [spec, await makeLockFor(spec, options)];
+  larger = [withTree, await makeLockFor(withTree, options)];
 });
 
 /** A cache without any tree; packages, indices and base are shared. */
@@ -54,6 +61,7 @@ async function disk(
   cache: string,
   files: Readonly<Record<string, string>>,
   secret?: string,
+  [spec, lock] = plain,
 ): Promise<string> {
   const dir = tempDir();
   mkdirSync(join(dir, "files"));
@@ -136,6 +144,23 @@ describe("a disk made from layers", () => {
       });
       expect(found.stdout).toBe("");
     }
+  });
+
+  it("takes one package more upon the packages' layer, and is the same as one made from nothing", async () => {
+    const cache = emptyCache();
+    await disk(cache, {});
+    const [layer] = layers(cache);
+    const warm = await disk(cache, {}, undefined, larger);
+    expect(layers(cache)).toEqual([layer]);
+    const cold = await disk(emptyCache(), {}, undefined, larger);
+    expect(sha256(readFileSync(warm))).toBe(sha256(readFileSync(cold)));
+    const again = await disk(cache, {}, undefined, larger);
+    expect(sha256(readFileSync(again))).toBe(sha256(readFileSync(cold)));
+    expect(await textIn(warm, "/var/lib/dpkg/status")).toMatch(
+      /^Package: tree\nStatus: install ok installed$/m,
+    );
+    await run(["e2fsck", "-f", "-n", inside(warm)]);
+    expect(await textIn(warm, "/var/lib/dpkg/info/tree.list")).toContain("/usr/bin/tree\n");
   });
 
   it("is made anew from a layer of which only a part is left in the cache", async () => {

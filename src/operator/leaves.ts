@@ -1,0 +1,70 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { splitLate } from "../debian/late-packages.ts";
+import { isActivePackage, leavesOf } from "../debian/leaf-packages.ts";
+import { readControls } from "../debian/stage.ts";
+import type { LockedPackage } from "../schema/lock.ts";
+import { installLeaves } from "../steps/install-leaves.ts";
+import { installPackages } from "../steps/install-packages.ts";
+import { type StepContext, stepData } from "../steps/step.ts";
+import { digestOf } from "../util/digest.ts";
+import type { TreeLayers } from "./tree.ts";
+
+/** Unpacking what is little. */
+const readMs = 600_000;
+const Names = z.array(z.string());
+
+/**
+ * Takes the leaves out of the packages' layer and makes them the first thing that is laid upon it: one more of them leaves the layer
+ * as it is. What they are is known when the packages have been looked into, and kept in the cache.
+ */
+export async function setLeavesApart(
+  tree: TreeLayers,
+  cache: string,
+  context: StepContext,
+): Promise<TreeLayers> {
+  const install = tree.packages.find(({ kind }) => kind === installPackages.kind);
+  if (install === undefined) return tree;
+  const { packages } = installPackages.schema.parse({ packages: install.packages });
+  const names = new Set(await leafNames(packages, cache, context));
+  if (names.size === 0) return tree;
+  const ground = packages.filter(({ name }) => !names.has(name));
+  const doing = `installing ${ground.length} packages`;
+  return {
+    ...tree,
+    packages: tree.packages.map((step) =>
+      step === install ? stepData(installPackages, doing, { packages: ground }) : step,
+    ),
+    system: [
+      stepData(installLeaves, `installing ${names.size} more packages`, { packages, leaves: [...names] }),
+      ...tree.system,
+    ],
+  };
+}
+
+async function leafNames(
+  packages: readonly LockedPackage[],
+  cache: string,
+  context: StepContext,
+): Promise<readonly string[]> {
+  const known = packages.map(({ name, sha256, size, bootstrap, depends }) => [
+    ...[name, sha256, size, bootstrap, depends ?? null],
+  ]);
+  const directory = join(cache, "index");
+  const file = join(directory, `${digestOf(known)}.leaves`);
+  const kept = Names.safeParse(await readFile(file, "utf8").then(JSON.parse, () => undefined));
+  if (kept.success) return kept.data;
+  const { soon } = splitLate(packages.filter(({ bootstrap }) => !bootstrap));
+  await context.fetch(soon, context.log);
+  const controls = await readControls(soon, {
+    filter: (argv, io) => context.filter(argv, { ...io, timeoutMs: readMs, signal: context.signal }),
+    pathOf: (locked) => context.packagePath(locked).outside,
+  });
+  const names = [...leavesOf(packages, (one) => isActivePackage(controls.get(one)!))];
+  await mkdir(directory, { recursive: true });
+  const made = `${file}.${process.pid}.tmp`;
+  await writeFile(made, JSON.stringify(names));
+  await rename(made, file);
+  return names;
+}
