@@ -1,5 +1,9 @@
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
+import { join } from "node:path";
+import { localArchive } from "../debian/local.ts";
 import { mirrorsInSources } from "../debian/mirrors.ts";
+import type { Lock } from "../schema/lock.ts";
 import { connect, publicKeysHeld } from "../transport/host.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -67,12 +71,6 @@ export async function deployInputs(
       `${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`,
     );
   const { lock } = await readLockFor(definition);
-  const local = lock.packages.filter((one) => one.archive === "local");
-  if (local.length > 0)
-    throw new Fail(
-      `${local.map((one) => one.path).join(", ")}: the target fetches packages from archives, and these are in none`,
-      { hint: "serve them from a repository of your own (`system.repositories`), or build an image" },
-    );
   const { files, links } = readFiles(definition.filesDir);
   const secrets = options.withoutSecrets
     ? new Map<string, Secret>()
@@ -94,6 +92,7 @@ export async function deployInputs(
     definition: definitionDigest(spec, lock, { files, links }),
     files,
     links,
+    debs: await localDebs(definition.dir, lock),
     secrets,
     base,
     mirrors: await mirrorsFor(spec, env),
@@ -103,6 +102,13 @@ export async function deployInputs(
     slow,
     waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
   };
+}
+
+/** The .deb files beside the definition, by their paths in the lock, which has been compared with them. */
+async function localDebs(dir: string, lock: Lock): Promise<ReadonlyMap<string, Uint8Array>> {
+  const local = lock.packages.filter(({ archive }) => archive === localArchive);
+  const read = local.map(async ({ path }) => [path, await readFile(join(dir, path))] as const);
+  return new Map(await Promise.all(read));
 }
 
 /** The outside world of a deploy: how the host is reached, and who confirms. */

@@ -25,6 +25,8 @@ export interface DeployInputs {
   /** The definition's `files/`: path on the new system → bytes and mode. */
   readonly files: DefinitionFiles["files"];
   readonly links: DefinitionFiles["links"];
+  /** Packages beside the definition, by their paths in the lock: no mirror has them, so they travel along. */
+  readonly debs: ReadonlyMap<string, Uint8Array>;
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly base: BaseFiles;
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;

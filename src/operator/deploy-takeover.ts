@@ -73,7 +73,7 @@ async function deployCpio(
   const { plan, order, baseKey, clientKey, facts } = state;
   if (!plan || !order || !baseKey || !clientKey || !facts) throw new Error("ship before inspect");
   const { payload, publicKey } = await signedPayload(
-    { plan, order, lock: inputs.lock, files: inputs.files },
+    { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
     { nonce: deploy.nonce, machineId: facts.machineId, now: world.now() },
   );
   const data: DeployData = { ...deploy, publicKey };

@@ -17,6 +17,8 @@ export async function signedPayload(
     readonly order: Order;
     readonly lock: Lock;
     readonly files: DefinitionFiles["files"];
+    /** Packages that no mirror has, by their paths in the lock. */
+    readonly debs: ReadonlyMap<string, Uint8Array>;
   },
   run: { readonly nonce: string; readonly machineId: string; readonly now: number },
 ): Promise<{ payload: Uint8Array; publicKey: string }> {
@@ -27,6 +29,7 @@ export async function signedPayload(
     ["lock.yaml", Buffer.from(formatLock(work.lock))],
   ]);
   for (const [path, file] of work.files) files.set(`files${path}`, file.bytes);
+  for (const [path, bytes] of work.debs) files.set(`debs/${path}`, bytes);
   const payload = await writePayload({
     created: new Date(run.now),
     expires: new Date(run.now + lifeMs),

@@ -51,7 +51,7 @@ export async function workFiles(
     secrets: [...job.secrets.keys()],
   };
   const { payload, publicKey } = await signedPayload(
-    { plan: job.plan, order, lock: job.lock, files: new Map() },
+    { plan: job.plan, order, lock: job.lock, files: new Map(), debs: new Map() },
     { nonce, machineId, now: Date.now() },
   );
   const data: DeployData = {

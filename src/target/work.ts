@@ -1,6 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { checkAvailable } from "../debian/available.ts";
+import { localArchive } from "../debian/local.ts";
 import type { Order } from "../schema/deploy.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { Plan, targetRoot } from "../schema/plan.ts";
@@ -16,8 +18,8 @@ import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
 import { baseContext, type Fetched } from "./context.ts";
 
-/** Where the payload's files lie in the base, in RAM. */
-const filesDir = "/run/imgbuild/files";
+/** Where the payload's files lie in the base, in RAM: those of the definition's `files/`, and its own packages. */
+const payloadDir = "/run/imgbuild";
 /** Steps that need packages; without them nobody asks for a mirror. */
 const fetching: readonly string[] = [bootstrapTree.kind, installPackages.kind];
 /** Flushing what an earlier attempt wrote. */
@@ -34,23 +36,30 @@ export async function workThroughPlan(options: {
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
   readonly nonce: string;
+  /** Where the payload's files are laid down, in RAM; the base's own by default. */
+  readonly directory?: string;
 }): Promise<void> {
   const { order, log, signal } = options;
   const secrets = await openSecrets(options.identity, options.sealed, order.secrets);
   const plan = Plan.parse(JSON.parse(text(options.files, "plan.json")));
   await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
+  const files = await unpackFiles(options, "files");
+  const debs = await unpackFiles(options, "debs");
+  const mirrors = {
+    ...order.mirrors,
+    ...(debs === undefined ? {} : { [localArchive]: [pathToFileURL(debs).href] }),
+  };
   const wanted = packagesOf(plan);
   if (wanted.length > 0) {
     await log.task("trying the mirror", () => tryMirrors(order));
     // What is not to be had must be known before the disks are touched.
     await log.task(`asking the mirrors for ${wanted.length} packages`, (inner) =>
-      checkAvailable(wanted, { mirrors: order.mirrors, signal, log: inner }),
+      checkAvailable(wanted, { mirrors, signal, log: inner }),
     );
   }
-  const files = await unpackFiles(options.files);
   const context = baseContext({
-    mirrors: order.mirrors,
+    mirrors,
     files,
     secrets,
     log,
@@ -127,16 +136,21 @@ async function tryMirrors(order: Order): Promise<void> {
   });
 }
 
-async function unpackFiles(files: ReadonlyMap<string, Uint8Array>): Promise<string | undefined> {
-  let any = false;
-  for (const [path, bytes] of files) {
-    if (!path.startsWith("files/")) continue;
-    any = true;
-    const to = join(filesDir, path.slice("files/".length));
+/** Lays down what the payload has in a directory; undefined when that is nothing. */
+async function unpackFiles(
+  {
+    files,
+    directory = payloadDir,
+  }: { readonly files: ReadonlyMap<string, Uint8Array>; readonly directory?: string },
+  part: string,
+): Promise<string | undefined> {
+  const found = [...files].filter(([path]) => path.startsWith(`${part}/`));
+  for (const [path, bytes] of found) {
+    const to = join(directory, path);
     await mkdir(dirname(to), { recursive: true, mode: 0o700 });
     await writeFile(to, bytes, { mode: 0o600 });
   }
-  return any ? filesDir : undefined;
+  return found.length === 0 ? undefined : join(directory, part);
 }
 
 function text(files: ReadonlyMap<string, Uint8Array>, path: string): string {

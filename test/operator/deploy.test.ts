@@ -32,6 +32,7 @@ function inputs(change: Partial<DeployInputs> = {}): DeployInputs {
     definition: "def",
     files: new Map(),
     links: [],
+    debs: new Map(),
     secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
     base: {
       digest: "d1",

@@ -4,6 +4,7 @@ import type { Plan } from "../../src/schema/plan.ts";
 import { generateIdentity, sealFor } from "../../src/secrets/seal.ts";
 import { workThroughPlan } from "../../src/target/work.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
 import { deadUrl, portal, webOf } from "../helpers/web.ts";
 
 const nginx = {
@@ -17,7 +18,12 @@ const nginx = {
 };
 
 /** A plan that would install one package and nothing else, worked through with no disk in it. */
-async function work(change: Partial<Order> = {}, sealedFor?: string, steps?: Plan["steps"]) {
+async function work(
+  change: Partial<Order> = {},
+  sealedFor?: string,
+  steps?: Plan["steps"],
+  more: ReadonlyMap<string, Uint8Array> = new Map(),
+) {
   const { identity, recipient } = await generateIdentity();
   const plan: Plan = {
     version: 1,
@@ -39,7 +45,8 @@ async function work(change: Partial<Order> = {}, sealedFor?: string, steps?: Pla
   let ponr = false;
   const error = await workThroughPlan({
     order,
-    files: new Map([["plan.json", Buffer.from(JSON.stringify(plan))]]),
+    files: new Map([["plan.json", Buffer.from(JSON.stringify(plan))], ...more]),
+    directory: tempDir(),
     identity,
     sealed: Buffer.from(sealed).toString("base64"),
     ponr: () => {
@@ -89,6 +96,30 @@ describe("workThroughPlan ends before the first write when", () => {
     const other = await work({}, (await generateIdentity()).recipient);
     expect(other.message).toBeDefined();
     expect([lacking.ponr, other.ponr]).toEqual([false, false]);
+  });
+
+  it("a package of the definition's own did not travel along; when it did, that is none", async () => {
+    const bytes = Buffer.from("!<arch>\n and the rest");
+    const own = {
+      ...nginx,
+      name: "own",
+      archive: "local",
+      path: "debs/own_1.0_amd64.deb",
+      size: bytes.length,
+    };
+    const steps = [
+      { kind: "install-packages", doing: "installing", packages: [own] },
+      { kind: "format-everything", doing: "formatting" },
+    ];
+    const { url } = await webOf(new Map([["dists/", ""]]));
+    const mirrors = { debian: [url] };
+    expect((await work({ mirrors }, undefined, steps)).message).toMatch(
+      /debs\/own_1\.0_amd64\.deb \(no mirror/,
+    );
+    const along = new Map([[`debs/${own.path}`, bytes]]);
+    const { ponr, message } = await work({ mirrors }, undefined, steps, along);
+    expect(message).toMatch(/unknown kind format-everything/);
+    expect(ponr).toBe(false);
   });
 
   it("the plan has a step that this runner does not know", async () => {
