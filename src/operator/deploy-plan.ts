@@ -3,7 +3,7 @@ import type { Spec } from "../schema/spec.ts";
 import { diskFates } from "../storage/disk-fates.ts";
 import { identityOf } from "../storage/find-disk.ts";
 import { matchDisks } from "../storage/match-disks.ts";
-import { networkReplay } from "../system/network-replay.ts";
+import { networkReplay, reachProblem } from "../system/network-replay.ts";
 import type { Host } from "../transport/host.ts";
 import { generateSshKey, publicKeyOf } from "../transport/keys.ts";
 import { digestOf } from "../util/digest.ts";
@@ -34,6 +34,7 @@ export async function inspectAndPlan(
   await readLogin(host, state);
   const disks = matchOrTell(inputs.spec, facts);
   const { problems } = networkReplay(facts);
+  const unreached = reachProblem(facts, state.sshAddress ?? "");
   const mirrors = mirrorOrder(inputs, facts);
   const suite = inputs.spec.system.suite;
   const mirror = await log.task("trying the mirrors from the target", () =>
@@ -44,7 +45,7 @@ export async function inspectAndPlan(
     spec: inputs.spec,
     facts,
     baseBytes: sizeOf(inputs.base),
-    networkProblems: problems,
+    networkProblems: unreached === undefined || problems.length > 0 ? problems : [unreached],
     diskProblem: "problem" in disks ? disks.problem : undefined,
     mirror,
     login,
@@ -137,7 +138,7 @@ async function oldHostKeys(state: DeployState): Promise<ReadonlyMap<string, Secr
   return kept;
 }
 
-/** Which keys opened the old system and on which port: the base answers in the same way. */
+/** Which keys opened the old system, at which of its addresses and ports: the base answers in the same way. */
 async function readLogin(host: Host, state: DeployState): Promise<void> {
   const keys = await host.exec(
     ["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null; echo; echo "$SSH_CONNECTION"'],
@@ -147,7 +148,9 @@ async function readLogin(host: Host, state: DeployState): Promise<void> {
     },
   );
   const lines = keys.stdout.split("\n").filter((line) => line.trim() !== "");
-  state.sshPort = Number(/ (\d+)$/.exec(lines.at(-1) ?? "")?.[1] ?? 22);
+  const [, address, port] = / (\S+) (\d+)$/.exec(lines.at(-1) ?? "") ?? [];
+  state.sshPort = Number(port ?? 22);
+  state.sshAddress = address ?? "";
   // Options before the key ("command=…") would change what the base's shell does; such keys stay out.
   state.authorizedKeys = lines.filter((line) => /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line));
 }

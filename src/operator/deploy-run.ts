@@ -115,6 +115,8 @@ export interface DeployState {
   authorizedKeys: readonly string[];
   /** Port on which the old system's sshd listens, seen from itself. */
   sshPort: number;
+  /** The old system's own address that our connection leads to; empty where its server does not tell. */
+  sshAddress?: string;
   bytes: { base: number; payload: number };
   health: Report["health"];
   disks: Report["disks"];

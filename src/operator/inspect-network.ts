@@ -7,6 +7,7 @@ const IpAddress = z.array(
   z.looseObject({
     ifname: z.string().optional(),
     address: z.string().optional(),
+    permaddr: z.string().optional(),
     mtu: z.int().optional(),
     flags: z.array(z.string()).default([]),
     link_type: z.string().optional(),
@@ -45,7 +46,8 @@ export function parseLinks(json: string): LinkFacts[] {
     .filter((link) => link.ifname !== undefined && link.link_type === "ether")
     .map((link) => ({
       name: link.ifname!,
-      mac: link.address ?? "",
+      // Where it was changed, the card's own: that is the one it has in another kernel.
+      mac: link.permaddr ?? link.address ?? "",
       mtu: link.mtu ?? 1500,
       up: link.flags.includes("UP"),
       ...(link.linkinfo?.info_kind === undefined ? {} : { kind: link.linkinfo.info_kind }),

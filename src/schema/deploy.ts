@@ -2,20 +2,30 @@ import { z } from "zod";
 
 /** What the base needs to know before it trusts a payload; travels in the initramfs beside it. */
 
+const Addresses = z.array(z.strictObject({ address: z.string(), prefix: z.int() }));
+const Routes = z.array(
+  z.strictObject({
+    to: z.string(),
+    via: z.string().optional(),
+    onLink: z.boolean(),
+    metric: z.int().optional(),
+  }),
+);
+
 export const LinkReplay = z.strictObject({
   mac: z.string(),
   mtu: z.int(),
   /** Asked of a DHCP server, because the old system did. */
   dhcp4: z.boolean(),
-  addresses: z.array(z.strictObject({ address: z.string(), prefix: z.int() })),
-  routes: z.array(
-    z.strictObject({
-      to: z.string(),
-      via: z.string().optional(),
-      onLink: z.boolean(),
-      metric: z.int().optional(),
-    }),
-  ),
+  addresses: Addresses,
+  routes: Routes,
+  /**
+   * What the old system had been given, and still has for its time: another client may be given another address, and the server may be
+   * gone. The routes are for that case alone.
+   */
+  given: z.strictObject({ addresses: Addresses, routes: Routes }),
+  /** Of the default route that DHCP sets; none is set without it. */
+  metric: z.int().min(0).optional(),
 });
 
 export const NetworkReplay = z.strictObject({ links: z.array(LinkReplay), dns: z.array(z.string()) });

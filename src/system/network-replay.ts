@@ -1,5 +1,8 @@
 import type { NetworkReplay } from "../schema/deploy.ts";
-import type { Facts } from "../schema/facts.ts";
+import type { Facts, RouteFacts } from "../schema/facts.ts";
+
+/** Of a default route by DHCP where the old system tells of none. */
+const anyMetric = 1024;
 
 /**
  * What must be set up in the base to be reached as the old system was: links by MAC (kernel names may differ there),
@@ -22,25 +25,21 @@ export function networkReplay(facts: Pick<Facts, "links" | "routes" | "dns">): {
         );
       continue;
     }
-    const isV6 = (address: string) => address.includes(":");
     const dhcp4 = link.addresses.some((one) => one.dynamic && !isV6(one.address));
+    const byDhcp = (route: RouteFacts) => dhcp4 && !isV6(route.via ?? route.to);
+    const addresses = (dynamic: boolean) =>
+      link.addresses
+        .filter((one) => one.dynamic === dynamic)
+        .map(({ address, prefix }) => ({ address, prefix }));
     links.push({
       mac: link.mac.toLowerCase(),
       mtu: link.mtu,
       dhcp4,
-      // IPv6 addresses of router advertisements come back by themselves; the kernel asks for them.
-      addresses: link.addresses
-        .filter((one) => !one.dynamic)
-        .map(({ address, prefix }) => ({ address, prefix })),
-      routes: routes
-        .filter((route) => !route.dynamic)
-        .filter((route) => !(dhcp4 && !isV6(route.via ?? route.to)))
-        .map(({ to, via, onLink, metric }) => ({
-          to,
-          onLink,
-          ...(via === undefined ? {} : { via }),
-          ...(metric === undefined ? {} : { metric }),
-        })),
+      addresses: addresses(false),
+      routes: routes.filter((route) => !route.dynamic && !byDhcp(route)).map(shown),
+      // Routes of router advertisements come back by themselves; the kernel asks for them.
+      given: { addresses: addresses(true), routes: routes.filter(byDhcp).map(shown) },
+      ...metricOf(routes.filter(byDhcp)),
     });
   }
   if (links.length === 0 && problems.length === 0)
@@ -49,28 +48,76 @@ export function networkReplay(facts: Pick<Facts, "links" | "routes" | "dns">): {
   for (const mac of new Set(macs))
     if (macs.filter((one) => one === mac).length > 1)
       problems.push(`two network cards answer to ${mac}, so they cannot be told apart`);
-  return { replay: { links, dns: facts.dns }, problems };
+  // Where no link had a way out, DHCP may know one.
+  const isLost = links.every(({ routes, metric }) => metric === undefined && !routes.some(isDefault4));
+  const asked = links.map((link, index) =>
+    isLost && link.dhcp4 ? { ...link, metric: anyMetric + index } : link,
+  );
+  return { replay: { links: asked, dns: facts.dns }, problems };
 }
 
-/** The commands that set one link up, for `ip` in the base; `name` is the link's name there. */
-export function linkCommands(link: NetworkReplay["links"][number], name: string): string[][] {
-  const commands = [["ip", "link", "set", "dev", name, "mtu", String(link.mtu), "up"]];
-  for (const { address, prefix } of link.addresses)
-    commands.push([
-      "ip",
-      "address",
-      "replace",
-      `${address}/${prefix}`,
-      "dev",
-      name,
-      ...(address.includes(":") ? ["nodad"] : []),
-    ]);
+/** Why the base would not answer at the address by which the old system is reached; undefined where it will. */
+export function reachProblem({ links }: Pick<Facts, "links">, reachedBy: string): string | undefined {
+  const address = reachedBy.replace(/^::ffff:/i, "").replace(/%.*$/, "");
+  // Nobody told, or an address that each link makes for itself.
+  if (address === "" || address.startsWith("fe80:")) return undefined;
+  const link = links.find(({ addresses }) => addresses.some((one) => one.address === address));
+  if (link !== undefined && link.kind === undefined) return undefined;
+  const where = link === undefined ? "no network card" : `${link.name}, a ${link.kind}`;
+  return `the host is reached by its address ${address}, which is on ${where}: the base cannot set that up`;
+}
+
+/** The default route's that DHCP had set: of several links the same one leads out in the base. */
+function metricOf(routes: readonly RouteFacts[]): { metric?: number } {
+  const found = routes.find(isDefault4);
+  return found === undefined ? {} : { metric: found.metric ?? 0 };
+}
+
+function isDefault4({ to, via }: Pick<RouteFacts, "to" | "via">): boolean {
+  return to === "default" && !isV6(via ?? "");
+}
+
+function isV6(address: string): boolean {
+  return address.includes(":");
+}
+
+function shown({ to, via, onLink, metric }: RouteFacts) {
+  return {
+    to,
+    onLink,
+    ...(via === undefined ? {} : { via }),
+    ...(metric === undefined ? {} : { metric }),
+  };
+}
+
+/** The command that brings a link up; `name` is the link's name in the base. */
+export function upCommand(link: NetworkReplay["links"][number], name: string): string[] {
+  return ["ip", "link", "set", "dev", name, "mtu", String(link.mtu), "up"];
+}
+
+/** The commands, for `ip` in the base, that give a link its addresses and routes; after DHCP was asked, which clears the link first. */
+export function linkCommands(
+  link: NetworkReplay["links"][number],
+  name: string,
+  dhcpAnswered: boolean,
+): string[][] {
+  const commands = [...link.addresses, ...link.given.addresses].map(({ address, prefix }) => [
+    "ip",
+    "address",
+    "replace",
+    `${address}/${prefix}`,
+    "dev",
+    name,
+    ...(isV6(address) ? ["nodad"] : []),
+  ]);
   // Link routes first: a gateway outside the prefix is reached through one of them.
-  const routes = [...link.routes].sort((a, b) => Number(a.via !== undefined) - Number(b.via !== undefined));
+  const routes = [...link.routes, ...(dhcpAnswered ? [] : link.given.routes)].sort(
+    (a, b) => Number(a.via !== undefined) - Number(b.via !== undefined),
+  );
   for (const route of routes)
     commands.push([
       "ip",
-      ...((route.via ?? route.to).includes(":") ? ["-6"] : []),
+      ...(isV6(route.via ?? route.to) ? ["-6"] : []),
       "route",
       "replace",
       route.to,

@@ -57,6 +57,8 @@ interface Story {
   /** What the old system says to a script that has this in it. */
   fails?: string;
   confirm?: () => Promise<void>;
+  /** The old system's address that the operator is connected to. */
+  reachedBy?: string;
   /** The connection is lost while the old system is told to jump. */
   breaks?: boolean;
   /** Another deploy has the host already. */
@@ -135,7 +137,10 @@ async function machine(story: Story = {}) {
       const script = argv[2] ?? "";
       if (argv[1] === "-s") return ok(probeOutput(script, story.probe));
       if (story.fails !== undefined && script.includes(story.fails)) throw new Fail(`${story.fails} failed`);
-      if (script.includes("authorized_keys")) return ok(`${adminKey} me\n\n192.0.2.1 1 192.0.2.10 22\n`);
+      if (script.includes("authorized_keys")) {
+        const address = story.reachedBy ?? "192.0.2.10";
+        return ok(`${adminKey} me\n\n192.0.2.1 1 ${address} 22\n`);
+      }
       if (script.startsWith("ls /etc/ssh")) return ok("/etc/ssh/ssh_host_ed25519_key\n");
       if (argv[0] === "cat") return ok(argv.includes("--") ? "OLD PRIVATE KEY\n" : `${oldBoot}\n`);
       if (script.includes("dropbear") && story.held) return { code: 75, stdout: "4711\n", stderr: "" };
@@ -286,6 +291,17 @@ describe("deploy", () => {
     expect(report.preflight.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check)).toEqual([
       "kexec",
     ]);
+    expect(notes).toEqual([]);
+  });
+
+  it("refuses a host that is reached by an address which the base cannot set up", async () => {
+    const { world, notes } = await machine({ reachedBy: "100.64.0.7" });
+    const report = await deploy(inputs(), world);
+    expect(report.outcome).toBe("refused");
+    expect(report.preflight.find(({ check }) => check === "network")).toMatchObject({
+      verdict: "no-go",
+      detail: expect.stringContaining("100.64.0.7"),
+    });
     expect(notes).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LinkFacts, RouteFacts } from "../../src/schema/facts.ts";
-import { linkCommands, networkReplay } from "../../src/system/network-replay.ts";
+import { linkCommands, networkReplay, reachProblem, upCommand } from "../../src/system/network-replay.ts";
 
 const link = (name: string, fields: Partial<LinkFacts> = {}): LinkFacts => ({
   name,
@@ -46,6 +46,7 @@ describe("networkReplay", () => {
             { to: "default", via: "192.0.2.1", onLink: false, metric: 100 },
             { to: "default", via: "2001:db8::1", onLink: false },
           ],
+          given: { addresses: [], routes: [] },
         },
       ],
       dns: ["192.0.2.53"],
@@ -66,16 +67,49 @@ describe("networkReplay", () => {
       dhcp4: true,
       addresses: [{ address: "2001:db8::5", prefix: 64 }],
       routes: [{ to: "default", via: "2001:db8::1" }],
+      given: {
+        addresses: [{ address: "192.0.2.5", prefix: 24 }],
+        routes: [
+          { to: "default", via: "192.0.2.1", onLink: false },
+          { to: "198.51.100.0/24", via: "192.0.2.1", onLink: false },
+        ],
+      },
+      metric: 0,
     });
   });
 
-  it("does not ask for DHCP because of a router's advertisement", () => {
+  it("does not ask for DHCP because of a router's advertisement, and keeps the address that came by it", () => {
     const { replay } = networkReplay({
       links: [link("eth0", { addresses: [leased("2001:db8::5", 64)] })],
-      routes: [],
+      routes: [route("default", { via: "fe80::1", dynamic: true })],
       dns: [],
     });
-    expect(replay.links[0]).toMatchObject({ dhcp4: false, addresses: [] });
+    expect(replay.links[0]).toMatchObject({
+      dhcp4: false,
+      addresses: [],
+      routes: [],
+      given: { addresses: [{ address: "2001:db8::5", prefix: 64 }], routes: [] },
+    });
+  });
+
+  it("lets out by DHCP only where the old system was let out, in its order", () => {
+    const two = ["eth0", "eth1"].map((name, index) =>
+      link(name, { mac: `52:54:00:aa:00:0${index}`, addresses: [leased(`192.0.2.${index}`, 24)] }),
+    );
+    const metrics = (routes: RouteFacts[]) =>
+      networkReplay({ links: two, routes, dns: [] }).replay.links.map(({ metric }) => metric);
+    const out = (name: string, metric?: number) =>
+      route("default", {
+        via: "192.0.2.1",
+        link: name,
+        dynamic: true,
+        ...(metric === undefined ? {} : { metric }),
+      });
+    expect(metrics([out("eth1", 100)])).toEqual([undefined, 100]);
+    expect(metrics([out("eth0", 200), out("eth1", 100)])).toEqual([200, 100]);
+    expect(metrics([out("eth0")])).toEqual([0, undefined]);
+    // It goes out by a table of its own: each may try, and none takes the other's place.
+    expect(metrics([])).toEqual([1024, 1025]);
   });
 
   it("refuses what the base cannot set up", () => {
@@ -104,32 +138,64 @@ describe("networkReplay", () => {
   });
 });
 
+describe("reachProblem", () => {
+  const links = [
+    link("eth0", { addresses: [own("192.0.2.5", 24), leased("2001:db8::5", 64)] }),
+    link("br0", { kind: "bridge", addresses: [own("10.0.0.1", 24)] }),
+  ];
+
+  it.each(["192.0.2.5", "::ffff:192.0.2.5", "2001:db8::5", "fe80::5054:ff:fe12:3456%eth0", ""])(
+    "is none at %j",
+    (address) => {
+      expect(reachProblem({ links }, address)).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ["10.0.0.1", /10\.0\.0\.1, which is on br0, a bridge/],
+    ["100.64.0.7", /100\.64\.0\.7, which is on no network card/],
+    ["127.0.0.1", /no network card/],
+  ])("is told at %s", (address, message) => {
+    expect(reachProblem({ links }, address)).toMatch(message);
+  });
+});
+
 describe("linkCommands", () => {
+  const both = {
+    mac: "52:54:00:aa:00:01",
+    mtu: 1500,
+    dhcp4: true,
+    addresses: [
+      { address: "192.0.2.5", prefix: 32 },
+      { address: "2001:db8::5", prefix: 64 },
+    ],
+    routes: [
+      { to: "default", via: "203.0.113.1", onLink: true, metric: 7 },
+      { to: "203.0.113.1/32", onLink: false },
+      { to: "default", via: "fe80::1", onLink: false },
+    ],
+    given: {
+      addresses: [{ address: "198.51.100.9", prefix: 24 }],
+      routes: [{ to: "default", via: "198.51.100.1", onLink: false, metric: 100 }],
+    },
+  };
+  const shown = (answered: boolean) => linkCommands(both, "ens3", answered).map((argv) => argv.join(" "));
+
   it("sets addresses first, then the way to the gateway, then the routes through it", () => {
-    const commands = linkCommands(
-      {
-        mac: "52:54:00:aa:00:01",
-        mtu: 1500,
-        dhcp4: false,
-        addresses: [
-          { address: "192.0.2.5", prefix: 32 },
-          { address: "2001:db8::5", prefix: 64 },
-        ],
-        routes: [
-          { to: "default", via: "203.0.113.1", onLink: true, metric: 7 },
-          { to: "203.0.113.1/32", onLink: false },
-          { to: "default", via: "fe80::1", onLink: false },
-        ],
-      },
-      "ens3",
-    );
-    expect(commands.map((argv) => argv.join(" "))).toEqual([
-      "ip link set dev ens3 mtu 1500 up",
+    expect(upCommand(both, "ens3").join(" ")).toBe("ip link set dev ens3 mtu 1500 up");
+    expect(shown(true)).toEqual([
       "ip address replace 192.0.2.5/32 dev ens3",
       "ip address replace 2001:db8::5/64 dev ens3 nodad",
+      "ip address replace 198.51.100.9/24 dev ens3",
       "ip route replace 203.0.113.1/32 dev ens3",
       "ip route replace default via 203.0.113.1 dev ens3 onlink metric 7",
       "ip -6 route replace default via fe80::1 dev ens3",
     ]);
+  });
+
+  it("sets the routes that DHCP had given where no server answers any more", () => {
+    const given = "ip route replace default via 198.51.100.1 dev ens3 metric 100";
+    expect(shown(true)).not.toContain(given);
+    expect(shown(false)).toContain(given);
   });
 });

@@ -6,7 +6,8 @@ import { silentLog } from "../../src/util/log.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const mac = "52:54:00:12:34:56";
-const link = { mac, mtu: 1400, dhcp4: false, addresses: [], routes: [] };
+const nothing = { addresses: [], routes: [] };
+const link = { mac, mtu: 1400, dhcp4: false, ...nothing, given: nothing };
 
 function sysClassNet(links: Readonly<Record<string, string>>): string {
   const dir = tempDir();
@@ -37,6 +38,23 @@ describe("restoreNetwork", () => {
     }, 100);
     await expect(restoreNetwork({ links: [link], dns: [] }, silentLog, sys)).rejects.toThrow(/imgbuild9z/);
     clearTimeout(late);
+  });
+
+  it("goes on with the other links when one fails, and tells of each", async () => {
+    const told: string[] = [];
+    const log = { ...silentLog, info: (message: string) => void told.push(message) };
+    const second = { ...link, mac: "52:54:00:12:34:57" };
+    const sys = sysClassNet({ imgbuild9x: mac, imgbuild9y: second.mac });
+    await expect(restoreNetwork({ links: [link, second], dns: [] }, log, sys)).rejects.toThrow(
+      /imgbuild9x[\s\S]*; ip link set dev imgbuild9y/,
+    );
+    expect(told.sort()).toEqual([`${mac} is imgbuild9x`, `${second.mac} is imgbuild9y`]);
+  });
+
+  it("takes a card itself, and not a part of it with the same address", async () => {
+    const sys = sysClassNet({ imgbuild9a: mac, imgbuild9b: mac });
+    mkdirSync(join(sys, "imgbuild9a", "master"));
+    await expect(restoreNetwork({ links: [link], dns: [] }, silentLog, sys)).rejects.toThrow(/imgbuild9b/);
   });
 
   it("does nothing where nothing is to be restored", async () => {
