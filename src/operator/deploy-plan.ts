@@ -151,8 +151,12 @@ async function readLogin(host: Host, state: DeployState): Promise<void> {
   const [, address, port] = / (\S+) (\d+)$/.exec(lines.at(-1) ?? "") ?? [];
   state.sshPort = Number(port ?? 22);
   state.sshAddress = address ?? "";
-  // Options before the key ("command=…") would change what the base's shell does; such keys stay out.
-  state.authorizedKeys = lines.filter((line) => /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line));
+  state.authorizedKeys = lines.filter(isPlainKey);
+}
+
+/** Options before a key ("command=…") would change what the base's shell does; such keys stay out. */
+export function isPlainKey(line: string): boolean {
+  return /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line);
 }
 
 function matchOrTell(

@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { cpioBytes } from "../archive/cpio.ts";
 import type { DeployData } from "../schema/deploy.ts";
+import type { Spec } from "../schema/spec.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { canonicalJson } from "../util/digest.ts";
 import { messageOf } from "../util/fail.ts";
 import { deployParts } from "./base-cpio.ts";
 import { claim } from "./claim.ts";
+import { isPlainKey } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { keepIdentity } from "./deploy-work.ts";
 import { signedPayload } from "./payload.ts";
@@ -88,9 +90,24 @@ async function deployCpio(
     root("payload.tar.gz", payload, 0o600),
     root("ssh/host_key", baseKey.private, 0o600),
     root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),
-    root("ssh/authorized_keys", `${[clientKey.public, ...state.authorizedKeys].join("\n")}\n`, 0o600),
+    root(
+      "ssh/authorized_keys",
+      `${[clientKey.public, ...keysToBase(state.authorizedKeys, inputs.spec)].join("\n")}\n`,
+      0o600,
+    ),
     root("ssh/port", `${state.sshPort}\n`, 0o644),
   ]);
+}
+
+/**
+ * Who may log in to the base besides this process: whoever could to the old system, and whoever will be root of the new one. The old
+ * system may have let its people in by passwords or certificates; a base that nobody can enter could not be resumed.
+ */
+export function keysToBase(opened: readonly string[], { users }: Pick<Spec, "users">): string[] {
+  const admins = Object.entries(users).flatMap(([name, user]) =>
+    user.sudo || name === "root" ? user.keys : [],
+  );
+  return [...new Set([...opened, ...admins.filter(isPlainKey)])];
 }
 
 function commandLine(inputs: DeployInputs, state: DeployState): string[] {
