@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { epochOf } from "../debian/lock-date.ts";
 import { proxiesOf } from "../debian/proxy.ts";
 import type { StepData } from "../schema/plan.ts";
 import { bootstrapTree } from "../steps/bootstrap-tree.ts";
@@ -33,7 +34,6 @@ import { nativeContext } from "./native-context.ts";
 import { basePlaces, makeBaseAsRoot } from "./ordinary-user.ts";
 import { sourceDigest } from "./source-digest.ts";
 import type { BaseFiles } from "./takeover.ts";
-import { epochOf } from "./tree.ts";
 
 /** Raised when the way in which a base's tree is made changes its result. */
 const treeVersion = 1;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { epochOf } from "../debian/lock-date.ts";
 import type { StepData } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
 import { mkfsExt4Image } from "../steps/mkfs-ext4-image.ts";
@@ -20,7 +21,7 @@ import { Fail } from "../util/fail.ts";
 import { bootSteps, kernelCmdline } from "./boot-steps.ts";
 import type { ImageInputs } from "./build.ts";
 import type { TreePlan } from "./layers.ts";
-import { epochOf, treeLayers } from "./tree.ts";
+import { treeLayers } from "./tree.ts";
 
 const sectorSize = 512;
 

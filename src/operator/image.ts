@@ -1,5 +1,6 @@
 import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { epochOf } from "../debian/lock-date.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { executeSteps } from "../steps/execute.ts";
@@ -27,7 +28,6 @@ import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
 import { type ImageFormat, isDirectory, isDisk } from "./output.ts";
 import type { StartedTree } from "./provision-cache.ts";
-import { epochOf } from "./tree.ts";
 import { treePlan } from "./tree-plan.ts";
 import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
 import { type VmPlan, vmPlan } from "./vm-plan.ts";

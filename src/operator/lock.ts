@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { bootPackages } from "../boot/packages.ts";
 import { localArchive } from "../debian/local.ts";
 import { formatLock, lockedVersions, parseLock } from "../debian/lock.ts";
+import { withDateOf } from "../debian/lock-date.ts";
 import { lockRequest, requestDifferences } from "../debian/lock-request.ts";
 import { lockDefinition, unlessSame } from "../debian/make-lock.ts";
 import { chooseMirrors, type Mirrors, machineMirrors } from "../debian/mirrors.ts";
@@ -84,7 +85,7 @@ export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise
     update,
     ...(old === undefined ? {} : { locked: lockedVersions(old.text) }),
   });
-  return unlessSame(old?.lock, fresh);
+  return withDateOf(old?.lock, unlessSame(old?.lock, fresh));
 }
 
 /** The text of a definition's lock, and the lock where it is one of this imgbuild's; undefined where there is none. */

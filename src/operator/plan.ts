@@ -1,3 +1,4 @@
+import { epochOf } from "../debian/lock-date.ts";
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import { type Plan, type StepData, targetRoot } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -12,7 +13,7 @@ import { Fail } from "../util/fail.ts";
 import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
 import type { DeployInputs } from "./deploy-run.ts";
 import { cacheDir } from "./takeover.ts";
-import { epochOf, treeSteps } from "./tree.ts";
+import { treeSteps } from "./tree.ts";
 
 /** Files of the making that go with the base; RAM. */
 const scratch = "/run/imgbuild/scratch";

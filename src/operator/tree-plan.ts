@@ -1,10 +1,11 @@
+import { epochOf } from "../debian/lock-date.ts";
 import { mountsOf } from "../storage/check-storage.ts";
 import { storageConfig } from "../storage/storage-config.ts";
 import { kernelCmdline } from "./boot-steps.ts";
 import type { ImageInputs } from "./build.ts";
 import { asImage, imageSeed, outermost } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
-import { epochOf, treeLayers } from "./tree.ts";
+import { treeLayers } from "./tree.ts";
 
 const noDisks = { files: [{ path: "/etc/fstab", content: "" }], directories: [] };
 

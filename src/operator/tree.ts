@@ -1,4 +1,5 @@
 import { bootFiles, certificateFiles } from "../boot/packages.ts";
+import { epochOf } from "../debian/lock-date.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { StepData } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -22,11 +23,6 @@ const initramfsModules = [
   "mmc_block sdhci_pci",
   "ext4 crc32c",
 ].flatMap((line) => line.split(" "));
-
-/** Seconds since the epoch that files of the making get: the date of the newest index, so that it is the same each time. */
-export function epochOf(lock: Lock): number {
-  return Math.max(1, ...lock.indices.map(({ date }) => Math.floor(Date.parse(date) / 1000)));
-}
 
 type TreeOptions = Omit<ConfigureOptions, "epoch"> & {
   readonly cmdline: readonly string[];

@@ -1,3 +1,4 @@
+import { epochOf } from "../debian/lock-date.ts";
 import type { DiskFacts } from "../schema/facts.ts";
 import type { Plan, StepData } from "../schema/plan.ts";
 import { makeUsers } from "../steps/make-users.ts";
@@ -13,7 +14,7 @@ import type { ImageInputs } from "./build.ts";
 import { asImage, imageSeed } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
 import { baseSteps } from "./plan.ts";
-import { epochOf, type TreeLayers } from "./tree.ts";
+import type { TreeLayers } from "./tree.ts";
 import { treePlan } from "./tree-plan.ts";
 
 const sectorSize = 512;

@@ -79,6 +79,8 @@ export const Lock = z.strictObject({
   version: z.literal(2),
   request: LockRequest,
   indices: z.array(LockedIndex).min(1),
+  /** What counts as now in a build, where it is not the newest index's date: that of the lock to which packages were added. */
+  date: z.iso.datetime().optional(),
   /** In the order in which they can be unpacked: dependencies first where there is no cycle. In the file they are sorted by name. */
   packages: z.array(LockedPackage).min(1),
 });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { epochOf, treeSteps } from "../../src/operator/tree.ts";
-import { Lock } from "../../src/schema/lock.ts";
+import { treeSteps } from "../../src/operator/tree.ts";
 import type { SpecInput } from "../../src/schema/spec.ts";
 import { lockOf, serverSpec } from "../helpers/deployable.ts";
 
@@ -52,15 +51,5 @@ describe("treeSteps", () => {
 
   it("makes no initramfs for what does not boot", () => {
     expect(tree({ boot: undefined }).steps.map(({ kind }) => kind)).not.toContain("make-initramfs");
-  });
-});
-
-describe("epochOf", () => {
-  it("is the newest index's date in seconds", () => {
-    const lock = lockOf(serverSpec());
-    const [index] = lock.indices;
-    const both = Lock.parse({ ...lock, indices: [index, { ...index, date: "2025-09-07T00:00:00.000Z" }] });
-    expect(epochOf(lock)).toBe(Date.parse("2025-09-06T08:15:00Z") / 1000);
-    expect(epochOf(both)).toBe(Date.parse("2025-09-07T00:00:00Z") / 1000);
   });
 });
