@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { Fail } from "../util/fail.ts";
-import { DiskIdentity, type FoundDisk, findDisk } from "./find-disk.ts";
+import { DiskIdentity, type FoundDisk, type FoundPartition, findDisk } from "./find-disk.ts";
 import { refuseHostDisks } from "./guard.ts";
 
 /** What a step writes: a disk of the plan, found again by its identity; or a raw image file. Never a device path. */
@@ -43,19 +43,25 @@ export async function writablePath(target: Target): Promise<string> {
 /** The node of a partition that lies where the plan put it. */
 export async function partitionPath(partition: DiskPartition): Promise<string> {
   const disk = await writableDisk(partition.disk);
-  const found = disk.partitions.find(({ number }) => number === partition.number);
-  if (found === undefined)
-    throw new Fail(
-      `partition ${partition.number} of disk ${partition.disk.name} (${disk.path}) is not there`,
-    );
-  if (found.startBytes !== partition.startBytes || found.sizeBytes !== partition.sizeBytes)
-    throw new Fail(
-      `partition ${partition.number} of disk ${partition.disk.name} lies at ${found.startBytes}, ${found.sizeBytes} bytes long; ` +
-        `the plan says ${partition.startBytes} and ${partition.sizeBytes}`,
-    );
-  const path = `/dev/${found.kernelName}`;
+  const path = `/dev/${partitionAt(disk, partition).kernelName}`;
   await refuseHostDisks(path);
   return path;
+}
+
+/**
+ * A partition is known by its place. What is kept may have had another number before its disk got the plan's table, and a build that is
+ * resumed finds the table that the one before it wrote.
+ */
+export function partitionAt(disk: OpenableDisk, wanted: DiskPartition): FoundPartition {
+  const { startBytes, sizeBytes } = wanted;
+  const there = disk.partitions.find((one) => one.startBytes === startBytes && one.sizeBytes === sizeBytes);
+  if (there !== undefined) return there;
+  const named = disk.partitions.find(({ number }) => number === wanted.number);
+  const what = `partition ${wanted.number} of disk ${wanted.disk.name}`;
+  if (named === undefined) throw new Fail(`${what} (${disk.path}) is not there`);
+  throw new Fail(
+    `${what} lies at ${named.startBytes}, ${named.sizeBytes} bytes long; the plan says ${startBytes} and ${sizeBytes}`,
+  );
 }
 
 /** Refuses a disk in use: mounted, swapped on, or part of something stacked upon it. */
