@@ -5,10 +5,8 @@ import { identityOf } from "../storage/find-disk.ts";
 import { matchDisks } from "../storage/match-disks.ts";
 import { networkReplay, reachProblem } from "../system/network-replay.ts";
 import type { Host } from "../transport/host.ts";
-import { generateSshKey, publicKeyOf } from "../transport/keys.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import { Secret } from "../util/secret.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { newIdentity } from "./deploy-takeover.ts";
 import { inspect } from "./inspect.ts";
@@ -92,50 +90,6 @@ export async function inspectAndPlan(
 function pathOf(name: string, seen: DiskFacts): { path?: string } {
   const { path } = identityOf(name, seen);
   return path === undefined ? {} : { path };
-}
-
-/**
- * The new system's SSH host keys, in memory: the old system's, new ones, or one of the secrets, as the definition says. They
- * travel sealed, with the secrets. Of keys that are not the old ones the public halves are noted, to be pinned.
- */
-export async function hostKeysFor(
-  inputs: DeployInputs,
-  state: DeployState,
-): Promise<ReadonlyMap<string, Secret>> {
-  const { hostKeys } = inputs.spec;
-  if (hostKeys === "keep") return await oldHostKeys(state);
-  const name = "hostkey:ssh_host_ed25519_key";
-  if (hostKeys === "new") {
-    const made = generateSshKey(inputs.spec.hostname);
-    state.newHostKeys = [made.public];
-    return new Map([[name, new Secret(name, Buffer.from(made.private))]]);
-  }
-  const given = inputs.secrets.get(hostKeys.secret);
-  const publicKey = given === undefined ? undefined : publicKeyOf(given.expose());
-  if (given === undefined || publicKey === undefined || !publicKey.startsWith("ssh-ed25519 "))
-    throw new Fail(
-      `the secret ${hostKeys.secret} is no OpenSSH private key of type ed25519 without a passphrase`,
-      {
-        hint: "make one with `ssh-keygen -t ed25519 -N '' -f key`",
-      },
-    );
-  state.newHostKeys = [publicKey];
-  return new Map([[name, new Secret(name, Uint8Array.from(given.expose()))]]);
-}
-
-async function oldHostKeys(state: DeployState): Promise<ReadonlyMap<string, Secret>> {
-  const kept = new Map<string, Secret>();
-  if (state.old === undefined) return kept;
-  const list = await state.old.exec(["sh", "-c", "ls /etc/ssh/ssh_host_*_key"], {
-    root: true,
-    timeoutMs: smallMs,
-  });
-  for (const path of list.stdout.split("\n").filter((line) => line !== "")) {
-    const name = `hostkey:${path.slice("/etc/ssh/".length)}`;
-    const key = await state.old.exec(["cat", "--", path], { root: true, timeoutMs: smallMs });
-    kept.set(name, new Secret(name, Buffer.from(key.stdout)));
-  }
-  return kept;
 }
 
 /** Which keys opened the old system, at which of its addresses and ports: the base answers in the same way. */

@@ -31,7 +31,7 @@ export async function shipAndTakeOver(
   const { signal, log } = world;
   const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
   await claim(old, signal);
-  await keepIdentity(inputs, state);
+  await keepIdentity(inputs, state, log);
   state.touched = true;
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));
   const shipped = await log.task(`sending the base (${baseMib} MiB)`, (inner) =>

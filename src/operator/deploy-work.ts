@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { JournalEntry } from "../schema/journal.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
-import { hostKeysFor } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { hostKeysFor } from "./host-keys.ts";
 import { replayJournal } from "./journal-log.ts";
 import { sealSecrets } from "./payload.ts";
 import { greet, LinkLost, type RunnerLink, runnerSocket } from "./runner-link.ts";
@@ -100,8 +100,12 @@ export async function buildInBase(
 }
 
 /** Reads what must survive the old system; called while it still answers. */
-export async function keepIdentity(inputs: DeployInputs, state: DeployState): Promise<void> {
-  state.hostKeySecrets = await hostKeysFor(inputs, state);
+export async function keepIdentity(
+  inputs: DeployInputs,
+  state: DeployState,
+  log: DeployWorld["log"],
+): Promise<void> {
+  state.hostKeySecrets = await hostKeysFor(inputs, state, log);
 }
 
 /** Undefined when the machine has restarted behind the point of no return: then the new system proves itself, or not. */

@@ -11,6 +11,7 @@ import { Journal } from "../../src/target/journal.ts";
 import { Runner } from "../../src/target/runner.ts";
 import { serve } from "../../src/target/socket.ts";
 import type { Host } from "../../src/transport/host.ts";
+import { generateSshKey } from "../../src/transport/keys.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
@@ -18,6 +19,7 @@ import { adminKey, lockOf, serverSpec } from "../helpers/deployable.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
+const oldKey = generateSshKey("old");
 const oldBoot = "11111111-2222-4333-8444-555555555555";
 const never = () => Promise.reject(new Error("not used"));
 const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
@@ -61,6 +63,8 @@ interface Story {
   reachedBy?: string;
   /** The connection is lost while the old system is told to jump. */
   breaks?: boolean;
+  /** What its file of a host key holds. */
+  hostKey?: string;
   /** Another deploy has the host already. */
   held?: boolean;
   /** What answers after the jump; "stays" is the old system in the same boot. */
@@ -135,14 +139,19 @@ async function machine(story: Story = {}) {
     name: "old",
     exec: async (argv, options = {}) => {
       const script = argv[2] ?? "";
-      if (argv[1] === "-s") return ok(probeOutput(script, story.probe));
+      if (argv[1] === "-s")
+        return ok(
+          probeOutput(script, { "host-keys": `${oldKey.public} root@old\nssh-rsa AAAArsa`, ...story.probe }),
+        );
       if (story.fails !== undefined && script.includes(story.fails)) throw new Fail(`${story.fails} failed`);
       if (script.includes("authorized_keys")) {
         const address = story.reachedBy ?? "192.0.2.10";
         return ok(`${adminKey} me\n\n192.0.2.1 1 ${address} 22\n`);
       }
-      if (script.startsWith("ls /etc/ssh")) return ok("/etc/ssh/ssh_host_ed25519_key\n");
-      if (argv[0] === "cat") return ok(argv.includes("--") ? "OLD PRIVATE KEY\n" : `${oldBoot}\n`);
+      if (script.startsWith("ls /etc/ssh"))
+        return ok("/etc/ssh/ssh_host_dsa_key\n/etc/ssh/ssh_host_ed25519_key\n");
+      if (argv[0] === "cat")
+        return ok(argv.includes("--") ? (story.hostKey ?? oldKey.private) : `${oldBoot}\n`);
       if (script.includes("dropbear") && story.held) return { code: 75, stdout: "4711\n", stderr: "" };
       if (script.includes("--unload")) notes.push("undo");
       if (script.includes("--load ")) notes.push("load");
@@ -268,13 +277,13 @@ describe("deploy", () => {
     ]);
     expect(JSON.parse(secrets[0]!)).toEqual({
       token: Buffer.from("s3cret").toString("base64"),
-      "hostkey:ssh_host_ed25519_key": Buffer.from("OLD PRIVATE KEY\n").toString("base64"),
+      "hostkey:ssh_host_ed25519_key": Buffer.from(oldKey.private).toString("base64"),
     });
     // The base by its own new key, the new system by the old one's.
     const toBase = connects.filter(({ key }) => key !== undefined);
     expect(toBase.every(({ pins, user }) => user === "root" && pins?.length === 1)).toBe(true);
     expect(connects.at(-1)).toMatchObject({
-      pins: ["ssh-ed25519 AAAAold", "ssh-rsa AAAArsa"],
+      pins: [oldKey.public, "ssh-rsa AAAArsa"],
       user: "admin",
     });
   });
@@ -309,6 +318,15 @@ describe("deploy", () => {
     const refusal = new Fail("not confirmed", { exitCode: exitCodes.refused });
     const { world, notes } = await machine({ confirm: () => Promise.reject(refusal) });
     expect(await deploy(inputs(), world)).toMatchObject({ outcome: "refused", message: "not confirmed" });
+    expect(notes).toEqual(["confirm system written, data kept"]);
+  });
+
+  it("refuses to go on with host keys that the new system could not use", async () => {
+    const { world, notes } = await machine({ hostKey: "damaged\n" });
+    expect(await deploy(inputs(), world)).toMatchObject({
+      outcome: "old-system",
+      message: expect.stringMatching(/^none of the host's SSH keys can be kept/),
+    });
     expect(notes).toEqual(["confirm system written, data kept"]);
   });
 
