@@ -9,6 +9,7 @@ import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
 import { imageCompressions, imageFormats, isDirectory, isDisk, outputOf } from "../operator/output.ts";
 import { revealSecrets } from "../operator/secrets.ts";
+import { noteTried } from "../operator/tried.ts";
 import { vendoredMirrors, vendorUrl } from "../operator/vendor.ts";
 import { idsAreMapped } from "../system/user-namespace.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
@@ -101,6 +102,7 @@ export const buildCommand: AddCommand = (program, act) => {
           },
         ),
       );
+      await noteTried(cli.cache, definitionDigest(definition.spec, lock, files));
       if (format === "dir" && (await idsAreMapped()))
         cli.log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
       for (const file of disks.length === 0

@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { PlanView } from "../operator/deploy-run.ts";
+import { noteTried } from "../operator/tried.ts";
 import type { Report } from "../schema/report.ts";
 import { during, exitCodes, Fail, messageOf } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
@@ -49,6 +50,7 @@ export const deployCommand: AddCommand = (program, act) => {
       const inputs = await deployInputs(path, host, { ...options, ...wanted }, cli);
       const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
       const report = await deploy(inputs, world);
+      if (report.outcome === "done") await noteTried(cli.cache, inputs.definition);
       await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
         cli.log.warn(`the report could not be written: ${messageOf(error)}`),
       );

@@ -9,7 +9,7 @@ import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 import { buildBase } from "./base.ts";
-import { checkSigningKey } from "./boot-steps.ts";
+import { checkSecretContents } from "./check-secrets.ts";
 import type { DeployInputs, DeployWorld } from "./deploy-run.ts";
 import { readFiles } from "./files.ts";
 import { definitionDigest } from "./image.ts";
@@ -17,6 +17,7 @@ import { recordDeploy } from "./known-bases.ts";
 import { loadDefinition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { revealSecrets } from "./secrets.ts";
+import { wasTried } from "./tried.ts";
 
 /** What a command hands down of the outside world. */
 export interface Outside {
@@ -82,14 +83,16 @@ export async function deployInputs(
             : {}),
         }),
       );
-  if (!options.withoutSecrets) checkSigningKey(spec, secrets);
+  if (!options.withoutSecrets) checkSecretContents(spec, secrets);
   const base = await buildBase(outside);
   const { slow } = options;
+  const digest = definitionDigest(spec, lock, { files, links });
   return {
     host,
     spec,
     lock,
-    definition: definitionDigest(spec, lock, { files, links }),
+    definition: digest,
+    tried: await wasTried(outside.cache, digest),
     files,
     links,
     debs: await localDebs(definition.dir, lock),

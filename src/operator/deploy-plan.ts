@@ -13,6 +13,7 @@ import { inspect } from "./inspect.ts";
 import { deployPlan } from "./plan.ts";
 import { type Finding, isGo, preflight } from "./preflight.ts";
 import { reachMirror } from "./reach.ts";
+import { roomOf } from "./room.ts";
 import { sizeOf } from "./takeover.ts";
 
 const smallMs = 30_000;
@@ -47,6 +48,9 @@ export async function inspectAndPlan(
     diskProblem: "problem" in disks ? disks.problem : undefined,
     mirror,
     login,
+    tried: inputs.tried,
+    room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
+    locked: new Set(inputs.lock.packages.map(({ name }) => name)),
   });
   for (const finding of state.findings) tell(log, finding);
   if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;
@@ -169,5 +173,5 @@ function loginUser(inputs: DeployInputs, held: readonly string[]): { user: strin
 function tell(log: { info(text: string): void; warn(text: string): void }, finding: Finding): void {
   const line = `${finding.verdict === "go" ? "ok   " : finding.verdict === "warn" ? "warn " : "NO-GO"} ${finding.check}: ${finding.detail}`;
   if (finding.verdict === "go") log.info(line);
-  else log.warn(line);
+  else log.warn(finding.hint === undefined ? line : `${line}; ${finding.hint}`);
 }

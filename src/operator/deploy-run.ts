@@ -22,6 +22,8 @@ export interface DeployInputs {
   readonly lock: Lock;
   /** Digest of spec, lock and files. */
   readonly definition: string;
+  /** It was built here before, just as it is. */
+  readonly tried: boolean;
   /** The definition's `files/`: path on the new system → bytes and mode. */
   readonly files: DefinitionFiles["files"];
   readonly links: DefinitionFiles["links"];

@@ -1,6 +1,8 @@
 import type { Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 
+import type { Room } from "./room.ts";
+
 /** One thing that was looked at before a deploy, with the numbers that led to the verdict. */
 export interface Finding {
   readonly check: string;
@@ -22,6 +24,12 @@ export interface PreflightInput {
   readonly mirror: { url: string } | { problem: string };
   /** Whether a key the operator holds opens a declared user of the new system. */
   readonly login: { user: string } | { problem: string };
+  /** The definition was built here before, just as it is. */
+  readonly tried: boolean;
+  /** Undefined where the disks were not found. */
+  readonly room: Room | undefined;
+  /** Names of the packages that the new system gets. */
+  readonly locked: ReadonlySet<string>;
 }
 
 /** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
@@ -42,6 +50,7 @@ export function preflight(input: PreflightInput): Finding[] {
     input.diskProblem === undefined
       ? go("disks", "each disk of the definition was found exactly once")
       : noGo("disks", input.diskProblem.message, input.diskProblem.hint),
+    ...(input.room === undefined ? [] : [room(input.room)]),
     input.networkProblems.length === 0
       ? go("network", "can be set up again in the base")
       : noGo(
@@ -64,6 +73,8 @@ export function preflight(input: PreflightInput): Finding[] {
           "add your public key to a user of the definition, or give --login USER",
         ),
     hostKeys(input.spec, facts),
+    sshServer(input.locked),
+    rehearsal(input.tried),
   ];
 }
 
@@ -144,6 +155,44 @@ function hostKeys(spec: Spec, facts: Facts): Finding {
   if (spec.hostKeys === "keep" && facts.hostKeys.length === 0)
     return noGo("host keys", "none were found on the host to keep", 'say hostKeys: "new" in the definition');
   return go("host keys", spec.hostKeys === "keep" ? `${facts.hostKeys.length} kept` : "from the definition");
+}
+
+function room({ has, least, usual }: Room): Finding {
+  const detail = `${toMib(has)} MiB for filesystems; the definition takes about ${toMib(usual)} MiB`;
+  if (has < least)
+    return noGo("room", detail, "make the partitions larger, or install less: a full disk ends the build");
+  if (has >= usual) return go("room", detail);
+  return {
+    check: "room",
+    verdict: "warn",
+    detail,
+    hint: "a full disk ends the build behind the first write",
+  };
+}
+
+function toMib(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20);
+}
+
+function sshServer(locked: ReadonlySet<string>): Finding {
+  if (!locked.has("openssh-server"))
+    return noGo(
+      "ssh server",
+      "the definition installs none, so nobody could verify the new system or log in to it",
+      "add openssh-server to packages.install",
+    );
+  return go("ssh server", "openssh-server");
+}
+
+function rehearsal(tried: boolean): Finding {
+  if (tried) return go("rehearsal", "this definition was built here before, as it is");
+  return {
+    check: "rehearsal",
+    verdict: "warn",
+    detail:
+      "this definition was never built here as it is: a script that fails, a unit or an owner that is not there would be found out on wiped disks",
+    hint: "`imgbuild test` it first",
+  };
 }
 
 function go(check: string, detail: string): Finding {

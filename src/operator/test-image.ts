@@ -19,6 +19,7 @@ import type { Definition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { signingSecret } from "./secrets.ts";
 import { sourceDigest } from "./source-digest.ts";
+import { noteTried } from "./tried.ts";
 import type { VmOptions } from "./vm-run.ts";
 
 /** A kept disk of the definition, for a machine that never had one. */
@@ -67,6 +68,7 @@ export async function testImage(
       make(definition, work, standIns(spec), { ...options, log }),
     ),
   );
+  await noteTried(options.cache, content);
   return await read(spec, directory);
 }
 

@@ -59,11 +59,16 @@ async function makeUser(user: PlannedUser, context: StepContext): Promise<void> 
           .toString()
           .trim());
   if (hash === undefined) return;
-  if (!/^\$[a-z0-9]+\$[^:\n]+$/.test(hash))
+  if (!isCryptHash(hash))
     throw new Fail(`the secret ${secret} for the password of ${user.name} is not a crypt(3) hash`, {
       hint: "make one with `mkpasswd --method=yescrypt`",
     });
   await context.chroot(["chpasswd", "--encrypted"], { stdin: `${user.name}:${hash}\n` });
+}
+
+/** A password as crypt(3) gives it, "$y$…"; a newline that ends its file does no harm. */
+export function isCryptHash(text: string): boolean {
+  return /^\$[a-z0-9]+\$[^:\n]+$/.test(text.trim());
 }
 
 interface Entry {

@@ -32,6 +32,7 @@ function inputs(change: Partial<DeployInputs> = {}): DeployInputs {
     spec,
     lock: lockOf(spec),
     definition: "def",
+    tried: true,
     files: new Map(),
     links: [],
     debs: new Map(),

@@ -19,6 +19,9 @@ function judge(
     diskProblem: undefined,
     mirror: { url: "http://deb.example.org/debian" },
     login: { user: "admin" },
+    tried: true,
+    room: { has: 3000 * mib, least: 300 * mib, usual: 700 * mib },
+    locked: new Set(["openssh-server"]),
     ...change,
   });
 }
@@ -38,16 +41,39 @@ describe("preflight", () => {
       ["memory", "go", "4096 MiB in all, 3500 MiB available; needed 620 and 248 MiB"],
       ["firmware", "go", "uefi"],
       ["disks", "go", "each disk of the definition was found exactly once"],
+      ["room", "go", "3000 MiB for filesystems; the definition takes about 700 MiB"],
       ["network", "go", "can be set up again in the base"],
       ["mirror", "go", "http://deb.example.org/debian answers the target"],
       ["login", "go", "the new system will let you in as admin"],
       ["host keys", "go", "1 kept"],
+      ["ssh server", "go", "openssh-server"],
+      ["rehearsal", "go", "this definition was built here before, as it is"],
+    ]);
+  });
+
+  it("warns of a definition that was never built, and of little room, and lets both go on", () => {
+    const findings = judge(
+      {},
+      { tried: false, room: { has: 500 * mib, least: 300 * mib, usual: 700 * mib } },
+    );
+    expect(isGo(findings)).toBe(true);
+    expect(findings.filter(({ verdict }) => verdict === "warn").map(({ check }) => check)).toEqual([
+      "room",
+      "rehearsal",
     ]);
   });
 
   const noRoot = { user: { uid: 1, becomesRootBy: "impossible" as const } };
   it.each<[string, Partial<Facts>, Partial<PreflightInput>, Partial<SpecInput>, RegExp]>([
     ["nobody who can be root", noRoot, {}, {}, /^root: .*neither sudo nor doas/],
+    ["no SSH server", {}, { locked: new Set(["nginx"]) }, {}, /^ssh server: the definition installs none/],
+    [
+      "partitions that cannot hold the packages",
+      {},
+      { room: { has: 200 * mib, least: 300 * mib, usual: 700 * mib } },
+      {},
+      /^room: 200 MiB for filesystems; .* 700 MiB$/,
+    ],
     ["another architecture", { architecture: "aarch64" }, {}, {}, /^architecture: .*aarch64.*x86_64/],
     ["a container", { container: "lxc" }, {}, {}, /^machine: .*container \(lxc\)/],
     ["a Xen PV guest", { container: "xen-pv" }, {}, {}, /^machine: .*xen-pv/],
@@ -116,6 +142,6 @@ describe("preflight", () => {
     );
     expect(isGo(findings)).toBe(true);
     expect(findings.find(({ check }) => check === "root")?.detail).toBe("by sudo");
-    expect(findings.at(-1)?.detail).toBe("from the definition");
+    expect(findings.find(({ check }) => check === "host keys")?.detail).toBe("from the definition");
   });
 });
