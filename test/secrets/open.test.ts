@@ -90,4 +90,50 @@ describe("a secret file", () => {
       hint: expect.stringMatching(/--passphrase/),
     });
   });
+
+  it("is refused within moments, whatever was done to it (F29)", async () => {
+    const mine = await generateIdentity();
+    const sealed = Buffer.from(await sealFor(mine.recipient, plain));
+    const flipped = (at: number) => {
+      const bytes = Buffer.from(sealed);
+      bytes[at] = bytes[at]! ^ 1;
+      return bytes;
+    };
+    const scrypt = Buffer.from(await withPassphrase("right")).toString("latin1");
+    // A stanza for a passphrase may have no other one beside it.
+    const mixed = sealed
+      .toString("latin1")
+      .replace("\n-> ", `${/\n-> scrypt [^>]*(?=\n---)/.exec(scrypt)![0]}\n-> `);
+    const armored = armor.encode(sealed);
+    const damaged: [string, Uint8Array | string][] = [
+      ["empty", ""],
+      ["cut in its header", sealed.subarray(0, 60)],
+      ["cut in its content", sealed.subarray(0, -1)],
+      ["with more behind it", Buffer.concat([sealed, Buffer.from("x")])],
+      ["with another bit in its header", flipped(40)],
+      ["with another bit in its content", flipped(sealed.length - 3)],
+      ["for a passphrase and an identity", Buffer.from(mixed, "latin1")],
+      ["with two armors", `${armored}\n${armored}`],
+      // 2^30 would take a terabyte of memory and hours.
+      ["with a huge work factor", Buffer.from(scrypt.replace(/(-> scrypt \S+) 10\n/, "$1 30\n"), "latin1")],
+    ];
+    for (const [what, bytes] of damaged) {
+      const began = Date.now();
+      const opening = openSecretFile(file(bytes), {
+        name: "s",
+        identities: [mine.identity],
+        passphrase: async () => new Secret("answer", Buffer.from("right")),
+      });
+      await expect(opening, what).rejects.toMatchObject({ name: "Fail" });
+      expect(Date.now() - began, what).toBeLessThan(5_000);
+    }
+  });
+
+  it("opens with lines that end as on Windows (F29)", async () => {
+    const mine = await generateIdentity();
+    const bytes = armor.encode(await sealFor(mine.recipient, plain)).replaceAll("\n", "\r\n");
+    expect(text(await openSecretFile(file(bytes), { name: "s", identities: [mine.identity] }))).toBe(
+      "open sesame\n",
+    );
+  });
 });

@@ -4,9 +4,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { resolveTarget } from "../../src/transport/destination.ts";
 import { connect } from "../../src/transport/host.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import { fingerprint } from "../../src/transport/known-hosts.ts";
+import { openSession } from "../../src/transport/session.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const client = generateSshKey("client");
@@ -135,5 +137,52 @@ describe("a host's key", () => {
     expect(await attempt(port, `${at(port)} ssh-dss AAAAB3NzaC1kc3M=\n`)).toMatchObject({
       message: expect.stringMatching(/only host keys of type ssh-dss/),
     });
+  });
+});
+
+describe("a judge of host keys that does not say exactly true (F25)", () => {
+  it.each<[string, () => unknown]>([
+    ["a promise", () => Promise.resolve(true)],
+    ["null", () => null],
+    ["nothing", () => undefined],
+    ["a text", () => "yes"],
+    ["a number", () => 1],
+    ["an object", () => ({})],
+  ])("lets nobody log in by %s", async (_what, answer) => {
+    const { port, logins } = await fakeHost();
+    const destination = resolveTarget(`somebody@127.0.0.1:${port}`, { home: tempDir() });
+    const check = {
+      algorithms: ["ssh-ed25519" as const],
+      verify: answer as () => boolean,
+      problem: () => undefined,
+    };
+    const login = { key: client.private };
+    const opening = openSession({
+      destination,
+      check,
+      login,
+      socket: undefined,
+      timeoutMs: 5_000,
+      signal: undefined,
+    });
+    await expect(opening).rejects.toMatchObject({ name: "Fail" });
+    expect(logins()).toBe(0);
+  });
+
+  it("is what the same server is reached by with true", async () => {
+    const { port, logins } = await fakeHost();
+    const destination = resolveTarget(`somebody@127.0.0.1:${port}`, { home: tempDir() });
+    const check = { algorithms: ["ssh-ed25519" as const], verify: () => true, problem: () => undefined };
+    const login = { key: client.private };
+    const session = await openSession({
+      destination,
+      check,
+      login,
+      socket: undefined,
+      timeoutMs: 5_000,
+      signal: undefined,
+    });
+    session.close();
+    expect(logins()).toBeGreaterThan(0);
   });
 });
