@@ -105,7 +105,7 @@ export function grubMenu(options: {
 }): string {
   const { place } = options;
   const entry = (title: string, suffix: string) =>
-    `menuentry '${title}' {\n  linux ${place.links}/vmlinuz${suffix} ${options.cmdline.join(" ")}\n  initrd ${place.links}/initrd.img${suffix}\n}\n`;
+    `menuentry ${grubWord(title)} {\n  linux ${[`${place.links}/vmlinuz${suffix}`, ...options.cmdline].map(grubWord).join(" ")}\n  initrd ${grubWord(`${place.links}/initrd.img${suffix}`)}\n}\n`;
   return [
     ...terminals(options.consoles),
     "set default=0",
@@ -116,6 +116,11 @@ export function grubMenu(options: {
     entry(options.title, ""),
     entry(`${options.title}, previous kernel`, ".old"),
   ].join("\n");
+}
+
+/** One word of GRUB's language, which gives a meaning to `$` of `memmap=64K$0x1869000`, to `;` and to others outside of quotes. */
+function grubWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Every serial console, beside the screen. Under UEFI the firmware has its own way to them, and would say everything twice. */

@@ -91,6 +91,15 @@ describe("GRUB's menu", () => {
     expect(embeddedConfig(place)).toContain("set prefix=($root)/@/boot/grub\n");
   });
 
+  it("hands every word of the command line on as it is (F39)", () => {
+    const cmdline = ["root=UUID=u-u", "memmap=64K$0x1869000", "a;b", "c#d", "e'f", "g{h}", 'i="j'];
+    const menu = grubMenu({ ...options, cmdline, title: "it's web" });
+    expect(menu).toContain(
+      `  linux /vmlinuz root=UUID=u-u 'memmap=64K$0x1869000' 'a;b' 'c#d' 'e'\\''f' 'g{h}' 'i="j'\n`,
+    );
+    expect(menu).toContain("menuentry 'it'\\''s web' {\n");
+  });
+
   it("is shown on every serial console too, where no firmware does that", () => {
     const menu = grubMenu({ ...options, consoles: ["tty0", "ttyS0", "ttyS1,9600n8"] });
     expect(menu.split("\n").slice(0, 10)).toEqual([
