@@ -102,7 +102,7 @@ export const buildCommand: AddCommand = (program, act) => {
           },
         ),
       );
-      await noteTried(cli.cache, definitionDigest(definition.spec, lock, files));
+      await noteTried(cli.env, definitionDigest(definition.spec, lock, files));
       if (format === "dir" && (await idsAreMapped()))
         cli.log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
       for (const file of disks.length === 0

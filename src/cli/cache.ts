@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { relative } from "node:path";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { type CacheEntry, cacheEntries, cacheKinds } from "../operator/cache-entries.ts";
 import { type Cleared, clearCache, type Outcome } from "../operator/cache-gc.ts";
 import { asRoot } from "./as-root.ts";
@@ -34,7 +34,11 @@ export const cacheCommand: AddCommand = (program, act) => {
   cache
     .command("gc")
     .description("take out what was used least recently, but nothing that is in use")
-    .option("--max-size <SIZE>", "how much may stay, as 20GiB; 0 takes out everything", sizeOf, 20 * 2 ** 30)
+    .addOption(
+      new Option("--max-size <SIZE>", "how much may stay, as 20GiB; 0 takes out everything")
+        .argParser(sizeOf)
+        .default(20 * 2 ** 30, "20GiB"),
+    )
     .option("--dry-run", "only say what would go")
     .action((options: { maxSize: number; dryRun?: boolean }) =>
       act((cli) =>

@@ -50,7 +50,7 @@ export const deployCommand: AddCommand = (program, act) => {
       const inputs = await deployInputs(path, host, { ...options, ...wanted }, cli);
       const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
       const report = await deploy(inputs, world);
-      if (report.outcome === "done") await noteTried(cli.cache, inputs.definition);
+      if (report.outcome === "done") await noteTried(cli.env, inputs.definition);
       await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
         cli.log.warn(`the report could not be written: ${messageOf(error)}`),
       );

@@ -92,7 +92,7 @@ export async function deployInputs(
     spec,
     lock,
     definition: digest,
-    tried: await wasTried(outside.cache, digest),
+    tried: await wasTried(env, digest),
     files,
     links,
     debs: await localDebs(definition.dir, lock),

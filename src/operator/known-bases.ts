@@ -16,7 +16,7 @@ export const KnownDeploy = z.strictObject({
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;
 
-type Env = Readonly<Record<string, string | undefined>>;
+export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Written before the takeover, so that `follow` works whatever becomes of this process. */
 export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
@@ -46,6 +46,10 @@ function parse(text: string): unknown {
 }
 
 function fileOf(env: Env, host: string): string {
-  const state = env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local/state");
-  return join(state, "imgbuild/deploys", `${sha256(host).slice(0, 16)}.json`);
+  return join(stateDirectory(env), "deploys", `${sha256(host).slice(0, 16)}.json`);
+}
+
+/** What this operator has done, and no other machine can tell again. */
+export function stateDirectory(env: Env): string {
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local/state"), "imgbuild");
 }

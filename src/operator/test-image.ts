@@ -68,7 +68,7 @@ export async function testImage(
       make(definition, work, standIns(spec), { ...options, log }),
     ),
   );
-  await noteTried(options.cache, content);
+  await noteTried(options.env, content);
   return await read(spec, directory);
 }
 

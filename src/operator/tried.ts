@@ -1,21 +1,23 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Env, stateDirectory } from "./known-bases.ts";
 
 /**
- * Notes in the cache that a definition, as it is now, was made whole once: a script that fails, a unit or an owner that is not there
- * would have ended that. On a host it ends the build behind the first write.
+ * Notes that a definition, as it is now, was made whole once: a script that fails, a unit or an owner that is not there would have
+ * ended that. On a host it ends the build behind the first write.
  */
-export async function noteTried(cache: string, definition: string): Promise<void> {
+export async function noteTried(env: Env, definition: string): Promise<void> {
+  const directory = join(stateDirectory(env), "tried");
   try {
-    await mkdir(join(cache, "tried"), { recursive: true });
-    await writeFile(join(cache, "tried", definition), "");
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFile(join(directory, definition), "");
   } catch {
     // What was made is whole without the note.
   }
 }
 
-export async function wasTried(cache: string, definition: string): Promise<boolean> {
-  return await stat(join(cache, "tried", definition)).then(
+export async function wasTried(env: Env, definition: string): Promise<boolean> {
+  return await stat(join(stateDirectory(env), "tried", definition)).then(
     () => true,
     () => false,
   );

@@ -6,18 +6,18 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 describe("a definition that was built", () => {
   it("is known by its digest, and no other one is", async () => {
-    const cache = join(tempDir(), "cache");
-    expect(await wasTried(cache, "d1")).toBe(false);
-    await noteTried(cache, "d1");
-    await noteTried(cache, "d1");
-    expect([await wasTried(cache, "d1"), await wasTried(cache, "d2")]).toEqual([true, false]);
+    const env = { XDG_STATE_HOME: join(tempDir(), "state") };
+    expect(await wasTried(env, "d1")).toBe(false);
+    await noteTried(env, "d1");
+    await noteTried(env, "d1");
+    expect([await wasTried(env, "d1"), await wasTried(env, "d2")]).toEqual([true, false]);
   });
 
   it("is not noted where that cannot be written, which ends nothing", async () => {
-    const cache = tempDir();
-    mkdirSync(cache, { recursive: true });
-    writeFileSync(join(cache, "tried"), "a file");
-    await noteTried(cache, "d1");
-    expect(await wasTried(cache, "d1")).toBe(false);
+    const env = { HOME: tempDir() };
+    mkdirSync(join(env.HOME, ".local/state/imgbuild"), { recursive: true });
+    writeFileSync(join(env.HOME, ".local/state/imgbuild/tried"), "a file");
+    await noteTried(env, "d1");
+    expect(await wasTried(env, "d1")).toBe(false);
   });
 });
