@@ -1,6 +1,8 @@
 import { deployWorld } from "../operator/deploy-inputs.ts";
+import type { DeployWorld } from "../operator/deploy-run.ts";
 import { replayJournal } from "../operator/journal-log.ts";
-import { knownDeploy } from "../operator/known-bases.ts";
+import { type KnownDeploy, knownDeploy } from "../operator/known-bases.ts";
+import { proveNewSystem, unhealthy } from "../operator/prove.ts";
 import { greet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
@@ -19,13 +21,14 @@ export const followCommands: AddCommand = (program, act) => {
     .argument("<HOST>", host);
   hostOptions(follow).action((name: string, options: HostOptions) =>
     act(async (cli) => {
-      const { link, close } = await attach(name, options, cli);
+      const { link, close, prove } = await attach(name, options, cli);
       try {
         cli.log.info(`the runner is ${link.hello.state}`);
         await followToEnd(link, cli, 0);
       } finally {
         close();
       }
+      await prove();
     }),
   );
   const resume = program
@@ -34,7 +37,7 @@ export const followCommands: AddCommand = (program, act) => {
     .argument("<HOST>", host);
   hostOptions(resume).action((name: string, options: HostOptions) =>
     act(async (cli) => {
-      const { link, close } = await attach(name, options, cli);
+      const { link, close, prove } = await attach(name, options, cli);
       try {
         if (link.hello.state === "failed") link.send({ type: "resume" });
         await followToEnd(link, cli, link.hello.seq);
@@ -43,6 +46,7 @@ export const followCommands: AddCommand = (program, act) => {
       } finally {
         close();
       }
+      await prove();
     }),
   );
   const abort = program
@@ -82,10 +86,27 @@ async function followToEnd(link: RunnerLink, cli: Cli, seq: number): Promise<voi
       throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
         hint: report.ponr ? "mend the cause, then `imgbuild resume`" : "no disk was written",
       });
-    cli.print("the runner is done; the new system starts");
+    cli.log.info("the runner is done; the new system starts");
   } finally {
     show.end();
   }
+}
+
+/** A build that is done is so when its system runs: exit code 0 says the same here as after a deploy. */
+async function prove({ host: name, newSystem }: KnownDeploy, world: DeployWorld, cli: Cli): Promise<void> {
+  if (newSystem === undefined) {
+    cli.log.warn(
+      "an older imgbuild began this deploy and did not note how its system is known: log in and look",
+    );
+    cli.emit({ event: "done" });
+    return;
+  }
+  const { host, os, health } = await proveNewSystem(newSystem, world);
+  host.close();
+  cli.emit({ event: "done", os, health });
+  const problem = unhealthy(health);
+  if (problem !== undefined) throw problem;
+  cli.print(`${name} runs ${os}, as it was built`);
 }
 
 async function attach(name: string, options: HostOptions, cli: Cli) {
@@ -98,6 +119,7 @@ async function attach(name: string, options: HostOptions, cli: Cli) {
     cli.signal.addEventListener("abort", () => link.close(), { once: true });
     return {
       link,
+      prove: () => cli.log.task("waiting for the new system", (log) => prove(known, { ...world, log }, cli)),
       close: () => {
         link.close();
         host.close();

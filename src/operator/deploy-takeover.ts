@@ -9,6 +9,7 @@ import { deployParts } from "./base-cpio.ts";
 import { claim } from "./claim.ts";
 import { isPlainKey } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { expectedSystem } from "./deploy-verify.ts";
 import { keepIdentity } from "./deploy-work.ts";
 import { signedPayload } from "./payload.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "./takeover.ts";
@@ -52,6 +53,7 @@ export async function shipAndTakeOver(
     nonce: deploy.nonce,
     planDigest: state.planDigest ?? "",
     baseHostKey: state.baseKey?.public ?? "",
+    newSystem: expectedSystem(inputs, state),
   });
   await log.task("starting the base", () =>
     jump(old, signal).catch((error: unknown) => {

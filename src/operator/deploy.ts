@@ -6,6 +6,7 @@ import { shipAndTakeOver } from "./deploy-takeover.ts";
 import { verifyNewSystem, waitForOldSystem } from "./deploy-verify.ts";
 import { buildInBase, waitForBase } from "./deploy-work.ts";
 import { isGo } from "./preflight.ts";
+import { unhealthy } from "./prove.ts";
 import { undo } from "./takeover.ts";
 
 /** A phase of a deploy: its name in the report, what the log says it does, and its work. */
@@ -49,14 +50,8 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
         timeline.push({ phase: phase.name, seconds: (world.now() - start) / 1000 });
       }
     }
-    const failed = state.health.filter((check) => !check.ok);
-    if (failed.length === 0) return finish("done");
-    return finish(
-      "failed",
-      new Fail(`the new system runs, but ${failed.length} of its health checks failed`, {
-        hint: "log in and look: `systemctl --failed`, `journalctl -b -p warning`",
-      }),
-    );
+    const problem = unhealthy(state.health);
+    return problem === undefined ? finish("done") : finish("failed", problem);
   } catch (error) {
     if (state.jumped !== true && state.old !== undefined && state.touched === true) await undo(state.old);
     if (!(error instanceof Fail)) throw error;

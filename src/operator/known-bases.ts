@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
+import { NewSystem } from "./prove.ts";
 
 /** What another run of this operator needs to find the base of a deploy again: nothing secret. */
 export const KnownDeploy = z.strictObject({
@@ -13,6 +14,8 @@ export const KnownDeploy = z.strictObject({
   planDigest: z.string(),
   /** "ssh-ed25519 AAAA…", the host key of the base. */
   baseHostKey: z.string(),
+  /** What a build that is followed or resumed has to end in; absent in what older versions noted. */
+  newSystem: NewSystem.optional(),
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;
 

@@ -7,8 +7,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 
-/** OpenSSH's own server on a loopback port, with a home whose known_hosts names it and whose id_ed25519 it lets in. */
-export async function startSshd(home: string): Promise<{ port: number; hostKey: string; stop: () => void }> {
+/**
+ * OpenSSH's own server on a loopback port, with a home whose known_hosts names it and whose id_ed25519 it lets in. `around` puts
+ * another command before it, which becomes the server in the end.
+ */
+export async function startSshd(
+  home: string,
+  options: { readonly port?: number; readonly around?: readonly string[] } = {},
+): Promise<{ port: number; hostKey: string; pid: number; stop: () => void }> {
   const ssh = join(home, ".ssh");
   mkdirSync(ssh, { recursive: true, mode: 0o700 });
   const hostKeyFile = join(home, "host_key");
@@ -17,7 +23,7 @@ export async function startSshd(home: string): Promise<{ port: number; hostKey: 
   const authorized = join(home, "authorized_keys");
   writeFileSync(authorized, readFileSync(join(ssh, "id_ed25519.pub")));
   chmodSync(authorized, 0o600);
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const config = join(home, "sshd_config");
   writeFileSync(
     config,
@@ -36,8 +42,10 @@ export async function startSshd(home: string): Promise<{ port: number; hostKey: 
   );
   // Privilege separation needs its directory; a package's tmpfiles entry makes it where systemd runs.
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-  const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", config], { stdio: "ignore" });
-  const stop = () => void child.kill("SIGTERM");
+  const [program, ...args] = [...(options.around ?? []), "/usr/sbin/sshd", "-D", "-e", "-f", config];
+  const child = spawn(program!, args, { stdio: "ignore" });
+  // Programs that wait for a child of theirs ignore what would end them politely.
+  const stop = () => void child.kill(options.around === undefined ? "SIGTERM" : "SIGKILL");
   onTestFinished(stop);
   for (let attempt = 0; !(await answers(port)); attempt += 1) {
     if (attempt > 100) throw new Error("sshd did not start");
@@ -45,7 +53,7 @@ export async function startSshd(home: string): Promise<{ port: number; hostKey: 
   }
   const hostKey = readFileSync(`${hostKeyFile}.pub`, "utf8").split(" ").slice(0, 2).join(" ");
   writeFileSync(join(ssh, "known_hosts"), `[127.0.0.1]:${port} ${hostKey}\n`);
-  return { port, hostKey, stop };
+  return { port, hostKey, pid: child.pid!, stop };
 }
 
 export const localUser = userInfo().username;

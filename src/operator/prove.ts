@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { Health } from "../schema/spec.ts";
+import { markPath } from "../steps/finish-tree.ts";
+import { checkHealth, type HealthResult } from "../system/health.ts";
+import type { Host } from "../transport/host.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import type { DeployWorld } from "./deploy-run.ts";
+
+const tryEveryMs = 2_000;
+const connectMs = 20_000;
+const smallMs = 30_000;
+
+/** How a new system is known, and when it is well: all that another run of this operator needs for it, and nothing secret. */
+export const NewSystem = z.strictObject({
+  /** 64 hexadecimal digits, which its mark holds. */
+  nonce: z.string(),
+  /** Host keys to accept instead of those in known_hosts. */
+  pins: z.array(z.string()).optional(),
+  user: z.string().optional(),
+  health: z.array(Health),
+  /** Factor on the times of health checks. */
+  slow: z.number(),
+  /** Bound of the wait for its first answer, in milliseconds. */
+  bootMs: z.number(),
+});
+export type NewSystem = z.output<typeof NewSystem>;
+
+export interface Proven {
+  readonly host: Host;
+  /** When it answered first. */
+  readonly answered: number;
+  readonly bootId: string;
+  readonly os: string;
+  readonly health: readonly HealthResult[];
+}
+
+type World = Pick<DeployWorld, "connect" | "log" | "now" | "password" | "signal">;
+
+/** Waits for the new system, proves that it is the one just built, and runs its health checks. The caller closes `host`. */
+export async function proveNewSystem(
+  wanted: NewSystem,
+  world: World,
+  onAnswer: (host: Host) => void = () => {},
+): Promise<Proven> {
+  const { pins, user } = wanted;
+  const host = await waitFor(wanted.bootMs, world, "the new system", () =>
+    world.connect({
+      timeoutMs: connectMs,
+      ...(pins === undefined ? {} : { pins }),
+      ...(user === undefined ? {} : { user }),
+    }),
+  );
+  onAnswer(host);
+  const answered = world.now();
+  const mark = await host.exec(["cat", markPath], { timeoutMs: smallMs, accept: [0, 1] });
+  if (!mark.stdout.includes(wanted.nonce))
+    throw new Fail("the system that answers is not the one just built", {
+      hint: "it carries no mark of this deploy: the firmware may have started another disk",
+    });
+  const { stdout } = await host.exec(["cat", "/proc/sys/kernel/random/boot_id", "/etc/os-release"], {
+    timeoutMs: smallMs,
+  });
+  const os = /^PRETTY_NAME="?([^"\n]*)/m.exec(stdout)?.[1] ?? "unknown";
+  world.log.info(`${os} answers with the pinned host key and this deploy's mark`);
+  const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
+  const health = await checkHealth(
+    wanted.health,
+    {
+      run: (argv, options) =>
+        host.exec(argv, {
+          root: by !== "impossible",
+          accept: Array.from({ length: 256 }, (_none, code) => code),
+          timeoutMs: options?.timeoutMs ?? smallMs,
+        }),
+    },
+    { log: world.log, signal: world.signal, slow: wanted.slow },
+  );
+  return { host, answered, bootId: stdout.split("\n")[0]!, os, health };
+}
+
+/** A Fail where some of the health checks failed. */
+export function unhealthy(health: readonly HealthResult[]): Fail | undefined {
+  const failed = health.filter(({ ok }) => !ok);
+  if (failed.length === 0) return undefined;
+  return new Fail(`the new system runs, but ${failed.length} of its health checks failed`, {
+    hint: "log in and look: `systemctl --failed`, `journalctl -b -p warning`",
+  });
+}
+
+/** Tries until it succeeds, with a Fail of the last try's words at the end of its time. */
+export async function waitFor<T>(
+  boundMs: number,
+  world: Pick<DeployWorld, "now" | "signal">,
+  what: string,
+  connect: () => Promise<T>,
+): Promise<T> {
+  const until = world.now() + boundMs;
+  let last: unknown;
+  while (world.now() < until) {
+    world.signal.throwIfAborted();
+    try {
+      return await connect();
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      last = error;
+    }
+    await sleep(tryEveryMs);
+  }
+  throw new Fail(`${what} did not answer within ${Math.round(boundMs / 1000)} s: ${messageOf(last)}`, {
+    hint: "look at the machine's console; the deploy's report says what was done",
+  });
+}

@@ -1,0 +1,170 @@
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { recordDeploy } from "../../src/operator/known-bases.ts";
+import { markPath } from "../../src/steps/finish-tree.ts";
+import { Journal } from "../../src/target/journal.ts";
+import { Runner } from "../../src/target/runner.ts";
+import { serve } from "../../src/target/socket.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { environment, expectFail } from "../helpers/cli-lab.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
+import { startSshd } from "../helpers/sshd.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const nonce = "c".repeat(64);
+const minute = 60_000;
+
+/** A machine in its base: OpenSSH with a /run of its own, in which the real runner listens. Its restart brings the system that was built. */
+async function base(
+  story: { work?: (times: number, ponr: () => void) => Promise<void>; healthy?: boolean } = {},
+) {
+  const [before, after] = [tempDir(), tempDir()];
+  const alone = (script: string, ...words: string[]) => [
+    ...["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-ec"],
+    `mount -t tmpfs -o mode=755 tmpfs /run; mkdir -p /run/sshd /run/imgbuild; ${script}; n=$1; shift; shift "$n"; exec "$@"`,
+    ...["sh", String(words.length), ...words],
+  ];
+  const server = await startSshd(before, { around: alone(":") });
+  const host = `root@127.0.0.1:${server.port}`;
+  let works = 0;
+  const life = { restarts: 0 };
+  const runner = new Runner({
+    journal: new Journal(join(tempDir(), "journal"), () => 1),
+    log: silentLog,
+    nonce,
+    bootId: "b",
+    recipient: "age1x",
+    goFile: join(tempDir(), "go"),
+    payload: { planDigest: "plan" },
+    work: async (_sealed, ponr) => {
+      works += 1;
+      await (story.work ?? (async (_times, first) => first()))(works, ponr);
+    },
+    report: (outcome, ponr, error) => ({
+      outcome,
+      ponr,
+      bootId: "b",
+      peakMemoryMib: 1,
+      totalMemoryMib: 2,
+      fetched: { packages: 0, bytes: 0 },
+      seconds: [],
+      ...(error instanceof Error ? { message: error.message } : {}),
+    }),
+    restart: async () => {
+      life.restarts += 1;
+      if (life.restarts > 1) return await new Promise<never>(() => {});
+      // Connections end with it, as with a machine.
+      server.stop();
+      const mark = `mount -t tmpfs tmpfs /var/lib; mkdir -p /var/lib/imgbuild; echo '{"nonce":"${nonce}"}' > ${markPath}`;
+      await startSshd(after, { port: server.port, around: alone(mark) });
+      return await new Promise<never>(() => {});
+    },
+    later: (ms, what) => {
+      const timer = setTimeout(what, Math.min(ms, 2_000));
+      onTestFinished(() => clearTimeout(timer));
+    },
+  });
+  const listening = await serve(`/proc/${server.pid}/root/run/imgbuild/runner.sock`, runner);
+  onTestFinished(() => void listening.close());
+  const state = tempDir();
+  await recordDeploy({ XDG_STATE_HOME: state }, host, {
+    started: "2026-01-01T00:00:00.000Z",
+    nonce,
+    planDigest: "plan",
+    baseHostKey: server.hostKey,
+    newSystem: {
+      nonce,
+      health: [{ type: "command", argv: [story.healthy === false ? "false" : "true"], withinSeconds: 1 }],
+      slow: 1,
+      bootMs: 20_000,
+    },
+  });
+  const command = (args: readonly string[], onSaid?: readonly [string, NodeJS.Signals]) =>
+    imgbuild(
+      [
+        ...args,
+        host,
+        ...["--ssh-key", join(before, ".ssh/id_ed25519"), join(after, ".ssh/id_ed25519")],
+        ...["--known-hosts", join(after, ".ssh/known_hosts")],
+      ],
+      {
+        env: { ...environment, XDG_STATE_HOME: state, HOME: before, SSH_AUTH_SOCK: undefined },
+        timeoutMs: 2 * minute,
+        onStart: (child) => {
+          child.stderr?.on("data", (chunk: string) => {
+            if (onSaid !== undefined && chunk.includes(onSaid[0])) child.kill(onSaid[1]);
+          });
+        },
+      },
+    );
+  const go = () => runner.onMessage({ type: "go", planDigest: "plan", sealed: "s" }, () => {});
+  return { host, command, go, life };
+}
+
+describe("a base that this machine has started", () => {
+  it("is followed to its end, and the system that then answers has to prove itself", async () => {
+    const { host, command, go } = await base();
+    go();
+    const ran = await command(["follow"]);
+    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expect(ran.stdout).toMatch(new RegExp(`^${host} runs .*, as it was built\\n$`));
+  });
+
+  it("is resumed after a failure, and what is not healthy then is a failure, told in events alone with --json", async () => {
+    const { command, go } = await base({
+      healthy: false,
+      work: async (times, ponr) => {
+        ponr();
+        if (times === 1) throw new Fail("the mirror is gone");
+      },
+    });
+    go();
+    expectFail(await command(["follow"]), 1, /the runner failed: the mirror is gone/, /imgbuild resume/);
+    const ran = await command(["--json", "resume"]);
+    expect(ran.code).toBe(1);
+    const events = ran.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string; message?: string });
+    expect(events.map(({ event }) => event)).toContain("report");
+    expect(events.at(-1)).toMatchObject({
+      event: "error",
+      message: "the new system runs, but 1 of its health checks failed",
+    });
+  });
+
+  it("is sent back to its old system before the first write, and not behind it", async () => {
+    const early = await base();
+    expect(await early.command(["abort"])).toMatchObject({
+      code: 0,
+      stdout: "the host returns to its old system\n",
+    });
+    expect(early.life.restarts).toBe(1);
+    const late = await base({
+      work: async (_times, ponr) => {
+        ponr();
+        throw new Fail("the mirror is gone");
+      },
+    });
+    late.go();
+    expectFail(await late.command(["abort"]), 1, /there is no old system to return to/, /imgbuild follow/);
+    expect(late.life.restarts).toBe(0);
+  });
+
+  it("is left alone by an interruption, at once", async () => {
+    const { command } = await base();
+    const began = Date.now();
+    const ran = await command(["follow"], ["the runner is waiting", "SIGINT"]);
+    expect(ran.code).toBe(130);
+    expect(Date.now() - began).toBeLessThan(30_000);
+  });
+
+  it("is nobody's where its deploy was started elsewhere", async () => {
+    const ran = await imgbuild(["follow", "root@192.0.2.1"], {
+      env: { ...environment, XDG_STATE_HOME: tempDir() },
+      timeoutMs: minute,
+    });
+    expectFail(ran, 1, /no deploy of root@192\.0\.2\.1 was started from here/);
+  });
+});
