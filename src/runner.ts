@@ -1,7 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readPayload } from "./archive/payload.ts";
-import { DeployData, Order } from "./schema/deploy.ts";
+import { DeployData } from "./schema/deploy.ts";
 import type { BaseReport } from "./schema/journal.ts";
 import type { Fetched } from "./target/context.ts";
 import { identityOfBoot } from "./target/identity.ts";
@@ -9,14 +8,15 @@ import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, restart, uptime } from "./target/machine.ts";
 import { watchMemory } from "./target/memory.ts";
 import { restoreNetwork } from "./target/network.ts";
+import { type OpenedPayload, openPayload } from "./target/open-payload.ts";
 import { openPort } from "./target/port.ts";
 import { Runner } from "./target/runner.ts";
 import { converse, serve } from "./target/socket.ts";
 import { workThroughPlan } from "./target/work.ts";
-import { digestOf } from "./util/digest.ts";
 import { Fail, messageOf } from "./util/fail.ts";
 
 const stateDir = "/run/imgbuild";
+const payloadFile = `${stateDir}/payload.tar.gz`;
 
 void start().catch((error: unknown) => {
   console.error(error);
@@ -43,7 +43,7 @@ async function start(): Promise<void> {
       journal.add({ type: "warn", message: messageOf(error) });
       console.error(messageOf(error));
     });
-  const payload = await checkPayload(deploy);
+  let payload = await payloadOf(deploy);
   const stop = new AbortController();
   const runner = new Runner({
     journal,
@@ -53,10 +53,18 @@ async function start(): Promise<void> {
     recipient: identity.recipient,
     goFile: `${stateDir}/go`,
     payload: "refusal" in payload ? payload : { planDigest: payload.order.planDigest },
-    work: (sealed, ponr) => {
+    replace: async (publicKey, bytes) => {
+      const next = await openPayload(bytes, { ...deploy, publicKey });
+      // A runner that is started anew finds this one.
+      put(payloadFile, bytes);
+      put(file, JSON.stringify({ ...deploy, publicKey }));
+      payload = next;
+      return next.order.planDigest;
+    },
+    work: async (sealed, ponr) => {
       if ("refusal" in payload) throw payload.refusal;
       const { order, files } = payload;
-      return workThroughPlan({
+      await workThroughPlan({
         order,
         files,
         identity: identity.identity,
@@ -89,27 +97,17 @@ async function start(): Promise<void> {
   else log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
 }
 
-/** Only a payload signed for this deploy is worked on; anything else is a reason to go back. */
-async function checkPayload(
-  deploy: DeployData,
-): Promise<{ order: Order; files: ReadonlyMap<string, Uint8Array> } | { refusal: Fail }> {
+/** The payload that came along, or why it is none. */
+async function payloadOf(deploy: DeployData): Promise<OpenedPayload | { refusal: Fail }> {
   try {
-    const { files } = await readPayload(readFileSync(`${stateDir}/payload.tar.gz`), {
-      publicKey: deploy.publicKey,
-      nonce: deploy.nonce,
-      machineId: deploy.machineId,
-      // The target's clock may be wrong by years; the nonce binds the payload to this deploy.
-      now: undefined,
-    });
-    const read = (path: string) =>
-      JSON.parse(Buffer.from(files.get(path) ?? new Uint8Array()).toString("utf8")) as unknown;
-    const order = Order.parse(read("order.json"));
-    if (digestOf(read("plan.json")) !== order.planDigest)
-      throw new Fail("the plan is not the one that was confirmed");
-    return { order, files };
+    return await openPayload(readFileSync(payloadFile), deploy);
   } catch (error) {
-    return {
-      refusal: error instanceof Fail ? error : new Fail(`the payload cannot be read: ${messageOf(error)}`),
-    };
+    return { refusal: error instanceof Fail ? error : new Fail(messageOf(error)) };
   }
+}
+
+/** Whole or not at all; in RAM. */
+function put(file: string, content: string | Uint8Array): void {
+  writeFileSync(`${file}.new`, content, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }

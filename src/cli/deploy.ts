@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { access, mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import type { Command } from "commander";
 import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { PlanView } from "../operator/deploy-run.ts";
@@ -13,10 +14,14 @@ import { seconds } from "./log.ts";
 import { type HostOptions, hostOptions, secretOptions } from "./options.ts";
 import { planLines } from "./plan-text.ts";
 
-interface Options extends HostOptions {
+/** How a plan is confirmed. */
+export interface ConfirmOptions {
   yesWipe?: string[];
   unattended?: boolean;
   approve?: string;
+}
+
+interface Options extends HostOptions, ConfirmOptions {
   login?: string;
   report?: string;
   deadMan: string;
@@ -25,14 +30,13 @@ interface Options extends HostOptions {
 }
 
 export const deployCommand: AddCommand = (program, act) => {
-  const command = program
-    .command("deploy")
-    .description("replace the system of a live host, disks and all, by the definition")
-    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-    .argument("<HOST>", "[user@]name[:port], or an alias of your ssh_config")
-    .option("--yes-wipe <SERIAL...>", "confirm beforehand: the serial of every disk that is written")
-    .option("--unattended", "ask nothing; needs --yes-wipe")
-    .option("--approve <DIGEST>", "go on only with the plan of that digest, as `imgbuild plan` prints it")
+  const command = confirmOptions(
+    program
+      .command("deploy")
+      .description("replace the system of a live host, disks and all, by the definition")
+      .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+      .argument("<HOST>", "[user@]name[:port], or an alias of your ssh_config"),
+  )
     .option("--login <USER>", "user of the new system to verify it with")
     .option("--report <FILE>", "where the report goes", "out/report.json")
     .option("--dead-man <SECONDS>", "return to the old system when the base gets no GO for so long", "600")
@@ -59,6 +63,13 @@ export const deployCommand: AddCommand = (program, act) => {
   );
 };
 
+export function confirmOptions(command: Command): Command {
+  return command
+    .option("--yes-wipe <SERIAL...>", "confirm beforehand: the serial of every disk that is written")
+    .option("--unattended", "ask nothing; needs --yes-wipe")
+    .option("--approve <DIGEST>", "go on only with the plan of that digest, as `imgbuild plan` prints it");
+}
+
 async function placeForReport(file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   await access(dirname(file), constants.W_OK);
@@ -80,7 +91,7 @@ function numbers(options: Options): { deadManSeconds: number; slow: number } {
 }
 
 /** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
-async function confirm(view: PlanView, options: Options, cli: Cli): Promise<void> {
+export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli): Promise<void> {
   for (const line of planLines(view)) cli.print(line);
   cli.emit({ event: "plan", planDigest: view.planDigest, disks: view.disks, fates: view.fates });
   if (options.approve !== undefined && options.approve !== view.planDigest)

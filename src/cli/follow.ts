@@ -1,18 +1,25 @@
-import { deployWorld } from "../operator/deploy-inputs.ts";
-import type { DeployWorld } from "../operator/deploy-run.ts";
+import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
+import type { DeployInputs, DeployWorld } from "../operator/deploy-run.ts";
 import { replayJournal } from "../operator/journal-log.ts";
 import { type KnownDeploy, knownDeploy } from "../operator/known-bases.ts";
 import { proveNewSystem, unhealthy } from "../operator/prove.ts";
+import { replan } from "../operator/replan.ts";
 import { greet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
-import { type HostOptions, hostOptions } from "./options.ts";
+import { type ConfirmOptions, confirm, confirmOptions } from "./deploy.ts";
+import { type HostOptions, hostOptions, type SecretOptions, secretOptions } from "./options.ts";
 
 const connectMs = 30_000;
 const greetMs = 60_000;
 
-/** `follow` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover. */
+interface ResumeOptions extends HostOptions, SecretOptions, ConfirmOptions {
+  with?: string;
+  login?: string;
+}
+
+/** `follow`, `resume` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover. */
 export const followCommands: AddCommand = (program, act) => {
   const host = "[user@]name[:port] or alias, as the deploy named it";
   const follow = program
@@ -21,32 +28,40 @@ export const followCommands: AddCommand = (program, act) => {
     .argument("<HOST>", host);
   hostOptions(follow).action((name: string, options: HostOptions) =>
     act(async (cli) => {
-      const { link, close, prove } = await attach(name, options, cli);
+      const { link, close, known, world } = await attach(name, options, cli);
       try {
         cli.log.info(`the runner is ${link.hello.state}`);
         await followToEnd(link, cli, 0);
       } finally {
         close();
       }
-      await prove();
+      await prove(known, world, cli);
     }),
   );
   const resume = program
     .command("resume")
-    .description("after a failed build: let the runner on a host work through the same plan again")
+    .description(
+      "after a failed build: let the runner on a host work through the same plan again, or another",
+    )
     .argument("<HOST>", host);
-  hostOptions(resume).action((name: string, options: HostOptions) =>
+  confirmOptions(
+    resume.option("--with <DEF>", "work through this definition instead; its disks are to be confirmed anew"),
+  ).option("--login <USER>", "with --with: user of the new system to verify it with");
+  secretOptions(hostOptions(resume)).action((name: string, options: ResumeOptions) =>
     act(async (cli) => {
-      const { link, close, prove } = await attach(name, options, cli);
+      const inputs = await otherDefinition(name, options, cli);
+      const { link, host, close, known, world } = await attach(name, options, cli);
+      let wanted = known;
       try {
-        if (link.hello.state === "failed") link.send({ type: "resume" });
+        if (inputs !== undefined) wanted = await replan(inputs, known, { host, link }, world);
+        else if (link.hello.state === "failed") link.send({ type: "resume" });
         await followToEnd(link, cli, link.hello.seq);
         link.send({ type: "restart" });
         await new Promise((resolve) => setTimeout(resolve, 500));
       } finally {
         close();
       }
-      await prove();
+      await prove(wanted, world, cli);
     }),
   );
   const abort = program
@@ -101,7 +116,9 @@ async function prove({ host: name, newSystem }: KnownDeploy, world: DeployWorld,
     cli.emit({ event: "done" });
     return;
   }
-  const { host, os, health } = await proveNewSystem(newSystem, world);
+  const { host, os, health } = await cli.log.task("waiting for the new system", (log) =>
+    proveNewSystem(newSystem, { ...world, log }),
+  );
   host.close();
   cli.emit({ event: "done", os, health });
   const problem = unhealthy(health);
@@ -109,9 +126,22 @@ async function prove({ host: name, newSystem }: KnownDeploy, world: DeployWorld,
   cli.print(`${name} runs ${os}, as it was built`);
 }
 
-async function attach(name: string, options: HostOptions, cli: Cli) {
+/** All that a deploy of it would start from; read before the base is asked anything. */
+async function otherDefinition(
+  name: string,
+  options: ResumeOptions,
+  cli: Cli,
+): Promise<DeployInputs | undefined> {
+  if (options.with === undefined) return undefined;
+  const { newSystem } = await knownDeploy(cli.env, name);
+  // The base is there, and its dead man has stood down.
+  const settings = { ...options, deadManSeconds: 600, slow: newSystem?.slow ?? 1 };
+  return await deployInputs(options.with, name, settings, cli);
+}
+
+async function attach(name: string, options: HostOptions & ConfirmOptions, cli: Cli) {
   const known = await knownDeploy(cli.env, name);
-  const world = deployWorld(name, options, cli, async () => {});
+  const world = deployWorld(name, options, cli, (view) => confirm(view, options, cli));
   const host = await world.connect({ user: "root", pins: [known.baseHostKey], timeoutMs: connectMs });
   try {
     const link = await greet(await host.openStreamLocal(runnerSocket), greetMs);
@@ -119,7 +149,9 @@ async function attach(name: string, options: HostOptions, cli: Cli) {
     cli.signal.addEventListener("abort", () => link.close(), { once: true });
     return {
       link,
-      prove: () => cli.log.task("waiting for the new system", (log) => prove(known, { ...world, log }, cli)),
+      host,
+      known,
+      world,
       close: () => {
         link.close();
         host.close();

@@ -59,27 +59,11 @@ export async function inspectAndPlan(
   const identity = newIdentity();
   state.baseKey = identity.baseKey;
   state.clientKey = identity.clientKey;
-  state.order = {
-    version: 1,
-    definition: inputs.definition,
-    planDigest: "",
-    disks: Object.entries(disks.matched).map(([name, seen]) => identityOf(name, seen)),
-    mirrors: { ...mirrors, debian: [mirror.url, ...mirrors.debian.filter((url) => url !== mirror.url)] },
-    secrets: [...inputs.secrets.keys()],
-  };
-  state.plan = deployPlan(inputs, { facts, disks: disks.matched, mirrors: state.order.mirrors });
-  state.fates = inputs.spec.storage === undefined ? [] : diskFates(inputs.spec.storage, disks.matched);
-  state.disks = Object.entries(disks.matched).map(([name, seen]) => ({
-    name,
-    serial: seen.serial ?? null,
-    ...(seen.wwn === undefined ? {} : { wwn: seen.wwn }),
-    ...pathOf(name, seen),
-    model: seen.model ?? null,
-    sizeBytes: seen.sizeBytes,
-    action: "table" in (inputs.spec.storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
-  }));
-  state.planDigest = digestOf(state.plan);
-  state.order.planDigest = state.planDigest;
+  const others = mirrors.debian.filter((url) => url !== mirror.url);
+  Object.assign(
+    state,
+    planFor(inputs, facts, disks.matched, { ...mirrors, debian: [mirror.url, ...others] }),
+  );
   state.deploy = {
     version: 1,
     nonce: identity.nonce,
@@ -88,6 +72,40 @@ export async function inspectAndPlan(
     hostname: inputs.spec.hostname,
     network: networkReplay(facts).replay,
     deadManSeconds: inputs.deadManSeconds,
+  };
+}
+
+/** What will be done to the disks, for the runner and for whoever has to say yes. */
+export function planFor(
+  inputs: DeployInputs,
+  facts: Parameters<typeof deployPlan>[1]["facts"],
+  matched: Readonly<Record<string, DiskFacts>>,
+  mirrors: Readonly<Record<string, string[]>>,
+): Required<Pick<DeployState, "order" | "plan" | "planDigest" | "fates" | "disks">> {
+  const { storage } = inputs.spec;
+  const plan = deployPlan(inputs, { facts, disks: matched, mirrors });
+  const planDigest = digestOf(plan);
+  return {
+    plan,
+    planDigest,
+    order: {
+      version: 1,
+      definition: inputs.definition,
+      planDigest,
+      disks: Object.entries(matched).map(([name, seen]) => identityOf(name, seen)),
+      mirrors,
+      secrets: [...inputs.secrets.keys()],
+    },
+    fates: storage === undefined ? [] : diskFates(storage, matched),
+    disks: Object.entries(matched).map(([name, seen]) => ({
+      name,
+      serial: seen.serial ?? null,
+      ...(seen.wwn === undefined ? {} : { wwn: seen.wwn }),
+      ...pathOf(name, seen),
+      model: seen.model ?? null,
+      sizeBytes: seen.sizeBytes,
+      action: "table" in (storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
+    })),
   };
 }
 
@@ -117,7 +135,7 @@ export function isPlainKey(line: string): boolean {
   return /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line);
 }
 
-function matchOrTell(
+export function matchOrTell(
   spec: Spec,
   facts: Facts,
 ): { matched: Record<string, DiskFacts> } | { problem: { message: string; hint?: string } } {
@@ -131,7 +149,7 @@ function matchOrTell(
 }
 
 /** The definition's mirror, then the target's own, then the operator's. */
-function mirrorOrder(
+export function mirrorOrder(
   inputs: DeployInputs,
   facts: Facts,
 ): Record<string, string[]> & Record<"debian" | "debian-security", string[]> {
@@ -153,7 +171,10 @@ function mirrorOrder(
 }
 
 /** The user of the new system whom a key of the operator's opens, root's rights preferred. */
-function loginUser(inputs: DeployInputs, held: readonly string[]): { user: string } | { problem: string } {
+export function loginUser(
+  inputs: DeployInputs,
+  held: readonly string[],
+): { user: string } | { problem: string } {
   const users = Object.entries(inputs.spec.users);
   const opens = (keys: readonly string[]) =>
     keys.some((key) => held.includes(key.split(" ").slice(0, 2).join(" ")));
@@ -170,7 +191,7 @@ function loginUser(inputs: DeployInputs, held: readonly string[]): { user: strin
   };
 }
 
-function tell(log: { info(text: string): void; warn(text: string): void }, finding: Finding): void {
+export function tell(log: { info(text: string): void; warn(text: string): void }, finding: Finding): void {
   const line = `${finding.verdict === "go" ? "ok   " : finding.verdict === "warn" ? "warn " : "NO-GO"} ${finding.check}: ${finding.detail}`;
   if (finding.verdict === "go") log.info(line);
   else log.warn(finding.hint === undefined ? line : `${line}; ${finding.hint}`);

@@ -54,6 +54,12 @@ export async function shipAndTakeOver(
     planDigest: state.planDigest ?? "",
     baseHostKey: state.baseKey?.public ?? "",
     newSystem: expectedSystem(inputs, state),
+    machine: {
+      machineId: facts.machineId,
+      bootId: facts.bootId,
+      firmware: facts.firmware,
+      consoles: [...facts.consoles],
+    },
   });
   await log.task("starting the base", () =>
     jump(old, signal).catch((error: unknown) => {

@@ -14,7 +14,7 @@ const keptKinds = /^ssh_host_(ed25519|ecdsa|rsa)_key$/;
  */
 export async function hostKeysFor(
   inputs: DeployInputs,
-  state: DeployState,
+  state: Pick<DeployState, "facts" | "newHostKeys" | "old">,
   log: Log,
 ): Promise<ReadonlyMap<string, Secret>> {
   const { hostKeys } = inputs.spec;
@@ -39,7 +39,10 @@ export async function hostKeysFor(
 }
 
 /** Read and proved while the old system still runs: a key that no tool of the new one can read must not be found out on a wiped disk. */
-async function oldHostKeys(state: DeployState, log: Log): Promise<ReadonlyMap<string, Secret>> {
+async function oldHostKeys(
+  state: Pick<DeployState, "facts" | "old">,
+  log: Log,
+): Promise<ReadonlyMap<string, Secret>> {
   const kept = new Map<string, Secret>();
   if (state.old === undefined) return kept;
   const list = await state.old.exec(["sh", "-c", "ls /etc/ssh/ssh_host_*_key"], {

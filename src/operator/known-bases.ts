@@ -16,6 +16,15 @@ export const KnownDeploy = z.strictObject({
   baseHostKey: z.string(),
   /** What a build that is followed or resumed has to end in; absent in what older versions noted. */
   newSystem: NewSystem.optional(),
+  /** The machine as the old system saw it: what a plan depends on besides its disks. */
+  machine: z
+    .strictObject({
+      machineId: z.string(),
+      bootId: z.string(),
+      firmware: z.enum(["uefi", "bios"]),
+      consoles: z.array(z.string()),
+    })
+    .optional(),
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;
 

@@ -10,6 +10,9 @@ import { Fail } from "../util/fail.ts";
 
 /** The runner's socket in the base. */
 export const runnerSocket = "/run/imgbuild/runner.sock";
+/** As text it must fit into a line that the runner reads (8 MiB). */
+const maxPayloadBytes = 5 * 1024 * 1024;
+const replaceMs = 120_000;
 /** A message is at most a journal entry or a report; more is not a runner. */
 const maxLineBytes = 4 * 1024 * 1024;
 
@@ -19,6 +22,8 @@ export type Hello = Extract<FromRunner, { type: "hello" }>;
 export interface RunnerLink {
   readonly hello: Hello;
   send(message: FromOperator): void;
+  /** Brings another payload; resolves with its plan's digest when the runner takes it. Before `follow`. */
+  replace(publicKey: string, payload: Uint8Array): Promise<string>;
   /** Resolves with the report; rejects when the link is lost or the runner refuses. */
   follow(after: number, onEntry: (entry: JournalEntry) => void): Promise<BaseReport>;
   close(): void;
@@ -41,6 +46,26 @@ export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLi
   return {
     hello,
     send: (message) => stream.write(`${JSON.stringify(message)}\n`),
+    async replace(publicKey, payload) {
+      if (payload.length > maxPayloadBytes)
+        throw new Fail(`the payload of ${payload.length} bytes is too large to be brought to a base`, {
+          hint: "large files of the definition belong into a package",
+        });
+      const message = {
+        type: "replace" as const,
+        publicKey,
+        payload: Buffer.from(payload).toString("base64"),
+      };
+      stream.write(`${JSON.stringify(message satisfies FromOperator)}\n`);
+      const answer = await bounded(lines.next(), replaceMs, () => stream.destroy());
+      if (answer?.type === "replaced") return answer.planDigest;
+      throw new Fail(
+        answer?.type === "refused"
+          ? `the runner refused: ${answer.message}`
+          : "the base does not take another definition",
+        { hint: "a base of an older imgbuild knows no way to; reinstall the machine by a rescue system" },
+      );
+    },
     async follow(after, onEntry) {
       stream.write(`${JSON.stringify({ type: "follow", after } satisfies FromOperator)}\n`);
       for (;;) {
@@ -53,7 +78,7 @@ export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLi
             `the runner refused: ${message.message}`,
             message.hint === undefined ? {} : { hint: message.hint },
           );
-        else
+        else if (message.type === "hello")
           throw new Fail(
             `the runner died and was started anew: ${message.message ?? "it does not know why"}`,
           );

@@ -68,6 +68,8 @@ export const FromRunner = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("journal"), entry: JournalEntry }),
   z.strictObject({ type: z.literal("report"), report: BaseReport }),
   z.strictObject({ type: z.literal("refused"), message: z.string(), hint: z.string().optional() }),
+  /** The payload that came is the one that GO will be about. */
+  z.strictObject({ type: z.literal("replaced"), planDigest: z.string() }),
 ]);
 
 export const FromOperator = z.discriminatedUnion("type", [
@@ -79,6 +81,8 @@ export const FromOperator = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("abort") }),
   /** After a failure behind the point of no return: work through the same plan again, with the secrets that came with GO. */
   z.strictObject({ type: z.literal("resume") }),
+  /** After a failure behind the point of no return: another payload (base64), signed by this key, for GO to be said again. */
+  z.strictObject({ type: z.literal("replace"), publicKey: z.string(), payload: z.base64() }),
   /** After the report: restart through the firmware now. */
   z.strictObject({ type: z.literal("restart") }),
 ]);

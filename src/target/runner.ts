@@ -21,8 +21,10 @@ export interface RunnerWorld {
   readonly goFile: string;
   /** Checked and ready payload, or the reason why it is not. */
   readonly payload: { planDigest: string } | { refusal: Fail };
-  /** Opens the sealed secrets and works through the plan; calls `ponr` before the first write. */
-  work(sealed: string, ponr: () => void): Promise<void>;
+  /** Checks another payload and takes it for the one to work through; resolves with its plan's digest. */
+  replace(publicKey: string, payload: Uint8Array): Promise<string>;
+  /** Opens the sealed secrets, the newest last, and works through the plan; calls `ponr` before the first write. */
+  work(sealed: readonly string[], ponr: () => void): Promise<void>;
   report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
   restart(): Promise<never>;
   later(ms: number, what: () => void): void;
@@ -35,15 +37,21 @@ export class Runner {
   #state: RunnerState = "waiting";
   #ponr = false;
   #aborted = false;
-  #sealed: string | undefined;
+  #payload: RunnerWorld["payload"];
+  #replacing = false;
+  /** What came with each GO: of an earlier one the host keys are still of use. */
+  #sealed: readonly string[] = [];
   #report: BaseReport | undefined;
 
   constructor(world: RunnerWorld) {
     this.#world = world;
+    this.#payload = world.payload;
     if (existsSync(world.goFile)) {
       // This process was started anew in the middle of a run. The journal knows of the first write before it happens.
       this.#ponr = world.journal.entries.some(({ event }) => event.type === "ponr");
-      this.#sealed = readFileSync(world.goFile, "utf8") || undefined;
+      this.#sealed = readFileSync(world.goFile, "utf8")
+        .split("\n")
+        .filter((line) => line !== "");
       this.#end(
         "failed",
         new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" }),
@@ -56,7 +64,8 @@ export class Runner {
   }
 
   onAttach(send: (message: FromRunner) => void): () => void {
-    const { nonce, bootId, recipient, payload } = this.#world;
+    const { nonce, bootId, recipient } = this.#world;
+    const payload = this.#payload;
     send({
       type: "hello",
       protocol: protocolVersion,
@@ -82,6 +91,7 @@ export class Runner {
     if (message.type === "follow") this.#follow(message.after, send);
     else if (message.type === "go") this.#go(message, send);
     else if (message.type === "resume") this.#resume(send);
+    else if (message.type === "replace") void this.#replace(message, send);
     else if (message.type === "abort") this.#abort(send);
     else this.#restartNow(send);
   }
@@ -100,8 +110,8 @@ export class Runner {
   }
 
   #go(message: Extract<FromOperator, { type: "go" }>, send: (answer: FromRunner) => void): void {
-    const { payload } = this.#world;
-    if (this.#state !== "waiting" || this.#aborted || !("planDigest" in payload)) {
+    const payload = this.#payload;
+    if (this.#state !== "waiting" || this.#replacing || this.#aborted || !("planDigest" in payload)) {
       send({ type: "refused", message: `GO comes too late: the runner is ${this.#state}` });
       return;
     }
@@ -109,15 +119,15 @@ export class Runner {
       send({ type: "refused", message: "GO names another plan than the payload holds" });
       return;
     }
-    writeFileSync(this.#world.goFile, message.sealed, { mode: 0o600 });
-    this.#sealed = message.sealed;
-    this.#work(message.sealed);
+    this.#sealed = [...this.#sealed, message.sealed];
+    writeFileSync(this.#world.goFile, this.#sealed.join("\n"), { mode: 0o600 });
+    this.#work();
   }
 
   #resume(send: (answer: FromRunner) => void): void {
-    if (this.#state !== "failed" || !this.#ponr) {
+    if (this.#state !== "failed" || !this.#ponr || this.#replacing) {
       send({ type: "refused", message: `there is nothing to resume: the runner is ${this.#state}` });
-    } else if (this.#sealed === undefined) {
+    } else if (this.#sealed.length === 0) {
       send({
         type: "refused",
         message: "the runner was started anew, and the secrets that came with GO are lost",
@@ -125,17 +135,44 @@ export class Runner {
       });
     } else {
       this.#report = undefined;
-      this.#work(this.#sealed);
+      this.#work();
     }
   }
 
-  #work(sealed: string): void {
+  /** A plan that can never succeed gives way to another one: the old system is gone, and nothing else is left to return to. */
+  async #replace(
+    message: Extract<FromOperator, { type: "replace" }>,
+    send: (answer: FromRunner) => void,
+  ): Promise<void> {
+    const idle = this.#state === "failed" || this.#state === "waiting";
+    if (!this.#ponr || !idle || this.#replacing) {
+      send({
+        type: "refused",
+        message: `another plan is taken after a failure behind the first write; the runner is ${this.#state}`,
+      });
+      return;
+    }
+    this.#replacing = true;
+    try {
+      const planDigest = await this.#world.replace(message.publicKey, Buffer.from(message.payload, "base64"));
+      this.#payload = { planDigest };
+      this.#report = undefined;
+      this.#setState("waiting");
+      send({ type: "replaced", planDigest });
+    } catch (error) {
+      send({ type: "refused", message: messageOf(error) });
+    } finally {
+      this.#replacing = false;
+    }
+  }
+
+  #work(): void {
     this.#setState("working");
     const ponr = () => {
       this.#world.journal.add({ type: "ponr" });
       this.#ponr = true;
     };
-    this.#world.work(sealed, ponr).then(
+    this.#world.work(this.#sealed, ponr).then(
       () => this.#end("done", undefined),
       (error: unknown) => this.#end("failed", error),
     );

@@ -11,6 +11,7 @@ import { bootstrapTree } from "../steps/bootstrap-tree.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { installPackages } from "../steps/install-packages.ts";
 import { allSteps } from "../steps/registry.ts";
+import { hostKeyPrefix } from "../steps/write-secrets.ts";
 import { findDisk } from "../storage/find-disk.ts";
 import { run } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
@@ -30,7 +31,8 @@ export async function workThroughPlan(options: {
   readonly order: Order;
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly identity: string;
-  readonly sealed: string;
+  /** What came with each GO, the newest last. */
+  readonly sealed: readonly string[];
   readonly ponr: () => void;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -82,18 +84,26 @@ async function releaseTarget(signal: AbortSignal): Promise<void> {
     await run(["umount", "--recursive", targetRoot], { timeoutMs: unmountMs, signal });
 }
 
-/** The secrets arrive as an age file for this boot's identity, holding name → base64. */
+/**
+ * The secrets arrive as age files for this boot's identity, holding name → base64. The newest has all but, where another definition came
+ * later, the old system's host keys: they were in the first one.
+ */
 async function openSecrets(
   identity: string,
-  sealed: string,
+  sealed: readonly string[],
   expected: readonly string[],
 ): Promise<Map<string, Secret>> {
-  const bytes = await openWith(identity, Buffer.from(sealed, "base64"));
-  const entries = Object.entries(JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, string>);
-  bytes.fill(0);
-  const secrets = new Map(
-    entries.map(([name, value]) => [name, new Secret(name, Buffer.from(value, "base64"))]),
-  );
+  const secrets = new Map<string, Secret>();
+  for (const [index, one] of [...sealed].reverse().entries()) {
+    const hasHostKeys = [...secrets.keys()].some((name) => name.startsWith(hostKeyPrefix));
+    if (index > 0 && hasHostKeys) break;
+    const bytes = await openWith(identity, Buffer.from(one, "base64"));
+    const entries = Object.entries(JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, string>);
+    bytes.fill(0);
+    for (const [name, value] of entries)
+      if (index === 0 || name.startsWith(hostKeyPrefix))
+        secrets.set(name, new Secret(name, Buffer.from(value, "base64")));
+  }
   for (const name of expected)
     if (!secrets.has(name))
       throw new Fail(`the secret ${name} did not come with GO`, { hint: "deploy again" });

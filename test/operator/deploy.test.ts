@@ -100,8 +100,9 @@ async function machine(story: Story = {}) {
       recipient,
       goFile: join(tempDir(), "go"),
       payload: { planDigest: story.base?.planDigest ?? planDigest },
+      replace: never,
       work: async (sealed, ponr) => {
-        secrets.push(Buffer.from(await openWith(identity, Buffer.from(sealed, "base64"))).toString());
+        secrets.push(Buffer.from(await openWith(identity, Buffer.from(sealed[0]!, "base64"))).toString());
         const cut = () => {
           for (const one of streams) one.destroy();
         };

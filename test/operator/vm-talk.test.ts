@@ -25,8 +25,9 @@ async function base(change: Partial<RunnerWorld> = {}) {
   const world: RunnerWorld = {
     ...{ journal, log: journalLog(journal), nonce: "n", bootId: "b", recipient, goFile: join(dir, "go") },
     payload: { planDigest: "plan" },
+    replace: () => Promise.reject(new Error("not used")),
     work: async (sealed, ponr) => {
-      opened.push(Buffer.from(await openWith(identity, Buffer.from(sealed, "base64"))).toString());
+      opened.push(Buffer.from(await openWith(identity, Buffer.from(sealed[0]!, "base64"))).toString());
       ponr();
       await world.log.task("unpacking the tree", async (log) => log.progress(10, 10, "MiB"));
     },

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { FromOperator, FromRunner } from "../../src/schema/journal.ts";
@@ -15,7 +15,13 @@ function world(change: Partial<RunnerWorld> = {}) {
   const state = {
     restarts: 0,
     timers: [] as { ms: number; what: () => void }[],
-    works: [] as { sealed: string; ponr: () => void; done: () => void; fail: (error: unknown) => void }[],
+    replaced: [] as { publicKey: string; payload: string }[],
+    works: [] as {
+      sealed: readonly string[];
+      ponr: () => void;
+      done: () => void;
+      fail: (error: unknown) => void;
+    }[],
   };
   const fake: RunnerWorld = {
     journal,
@@ -25,6 +31,12 @@ function world(change: Partial<RunnerWorld> = {}) {
     recipient: "age1x",
     goFile: join(dir, "go"),
     payload: { planDigest: "plan" },
+    replace: async (publicKey, payload) => {
+      const text = Buffer.from(payload).toString();
+      if (text === "damaged") throw new Fail("the archive is damaged");
+      state.replaced.push({ publicKey, payload: text });
+      return "plan-2";
+    },
     work: (sealed, ponr) =>
       new Promise<void>((done, fail) => {
         state.works.push({ sealed, ponr, done, fail });
@@ -89,7 +101,7 @@ describe("Runner", () => {
     say(go);
     expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("too late") });
     expect(state.works).toHaveLength(1);
-    expect(state.works[0]!.sealed).toBe("s");
+    expect(state.works[0]!.sealed).toEqual(["s"]);
     state.works[0]!.ponr();
     state.works[0]!.done();
     await settle();
@@ -154,13 +166,73 @@ describe("Runner", () => {
     state.works[0]!.fail(new Fail("the mirror is gone"));
     await settle();
     say({ type: "resume" });
-    expect(state.works.map(({ sealed }) => sealed)).toEqual(["s", "s"]);
+    expect(state.works.map(({ sealed }) => sealed)).toEqual([["s"], ["s"]]);
     say({ type: "resume" });
     expect(heard.at(-1)?.type).toBe("refused");
     state.works[1]!.done();
     await settle();
     expect(states()).toEqual(["waiting", "working", "failed", "working", "done"]);
     expect(state.timers).toHaveLength(1);
+  });
+
+  const replace = (text: string) =>
+    ({ type: "replace", publicKey: "k", payload: Buffer.from(text).toString("base64") }) as const;
+
+  it("takes another plan after a failure behind the first write, and works through it at the next GO", async () => {
+    const { runner, state, fake, states } = world();
+    const { heard, say } = operator(runner);
+    say(go);
+    state.works[0]!.ponr();
+    state.works[0]!.fail(new Fail("no such unit"));
+    await settle();
+    say(replace("damaged"));
+    await settle();
+    expect(heard.at(-1)).toEqual({ type: "refused", message: "the archive is damaged" });
+    expect(states().at(-1)).toBe("failed");
+    say(replace("better"));
+    // Nothing else is begun while it is looked at.
+    say({ type: "resume" });
+    expect(heard.at(-1)?.type).toBe("refused");
+    await settle();
+    expect(heard.at(-1)).toEqual({ type: "replaced", planDigest: "plan-2" });
+    expect(state.replaced).toEqual([{ publicKey: "k", payload: "better" }]);
+    for (const message of [go, { type: "abort" }, { type: "restart" }] as const) {
+      say(message);
+      expect(heard.at(-1)?.type, message.type).toBe("refused");
+    }
+    say({ ...go, planDigest: "plan-2", sealed: "t" });
+    expect(state.works[1]!.sealed).toEqual(["s", "t"]);
+    expect(readFileSync(fake.goFile, "utf8")).toBe("s\nt");
+    state.works[1]!.fail(new Fail("still not"));
+    await settle();
+    expect(states()).toEqual(["waiting", "working", "failed", "waiting", "working", "failed"]);
+    expect(state.timers.length + state.restarts).toBe(0);
+    // Started anew, it has what came with both.
+    const again = world({ goFile: fake.goFile, journal: fake.journal });
+    operator(again.runner).say({ type: "resume" });
+    expect(again.state.works[0]!.sealed).toEqual(["s", "t"]);
+  });
+
+  it("takes no other plan before the first write, nor while it works, nor when it is done", async () => {
+    const { runner, state } = world();
+    const { heard, say } = operator(runner);
+    const refused = async () => {
+      say(replace("better"));
+      await settle();
+      expect(heard.at(-1)).toMatchObject({
+        type: "refused",
+        message: expect.stringContaining("another plan"),
+      });
+    };
+    await refused();
+    say(go);
+    await refused();
+    state.works[0]!.ponr();
+    await refused();
+    state.works[0]!.done();
+    await settle();
+    await refused();
+    expect(state.replaced).toEqual([]);
   });
 
   it("takes no GO after an abort", () => {
@@ -235,7 +307,7 @@ describe("Runner", () => {
     expect(heard.at(-1)?.type).toBe("refused");
     expect(state.works.length + state.timers.length + state.restarts).toBe(0);
     say({ type: "resume" });
-    expect(state.works.map(({ sealed }) => sealed)).toEqual(["s"]);
+    expect(state.works.map(({ sealed }) => sealed)).toEqual([["s"]]);
     state.works[0]!.done();
     await settle();
     say({ type: "restart" });

@@ -23,6 +23,7 @@ async function work(
   sealedFor?: string,
   steps?: Plan["steps"],
   more: ReadonlyMap<string, Uint8Array> = new Map(),
+  bundles: readonly Readonly<Record<string, string>>[] = [{}],
 ) {
   const { identity, recipient } = await generateIdentity();
   const plan: Plan = {
@@ -41,14 +42,17 @@ async function work(
     secrets: [],
     ...change,
   };
-  const sealed = await sealFor(sealedFor ?? recipient, Buffer.from("{}"));
+  const seal = async (bundle: object) =>
+    Buffer.from(await sealFor(sealedFor ?? recipient, Buffer.from(JSON.stringify(bundle)))).toString(
+      "base64",
+    );
   let ponr = false;
   const error = await workThroughPlan({
     order,
     files: new Map([["plan.json", Buffer.from(JSON.stringify(plan))], ...more]),
     directory: tempDir(),
     identity,
-    sealed: Buffer.from(sealed).toString("base64"),
+    sealed: await Promise.all(bundles.map(seal)),
     ponr: () => {
       ponr = true;
     },
@@ -120,6 +124,22 @@ describe("workThroughPlan ends before the first write when", () => {
     const { ponr, message } = await work({ mirrors }, undefined, steps, along);
     expect(message).toMatch(/unknown kind format-everything/);
     expect(ponr).toBe(false);
+  });
+
+  it("a secret came with an earlier GO only, of which host keys alone are still of use", async () => {
+    const text = Buffer.from("x").toString("base64");
+    const earlier = { token: text, "hostkey:ssh_host_ed25519_key": text };
+    const bundles = [earlier, {}];
+    const token = await work({ secrets: ["token"] }, undefined, undefined, undefined, bundles);
+    expect(token.message).toMatch(/the secret token did not come/);
+    const secrets = ["hostkey:ssh_host_ed25519_key"];
+    const kept = await work({ secrets }, undefined, undefined, undefined, bundles);
+    expect(kept.message).toMatch(/^the base reaches no mirror/);
+    // Where other host keys came, the earlier ones are nobody's.
+    const other = [earlier, { "hostkey:ssh_host_rsa_key": text }];
+    expect((await work({ secrets }, undefined, undefined, undefined, other)).message).toMatch(
+      /the secret hostkey:ssh_host_ed25519_key did not come/,
+    );
   });
 
   it("the plan has a step that this runner does not know", async () => {

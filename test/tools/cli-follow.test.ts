@@ -37,6 +37,7 @@ async function base(
     recipient: "age1x",
     goFile: join(tempDir(), "go"),
     payload: { planDigest: "plan" },
+    replace: () => Promise.reject(new Fail("not in this test")),
     work: async (_sealed, ponr) => {
       works += 1;
       await (story.work ?? (async (_times, first) => first()))(works, ponr);

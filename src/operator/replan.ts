@@ -1,0 +1,98 @@
+import type { Host } from "../transport/host.ts";
+import { exitCodes, Fail } from "../util/fail.ts";
+import { loginUser, matchOrTell, mirrorOrder, planFor, tell } from "./deploy-plan.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { hostKeysFor } from "./host-keys.ts";
+import { inspect } from "./inspect.ts";
+import type { KnownDeploy } from "./known-bases.ts";
+import { sealSecrets, signedPayload } from "./payload.ts";
+import { isGo, preflight } from "./preflight.ts";
+import type { NewSystem } from "./prove.ts";
+import { roomOf } from "./room.ts";
+import type { RunnerLink } from "./runner-link.ts";
+
+/** What of a preflight is to be asked of a machine that runs the base already. */
+const asked: readonly string[] = [
+  "architecture",
+  "firmware",
+  "disks",
+  "room",
+  "login",
+  "ssh server",
+  "rehearsal",
+];
+
+/**
+ * Brings another definition to a base whose build has failed behind the first write, and says GO. Some failures are the definition's own,
+ * and every further attempt would end in them; there is no old system to return to. The caller follows.
+ */
+export async function replan(
+  inputs: DeployInputs,
+  known: KnownDeploy,
+  base: { readonly host: Host; readonly link: RunnerLink },
+  world: DeployWorld,
+): Promise<KnownDeploy> {
+  const { machine, newSystem } = known;
+  if (machine === undefined || newSystem === undefined)
+    throw new Fail("an older imgbuild began this deploy, and noted too little of the machine to plan anew");
+  const { log, signal } = world;
+  const by = await base.host.becomeRoot({});
+  const seen = await log.task("looking at the machine", () =>
+    inspect(base.host, by, world.mirrorsIn, signal),
+  );
+  // As the old system told: a kernel started by kexec may not know its firmware.
+  const facts = { ...seen, ...machine };
+  const disks = matchOrTell(inputs.spec, facts);
+  const login = loginUser(inputs, await world.publicKeys());
+  const findings = preflight({
+    spec: inputs.spec,
+    facts,
+    baseBytes: 0,
+    networkProblems: [],
+    diskProblem: "problem" in disks ? disks.problem : undefined,
+    mirror: { url: "" },
+    login,
+    tried: inputs.tried,
+    room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
+    locked: new Set(inputs.lock.packages.map(({ name }) => name)),
+  }).filter(({ check }) => asked.includes(check));
+  for (const finding of findings) tell(log, finding);
+  if (!isGo(findings) || "problem" in disks || !("user" in login))
+    throw new Fail("the definition does not fit the machine; the base is as it was", {
+      exitCode: exitCodes.refused,
+      hint: findings.find(({ verdict }) => verdict === "no-go")?.hint ?? "see the findings",
+    });
+  const planned = planFor(inputs, facts, disks.matched, mirrorOrder(inputs, facts));
+  const { plan, order, planDigest } = planned;
+  await world.confirm({ facts, findings, ...planned });
+  const { payload, publicKey } = await signedPayload(
+    { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
+    { nonce: known.nonce, machineId: machine.machineId, now: world.now() },
+  );
+  const { hostKeys, pins } = await keysOf(inputs, newSystem, log);
+  const taken = await base.link.replace(publicKey, payload);
+  if (taken !== planDigest) throw new Fail("the base holds another plan than the one confirmed");
+  const next: KnownDeploy = {
+    ...known,
+    planDigest,
+    newSystem: {
+      ...newSystem,
+      ...(pins === undefined ? {} : { pins: [...pins] }),
+      user: login.user,
+      health: inputs.spec.health,
+    },
+  };
+  const { host: _name, ...noted } = next;
+  await world.record(noted);
+  const bundle = new Map([...inputs.secrets, ...hostKeys]);
+  base.link.send({ type: "go", planDigest, sealed: await sealSecrets(base.link.hello.recipient, bundle) });
+  return next;
+}
+
+/** Host keys that are kept came with the first GO, and the runner has them still. */
+async function keysOf(inputs: DeployInputs, newSystem: NewSystem, log: DeployWorld["log"]) {
+  if (inputs.spec.hostKeys === "keep") return { hostKeys: new Map<string, never>(), pins: newSystem.pins };
+  const state: Pick<DeployState, "newHostKeys"> = {};
+  const hostKeys = await hostKeysFor(inputs, state, log);
+  return { hostKeys, pins: state.newHostKeys };
+}

@@ -1,0 +1,180 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { DeployInputs, DeployWorld } from "../../src/operator/deploy-run.ts";
+import type { KnownDeploy } from "../../src/operator/known-bases.ts";
+import { replan } from "../../src/operator/replan.ts";
+import { greet } from "../../src/operator/runner-link.ts";
+import { generateIdentity, openWith } from "../../src/secrets/seal.ts";
+import { Journal } from "../../src/target/journal.ts";
+import { openPayload } from "../../src/target/open-payload.ts";
+import { Runner } from "../../src/target/runner.ts";
+import { serve } from "../../src/target/socket.ts";
+import type { Host } from "../../src/transport/host.ts";
+import { exitCodes, Fail } from "../../src/util/fail.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { Secret } from "../../src/util/secret.ts";
+import { adminKey, lockOf, serverSpec } from "../helpers/deployable.ts";
+import { localHost } from "../helpers/local-host.ts";
+import { probeOutput } from "../helpers/probe-output.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const nonce = "d".repeat(64);
+const known: KnownDeploy = {
+  host: "web",
+  started: "2026-01-01T00:00:00.000Z",
+  nonce,
+  planDigest: "first",
+  baseHostKey: "ssh-ed25519 AAAAbase",
+  newSystem: { nonce, pins: ["ssh-ed25519 AAAAold"], user: "root", health: [], slow: 1, bootMs: 1_000 },
+  machine: { machineId: "m1", bootId: "b1", firmware: "uefi", consoles: ["ttyS0"] },
+};
+
+function inputs(change: Partial<DeployInputs> = {}): DeployInputs {
+  const spec = change.spec ?? serverSpec();
+  const file = (name: string) => ({ path: `/c/${name}`, size: 1000, sha256: "0".repeat(64) });
+  return {
+    host: "web",
+    spec,
+    lock: lockOf(spec),
+    definition: "second",
+    tried: true,
+    files: new Map(),
+    links: [],
+    debs: new Map(),
+    secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
+    base: {
+      digest: "d1",
+      kernel: file("kernel"),
+      outer: file("outer"),
+      squashfs: file("squashfs"),
+      kit: file("kit"),
+    },
+    mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
+    login: undefined,
+    deadManSeconds: 600,
+    baseCmdline: [],
+    slow: 1,
+    waitMs: { base: 1_000, build: 1_000, boot: 1_000 },
+    ...change,
+  };
+}
+
+/** A base whose first build has failed behind the first write, with the real runner, seen by an operator who comes anew. */
+async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boolean } = {}) {
+  const { identity, recipient } = await generateIdentity();
+  const works: { sealed: readonly string[]; planDigest: string }[] = [];
+  let planDigest = "first";
+  const runner: Runner = new Runner({
+    journal: new Journal(join(tempDir(), "journal"), () => 1),
+    log: silentLog,
+    nonce,
+    bootId: "base",
+    recipient,
+    goFile: join(tempDir(), "go"),
+    payload: { planDigest },
+    replace: async (publicKey, bytes) => {
+      const { order } = await openPayload(bytes, { publicKey, nonce, machineId: "m1" });
+      planDigest = order.planDigest;
+      return planDigest;
+    },
+    work: async (sealed, ponr) => {
+      works.push({ sealed, planDigest });
+      if (options.ponr !== false) ponr();
+      if (works.length === 1) throw new Fail("no such unit");
+    },
+    report: (outcome, ponr, error) => ({
+      ...{ outcome, ponr, bootId: "base", peakMemoryMib: 1, totalMemoryMib: 2, seconds: [] },
+      fetched: { packages: 0, bytes: 0 },
+      ...(error instanceof Error ? { message: error.message } : {}),
+    }),
+    restart: () => new Promise<never>(() => {}),
+    later: () => {},
+  });
+  runner.onMessage({ type: "go", planDigest: "first", sealed: "first" }, () => {});
+  await new Promise((resolve) => setImmediate(resolve));
+  const path = join(tempDir(), "runner.sock");
+  const server = await serve(path, runner);
+  onTestFinished(() => void server.close());
+  const stream = connect(path);
+  await once(stream, "connect");
+  const link = await greet(stream, 5_000);
+  onTestFinished(() => link.close());
+  const host: Host = {
+    ...localHost().host,
+    exec: async (argv) => {
+      expect(argv.slice(0, 2)).toEqual(["sh", "-s"]);
+      // A kernel that kexec has started, in a system without a machine-id or host keys.
+      const change = { "machine-id": "", "host-keys": "", firmware: "bios", "boot-id": "base" };
+      return { code: 0, stdout: probeOutput(argv[2]!, change), stderr: "" };
+    },
+  };
+  const recorded: Omit<KnownDeploy, "host">[] = [];
+  const world: DeployWorld = {
+    log: silentLog,
+    signal: new AbortController().signal,
+    now: Date.now,
+    connect: () => Promise.reject(new Error("not used")),
+    publicKeys: async () => [adminKey],
+    mirrorsIn: () => [],
+    confirm: options.confirm ?? (async () => {}),
+    record: async (one) => void recorded.push(one),
+    password: undefined,
+  };
+  return { base: { host, link }, world, works, recorded, identity };
+}
+
+describe("replan", () => {
+  it("brings another definition to a base that has failed, and has it worked through with its secrets", async () => {
+    const { base, world, works, recorded, identity } = await failedBase();
+    const next = await replan(inputs(), known, base, world);
+    const report = await base.link.follow(base.link.hello.seq, () => {});
+    expect(report.outcome).toBe("done");
+    expect(works).toHaveLength(2);
+    expect(works[1]!.planDigest).toBe(next.planDigest);
+    expect(next.planDigest).not.toBe("first");
+    // The host keys of the first GO are the runner's to find; the old system that had them is gone.
+    expect(works[1]!.sealed[0]).toBe("first");
+    const bundle = await openWith(identity, Buffer.from(works[1]!.sealed[1]!, "base64"));
+    expect(JSON.parse(Buffer.from(bundle).toString())).toEqual({
+      token: Buffer.from("s3cret").toString("base64"),
+    });
+    expect(next).toMatchObject({ nonce, newSystem: { pins: ["ssh-ed25519 AAAAold"], user: "admin" } });
+    const { host: _name, ...noted } = next;
+    expect(recorded).toEqual([noted]);
+  });
+
+  it("pins the new host key where the definition makes one", async () => {
+    const { base, world } = await failedBase();
+    const { newSystem } = await replan(inputs({ spec: serverSpec({ hostKeys: "new" }) }), known, base, world);
+    expect(newSystem?.pins).toEqual([expect.stringMatching(/^ssh-ed25519 /)]);
+    expect(newSystem?.pins).not.toEqual(known.newSystem?.pins);
+    expect((await base.link.follow(base.link.hello.seq, () => {})).outcome).toBe("done");
+  });
+
+  it("changes nothing when the definition does not fit, or nobody confirms", async () => {
+    const { base, world, works } = await failedBase();
+    const elsewhere = serverSpec();
+    elsewhere.storage!.disks.system!.match.serial = "NOT-THERE";
+    await expect(replan(inputs({ spec: elsewhere }), known, base, world)).rejects.toMatchObject({
+      message: "the definition does not fit the machine; the base is as it was",
+      exitCode: exitCodes.refused,
+    });
+    const refusal = new Fail("not confirmed", { exitCode: exitCodes.refused });
+    const unsure = await failedBase({ confirm: () => Promise.reject(refusal) });
+    await expect(replan(inputs(), known, unsure.base, unsure.world)).rejects.toBe(refusal);
+    expect([works.length, unsure.works.length]).toEqual([1, 1]);
+  });
+
+  it("is refused by a runner behind which there is an old system, and where too little was noted", async () => {
+    const early = await failedBase({ ponr: false });
+    await expect(replan(inputs(), known, early.base, early.world)).rejects.toThrow(
+      /^the runner refused: another plan is taken after a failure behind the first write/,
+    );
+    expect(early.recorded).toEqual([]);
+    const { machine: _machine, ...older } = known;
+    const { base, world } = await failedBase();
+    await expect(replan(inputs(), older, base, world)).rejects.toThrow(/an older imgbuild began this deploy/);
+  });
+});
