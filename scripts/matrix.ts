@@ -101,6 +101,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "resume"),
   },
   {
+    name: "replan",
+    what: "a definition that can only fail is replaced on the base: `resume --with` brings the new system",
+    argv: vitest("test/matrix/deploy.test.ts", "replan"),
+  },
+  {
     name: "base-panics",
     what: "the base's kernel panics: the old system comes back",
     argv: vitest("test/matrix/deploy.test.ts", "base-panics"),

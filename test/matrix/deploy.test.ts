@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Report } from "../../src/schema/report.ts";
@@ -122,3 +122,38 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
     const found = await lab.admin.succeed("grep -c trixie /etc/os-release; sha256sum /srv/kept.txt");
     expect(found).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
   }));
+
+it("replan: a definition that can only fail is replaced on the base by one that does not", () =>
+  withLab("bios", async (lab) => {
+    const file = join(lab.directory, "report.json");
+    const args = deployArguments(lab, file, "target", await withUnknownUnit());
+    const ran = await imgbuild(args, { env, timeoutMs: 60 * minute });
+    expect(ran.stderr).toContain("no-such-unit.service");
+    expect(ran.code).toBe(1);
+    expect(Report.parse(JSON.parse(await readFile(file, "utf8"))).outcome).toBe("failed");
+    const identity = ["--identity", "secrets/demo-identity.txt"];
+    const confirmed = ["--unattended", "--yes-wipe", "IMGBUILD-SYSTEM"];
+    const resume = ["resume", "target", "--with", "imgbuild/web", ...confirmed, ...lab.login, ...identity];
+    const resumed = await imgbuild(resume, { env, timeoutMs: 60 * minute });
+    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
+  }));
+
+/** `imgbuild/web` with a service that no package has. */
+async function withUnknownUnit(): Promise<string> {
+  const to = "out/unknown-unit";
+  await rm(to, { recursive: true, force: true });
+  await cp("imgbuild/web", to, { recursive: true });
+  const file = join(to, "IMGBUILD.ts");
+  const text = await readFile(file, "utf8");
+  const changed = text.replace(
+    "  services: {",
+    '  services: {\n    "no-such-unit.service": { state: "enabled" },',
+  );
+  if (changed === text) throw new Error("imgbuild/web names its services in another way");
+  await writeFile(file, changed);
+  return to;
+}
