@@ -69,15 +69,20 @@ export function sshShell(machine: SshPlace, login: SshLogin): SshShell {
     waitForLogin: async (options = {}) => {
       const boundMs = (options.withinSeconds ?? 60) * scale * 1000;
       const deadline = Date.now() + boundMs;
-      let last = "sshd does not answer";
+      // sshd shuts out who was refused a few times (PerSourcePenalties), and then says nothing of why: both are told.
+      const reasons = new Set(["sshd does not answer"]);
+      const because = (reason: string) => {
+        reasons.delete(reason);
+        reasons.add(reason);
+      };
       while (machine.isRunning && Date.now() < deadline) {
         if (await speaks(await machine.forward(22))) {
           try {
             const boot = await shell.succeed(["cat", "/proc/sys/kernel/random/boot_id"]);
             if (boot !== options.notBoot) return boot;
-            last = "the system of before still answers";
+            because("the system of before still answers");
           } catch (error) {
-            last = messageOf(error);
+            because(messageOf(error));
           }
         }
         await sleep(pauseMs);
@@ -85,7 +90,11 @@ export function sshShell(machine: SshPlace, login: SshLogin): SshShell {
       const why = machine.isRunning
         ? `no login within ${Math.round(boundMs / 1000)} s`
         : "the machine ended before anyone could log in";
-      throw new Fail(`${name}: ${why}; last: ${last}\nthe console's end:\n${machine.console.tail()}`);
+      const [last, before] = [...reasons].reverse();
+      const earlier = before === undefined ? "" : `\nbefore: ${before}`;
+      throw new Fail(
+        `${name}: ${why}; last: ${last}${earlier}\nthe console's end:\n${machine.console.tail()}`,
+      );
     },
   };
 }

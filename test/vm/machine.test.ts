@@ -166,8 +166,8 @@ describe("a machine of imgbuild/web", () => {
     await writeFile(join(files, "other"), other.private, { mode: 0o600 });
     const stranger = machine.ssh({ ...login, key: join(files, "other") });
     await expect(stranger.succeed("true")).rejects.toThrow(/Permission denied/);
-    await expect(stranger.waitForLogin({ withinSeconds: 1.5 })).rejects.toThrow(
-      /no login within 15 s; last: .*denied/s,
+    await expect(stranger.waitForLogin({ withinSeconds: 1 })).rejects.toThrow(
+      /no login within 10 s; last: .*denied/s,
     );
   });
 
