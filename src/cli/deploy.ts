@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { PlanView } from "../operator/deploy-run.ts";
+import { earlierBase } from "../operator/earlier-base.ts";
 import { noteTried } from "../operator/tried.ts";
 import type { Report } from "../schema/report.ts";
 import { during, exitCodes, Fail, messageOf } from "../util/fail.ts";
@@ -58,6 +59,13 @@ export const deployCommand: AddCommand = (program, act) => {
       await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
         cli.log.warn(`the report could not be written: ${messageOf(error)}`),
       );
+      // Not even looked at: it may be in the middle of another deploy.
+      if (report.outcome === "failed" && report.os.old === "" && (await earlierBase(cli.env, host, world))) {
+        cli.emit({ event: "report", file, report });
+        throw new Fail(`${host} runs the base of an earlier deploy, which waits there\nreport: ${file}`, {
+          hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
+        });
+      }
       tell(report, file, cli);
     }),
   );

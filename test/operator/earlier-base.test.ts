@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import { earlierBase } from "../../src/operator/earlier-base.ts";
+import { recordDeploy } from "../../src/operator/known-bases.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { localHost } from "../helpers/local-host.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const known = {
+  started: "2026-01-01T00:00:00.000Z",
+  nonce: "n",
+  planDigest: "p",
+  baseHostKey: "ssh-ed25519 AAAAbase",
+};
+
+it("an earlier deploy's base is known by its own host key, where there was one and it answers", async () => {
+  const env = { XDG_STATE_HOME: tempDir() };
+  const asked: object[] = [];
+  const answering = (answers: boolean) => ({
+    connect: async (how: object) => {
+      asked.push(how);
+      if (!answers) throw new Fail("another host key");
+      return localHost().host;
+    },
+  });
+  expect(await earlierBase(env, "web", answering(true))).toBe(false);
+  expect(asked).toEqual([]);
+  await recordDeploy(env, "web", known);
+  expect(await earlierBase(env, "web", answering(false))).toBe(false);
+  expect(await earlierBase(env, "web", answering(true))).toBe(true);
+  expect(asked[1]).toMatchObject({ user: "root", pins: ["ssh-ed25519 AAAAbase"] });
+});
