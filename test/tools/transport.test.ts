@@ -89,6 +89,33 @@ describe("a host with OpenSSH", () => {
     expect(readdirSync(home).filter((name) => /^(bad|short|none|.*\.part)/.test(name))).toEqual([]);
   });
 
+  it("lets nobody read what is on its way, however open it will be (F28), and keeps nothing of what is cut off (F03)", async () => {
+    const { host, home } = await withHost();
+    await host.becomeRoot({});
+    const bytes = Buffer.alloc(8 * 1024 * 1024, "abc\n");
+    const options = { mode: 0o644, size: bytes.length, sha256: sha256(bytes), root: true };
+    const modes = new Set<number>();
+    const look = () => {
+      const part = statSync(join(home, "open.part"), { throwIfNoEntry: false });
+      if (part !== undefined) modes.add(part.mode & 0o777);
+    };
+    await host.upload(bytes, join(home, "open"), { ...options, onProgress: look });
+    expect([...modes]).toEqual([0o600]);
+    for (const share of [0, 0.25, 0.5, 0.99]) {
+      const stop = new AbortController();
+      const cut = host.upload(bytes, join(home, "cut"), {
+        ...options,
+        signal: stop.signal,
+        onProgress: (done) => {
+          if (done >= share * bytes.length) stop.abort(new Fail("the cable is out"));
+        },
+      });
+      await expect(cut, String(share)).rejects.toThrow("the cable is out");
+    }
+    await sleep(500);
+    expect(readdirSync(home).filter((name) => name.startsWith("cut"))).toEqual([]);
+  });
+
   it("opens sockets and ports behind it", async () => {
     const { host, home } = await withHost();
     const path = join(home, "socket");
