@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
 import type { ConnectOptions, DeployInputs, DeployWorld } from "../../src/operator/deploy-run.ts";
@@ -13,7 +14,7 @@ import { serve } from "../../src/target/socket.ts";
 import type { Host } from "../../src/transport/host.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
-import { silentLog } from "../../src/util/log.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { adminKey, lockOf, serverSpec } from "../helpers/deployable.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
@@ -21,6 +22,25 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 const oldKey = generateSshKey("old");
 const oldBoot = "11111111-2222-4333-8444-555555555555";
+/** As it may be found again: as it is, in base64 at any offset, hexadecimal, percent-encoded, UTF-16, reversed. */
+function formsOf(plain: string): (string | Buffer)[] {
+  const bytes = Buffer.from(plain);
+  const base64 = [0, 1, 2].map((at) =>
+    Buffer.concat([Buffer.alloc(at), bytes])
+      .toString("base64")
+      .slice(4, -4),
+  );
+  const percent = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+  return [
+    plain,
+    ...base64,
+    bytes.toString("hex"),
+    percent,
+    Buffer.from(plain, "utf16le"),
+    [...plain].reverse().join(""),
+  ];
+}
+
 const never = () => Promise.reject(new Error("not used"));
 const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
 
@@ -137,9 +157,21 @@ async function machine(story: Story = {}) {
     onTestFinished(() => void server.close());
   };
 
+  const leaked: Buffer[] = [];
+  const told = (text: string) => void leaked.push(Buffer.from(text));
+  const listening: Log = {
+    task: async (doing, work) => {
+      told(doing);
+      return await work(listening);
+    },
+    info: told,
+    warn: told,
+    progress: () => {},
+  };
   const old: Host = {
     name: "old",
     exec: async (argv, options = {}) => {
+      leaked.push(Buffer.from(JSON.stringify(argv)), Buffer.from(options.stdin ?? ""));
       const script = argv[2] ?? "";
       if (argv[1] === "-s")
         return ok(
@@ -168,7 +200,10 @@ async function machine(story: Story = {}) {
       expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
       return ok();
     },
-    upload: async (_source, path) => void notes.push(`upload ${path.split("/").at(-1)}`),
+    upload: async (source, path) => {
+      if (typeof source !== "string") leaked.push(Buffer.from(source), ...payloadIn(Buffer.from(source)));
+      notes.push(`upload ${path.split("/").at(-1)}`);
+    },
     becomeRoot: async () => "none",
     openStreamLocal: never,
     forwardTcp: never,
@@ -211,7 +246,7 @@ async function machine(story: Story = {}) {
   const connects: ConnectOptions[] = [];
   const stop = new AbortController();
   const world: DeployWorld = {
-    log: silentLog,
+    log: listening,
     signal: stop.signal,
     now: Date.now,
     connect: async (options) => {
@@ -231,6 +266,7 @@ async function machine(story: Story = {}) {
     },
     record: async (known) => {
       notes.push("record");
+      told(JSON.stringify(known));
       nonce = known.nonce;
       await boot(known.planDigest);
     },
@@ -239,7 +275,17 @@ async function machine(story: Story = {}) {
   const setLife = (next: typeof life) => {
     life = next;
   };
-  return { world, notes, secrets, connects, stop, setLife, drop };
+  return { world, notes, secrets, connects, stop, setLife, drop, leaked };
+}
+
+/** What the payload in a part of the initramfs unpacks to. */
+function payloadIn(bytes: Buffer): Buffer[] {
+  const name = bytes.indexOf("imgbuild/payload.tar.gz");
+  if (name < 0) return [];
+  // The header of a cpio member: 110 characters, the size in eight hexadecimal ones from the 55th on.
+  const size = Number.parseInt(bytes.toString("latin1", name - 110 + 54, name - 110 + 62), 16);
+  const start = name - 110 + 4 * Math.ceil((110 + "imgbuild/payload.tar.gz".length + 1) / 4);
+  return [gunzipSync(bytes.subarray(start, start + size))];
 }
 
 describe("deploy", () => {
@@ -289,6 +335,41 @@ describe("deploy", () => {
       user: "admin",
     });
   });
+
+  it.each<[string, Story]>([
+    ["is done", {}],
+    ["fails before the first write", { work: () => Promise.reject(new Fail("no such disk")) }],
+    [
+      "fails behind it",
+      {
+        work: async (ponr) => {
+          ponr();
+          throw new Fail("no such unit");
+        },
+      },
+    ],
+    ["is not healthy", { health: 3 }],
+    ["cannot jump", { fails: "JUMP" }],
+  ])(
+    "tells no secret to the old system, the log, the record or the report of a deploy that %s (F26)",
+    async (_what, story) => {
+      const { world, leaked } = await machine(story);
+      const canary = "canary-8f14e45fceea167a5a36dedd4bea2543";
+      const secrets = new Map([["token", new Secret("token", Buffer.from(canary))]]);
+      const hurried = inputs({
+        secrets,
+        deadManSeconds: 0,
+        waitMs: { base: 3_000, build: 5_000, boot: 100 },
+      });
+      const report = await deploy(hurried, world);
+      leaked.push(Buffer.from(JSON.stringify(report)));
+      // The payload is among what was looked at, and names the secret.
+      expect(leaked.some((bytes) => bytes.includes('"token"'))).toBe(true);
+      const key = oldKey.private.split("\n")[3]!;
+      for (const plain of [canary, key])
+        for (const form of formsOf(plain)) expect(leaked.some((bytes) => bytes.includes(form))).toBe(false);
+    },
+  );
 
   it("refuses what preflight refuses, and touches nothing", async () => {
     const { world, notes } = await machine({ probe: { "kexec-disabled": "1" } });
