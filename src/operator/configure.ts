@@ -157,6 +157,8 @@ function networkFile(network: Network): string {
   ];
   for (const address of gateway)
     lines.push("", "[Route]", `Gateway=${address}`, ...(gatewayOnLink ? ["GatewayOnLink=yes"] : []));
+  // The default identifier derives from the machine-id, which is new with each deploy: a server could give another address.
+  if (dhcp === "yes" || dhcp === "ipv4") lines.push("", "[DHCPv4]", "ClientIdentifier=mac");
   return `${lines.join("\n")}\n`;
 }
 

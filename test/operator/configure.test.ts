@@ -102,7 +102,7 @@ describe("configureSteps", () => {
       ].join("\n"),
     );
     expect(written.get("/etc/systemd/network/10-lan.network")?.content).toBe(
-      "[Match]\nName=en*\n\n[Network]\nDHCP=ipv4\n",
+      "[Match]\nName=en*\n\n[Network]\nDHCP=ipv4\n\n[DHCPv4]\nClientIdentifier=mac\n",
     );
     expect(written.get("/etc/resolv.conf")?.content).toBe("nameserver 192.0.2.53\n");
   });
