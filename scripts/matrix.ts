@@ -151,6 +151,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/boot.test.ts", "boot-tpm"),
   },
   {
+    name: "test-user",
+    what: "an ordinary user builds imgbuild/web, boots it and checks it",
+    argv: vitest("test/matrix/test-user.test.ts", "test-user"),
+  },
+  {
     name: "test-notes",
     what: "a web server and its database, tested together while the cable between is pulled",
     argv: ["bin/imgbuild", "test", "imgbuild/notes"],

@@ -104,7 +104,6 @@ export async function makeUser(ids: keyof typeof kindOf): Promise<TestUser> {
   };
 }
 
-/** Puts packages of the usual cache into the user's: links where both are on one disk. */
 /** A user who may build: with subordinate ids, and the packages of `imgbuild/web` and the base at hand. */
 export async function makeBuilder(): Promise<TestUser> {
   await warmCache();
@@ -114,6 +113,7 @@ export async function makeBuilder(): Promise<TestUser> {
   return user;
 }
 
+/** Puts packages of the usual cache into the user's: links where both are on one disk. */
 export function givePackages(user: TestUser, packages: readonly LockedPackage[]): void {
   for (const { sha256 } of packages) {
     const [from, to] = [cacheRoot(process.env), user.cache].map((cache) =>

@@ -1,0 +1,32 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { run } from "../../src/system/run.ts";
+import { environment } from "../helpers/cli-lab.ts";
+import { makeBuilder, type TestUser } from "../helpers/ordinary-user.ts";
+
+const testMs = 3_600_000;
+let user: TestUser;
+
+beforeAll(async () => {
+  user = await makeBuilder();
+});
+afterAll(async () => await user.remove());
+
+it("test-user: an ordinary user builds the image, boots it and gets every check, and leaves no machine", async () => {
+  const argv = user.argv(["bin/imgbuild", "--json", "test", "imgbuild/web", "--firmware", "bios"]);
+  const ran = await run(argv, { env: environment, accept: [0, 1, 2, 3, 4, 5], timeoutMs: testMs });
+  expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+  const checks = ran.stdout
+    .split("\n")
+    .filter((line) => line.includes('"check"'))
+    .map((line) => JSON.parse(line) as { check: string; ok: boolean });
+  expect(checks.map(({ check }) => check)).toContain("it boots");
+  expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+  const processes = await run(["ps", "-o", "comm=", "-u", user.name], { accept: [0, 1] });
+  expect(processes.stdout.trim()).toBe("");
+  // What it left is its cache, and nothing else.
+  expect(
+    readdirSync(join(user.home, "tmp")).filter((name) => !/^(tsx-.*|imgbuild-machines-.*)$/.test(name)),
+  ).toEqual([]);
+});
