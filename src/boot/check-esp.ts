@@ -21,6 +21,8 @@ export interface EspToCheck {
   readonly versions: readonly string[];
   /** The word of the kernel's command line that names the root filesystem: "root=UUID=…". */
   readonly rootWord: string;
+  /** Other words that have to be on it: the root hash of a root with verity. */
+  readonly moreWords?: readonly string[];
   /** UUID of the filesystem that holds GRUB's menu. */
   readonly menuUuid: string;
 }
@@ -123,8 +125,9 @@ function checkSigned({ secureBoot }: EspToCheck, pe: Pe, path: string): void {
     );
 }
 
-function checkWord(cmdline: string, { rootWord }: EspToCheck, what: string): void {
-  if (!cmdline.split(/\s+/).includes(rootWord)) throw refuse(`${what} does not say ${rootWord}`);
+function checkWord(cmdline: string, { rootWord, moreWords = [] }: EspToCheck, what: string): void {
+  for (const word of [rootWord, ...moreWords])
+    if (!cmdline.split(/\s+/).includes(word)) throw refuse(`${what} does not say ${word}`);
 }
 
 /** Smaller than this is no initramfs. */

@@ -26,6 +26,7 @@ export {
   pool,
   raid,
   root,
+  rootVerity,
   storage,
   swap,
   vfat,

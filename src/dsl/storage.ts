@@ -88,6 +88,12 @@ export function root(
   return { name, type: "linux-root", size, content: ext4({ mount: "/", ...content }) };
 }
 
+/** Where the digests of a root with `verity` lie; it takes the 126th part of the root's size, and a little. */
+export function rootVerity(input: { name?: string; size?: PartitionInput["size"] } = {}): PartitionInput {
+  const { name = "root-verity", size = "64MiB" } = input;
+  return { name, type: "linux-root-verity", size, content: { type: "verity-hash" } };
+}
+
 export function ext4(input: Untyped<Ext4Input>): Ext4Input {
   return { ...input, type: "ext4" };
 }

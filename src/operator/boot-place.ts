@@ -71,6 +71,7 @@ export function initramfsNeeds(
     if (node.kind === "group") return ["lvm"];
     return node.kind === "content" && node.content.type === "luks" ? ["cryptsetup"] : [];
   });
+  if (root?.verity) programs.push("veritysetup");
   const modules = [...(root === undefined ? [] : [root.type]), ...storageConfig(storage, seed).modules];
   return { modules: [...new Set(modules)], programs: [...new Set(programs)] };
 }

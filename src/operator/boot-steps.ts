@@ -5,6 +5,7 @@ import type { Boot, Spec } from "../schema/spec.ts";
 import { installGrub } from "../steps/install-grub.ts";
 import { installGrubEfi } from "../steps/install-grub-efi.ts";
 import { installSystemdBoot } from "../steps/install-systemd-boot.ts";
+import type { VerityPlan } from "../steps/make-verity.ts";
 import { certificateOf, type SigningKeys, signerIn, signLoader } from "../steps/sign-loader.ts";
 import { stepData } from "../steps/step.ts";
 import { verifyBoot } from "../steps/verify-boot.ts";
@@ -61,6 +62,8 @@ interface Options {
   readonly scratch: string;
   readonly epoch: number;
   readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
+  /** A root with verity. */
+  readonly verity?: VerityPlan | undefined;
   /** An image: where its root filesystem lies. Left out where the disks are mounted. */
   readonly rootAt?: { readonly image: string; readonly offsetBytes: number };
 }
@@ -115,6 +118,9 @@ export function bootSteps(
         ...(menu ? { menu: { uuid: place.uuid, linksIn: hasOwnBoot(spec) ? "/boot" : "/" } } : {}),
         ...(uefi ? { esp: { path: esp, ...espCheck(spec, boot, options) } } : {}),
         cores,
+        ...(options.verity === undefined
+          ? {}
+          : { verity: options.verity, overlays: Object.keys(spec.storage?.overlays ?? {}) }),
         ...(options.rootAt === undefined ? { mounted: true } : { rootAt: options.rootAt }),
       }),
     ],
@@ -140,6 +146,7 @@ function espStep(
     ...(kernelsMount(spec) === "/efi" ? {} : { kernels: options.xbootldr }),
     layout: loader === "uki" ? "uki" : "bls",
     cmdline: [...cmdline],
+    ...(options.verity === undefined ? {} : { rootHash: options.verity.file }),
     title: how.title,
     timeoutSeconds: menuTimeoutSeconds,
     ...(keys === undefined ? {} : { secureBoot: keys }),

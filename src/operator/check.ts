@@ -4,6 +4,7 @@ import type { Partition } from "../schema/storage.ts";
 import { storageProblems } from "../storage/check-graph.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
 import { graphOf } from "../storage/graph.ts";
+import { verityPlaces } from "../storage/verity-root.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
 import type { Problem } from "./problems.ts";
@@ -95,6 +96,15 @@ function xbootldrProblems({ storage }: Spec, { firmware, loader }: Boot): Proble
 
 function loaderProblems(spec: Spec, boot: Boot): Problem[] {
   const { loader, secureBoot, firmware } = boot;
+  if (spec.storage !== undefined && verityPlaces(spec.storage) !== undefined)
+    if (loader === "grub" || firmware.includes("bios"))
+      return [
+        {
+          path: ["boot"],
+          message:
+            'a root with `verity` needs `firmware: ["uefi"]` and the loader "uki" or "systemd-boot", which carries its hash',
+        },
+      ];
   const path = ["boot", "secureBoot"];
   if (!firmware.includes("uefi")) {
     if (secureBoot !== undefined)

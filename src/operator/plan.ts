@@ -52,9 +52,10 @@ export function deployPlan(
       cmdline,
       definition,
     }),
-    ...boot,
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     ...made.enroll,
+    // Behind all that is written to the root: of one with verity, not a byte may change from here on.
+    ...boot,
     ...after,
     // Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk.
     ...(facts.firmware === "uefi"
@@ -93,12 +94,13 @@ export function baseSteps(
     scratch,
     epoch,
     disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
+    verity: made.verity,
   });
   return {
     made,
     cmdline,
     before: [...made.create, ...made.mount, ...made.fill],
-    boot: [...filesystem, ...grub, ...verify],
+    boot: [...made.seal, ...filesystem, ...grub, ...verify],
     after: [...made.unmount, ...made.close],
   };
 }

@@ -50,6 +50,8 @@ export const Ext4 = z.strictObject({
   options,
   uuid,
   keep: Keep.optional(),
+  /** Of the root: it cannot be written, and what was changed on the disk is not read. Needs a `verity-hash` beside it. */
+  verity: z.literal(true).optional(),
 });
 export const Xfs = z.strictObject({
   type: z.literal("xfs"),
@@ -185,11 +187,14 @@ export const BtrfsMember = z.strictObject({ type: z.literal("btrfs-member"), poo
 /** Where the header of a LUKS volume lies whose data has none. */
 export const LuksHeader = z.strictObject({ type: z.literal("luks-header"), volume: NodeName });
 
+/** Where the digests of a root with `verity` lie. */
+export const VerityHash = z.strictObject({ type: z.literal("verity-hash") });
+
 const filesystems = [Ext4, Xfs, Btrfs, F2fs, Vfat] as const;
 const inLuks = [...filesystems, Swap, LvmPv, BtrfsMember] as const;
 export const LuksContent = z.discriminatedUnion("type", inLuks);
 export const Luks = z.strictObject({ ...luksFields, content: LuksContent });
-export const Content = z.discriminatedUnion("type", [...inLuks, Luks, MdMember, LuksHeader]);
+export const Content = z.discriminatedUnion("type", [...inLuks, Luks, MdMember, LuksHeader, VerityHash]);
 
 export type Content = z.output<typeof Content>;
 export type Ext4 = z.output<typeof Ext4>;

@@ -171,6 +171,13 @@ export const Storage = z.strictObject({
   binds: z
     .record(MountPoint, z.strictObject({ from: MountPoint, options: z.array(MountOption).default([]) }))
     .default({}),
+  /**
+   * Directories of a root with `verity` that can be written all the same, by path. What is changed lies in `upper`: a directory of
+   * another filesystem; or "memory", from which it is gone at the next start.
+   */
+  overlays: z
+    .record(MountPoint, z.strictObject({ upper: z.union([z.literal("memory"), MountPoint]) }))
+    .optional(),
 });
 
 export type Storage = z.output<typeof Storage>;

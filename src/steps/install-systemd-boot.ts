@@ -27,13 +27,18 @@ export const installSystemdBoot = defineStep({
     /** "uki": each kernel in a unified image, whose command line is the tree's /etc/kernel/cmdline. */
     layout: z.enum(["bls", "uki"]).default("bls"),
     cmdline: z.array(z.string()),
+    /** Where the root hash of a root with verity is, which becomes a word of it. */
+    rootHash: z.string().startsWith("/").optional(),
     title: z.string(),
     timeoutSeconds: z.int(),
     /** Debian's shim first; or everything signed by this key. */
     secureBoot: z.union([z.literal("debian"), SigningKeys]).optional(),
   }),
   tools: [],
-  run: async ({ esp, kernels, layout, cmdline, title, timeoutSeconds, secureBoot }, context) => {
+  run: async (input, context) => {
+    const { esp, kernels, layout, title, timeoutSeconds, secureBoot } = input;
+    const word = input.rootHash === undefined ? [] : [await rootHashWord(input.rootHash)];
+    const cmdline = [...input.cmdline, ...word];
     const versions = await kernelVersions(context.root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     const own = typeof secureBoot === "object" ? secureBoot : undefined;
@@ -42,7 +47,10 @@ export const installSystemdBoot = defineStep({
     const putKernel = putter(context.root, kernels ?? esp);
     for (const version of versions)
       if (layout === "uki")
-        await putKernel.bytes(ukiPath(version), await unifiedImage(context, version, signer));
+        await putKernel.bytes(
+          ukiPath(version),
+          await unifiedImage(context, version, signer, word.length === 0 ? undefined : cmdline),
+        );
       else {
         const kernel = `/boot/vmlinuz-${version}`;
         const to = `${entryToken}/${version}/linux`;
@@ -74,29 +82,40 @@ async function unifiedImage(
   context: StepContext,
   version: string,
   signer: Signer | undefined,
+  /** In place of the tree's, which a root that is verified cannot hold. */
+  cmdline: readonly string[] | undefined,
 ): Promise<Uint8Array> {
   const directory = join(context.root, staging);
   const before = await stat(directory);
   const made = `${staging}/imgbuild-${version}.efi`;
+  const words = `${staging}/imgbuild-cmdline`;
   try {
+    if (cmdline !== undefined) await writeFile(join(context.root, words), `${cmdline.join(" ")}\n`);
     const inputs = {
       stub: stubPath,
       linux: `/boot/vmlinuz-${version}`,
       initrd: `/boot/initrd.img-${version}`,
-      cmdline: "/etc/kernel/cmdline",
+      cmdline: cmdline === undefined ? "/etc/kernel/cmdline" : words,
       "os-release": "/usr/lib/os-release",
       uname: version,
       output: made,
     };
-    const words = Object.entries(inputs).flatMap(([name, value]) => [`--${name}`, value]);
-    await context.chroot([makeUkiPath, ...words], { timeoutMs: makeMs });
+    const options = Object.entries(inputs).flatMap(([name, value]) => [`--${name}`, value]);
+    await context.chroot([makeUkiPath, ...options], { timeoutMs: makeMs });
     const image = await readFile(join(context.root, made));
     return signer === undefined ? image : signEfi(image, signer, `the unified image of ${version}`);
   } finally {
-    for (const name of [made, `${made}.new`]) await rm(join(context.root, name), { force: true });
+    for (const name of [made, `${made}.new`, words]) await rm(join(context.root, name), { force: true });
     // As if nothing had been there: a build that finds the disk in the cache makes no image.
     await utimes(directory, before.atime, before.mtime);
   }
+}
+
+/** The word that the bootloader carries for a root with verity, from the file in which its making left the hash. */
+export async function rootHashWord(file: string): Promise<string> {
+  const hash = (await readFile(file, "utf8")).trim();
+  if (!/^[0-9a-f]{64}$/.test(hash)) throw new Fail(`${file} holds no root hash`);
+  return `roothash=${hash}`;
 }
 
 /** Writes to the ESP; what it reads of the tree must be there. */

@@ -13,6 +13,7 @@ import { keepBase } from "./keep-base.ts";
 import { makeInitramfs } from "./make-initramfs.ts";
 import { makeStorage } from "./make-storage.ts";
 import { makeUsers } from "./make-users.ts";
+import { makeVerity } from "./make-verity.ts";
 import { mkfsExt4, mkfsVfatDisk } from "./mkfs-disk.ts";
 import { mkfsExt4Image } from "./mkfs-ext4-image.ts";
 import { mkfsVfatImage } from "./mkfs-vfat-image.ts";
@@ -58,6 +59,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     makeInitramfs,
     makeStorage,
     makeUsers,
+    makeVerity,
     mkfsExt4,
     mkfsExt4Image,
     mkfsVfatDisk,

@@ -6,9 +6,13 @@ import { checkEmbeddedGrub } from "../boot/check-grub.ts";
 import { checkInitramfs, initramfsContent } from "../boot/check-initramfs.ts";
 import { diskModules, mountedSource } from "../boot/disk-modules.ts";
 import { filesystemAt } from "../boot/superblock.ts";
+import { verityRoot } from "../storage/fstab.ts";
 import { Target, writablePath } from "../storage/target.ts";
+import { verityProblem } from "../storage/verity.ts";
 import { Fail } from "../util/fail.ts";
+import { rootHashWord } from "./install-systemd-boot.ts";
 import { kernelVersions } from "./make-initramfs.ts";
+import { VerityPlan, verityOf, withBoth } from "./make-verity.ts";
 import { certificateOf } from "./sign-loader.ts";
 import { defineStep, type StepContext } from "./step.ts";
 
@@ -53,6 +57,10 @@ export const verifyBoot = defineStep({
       .default([]),
     /** Where the root filesystem lies in an image. Left out where it is mounted. */
     rootAt: z.strictObject({ image: z.string().startsWith("/"), offsetBytes: z.int() }).optional(),
+    /** A root with verity: its digests, and where its root hash is. */
+    verity: VerityPlan.optional(),
+    /** Directories of it over which others are laid when the system starts. */
+    overlays: z.array(z.string().startsWith("/")).default([]),
     /** The tree is mounted from the disks on which it will boot, with this machine's drivers. */
     mounted: z.boolean().default(false),
   }),
@@ -70,6 +78,12 @@ export const verifyBoot = defineStep({
     const driven = wanted.mounted ? await diskModules(await mountedSource(root)) : [];
     const modules = [...new Set([...wanted.modules, ...driven])];
     for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules });
+    for (const path of wanted.overlays)
+      if (!(await lstat(join(root, path)).catch(() => undefined))?.isDirectory())
+        throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
+          hint: "make it by a file in it, or take it out of storage.overlays",
+        });
+    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline)];
     if (menu !== undefined) await checkMenu(root, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
@@ -77,7 +91,7 @@ export const verifyBoot = defineStep({
         typeof secureBoot === "object" ? { certificate: certificateOf(secureBoot.certificate) } : undefined;
       const signed = own ?? (secureBoot === "debian" ? "debian" : undefined);
       await checkEsp({
-        ...{ esp: esp.path, root, loader, secureBoot: signed, versions, rootWord },
+        ...{ esp: esp.path, root, loader, secureBoot: signed, versions, rootWord, moreWords },
         ...(kernels === undefined ? {} : { kernels: kernels.path }),
         menuUuid: menu?.uuid ?? wanted.rootUuid,
       });
@@ -96,7 +110,7 @@ type Wanted = z.output<typeof verifyBoot.schema>;
 
 /** root= must lead to the filesystem that was made, and fstab must say the same. */
 async function checkRoot(
-  { rootUuid, rootAt, mounted }: Wanted,
+  { rootUuid, rootAt, mounted, verity }: Wanted,
   root: string,
   rootWord: string,
 ): Promise<void> {
@@ -104,10 +118,15 @@ async function checkRoot(
   const line = fstab.split("\n").find((one) => one.split(/\s+/)[1] === "/");
   if (line === undefined) throw new Fail("fstab does not name the root filesystem");
   const byUuid = /^root=UUID=(.*)$/.exec(rootWord)?.[1];
-  if (byUuid === undefined) return;
-  if (byUuid !== rootUuid)
+  if (verity !== undefined) {
+    if (rootWord !== `root=${verityRoot}` || !line.startsWith(`${verityRoot} `))
+      throw new Fail(
+        `a root with verity is ${verityRoot}; the kernel is told ${rootWord}, and fstab says ${line}`,
+      );
+  } else if (byUuid === undefined) return;
+  else if (byUuid !== rootUuid)
     throw new Fail(`the kernel is told ${rootWord}, and the root filesystem has the UUID ${rootUuid}`);
-  if (!line.startsWith(`UUID=${rootUuid} `)) throw new Fail("fstab does not name the root filesystem");
+  else if (!line.startsWith(`UUID=${rootUuid} `)) throw new Fail("fstab does not name the root filesystem");
   const place = rootAt ?? (mounted ? { image: await mountedSource(root), offsetBytes: 0 } : undefined);
   if (place === undefined) return;
   const found = await filesystemAt(place.image, place.offsetBytes);
@@ -117,6 +136,20 @@ async function checkRoot(
     throw new Fail(
       `${rootWord} leads nowhere: the ${found.type} that was made for the root has the UUID ${found.uuid}`,
     );
+}
+
+/** The digests are those of the root as it is now, and the kernel is told where both are. Gives the word of the root hash. */
+async function checkVerity(plan: VerityPlan, cmdline: readonly string[]): Promise<string> {
+  for (const name of ["systemd.verity_root_data", "systemd.verity_root_hash"])
+    if (!cmdline.some((word) => word.startsWith(`${name}=`)))
+      throw new Fail(`the kernel's command line names no ${name}`);
+  const word = await rootHashWord(plan.file);
+  const problem = await withBoth(plan, "r", (data, tree) =>
+    verityProblem(verityOf(plan), word.slice(word.indexOf("=") + 1), data, tree),
+  );
+  if (problem !== undefined)
+    throw new Fail(`the root with verity would not open: ${problem}`, { hint: "deploy or build again" });
+  return word;
 }
 
 /** Listed by the tree's own tool, which knows how its initramfs is packed. */

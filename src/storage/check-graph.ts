@@ -3,6 +3,7 @@ import type { Content } from "../schema/storage-content.ts";
 import { mountProblems } from "./check-mounts.ts";
 import { mountsOf } from "./check-storage.ts";
 import { tableProblems } from "./check-table.ts";
+import { verityProblems } from "./check-verity.ts";
 import {
   type ContentNode,
   type FieldPath,
@@ -26,6 +27,7 @@ export function storageProblems(storage: Storage): StorageProblem[] {
     ...graph.nodes.flatMap((node) => nodeProblems(node, graph, storage)),
     ...sameNames(graph),
     ...mountProblems(storage),
+    ...verityProblems(storage),
   ];
   if (graph.cycle !== undefined)
     problems.push({

@@ -19,6 +19,8 @@ export interface Mounted {
   readonly mount: string;
   readonly options: readonly string[];
   readonly subvolume?: string;
+  /** Read through its digests. */
+  readonly verity?: true;
   readonly path: FieldPath;
 }
 
@@ -71,7 +73,12 @@ function mountsOfContent(place: Mounted["place"], content: Content, path: FieldP
   const whole: Mounted[] =
     content.mount === undefined
       ? []
-      : [{ ...own, kept, mount: content.mount, options, path: [...path, "mount"] }];
+      : [
+          {
+            ...{ ...own, kept, mount: content.mount, options, path: [...path, "mount"] },
+            ...(content.type === "ext4" && content.verity === true ? { verity: true as const } : {}),
+          },
+        ];
   const subvolumes = content.type === "btrfs" ? Object.entries(content.subvolumes) : [];
   return [
     ...whole,

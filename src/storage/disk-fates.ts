@@ -101,6 +101,8 @@ function showContent(content: Content | undefined, type: string, storage: Storag
       return `btrfs pool ${content.pool}`;
     case "luks-header":
       return `header of LUKS ${content.volume}`;
+    case "verity-hash":
+      return "digests of the root";
     case "swap":
       return content.randomKey === undefined ? "swap" : "swap of a random key";
     case "btrfs": {

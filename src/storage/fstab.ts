@@ -3,10 +3,13 @@ import { type Mounted, mountsOf } from "./check-storage.ts";
 import { graphOf, scopeOf } from "./graph.ts";
 import { contentUuid, filesystemUuid, vfatUuid, vfatVolumeId } from "./ids.ts";
 
+/** The mapping by which a root with verity is read; systemd gives it this name too. */
+export const verityRoot = "/dev/mapper/root";
+
 /** /etc/fstab by UUID: the root first, then the rest by depth, then what lies in memory, swap, and other names of directories. */
 export function fstab(storage: Storage, seed: string): string {
   const lines = mountsOf(storage).map((mounted) =>
-    line(`UUID=${uuidOf(mounted, seed)}`, mounted.mount, mounted.type, optionsOf(mounted), passOf(mounted)),
+    line(sourceOf(mounted, seed), mounted.mount, mounted.type, optionsOf(mounted), passOf(mounted)),
   );
   for (const [mount, { size, options }] of Object.entries(storage.tmpfs))
     lines.push(line("tmpfs", mount, "tmpfs", [`size=${size}`, ...options], 0));
@@ -42,14 +45,20 @@ export function fstabField(text: string): string {
   return text.replace(/[ \t\n\r\\#]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}`);
 }
 
-function optionsOf({ mount, type, options }: Mounted): readonly string[] {
+/** A verified root is read by its mapping: the filesystem's UUID is on the partition below as well. */
+function sourceOf(mounted: Mounted, seed: string): string {
+  return mounted.verity ? verityRoot : `UUID=${uuidOf(mounted, seed)}`;
+}
+
+function optionsOf({ mount, type, options, verity }: Mounted): readonly string[] {
+  if (verity) return ["ro", ...options];
   if (mount === "/" && type === "ext4") return ["errors=remount-ro", ...options];
   return options.length === 0 ? ["defaults"] : options;
 }
 
 /** xfs and btrfs are checked by their own kernel code, not by fsck. */
-function passOf({ mount, type }: Mounted): number {
-  if (type === "xfs" || type === "btrfs") return 0;
+function passOf({ mount, type, verity }: Mounted): number {
+  if (verity || type === "xfs" || type === "btrfs") return 0;
   return mount === "/" ? 1 : 2;
 }
 

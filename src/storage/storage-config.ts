@@ -13,6 +13,7 @@ import { crypttabLine, luksUuid } from "./nodes/luks.ts";
 import { lvmVolume } from "./nodes/lvm.ts";
 import { mdArray, mdadmConf, mdUuid } from "./nodes/md.ts";
 import { randomSwapLine } from "./nodes/swap.ts";
+import { verityFiles, verityPlaces, verityWords } from "./verity-root.ts";
 
 /** What the new system is told of its disks; of the definition and a seed alone, so an image and a deploy say the same. */
 export interface StorageConfig {
@@ -46,6 +47,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
     .join("");
   const arrays = mdadmConf(storage.arrays, seed);
   const rootUuid = uuidOf(root, seed);
+  const verity = verityPlaces(storage);
   const modules = [...new Set(earlyNeeds(graph, early).flatMap((one) => one.modules ?? []))];
   const ownModules = modules.filter((one) => one !== "ext4");
   const files: StorageConfig["files"] = [
@@ -64,6 +66,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
           },
         ]),
     ...degradedStartFiles(storage),
+    ...verityFiles(storage, seed),
   ];
   return {
     files,
@@ -76,7 +79,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
       ...Object.entries(storage.binds).flatMap(([mount, { from }]) => [from, mount]),
     ],
     cmdline: [
-      `root=UUID=${rootUuid}`,
+      ...(verity === undefined ? [`root=UUID=${rootUuid}`] : verityWords(verity, seed)),
       ...(root.type === "ext4" ? [] : [`rootfstype=${root.type}`]),
       ...(root.subvolume === undefined ? [] : [`rootflags=subvol=${root.subvolume}`]),
       ...(usesTang(graph, early) ? ["ip=dhcp"] : []),

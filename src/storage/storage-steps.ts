@@ -2,19 +2,27 @@ import type { DiskFacts } from "../schema/facts.ts";
 import type { StepData } from "../schema/plan.ts";
 import type { Storage } from "../schema/storage.ts";
 import { closeDisks } from "../steps/close-disks.ts";
+import { makeVerity, type VerityPlan } from "../steps/make-verity.ts";
 import { mountDevice, swapFile, unmountTree } from "../steps/mount.ts";
 import { partitionDisk } from "../steps/partition-disk.ts";
 import { stepData } from "../steps/step.ts";
+import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { type Mounted, mountsOf, writtenDisks } from "./check-storage.ts";
+import { tooSmall } from "./check-verity.ts";
 import type { DeviceRef } from "./device.ts";
 import { type DiskIdentity, identityOf } from "./find-disk.ts";
 import { type LaidPartition, type Layout, layoutOf, sfdiskScript } from "./gpt.ts";
-import { type Graph, graphOf, type Place } from "./graph.ts";
-import { swapUuid } from "./ids.ts";
+import { type Graph, graphOf, type Place, scopeOf } from "./graph.ts";
+import { contentUuid, swapUuid } from "./ids.ts";
 import { keptChecks } from "./kept.ts";
 import { madeReference, type NodeSteps, nodeSteps } from "./node-steps.ts";
 import { type StorageConfig, storageConfig } from "./storage-config.ts";
+import { verityBytes } from "./verity.ts";
+import { verityPlaces } from "./verity-root.ts";
+
+/** Where a root hash waits for the bootloader that carries it; RAM. */
+const rootHashFile = "/run/imgbuild/root-hash";
 
 /** A written disk and where its partitions lie. */
 export interface PlannedDisk {
@@ -37,6 +45,10 @@ export interface StorageSteps {
   readonly fill: readonly StepData[];
   /** Unlocking by TPM or network, entered by the tree's own programs once it is complete. */
   readonly enroll: readonly StepData[];
+  /** Of a root with verity, once the tree is whole: its digests are made, and it is mounted again as the new system will see it. */
+  readonly seal: readonly StepData[];
+  /** By which later steps know the digests and their root hash. */
+  readonly verity: VerityPlan | undefined;
   readonly unmount: readonly StepData[];
   /** The opposite of `open`. */
   readonly close: readonly StepData[];
@@ -63,6 +75,8 @@ export function storageSteps(
   const refOf = references(disks, matched, graph, seed);
   const steps = nodeSteps(graph, { refOf, seed, epoch });
   const mounts = mountSteps(storage, steps);
+  const unmount = [stepData(unmountTree, "flushing and unmounting", { paths: [...mounts.paths].reverse() })];
+  const verity = verityPlan(storage, refOf, seed);
   return {
     disks,
     prepare: () => prepareSteps(storage, matched, graph, seed),
@@ -90,7 +104,16 @@ export function storageSteps(
             }),
           ],
     enroll: steps.enroll,
-    unmount: [stepData(unmountTree, "flushing and unmounting", { paths: [...mounts.paths].reverse() })],
+    seal:
+      verity === undefined
+        ? []
+        : [
+            ...unmount,
+            stepData(makeVerity, "computing the digests of the root", verity),
+            ...mountSteps(storage, steps, ["ro", "noload"]).steps,
+          ],
+    verity,
+    unmount,
     close: steps.close,
     config: storageConfig(storage, seed, secrets),
   };
@@ -168,7 +191,11 @@ function references(
 }
 
 /** Written filesystems in mount order. Kept ones are not mounted: what is not mounted cannot be written by accident. */
-function mountSteps(storage: Storage, { deviceOf }: NodeSteps): { steps: StepData[]; paths: string[] } {
+function mountSteps(
+  storage: Storage,
+  { deviceOf }: NodeSteps,
+  sealed: readonly string[] = [],
+): { steps: StepData[]; paths: string[] } {
   const mounts = mountsOf(storage).filter(({ kept }) => !kept);
   return {
     paths: mounts.map(({ mount }) => mount),
@@ -180,7 +207,7 @@ function mountSteps(storage: Storage, { deviceOf }: NodeSteps): { steps: StepDat
         others,
         type: mounted.type,
         path: mounted.mount,
-        options: buildOptions(mounted),
+        options: mounted.verity ? [...sealed] : buildOptions(mounted),
       });
     }),
   };
@@ -189,6 +216,29 @@ function mountSteps(storage: Storage, { deviceOf }: NodeSteps): { steps: StepDat
 /** Options without which other things would be written than the new system reads. */
 function buildOptions({ type, options }: Mounted): string[] {
   return type === "btrfs" ? options.filter((one) => /^(subvol|compress)=/.test(one)) : [];
+}
+
+/** The salt is no secret: with it nobody can prepare blocks of one digest for all systems at once. */
+function verityPlan(
+  storage: Storage,
+  refOf: (place: Place) => DeviceRef,
+  seed: string,
+): VerityPlan | undefined {
+  const places = verityPlaces(storage);
+  if (places === undefined) return undefined;
+  const [data, tree] = [refOf(places.data), refOf(places.tree)];
+  if (!("partition" in data) || !("partition" in tree)) return undefined;
+  if (tree.partition.sizeBytes < verityBytes(data.partition.sizeBytes))
+    throw new Fail(tooSmall(tree.partition.sizeBytes, data.partition.sizeBytes), {
+      hint: `make the partition ${places.tree.partition.name} larger`,
+    });
+  return {
+    data: data.partition,
+    tree: tree.partition,
+    uuid: contentUuid(seed, "verity", ...scopeOf(places.tree)),
+    salt: sha256(`${seed} verity salt`),
+    file: rootHashFile,
+  };
 }
 
 function extentOf({ startBytes, sizeBytes }: LaidPartition) {

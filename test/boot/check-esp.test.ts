@@ -215,6 +215,12 @@ describe("checkEsp", () => {
     );
   });
 
+  it.each(["bls", "uki"] as const)("wants the root hash of a root with verity in %s", async (kind) => {
+    await expect(checkEsp({ ...whole(kind), moreWords: ["roothash=abc"] })).rejects.toThrow(
+      "does not say roothash=abc",
+    );
+  });
+
   it("refuses Debian's way with a kernel that Debian did not sign", async () => {
     const check = whole("shim-grub");
     put(check.root, `boot/vmlinuz-${version}`, kernel);

@@ -61,6 +61,7 @@ for (const name of layouts)
         expect(results.length).toBeGreaterThan(spec.health.length);
         if (tpm) await unlocksByItself(machine, spec);
         if (name === "xbootldr") await takesAnotherKernel(machine);
+        if (name === "verity-root") await readsNothingChanged(machine);
       },
       60 * minutes,
     );
@@ -77,6 +78,29 @@ async function takesAnotherKernel(machine: DefinedMachine): Promise<void> {
   expect(entries).toMatch(/^debian-.*\.conf$/);
   expect(await machine.succeed("bootctl --boot-path=/xbootldr list --no-pager")).toContain(entries);
   await machine.reboot({ withinSeconds: 240 });
+}
+
+/** What is said to stay does, and what is not to change cannot: not by the system, and not by whoever writes to its disk. */
+async function readsNothingChanged(machine: DefinedMachine): Promise<void> {
+  await machine.succeed("touch /etc/stays /root/goes /var/stays");
+  const id = await machine.succeed("cat /etc/machine-id");
+  await machine.reboot({ withinSeconds: 240 });
+  await machine.succeed("test -e /etc/stays && test -e /var/stays && test ! -e /root/goes");
+  expect(await machine.succeed("cat /etc/machine-id")).toBe(id);
+  await machine.fail("mount -o remount,rw /");
+  await machine.fail("dd if=/dev/zero of=/dev/mapper/root bs=4096 count=1 oflag=direct");
+  const file = "/usr/share/common-licenses/GPL-3";
+  const block = Number((await machine.succeed(`debugfs -R 'blocks ${file}' /dev/mapper/root`)).split(" ")[0]);
+  expect(block).toBeGreaterThan(0);
+  const data = "$(sed -E 's/.*systemd.verity_root_data=(\\S+).*/\\1/' /proc/cmdline)";
+  const forget = "sync; echo 3 > /proc/sys/vm/drop_caches";
+  await machine.succeed(`${forget}; sha256sum ${file}`);
+  expect(await machine.succeed("veritysetup status root")).toMatch(/status:\s+verified/);
+  await machine.succeed(
+    `printf '\\377' | dd of=${data} bs=1 seek=${block * 4096 + 9} conv=notrunc,fsync; ${forget}`,
+  );
+  expect((await machine.fail(`cat ${file}`)).stderr).toContain("Input/output error");
+  expect(await machine.succeed("veritysetup status root")).toMatch(/status:\s+corrupted/);
 }
 
 /** Each mirror: the serials of its disks, how many arrays it has, and what tells of a root that lacks a half. */

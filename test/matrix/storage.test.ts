@@ -63,6 +63,7 @@ describe("storage: the ladder of every layout", () => {
           ...once.mount,
           ...once.fill,
           markers(spec.storage!, name),
+          ...once.seal,
           ...once.unmount,
           ...once.unmount,
           ...once.close,

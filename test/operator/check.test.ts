@@ -165,6 +165,27 @@ describe("checkSpec", () => {
     ).toBe(true);
   });
 
+  it.each([{ loader: "grub", firmware: ["uefi"] }, { firmware: ["uefi", "bios"] }])(
+    "refuses a root with verity that %j starts, which carries no hash",
+    (boot) => {
+      const partitions = [
+        bios,
+        esp,
+        { ...root, size: "1GiB", content: { ...root.content, verity: true } },
+        { name: "tree", type: "linux-root-verity", size: "16MiB", content: { type: "verity-hash" } },
+        { name: "var", type: "linux-var", size: "rest", content: { type: "ext4", mount: "/var" } },
+      ];
+      const storage = {
+        disks: { system: system(partitions) },
+        overlays: { "/etc": { upper: "memory" } },
+      };
+      expect(problems({ storage, boot })).toEqual([
+        expect.stringContaining("boot: a root with `verity` needs"),
+      ]);
+      expect(problems({ storage, boot: { firmware: ["uefi"] } })).toEqual([]);
+    },
+  );
+
   const certificate = "-----BEGIN CERTIFICATE-----";
   const own = { key: "sb", certificate };
   const loaders = (boot: object, suite = "trixie") =>

@@ -24,6 +24,8 @@ const types: Types = {
   "md-member": mdMember,
   swap,
   vfat,
+  // Written when the root is whole, by a step of its own.
+  "verity-hash": { needs: () => ({ tools: [] }), create: () => [] },
   xfs,
 };
 

@@ -5,7 +5,14 @@ import { filesystemUuid, hashSeed } from "../ids.ts";
 import type { ContentType } from "../node.ts";
 
 export const ext4: ContentType<Ext4> = {
-  needs: () => ({ tools: ["mke2fs"], modules: ["ext4"] }),
+  needs: ({ verity }) =>
+    verity === undefined
+      ? { tools: ["mke2fs"], modules: ["ext4"] }
+      : {
+          tools: ["mke2fs"],
+          packages: ["cryptsetup-bin", "e2fsprogs"],
+          modules: ["ext4", "dm-mod", "dm-verity", "sha256_generic", "overlay"],
+        },
   create: ({ mount, label, uuid }, { device, scope, seed, what }) => [
     stepData(mkfsExt4, `formatting ${what} as ext4 for ${mount}`, {
       device,
