@@ -1,4 +1,4 @@
-import { commandSucceeds, image, readLines } from "imgbuild";
+import { commandSucceeds, dhcp, image, readLines } from "imgbuild";
 
 type Input = Parameters<typeof image>[0];
 
@@ -27,6 +27,8 @@ export function layout(
     hostname,
     packages: { install: packages.map((name) => (name === "linux-image-cloud-amd64" ? kernel : name)) },
     users: { admin: { sudo: true, keys: readLines("../../../secrets/demo-admin-key.pub") } },
+    // An address, so that it can be reached; names are looked up by nobody.
+    network: { ethernet: dhcp("en*", { dns: ["192.0.2.53"] }) },
     ...rest,
     health: [commandSucceeds(["systemctl", "is-active", "--quiet", "local-fs.target"]), ...health],
   });
