@@ -9,7 +9,7 @@ import type { DiskIdentity } from "../storage/find-disk.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
-import { type Accelerator, accelerator } from "../vm/accelerator.ts";
+import { type Accelerator, accelerator, usualCpus } from "../vm/accelerator.ts";
 import { makeConsole } from "../vm/console.ts";
 import { startQemu } from "../vm/qemu.ts";
 import { takePlace, waitForMemory } from "../vm/room.ts";
@@ -80,9 +80,10 @@ async function withMachine<T>(
   work: (machine: BaseMachine) => Promise<T>,
 ): Promise<T> {
   const consoleFile = join(job.directory, "console.log");
+  const most = Math.min(mostCpus, availableParallelism());
   const qemu = await startQemu(
     {
-      ...{ name: "imgbuild-base", memoryMib, cpus: Math.min(mostCpus, availableParallelism()) },
+      ...{ name: "imgbuild-base", memoryMib, cpus: usualCpus(start.kind, most) },
       accelerator: start.kind.name,
       disks: job.disks.map(({ identity, file, readOnly = false, sectorSize = 512 }) => ({
         sectorSize,

@@ -28,6 +28,14 @@ const scales = { kvm: 1, hvf: 1, tcg: 10 } as const;
 const native = process.platform === "darwin" ? "hvf" : "kvm";
 
 /**
+ * Processors of a machine where nobody says how many. QEMU's emulation may let one processor run an instruction that another has
+ * replaced since; a kernel that changes its own code while it starts then panics, about one start in hundreds. One alone cannot.
+ */
+export function usualCpus({ name }: Pick<Accelerator, "name">, most: number): number {
+  return name === "tcg" ? 1 : most;
+}
+
+/**
  * The computer's own virtualization where it has proved itself, else QEMU's emulation. That /dev/kvm exists proves nothing: under some hypervisors
  * no stock kernel comes up on it. The verdict is kept in `cache` for this boot and this QEMU.
  */

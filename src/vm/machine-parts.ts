@@ -31,7 +31,7 @@ export interface MachineOptions {
   readonly disks: readonly MachineDisk[];
   /** Default 1024. */
   readonly memoryMib?: number;
-  /** Default 2. */
+  /** Default 2, where the processor is emulated 1. */
   readonly cpus?: number;
   /** Default "bios". */
   readonly firmware?: Firmware;

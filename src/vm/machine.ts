@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fail } from "../util/fail.ts";
 import { within } from "../util/within.ts";
-import type { Accelerator } from "./accelerator.ts";
+import { type Accelerator, usualCpus } from "./accelerator.ts";
 import type { MachineShape } from "./command.ts";
 import { type Console, makeConsole } from "./console.ts";
 import { startTpm, uefiFiles } from "./firmware.ts";
@@ -155,7 +155,7 @@ export async function makeMachine(
     const shape: MachineShape = {
       name,
       memoryMib,
-      cpus: options.cpus ?? 2,
+      cpus: options.cpus ?? usualCpus(accelerator, 2),
       accelerator: accelerator.name,
       disks,
       nics: nics.map(({ network, mac }) => ({ kind: network === "internet" ? "user" : "switch", mac })),
