@@ -80,6 +80,31 @@ describe("verify-boot", () => {
     await verify(made, { ...made.wanted, cmdline: words });
   });
 
+  it("wants a root with verity to be its mapping, for the kernel and in fstab", async () => {
+    const made = machine();
+    const partition = {
+      disk: { name: "system", serial: "S", sizeBytes: 2 ** 30 },
+      ...{ number: 1, startBytes: 2 ** 20, sizeBytes: 2 ** 20 },
+    };
+    const salt = "ab".repeat(32);
+    const verity = { data: partition, tree: partition, uuid, salt, file: join(made.dir, "hash") };
+    const mapped = { ...made.wanted, verity, cmdline: ["root=/dev/mapper/root", "ro"] };
+    await expect(verify(made, { ...made.wanted, verity })).rejects.toThrow(
+      /is \/dev\/mapper\/root; the kernel/,
+    );
+    await expect(verify(made, mapped)).rejects.toThrow(/and fstab says UUID=/);
+    made.put("tree/etc/fstab", "/dev/mapper/root / ext4 ro 0 0\n");
+    await expect(verify(made, mapped)).rejects.toThrow("names no systemd.verity_root_data");
+  });
+
+  it("refuses an overlay of a directory that is not there", async () => {
+    const made = machine();
+    await verify(made, { ...made.wanted, overlays: ["/etc"] });
+    await expect(verify(made, { ...made.wanted, overlays: ["/etc", "/gone"] })).rejects.toThrow(
+      "the tree has no directory /gone",
+    );
+  });
+
   it.each<[string, (made: Made) => void, string]>([
     [
       "no kernel",
