@@ -6,7 +6,9 @@ import { layoutOf } from "../storage/gpt.ts";
 
 /** What packages unpack to, in multiples of their files: seen is three to four, and no less than this. */
 const unpacked = { least: 1.5, usual: 3.5 };
-const forSystems: ReadonlySet<string> = new Set(["bios-boot", "esp", "xbootldr", "linux-swap"]);
+const forSystems: ReadonlySet<string> = new Set([
+  ...["bios-boot", "esp", "xbootldr", "linux-swap", "linux-root-verity"],
+]);
 
 /** Bytes of the partitions that will be made for filesystems, and what the definition puts into them at least and usually. */
 export interface Room {
