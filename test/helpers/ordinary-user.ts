@@ -158,10 +158,8 @@ export function start(argv: readonly string[], timeoutMs: number, more = 0): Sta
   });
   const until = (wanted: string, boundMs: number) =>
     new Promise<void>((done, fail) => {
-      const late = setTimeout(
-        () => fail(new Error(`"${wanted}" did not come: ${text.stdout}${text.stderr}`)),
-        boundMs,
-      );
+      const missing = () => fail(new Error(`"${wanted}" did not come: ${text.stdout}${text.stderr}`));
+      const late = setTimeout(missing, boundMs);
       const look = () => {
         if (!(text.stdout + text.stderr).includes(wanted)) return;
         watchers.delete(look);
@@ -170,6 +168,7 @@ export function start(argv: readonly string[], timeoutMs: number, more = 0): Sta
       };
       watchers.add(look);
       look();
+      ended.then(missing);
     });
   return { child, said: () => ({ ...text }), until, ended };
 }

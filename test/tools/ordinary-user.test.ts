@@ -18,7 +18,7 @@ import { Encrypter } from "age-encryption";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { run } from "../../src/system/run.ts";
 import { gateArgv } from "../../src/system/user-namespace.ts";
-import { environment, expectFail, hidePrograms, left, program, webPackages } from "../helpers/cli-lab.ts";
+import { environment, expectFail, hidePrograms, left, program } from "../helpers/cli-lab.ts";
 import { makeBuilder, makeUser, type Started, start, type TestUser } from "../helpers/ordinary-user.ts";
 import { startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -217,7 +217,7 @@ async function startLogin(): Promise<{ port: number; agent: string }> {
 }
 
 describe("a build without root", () => {
-  const installing = "installing 145 packages".replace("145", String(webPackages().length));
+  const installing = "placing ";
   const build = () => ["build", "imgbuild/web", "--output", join(user.home, "x.raw")];
   // What an earlier build has left in the cache would spare the work that is interrupted here.
   beforeEach(() => {
