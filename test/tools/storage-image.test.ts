@@ -237,9 +237,11 @@ describe("the steps of an image", () => {
       directory: join(work, "esp"),
       mountPoint: join(work, "tree/efi"),
     };
-    await expect(run("mkfs-vfat-image", fat)).rejects.toThrow(/the files of the ESP take \d+ bytes/);
+    await expect(run("mkfs-vfat-image", fat)).rejects.toThrow(/the bootloader's files take \d+ bytes/);
     writeFileSync(join(work, "tree/efi/hidden"), "");
-    await expect(run("mkfs-vfat-image", fat)).rejects.toThrow(/has files \(hidden\) that the ESP would hide/);
+    await expect(run("mkfs-vfat-image", fat)).rejects.toThrow(
+      /has files \(hidden\) that a boot partition would hide/,
+    );
     expect(readFileSync(image).every((byte) => byte === 0)).toBe(true);
   });
 
