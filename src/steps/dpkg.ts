@@ -24,7 +24,7 @@ export interface Installing {
   readonly configured: Set<string>;
 }
 
-/** Does the work of dpkg in a tree that starts no services, with `configured` installed before; `packages` are there in the end, and no others. */
+/** Does the work of dpkg in a tree that starts no services, where `configured` are installed before and all of `packages` behind it. */
 export async function withDpkg(
   context: StepContext,
   packages: readonly LockedPackage[],
