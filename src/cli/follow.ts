@@ -109,13 +109,6 @@ async function followToEnd(link: RunnerLink, cli: Cli, seq: number): Promise<voi
 
 /** A build that is done is so when its system runs: exit code 0 says the same here as after a deploy. */
 async function prove({ host: name, newSystem }: KnownDeploy, world: DeployWorld, cli: Cli): Promise<void> {
-  if (newSystem === undefined) {
-    cli.log.warn(
-      "an older imgbuild began this deploy and did not note how its system is known: log in and look",
-    );
-    cli.emit({ event: "done" });
-    return;
-  }
   const { host, os, health } = await cli.log.task("waiting for the new system", (log) =>
     proveNewSystem(newSystem, { ...world, log }),
   );
@@ -135,7 +128,7 @@ async function otherDefinition(
   if (options.with === undefined) return undefined;
   const { newSystem } = await knownDeploy(cli.env, name);
   // The base is there, and its dead man has stood down.
-  const settings = { ...options, deadManSeconds: 600, slow: newSystem?.slow ?? 1 };
+  const settings = { ...options, deadManSeconds: 600, slow: newSystem.slow };
   return await deployInputs(options.with, name, settings, cli);
 }
 

@@ -12,6 +12,7 @@ const maxSilent = 3;
 const parallel = 6;
 /** What every .deb begins with: it is an ar archive. */
 const magic = "!<arch>\n";
+const lookAround = "check the network and the mirror; `mirror` in the definition names another one";
 /** So many are named when they are missing. */
 const shown = 5;
 
@@ -30,6 +31,8 @@ export async function checkAvailable(
 ): Promise<void> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(wholeMs)]);
   const problems = new Map<LockedPackage, string>(packages.map((one) => [one, "no mirror is known"]));
+  const silence = new Map<string, string>();
+  let answers = 0;
   const mirrors = [...new Set(packages.flatMap(({ archive }) => options.mirrors[archive] ?? []))];
   for (const mirror of mirrors) {
     const queue = [...problems.keys()].filter(({ archive }) => options.mirrors[archive]?.includes(mirror));
@@ -37,14 +40,19 @@ export async function checkAvailable(
     const worker = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         try {
-          const problem =
-            silent < maxSilent ? await ask(mirror, next, signal, options.answerMs ?? answerMs) : "no answer";
+          if (silent >= maxSilent) {
+            problems.set(next, "no answer");
+            continue;
+          }
+          const problem = await ask(mirror, next, signal, options.answerMs ?? answerMs);
+          answers += 1;
           if (problem === undefined) problems.delete(next);
           else problems.set(next, problem);
         } catch (error) {
           options.signal.throwIfAborted();
           silent += 1;
           problems.set(next, reasonOf(error));
+          silence.set(mirror, reasonOf(error));
         }
         options.log.progress(packages.length - problems.size, packages.length, "packages");
       }
@@ -52,6 +60,7 @@ export async function checkAvailable(
     await Promise.all(Array.from({ length: parallel }, worker));
     if (problems.size === 0) return;
   }
+  if (silence.size > 0 && answers === 0) throw unreachable(silence);
   if (problems.size > 0) throw missing(problems);
 }
 
@@ -89,6 +98,11 @@ function sizeIn(headers: Answer["headers"], status: number): number | undefined 
   return text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);
 }
 
+function unreachable(silence: ReadonlyMap<string, string>): Fail {
+  const reasons = [...silence].map(([mirror, reason]) => `${mirror}: ${reason}`);
+  return new Fail(`no mirror can be reached: ${reasons.join("; ")}`, { hint: lookAround });
+}
+
 function missing(problems: ReadonlyMap<LockedPackage, string>): Fail {
   const named = [...problems].slice(0, shown).map(([{ path }, problem]) => `${path} (${problem})`);
   const more = problems.size > shown ? ` and ${problems.size - shown} more` : "";
@@ -96,7 +110,7 @@ function missing(problems: ReadonlyMap<LockedPackage, string>): Fail {
   return new Fail(`no mirror has ${named.join(", ")}${more} as locked`, {
     hint: gone
       ? "the archive has replaced them by newer versions: `imgbuild lock --update`, then deploy again"
-      : "check the network and the mirror; `mirror` in the definition names another one",
+      : lookAround,
   });
 }
 

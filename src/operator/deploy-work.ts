@@ -132,7 +132,9 @@ class OtherSystem extends Fail {
   constructor(isNew: boolean, cause: unknown) {
     super(isNew ? "the new system runs already" : "the old system came back instead of the base", {
       cause,
-      hint: "its console log and the base's dead-man timer tell more; nothing was written",
+      hint: isNew
+        ? "the build went to its end while nobody watched; log in and look"
+        : "nothing was written; the console's log and the base's dead-man timer tell more",
     });
     this.isNew = isNew;
   }

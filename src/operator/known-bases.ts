@@ -14,17 +14,15 @@ export const KnownDeploy = z.strictObject({
   planDigest: z.string(),
   /** "ssh-ed25519 AAAA…", the host key of the base. */
   baseHostKey: z.string(),
-  /** What a build that is followed or resumed has to end in; absent in what older versions noted. */
-  newSystem: NewSystem.optional(),
+  /** What a build that is followed or resumed has to end in. */
+  newSystem: NewSystem,
   /** The machine as the old system saw it: what a plan depends on besides its disks. */
-  machine: z
-    .strictObject({
-      machineId: z.string(),
-      bootId: z.string(),
-      firmware: z.enum(["uefi", "bios"]),
-      consoles: z.array(z.string()),
-    })
-    .optional(),
+  machine: z.strictObject({
+    machineId: z.string(),
+    bootId: z.string(),
+    firmware: z.enum(["uefi", "bios"]),
+    consoles: z.array(z.string()),
+  }),
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;
 

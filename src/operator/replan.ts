@@ -33,8 +33,6 @@ export async function replan(
   world: DeployWorld,
 ): Promise<KnownDeploy> {
   const { machine, newSystem } = known;
-  if (machine === undefined || newSystem === undefined)
-    throw new Fail("an older imgbuild began this deploy, and noted too little of the machine to plan anew");
   const { log, signal } = world;
   const by = await base.host.becomeRoot({});
   const seen = await log.task("looking at the machine", () =>

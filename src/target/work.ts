@@ -54,8 +54,7 @@ export async function workThroughPlan(options: {
   };
   const wanted = packagesOf(plan);
   if (wanted.length > 0) {
-    await log.task("trying the mirror", () => tryMirrors(order));
-    // What is not to be had must be known before the disks are touched.
+    // A dead mirror, a captive portal and what is not to be had must be known before the disks are touched.
     await log.task(`asking the mirrors for ${wanted.length} packages`, (inner) =>
       checkAvailable(wanted, { mirrors, signal, log: inner }),
     );
@@ -122,28 +121,6 @@ function packagesOf(plan: Plan): LockedPackage[] {
     if (fetching.includes(kind))
       for (const one of installPackages.schema.parse(data).packages) known.set(one.sha256, one);
   return [...known.values()];
-}
-
-/** A captive portal, a dead mirror or missing DNS must be known before the disks are touched. */
-async function tryMirrors(order: Order): Promise<void> {
-  const urls = order.mirrors.debian ?? [];
-  const problems: string[] = [];
-  for (const url of urls) {
-    try {
-      const response = await fetch(`${url.replace(/\/$/, "")}/dists/`, {
-        signal: AbortSignal.timeout(60_000),
-        redirect: "follow",
-      });
-      await response.body?.cancel();
-      if (response.status < 500) return;
-      problems.push(`${url} answered ${response.status}`);
-    } catch (error) {
-      problems.push(`${url}: ${(error as { cause?: Error }).cause?.message ?? String(error)}`);
-    }
-  }
-  throw new Fail(`the base reaches no mirror: ${problems.join("; ")}`, {
-    hint: "the old system reached one: the base's network differs from what it was",
-  });
 }
 
 /** Lays down what the payload has in a directory; undefined when that is nothing. */

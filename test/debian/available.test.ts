@@ -88,7 +88,16 @@ describe("checkAvailable", () => {
     const packages = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map((name) => locked(name));
     expect(await check(packages, { debian: [await deadUrl(), hung.url, good.url] }, 200)).toBeUndefined();
     expect(hung.asked.length).toBeLessThan(packages.length);
-    expect((await check(packages, { debian: [hung.url] }, 200))?.message).toMatch(/no answer|timeout/);
+    const some = await mirror("a");
+    const partly = await check(packages, { debian: [some.url, hung.url] }, 200);
+    expect(partly?.message).toMatch(/^no mirror has pool\/b\.deb/);
+  });
+
+  it("says that no mirror can be reached when none answered, and why each did not", async () => {
+    const [dead, hung] = [await deadUrl(), await web(() => {})];
+    const error = await check([locked("a"), locked("b")], { debian: [dead, hung.url] }, 200);
+    expect(error?.message).toMatch(/^no mirror can be reached: /);
+    expect(error?.message).toMatch(new RegExp(`${dead}: .*ECONNREFUSED.*; ${hung.url}: .*timeout`));
   });
 
   it("notices another file under the same name", async () => {

@@ -3,14 +3,8 @@ import { earlierBase } from "../../src/operator/earlier-base.ts";
 import { recordDeploy } from "../../src/operator/known-bases.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { localHost } from "../helpers/local-host.ts";
+import { notedDeploy } from "../helpers/noted-deploy.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-
-const known = {
-  started: "2026-01-01T00:00:00.000Z",
-  nonce: "n",
-  planDigest: "p",
-  baseHostKey: "ssh-ed25519 AAAAbase",
-};
 
 it("an earlier deploy's base is known by its own host key, where there was one and it answers", async () => {
   const env = { XDG_STATE_HOME: tempDir() };
@@ -24,7 +18,7 @@ it("an earlier deploy's base is known by its own host key, where there was one a
   });
   expect(await earlierBase(env, "web", answering(true))).toBe(false);
   expect(asked).toEqual([]);
-  await recordDeploy(env, "web", known);
+  await recordDeploy(env, "web", notedDeploy);
   expect(await earlierBase(env, "web", answering(false))).toBe(false);
   expect(await earlierBase(env, "web", answering(true))).toBe(true);
   expect(asked[1]).toMatchObject({ user: "root", pins: ["ssh-ed25519 AAAAbase"] });

@@ -2,22 +2,16 @@ import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { knownDeploy, recordDeploy } from "../../src/operator/known-bases.ts";
+import { notedDeploy } from "../helpers/noted-deploy.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-
-const known = {
-  started: "2025-09-06T08:15:00.000Z",
-  nonce: "0".repeat(64),
-  planDigest: "1".repeat(64),
-  baseHostKey: "ssh-ed25519 AAAA",
-};
 
 describe("a deploy that was started from here", () => {
   it("is found again by the host's name, the last one of each, and nobody else may read it", async () => {
     const env = { XDG_STATE_HOME: tempDir() };
-    await recordDeploy(env, "admin@web", { ...known, started: "2025-01-01T00:00:00.000Z" });
-    await recordDeploy(env, "admin@web", known);
-    await recordDeploy(env, "mail/../x", known);
-    expect(await knownDeploy(env, "admin@web")).toEqual({ host: "admin@web", ...known });
+    await recordDeploy(env, "admin@web", { ...notedDeploy, started: "2025-01-01T00:00:00.000Z" });
+    await recordDeploy(env, "admin@web", notedDeploy);
+    await recordDeploy(env, "mail/../x", notedDeploy);
+    expect(await knownDeploy(env, "admin@web")).toEqual({ host: "admin@web", ...notedDeploy });
     expect(await knownDeploy(env, "mail/../x")).toMatchObject({ host: "mail/../x" });
     const dir = join(env.XDG_STATE_HOME, "imgbuild/deploys");
     const names = readdirSync(dir);
@@ -31,20 +25,24 @@ describe("a deploy that was started from here", () => {
 
   it("lies in the home directory where there is no other place for state", async () => {
     const env = { HOME: tempDir() };
-    await recordDeploy(env, "web", known);
+    await recordDeploy(env, "web", notedDeploy);
     expect(readdirSync(join(env.HOME, ".local/state/imgbuild/deploys")).length).toBe(1);
   });
 
-  it.each(["", "{", "null", "{}", JSON.stringify({ host: "web", ...known, more: 1 })])(
-    "is not known when its file holds %j",
-    async (text) => {
-      const env = { XDG_STATE_HOME: tempDir() };
-      await recordDeploy(env, "web", known);
-      const dir = join(env.XDG_STATE_HOME, "imgbuild/deploys");
-      writeFileSync(join(dir, readdirSync(dir)[0]!), text);
-      await expect(knownDeploy(env, "web")).rejects.toThrow("no deploy of web was started from here");
-    },
-  );
+  it.each([
+    "",
+    "{",
+    "null",
+    "{}",
+    JSON.stringify({ host: "web", ...notedDeploy, more: 1 }),
+    JSON.stringify({ host: "web", ...notedDeploy, newSystem: undefined }),
+  ])("is not known when its file holds %j", async (text) => {
+    const env = { XDG_STATE_HOME: tempDir() };
+    await recordDeploy(env, "web", notedDeploy);
+    const dir = join(env.XDG_STATE_HOME, "imgbuild/deploys");
+    writeFileSync(join(dir, readdirSync(dir)[0]!), text);
+    await expect(knownDeploy(env, "web")).rejects.toThrow("no deploy of web was started from here");
+  });
 
   it("is not known when there was none", async () => {
     await expect(knownDeploy({ XDG_STATE_HOME: tempDir() }, "web")).rejects.toThrow(/no deploy of web/);

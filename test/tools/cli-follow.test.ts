@@ -9,6 +9,7 @@ import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { environment, expectFail } from "../helpers/cli-lab.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
+import { notedDeploy } from "../helpers/noted-deploy.ts";
 import { startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -70,7 +71,7 @@ async function base(
   onTestFinished(() => void listening.close());
   const state = tempDir();
   await recordDeploy({ XDG_STATE_HOME: state }, host, {
-    started: "2026-01-01T00:00:00.000Z",
+    ...notedDeploy,
     nonce,
     planDigest: "plan",
     baseHostKey: server.hostKey,
