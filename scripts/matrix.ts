@@ -91,6 +91,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-sudo"),
   },
   {
+    name: "redeploy",
+    what: "a host that imgbuild made is replaced in turn, and the base is not sent again",
+    argv: vitest("test/matrix/deploy.test.ts", "redeploy"),
+  },
+  {
     name: "abort",
     what: "the operator is lost; follow and abort from another terminal: the old system comes back",
     argv: vitest("test/matrix/deploy.test.ts", "abort"),

@@ -56,6 +56,14 @@ it("deploy-sudo: the operator logs in as a user with sudo", () =>
     expect(report.outcome).toBe("done");
   }));
 
+it("redeploy: a host that imgbuild made is replaced in turn, and the base is not sent again", () =>
+  withLab("bios", async (lab) => {
+    expect((await deployed(lab, "target")).bytes.base).toBeGreaterThan(0);
+    const again = await deployed(lab, "admin@target");
+    expect(again.outcome).toBe("done");
+    expect(again.bytes.base).toBe(0);
+  }));
+
 it("base-panics: the old system comes back, and the operator is told", () =>
   withLab("bios", async (lab) => {
     const file = join(lab.directory, "report.json");

@@ -170,19 +170,6 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     });
     expect(found.stdout.trim().split("\n")).toEqual(["/etc/nginx/web.htpasswd"]);
   });
-
-  it("deploys again onto its own result without sending the base", async () => {
-    const file = join(directory, "again.json");
-    const ran = await imgbuild(deployArguments(lab, file, "admin@target"), { env, timeoutMs: 40 * minute });
-    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
-    const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
-    expect(report.outcome).toBe("done");
-    expect(report.bytes.base).toBe(0);
-    expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
-  });
 });
 
 function asRoot(script: string): readonly string[] {
