@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { lockRequest } from "../../src/debian/lock-request.ts";
+import type { DeployInputs } from "../../src/operator/deploy-run.ts";
 import type { Facts } from "../../src/schema/facts.ts";
 import { Lock, type LockedPackage } from "../../src/schema/lock.ts";
 import { Spec, type SpecInput } from "../../src/schema/spec.ts";
+import { Secret } from "../../src/util/secret.ts";
 import { diskFacts, keptUuid, mib } from "./storage.ts";
 
 /** "ssh-ed25519 AAAA…", a key that nobody holds. */
@@ -73,6 +75,37 @@ export function lockOf(
     ],
     packages: [locked("dpkg", { bootstrap: true }), ...names.map((name) => locked(name))],
   });
+}
+
+/** What a deploy of a server with a health check and a secret is given, with files that are names only and little patience. */
+export function inputsOfDeploy(change: Partial<DeployInputs> = {}): DeployInputs {
+  const spec = change.spec ?? serverSpec({ health: [{ type: "unit", unit: "nginx.service" }] });
+  const file = (name: string) => ({ path: `/c/${name}`, size: 1000, sha256: "0".repeat(64) });
+  return {
+    host: "admin@web",
+    spec,
+    lock: lockOf(spec),
+    definition: "def",
+    tried: true,
+    files: new Map(),
+    links: [],
+    debs: new Map(),
+    secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
+    base: {
+      digest: "d1",
+      kernel: file("kernel"),
+      outer: file("outer"),
+      squashfs: file("squashfs"),
+      kit: file("kit"),
+    },
+    mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
+    login: undefined,
+    deadManSeconds: 10,
+    baseCmdline: [],
+    slow: 0,
+    waitMs: { base: 3_000, build: 20_000, boot: 3_000 },
+    ...change,
+  };
 }
 
 /** A machine on which `serverSpec` can be deployed. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
-import type { ConnectOptions, DeployInputs, DeployWorld } from "../../src/operator/deploy-run.ts";
+import type { ConnectOptions, DeployWorld } from "../../src/operator/deploy-run.ts";
 import { Report } from "../../src/schema/report.ts";
 import { generateIdentity, openWith } from "../../src/secrets/seal.ts";
 import { markPath } from "../../src/steps/finish-tree.ts";
@@ -16,7 +16,8 @@ import { generateSshKey } from "../../src/transport/keys.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { adminKey, lockOf, serverSpec } from "../helpers/deployable.ts";
+import { baseReport } from "../helpers/base-report.ts";
+import { adminKey, inputsOfDeploy } from "../helpers/deployable.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -43,36 +44,6 @@ function formsOf(plain: string): (string | Buffer)[] {
 
 const never = () => Promise.reject(new Error("not used"));
 const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
-
-function inputs(change: Partial<DeployInputs> = {}): DeployInputs {
-  const spec = serverSpec({ health: [{ type: "unit", unit: "nginx.service" }] });
-  const file = (name: string) => ({ path: `/c/${name}`, size: 1000, sha256: "0".repeat(64) });
-  return {
-    host: "admin@web",
-    spec,
-    lock: lockOf(spec),
-    definition: "def",
-    tried: true,
-    files: new Map(),
-    links: [],
-    debs: new Map(),
-    secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
-    base: {
-      digest: "d1",
-      kernel: file("kernel"),
-      outer: file("outer"),
-      squashfs: file("squashfs"),
-      kit: file("kit"),
-    },
-    mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
-    login: undefined,
-    deadManSeconds: 10,
-    baseCmdline: [],
-    slow: 0,
-    waitMs: { base: 3_000, build: 20_000, boot: 3_000 },
-    ...change,
-  };
-}
 
 interface Story {
   /** Sections of the probe that differ from those of a good machine. */
@@ -129,16 +100,12 @@ async function machine(story: Story = {}) {
         if (story.work !== undefined) await story.work(ponr, cut);
         else ponr();
       },
-      report: (outcome, ponr, error) => ({
-        outcome,
-        ponr,
+      report: (...told) => ({
+        ...baseReport(...told),
         bootId: "base-boot",
         peakMemoryMib: 321,
         totalMemoryMib: 1000,
         fetched: { packages: 4, bytes: 4000 },
-        seconds: [],
-        ...(error instanceof Error ? { message: error.message } : {}),
-        ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
       }),
       restart: () => {
         notes.push("restart");
@@ -291,7 +258,7 @@ function payloadIn(bytes: Buffer): Buffer[] {
 describe("deploy", () => {
   it("takes a host over, builds, and is done when the new system has proved itself", async () => {
     const { world, notes, secrets, connects } = await machine();
-    const report = Report.parse(await deploy(inputs(), world));
+    const report = Report.parse(await deploy(inputsOfDeploy(), world));
     expect(report).toMatchObject({
       outcome: "done",
       host: "admin@web",
@@ -356,7 +323,7 @@ describe("deploy", () => {
       const { world, leaked } = await machine(story);
       const canary = "canary-8f14e45fceea167a5a36dedd4bea2543";
       const secrets = new Map([["token", new Secret("token", Buffer.from(canary))]]);
-      const hurried = inputs({
+      const hurried = inputsOfDeploy({
         secrets,
         deadManSeconds: 0,
         waitMs: { base: 3_000, build: 5_000, boot: 100 },
@@ -373,7 +340,7 @@ describe("deploy", () => {
 
   it("refuses what preflight refuses, and touches nothing", async () => {
     const { world, notes } = await machine({ probe: { "kexec-disabled": "1" } });
-    const report = Report.parse(await deploy(inputs(), world));
+    const report = Report.parse(await deploy(inputsOfDeploy(), world));
     expect(report).toMatchObject({
       outcome: "refused",
       hint: expect.stringContaining("/etc/sysctl.d"),
@@ -388,7 +355,7 @@ describe("deploy", () => {
 
   it("refuses a host that is reached by an address which the base cannot set up", async () => {
     const { world, notes } = await machine({ reachedBy: "100.64.0.7" });
-    const report = await deploy(inputs(), world);
+    const report = await deploy(inputsOfDeploy(), world);
     expect(report.outcome).toBe("refused");
     expect(report.preflight.find(({ check }) => check === "network")).toMatchObject({
       verdict: "no-go",
@@ -400,13 +367,16 @@ describe("deploy", () => {
   it("refuses when nobody confirms", async () => {
     const refusal = new Fail("not confirmed", { exitCode: exitCodes.refused });
     const { world, notes } = await machine({ confirm: () => Promise.reject(refusal) });
-    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "refused", message: "not confirmed" });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
+      outcome: "refused",
+      message: "not confirmed",
+    });
     expect(notes).toEqual(["confirm system written, data kept"]);
   });
 
   it("refuses to go on with host keys that the new system could not use", async () => {
     const { world, notes } = await machine({ hostKey: "damaged\n" });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "old-system",
       message: expect.stringMatching(/^none of the host's SSH keys can be kept/),
     });
@@ -419,14 +389,14 @@ describe("deploy", () => {
     ["the jump is refused", "JUMP", "JUMP failed"],
   ])("takes back what it brought when %s", async (_what, fails, message) => {
     const { world, notes } = await machine({ fails });
-    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "old-system", message });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "old-system", message });
     expect(notes).not.toContain("jump");
     expect(notes.at(-1)).toBe("undo");
   });
 
   it("refuses, and leaves alone what is another's, when another deploy has the host", async () => {
     const { world, notes } = await machine({ held: true });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "refused",
       message: "another deploy of old is under way; nothing was changed",
     });
@@ -436,19 +406,22 @@ describe("deploy", () => {
   it("fails, with nothing to take back, when the host does not answer at all", async () => {
     const { world, notes, setLife } = await machine();
     setLife("base");
-    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "failed", message: "no route to host" });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
+      outcome: "failed",
+      message: "no route to host",
+    });
     expect(notes).toEqual([]);
   });
 
   it("looks for the base when the connection is lost by the jump itself", async () => {
     const { world, notes } = await machine({ breaks: true });
-    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "done" });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done" });
     expect(notes).not.toContain("undo");
   });
 
   it("says so when the old system comes back instead of the base", async () => {
     const { world, notes } = await machine({ after: "old" });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "old-system",
       message: "the old system came back instead of the base",
       seconds: { downtime: null },
@@ -461,7 +434,7 @@ describe("deploy", () => {
     ["holds another plan", { planDigest: "f".repeat(64) }, /another plan than the one confirmed$/],
   ])("sends no secret to a base that %s", async (_what, base, message) => {
     const { world, secrets, notes } = await machine({ base });
-    const short = inputs({ deadManSeconds: 0, waitMs: { base: 100, build: 1_000, boot: 100 } });
+    const short = inputsOfDeploy({ deadManSeconds: 0, waitMs: { base: 100, build: 1_000, boot: 100 } });
     expect(await deploy(short, world)).toMatchObject({
       outcome: "failed",
       message: expect.stringMatching(message),
@@ -477,7 +450,7 @@ describe("deploy", () => {
         throw new Fail("no such disk");
       },
     });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "old-system",
       message: "the runner failed: no such disk",
       hint: "no disk was written",
@@ -492,7 +465,7 @@ describe("deploy", () => {
         throw new Fail("the mirror is gone", { hint: "name another one" });
       },
     });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "failed",
       message: "the runner failed: the mirror is gone",
       hint: expect.stringMatching(/^name another one; .*imgbuild resume admin@web$/),
@@ -508,7 +481,7 @@ describe("deploy", () => {
         await new Promise((resolve) => setTimeout(resolve, 100));
       },
     });
-    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "done", peakMemoryMib: 321 });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done", peakMemoryMib: 321 });
     expect(connects.filter(({ key }) => key !== undefined).length).toBe(3);
   });
 
@@ -523,7 +496,7 @@ describe("deploy", () => {
         await new Promise(() => {});
       },
     });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "done",
       peakMemoryMib: null,
       bootIds: { new: "new-boot" },
@@ -538,7 +511,7 @@ describe("deploy", () => {
         await new Promise(() => {});
       },
     });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "done",
       bootIds: { new: "new-boot" },
     });
@@ -551,7 +524,7 @@ describe("deploy", () => {
         await new Promise(() => {});
       },
     });
-    const hurried = inputs({ waitMs: { base: 3_000, build: 100, boot: 3_000 } });
+    const hurried = inputsOfDeploy({ waitMs: { base: 3_000, build: 100, boot: 3_000 } });
     expect(await deploy(hurried, world)).toMatchObject({
       outcome: "failed",
       message: "the build did not end within its bound",
@@ -561,13 +534,13 @@ describe("deploy", () => {
   it("says GO again when it was lost on its way", async () => {
     const { world, secrets, drop } = await machine();
     drop.next = true;
-    expect(await deploy(inputs(), world)).toMatchObject({ outcome: "done" });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done" });
     expect(secrets).toHaveLength(1);
   });
 
   it("takes back the loaded kernel when the host never left its old system", async () => {
     const { world, notes } = await machine({ after: "stays" });
-    const hurried = inputs({ waitMs: { base: 1_000, build: 1_000, boot: 3_000 } });
+    const hurried = inputsOfDeploy({ waitMs: { base: 1_000, build: 1_000, boot: 3_000 } });
     expect(await deploy(hurried, world)).toMatchObject({
       outcome: "old-system",
       message: "the host did not leave its old system within 1 s",
@@ -577,7 +550,7 @@ describe("deploy", () => {
 
   it("is not satisfied by a system without this deploy's mark", async () => {
     const { world } = await machine({ mark: () => '{"nonce":"of another deploy"}' });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "failed",
       message: "the system that answers is not the one just built",
     });
@@ -585,7 +558,7 @@ describe("deploy", () => {
 
   it("is not done with a new system that is not healthy", async () => {
     const { world } = await machine({ health: 3 });
-    expect(await deploy(inputs(), world)).toMatchObject({
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "failed",
       message: "the new system runs, but 1 of its health checks failed",
       health: [{ ok: false, detail: "inactive" }],
@@ -595,10 +568,12 @@ describe("deploy", () => {
   it("lets an interruption and a bug through, after it took back what it brought", async () => {
     const stop = new Fail("interrupted", { exitCode: exitCodes.interrupted });
     const early = await machine({ confirm: () => Promise.reject(stop) });
-    await expect(deploy(inputs(), early.world)).rejects.toMatchObject({ exitCode: exitCodes.interrupted });
+    await expect(deploy(inputsOfDeploy(), early.world)).rejects.toMatchObject({
+      exitCode: exitCodes.interrupted,
+    });
     const bug = await machine();
     const world = { ...bug.world, record: () => Promise.reject(new TypeError("oops")) };
-    await expect(deploy(inputs(), world)).rejects.toThrow(new TypeError("oops"));
+    await expect(deploy(inputsOfDeploy(), world)).rejects.toThrow(new TypeError("oops"));
     expect(bug.notes.at(-1)).toBe("undo");
   });
 
@@ -613,7 +588,7 @@ describe("deploy", () => {
       },
     });
     const began = Date.now();
-    await expect(deploy(inputs(), world)).rejects.toMatchObject({
+    await expect(deploy(inputsOfDeploy(), world)).rejects.toMatchObject({
       exitCode: exitCodes.interrupted,
       hint: "the runner goes on without you: imgbuild follow admin@web",
     });

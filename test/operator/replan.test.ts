@@ -14,8 +14,8 @@ import { serve } from "../../src/target/socket.ts";
 import type { Host } from "../../src/transport/host.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { Secret } from "../../src/util/secret.ts";
-import { adminKey, lockOf, serverSpec } from "../helpers/deployable.ts";
+import { baseReport } from "../helpers/base-report.ts";
+import { adminKey, inputsOfDeploy, serverSpec } from "../helpers/deployable.ts";
 import { localHost } from "../helpers/local-host.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
@@ -24,35 +24,9 @@ import { tempDir } from "../helpers/temp-dir.ts";
 const known: KnownDeploy = { host: "web", ...notedDeploy };
 const { nonce } = known;
 
-function inputs(change: Partial<DeployInputs> = {}): DeployInputs {
-  const spec = change.spec ?? serverSpec();
-  const file = (name: string) => ({ path: `/c/${name}`, size: 1000, sha256: "0".repeat(64) });
-  return {
-    host: "web",
-    spec,
-    lock: lockOf(spec),
-    definition: "second",
-    tried: true,
-    files: new Map(),
-    links: [],
-    debs: new Map(),
-    secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
-    base: {
-      digest: "d1",
-      kernel: file("kernel"),
-      outer: file("outer"),
-      squashfs: file("squashfs"),
-      kit: file("kit"),
-    },
-    mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
-    login: undefined,
-    deadManSeconds: 600,
-    baseCmdline: [],
-    slow: 1,
-    waitMs: { base: 1_000, build: 1_000, boot: 1_000 },
-    ...change,
-  };
-}
+/** What is brought to a base that knows a first definition. */
+const inputs = (change: Partial<DeployInputs> = {}) =>
+  inputsOfDeploy({ host: "web", definition: "second", ...change });
 
 /** A base whose first build has failed behind the first write, with the real runner, seen by an operator who comes anew. */
 async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boolean } = {}) {
@@ -77,11 +51,7 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
       if (options.ponr !== false) ponr();
       if (works.length === 1) throw new Fail("no such unit");
     },
-    report: (outcome, ponr, error) => ({
-      ...{ outcome, ponr, bootId: "base", peakMemoryMib: 1, totalMemoryMib: 2, seconds: [] },
-      fetched: { packages: 0, bytes: 0 },
-      ...(error instanceof Error ? { message: error.message } : {}),
-    }),
+    report: (...told) => ({ ...baseReport(...told), bootId: "base" }),
     restart: () => new Promise<never>(() => {}),
     later: () => {},
   });

@@ -9,6 +9,7 @@ import { converse } from "../../src/target/socket.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
+import { baseReport } from "../helpers/base-report.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A runner as in the base, at the other end of a machine's port. Its machine ends when it restarts. */
@@ -31,12 +32,7 @@ async function base(change: Partial<RunnerWorld> = {}) {
       ponr();
       await world.log.task("unpacking the tree", async (log) => log.progress(10, 10, "MiB"));
     },
-    report: (outcome, ponr, error) => ({
-      ...{ outcome, ponr, bootId: "b", peakMemoryMib: 1, totalMemoryMib: 2, seconds: [] },
-      fetched: { packages: 0, bytes: 0 },
-      ...(error instanceof Error ? { message: error.message } : {}),
-      ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
-    }),
+    report: baseReport,
     restart: () => {
       end("QEMU ended (0)");
       return new Promise<never>(() => {});

@@ -6,6 +6,7 @@ import { Journal } from "../../src/target/journal.ts";
 import { Runner, type RunnerWorld } from "../../src/target/runner.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { baseReport } from "../helpers/base-report.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A world without a machine: work ends when the test says, time passes by hand, a restart is only counted. */
@@ -41,16 +42,7 @@ function world(change: Partial<RunnerWorld> = {}) {
       new Promise<void>((done, fail) => {
         state.works.push({ sealed, ponr, done, fail });
       }),
-    report: (outcome, ponr, error) => ({
-      outcome,
-      ponr,
-      bootId: "b",
-      peakMemoryMib: 1,
-      totalMemoryMib: 2,
-      fetched: { packages: 0, bytes: 0 },
-      seconds: [],
-      ...(error instanceof Error ? { message: error.message } : {}),
-    }),
+    report: baseReport,
     restart: () => {
       state.restarts += 1;
       return new Promise<never>(() => {});

@@ -8,6 +8,7 @@ import { Runner } from "../../src/target/runner.ts";
 import { serve } from "../../src/target/socket.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { baseReport } from "../helpers/base-report.ts";
 import { environment, expectFail } from "../helpers/cli-lab.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
@@ -44,16 +45,7 @@ async function base(
       works += 1;
       await (story.work ?? (async (_times, first) => first()))(works, ponr);
     },
-    report: (outcome, ponr, error) => ({
-      outcome,
-      ponr,
-      bootId: "b",
-      peakMemoryMib: 1,
-      totalMemoryMib: 2,
-      fetched: { packages: 0, bytes: 0 },
-      seconds: [],
-      ...(error instanceof Error ? { message: error.message } : {}),
-    }),
+    report: baseReport,
     restart: async () => {
       life.restarts += 1;
       if (life.restarts > 1) return await new Promise<never>(() => {});

@@ -8,7 +8,7 @@ import { resolveTarget } from "../../src/transport/destination.ts";
 import { connect } from "../../src/transport/host.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import { fingerprint } from "../../src/transport/known-hosts.ts";
-import { openSession } from "../../src/transport/session.ts";
+import { openSession, type Session } from "../../src/transport/session.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const client = generateSshKey("client");
@@ -55,6 +55,22 @@ async function attempt(
     expect((error as Error).name).toBe("Fail");
     return error as { message: string; hint?: string };
   }
+}
+
+/** A session for which `verify` judges the host's key. */
+async function sessionJudgedBy(port: number, verify: () => unknown): Promise<Session> {
+  return await openSession({
+    destination: resolveTarget(`somebody@127.0.0.1:${port}`, { home: tempDir() }),
+    check: {
+      algorithms: ["ssh-ed25519"],
+      verify: verify as () => boolean,
+      problem: () => undefined,
+    },
+    login: { key: client.private },
+    socket: undefined,
+    timeoutMs: 5_000,
+    signal: undefined,
+  });
 }
 
 const at = (port: number) => `[127.0.0.1]:${port}`;
@@ -150,38 +166,13 @@ describe("a judge of host keys that does not say exactly true (F25)", () => {
     ["an object", () => ({})],
   ])("lets nobody log in by %s", async (_what, answer) => {
     const { port, logins } = await fakeHost();
-    const destination = resolveTarget(`somebody@127.0.0.1:${port}`, { home: tempDir() });
-    const check = {
-      algorithms: ["ssh-ed25519" as const],
-      verify: answer as () => boolean,
-      problem: () => undefined,
-    };
-    const login = { key: client.private };
-    const opening = openSession({
-      destination,
-      check,
-      login,
-      socket: undefined,
-      timeoutMs: 5_000,
-      signal: undefined,
-    });
-    await expect(opening).rejects.toMatchObject({ name: "Fail" });
+    await expect(sessionJudgedBy(port, answer)).rejects.toMatchObject({ name: "Fail" });
     expect(logins()).toBe(0);
   });
 
   it("is what the same server is reached by with true", async () => {
     const { port, logins } = await fakeHost();
-    const destination = resolveTarget(`somebody@127.0.0.1:${port}`, { home: tempDir() });
-    const check = { algorithms: ["ssh-ed25519" as const], verify: () => true, problem: () => undefined };
-    const login = { key: client.private };
-    const session = await openSession({
-      destination,
-      check,
-      login,
-      socket: undefined,
-      timeoutMs: 5_000,
-      signal: undefined,
-    });
+    const session = await sessionJudgedBy(port, () => true);
     session.close();
     expect(logins()).toBeGreaterThan(0);
   });
