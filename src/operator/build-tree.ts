@@ -6,8 +6,8 @@ import { settleTimes } from "../storage/tree-usage.ts";
 import { type Build, finishSystem, startSystem } from "./build.ts";
 import { isMade, makeMountPoints } from "./layers.ts";
 import type { Compression, ImageFormat } from "./output.ts";
-import type { StartedTree } from "./provision-cache.ts";
 import { packTree } from "./tree-output.ts";
+import type { StartedTree } from "./upper-cache.ts";
 
 /** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
 export async function buildTree(

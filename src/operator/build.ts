@@ -11,7 +11,7 @@ import { withInitramfs } from "./initramfs-cache.ts";
 import { isMade, type Layer, type LayerOptions, makeLayer, packagesLayer, type TreePlan } from "./layers.ts";
 import { setLeavesApart } from "./leaves.ts";
 import { nativeContext } from "./native-context.ts";
-import { type ProvisionOptions, runSystem, type StartedTree, startTree } from "./provision-cache.ts";
+import { type ProvisionOptions, runSystem, type StartedTree, startTree } from "./upper-cache.ts";
 import type { VmOptions } from "./vm-run.ts";
 
 export interface ImageInputs {

@@ -27,8 +27,8 @@ import { type Finish, placeDisks, placeTree } from "./finish-output.ts";
 import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
 import { type ImageFormat, isDirectory, isDisk } from "./output.ts";
-import type { StartedTree } from "./provision-cache.ts";
 import { treePlan } from "./tree-plan.ts";
+import type { StartedTree } from "./upper-cache.ts";
 import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
 import { type VmPlan, vmPlan } from "./vm-plan.ts";
 

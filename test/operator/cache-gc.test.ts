@@ -73,6 +73,19 @@ describe("clearing the cache", () => {
     expect(cacheEntries(cache).reduce((sum, { bytes }) => sum + bytes, 0)).toBe(left);
   });
 
+  it("takes uppers out of a layer by themselves, also those that an older version named otherwise", async () => {
+    const cache = cacheOf({
+      [`tree/${a}/tree/etc`]: 1,
+      [`tree/${a}/upper-${b}/upper/srv`]: 2,
+      [`tree/${a}/provision-${b}/upper/srv`]: 3,
+    });
+    const removed = async (maxBytes: number) =>
+      (await clear(cache, maxBytes)).entries.map(({ entry }) => entry.path.slice(cache.length + 1));
+    expect(await removed(2.5 * 64 * kib)).toEqual([`tree/${a}/provision-${b}`]);
+    expect(await removed(1.5 * 64 * kib)).toEqual([`tree/${a}/upper-${b}`]);
+    expect(inside(cache)).toEqual([`tree/${a}/tree/etc`]);
+  });
+
   it("of everything leaves what has no name of ours", async () => {
     const cache = cacheOf({
       ...usual,

@@ -299,7 +299,7 @@ describe("a definition with patches, templates and scripts", () => {
     const diff = await diffOf(plain);
     const kept = () =>
       readdirSync(join(cache, "tree", layer!))
-        .filter((name) => name.startsWith("provision-"))
+        .filter((name) => name.startsWith("upper-"))
         .sort();
     const tree = await built(edited(diff), "dir");
     expect(kept()).toHaveLength(2);

@@ -15,9 +15,9 @@ import { copyUpper, type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Layer } from "./layers.ts";
 
-/** Results of scripts that a layer keeps, the latest: older ones are of scripts that were edited since. */
+/** Uppers that a layer keeps, the latest: older ones are of scripts and lists of packages that were edited since. */
 const kept = 6;
-const prefix = "provision-";
+const prefix = "upper-";
 
 /** A tree upon which a definition is being laid, and which of its steps are still to be done. */
 export interface StartedTree extends TreeCopy {
