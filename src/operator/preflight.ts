@@ -162,12 +162,7 @@ function room({ has, least, usual }: Room): Finding {
   if (has < least)
     return noGo("room", detail, "make the partitions larger, or install less: a full disk ends the build");
   if (has >= usual) return go("room", detail);
-  return {
-    check: "room",
-    verdict: "warn",
-    detail,
-    hint: "a full disk ends the build behind the first write",
-  };
+  return warn("room", detail, "a full disk ends the build behind the first write");
 }
 
 function toMib(bytes: number): number {
@@ -186,17 +181,19 @@ function sshServer(locked: ReadonlySet<string>): Finding {
 
 function rehearsal(tried: boolean): Finding {
   if (tried) return go("rehearsal", "this definition was built here before, as it is");
-  return {
-    check: "rehearsal",
-    verdict: "warn",
-    detail:
-      "this definition was never built here as it is: a script that fails, a unit or an owner that is not there would be found out on wiped disks",
-    hint: "`imgbuild test` it first",
-  };
+  return warn(
+    "rehearsal",
+    "this definition was never built here as it is: a script that fails, a unit or an owner that is not there would be found out on wiped disks",
+    "`imgbuild test` it first",
+  );
 }
 
 function go(check: string, detail: string): Finding {
   return { check, verdict: "go", detail };
+}
+
+function warn(check: string, detail: string, hint: string): Finding {
+  return { check, verdict: "warn", detail, hint };
 }
 
 function noGo(check: string, detail: string, hint?: string): Finding {
