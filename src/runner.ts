@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DeployData } from "./schema/deploy.ts";
 import type { BaseReport } from "./schema/journal.ts";
+import { writeWhole } from "./system/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
 import { identityOfBoot } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
@@ -56,8 +57,8 @@ async function start(): Promise<void> {
     replace: async (publicKey, bytes) => {
       const next = await openPayload(bytes, { ...deploy, publicKey });
       // A runner that is started anew finds this one.
-      put(payloadFile, bytes);
-      put(file, JSON.stringify({ ...deploy, publicKey }));
+      await writeWhole(payloadFile, bytes, 0o600);
+      await writeWhole(file, JSON.stringify({ ...deploy, publicKey }), 0o600);
       payload = next;
       return next.order.planDigest;
     },
@@ -104,10 +105,4 @@ async function payloadOf(deploy: DeployData): Promise<OpenedPayload | { refusal:
   } catch (error) {
     return { refusal: error instanceof Fail ? error : new Fail(messageOf(error)) };
   }
-}
-
-/** Whole or not at all; in RAM. */
-function put(file: string, content: string | Uint8Array): void {
-  writeFileSync(`${file}.new`, content, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
 }

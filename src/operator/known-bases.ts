@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { writeWhole } from "../system/write-whole.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { NewSystem } from "./prove.ts";
@@ -32,8 +33,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
   const file = fileOf(env, host);
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, `${JSON.stringify({ host, ...known }, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await writeWhole(file, `${JSON.stringify({ host, ...known }, null, 2)}\n`, 0o600);
 }
 
 export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { splitLate } from "../debian/late-packages.ts";
@@ -8,6 +8,7 @@ import type { LockedPackage } from "../schema/lock.ts";
 import { installLeaves } from "../steps/install-leaves.ts";
 import { installPackages } from "../steps/install-packages.ts";
 import { type StepContext, stepData } from "../steps/step.ts";
+import { writeWhole } from "../system/write-whole.ts";
 import { digestOf } from "../util/digest.ts";
 import type { TreeLayers } from "./tree.ts";
 
@@ -63,8 +64,6 @@ async function leafNames(
   });
   const names = [...leavesOf(packages, (one) => isActivePackage(controls.get(one)!))];
   await mkdir(directory, { recursive: true });
-  const made = `${file}.${process.pid}.tmp`;
-  await writeFile(made, JSON.stringify(names));
-  await rename(made, file);
+  await writeWhole(file, JSON.stringify(names));
   return names;
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
 import { pathToFileURL } from "node:url";
 import { bootPackages } from "../boot/packages.ts";
@@ -13,6 +13,7 @@ import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { storagePackages } from "../storage/storage-config.ts";
 import { hold } from "../system/file-lock.ts";
+import { writeWhole } from "../system/write-whole.ts";
 import { sha256 } from "../util/digest.ts";
 import { during, Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -130,10 +131,8 @@ export async function readLockFor(
   return { lock, fresh: stale.length === 0, stale };
 }
 
-/** Whole or not at all. */
 export async function writeLock(file: string, lock: Lock): Promise<void> {
-  await writeFile(`${file}.new`, formatLock(lock));
-  await rename(`${file}.new`, file);
+  await writeWhole(file, formatLock(lock));
 }
 
 /** Own .deb files that are not any more what was locked. */

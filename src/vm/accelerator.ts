@@ -1,9 +1,10 @@
 import { constants } from "node:fs";
-import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { run } from "../system/run.ts";
+import { writeWhole } from "../system/write-whole.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -117,7 +118,5 @@ async function readVerdict(file: string): Promise<Verdict | undefined> {
 
 async function writeVerdict(cache: string, file: string, verdict: Verdict): Promise<void> {
   await mkdir(cache, { recursive: true });
-  const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, JSON.stringify(verdict));
-  await rename(temporary, file);
+  await writeWhole(file, JSON.stringify(verdict));
 }

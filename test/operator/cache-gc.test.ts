@@ -140,6 +140,7 @@ describe("clearing the cache", () => {
       [`tree/${a}/tree/x`]: 2,
       [`tree/${a}/disk.new-aaaaaa/x`]: 2,
       [`packages/${hex("1", 64)}.deb.77.part`]: 2,
+      [`index/${hex("2", 64)}.leaves.0123456789ab.tmp`]: 2,
       "stock-host-0123.55.tmp/x": 2,
     });
     await clear(cache, Number.MAX_SAFE_INTEGER);
