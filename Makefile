@@ -20,7 +20,7 @@ $(DEPS): package.json package-lock.json
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-check: $(DEPS) ## format, lint, types and unit tests: what to run while working
+check: setup ## format, lint, types and unit tests: what to run while working
 	@npm run --silent lint && npm run --silent types && npm run --silent unit
 
 format: $(DEPS) ## write the format

@@ -42,6 +42,11 @@ export const needs: readonly Need[] = [
   { what: "sbverify", package: "sbsigntool", use: "tests" },
   { what: "busybox", package: "busybox-static", use: "tests" },
   { what: "dash", package: "dash", use: "tests" },
+  { what: "curl", package: "curl", use: "tests" },
+  { what: "wget", package: "wget", use: "tests" },
+  { what: "python3", package: "python3", use: "tests" },
+  { what: "ip", package: "iproute2", use: "tests" },
+  { what: "openssl", package: "openssl", use: "tests" },
   { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },
 ];
 

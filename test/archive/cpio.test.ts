@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, lstatSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CpioEntry, cpio, cpioBytes } from "../../src/archive/cpio.ts";
@@ -15,7 +15,7 @@ const entries: CpioEntry[] = [
 ];
 
 describe("an archive for the kernel", () => {
-  it.skipIf(!existsSync("/bin/cpio") && !existsSync("/usr/bin/cpio"))("is what cpio(1) reads", async () => {
+  it("is what cpio(1) reads", async () => {
     const dir = tempDir();
     const options = { cwd: dir, input: await cpioBytes(entries), encoding: "utf8" as const };
     const names = execFileSync("cpio", ["--list", "--quiet"], options).trim().split("\n");

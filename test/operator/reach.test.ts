@@ -20,15 +20,12 @@ function hostWith(...programs: readonly string[]) {
 
 describe("reachMirror", () => {
   for (const program of ["bash", "python3", "wget", "curl"])
-    it.skipIf(!existsSync(`/usr/bin/${program}`))(
-      `asks by ${program} where the host has only that`,
-      async () => {
-        const { url, asked } = await webOf(new Map([[`debian/${path}`, "x".repeat(2000)]]));
-        const mirror = `${url}/debian/`;
-        expect(await reachMirror(hostWith(program), [mirror], path, signal)).toEqual({ url: mirror });
-        expect(asked).toEqual([`/debian/${path}`]);
-      },
-    );
+    it(`asks by ${program} where the host has only that`, async () => {
+      const { url, asked } = await webOf(new Map([[`debian/${path}`, "x".repeat(2000)]]));
+      const mirror = `${url}/debian/`;
+      expect(await reachMirror(hostWith(program), [mirror], path, signal)).toEqual({ url: mirror });
+      expect(asked).toEqual([`/debian/${path}`]);
+    });
 
   it("takes the first that serves the file, and goes on past those that do not", async () => {
     const good = await webOf(new Map([[path, "x"]]));
