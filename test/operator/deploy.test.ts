@@ -587,11 +587,9 @@ describe("deploy", () => {
         await new Promise(() => {});
       },
     });
-    const began = Date.now();
     await expect(deploy(inputsOfDeploy(), world)).rejects.toMatchObject({
       exitCode: exitCodes.interrupted,
       hint: "the runner goes on without you: imgbuild follow admin@web",
     });
-    expect(Date.now() - began).toBeLessThan(5_000);
   });
 });
