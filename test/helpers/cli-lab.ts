@@ -1,4 +1,4 @@
-import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect } from "vitest";
 import { fetchAll } from "../../src/debian/fetch.ts";
@@ -11,6 +11,7 @@ import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import type { Ran } from "./imgbuild.ts";
+import { linkOrCopy } from "./link-or-copy.ts";
 
 export const program = resolve("bin/imgbuild");
 export const environment = Object.fromEntries(
@@ -38,7 +39,7 @@ export async function warmCache(): Promise<void> {
   await buildBase(options);
 }
 
-/** A cache of its own, after `warmCache`: packages are hard links to those of the usual one, the base is shared. */
+/** A cache of its own, after `warmCache`: packages are those of the usual one, the base is shared. */
 export function ownCache(dir: string, leaveOut: readonly LockedPackage[] = []): string {
   const cache = join(dir, "cache");
   mkdirSync(join(cache, "packages"), { recursive: true });
@@ -46,7 +47,7 @@ export function ownCache(dir: string, leaveOut: readonly LockedPackage[] = []): 
   const absent = new Set(leaveOut.map((one) => one.sha256));
   for (const { sha256 } of webPackages())
     if (!absent.has(sha256))
-      linkSync(join(mainCache, "packages", `${sha256}.deb`), join(cache, "packages", `${sha256}.deb`));
+      linkOrCopy(join(mainCache, "packages", `${sha256}.deb`), join(cache, "packages", `${sha256}.deb`));
   return cache;
 }
 

@@ -1,16 +1,6 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseLock } from "../../src/debian/lock.ts";
@@ -18,6 +8,7 @@ import type { LockedPackage } from "../../src/schema/lock.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
 import { warmCache, webPackages } from "./cli-lab.ts";
+import { linkOrCopy } from "./link-or-copy.ts";
 
 /** A user of this machine for the length of a test, and the checkout as that user sees it. */
 export interface TestUser {
@@ -113,18 +104,14 @@ export async function makeBuilder(): Promise<TestUser> {
   return user;
 }
 
-/** Puts packages of the usual cache into the user's: links where both are on one disk. */
+/** Puts packages of the usual cache into the user's. */
 export function givePackages(user: TestUser, packages: readonly LockedPackage[]): void {
   for (const { sha256 } of packages) {
     const [from, to] = [cacheRoot(process.env), user.cache].map((cache) =>
       join(cache, "packages", `${sha256}.deb`),
     );
     if (existsSync(to!)) continue;
-    try {
-      linkSync(from!, to!);
-    } catch {
-      copyFileSync(from!, to!);
-    }
+    linkOrCopy(from!, to!);
   }
 }
 
