@@ -145,7 +145,8 @@ export const Unlock = z.discriminatedUnion("type", [
   /** By clevis, from a tang server in the same network. */
   z.strictObject({
     type: z.literal("tang"),
-    url: z.url({ protocol: /^https?$/ }),
+    /** Without TLS, which tang does not need: what it says is signed, and what it is asked tells nothing. The initramfs knows no certificates. */
+    url: z.url({ protocol: /^http$/, error: "the tang server's http:// URL" }),
     /** Of the server's signing key, as `tang-show-keys` prints it. */
     thumbprint: z.string().regex(/^[A-Za-z0-9_-]{43}$/, "a thumbprint of 43 characters"),
   }),

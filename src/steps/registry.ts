@@ -1,3 +1,4 @@
+import { askTang } from "./ask-tang.ts";
 import { bootstrapTree } from "./bootstrap-tree.ts";
 import { btrfsSubvolumes } from "./btrfs-subvolumes.ts";
 import { checkKept } from "./check-kept.ts";
@@ -41,6 +42,7 @@ import { writeSecrets } from "./write-secrets.ts";
 /** Every step by its kind: what a plan may hold. */
 export const allSteps: ReadonlyMap<string, Step> = new Map(
   [
+    askTang,
     bootstrapTree,
     btrfsSubvolumes,
     checkKept,

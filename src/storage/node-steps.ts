@@ -13,7 +13,7 @@ import {
 import type { Site } from "./node.ts";
 import { btrfsPool } from "./nodes/btrfs.ts";
 import { contentType } from "./nodes/content-types.ts";
-import { enrollSteps, luksUuid } from "./nodes/luks.ts";
+import { enrollSteps, luksUuid, tangSteps } from "./nodes/luks.ts";
 import { lvmGroup, lvmVolume } from "./nodes/lvm.ts";
 import { mdArray, mdUuid } from "./nodes/md.ts";
 
@@ -22,6 +22,8 @@ export interface NodeSteps {
   readonly open: StepData[];
   readonly close: StepData[];
   readonly enroll: StepData[];
+  /** What `enroll` has to know before the first write. */
+  readonly ask: StepData[];
   /** By what a mounted filesystem's place is found; of a pool all members. */
   deviceOf(place: Mounted["place"]): DeviceRef[];
 }
@@ -38,19 +40,21 @@ export function nodeSteps(graph: Graph, world: World): NodeSteps {
   const open: StepData[] = [];
   const close: StepData[] = [];
   const enroll: StepData[] = [];
+  const ask: StepData[] = [];
   for (const node of graph.nodes) {
     const one = stepsOf(node, graph, world);
     create.push(...one.create);
     open.push(...one.open);
     close.unshift(...one.close);
     enroll.push(...one.enroll);
+    ask.push(...one.ask);
   }
   const deviceOf = (place: Mounted["place"]): DeviceRef[] => {
     if (place.on !== "pool") return [world.refOf(place)];
     const pool = graph.nodes.find((node) => node.kind === "pool" && node.name === place.name);
     return pool?.kind === "pool" ? pool.members.map(world.refOf) : [];
   };
-  return { create, open, close, enroll, deviceOf };
+  return { create, open, close, enroll, ask, deviceOf };
 }
 
 /** What a mapping, an array or a volume is found by. */
@@ -75,8 +79,8 @@ export function madeReference(
   }
 }
 
-type Own = Record<"create" | "open" | "close" | "enroll", readonly StepData[]>;
-const nothing: Own = { create: [], open: [], close: [], enroll: [] };
+type Own = Record<"create" | "open" | "close" | "enroll" | "ask", readonly StepData[]>;
+const nothing: Own = { create: [], open: [], close: [], enroll: [], ask: [] };
 
 function stepsOf(node: GraphNode, graph: Graph, world: World): Own {
   const { refOf, seed, epoch } = world;
@@ -138,11 +142,13 @@ function contentSteps(node: ContentNode, graph: Graph, { refOf, seed, epoch }: W
     epoch,
     ...(apart === undefined ? {} : { header: refOf(apart.place) }),
   };
+  const enrolled = content.type === "luks" && content.keep === undefined;
   return {
     create: type.create(content, site),
     open: type.open?.(content, site) ?? [],
     close: type.close?.(content, site) ?? [],
-    enroll: content.type === "luks" && content.keep === undefined ? enrollSteps(content, site) : [],
+    enroll: enrolled ? enrollSteps(content, site) : [],
+    ask: enrolled ? tangSteps(content) : [],
   };
 }
 

@@ -33,7 +33,7 @@ export interface PlannedDisk {
 /** All that a plan does with disks, as data; parents before what lies in them. */
 export interface StorageSteps {
   readonly disks: readonly PlannedDisk[];
-  /** Before the first write: what is open on the planned disks is closed, what is kept is verified. Asks for kept disks as well. */
+  /** Before the first write: tang servers are asked, what is open on the planned disks is closed, what is kept is verified. Asks for kept disks as well. */
   prepare(): StepData[];
   /** Tables, containers, filesystems, made anew; what was made stays open for `mount`. */
   readonly create: readonly StepData[];
@@ -79,7 +79,7 @@ export function storageSteps(
   const verity = verityPlan(storage, refOf, seed);
   return {
     disks,
-    prepare: () => prepareSteps(storage, matched, graph, seed),
+    prepare: () => [...steps.ask, ...prepareSteps(storage, matched, graph, seed)],
     create: [
       ...disks.map(({ identity, layout }) =>
         stepData(partitionDisk, `partitioning ${showDisk(identity)}`, {

@@ -1,5 +1,6 @@
 import type { StepData } from "../../schema/plan.ts";
 import type { Luks, Unlock } from "../../schema/storage-content.ts";
+import { askTang } from "../../steps/ask-tang.ts";
 import { enrollClevis } from "../../steps/enroll-clevis.ts";
 import { makeStorage } from "../../steps/make-storage.ts";
 import { closeLuks, openLuks } from "../../steps/open-storage.ts";
@@ -45,22 +46,42 @@ export function luksUuid(seed: string, { name, uuid, keep }: Pick<Luks, "name" |
   return keep?.uuid ?? uuid ?? contentUuid(seed, "luks", "luks:", name);
 }
 
+/** Before the first write: a tang server says its keys, by which the volume will be enrolled. */
+export function tangSteps({ unlock, name }: Luks): StepData[] {
+  if (unlock.type !== "tang") return [];
+  const { url, thumbprint } = unlock;
+  return [stepData(askTang, `asking the tang server ${url}`, { url, thumbprint, file: tangFile(name) })];
+}
+
 /** What the tree's own clevis does once it is there: another key slot, opened by TPM or tang. */
 export function enrollSteps(content: Luks, { device, header }: Pick<Site, "device" | "header">): StepData[] {
   const { unlock, name, key } = content;
-  if (unlock.type !== "tpm2" && unlock.type !== "tang") return [];
-  const [pin, config] =
-    unlock.type === "tpm2"
-      ? ["tpm2", unlock.pcrs.length === 0 ? {} : { pcr_bank: "sha256", pcr_ids: unlock.pcrs.join(",") }]
-      : ["tang", { url: unlock.url, thp: unlock.thumbprint }];
+  const clevis = clevisPin(unlock);
+  if (clevis === undefined) return [];
   return [
-    stepData(enrollClevis, `letting ${unlock.type === "tpm2" ? "the TPM" : unlock.url} open ${name}`, {
+    stepData(enrollClevis, `letting ${unlock.type === "tang" ? unlock.url : "the TPM"} open ${name}`, {
       device: header ?? device,
       secret: key,
-      pin: pin as "tpm2" | "tang",
-      config: JSON.stringify(config),
+      ...clevis,
+      ...(unlock.type === "tang" ? { advertisement: tangFile(name) } : {}),
     }),
   ];
+}
+
+/** How clevis calls a way of unlocking, and what it is told of it; undefined for what is none of its ways. */
+export function clevisPin(
+  unlock: Unlock,
+): { readonly pin: "tpm2" | "tang"; readonly config: string } | undefined {
+  if (unlock.type === "tang")
+    return { pin: "tang", config: JSON.stringify({ url: unlock.url, thp: unlock.thumbprint }) };
+  if (unlock.type !== "tpm2") return undefined;
+  const registers = unlock.pcrs.length === 0 ? {} : { pcr_bank: "sha256", pcr_ids: unlock.pcrs.join(",") };
+  return { pin: "tpm2", config: JSON.stringify(registers) };
+}
+
+/** RAM of the base. */
+function tangFile(name: string): string {
+  return `/run/imgbuild/tang-${name}.json`;
 }
 
 /** A line of crypttab(5). `device` and `header` are names that stay, as "UUID=…". */

@@ -110,6 +110,29 @@ describe("luks", () => {
     expect(stepsFor([[luks()]]).enroll).toEqual([]);
   });
 
+  it("asks the tang server for its keys before anything is written, and enrolls by what it said", () => {
+    const unlock = { type: "tang", url: "http://192.0.2.1", thumbprint: "a".repeat(43) };
+    const { prepare, enroll } = stepsFor([[luks({ unlock })]]);
+    const [ask, ...others] = prepare();
+    const file = "/run/imgbuild/tang-crypt.json";
+    expect(ask).toMatchObject({ kind: "ask-tang", url: unlock.url, thumbprint: unlock.thumbprint, file });
+    expect(kinds(others)).toEqual(["close-disks"]);
+    expect(enroll).toMatchObject([
+      {
+        kind: "enroll-clevis",
+        pin: "tang",
+        config: `{"url":"http://192.0.2.1","thp":"${unlock.thumbprint}"}`,
+        advertisement: file,
+      },
+    ]);
+    expect(kinds(stepsFor([[luks({ unlock: { type: "tpm2" } })]]).prepare())).toEqual(["close-disks"]);
+  });
+
+  it("takes no tang server by https, for which the initramfs has no certificates", () => {
+    const unlock = { type: "tang", url: "https://192.0.2.1", thumbprint: "a".repeat(43) };
+    expect(() => storageFor([[luks({ unlock })]])).toThrow("the tang server's http:// URL");
+  });
+
   it("counts every byte of a key file", () => {
     const { create } = stepsFor([[luks({ unlock: { type: "key-file" } })]]);
     expect(create.find(({ kind }) => kind === "open-luks")).toMatchObject({ trim: false });
