@@ -38,6 +38,8 @@ export function checkInitramfs(
     readonly version: string;
     readonly modules: readonly string[];
     readonly programs: readonly string[];
+    /** Drivers of the machine's network cards, where the root needs the network: one of them is enough. */
+    readonly cards?: readonly string[];
   },
 ): void {
   const { version } = wanted;
@@ -50,6 +52,9 @@ export function checkInitramfs(
   if (missing.length > 0)
     throw refuse(`lacks what the root filesystem needs: the module ${missing.join(", ")}`);
   if (!diskDrivers.some((name) => content.modules.has(name))) throw refuse("has no driver for any disk");
+  const { cards = [] } = wanted;
+  if (cards.length > 0 && !cards.some((name) => content.modules.has(moduleName(name))))
+    throw refuse(`has no driver for any network card of this machine (${cards.join(", ")})`);
   const gone = wanted.programs.filter(
     (name) => ![...content.paths].some((path) => path.endsWith(`bin/${name}`)),
   );

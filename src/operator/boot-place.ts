@@ -4,6 +4,7 @@ import type { Storage } from "../schema/storage.ts";
 import { filesystemOf, mountsOf } from "../storage/check-storage.ts";
 import { uuidOf } from "../storage/fstab.ts";
 import type { Layout } from "../storage/gpt.ts";
+import { clevisPin } from "../storage/nodes/luks.ts";
 import { stackOf, storageConfig } from "../storage/storage-config.ts";
 import { Fail } from "../util/fail.ts";
 
@@ -69,7 +70,9 @@ export function initramfsNeeds(
   const programs = stackOf(storage, "/").flatMap((node) => {
     if (node.kind === "array") return ["mdadm"];
     if (node.kind === "group") return ["lvm"];
-    return node.kind === "content" && node.content.type === "luks" ? ["cryptsetup"] : [];
+    if (node.kind !== "content" || node.content.type !== "luks") return [];
+    const { pin } = clevisPin(node.content.unlock) ?? {};
+    return ["cryptsetup", ...(pin === undefined ? [] : [`clevis-decrypt-${pin}`])];
   });
   if (root?.verity) programs.push("veritysetup");
   const modules = [...(root === undefined ? [] : [root.type]), ...storageConfig(storage, seed).modules];

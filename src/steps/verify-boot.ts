@@ -1,6 +1,7 @@
 import { lstat, readdir, readFile, readlink, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { cardModules } from "../boot/card-modules.ts";
 import { checkEsp } from "../boot/check-esp.ts";
 import { checkEmbeddedGrub } from "../boot/check-grub.ts";
 import { checkInitramfs, initramfsContent } from "../boot/check-initramfs.ts";
@@ -77,7 +78,9 @@ export const verifyBoot = defineStep({
     await checkRoot(wanted, root, rootWord);
     const driven = wanted.mounted ? await diskModules(await mountedSource(root)) : [];
     const modules = [...new Set([...wanted.modules, ...driven])];
-    for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules });
+    const needsNetwork = wanted.programs.includes("clevis-decrypt-tang");
+    const cards = wanted.mounted && needsNetwork ? await cardModules() : [];
+    for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules, cards });
     for (const path of wanted.overlays)
       if (!(await lstat(join(root, path)).catch(() => undefined))?.isDirectory())
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
@@ -156,7 +159,7 @@ async function checkVerity(plan: VerityPlan, cmdline: readonly string[]): Promis
 async function checkOneInitramfs(
   context: StepContext,
   version: string,
-  { modules, programs }: Pick<Wanted, "modules" | "programs">,
+  { modules, programs, cards }: Pick<Wanted, "modules" | "programs"> & { readonly cards: readonly string[] },
 ): Promise<void> {
   const { stdout } = await context.chroot(["lsinitramfs", `/boot/initrd.img-${version}`], {
     timeoutMs: listMs,
@@ -165,7 +168,7 @@ async function checkOneInitramfs(
     join(context.root, `usr/lib/modules/${version}/modules.builtin`),
     "utf8",
   ).catch(() => "");
-  checkInitramfs(initramfsContent(stdout, builtin), { version, modules, programs });
+  checkInitramfs(initramfsContent(stdout, builtin), { version, modules, programs, cards });
 }
 
 /** Kernel and initramfs through the links, as GRUB will read them. */

@@ -3,6 +3,7 @@ import type { Content } from "../schema/storage-content.ts";
 import { Fail } from "../util/fail.ts";
 import { mountsOf } from "./check-storage.ts";
 import { type ConfigFile, degradedStartFiles } from "./degraded-start.ts";
+import { earlyNetworkFile } from "./early-network.ts";
 import { fstab, uuidOf } from "./fstab.ts";
 import { type Graph, type GraphNode, graphOf, type Place, scopeOf, showPlace } from "./graph.ts";
 import { mbrId, partitionUuid } from "./ids.ts";
@@ -66,6 +67,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
           },
         ]),
     ...degradedStartFiles(storage),
+    ...(usesTang(graph, early) ? [earlyNetworkFile] : []),
     ...verityFiles(storage, seed),
   ];
   return {
@@ -82,7 +84,6 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
       ...(verity === undefined ? [`root=UUID=${rootUuid}`] : verityWords(verity, seed)),
       ...(root.type === "ext4" ? [] : [`rootfstype=${root.type}`]),
       ...(root.subvolume === undefined ? [] : [`rootflags=subvol=${root.subvolume}`]),
-      ...(usesTang(graph, early) ? ["ip=dhcp"] : []),
     ],
     rootUuid,
     modules,

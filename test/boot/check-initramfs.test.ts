@@ -8,7 +8,7 @@ const listing = [
   "usr/lib/modules/6.1/kernel/drivers/md/dm-crypt.ko.zst",
 ].join("\n");
 const builtin = "kernel/drivers/base/loop.ko\nkernel/drivers/virtio/virtio-pci.ko\n";
-const wanted = { version: "6.1", modules: ["ext4"], programs: [] as string[] };
+const wanted = { version: "6.1", modules: ["ext4"], programs: [] as string[], cards: [] as string[] };
 const check = (text: string, change: Partial<typeof wanted> = {}) =>
   checkInitramfs(initramfsContent(text, builtin), { ...wanted, ...change });
 const without = (part: string) =>
@@ -36,11 +36,22 @@ describe("checkInitramfs", () => {
       { programs: ["cryptsetup", "lvm"] },
       "what opens the root filesystem: lvm",
     ],
+    [
+      "reaches no network",
+      listing,
+      { cards: ["igb", "e1000e"] },
+      "has no driver for any network card of this machine (igb, e1000e)",
+    ],
     ["starts nothing", without("init"), {}, "holds no /init"],
     ["is empty", "", {}, "holds no /init"],
   ] as const)("refuses one that %s", (_what, text, change, message) => {
     expect(() => check(text, change as Partial<typeof wanted>)).toThrow(`the initramfs of 6.1`);
     expect(() => check(text, change as Partial<typeof wanted>)).toThrow(message);
+  });
+
+  it("is content with a driver of one of the machine's cards", () => {
+    const igb = "usr/lib/modules/6.1/kernel/drivers/net/ethernet/intel/igb/igb.ko.xz";
+    check(`${listing}\n${igb}`, { cards: ["igb", "cdc_ether"] });
   });
 
   it("is not taken in by a module whose name only ends alike", () => {

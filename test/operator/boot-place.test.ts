@@ -98,4 +98,15 @@ describe("initramfsNeeds", () => {
       expect.arrayContaining(["ext4", "dm_crypt", "dm_mod"]),
     );
   });
+
+  it("are clevis' own program too where a TPM or a tang server opens the root", () => {
+    const programs = (unlock: object) => {
+      const content = luks({ name: "r", key: "k", unlock, content: ext4({ mount: "/" }) } as never);
+      return initramfsNeeds(specOf(one(gpt(part("r", content)))), "s").programs;
+    };
+    expect(programs({ type: "tpm2" })).toEqual(["cryptsetup", "clevis-decrypt-tpm2"]);
+    const tang = { type: "tang", url: "http://192.0.2.1", thumbprint: "a".repeat(43) };
+    expect(programs(tang)).toEqual(["cryptsetup", "clevis-decrypt-tang"]);
+    expect(programs({ type: "passphrase" })).toEqual(["cryptsetup"]);
+  });
 });

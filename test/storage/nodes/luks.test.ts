@@ -89,7 +89,14 @@ describe("luks", () => {
     if ("table" in disk) disk.table.partitions.pop();
     const { config } = stepsFor([[]], { disks: storage.disks });
     expect(config.crypttab).toBe(`crypt UUID=${uuid} none luks,initramfs\n`);
-    expect(config.cmdline).toContain("ip=dhcp");
+    const network = config.files.filter(({ path }) => path.endsWith("/imgbuild-network"));
+    expect(network).toMatchObject([
+      { mode: "0755", content: expect.stringContaining("auto_add_modules net") },
+    ]);
+    // clevis asks for an address by itself; others would ask too, where nobody wants it.
+    expect(config.cmdline.join(" ")).not.toContain("ip=");
+    const other = stepsFor([[luks(tang)]]).config.files.map(({ path }) => path);
+    expect(other.filter((path) => path.includes("network"))).toEqual([]);
     expect(config.modules).toContain("dm-crypt");
     expect(storagePackages(storage, "trixie")).toEqual([
       ...["clevis", "clevis-initramfs", "clevis-luks", "cryptsetup", "cryptsetup-initramfs", "curl"],
