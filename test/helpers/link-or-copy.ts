@@ -1,4 +1,5 @@
 import { copyFileSync, linkSync } from "node:fs";
+import { run } from "../../src/system/run.ts";
 
 /** The same file at another place: a hard link, or a copy where the places are on two filesystems (a /tmp in RAM). */
 export function linkOrCopy(from: string, to: string): void {
@@ -7,4 +8,11 @@ export function linkOrCopy(from: string, to: string): void {
   } catch {
     copyFileSync(from, to);
   }
+}
+
+/** The same of whole directories. */
+export async function linkOrCopyAll(from: readonly string[], into: string): Promise<void> {
+  await run(["cp", "--archive", "--link", "--", ...from, into]).catch(() =>
+    run(["cp", "--archive", "--", ...from, into], { timeoutMs: 300_000 }),
+  );
 }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { run } from "../../src/system/run.ts";
 import { environment, program, warmCache } from "../helpers/cli-lab.ts";
+import { linkOrCopyAll } from "../helpers/link-or-copy.ts";
 import { makeUser, start } from "../helpers/ordinary-user.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -17,7 +18,7 @@ describe("a build while the cache is cleared of everything", () => {
     // A cache of its own, with the packages and the base of the usual one.
     mkdirSync(join(cache, "packages"), { recursive: true });
     const usual = cacheRoot(process.env);
-    await run(["cp", "--archive", "--link", "--", join(usual, "packages"), join(usual, "index"), cache]);
+    await linkOrCopyAll([join(usual, "packages"), join(usual, "index")], cache);
     const base = readdirSync(join(usual, "base")).filter(
       (name) => name.startsWith("tree-") && !name.includes("."),
     );
@@ -25,7 +26,7 @@ describe("a build while the cache is cleared of everything", () => {
     const newest = known.map((name) => readFileSync(join(usual, "base", name), "utf8"));
     mkdirSync(join(cache, "base"));
     for (const name of base.filter((one) => newest.includes(one.slice("tree-".length))))
-      await run(["cp", "--archive", "--link", "--", join(usual, "base", name), join(cache, "base")]);
+      await linkOrCopyAll([join(usual, "base", name)], join(cache, "base"));
     for (const name of known) cpSync(join(usual, "base", name), join(cache, "base", name));
     const env = { ...environment, IMGBUILD_CACHE: cache };
     const output = join(dir, "out/waiting.raw");
