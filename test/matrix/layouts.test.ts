@@ -1,13 +1,16 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { standIns } from "../../src/operator/test-image.ts";
 import type { Spec } from "../../src/schema/spec.ts";
+import type { Luks } from "../../src/schema/storage-content.ts";
 import { graphOf } from "../../src/storage/graph.ts";
+import { clevisPin } from "../../src/storage/nodes/luks.ts";
 import { isEarly } from "../../src/storage/storage-config.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { defaultChecks } from "../../src/testing/checks.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { layouts, specOf } from "../helpers/ladder.ts";
+import { bind, bindToTang, opensByTang, tangLab } from "../helpers/tang-lab.ts";
 
 const options = {
   cache: cacheRoot(process.env),
@@ -24,23 +27,33 @@ afterEach(async () => {
 });
 
 /** The volume whose passphrase is asked for before there is a root. */
-function asksFor(spec: Spec): string | undefined {
+function earlyVolume(spec: Spec): Luks | undefined {
   for (const node of graphOf(spec.storage!).nodes)
     if (node.kind === "content" && node.content.type === "luks" && isEarly(spec.storage!, node.content))
-      return node.content.key;
+      return node.content;
   return undefined;
 }
 
 async function boot(machine: DefinedMachine, spec: Spec): Promise<void> {
-  const key = asksFor(spec);
+  const volume = earlyVolume(spec);
   if (!machine.isRunning) await machine.start();
-  if (key !== undefined) await enter(machine, spec, key, 0);
+  if (volume !== undefined) await enter(machine, spec, volume.key, 0);
   await machine.boot({ withinSeconds: 180 });
 }
 
 async function enter(machine: DefinedMachine, spec: Spec, key: string, after: number): Promise<void> {
   await machine.waitForConsole(/unlock disk/, { withinSeconds: 120, after });
-  machine.type(Buffer.from(standIns(spec).get(key)!.expose()).toString());
+  machine.type(`${passphrase(spec, key)}\n`);
+}
+
+function passphrase(spec: Spec, key: string): string {
+  return Buffer.from(standIns(spec).get(key)!.expose()).toString().trim();
+}
+
+async function passes(machine: DefinedMachine): Promise<void> {
+  const results = await defaultChecks(machine.spec, machine, { ...options, hostKey: machine.hostKey });
+  expect(results.filter(({ ok }) => !ok)).toEqual([]);
+  expect(results.length).toBeGreaterThan(machine.spec.health.length);
 }
 
 for (const name of layouts)
@@ -51,15 +64,21 @@ for (const name of layouts)
         const spec = await specOf(name);
         lab = await openLab();
         const tpm = name === "luks-tpm2";
+        const tang = name === "luks-tang" ? await tangLab(lab) : undefined;
         const machine = await lab.machine({
           definition: `imgbuild/layouts/${name}`,
           ...(tpm ? { tpm } : {}),
+          ...(tang === undefined ? {} : { nics: tang.nics }),
         });
         await boot(machine, spec);
-        const results = await defaultChecks(machine.spec, machine, { ...options, hostKey: machine.hostKey });
-        expect(results.filter(({ ok }) => !ok)).toEqual([]);
-        expect(results.length).toBeGreaterThan(spec.health.length);
-        if (tpm) await unlocksByItself(machine, spec);
+        await passes(machine);
+        const volume = earlyVolume(spec);
+        if (tpm) await unlocksByItself(machine, spec, volume!);
+        if (tang !== undefined) {
+          await passes(tang.server);
+          await bindToTang(machine, tang, volume!, passphrase(spec, volume!.key));
+          await opensByTang(machine, tang, (after) => enter(machine, spec, volume!.key, after));
+        }
         if (name === "xbootldr") await takesAnotherKernel(machine);
         if (name === "verity-root") await readsNothingChanged(machine);
       },
@@ -118,7 +137,6 @@ for (const [name, { serials, arrays, root }] of Object.entries(mirrors))
     it.each(serials)(
       "starts without the disk %s, and its own checks pass",
       async (gone) => {
-        const spec = await specOf(name);
         lab = await openLab();
         const machine = await lab.machine({ definition: `imgbuild/layouts/${name}`, without: [gone] });
         await machine.boot({ withinSeconds: 240 });
@@ -127,9 +145,7 @@ for (const [name, { serials, arrays, root }] of Object.entries(mirrors))
         const seen = await machine.succeed("cat /proc/mdstat");
         expect(seen.match(/\[2\/1\] \[(U_|_U)\]/g)).toHaveLength(arrays);
         expect(await machine.succeed(root)).toMatch(/\[2\/1\]|missing[\s\S]*degraded/i);
-        const results = await defaultChecks(machine.spec, machine, { ...options, hostKey: machine.hostKey });
-        expect(results.filter(({ ok }) => !ok)).toEqual([]);
-        expect(results.length).toBeGreaterThan(spec.health.length);
+        await passes(machine);
         // What is written to the one that is left does not keep it from starting alone again.
         if (gone !== serials[0]) return;
         await machine.succeed("dd if=/dev/urandom of=/srv/written bs=1M count=64 && sync", {
@@ -144,12 +160,7 @@ for (const [name, { serials, arrays, root }] of Object.entries(mirrors))
   });
 
 /** What a deploy does in the base is done here by hand: an image has no TPM to be bound to. */
-async function unlocksByItself(machine: DefinedMachine, spec: Spec): Promise<void> {
-  const key = Buffer.from(standIns(spec).get("disk-key")!.expose()).toString().trim();
-  const device = await machine.succeed("blkid --match-token TYPE=crypto_LUKS --output device");
-  await machine.succeed(
-    `printf %s ${key} | clevis luks bind -f -y -k - -d ${device} tpm2 '{"pcr_bank":"sha256","pcr_ids":"7"}'`,
-    { withinSeconds: 120 },
-  );
+async function unlocksByItself(machine: DefinedMachine, spec: Spec, { unlock, key }: Luks): Promise<void> {
+  await bind(machine, clevisPin(unlock)!, passphrase(spec, key));
   await machine.reboot({ withinSeconds: 240 });
 }
