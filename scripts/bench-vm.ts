@@ -8,7 +8,7 @@ import { cacheRoot } from "../src/system/cache.ts";
 import { plainEnv, run } from "../src/system/run.ts";
 import { openLab } from "../src/testing/index.ts";
 import { silentLog } from "../src/util/log.ts";
-import { accelerator } from "../src/vm/accelerator.ts";
+import { accelerator, usualCpus } from "../src/vm/accelerator.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
 import { least, pair, type Row, rounds, type Spent, timed } from "./bench-rows.ts";
 
@@ -23,7 +23,7 @@ export async function vmRows(): Promise<Row[]> {
   const cache = cacheRoot(process.env);
   const outside = { cache, env: process.env, log: silentLog, signal: new AbortController().signal };
   const image = await testImage(await loadDefinition(definition), outside);
-  const { name } = await accelerator({ cache, override: process.env.IMGBUILD_ACCEL, log: silentLog });
+  const proven = await accelerator({ cache, override: process.env.IMGBUILD_ACCEL, log: silentLog });
   const verdict = async () => {
     const ran = await imgbuild(["test", definition, "--firmware", "bios"], {
       env: process.env,
@@ -54,7 +54,7 @@ export async function vmRows(): Promise<Row[]> {
   const peer: Spent[] = [];
   for (let round = 0; round < rounds; round += 1) {
     ours.push(await timed(verdict));
-    peer.push(await timed(() => bootByHand(image.system.file, name)));
+    peer.push(await timed(() => bootByHand(image.system.file, proven.name, usualCpus(proven, 2))));
   }
   return [
     row("test-verdict", ours, peer, { against: "QEMU by hand", atMost: 1.3 }),
@@ -72,8 +72,8 @@ function row(
   return { name, unit: "s", ...pair(least(ours).seconds, least(peer).seconds), ...about, rounds };
 }
 
-/** What a person would type, until the serial console asks for a login. */
-async function bootByHand(file: string, accel: string): Promise<void> {
+/** What a person would type for a machine with as many processors as ours, until the serial console asks for a login. */
+async function bootByHand(file: string, accel: string, cpus: number): Promise<void> {
   const overlay = join(tmpdir(), `imgbuild-bench-${process.pid}.qcow2`);
   await run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", file, overlay]);
   const child = spawn(
@@ -87,7 +87,7 @@ async function bootByHand(file: string, accel: string): Promise<void> {
         "-cpu",
         accel === "tcg" ? "max" : "host",
         "-smp",
-        "2",
+        String(cpus),
         "-m",
         "1024",
       ],

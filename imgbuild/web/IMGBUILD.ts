@@ -71,6 +71,7 @@ export default image({
       unit: "web-status",
       description: "Publish how the machine is",
       onCalendar: "minutely",
+      onBoot: "1s",
       exec: "/usr/local/bin/web-status",
     }),
   },

@@ -10,16 +10,19 @@ export function unit(text: string, input: Omit<ServiceInput, "unit"> = {}): Serv
 
 /**
  * A command run by the calendar: `...timer({ unit: "stamp", onCalendar: "hourly", exec: "/usr/bin/touch /run/stamp" })` among
- * the services. `exec` is a systemd command line. A run that was missed while the machine was off is made up for.
+ * the services. `exec` is a systemd command line. A run that was missed while the machine was off is made up for; with `onBoot`, a
+ * systemd time span such as "5s", it runs so long after each start of the machine as well.
  */
 export function timer(input: {
   unit: string;
   onCalendar: string;
+  onBoot?: string;
   exec: string;
   description?: string;
   user?: string;
 }): Record<string, ServiceInput> {
   const description = input.description ?? input.unit;
+  const onBoot = input.onBoot === undefined ? [] : [`OnBootSec=${input.onBoot}`];
   const user = input.user === undefined ? [] : [`User=${input.user}`];
   return {
     [`${input.unit}.service`]: {
@@ -32,7 +35,7 @@ export function timer(input: {
       state: "enabled",
       unit: sections({
         Unit: [`Description=${description}`],
-        Timer: [`OnCalendar=${input.onCalendar}`, "Persistent=true"],
+        Timer: [`OnCalendar=${input.onCalendar}`, ...onBoot, "Persistent=true"],
         Install: ["WantedBy=timers.target"],
       }),
     },

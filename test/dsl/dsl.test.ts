@@ -90,6 +90,11 @@ describe("services", () => {
     });
   });
 
+  it("timer runs at a time after each start too, where asked", () => {
+    const units = dsl.timer({ unit: "stamp", onCalendar: "hourly", onBoot: "5s", exec: "/usr/bin/true" });
+    expect(units["stamp.timer"]?.unit).toContain("\nOnCalendar=hourly\nOnBootSec=5s\nPersistent=true\n");
+  });
+
   it("unit is enabled unless told otherwise", () => {
     expect(dsl.unit("[Unit]\n")).toEqual({ state: "enabled", unit: "[Unit]\n" });
     expect(dsl.unit("[Unit]\n", { state: "disabled" })).toMatchObject({ state: "disabled" });
