@@ -199,8 +199,9 @@ describe("in-vm-user: an ordinary user and LUKS with LVM", () => {
         expect(await machine.succeed(`findmnt --noheadings --output SOURCE ${at}`)).toBe(
           `/dev/mapper/vg0-${volume}`,
         );
-      expect(await machine.succeed("lsblk --noheadings --inverse --output TYPE /dev/vg0/root")).toMatch(
-        /lvm[\s\S]*crypt[\s\S]*part[\s\S]*disk/,
+      // Only with names is it a tree, each above what it lies on.
+      expect(await machine.succeed("lsblk --noheadings --inverse --output NAME,TYPE /dev/vg0/root")).toMatch(
+        /lvm\n.*crypt\n.*part\n.*disk$/,
       );
       expect(await machine.execute("systemctl --failed --no-legend --plain")).toMatchObject({ stdout: "" });
     } finally {
