@@ -14,6 +14,7 @@ import { deployPlan } from "./plan.ts";
 import { type Finding, isGo, preflight } from "./preflight.ts";
 import { reachMirror } from "./reach.ts";
 import { roomOf } from "./room.ts";
+import { sshdPorts } from "./sshd-ports.ts";
 import { sizeOf } from "./takeover.ts";
 
 const smallMs = 30_000;
@@ -51,6 +52,7 @@ export async function inspectAndPlan(
     tried: inputs.tried,
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
+    sshPorts: { declared: sshdPorts(inputs.spec, inputs.files), reached: state.sshPort },
   });
   for (const finding of state.findings) tell(log, finding);
   if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;
@@ -116,18 +118,21 @@ function pathOf(name: string, seen: DiskFacts): { path?: string } {
 
 /** Which keys opened the old system, at which of its addresses and ports: the base answers in the same way. */
 async function readLogin(host: Host, state: DeployState): Promise<void> {
-  const keys = await host.exec(
-    ["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null; echo; echo "$SSH_CONNECTION"'],
-    {
-      timeoutMs: smallMs,
-      accept: [0, 1],
-    },
-  );
-  const lines = keys.stdout.split("\n").filter((line) => line.trim() !== "");
-  const [, address, port] = / (\S+) (\d+)$/.exec(lines.at(-1) ?? "") ?? [];
-  state.sshPort = Number(port ?? 22);
-  state.sshAddress = address ?? "";
-  state.authorizedKeys = lines.filter(isPlainKey);
+  const { stdout } = await host.exec(["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null'], {
+    timeoutMs: smallMs,
+    accept: [0, 1],
+  });
+  state.authorizedKeys = stdout.split("\n").filter(isPlainKey);
+  const { address, port } = await reachedAt(host);
+  state.sshPort = port;
+  state.sshAddress = address;
+}
+
+/** The address and port of the host, as it sees them, that our connection leads to. */
+export async function reachedAt(host: Host): Promise<{ readonly address: string; readonly port: number }> {
+  const { stdout } = await host.exec(["sh", "-c", 'echo "$SSH_CONNECTION"'], { timeoutMs: smallMs });
+  const [, address = "", port] = / (\S+) (\d+)$/.exec(stdout.trim()) ?? [];
+  return { address, port: Number(port ?? 22) };
 }
 
 /** Options before a key ("command=…") would change what the base's shell does; such keys stay out. */

@@ -30,6 +30,8 @@ export interface PreflightInput {
   readonly room: Room | undefined;
   /** Names of the packages that the new system gets. */
   readonly locked: ReadonlySet<string>;
+  /** Ports on which the new system's SSH server will listen, and that by which the host was reached, as the host sees it. */
+  readonly sshPorts: { readonly declared: readonly number[]; readonly reached: number };
 }
 
 /** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
@@ -73,7 +75,7 @@ export function preflight(input: PreflightInput): Finding[] {
           "add your public key to a user of the definition, or give --login USER",
         ),
     hostKeys(input.spec, facts),
-    sshServer(input.locked),
+    sshServer(input.locked, input.sshPorts),
     rehearsal(input.tried),
   ];
 }
@@ -169,14 +171,24 @@ function toMib(bytes: number): number {
   return Math.ceil(bytes / 2 ** 20);
 }
 
-function sshServer(locked: ReadonlySet<string>): Finding {
+function sshServer(
+  locked: PreflightInput["locked"],
+  { declared, reached }: PreflightInput["sshPorts"],
+): Finding {
+  const check = "ssh server";
   if (!locked.has("openssh-server"))
     return noGo(
-      "ssh server",
+      check,
       "the definition installs none, so nobody could verify the new system or log in to it",
       "add openssh-server to packages.install",
     );
-  return go("ssh server", "openssh-server");
+  if (!declared.includes(reached))
+    return noGo(
+      check,
+      `the new system's listens on port ${declared.join(", ")} alone; the host is reached at its port ${reached}, and so will the new system be`,
+      `have it listen on ${reached} too (\`Port ${reached}\` beside the other), and take that out once you come in by the other`,
+    );
+  return go(check, `openssh-server, port ${declared.join(", ")}`);
 }
 
 function rehearsal(tried: boolean): Finding {

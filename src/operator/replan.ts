@@ -1,6 +1,6 @@
 import type { Host } from "../transport/host.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
-import { loginUser, matchOrTell, mirrorOrder, planFor, tell } from "./deploy-plan.ts";
+import { loginUser, matchOrTell, mirrorOrder, planFor, reachedAt, tell } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { hostKeysFor } from "./host-keys.ts";
 import { inspect } from "./inspect.ts";
@@ -10,6 +10,7 @@ import { isGo, preflight } from "./preflight.ts";
 import type { NewSystem } from "./prove.ts";
 import { roomOf } from "./room.ts";
 import type { RunnerLink } from "./runner-link.ts";
+import { sshdPorts } from "./sshd-ports.ts";
 
 /** What of a preflight is to be asked of a machine that runs the base already. */
 const asked: readonly string[] = [
@@ -53,6 +54,10 @@ export async function replan(
     tried: inputs.tried,
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
+    sshPorts: {
+      declared: sshdPorts(inputs.spec, inputs.files),
+      reached: (await reachedAt(base.host)).port,
+    },
   }).filter(({ check }) => asked.includes(check));
   for (const finding of findings) tell(log, finding);
   if (!isGo(findings) || "problem" in disks || !("user" in login))

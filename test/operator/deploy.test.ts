@@ -51,8 +51,9 @@ interface Story {
   /** What the old system says to a script that has this in it. */
   fails?: string;
   confirm?: () => Promise<void>;
-  /** The old system's address that the operator is connected to. */
+  /** The old system's address and port that the operator is connected to. */
   reachedBy?: string;
+  reachedAt?: number;
   /** The connection is lost while the old system is told to jump. */
   breaks?: boolean;
   /** What its file of a host key holds. */
@@ -145,10 +146,9 @@ async function machine(story: Story = {}) {
           probeOutput(script, { "host-keys": `${oldKey.public} root@old\nssh-rsa AAAArsa`, ...story.probe }),
         );
       if (story.fails !== undefined && script.includes(story.fails)) throw new Fail(`${story.fails} failed`);
-      if (script.includes("authorized_keys")) {
-        const address = story.reachedBy ?? "192.0.2.10";
-        return ok(`${adminKey} me\n\n192.0.2.1 1 ${address} 22\n`);
-      }
+      if (script.includes("authorized_keys")) return ok(`${adminKey} me\n`);
+      if (script.includes("SSH_CONNECTION"))
+        return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10"} ${story.reachedAt ?? 22}\n`);
       if (script.startsWith("ls /etc/ssh"))
         return ok("/etc/ssh/ssh_host_dsa_key\n/etc/ssh/ssh_host_ed25519_key\n");
       if (argv[0] === "cat")
@@ -361,6 +361,16 @@ describe("deploy", () => {
       verdict: "no-go",
       detail: expect.stringContaining("100.64.0.7"),
     });
+    expect(notes).toEqual([]);
+  });
+
+  it("refuses a host that is reached at a port on which the new system will not listen", async () => {
+    const { world, notes } = await machine({ reachedAt: 2200 });
+    const report = await deploy(inputsOfDeploy(), world);
+    expect(report.outcome).toBe("refused");
+    expect(report.preflight.filter(({ verdict }) => verdict === "no-go")).toEqual([
+      expect.objectContaining({ check: "ssh server", detail: expect.stringContaining("its port 2200") }),
+    ]);
     expect(notes).toEqual([]);
   });
 

@@ -22,6 +22,7 @@ function judge(
     tried: true,
     room: { has: 3000 * mib, least: 300 * mib, usual: 700 * mib },
     locked: new Set(["openssh-server"]),
+    sshPorts: { declared: [22], reached: 22 },
     ...change,
   });
 }
@@ -46,7 +47,7 @@ describe("preflight", () => {
       ["mirror", "go", "http://deb.example.org/debian answers the target"],
       ["login", "go", "the new system will let you in as admin"],
       ["host keys", "go", "1 kept"],
-      ["ssh server", "go", "openssh-server"],
+      ["ssh server", "go", "openssh-server, port 22"],
       ["rehearsal", "go", "this definition was built here before, as it is"],
     ]);
   });
@@ -66,6 +67,13 @@ describe("preflight", () => {
   const noRoot = { user: { uid: 1, becomesRootBy: "impossible" as const } };
   it.each<[string, Partial<Facts>, Partial<PreflightInput>, Partial<SpecInput>, RegExp]>([
     ["nobody who can be root", noRoot, {}, {}, /^root: .*neither sudo nor doas/],
+    [
+      "an SSH server at other ports than the one that is used",
+      {},
+      { sshPorts: { declared: [2200, 2201], reached: 22 } },
+      {},
+      /^ssh server: .* on port 2200, 2201 alone; .* its port 22,/,
+    ],
     ["no SSH server", {}, { locked: new Set(["nginx"]) }, {}, /^ssh server: the definition installs none/],
     [
       "partitions that cannot hold the packages",

@@ -67,6 +67,7 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
   const host: Host = {
     ...localHost().host,
     exec: async (argv) => {
+      if (argv[1] === "-c") return { code: 0, stdout: "192.0.2.1 1 192.0.2.10 22\n", stderr: "" };
       expect(argv.slice(0, 2)).toEqual(["sh", "-s"]);
       // A kernel that kexec has started, in a system without a machine-id or host keys.
       const change = { "machine-id": "", "host-keys": "", firmware: "bios", "boot-id": "base" };
