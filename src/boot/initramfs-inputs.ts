@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { mergedUsr } from "../debian/tree-paths.ts";
 
 /** Where initramfs-tools' own files are, whose text tells what else it reads. */
 const own = [
@@ -41,10 +42,10 @@ export function initramfsInputs(tree: string, before: string): (path: string) =>
   const text = own.map((path) => textBelow(join(tree, path))).join("\n");
   const named = new Set(text.match(/[A-Za-z0-9_.+@-]+/g) ?? []);
   const paths = new Set(
-    (text.match(/\/[A-Za-z0-9_.+@/-]+/g) ?? []).map((path) => merged(path.replace(/[/.-]+$/, ""))),
+    (text.match(/\/[A-Za-z0-9_.+@/-]+/g) ?? []).map((path) => mergedUsr(path.replace(/[/.-]+$/, ""))),
   );
   return (given) => {
-    const path = merged(given);
+    const path = mergedUsr(given);
     // What comes out is not what goes in; the linker's cache says of libraries only where they are.
     if (/^\/boot\/(initrd\.img-|grub\/)/.test(path) || path === "/etc/ld.so.cache") return false;
     const above = parents(path);
@@ -66,11 +67,6 @@ function parents(path: string): string[] {
   const found: string[] = [];
   for (let at = dirname(path); at !== "/"; at = dirname(at)) found.push(at);
   return found;
-}
-
-/** The path behind the links of the merged /usr. */
-function merged(path: string): string {
-  return path.replace(/^\/(s?bin|lib|lib64)(?=\/|$)/, "/usr/$1");
 }
 
 function textBelow(path: string): string {

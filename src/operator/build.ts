@@ -55,8 +55,9 @@ export async function buildOf<Plan extends TreePlan>(
   options: BuildOptions,
 ): Promise<Build<Plan>> {
   const base = await baseTree(options);
-  const contextFor: Build["contextFor"] = (root, directory, more) =>
-    nativeContext({
+  const began = Date.now() / 1000;
+  const contextFor: Build["contextFor"] = (root, directory, more) => ({
+    ...nativeContext({
       root,
       work: directory,
       ...(more === undefined ? {} : { more }),
@@ -69,7 +70,10 @@ export async function buildOf<Plan extends TreePlan>(
       secrets: (options.inVm ? undefined : (inputs.secrets ?? inputs.keys)) ?? new Map(),
       log: options.log,
       signal: options.signal,
-    });
+    }),
+    // However late it is made: of the build, which all its parts are of.
+    began,
+  });
   const tree = await setLeavesApart(given.tree, options.cache, contextFor(work, work));
   const plan = { ...given, tree };
   const layerOptions = { cache: options.cache, base: base.digest, plan };

@@ -31,7 +31,7 @@ const digest = /^[0-9a-f]{32}$/;
 /** Directories and files in the making, and what a clearing has not got round to deleting. */
 const leftover = /\.(new-[A-Za-z0-9]+|gone-[0-9a-f]+|tmp|part)$/;
 /** Of a layer: what is made of its tree. */
-const made = /^(disk|initramfs|upper)-[0-9a-f-]+$/;
+const made = /^(disk|filled|initramfs|upper)-[0-9a-f-]+$/;
 
 /** Everything in a cache; what has no name of ours is told among the others, for a cache may share its directory. A layer's own tree is one entry, and so is each thing that was made of it. */
 export function cacheEntries(cache: string): CacheEntry[] {

@@ -15,7 +15,8 @@ import { layoutOf, sfdiskScript } from "../storage/gpt.ts";
 import { contentUuid, filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../storage/ids.ts";
 import { beyondFile } from "../storage/native.ts";
 import { storageConfig } from "../storage/storage-config.ts";
-import type { TreeUsage } from "../storage/tree-usage.ts";
+import { type Change, changesOn } from "../storage/tree-delta.ts";
+import { refuseOverfull, type TreeUsage, usageOfChanges } from "../storage/tree-usage.ts";
 import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { bootSteps, kernelCmdline } from "./boot-steps.ts";
@@ -53,12 +54,10 @@ export interface ImagePlan extends TreePlan {
   boot(paths: ImagePaths): StepData[];
   /** The filesystems of the ESP and, where there is one, of the extended boot loader partition. */
   esp(paths: ImagePaths): StepData[];
-  /** The filesystems hold another tree, which differs from the one that they hold. */
-  patch(
-    paths: ImagePaths,
-    trees: { readonly lower: string; readonly upper: string | undefined },
-    usage: readonly TreeUsage[],
-  ): StepData[];
+  /** Changes to the tree that the filesystems of `image` hold; `doing` tells what comes to or goes from them. */
+  patch(image: string, changes: readonly Change[], doing: string): StepData[];
+  /** Fails where a filesystem has no room for changes to the tree whose usage is given. */
+  refuseOverfull(usage: readonly TreeUsage[], changes: readonly Change[]): void;
 }
 
 /** A layout that cannot be made without the kernel's help; the base can, in a virtual machine. */
@@ -206,14 +205,26 @@ export function imagePlan(given: ImageInputs): ImagePlan {
             ...label,
           }),
         ),
-    patch: (paths, { lower, upper }, usage) =>
-      ext4.map(({ mount, below, offsetBytes, sizeBytes, reservedBytes }, index) =>
-        stepData(patchExt4Image, `filling the ext4 filesystem for ${mount}`, {
-          ...{ image: paths.image, offsetBytes, sizeBytes, reservedBytes, mount, without: [...below], epoch },
-          ...{ lower, merged: paths.tree, ...(upper === undefined ? {} : { upper }) },
-          ...{ usedBytes: usage[index]!.bytes, usedInodes: usage[index]!.inodes },
-        }),
-      ),
+    patch: (image, changes, doing) =>
+      ext4.flatMap(({ mount, below, offsetBytes }) => {
+        const inside = changesOn(changes, mount, below);
+        const input = { image, offsetBytes, changes: inside, mount, epoch };
+        return inside.length === 0
+          ? []
+          : [stepData(patchExt4Image, `${doing} the filesystem for ${mount}`, input)];
+      }),
+    refuseOverfull: (usage, changes) => {
+      for (const [index, { mount, below, sizeBytes, reservedBytes }] of ext4.entries()) {
+        const more = usageOfChanges(changesOn(changes, mount, below));
+        const bytes = usage[index]!.bytes + more.bytes;
+        refuseOverfull(
+          { bytes, inodes: usage[index]!.inodes + more.inodes },
+          sizeBytes,
+          reservedBytes,
+          mount,
+        );
+      }
+    },
   };
 }
 

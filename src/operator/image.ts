@@ -3,9 +3,6 @@ import { basename, dirname, join, resolve } from "node:path";
 import { epochOf } from "../debian/lock-date.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
-import { executeSteps } from "../steps/execute.ts";
-import { allSteps } from "../steps/registry.ts";
-import { run } from "../system/run.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
@@ -23,6 +20,7 @@ import {
 import { buildTree } from "./build-tree.ts";
 import { requireTools } from "./doctor.ts";
 import type { DefinitionFiles } from "./files.ts";
+import { fillDisk } from "./fill-disk.ts";
 import { type Finish, placeDisks, placeTree } from "./finish-output.ts";
 import { type ImagePaths, type ImagePlan, imagePlan } from "./image-plan.ts";
 import { beginDisk, bootDisk, type DiskInMaking, giveUp, hasDisk, type LayerDisk } from "./layer-disk.ts";
@@ -31,8 +29,6 @@ import { treePlan } from "./tree-plan.ts";
 import type { StartedTree } from "./upper-cache.ts";
 import { baseMachineTools, disksInVm, type MadeDisk } from "./vm-image.ts";
 import { type VmPlan, vmPlan } from "./vm-plan.ts";
-
-const convertMs = 3_600_000;
 
 /**
  * Builds an image offline, whole or not at all: everything happens in a directory beside the output. Several disks, which `inVm`
@@ -138,15 +134,7 @@ async function buildDisk(build: Build<ImagePlan>): Promise<string> {
   try {
     copy = await startSystem(build);
     const made = await withBoot(build, copy, paths, { begin, isLikely });
-    await run(["cp", "--reflink=auto", "--sparse=auto", "--", made.file, paths.image], {
-      timeoutMs: convertMs,
-      signal,
-    });
-    await executeSteps(
-      plan.patch(paths, { lower: layer.tree, upper: copy.upper }, made.usage),
-      allSteps,
-      build.contextFor(copy.tree, work),
-    );
+    await fillDisk(build, copy, made, paths.image);
     return paths.image;
   } finally {
     if (begun !== undefined) await giveUp(begun);

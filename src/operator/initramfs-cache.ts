@@ -3,7 +3,7 @@ import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/pro
 import { dirname, join } from "node:path";
 import { initramfsInputs } from "../boot/initramfs-inputs.ts";
 import type { StepData } from "../schema/plan.ts";
-import { type Change, treeDelta } from "../storage/tree-delta.ts";
+import { type Change, treeDelta, withDigest } from "../storage/tree-delta.ts";
 import { markUsed } from "../system/file-lock.ts";
 import { inOnePiece } from "../system/one-piece.ts";
 import type { TreeCopy } from "../system/overlay.ts";
@@ -16,6 +16,11 @@ const outputs = [
   /^\/var\/lib\/initramfs-tools\/[^/]+$/,
   /^\/(boot\/)?(vmlinuz|initrd\.img)(\.old)?$/,
 ];
+
+/** Whether a path is one that making an initramfs changes. */
+export function isInitramfsOutput(path: string): boolean {
+  return outputs.some((one) => one.test(path));
+}
 
 /** The directories whose times it changes, kept beside its outputs. */
 const touchedFile = "touched.json";
@@ -56,7 +61,7 @@ export async function withInitramfs(
   const made = delta().filter((change) => !told.has(key(change)));
   const [touched, written] = [made.filter(isTouch), made.filter((change) => !isTouch(change))];
   // What it left elsewhere would be missing where it is taken from the cache.
-  if (!written.every(({ path }) => outputs.some((one) => one.test(path)))) return true;
+  if (!written.every(({ path }) => isInitramfsOutput(path))) return true;
   await inOnePiece(directory, async (into) => {
     await writeFile(join(into, touchedFile), JSON.stringify(touched.map(({ path }) => path)));
     for (const path of await present(copy.tree)) {
@@ -80,9 +85,7 @@ function content(change: Change): unknown {
 }
 
 function key(change: Change): string {
-  return JSON.stringify(
-    change.do === "write" ? { ...change, from: sha256(readFileSync(change.from)) } : change,
-  );
+  return JSON.stringify(withDigest(change));
 }
 
 /** Puts kept outputs into a tree, in the place of those that it has. */
@@ -103,8 +106,7 @@ async function present(tree: string): Promise<string[]> {
   for (const directory of ["/", "/boot", "/var/lib/initramfs-tools"])
     for (const name of await readdir(join(tree, directory)).catch(() => [] as string[])) {
       const path = join(directory, name);
-      const isOutput = outputs.some((one) => one.test(path));
-      if (isOutput && !lstatSync(join(tree, path)).isDirectory()) found.push(path);
+      if (isInitramfsOutput(path) && !lstatSync(join(tree, path)).isDirectory()) found.push(path);
     }
   return found;
 }

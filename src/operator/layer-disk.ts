@@ -17,6 +17,8 @@ import type { Layer } from "./layers.ts";
 /** A disk whose filesystems hold a layer's tree, with its bootloaders and ESP; `usage` tells how full each filesystem is. */
 export interface LayerDisk {
   readonly file: string;
+  /** Its name among what the cache has of the layer; undefined where it is not kept. */
+  readonly name?: string;
   readonly usage: readonly TreeUsage[];
 }
 
@@ -85,24 +87,23 @@ export async function bootDisk(
   if (keep && (await hold(directory))) {
     await executeSteps(withoutDisk(plan.boot(paths)), allSteps, context);
     const usage = JSON.parse(await readFile(join(directory, "usage.json"), "utf8")) as TreeUsage[];
-    return { file: join(directory, "disk.raw"), usage };
+    return { file: join(directory, "disk.raw"), name, usage };
   }
   const disk = await options.disk();
   for (const one of [paths.esp, paths.xbootldr]) await mkdir(one, { recursive: true });
   const on = { ...paths, image: disk.file };
   await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
   if (!keep) return disk;
-  await dropOld(layer, plan);
+  await dropOld(layer, `${diskName(layer, plan)}-`);
   await putInPlace(disk.directory, directory);
   await giveUp(disk);
-  return { file: join(directory, "disk.raw"), usage: disk.usage };
+  return { file: join(directory, "disk.raw"), name, usage: disk.usage };
 }
 
-/** Two disks a layout are enough: others are of an initramfs that nobody has any more. */
-async function dropOld(layer: Layer, plan: ImagePlan): Promise<void> {
-  const names = (await readdir(layer.directory)).filter((name) =>
-    name.startsWith(`${diskName(layer, plan)}-`),
-  );
+/** Before one is added. Two disks of a kind are enough: others are of an initramfs or of packages that nobody has any more. */
+export async function dropOld(layer: Layer, prefix: string): Promise<void> {
+  const all = await readdir(layer.directory);
+  const names = all.filter((name) => name.startsWith(prefix) && !name.includes("."));
   const found = names.map((name) => ({ name, time: statSync(join(layer.directory, name)).mtimeMs }));
   const [, ...older] = found.sort((a, b) => b.time - a.time);
   for (const { name } of older) {

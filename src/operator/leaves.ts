@@ -1,9 +1,10 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { splitLate } from "../debian/late-packages.ts";
 import { isActivePackage, leavesOf } from "../debian/leaf-packages.ts";
 import { readControls } from "../debian/stage.ts";
+import { mergedUsr } from "../debian/tree-paths.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { installLeaves } from "../steps/install-leaves.ts";
 import { installPackages } from "../steps/install-packages.ts";
@@ -42,6 +43,25 @@ export async function setLeavesApart(
       ...tree.system,
     ],
   };
+}
+
+/** Tells of a finished tree's path whether it came with the leaves: their own files, and what dpkg keeps of each. */
+export async function leafPaths({ system }: TreeLayers, root: string): Promise<(path: string) => boolean> {
+  const [step] = system;
+  if (step?.kind !== installLeaves.kind) return () => false;
+  const { leaves } = installLeaves.schema.pick({ leaves: true }).strip().parse(step);
+  const wanted = new Set(leaves);
+  const paths = new Set<string>();
+  const info = "/var/lib/dpkg/info";
+  for (const name of await readdir(join(root, info))) {
+    const [, owner, kind] = /^([^:]+?)(?::[^.]+)?\.([^.]+)$/.exec(name) ?? [];
+    if (owner === undefined || !wanted.has(owner)) continue;
+    paths.add(`${info}/${name}`);
+    if (kind !== "list") continue;
+    for (const path of (await readFile(join(root, info, name), "utf8")).split("\n"))
+      if (path !== "") paths.add(mergedUsr(path));
+  }
+  return (path) => paths.has(path);
 }
 
 async function leafNames(

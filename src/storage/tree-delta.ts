@@ -1,31 +1,34 @@
 import type { Stats } from "node:fs";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { sha256 } from "../util/digest.ts";
 
 /** A path whose change cannot be told in these words; then the whole is made anew. */
 export class Untold extends Error {}
 
-interface Attributes {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+const Attributes = z.strictObject({
+  mode: z.int().min(0).max(0o7777),
+  uid: z.int().min(0),
+  gid: z.int().min(0),
   /** Seconds since the epoch. */
-  readonly mtime: number;
-}
+  mtime: z.int(),
+});
+type Attributes = Readonly<z.infer<typeof Attributes>>;
+
+const path = z.string().startsWith("/");
 
 /** One thing to do to the old tree, in order; paths are absolute in it. */
-export type Change =
-  | { readonly do: "unlink" | "rmdir"; readonly path: string }
-  | ({ readonly do: "mkdir"; readonly path: string } & Attributes)
+export const Change = z.discriminatedUnion("do", [
+  z.strictObject({ do: z.literal(["unlink", "rmdir"]), path }),
+  Attributes.extend({ do: z.literal("mkdir"), path }),
   /** `type`: the file type's bits of the mode. */
-  | ({ readonly do: "set"; readonly path: string; readonly type: number } & Attributes)
-  | ({ readonly do: "symlink"; readonly path: string; readonly link: string } & Attributes)
-  | ({
-      readonly do: "write";
-      readonly path: string;
-      readonly from: string;
-      readonly size: number;
-    } & Attributes);
+  Attributes.extend({ do: z.literal("set"), path, type: z.int() }),
+  Attributes.extend({ do: z.literal("symlink"), path, link: z.string() }),
+  /** `from`: where the content lies; `size` in bytes. */
+  Attributes.extend({ do: z.literal("write"), path, from: path, size: z.int().min(0) }),
+]);
+export type Change = Readonly<z.infer<typeof Change>>;
 
 /**
  * What makes the tree `lower` into `merged`, in an order that depends on nothing but the two. `upper` is where an overlay keeps
@@ -122,6 +125,43 @@ export function changesOn(changes: readonly Change[], mount: string, without: re
     if (path.startsWith(inside)) return [{ ...change, path: path.slice(inside.length - 1) }];
     return path === mount && change.do === "set" ? [{ ...change, path: "/" }] : [];
   });
+}
+
+/**
+ * Parts changes into those whose paths are meant, which may be made first, and the rest. Where one bears on another, by its path, one
+ * above or one below, they stay in their order: a change stays with the rest when one of the rest comes before it there.
+ */
+export function changesApart(
+  changes: readonly Change[],
+  isMeant: (path: string) => boolean,
+): { readonly first: readonly Change[]; readonly rest: readonly Change[] } {
+  const first: Change[] = [];
+  const rest: Change[] = [];
+  const paths = new Set<string>();
+  const above = new Set<string>();
+  for (const change of changes) {
+    const { path } = change;
+    const parents = parentsOf(path);
+    if (isMeant(path) && ![path, ...parents].some((one) => paths.has(one)) && !above.has(path)) {
+      first.push(change);
+      continue;
+    }
+    rest.push(change);
+    paths.add(path);
+    for (const one of parents) above.add(one);
+  }
+  return { first, rest };
+}
+
+/** A change with the digest of what it writes in the place of where that lies. */
+export function withDigest(change: Change): unknown {
+  return change.do === "write" ? { ...change, from: sha256(readFileSync(change.from)) } : change;
+}
+
+function parentsOf(path: string): string[] {
+  const parents: string[] = [];
+  for (let at = path; at !== "/"; parents.push(at)) at = dirname(at);
+  return parents;
 }
 
 /** The time that a file keeps: what is made now is as old as what it is made of. */

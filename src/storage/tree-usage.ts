@@ -1,7 +1,7 @@
 import { lstatSync, lutimesSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { Fail } from "../util/fail.ts";
-import { settledTime } from "./tree-delta.ts";
+import { type Change, settledTime } from "./tree-delta.ts";
 
 const block = 4096;
 
@@ -57,6 +57,15 @@ export function settleTimes(tree: string, epoch: number, since: number): void {
     else utimesSync(path, epoch, changed);
   };
   visit(tree);
+}
+
+/** What a filesystem takes for changes beyond what it holds. What goes is not counted: its room is free only afterwards. */
+export function usageOfChanges(changes: readonly Change[]): TreeUsage {
+  const sizes = changes.map((one) => (one.do === "write" ? Math.ceil(one.size / block) * block : 0));
+  return {
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+    inodes: changes.filter(({ do: what }) => what !== "set").length,
+  };
 }
 
 /** Refuses a tree that cannot fit, with the numbers; mke2fs would say so only after minutes of copying. */

@@ -1,7 +1,13 @@
 import { chmodSync, cpSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Change, changesOn, settledTime, treeDelta } from "../../src/storage/tree-delta.ts";
+import {
+  type Change,
+  changesApart,
+  changesOn,
+  settledTime,
+  treeDelta,
+} from "../../src/storage/tree-delta.ts";
 import { settleTree } from "../../src/storage/tree-usage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -98,6 +104,55 @@ describe("changesOn", () => {
       "set /",
     ]);
     expect(told(changesOn(changes, "/srv", []))).toEqual(["write /page", "set /"]);
+  });
+});
+
+describe("changesApart", () => {
+  const root = { mode: 0o755, uid: 0, gid: 0, mtime: 5 };
+  const mkdir = (path: string): Change => ({ do: "mkdir", path, ...root });
+  const set = (path: string): Change => ({ do: "set", path, type: 0o040000, ...root });
+  const write = (path: string): Change => ({ do: "write", path, from: "/from", size: 1, ...root });
+  const remove = (path: string): Change => ({ do: "unlink", path });
+
+  it("takes what is meant first, with its directories, and leaves a directory's time with who comes last to it", () => {
+    const changes = [
+      ...[mkdir("/usr/share/x"), write("/usr/share/x/leaf"), set("/usr/share/x"), set("/usr/share")],
+      ...[write("/usr/bin/mine"), write("/usr/bin/tool"), set("/usr/bin"), set("/usr"), set("/")],
+    ];
+    const meant = new Set([
+      ...["/usr", "/usr/bin", "/usr/bin/tool", "/usr/share", "/usr/share/x", "/usr/share/x/leaf"],
+    ]);
+    const { first, rest } = changesApart(changes, (path) => meant.has(path));
+    expect(told(first)).toEqual([
+      "mkdir /usr/share/x",
+      "write /usr/share/x/leaf",
+      "set /usr/share/x",
+      "set /usr/share",
+      "write /usr/bin/tool",
+    ]);
+    expect(told(rest)).toEqual(["write /usr/bin/mine", "set /usr/bin", "set /usr", "set /"]);
+  });
+
+  it("leaves a change in its place where one of the rest bears on it: the same path, one above, one below", () => {
+    const gone = (path: string): Change => ({ do: "rmdir", path });
+    const orders = [
+      [mkdir("/srv/x"), write("/srv/x/leaf")],
+      [remove("/srv/x/other"), gone("/srv/x")],
+      [remove("/srv/y"), mkdir("/srv/y"), write("/srv/y/leaf")],
+    ];
+    const meant = new Set(["/srv/x/leaf", "/srv/y/leaf"]);
+    expect(changesApart(orders[0]!, (path) => meant.has(path))).toEqual({ first: [], rest: orders[0] });
+    expect(changesApart(orders[1]!, (path) => path === "/srv/x")).toEqual({ first: [], rest: orders[1] });
+    expect(changesApart(orders[2]!, (path) => meant.has(path))).toEqual({ first: [], rest: orders[2] });
+    expect(changesApart(orders[2]!, (path) => path === "/srv/y")).toMatchObject({
+      first: orders[2]!.slice(0, 2),
+    });
+  });
+
+  it("parts all or nothing, as it is meant", () => {
+    const changes = [mkdir("/a"), write("/a/b"), set("/a"), set("/")];
+    expect(changesApart(changes, () => true)).toEqual({ first: changes, rest: [] });
+    expect(changesApart(changes, () => false)).toEqual({ first: [], rest: changes });
   });
 });
 

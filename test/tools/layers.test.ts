@@ -150,12 +150,20 @@ describe("a disk made from layers", () => {
     const cache = emptyCache();
     await disk(cache, {});
     const [layer] = layers(cache);
-    const warm = await disk(cache, {}, undefined, larger);
+    const made = (kind: string) =>
+      readdirSync(join(cache, "tree", layer!)).filter((name) => name.startsWith(`${kind}-`));
+    expect([made("upper"), made("filled")]).toEqual([[], []]);
+    const first = await disk(cache, {}, undefined, larger);
+    const parts = [...made("upper"), ...made("filled")];
+    expect(parts).toHaveLength(2);
+    // What is edited then is laid upon the package that came later, too.
+    const files = { "srv/page": "edited" };
+    const warm = await disk(cache, files, undefined, larger);
     expect(layers(cache)).toEqual([layer]);
-    const cold = await disk(emptyCache(), {}, undefined, larger);
+    expect([...made("upper"), ...made("filled")]).toEqual(parts);
+    const cold = await disk(emptyCache(), files, undefined, larger);
     expect(sha256(readFileSync(warm))).toBe(sha256(readFileSync(cold)));
-    const again = await disk(cache, {}, undefined, larger);
-    expect(sha256(readFileSync(again))).toBe(sha256(readFileSync(cold)));
+    expect(await textIn(first, "/srv/page")).toBe("");
     expect(await textIn(warm, "/var/lib/dpkg/status")).toMatch(
       /^Package: tree\nStatus: install ok installed$/m,
     );
