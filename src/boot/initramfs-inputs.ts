@@ -31,6 +31,7 @@ const common = new Set([
   ...["/", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share", "/usr/local", "/etc", "/var", "/run"],
   ...["/var/lib", "/var/cache", "/var/log", "/var/tmp", "/usr/lib/systemd", "/usr/lib/x86_64-linux-gnu"],
 ]);
+const linkerCaches = new Set(["/etc/ld.so.cache", "/var/cache/ldconfig", "/var/cache/ldconfig/aux-cache"]);
 const programs = /^\/usr\/(local\/)?s?bin$/;
 
 /**
@@ -46,8 +47,8 @@ export function initramfsInputs(tree: string, before: string): (path: string) =>
   );
   return (given) => {
     const path = mergedUsr(given);
-    // What comes out is not what goes in; the linker's cache says of libraries only where they are.
-    if (/^\/boot\/(initrd\.img-|grub\/)/.test(path) || path === "/etc/ld.so.cache") return false;
+    // What comes out is not what goes in; the linker's caches say of libraries only where they are.
+    if (/^\/boot\/(initrd\.img-|grub\/)/.test(path) || linkerCaches.has(path)) return false;
     const above = parents(path);
     if ([path, ...above].some((one) => read.includes(one) || (paths.has(one) && !common.has(one))))
       return true;

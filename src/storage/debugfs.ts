@@ -4,9 +4,24 @@ import { type Change, Untold } from "./tree-delta.ts";
 /** Lines longer than that are cut by debugfs (BUFSIZ). */
 const maxLine = 4096;
 
-/** Commands for debugfs(8) that make the changes, and set all times of what they touch. */
+/**
+ * Commands for debugfs(8) that make the changes, and set all times of what they touch. It must be run with its clock at `epoch` (see
+ * `fixedTimeEnv`): what it makes has that time and belongs to root, so only what differs is set. In large directories each command is a
+ * long search.
+ */
 export function debugfsScript(changes: readonly Change[], epoch: number): string {
-  return changes.map((change) => `${commands(change, epoch).join("\n")}\n`).join("");
+  const lines: string[] = [];
+  let at: string | undefined;
+  for (const change of changes) {
+    if (change.do !== "set") {
+      // Names are entered in the present directory only.
+      const directory = dirname(change.path);
+      if (directory !== at) lines.push(`cd ${word(directory)}`);
+      at = directory;
+    }
+    lines.push(...commands(change, epoch));
+  }
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** Whether debugfs understands the words of all changes; who asks may make the whole anew then. */
@@ -21,41 +36,49 @@ export function isTold(changes: readonly Change[]): boolean {
 }
 
 function commands(change: Change, epoch: number): string[] {
-  const { path } = change;
-  // Names are entered in the present directory only.
-  const here = [`cd ${word(dirname(path))}`];
-  const name = word(basename(path));
+  const name = word(basename(change.path));
   switch (change.do) {
     case "unlink":
-      return [...here, `rm ${name}`];
+      return [`rm ${name}`];
     case "rmdir":
-      return [...here, `rmdir ${name}`];
+      return [`rmdir ${name}`];
     case "mkdir":
-      return [...here, `mkdir ${name}`, ...attributes(change, 0o040000, epoch)];
+      return [`mkdir ${name}`, ...made(change, 0o040000, epoch)];
     case "symlink":
-      return [...here, `symlink ${name} ${word(change.link)}`, ...attributes(change, 0o120000, epoch)];
+      return [`symlink ${name} ${word(change.link)}`, ...made(change, 0o120000, epoch)];
     case "write":
-      return [...here, `write ${word(change.from)} ${name}`, ...attributes(change, 0o100000, epoch)];
-    case "set":
-      return attributes(change, undefined, epoch);
+      return [`write ${word(change.from)} ${name}`, ...made(change, 0o100000, epoch)];
+    case "set": {
+      const { path, type, mode, uid, gid, mtime } = change;
+      const times = { atime: epoch, mtime, ctime: epoch, crtime: epoch };
+      return [
+        ...fields(path, { mode: `0${(type | mode).toString(8)}`, uid, gid }),
+        ...fields(
+          path,
+          Object.fromEntries(Object.entries(times).map(([field, time]) => [field, `@${time}`])),
+        ),
+        ...fields(path, Object.fromEntries(Object.keys(times).map((field) => [`${field}_extra`, 0]))),
+      ];
+    }
   }
 }
 
-function attributes(
-  change: Exclude<Change, { do: "unlink" | "rmdir" }>,
-  type: number | undefined,
+/** What is still to be set of something that debugfs has made. */
+function made(
+  { path, mode, uid, gid, mtime }: Exclude<Change, { do: "unlink" | "rmdir" }>,
+  type: number,
   epoch: number,
 ): string[] {
-  const path = word(change.path);
-  const kind = type ?? (change.do === "set" ? change.type : 0);
-  const times = { atime: epoch, mtime: change.mtime, ctime: epoch, crtime: epoch };
-  return [
-    `set_inode_field ${path} mode 0${(kind | change.mode).toString(8)}`,
-    `set_inode_field ${path} uid ${change.uid}`,
-    `set_inode_field ${path} gid ${change.gid}`,
-    ...Object.entries(times).map(([field, time]) => `set_inode_field ${path} ${field} @${time}`),
-    ...Object.keys(times).map((field) => `set_inode_field ${path} ${field}_extra 0`),
-  ];
+  return fields(path, {
+    mode: `0${(type | mode).toString(8)}`,
+    ...(uid === 0 ? {} : { uid }),
+    ...(gid === 0 ? {} : { gid }),
+    ...(mtime === epoch ? {} : { mtime: `@${mtime}` }),
+  });
+}
+
+function fields(path: string, values: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(values).map(([field, value]) => `set_inode_field ${word(path)} ${field} ${value}`);
 }
 
 /** One word of debugfs' language: quoted, with quotes doubled. What looks like an inode number is one to it. */

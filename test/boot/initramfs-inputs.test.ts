@@ -17,7 +17,7 @@ const inputs = (path: string) => {
   const before = tree({ "usr/lib/x86_64-linux-gnu/libc.so.6": "" });
   const now = tree({
     "usr/sbin/mkinitramfs":
-      '#!/bin/sh\n# see /etc/commented for htop\ncp -p /etc/thing/conf /lib/other.d/ "$DESTDIR/usr/bin"\n',
+      '#!/bin/sh\n# see /etc/commented for htop\ncp -p /etc/thing/conf /lib/other.d/ "$DESTDIR/usr/bin"\nrm -f /var/cache/ldconfig/aux-cache\n',
     "usr/share/initramfs-tools/hooks/x":
       "copy_exec /sbin/special\nfor f in /etc/systemd/network/*.link; do :; done\n",
   });
@@ -51,6 +51,8 @@ describe("initramfsInputs", () => {
     ["users", "/etc/passwd"],
     ["dpkg's database", "/var/lib/dpkg/status"],
     ["what comes out", "/boot/initrd.img-6.1"],
+    ["the linker's cache", "/etc/ld.so.cache"],
+    ["what makes it quicker", "/var/cache/ldconfig/aux-cache"],
     ["GRUB's menu", "/boot/grub/grub.cfg"],
   ])("does not take %s for one", (_what, path) => {
     expect(inputs(path)).toBe(false);

@@ -16,16 +16,42 @@ describe("debugfsScript", () => {
     expect(script.split("\n")).toEqual([
       'cd "/etc"',
       'rm "a"',
-      'cd "/etc"',
       'write "/work/x ""y""" "a b"',
       'set_inode_field "/etc/a b" mode 0104755',
       'set_inode_field "/etc/a b" uid 7',
-      'set_inode_field "/etc/a b" gid 0',
-      ...["atime @9", "mtime @5", "ctime @9", "crtime @9"].map(
-        (time) => `set_inode_field "/etc/a b" ${time}`,
-      ),
-      ...["atime", "mtime", "ctime", "crtime"].map((time) => `set_inode_field "/etc/a b" ${time}_extra 0`),
+      'set_inode_field "/etc/a b" mtime @5',
       "",
+    ]);
+  });
+
+  it("sets all of what was there before, and of what it makes no more than differs from debugfs' own", () => {
+    const settled = { ...root, mtime: 9 };
+    expect(
+      debugfsScript([{ do: "write", path: "/a", from: "/x", size: 1, ...settled }], 9).split("\n"),
+    ).toEqual(['cd "/"', 'write "/x" "a"', 'set_inode_field "/a" mode 0100644', ""]);
+    expect(debugfsScript([{ do: "set", path: "/a", type: 0o100000, ...settled }], 9).split("\n")).toEqual([
+      ...["mode 0100644", "uid 0", "gid 0", "atime @9", "mtime @9", "ctime @9", "crtime @9"].map(
+        (field) => `set_inode_field "/a" ${field}`,
+      ),
+      ...["atime", "mtime", "ctime", "crtime"].map((time) => `set_inode_field "/a" ${time}_extra 0`),
+      "",
+    ]);
+  });
+
+  it("enters a directory again that was made anew", () => {
+    const script = debugfsScript(
+      [
+        { do: "unlink", path: "/a/x" },
+        { do: "rmdir", path: "/a" },
+        { do: "mkdir", path: "/a", ...root },
+        { do: "unlink", path: "/a/y" },
+        { do: "unlink", path: "/a/z" },
+      ],
+      5,
+    );
+    const words = script.split("\n").filter((line) => !line.startsWith("set_inode_field"));
+    expect(words).toEqual([
+      ...['cd "/a"', 'rm "x"', 'cd "/"', 'rmdir "a"', 'mkdir "a"', 'cd "/a"', 'rm "y"', 'rm "z"', ""],
     ]);
   });
 
