@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { mergedUsr } from "../debian/tree-paths.ts";
+import { mergedUsr } from "../util/merged-usr.ts";
 
 /** Where initramfs-tools' own files are, whose text tells what else it reads. */
 const own = [

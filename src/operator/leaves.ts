@@ -4,13 +4,13 @@ import { z } from "zod";
 import { splitLate } from "../debian/late-packages.ts";
 import { isActivePackage, leavesOf } from "../debian/leaf-packages.ts";
 import { readControls } from "../debian/stage.ts";
-import { mergedUsr } from "../debian/tree-paths.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { installLeaves } from "../steps/install-leaves.ts";
 import { installPackages } from "../steps/install-packages.ts";
 import { type StepContext, stepData } from "../steps/step.ts";
 import { writeWhole } from "../system/write-whole.ts";
 import { digestOf } from "../util/digest.ts";
+import { mergedUsr } from "../util/merged-usr.ts";
 import type { TreeLayers } from "./tree.ts";
 
 /** Unpacking what is little. */
