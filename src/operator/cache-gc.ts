@@ -1,17 +1,8 @@
-import { randomBytes } from "node:crypto";
-import {
-  accessSync,
-  constants,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { claim } from "../system/file-lock.ts";
+import { putAside } from "../system/one-piece.ts";
 import type { CacheEntry } from "./cache-entries.ts";
 
 /** What is in the making is locked by who makes it, but not in its first moment. */
@@ -104,13 +95,6 @@ function isOurs({ path, foreign }: CacheEntry): boolean {
   const uid = process.getuid?.() ?? 0;
   // Root may delete anything, but the root of a user namespace only what is of its ids.
   return found.uid === uid || (uid === 0 && found.uid !== overflowUid);
-}
-
-/** Gives the name under which it waits to be deleted. */
-function putAside(path: string): string {
-  const name = `${path}.gone-${randomBytes(6).toString("hex")}`;
-  renameSync(path, name);
-  return name;
 }
 
 /** Notes of which base a definition makes are of no use without that base. */

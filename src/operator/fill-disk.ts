@@ -13,7 +13,6 @@ import { leafPaths } from "./leaves.ts";
 import type { StartedTree } from "./upper-cache.ts";
 
 const copyMs = 3_600_000;
-const prefix = "filled-";
 
 /**
  * Puts a disk with the layer's tree at `image` and has it hold the finished one. Leaves and initramfs come first, and the disk that
@@ -40,6 +39,8 @@ export async function fillDisk(
     await copyDisk(disk.file, image, options.signal);
     await grow(image);
   } else {
+    // Definitions with other disks may share the layer.
+    const prefix = disk.name.replace(/^disk-([0-9a-f]+)-.*$/, "filled-$1-");
     const name = `${prefix}${digestOf([disk.name, first.map(withDigest)]).slice(0, 32)}`;
     const directory = join(layer.directory, name);
     const file = join(directory, "disk.raw");

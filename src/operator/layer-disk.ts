@@ -9,7 +9,7 @@ import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
 import { claim, hold } from "../system/file-lock.ts";
-import { putInPlace } from "../system/one-piece.ts";
+import { putAside, putInPlace } from "../system/one-piece.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
 import type { Layer } from "./layers.ts";
@@ -100,18 +100,22 @@ export async function bootDisk(
   return { file: join(directory, "disk.raw"), name, usage: disk.usage };
 }
 
-/** Before one is added. Two disks of a kind are enough: others are of an initramfs or of packages that nobody has any more. */
+/** Before one is added. Two disks of a layout are enough: others are of an initramfs or of packages that nobody has any more. */
 export async function dropOld(layer: Layer, prefix: string): Promise<void> {
   const all = await readdir(layer.directory);
   const names = all.filter((name) => name.startsWith(prefix) && !name.includes("."));
-  const found = names.map((name) => ({ name, time: statSync(join(layer.directory, name)).mtimeMs }));
+  const found = names.flatMap((name) => {
+    // Another build may have dropped it meanwhile.
+    const one = statSync(join(layer.directory, name), { throwIfNoEntry: false });
+    return one === undefined ? [] : [{ name, time: one.mtimeMs }];
+  });
   const [, ...older] = found.sort((a, b) => b.time - a.time);
   for (const { name } of older) {
     const directory = join(layer.directory, name);
     // Another build may be reading it.
     const claimed = await claim(directory);
     if (typeof claimed === "string") continue;
-    await giveUp({ directory });
+    await giveUp({ directory: putAside(directory) });
     claimed.release();
   }
 }

@@ -53,7 +53,8 @@ export async function leafPaths({ system }: TreeLayers, root: string): Promise<(
   const wanted = new Set(leaves);
   const paths = new Set<string>();
   const info = "/var/lib/dpkg/info";
-  for (const name of await readdir(join(root, info))) {
+  // A script of the definition may have taken dpkg's database away.
+  for (const name of await readdir(join(root, info)).catch(() => [] as string[])) {
     const [, owner, kind] = /^([^:]+?)(?::[^.]+)?\.([^.]+)$/.exec(name) ?? [];
     if (owner === undefined || !wanted.has(owner)) continue;
     paths.add(`${info}/${name}`);

@@ -2,6 +2,7 @@ import type { Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 
 import type { Room } from "./room.ts";
+import type { SshdPorts } from "./sshd-ports.ts";
 
 /** One thing that was looked at before a deploy, with the numbers that led to the verdict. */
 export interface Finding {
@@ -30,8 +31,8 @@ export interface PreflightInput {
   readonly room: Room | undefined;
   /** Names of the packages that the new system gets. */
   readonly locked: ReadonlySet<string>;
-  /** Ports on which the new system's SSH server will listen, and that by which the host was reached, as the host sees it. */
-  readonly sshPorts: { readonly declared: readonly number[]; readonly reached: number };
+  /** Where the new system's SSH server will listen, and the port at which the host was reached, as the host sees it. */
+  readonly sshPorts: SshdPorts & { readonly reached: number };
 }
 
 /** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
@@ -173,7 +174,7 @@ function toMib(bytes: number): number {
 
 function sshServer(
   locked: PreflightInput["locked"],
-  { declared, reached }: PreflightInput["sshPorts"],
+  { ports, sure, reached }: PreflightInput["sshPorts"],
 ): Finding {
   const check = "ssh server";
   if (!locked.has("openssh-server"))
@@ -182,13 +183,19 @@ function sshServer(
       "the definition installs none, so nobody could verify the new system or log in to it",
       "add openssh-server to packages.install",
     );
-  if (!declared.includes(reached))
-    return noGo(
+  const told = `port ${ports.join(", ") || "unknown"}`;
+  if (ports.includes(reached)) return go(check, `openssh-server, ${told}`);
+  if (!sure)
+    return warn(
       check,
-      `the new system's listens on port ${declared.join(", ")} alone; the host is reached at its port ${reached}, and so will the new system be`,
-      `have it listen on ${reached} too (\`Port ${reached}\` beside the other), and take that out once you come in by the other`,
+      `the definition's files say ${told}, and what else it changes may say more; the new system will be looked for at port ${reached}, where the host is reached`,
+      "see that it listens there",
     );
-  return go(check, `openssh-server, port ${declared.join(", ")}`);
+  return noGo(
+    check,
+    `the new system's listens on ${told} alone; it will be looked for at port ${reached}, where the host is reached`,
+    `have it listen on ${reached} too (with \`Port\`, or in \`ListenAddress\` where that names ports), and take that out once you come in by the other`,
+  );
 }
 
 function rehearsal(tried: boolean): Finding {

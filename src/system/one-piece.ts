@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+import { renameSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { hold } from "./file-lock.ts";
@@ -27,4 +29,11 @@ export async function putInPlace(made: string, place: string): Promise<void> {
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
   });
   await hold(place);
+}
+
+/** Takes what nobody uses out of its place, in one piece too; gives the name under which it waits to be deleted. */
+export function putAside(path: string): string {
+  const name = `${path}.gone-${randomBytes(6).toString("hex")}`;
+  renameSync(path, name);
+  return name;
 }

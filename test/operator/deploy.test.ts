@@ -369,7 +369,7 @@ describe("deploy", () => {
     const report = await deploy(inputsOfDeploy(), world);
     expect(report.outcome).toBe("refused");
     expect(report.preflight.filter(({ verdict }) => verdict === "no-go")).toEqual([
-      expect.objectContaining({ check: "ssh server", detail: expect.stringContaining("its port 2200") }),
+      expect.objectContaining({ check: "ssh server", detail: expect.stringContaining("at port 2200") }),
     ]);
     expect(notes).toEqual([]);
   });

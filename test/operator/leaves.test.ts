@@ -40,6 +40,10 @@ it("knows a leaf's files behind the merged /usr, and dpkg's of it, and no other 
     expect([path, isLeaf(path)]).toEqual([path, false]);
 });
 
+it("knows nothing where dpkg's database is gone", async () => {
+  expect((await leafPaths(withLeaves("tree"), tempDir()))("/usr/bin/tree")).toBe(false);
+});
+
 it("knows nothing where nothing was laid apart", async () => {
   expect((await leafPaths(none, "/nonexistent"))("/usr/bin/tree")).toBe(false);
 });

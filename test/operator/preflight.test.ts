@@ -22,7 +22,7 @@ function judge(
     tried: true,
     room: { has: 3000 * mib, least: 300 * mib, usual: 700 * mib },
     locked: new Set(["openssh-server"]),
-    sshPorts: { declared: [22], reached: 22 },
+    sshPorts: { ports: [22], sure: true, reached: 22 },
     ...change,
   });
 }
@@ -52,6 +52,15 @@ describe("preflight", () => {
     ]);
   });
 
+  it("only warns where something else may have the SSH server listen at the port that is used", () => {
+    const findings = judge({}, { sshPorts: { ports: [22], sure: false, reached: 2200 } });
+    expect(isGo(findings)).toBe(true);
+    expect(findings.find(({ check }) => check === "ssh server")).toMatchObject({
+      verdict: "warn",
+      detail: expect.stringMatching(/say port 22, .* at port 2200,/),
+    });
+  });
+
   it("warns of a definition that was never built, and of little room, and lets both go on", () => {
     const findings = judge(
       {},
@@ -70,9 +79,9 @@ describe("preflight", () => {
     [
       "an SSH server at other ports than the one that is used",
       {},
-      { sshPorts: { declared: [2200, 2201], reached: 22 } },
+      { sshPorts: { ports: [2200, 2201], sure: true, reached: 22 } },
       {},
-      /^ssh server: .* on port 2200, 2201 alone; .* its port 22,/,
+      /^ssh server: .* on port 2200, 2201 alone; .* at port 22,/,
     ],
     ["no SSH server", {}, { locked: new Set(["nginx"]) }, {}, /^ssh server: the definition installs none/],
     [

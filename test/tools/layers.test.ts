@@ -42,11 +42,18 @@ const withTree = Spec.parse({
   ...spec,
   packages: { install: ["apt", "openssh-server", "systemd-sysv", "tree"] },
 });
+/** A secret that takes the place of a file of that package. */
+const ontoLeaf = "/usr/share/doc/tree/copyright";
+let withSecretOnLeaf: readonly [Spec, Lock];
 let plain: readonly [Spec, Lock];
 let larger: readonly [Spec, Lock];
 beforeAll(async () => {
   plain = [spec, await makeLockFor(spec, options)];
   larger = [withTree, await makeLockFor(withTree, options)];
+  withSecretOnLeaf = [
+    { ...withTree, secrets: { token: { ...spec.secrets.token!, path: ontoLeaf } } },
+    larger[1],
+  ];
 });
 
 /** A cache without any tree; packages, indices and base are shared. */
@@ -127,18 +134,20 @@ describe("a disk made from layers", () => {
   it("is made by two builds at once, each whole, and left in the cache once", async () => {
     const cache = emptyCache();
     const files = { "srv/page": "one" };
-    const [one, other] = await Promise.all([disk(cache, files), disk(cache, files)]);
+    const build = () => disk(cache, files, undefined, larger);
+    const [one, other] = await Promise.all([build(), build()]);
     expect(sha256(readFileSync(one))).toBe(sha256(readFileSync(other)));
     const [layer] = layers(cache);
     const parts = readdirSync(join(cache, "tree", layer!)).map((name) => name.replace(/-.*/, ""));
-    expect(parts.sort()).toEqual(["disk", "tree"]);
+    expect(parts.sort()).toEqual(["disk", "filled", "tree", "upper"]);
   });
 
   it("leaves no secret in the cache, and none in the disk of who asks for none", async () => {
     const cache = emptyCache();
     const canary = "canary-5f1d0c9e";
-    expect(await textIn(await disk(cache, {}, canary), "/etc/token")).toBe(canary);
-    for (const path of [join(cache, "tree"), await disk(cache, {})]) {
+    const built = async (secret?: string) => await disk(cache, {}, secret, withSecretOnLeaf);
+    expect(await textIn(await built(canary), ontoLeaf)).toBe(canary);
+    for (const path of [join(cache, "tree"), await built()]) {
       const found = await run(["grep", "--recursive", "--binary", "--files-with-matches", canary, path], {
         accept: [0, 1],
       });
