@@ -58,15 +58,11 @@ function choose(text = ""): readonly Measurement[] {
   );
 }
 
-/** Lays the row over what is known of it from before; the others stay. */
+/** Puts the row into the list, in the place of what was known of it; the others stay. */
 async function keep(row: Row, before: object): Promise<void> {
-  const known: unknown = JSON.parse(await readFile(out, "utf8").catch(() => "{}"));
-  const { name, ...figures } = row;
-  const rows = {
-    ...(Array.isArray(known) ? {} : (known as object)),
-    [name]: { ...figures, ...before, ...about },
-  };
+  const known: unknown = JSON.parse(await readFile(out, "utf8").catch(() => "[]"));
+  const others = (Array.isArray(known) ? (known as Row[]) : []).filter(({ name }) => name !== row.name);
   await mkdir("out", { recursive: true });
-  await writeFile(`${out}.new`, `${JSON.stringify(rows, null, 2)}\n`);
+  await writeFile(`${out}.new`, `${JSON.stringify([...others, { ...row, ...before, ...about }], null, 2)}\n`);
   await rename(`${out}.new`, out);
 }
