@@ -8,7 +8,8 @@ import { digestOf } from "../util/digest.ts";
 import type { Build } from "./build.ts";
 import type { ImagePlan } from "./image-plan.ts";
 import { isInitramfsOutput } from "./initramfs-cache.ts";
-import { dropOld, type LayerDisk } from "./layer-disk.ts";
+import { type LayerDisk, olderDisks } from "./layer-disk.ts";
+import { dropOld } from "./layers.ts";
 import { leafPaths } from "./leaves.ts";
 import type { StartedTree } from "./upper-cache.ts";
 
@@ -48,7 +49,7 @@ export async function fillDisk(
       const growing = join(into, "disk.raw");
       await copyDisk(disk.file, growing, options.signal);
       await grow(growing);
-      await dropOld(layer, prefix);
+      await dropOld(layer, prefix, olderDisks);
     });
     await copyDisk(file, image, options.signal);
   }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loaderInputs } from "../boot/packages.ts";
@@ -8,11 +8,11 @@ import { kernelVersions } from "../steps/make-initramfs.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
-import { claim, hold } from "../system/file-lock.ts";
-import { putAside, putInPlace } from "../system/one-piece.ts";
+import { hold } from "../system/file-lock.ts";
+import { putInPlace } from "../system/one-piece.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
-import type { Layer } from "./layers.ts";
+import { dropOld, type Layer } from "./layers.ts";
 
 /** A disk whose filesystems hold a layer's tree, with its bootloaders and ESP; `usage` tells how full each filesystem is. */
 export interface LayerDisk {
@@ -26,6 +26,9 @@ export interface LayerDisk {
 export interface DiskInMaking extends LayerDisk {
   readonly directory: string;
 }
+
+/** That many beside the newest are enough: others are of an initramfs or of packages that nobody has any more. */
+export const olderDisks = 1;
 
 type ContextFor = (root: string, work: string) => StepContext;
 
@@ -94,30 +97,10 @@ export async function bootDisk(
   const on = { ...paths, image: disk.file };
   await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
   if (!keep) return disk;
-  await dropOld(layer, `${diskName(layer, plan)}-`);
+  await dropOld(layer, `${diskName(layer, plan)}-`, olderDisks);
   await putInPlace(disk.directory, directory);
   await giveUp(disk);
   return { file: join(directory, "disk.raw"), name, usage: disk.usage };
-}
-
-/** Before one is added. Two disks of a layout are enough: others are of an initramfs or of packages that nobody has any more. */
-export async function dropOld(layer: Layer, prefix: string): Promise<void> {
-  const all = await readdir(layer.directory);
-  const names = all.filter((name) => name.startsWith(prefix) && !name.includes("."));
-  const found = names.flatMap((name) => {
-    // Another build may have dropped it meanwhile.
-    const one = statSync(join(layer.directory, name), { throwIfNoEntry: false });
-    return one === undefined ? [] : [{ name, time: one.mtimeMs }];
-  });
-  const [, ...older] = found.sort((a, b) => b.time - a.time);
-  for (const { name } of older) {
-    const directory = join(layer.directory, name);
-    // Another build may be reading it.
-    const claimed = await claim(directory);
-    if (typeof claimed === "string") continue;
-    await giveUp({ directory: putAside(directory) });
-    claimed.release();
-  }
 }
 
 /** What of the boot steps concerns the tree alone: GRUB's menu, and the check of all but the disk, which was checked when it was made. */

@@ -1,4 +1,5 @@
-import { mkdir } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { executeSteps } from "../steps/execute.ts";
 import { clearTraces, settlePasswordDates } from "../steps/finish-tree.ts";
@@ -6,9 +7,9 @@ import { placeHostKeys } from "../steps/place-host-keys.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTree } from "../storage/tree-usage.ts";
-import { hold } from "../system/file-lock.ts";
+import { claim, hold } from "../system/file-lock.ts";
 import { mapsName } from "../system/id-maps.ts";
-import { inOnePiece } from "../system/one-piece.ts";
+import { inOnePiece, putAside } from "../system/one-piece.ts";
 import { ownMaps } from "../system/user-namespace.ts";
 import { digestOf } from "../util/digest.ts";
 import { sourceDigest } from "./source-digest.ts";
@@ -80,4 +81,23 @@ export async function layersPlace(cache: string): Promise<string> {
   const maps = await ownMaps();
   const name = maps === undefined ? undefined : mapsName(maps);
   return join(cache, name === undefined ? "tree" : `tree-${name}`);
+}
+
+/** Drops what was made of the layer under names with that prefix, but for the latest of them and what somebody uses. */
+export async function dropOld(layer: Layer, prefix: string, kept: number): Promise<void> {
+  const all = await readdir(layer.directory);
+  const found = all
+    .filter((name) => name.startsWith(prefix) && !name.includes("."))
+    .flatMap((name) => {
+      // Another build may have dropped it meanwhile.
+      const one = statSync(join(layer.directory, name), { throwIfNoEntry: false });
+      return one === undefined ? [] : [{ name, time: one.mtimeMs }];
+    });
+  for (const { name } of found.sort((a, b) => b.time - a.time).slice(kept)) {
+    const directory = join(layer.directory, name);
+    const claimed = await claim(directory);
+    if (typeof claimed === "string") continue;
+    await rm(putAside(directory), { recursive: true, force: true, maxRetries: 5 });
+    claimed.release();
+  }
 }

@@ -1,5 +1,4 @@
-import { existsSync, statSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { StepData } from "../schema/plan.ts";
 import { executeSteps } from "../steps/execute.ts";
@@ -9,11 +8,11 @@ import { provision } from "../steps/provision.ts";
 import { allSteps } from "../steps/registry.ts";
 import type { StepContext } from "../steps/step.ts";
 import { settleTimes } from "../storage/tree-usage.ts";
-import { markUsed } from "../system/file-lock.ts";
+import { hold } from "../system/file-lock.ts";
 import { inOnePiece } from "../system/one-piece.ts";
 import { copyUpper, type TreeCopy, treeCopy } from "../system/overlay.ts";
 import { digestOf } from "../util/digest.ts";
-import type { Layer } from "./layers.ts";
+import { dropOld, type Layer } from "./layers.ts";
 
 /** Uppers that a layer keeps, the latest: older ones are of scripts and lists of packages that were edited since. */
 const kept = 6;
@@ -42,15 +41,17 @@ export async function startTree(
   work: string,
   signal: AbortSignal,
 ): Promise<StartedTree> {
-  const counts = keepable(steps, keep).reverse();
-  const count = counts.find((one) => existsSync(placeOf(layer, steps, one)));
-  const directory = count === undefined ? undefined : placeOf(layer, steps, count);
-  const from = directory === undefined ? undefined : join(directory, "upper");
+  const started = await longestKept(layer, steps, keep);
+  const from = started === 0 ? undefined : join(placeOf(layer, steps, started), "upper");
   const copy = await treeCopy([layer.tree], work, { signal, from });
-  if (count === undefined || directory === undefined || copy.upper === undefined)
-    return { ...copy, rest: steps };
-  markUsed(directory);
-  return { ...copy, rest: steps.slice(count) };
+  return { ...copy, rest: copy.upper === undefined ? steps : steps.slice(started) };
+}
+
+/** How many of the steps need not be done, because the cache has what comes of them; it stays there until this process ends. */
+async function longestKept(layer: Layer, steps: readonly StepData[], keep: boolean): Promise<number> {
+  for (const count of keepable(steps, keep).reverse())
+    if (await hold(placeOf(layer, steps, count))) return count;
+  return 0;
 }
 
 /** Does the steps that are left, and keeps what scripts made, where it may be. */
@@ -73,7 +74,7 @@ export async function runSystem(
       await copyUpper(copy.upper!, upper, { signal: context.signal });
       settleTimes(upper, epoch, context.began);
     });
-    await dropOld(layer);
+    await dropOld(layer, prefix, kept);
   }
 }
 
@@ -93,11 +94,4 @@ function keepable(steps: readonly StepData[], keep: boolean): number[] {
 
 function placeOf(layer: Layer, steps: readonly StepData[], count: number): string {
   return join(layer.directory, `${prefix}${digestOf(steps.slice(0, count)).slice(0, 32)}`);
-}
-
-async function dropOld({ directory }: Layer): Promise<void> {
-  const names = (await readdir(directory)).filter((name) => name.startsWith(prefix) && !name.includes("."));
-  const found = names.map((name) => ({ name, time: statSync(join(directory, name)).mtimeMs }));
-  for (const { name } of found.sort((a, b) => b.time - a.time).slice(kept))
-    await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5 });
 }
