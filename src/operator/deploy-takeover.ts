@@ -35,7 +35,7 @@ export async function shipAndTakeOver(
   await keepIdentity(inputs, state, log);
   state.touched = true;
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));
-  const shipped = await log.task(`sending the base (${baseMib} MiB)`, (inner) =>
+  const shipped = await log.task(`sending what the host lacks of the base (${baseMib} MiB)`, (inner) =>
     shipBase(old, base, facts.cacheMib, signal, (done, total) =>
       inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
     ),
