@@ -52,7 +52,7 @@ export async function inspectAndPlan(
     tried: inputs.tried,
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
-    sshPorts: { ...sshdPorts(inputs.spec, inputs.files), reached: state.sshPort },
+    sshPorts: { ...sshdPorts(inputs.spec, inputs), reached: state.sshPort },
   });
   for (const finding of state.findings) tell(log, finding);
   if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;

@@ -55,7 +55,7 @@ export async function replan(
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
     sshPorts: {
-      ...sshdPorts(inputs.spec, inputs.files),
+      ...sshdPorts(inputs.spec, inputs),
       reached: (await reachedAt(base.host)).port,
     },
   }).filter(({ check }) => asked.includes(check));

@@ -20,7 +20,7 @@ export interface SshdPorts {
  * The ports on which the new system's OpenSSH server will listen, as the definition's files tell (sshd_config(5)). What scripts, patches,
  * links, packages of one's own and units make of it is not known here.
  */
-export function sshdPorts(spec: Spec, files: DefinitionFiles["files"]): SshdPorts {
+export function sshdPorts(spec: Spec, { files, links }: DefinitionFiles): SshdPorts {
   const texts = new Map<string, string>();
   const templates = Object.entries(spec.templates ?? {});
   for (const [path, { bytes }] of files) texts.set(path, Buffer.from(bytes).toString("utf8"));
@@ -43,12 +43,18 @@ export function sshdPorts(spec: Spec, files: DefinitionFiles["files"]): SshdPort
   const patched = (spec.patches ?? []).flatMap(({ diff }) =>
     [...diff.matchAll(/^\+\+\+ [^/\s]*(\/\S+)/gm)].map((match) => match[1]!),
   );
-  const elsewhere = [...texts.keys(), ...patched, ...units.map(([unit]) => `/etc/systemd/system/${unit}`)];
+  const linked = links.map(({ path }) => path);
+  const elsewhere = [
+    ...texts.keys(),
+    ...linked,
+    ...patched,
+    ...units.map(([unit]) => `/etc/systemd/system/${unit}`),
+  ];
   return {
     ports: [...new Set(listening)].filter((port) => !Number.isNaN(port)).sort((a, b) => a - b),
     sure:
       !elsewhere.some((path) => unitsOf.test(path)) &&
-      ![...patched, ...secrets].some(isRead) &&
+      ![...linked, ...patched, ...secrets].some(isRead) &&
       !listening.some(Number.isNaN) &&
       includes.every((pattern) => pattern === usualInclude || texts.has(pattern)) &&
       (spec.provision ?? []).length === 0 &&

@@ -10,6 +10,7 @@ function ports(
   inline: Readonly<Record<string, string>>,
   more: Partial<SpecInput> = {},
   files: Readonly<Record<string, string>> = {},
+  links: readonly { path: string; link: string }[] = [],
 ) {
   const spec = Spec.parse({
     hostname: "server",
@@ -19,7 +20,7 @@ function ports(
   const placed = Object.entries(files).map(
     ([path, text]) => [path, { bytes: Buffer.from(text), mode: 0o644 }] as const,
   );
-  return sshdPorts(spec, new Map(placed));
+  return sshdPorts(spec, { files: new Map(placed), links });
 }
 
 it.each<[string, Record<string, string>, number[]]>([
@@ -84,6 +85,11 @@ it.each<[string, Partial<SpecInput>]>([
   ["a port that has a name only", { files: { [part]: { content: "Port shell\n" } } }],
 ])("is not sure where there is %s", (_what, more) => {
   expect(ports({}, more).sure).toBe(false);
+});
+
+it("is not sure where a link of files/ leads elsewhere", () => {
+  expect(ports({}, {}, {}, [{ path: part, link: "../port.conf" }]).sure).toBe(false);
+  expect(ports({}, {}, {}, [{ path: "/etc/localtime", link: "UTC" }]).sure).toBe(true);
 });
 
 it("is sure of what has nothing to do with it", () => {
