@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { mergedUsr } from "../util/merged-usr.ts";
+import { mergedUsr, parentsOf } from "../util/tree-path.ts";
 
 /** Where initramfs-tools' own files are, whose text tells what else it reads. */
 const own = [
@@ -49,8 +49,7 @@ export function initramfsInputs(tree: string, before: string): (path: string) =>
     const path = mergedUsr(given);
     // What comes out is not what goes in; the linker's caches say of libraries only where they are.
     if (/^\/boot\/(initrd\.img-|grub\/)/.test(path) || linkerCaches.has(path)) return false;
-    const above = parents(path);
-    if ([path, ...above].some((one) => read.includes(one) || (paths.has(one) && !common.has(one))))
+    if ([path, ...parentsOf(path)].some((one) => read.includes(one) || (paths.has(one) && !common.has(one))))
       return true;
     const name = basename(path);
     if (programs.test(dirname(path))) return named.has(name);
@@ -62,12 +61,6 @@ export function initramfsInputs(tree: string, before: string): (path: string) =>
 function wasLibrary(root: string, path: string): boolean {
   const places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib64"];
   return places.some((place) => existsSync(join(root, place, basename(path))));
-}
-
-function parents(path: string): string[] {
-  const found: string[] = [];
-  for (let at = dirname(path); at !== "/"; at = dirname(at)) found.push(at);
-  return found;
 }
 
 function textBelow(path: string): string {

@@ -8,7 +8,7 @@ import { digestOf } from "../util/digest.ts";
 import type { Build } from "./build.ts";
 import type { ImagePlan } from "./image-plan.ts";
 import { isInitramfsOutput } from "./initramfs-cache.ts";
-import { type LayerDisk, olderDisks } from "./layer-disk.ts";
+import { type LayerDisk, layoutDigest, olderDisks } from "./layer-disk.ts";
 import { dropOld } from "./layers.ts";
 import { leafPaths } from "./leaves.ts";
 import type { StartedTree } from "./upper-cache.ts";
@@ -40,8 +40,7 @@ export async function fillDisk(
     await copyDisk(disk.file, image, options.signal);
     await grow(image);
   } else {
-    // Definitions with other disks may share the layer.
-    const prefix = disk.name.replace(/^disk-([0-9a-f]+)-.*$/, "filled-$1-");
+    const prefix = `filled-${layoutDigest(layer, plan)}-`;
     const name = `${prefix}${digestOf([disk.name, first.map(withDigest)]).slice(0, 32)}`;
     const directory = join(layer.directory, name);
     const file = join(directory, "disk.raw");

@@ -129,8 +129,13 @@ async function bootDigest(plan: ImagePlan, paths: ImagePaths): Promise<string> {
 }
 
 function diskName(layer: Layer, plan: ImagePlan): string {
+  return `disk-${layoutDigest(layer, plan)}`;
+}
+
+/** Tells the disks apart that definitions with the same packages make of their layer. */
+export function layoutDigest(layer: Layer, plan: ImagePlan): string {
   const steps = JSON.stringify(plan.disk(pathsIn("/made", layer.tree))).replaceAll(layer.tree, "/tree");
-  return `disk-${sha256(steps).slice(0, 32)}`;
+  return sha256(steps).slice(0, 32);
 }
 
 function pathsIn(directory: string, tree: string): ImagePaths {

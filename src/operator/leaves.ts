@@ -10,7 +10,7 @@ import { installPackages } from "../steps/install-packages.ts";
 import { type StepContext, stepData } from "../steps/step.ts";
 import { writeWhole } from "../system/write-whole.ts";
 import { digestOf } from "../util/digest.ts";
-import { mergedUsr } from "../util/merged-usr.ts";
+import { mergedUsr } from "../util/tree-path.ts";
 import type { TreeLayers } from "./tree.ts";
 
 /** Unpacking what is little. */

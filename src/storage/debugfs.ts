@@ -24,17 +24,6 @@ export function debugfsScript(changes: readonly Change[], epoch: number): string
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** Whether debugfs understands the words of all changes; who asks may make the whole anew then. */
-export function isTold(changes: readonly Change[]): boolean {
-  try {
-    debugfsScript(changes, 1);
-    return true;
-  } catch (error) {
-    if (error instanceof Untold) return false;
-    throw error;
-  }
-}
-
 function commands(change: Change, epoch: number): string[] {
   const name = word(basename(change.path));
   switch (change.do) {
@@ -50,15 +39,12 @@ function commands(change: Change, epoch: number): string[] {
       return [`write ${word(change.from)} ${name}`, ...made(change, 0o100000, epoch)];
     case "set": {
       const { path, type, mode, uid, gid, mtime } = change;
-      const times = { atime: epoch, mtime, ctime: epoch, crtime: epoch };
-      return [
-        ...fields(path, { mode: `0${(type | mode).toString(8)}`, uid, gid }),
-        ...fields(
-          path,
-          Object.fromEntries(Object.entries(times).map(([field, time]) => [field, `@${time}`])),
-        ),
-        ...fields(path, Object.fromEntries(Object.keys(times).map((field) => [`${field}_extra`, 0]))),
-      ];
+      const time = `@${epoch}`;
+      return fields(path, {
+        ...{ mode: `0${(type | mode).toString(8)}`, uid, gid },
+        ...{ atime: time, mtime: `@${mtime}`, ctime: time, crtime: time },
+        ...{ atime_extra: 0, mtime_extra: 0, ctime_extra: 0, crtime_extra: 0 },
+      });
     }
   }
 }

@@ -1,11 +1,17 @@
 import type { Stats } from "node:fs";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
 import { sha256 } from "../util/digest.ts";
+import { Fail } from "../util/fail.ts";
+import { parentsOf } from "../util/tree-path.ts";
 
-/** A path whose change cannot be told in these words; then the whole is made anew. */
-export class Untold extends Error {}
+/** A path whose change cannot be told in these words. */
+export class Untold extends Fail {
+  constructor(message: string) {
+    super(message, { hint: "`imgbuild build --in-vm` copies any tree, or leave it out" });
+  }
+}
 
 const Attributes = z.strictObject({
   mode: z.int().min(0).max(0o7777),
@@ -156,12 +162,6 @@ export function changesApart(
 /** A change with the digest of what it writes in the place of where that lies. */
 export function withDigest(change: Change): unknown {
   return change.do === "write" ? { ...change, from: sha256(readFileSync(change.from)) } : change;
-}
-
-function parentsOf(path: string): string[] {
-  const parents: string[] = [];
-  for (let at = path; at !== "/"; parents.push(at)) at = dirname(at);
-  return parents;
 }
 
 /** The time that a file keeps: what is made now is as old as what it is made of. */
