@@ -26,6 +26,7 @@ interface Options extends HostOptions, ConfirmOptions {
   login?: string;
   report?: string;
   deadMan: string;
+  keepAccess?: boolean;
   slow: string;
   baseCmdline?: string[];
 }
@@ -41,6 +42,10 @@ export const deployCommand: AddCommand = (program, act) => {
     .option("--login <USER>", "user of the new system to verify it with")
     .option("--report <FILE>", "where the report goes", "out/report.json")
     .option("--dead-man <SECONDS>", "return to the old system when the base gets no GO for so long", "600")
+    .option(
+      "--keep-access",
+      "let every key of the old login into the base, as root, not only yours and the new system's administrators'",
+    )
     .option(
       "--base-cmdline <WORD...>",
       "words added to the base's kernel command line, for hardware that needs them",

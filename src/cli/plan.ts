@@ -38,7 +38,7 @@ export const planCommand: AddCommand = (program, act) => {
           bytes: { base: 0, payload: 0 },
           health: [],
           disks: [],
-          authorizedKeys: [],
+          baseAccess: [],
           sshPort: 22,
         };
         try {

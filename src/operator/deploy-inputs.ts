@@ -58,6 +58,7 @@ export async function deployInputs(
   options: RevealOptions & {
     readonly deadManSeconds: number;
     readonly slow: number;
+    readonly keepAccess?: boolean;
     readonly login?: string;
     readonly baseCmdline?: readonly string[];
     readonly withoutSecrets?: boolean;
@@ -101,6 +102,7 @@ export async function deployInputs(
     mirrors: await mirrorsFor(spec, env),
     login: options.login,
     deadManSeconds: options.deadManSeconds,
+    keepAccess: options.keepAccess === true,
     baseCmdline: options.baseCmdline ?? [],
     slow,
     waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },

@@ -31,7 +31,7 @@ export async function inspectAndPlan(
   const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
   state.facts = await log.task("looking at the machine", () => inspect(host, by, world.mirrorsIn, signal));
   const { facts } = state;
-  await readLogin(host, state);
+  await readLogin(host, inputs, state);
   const disks = matchOrTell(inputs.spec, facts);
   const { problems } = networkReplay(facts);
   const unreached = reachProblem(facts, state.sshAddress ?? "");
@@ -116,16 +116,21 @@ function pathOf(name: string, seen: DiskFacts): { path?: string } {
   return path === undefined ? {} : { path };
 }
 
-/** Which keys opened the old system, at which of its addresses and ports: the base answers in the same way. */
-async function readLogin(host: Host, state: DeployState): Promise<void> {
+/** By which key and at which address and port the old system was reached: the base answers in the same way. */
+async function readLogin(host: Host, { keepAccess }: DeployInputs, state: DeployState): Promise<void> {
+  state.baseAccess = [host.openedBy, ...(keepAccess ? await oldKeys(host) : [])];
+  const { address, port } = await reachedAt(host);
+  state.sshPort = port;
+  state.sshAddress = address;
+}
+
+/** Every key that opens the login we used. */
+async function oldKeys(host: Host): Promise<string[]> {
   const { stdout } = await host.exec(["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null'], {
     timeoutMs: smallMs,
     accept: [0, 1],
   });
-  state.authorizedKeys = stdout.split("\n").filter(isPlainKey);
-  const { address, port } = await reachedAt(host);
-  state.sshPort = port;
-  state.sshAddress = address;
+  return stdout.split("\n").filter(isPlainKey);
 }
 
 /** The address and port of the host, as it sees them, that our connection leads to. */

@@ -35,6 +35,8 @@ export interface DeployInputs {
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
   readonly deadManSeconds: number;
+  /** Every key of the old login opens the base too, not only the one that this deploy used. */
+  readonly keepAccess: boolean;
   /** Words added to the base's kernel command line. */
   readonly baseCmdline: readonly string[];
   /** Factor on the times of health checks. */
@@ -113,8 +115,8 @@ export interface DeployState {
   newOs?: string;
   baseBootId?: string;
   mirror?: string;
-  /** Lines of authorized_keys that opened the old system; they open the base too. */
-  authorizedKeys: readonly string[];
+  /** Lines of authorized_keys for the base, besides those of the definition's administrators. */
+  baseAccess: readonly string[];
   /** Port on which the old system's sshd listens, seen from itself. */
   sshPort: number;
   /** The old system's own address that our connection leads to; empty where its server does not tell. */

@@ -100,7 +100,7 @@ async function deployCpio(
     root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),
     root(
       "ssh/authorized_keys",
-      `${[clientKey.public, ...keysToBase(state.authorizedKeys, inputs.spec)].join("\n")}\n`,
+      `${[clientKey.public, ...keysToBase(state.baseAccess, inputs.spec)].join("\n")}\n`,
       0o600,
     ),
     root("ssh/port", `${state.sshPort}\n`, 0o644),
@@ -108,14 +108,16 @@ async function deployCpio(
 }
 
 /**
- * Who may log in to the base besides this process: whoever could to the old system, and whoever will be root of the new one. The old
- * system may have let its people in by passwords or certificates; a base that nobody can enter could not be resumed.
+ * Who may log in to the base, as root, besides this process: the key that opened the old system for this deploy, so that the operator
+ * can follow and resume, and whoever will be root of the new system. Others of the old login need not have been root there.
  */
-export function keysToBase(opened: readonly string[], { users }: Pick<Spec, "users">): string[] {
+export function keysToBase(access: readonly string[], { users }: Pick<Spec, "users">): string[] {
   const admins = Object.entries(users).flatMap(([name, user]) =>
     user.sudo || name === "root" ? user.keys : [],
   );
-  return [...new Set([...opened, ...admins.filter(isPlainKey)])];
+  const lines = [...access, ...admins].filter(isPlainKey);
+  const known = new Map(lines.map((line) => [line.split(" ").slice(0, 2).join(" "), line]));
+  return [...known.values()];
 }
 
 function commandLine(inputs: DeployInputs, state: DeployState): string[] {

@@ -34,7 +34,7 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
     bytes: { base: 0, payload: 0 },
     health: [],
     disks: [],
-    authorizedKeys: [],
+    baseAccess: [],
     sshPort: 22,
   };
   const began = world.now();

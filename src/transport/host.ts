@@ -15,6 +15,8 @@ import { type UploadOptions, uploadTo } from "./upload.ts";
 /** A machine we are logged in to. Every failure of the connection is a Fail, so that a caller may try again. */
 export interface Host {
   readonly name: string;
+  /** The public key ("ssh-ed25519 AAAA…") that let us in. */
+  readonly openedBy: string;
   exec(argv: readonly string[], options?: ExecOptions): Promise<RunResult>;
   upload(source: string | Uint8Array, remotePath: string, options: UploadOptions): Promise<void>;
   /** Before the first `root: true`. */
@@ -107,6 +109,7 @@ function makeHost(sessions: readonly Session[]): Host {
   };
   return {
     name: session.name,
+    openedBy: session.openedBy,
     async exec(argv, options = {}) {
       const { root, ...rest } = options;
       if (root !== true) return await execOn(session, argv, rest);

@@ -1,5 +1,10 @@
 import { readFileSync } from "node:fs";
-import ssh2, { type AuthHandlerMiddleware, type ParsedKey } from "ssh2";
+import ssh2, {
+  type AuthHandlerMiddleware,
+  type ParsedKey,
+  type SignCallback,
+  type SigningRequestOptions,
+} from "ssh2";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import type { Destination } from "./destination.ts";
@@ -17,22 +22,35 @@ export interface LoginOptions {
 
 const agentMs = 10_000;
 
-/** Offers each key once, in ssh's order: given ones, the agent's, then files. Says at the end what could not be tried. */
+/**
+ * Offers each key once, in ssh's order: given ones, the agent's, then files. Says at the end what could not be tried, and which
+ * public key ("ssh-ed25519 AAAA…") the host was last shown: after a login, the one that opened it.
+ */
 export function login(
   destination: Destination,
   options: LoginOptions,
-): { handler: AuthHandlerMiddleware; skipped: readonly string[] } {
+): { handler: AuthHandlerMiddleware; skipped: readonly string[]; shown: () => string } {
   const skipped: string[] = [];
+  let shown = "";
   const attempts: (() => Promise<Parameters<Parameters<AuthHandlerMiddleware>[2]>[0] | undefined>)[] = [];
   const username = destination.user;
   const { key } = options;
-  if (key !== undefined) attempts.push(async () => ({ type: "publickey", username, key }));
+  if (key !== undefined)
+    attempts.push(async () => {
+      shown = publicKeyOf(key) ?? "";
+      return { type: "publickey", username, key };
+    });
   const fromFile = (file: string, given: boolean) => async () => {
     const parsed = await readKey(file, given, options.askPassphrase, skipped);
-    return parsed === undefined ? undefined : ({ type: "publickey", username, key: parsed } as const);
+    if (parsed === undefined) return undefined;
+    shown = publicText(parsed);
+    return { type: "publickey", username, key: parsed } as const;
   };
   for (const file of options.keyFiles ?? []) attempts.push(fromFile(file, true));
   const socket = destination.agent;
+  const note = (text: string) => {
+    shown = text;
+  };
   if (socket !== undefined)
     attempts.push(async () => {
       const wanted = destination.identitiesOnly
@@ -40,7 +58,7 @@ export function login(
             (file) => publicKeyOfFile(file) ?? [],
           )
         : undefined;
-      return { type: "agent", username, agent: new ChosenKeys(socket, wanted) };
+      return { type: "agent", username, agent: new ChosenKeys(socket, wanted, note) };
     });
   for (const file of destination.identityFiles) attempts.push(fromFile(file, false));
   const handler: AuthHandlerMiddleware = (_left, _partial, next) => {
@@ -58,7 +76,7 @@ export function login(
     // Anything but undefined would be taken for the answer.
     return undefined;
   };
-  return { handler, skipped };
+  return { handler, skipped, shown: () => shown };
 }
 
 /** Public keys ("ssh-ed25519 AAAA…") of the key files and the agent, without asking for any passphrase. */
@@ -87,11 +105,24 @@ async function agentKeys(socket: string): Promise<ParsedKey[]> {
 class ChosenKeys extends ssh2.OpenSSHAgent {
   readonly #socket: string;
   readonly #wanted: readonly string[] | undefined;
+  readonly #onSign: (publicKey: string) => void;
 
-  constructor(socket: string, wanted: readonly string[] | undefined) {
+  constructor(socket: string, wanted: readonly string[] | undefined, onSign: (publicKey: string) => void) {
     super(socket);
     this.#socket = socket;
     this.#wanted = wanted;
+    this.#onSign = onSign;
+  }
+
+  /** Asked only with a key that the host has said it would take. */
+  override sign(
+    key: ParsedKey | Buffer | string,
+    data: Buffer,
+    options?: SigningRequestOptions | SignCallback,
+    callback?: SignCallback,
+  ): boolean {
+    if (typeof key !== "string" && !Buffer.isBuffer(key)) this.#onSign(publicText(key));
+    return super.sign(key, data, options as SigningRequestOptions, callback);
   }
 
   override getIdentities(callback: (error: Error | undefined, keys?: ParsedKey[]) => void): void {

@@ -15,6 +15,8 @@ const closeMs = 1_000;
 export interface Session {
   readonly name: string;
   readonly client: Client;
+  /** The public key ("ssh-ed25519 AAAA…") that we were let in by. */
+  readonly openedBy: string;
   readonly closed: () => boolean;
   /** What a caller in the middle of something is told. */
   readonly lost: () => Fail;
@@ -49,7 +51,7 @@ export async function openSession(options: {
     last ??= error;
   });
   client.on("close", ended);
-  const { handler, skipped } = login(destination, pausing(options.login));
+  const { handler, skipped, shown } = login(destination, pausing(options.login));
   let timer: NodeJS.Timeout | undefined;
   let expire = () => {};
   const arm = () => {
@@ -113,6 +115,7 @@ export async function openSession(options: {
   return {
     name,
     client,
+    openedBy: shown(),
     closed: () => closed,
     lost: () =>
       new Fail(`the connection to ${name} was lost${last === undefined ? "" : `: ${last.message}`}`, {

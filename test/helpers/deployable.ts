@@ -101,6 +101,7 @@ export function inputsOfDeploy(change: Partial<DeployInputs> = {}): DeployInputs
     mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
     login: undefined,
     deadManSeconds: 10,
+    keepAccess: false,
     baseCmdline: [],
     slow: 0,
     waitMs: { base: 3_000, build: 20_000, boot: 3_000 },

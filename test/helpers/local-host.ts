@@ -19,6 +19,7 @@ export function localHost(
   const unused = () => Promise.reject(new Error("not used"));
   const host: Host = {
     name: "local",
+    openedBy: "ssh-ed25519 AAAAoperator",
     exec: (argv, { root: _root, maxBytes: _maxBytes, ...rest } = {}) => {
       ran.push(argv);
       return run(wrap(argv.map(at)), rest);

@@ -22,6 +22,9 @@ import { probeOutput } from "../helpers/probe-output.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const oldKey = generateSshKey("old");
+/** The operator's, and one of somebody else who may log in to the old system. */
+const operatorKey = `ssh-ed25519 ${Buffer.from("what the operator logs in with").toString("base64")}`;
+const colleagueKey = `ssh-ed25519 ${Buffer.from("what a colleague logs in with").toString("base64")}`;
 const oldBoot = "11111111-2222-4333-8444-555555555555";
 /** As it may be found again: as it is, in base64 at any offset, hexadecimal, percent-encoded, UTF-16, reversed. */
 function formsOf(plain: string): (string | Buffer)[] {
@@ -138,6 +141,7 @@ async function machine(story: Story = {}) {
   };
   const old: Host = {
     name: "old",
+    openedBy: operatorKey,
     exec: async (argv, options = {}) => {
       leaked.push(Buffer.from(JSON.stringify(argv)), Buffer.from(options.stdin ?? ""));
       const script = argv[2] ?? "";
@@ -146,7 +150,7 @@ async function machine(story: Story = {}) {
           probeOutput(script, { "host-keys": `${oldKey.public} root@old\nssh-rsa AAAArsa`, ...story.probe }),
         );
       if (story.fails !== undefined && script.includes(story.fails)) throw new Fail(`${story.fails} failed`);
-      if (script.includes("authorized_keys")) return ok(`${adminKey} me\n`);
+      if (script.includes("authorized_keys")) return ok(`${operatorKey} me\n${colleagueKey} a colleague\n`);
       if (script.includes("SSH_CONNECTION"))
         return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10"} ${story.reachedAt ?? 22}\n`);
       if (script.startsWith("ls /etc/ssh"))
@@ -247,12 +251,18 @@ async function machine(story: Story = {}) {
 
 /** What the payload in a part of the initramfs unpacks to. */
 function payloadIn(bytes: Buffer): Buffer[] {
-  const name = bytes.indexOf("imgbuild/payload.tar.gz");
-  if (name < 0) return [];
+  const payload = memberOf(bytes, "imgbuild/payload.tar.gz");
+  return payload.length === 0 ? [] : [gunzipSync(payload)];
+}
+
+/** A file in a part of the initramfs; nothing where it is not there. */
+function memberOf(bytes: Buffer, member: string): Buffer {
+  const name = bytes.indexOf(`${member}\0`);
+  if (name < 0) return Buffer.alloc(0);
   // The header of a cpio member: 110 characters, the size in eight hexadecimal ones from the 55th on.
   const size = Number.parseInt(bytes.toString("latin1", name - 110 + 54, name - 110 + 62), 16);
-  const start = name - 110 + 4 * Math.ceil((110 + "imgbuild/payload.tar.gz".length + 1) / 4);
-  return [gunzipSync(bytes.subarray(start, start + size))];
+  const start = name - 110 + 4 * Math.ceil((110 + member.length + 1) / 4);
+  return bytes.subarray(start, start + size);
 }
 
 describe("deploy", () => {
@@ -337,6 +347,16 @@ describe("deploy", () => {
         for (const form of formsOf(plain)) expect(leaked.some((bytes) => bytes.includes(form))).toBe(false);
     },
   );
+
+  it("opens the base by the operator's key and the administrators', and by others of the old login only where asked to", async () => {
+    for (const keepAccess of [false, true]) {
+      const { world, leaked } = await machine();
+      expect(await deploy(inputsOfDeploy({ keepAccess }), world)).toMatchObject({ outcome: "done" });
+      const sent = leaked.map((bytes) => memberOf(bytes, "imgbuild/ssh/authorized_keys")).join("");
+      const keys = sent.split("\n").map((line) => line.split(" ").slice(0, 2).join(" "));
+      expect(keys.slice(1, -1)).toEqual([operatorKey, ...(keepAccess ? [colleagueKey] : []), adminKey]);
+    }
+  });
 
   it("refuses what preflight refuses, and touches nothing", async () => {
     const { world, notes } = await machine({ probe: { "kexec-disabled": "1" } });

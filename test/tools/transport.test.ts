@@ -170,8 +170,20 @@ describe("a host with OpenSSH", () => {
       renameSync(join(home, ".ssh", name), join(home, name));
     const target = `root@127.0.0.1:${port}`;
     await expect(connect(target, { home })).rejects.toThrow(/none of your keys/);
-    (await connect(target, { home, agent: socket })).close();
-    (await connect(target, { home, key, pins: [hostKey] })).close();
+    // A second key, which the host does not know, is offered first.
+    const spare = join(home, "spare");
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", spare]);
+    const mine = readFileSync(join(home, "id_ed25519.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+    for (const how of [
+      { agent: socket },
+      { agent: socket, keyFiles: [spare] },
+      { key, pins: [hostKey] },
+      { keyFiles: [spare, join(home, "id_ed25519")] },
+    ]) {
+      const opened = await connect(target, { home, ...how });
+      expect(opened.openedBy).toBe(mine);
+      opened.close();
+    }
     const held = await publicKeysHeld({ home, agent: socket });
     expect(held).toEqual([
       readFileSync(join(home, "id_ed25519.pub"), "utf8").split(" ").slice(0, 2).join(" "),

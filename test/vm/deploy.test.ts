@@ -191,6 +191,7 @@ async function forAnotherDisk(): Promise<string> {
 function withDamagedPayload(host: Host, sent: Buffer[]): Host {
   return {
     name: host.name,
+    openedBy: host.openedBy,
     get closed() {
       return host.closed;
     },
