@@ -11,6 +11,7 @@ export function parseDisks(
     readonly mountinfo: string;
     readonly swaps: string;
     readonly pvs: string;
+    readonly multipath: string;
     readonly links: string;
   },
 ): DiskFacts[] {
@@ -27,6 +28,10 @@ export function parseDisks(
       ...(group === undefined ? {} : { group }),
     };
   };
+  // "dm-0 mpatha": device-mapper's maps of several paths.
+  const maps = new Map(
+    [...sections.multipath.matchAll(/^(dm-\d+) (\S+)$/gm)].map(([, dm, name]) => [dm, name]),
+  );
   const swapNames = new Set([...sections.swaps.matchAll(/^\/dev\/(\S+)/gm)].map((match) => match[1]!));
   const found: DiskFacts[] = [];
   let disk: DiskFacts | undefined;
@@ -68,8 +73,11 @@ export function parseDisks(
     else if (key === "udev-serial") disk.serial ??= value;
     else if (key === "wwn") disk.wwn = value;
     else if (key === "model") disk.model = value;
-    else if (key === "holder") disk.holders.push(value);
-    else if (key === "part") {
+    else if (key === "holder") {
+      disk.holders.push(value);
+      const map = maps.get(value);
+      if (map !== undefined && part === undefined) disk.multipath = map;
+    } else if (key === "part") {
       const partUuid = signatures.get(value)?.partUuid;
       part = {
         name: value,

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Facts } from "../schema/facts.ts";
+import { dmiUuidOf } from "../system/dmi-uuid.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail } from "../util/fail.ts";
 import { parseDisks } from "./inspect-disks.ts";
@@ -43,6 +44,7 @@ export async function inspect(
       mountinfo: get("mountinfo"),
       swaps: get("swaps"),
       pvs: get("pvs"),
+      multipath: get("multipath"),
       links: get("disk-links"),
     }),
     links: parseLinks(get("ip-address")),
@@ -71,9 +73,11 @@ function identity(get: (name: string) => string) {
     }),
   );
   const [architecture = "", kernel = ""] = lines(get("uname"));
+  const dmiUuid = dmiUuidOf(get("dmi-uuid"));
   return {
     bootId: get("boot-id"),
     machineId: get("machine-id"),
+    ...(dmiUuid === undefined ? {} : { dmiUuid }),
     hostname: get("hostname"),
     architecture,
     kernel,

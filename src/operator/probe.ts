@@ -14,6 +14,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 show boot-id /proc/sys/kernel/random/boot_id
 show machine-id /etc/machine-id
+show dmi-uuid /sys/class/dmi/id/product_uuid
 show hostname /proc/sys/kernel/hostname
 show os-release /etc/os-release
 show meminfo /proc/meminfo
@@ -45,6 +46,8 @@ for b in /sys/block/*; do
   name=\${b##*/}
   case $name in loop*|ram*|zram*|dm-*|md*|sr*|fd*|nbd*) continue ;; esac
   [ -r "$b/size" ] || continue
+  # One of the paths of NVMe multipath, which cannot be opened; the disk at their end is there beside them.
+  [ "$(cat "$b/hidden" 2>/dev/null)" = 1 ] && continue
   printf 'disk %s\\n' "$name"
   printf 'dev %s\\n' "$(cat "$b/dev")"
   printf 'sectors %s\\n' "$(cat "$b/size")"
@@ -64,6 +67,11 @@ for b in /sys/block/*; do
     printf 'part-sectors %s\\n' "$(cat "$p/size")"
     for h in "$p"/holders/*; do [ -e "$h" ] && printf 'holder %s\\n' "\${h##*/}"; done
   done
+done
+section multipath
+for m in /sys/block/dm-*; do
+  [ -r "$m/dm/uuid" ] || continue
+  case $(cat "$m/dm/uuid") in mpath-*) printf '%s %s\\n' "\${m##*/}" "$(cat "$m/dm/name")" ;; esac
 done
 section disk-links
 for l in /dev/disk/by-id/* /dev/disk/by-path/*; do

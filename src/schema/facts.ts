@@ -32,6 +32,8 @@ export const DiskFacts = z.strictObject({
   fsType: z.string().optional(),
   uuid: z.string().optional(),
   group: z.string().optional(),
+  /** Name of device-mapper's map that holds the disk as one path of several to it. */
+  multipath: z.string().optional(),
   /** UUID of a GPT, identifier of an MBR. */
   tableUuid: z.string().optional(),
   /** Names in /dev/disk/by-id and /dev/disk/by-path. */
@@ -66,6 +68,8 @@ export const RouteFacts = z.strictObject({
 export const Facts = z.strictObject({
   bootId: z.string(),
   machineId: z.string(),
+  /** The firmware's, in lower case; absent where it has none of its own. */
+  dmiUuid: z.string().optional(),
   hostname: z.string(),
   architecture: z.string(),
   kernel: z.string(),

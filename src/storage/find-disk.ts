@@ -69,6 +69,8 @@ export async function findDisk(
   const found: string[] = [];
   const seen: string[] = [];
   for (const name of names) {
+    // A path of NVMe multipath has serial and size of the disk that it leads to, and cannot be opened.
+    if ((await text(sources.sys, "block", name, "hidden")) === "1") continue;
     const disk = await describe(name, sources);
     seen.push(`${name}: serial ${disk.serials.join(" or ") || "none"}, ${disk.sizeBytes} bytes`);
     if (
@@ -84,7 +86,13 @@ export async function findDisk(
   const wanted = `disk ${identity.name} (serial ${identity.serial ?? "any"}, ${identity.sizeBytes} bytes)`;
   if (kernelName === undefined)
     throw new Fail(`${wanted} is not there`, { hint: `this machine has ${seen.join("; ") || "no disks"}` });
-  if (found.length > 1) throw new Fail(`${wanted} is there ${found.length} times: ${found.join(", ")}`);
+  if (found.length > 1)
+    throw new Fail(`${wanted} is there ${found.length} times: ${found.join(", ")}`, {
+      hint:
+        identity.wwn === undefined
+          ? "take all but one away"
+          : "several paths lead to it: imgbuild does not deploy to multipath disks yet",
+    });
   return {
     kernelName,
     sectorSize: Number((await text(sources.sys, "block", kernelName, "queue/logical_block_size")) ?? "512"),

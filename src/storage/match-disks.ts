@@ -2,6 +2,7 @@ import type { DiskFacts } from "../schema/facts.ts";
 import type { DiskMatch, KeptDisk, Storage, WrittenDisk } from "../schema/storage.ts";
 import { Fail } from "../util/fail.ts";
 import { writtenDisks } from "./check-storage.ts";
+import { suggestedMatch } from "./disk-names.ts";
 import { layoutOf } from "./gpt.ts";
 import { refuseSpanning } from "./membership.ts";
 import { showMib } from "./place-partitions.ts";
@@ -17,13 +18,14 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
     const [one] = found;
     if (one === undefined)
       throw new Fail(`no disk of the machine matches disk ${name} (${showMatch(wanted.match)})`, {
-        hint: `the machine has ${showDisks(disks)}`,
+        hint: `the machine has ${showChoices(disks)}`,
       });
+    refusePaths(name, one, disks);
     if (found.length > 1)
       throw new Fail(
         `${found.length} disks match disk ${name} (${showMatch(wanted.match)}): ${showDisks(found)}`,
         {
-          hint: "tell them apart by `wwn`, `path`, `model` or a size; nothing is written while there is a doubt",
+          hint: `name one of them: ${showChoices(found, disks)}`,
         },
       );
     refuseTwin(name, one, disks);
@@ -69,6 +71,15 @@ function showDisks(disks: readonly DiskFacts[]): string {
   return disks.length === 0 ? "no disks" : disks.map(showDisk).join("; ");
 }
 
+/** Disks with what a definition can say to mean each. */
+function showChoices(chosen: readonly DiskFacts[], disks: readonly DiskFacts[] = chosen): string {
+  const choices = chosen.map((disk) => {
+    const match = suggestedMatch(disk, disks);
+    return match === undefined ? showDisk(disk) : `${showDisk(disk)}, \`${match}\``;
+  });
+  return choices.length === 0 ? "no disks" : choices.join("; ");
+}
+
 function showMatch(match: DiskMatch): string {
   return Object.entries(match)
     .map(([key, value]) => `${key} ${typeof value === "number" ? showMib(value) : value}`)
@@ -88,6 +99,25 @@ function matches(match: DiskMatch, disk: DiskFacts): boolean {
     disk.sizeBytes >= (match.minSize ?? 0) &&
     disk.sizeBytes <= (match.maxSize ?? Number.MAX_SAFE_INTEGER)
   );
+}
+
+/**
+ * Several paths to one disk, as a storage network has them: each is a disk of its own to the kernel, with the same WWN and size. The base
+ * and the new system know nothing of paths, and would write by one of them what the other shows as it was.
+ */
+function refusePaths(name: string, disk: DiskFacts, disks: readonly DiskFacts[]): void {
+  const { multipath, wwn, serial, sizeBytes } = disk;
+  const paths = disks.filter((other) =>
+    multipath === undefined
+      ? wwn !== undefined && other.wwn === wwn && other.serial === serial && other.sizeBytes === sizeBytes
+      : other.multipath === multipath,
+  );
+  if (paths.length < 2) return;
+  const names = paths.map((one) => one.name).join(", ");
+  const why = multipath === undefined ? `have the WWN ${wwn}` : `are held by the multipath map ${multipath}`;
+  throw new Fail(`disk ${name} is seen by ${paths.length} paths to one disk: ${names} ${why}`, {
+    hint: "imgbuild does not deploy to multipath disks yet: leave the machine one path to it (by zoning, the mapping of its LUN or a cable) until it is deployed",
+  });
 }
 
 /** The base finds the disk again by serial, wwn, model and size, or by its port: a second disk alike in all of them would be a guess. */

@@ -48,6 +48,7 @@ const routes6 = [
 const captured = {
   "boot-id": "11111111-2222-4333-8444-555555555555",
   "machine-id": "0123456789abcdef0123456789abcdef",
+  "dmi-uuid": "4C4C4544-0042-3510-8051-B6C04F4E3233",
   hostname: "old",
   "os-release":
     'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\nHOME_URL="https://www.debian.org/"',
@@ -101,6 +102,7 @@ const captured = {
     "model Fast  Disk   ",
     "holder dm-0",
   ].join("\n"),
+  multipath: "",
   blkid:
     "DEVNAME=/dev/vda1\nUUID=c1a7e0d4-5b62-4f0e-8f1d-2f6a9b3c7e10\nBLOCK_SIZE=4096\nTYPE=ext4\nPARTUUID=x\n\nDEVNAME=/dev/vda15\nLABEL=A\\ B\nUUID=1A2B-3C4D\nTYPE=vfat\n\nDEVNAME=/dev/vda14\nPARTUUID=y\n\nDEVNAME=/dev/vdb\nUUID=7f1d9a54-3c0e-4b6a-9d58-2f6b1c8e4a90\nTYPE=ext4",
   "ip-address": JSON.stringify(address),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseDisks } from "../../src/operator/inspect-disks.ts";
 
-const none = { blkid: "", mountinfo: "", swaps: "", pvs: "", links: "" };
+const none = { blkid: "", mountinfo: "", swaps: "", pvs: "", multipath: "", links: "" };
 const disks =
   "disk sda\ndev 8:0\nsectors 2048\npart sda1\npart-dev 8:1\npart-start 100\npart-sectors 200\ndisk sdb\ndev 8:16\nsectors 2048";
 

@@ -33,6 +33,7 @@ describe("inspect", () => {
     expect(facts).toMatchObject({
       bootId: "11111111-2222-4333-8444-555555555555",
       machineId: "0123456789abcdef0123456789abcdef",
+      dmiUuid: "4c4c4544-0042-3510-8051-b6c04f4e3233",
       hostname: "old",
       architecture: "x86_64",
       kernel: "6.1.0-28-cloud-amd64",

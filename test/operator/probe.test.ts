@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parseDisks } from "../../src/operator/inspect-disks.ts";
 import { probeScript, sectionsOf } from "../../src/operator/probe.ts";
 import { run } from "../../src/system/run.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -32,6 +33,44 @@ describe("the probe", () => {
       expect(Math.abs(Number(sections.get("clock")) - Date.now() / 1000)).toBeLessThan(60);
       expect(sections.get("cache-free")!.split(/\s+/).length).toBeGreaterThanOrEqual(6);
     });
+
+  it("passes over the hidden paths of NVMe multipath, and tells which maps device-mapper's multipath has", async () => {
+    const sys = tempDir();
+    const put = (path: string, content: string) => {
+      mkdirSync(dirname(join(sys, path)), { recursive: true });
+      writeFileSync(join(sys, path), `${content}\n`);
+    };
+    for (const [name, hidden] of [
+      ["nvme0n1", "0"],
+      ["nvme0c0n1", "1"],
+      ["nvme0c1n1", "1"],
+      ["sda", ""],
+    ]) {
+      put(`block/${name}/size`, "2048");
+      put(`block/${name}/dev`, "8:0");
+      put(`block/${name}/device/serial`, "S1");
+      if (hidden !== "") put(`block/${name}/hidden`, hidden!);
+    }
+    put("block/sda/holders/dm-0/dev", "253:0");
+    for (const [dm, uuid, name] of [
+      ["dm-0", "mpath-36001405", "mpatha"],
+      ["dm-1", "LVM-abc", "vg-root"],
+    ]) {
+      put(`block/${dm}/dm/uuid`, uuid!);
+      put(`block/${dm}/dm/name`, name!);
+    }
+    const script = probeScript.replaceAll("/sys/block/", `${sys}/block/`);
+    const { stdout } = await run(["/bin/dash", "-s", mark], { stdin: script, accept: [0, 1] });
+    const sections = sectionsOf(stdout, mark);
+    const disks = parseDisks(sections.get("disks")!, {
+      ...{ blkid: "", mountinfo: "", swaps: "", pvs: "", links: "" },
+      multipath: sections.get("multipath")!,
+    });
+    expect(disks.map(({ name, multipath }) => [name, multipath])).toEqual([
+      ["nvme0n1", undefined],
+      ["sda", "mpatha"],
+    ]);
+  });
 
   it("ends even where the machine has no tools but the shell's own and cat", async () => {
     const bin = tempDir();

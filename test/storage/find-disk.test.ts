@@ -102,6 +102,14 @@ describe("findDisk", () => {
     await expect(findDisk(identity, sources)).rejects.toMatchObject({ hint: "this machine has no disks" });
   });
 
+  it("passes over the hidden paths of NVMe multipath, which have serial and size of the disk they lead to", async () => {
+    const path = { size: "8388608", "device/serial": "SYS", hidden: "1" };
+    put("nvme0c0n1", path);
+    put("nvme0c1n1", path);
+    put("nvme0n1", { ...path, hidden: "0" });
+    expect((await findDisk(identity, sources)).kernelName).toBe("nvme0n1");
+  });
+
   it("refuses an identity that is only a size", async () => {
     put("vda", virtio);
     const { serial: _serial, ...vague } = identity;

@@ -107,13 +107,13 @@ describe("matchDisks", () => {
     );
   });
 
-  it("shows what the machine has when nothing matches", () => {
+  it("shows what the machine has when nothing matches, and how to say which is meant", () => {
     try {
       matchDisks(withMatch({ serial: "OTHER" }), [system, data]);
       expect.unreachable();
     } catch (error) {
       expect(error).toMatchObject({
-        hint: "the machine has no model, serial SYS, 4096 MiB (vda); no model, serial DATA, 4096 MiB (vdb)",
+        hint: 'the machine has no model, serial SYS, 4096 MiB (vda), `match: { serial: "SYS" }`; no model, serial DATA, 4096 MiB (vdb), `match: { serial: "DATA" }`',
       });
     }
   });
