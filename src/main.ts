@@ -1,8 +1,10 @@
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { Ended } from "./cli/as-root.ts";
 import { commands } from "./cli/commands.ts";
 import { type Cli, makeCli } from "./cli/context.ts";
 import { asFail, exitCodes, Fail } from "./util/fail.ts";
+import { visibleText, visibleUnder } from "./util/visible.ts";
 
 /** Signals within this time are one interruption: a terminal and `npm` or `make` pass the same one on. */
 const sameSignalMs = 1_000;
@@ -20,6 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option("--json", "newline-delimited JSON events on stdout")
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(visibleText(text)) })
     .showHelpAfterError("run with --help to see what is accepted");
   const context = () => {
     cli ??= makeCli({ json: program.opts().json === true, argv }, stop.signal);
@@ -74,13 +77,14 @@ function tell(error: unknown, cli: Cli, signal: AbortSignal): number {
   const first: unknown = signal.aborted && !told ? signal.reason : error;
   const shown = asFail(first);
   if (shown === undefined) {
-    console.error(first);
+    console.error(visibleText(inspect(first)));
     console.error("this is a bug in imgbuild");
     cli.emit({ event: "error", bug: true, message: String(first) });
     return exitCodes.bug;
   }
-  console.error(`error: ${shown.message}`);
-  if (shown.hint !== undefined) console.error(`  hint: ${shown.hint}`);
+  // Deeper than any line of ours, so that what a host printed cannot pass for a hint.
+  console.error(`error: ${visibleUnder(shown.message, "    ")}`);
+  if (shown.hint !== undefined) console.error(`  hint: ${visibleUnder(shown.hint, "  ")}`);
   cli.emit({
     event: "error",
     message: shown.message,

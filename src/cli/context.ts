@@ -3,6 +3,7 @@ import { cacheRoot } from "../system/cache.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
+import { visibleJson, visibleLine } from "../util/visible.ts";
 import { jsonLog, liveLog, plainLog } from "./log.ts";
 
 /** What every command gets: the outside world, as parameters. */
@@ -17,7 +18,7 @@ export interface Cli {
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   readonly cache: string;
-  /** Data for the user, a line on stdout; with --json only `emit` writes there. */
+  /** One line of data for the user, on stdout, made harmless for a terminal; with --json only `emit` writes there. */
   print(line: string): void;
   /** One event as a JSON line on stdout; nothing without --json. */
   emit(event: Record<string, unknown>): void;
@@ -32,14 +33,14 @@ export function makeCli(options: { json: boolean; argv: readonly string[] }, sig
   const { env, stdin, stdout, stderr } = process;
   const interactive = stdin.isTTY === true && stderr.isTTY === true;
   const emit = (event: Record<string, unknown>) => {
-    if (options.json) stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...event })}\n`);
+    if (options.json) stdout.write(`${visibleJson({ at: new Date().toISOString(), ...event })}\n`);
   };
   const live = !options.json && stderr.isTTY ? liveLog(stderr, Date.now) : undefined;
   const log = options.json ? jsonLog(emit, Date.now) : (live?.log ?? plainLog(stderr, Date.now));
   const aside = <T>(work: () => Promise<T>) => (live === undefined ? work() : live.aside(work));
   const refuse = (question: string) => {
     if (!interactive)
-      throw new Fail(`nobody is there to answer "${question}"`, {
+      throw new Fail(`nobody is there to answer "${visibleLine(question)}"`, {
         hint: "run it in a terminal, or give the answer as an option (see --help)",
         exitCode: 3,
       });
@@ -53,16 +54,19 @@ export function makeCli(options: { json: boolean; argv: readonly string[] }, sig
     signal,
     cache: cacheRoot(env),
     print: (line) => {
-      if (!options.json) stdout.write(`${line}\n`);
+      if (!options.json) stdout.write(`${visibleLine(line)}\n`);
     },
     emit,
     async ask(question) {
       refuse(question);
-      return await aside(() => readLine(question, false, signal));
+      return await aside(() => readLine(visibleLine(question), false, signal));
     },
     async askSecret(question) {
       refuse(question);
-      return new Secret("answer", Buffer.from(await aside(() => readLine(question, true, signal)), "utf8"));
+      return new Secret(
+        "answer",
+        Buffer.from(await aside(() => readLine(visibleLine(question), true, signal)), "utf8"),
+      );
     },
     close: () => live?.stop(),
   };

@@ -33,7 +33,7 @@ export const doctorCommand: AddCommand = (program, act) => {
         ];
         if (count > 0)
           throw new Fail(`${count} ${count === 1 ? "thing is" : "things are"} missing`, {
-            hint: ways.join("\n  or "),
+            hint: ways.join("\nor "),
           });
         cli.print("everything is here");
         cli.emit({ event: "done", missing: 0, root });

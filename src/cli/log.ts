@@ -1,4 +1,5 @@
 import type { Log } from "../util/log.ts";
+import { visibleLine, visibleUnder } from "../util/visible.ts";
 
 const liveEveryMs = 100;
 const plainProgressEveryMs = 5_000;
@@ -13,9 +14,11 @@ export interface Output {
 /** Plain lines for a pipe: a line when a task begins, one when it ends, progress every few seconds. */
 export function plainLog(out: Output, clock: () => number, depth = 0): Log {
   const indent = "  ".repeat(depth);
+  const more = `${indent}  `;
   let lastProgress = 0;
   return {
-    async task(doing, work) {
+    async task(what, work) {
+      const doing = visibleLine(what);
       const began = clock();
       out.write(`${indent}${doing} …\n`);
       try {
@@ -27,13 +30,13 @@ export function plainLog(out: Output, clock: () => number, depth = 0): Log {
         throw error;
       }
     },
-    info: (message) => out.write(`${indent}${message}\n`),
-    warn: (message) => out.write(`${indent}warning: ${message}\n`),
+    info: (message) => out.write(`${indent}${visibleUnder(message, more)}\n`),
+    warn: (message) => out.write(`${indent}warning: ${visibleUnder(message, more)}\n`),
     progress(done, total, unit) {
       const now = clock();
       if (now - lastProgress < plainProgressEveryMs) return;
       lastProgress = now;
-      out.write(`${indent}${done} of ${total} ${unit}\n`);
+      out.write(`${indent}${done} of ${total} ${visibleLine(unit)}\n`);
     },
   };
 }
@@ -100,7 +103,8 @@ export function liveLog(
   const timer = setInterval(draw, liveEveryMs);
   timer.unref();
   const make = (depth: number, own?: (typeof running)[number]): Log => ({
-    async task(doing, work) {
+    async task(what, work) {
+      const doing = visibleLine(what);
       const entry = { doing, depth, began: clock(), note: "" };
       running.push(entry);
       draw();
@@ -117,10 +121,10 @@ export function liveLog(
         throw error;
       }
     },
-    info: (message) => say(`${"  ".repeat(depth)}${message}`),
-    warn: (message) => say(`${"  ".repeat(depth)}warning: ${message}`),
+    info: (message) => say(`${"  ".repeat(depth)}${visibleUnder(message, "  ".repeat(depth + 1))}`),
+    warn: (message) => say(`${"  ".repeat(depth)}warning: ${visibleUnder(message, "  ".repeat(depth + 1))}`),
     progress(done, total, unit) {
-      if (own !== undefined) own.note = ` · ${done} of ${total} ${unit}`;
+      if (own !== undefined) own.note = ` · ${done} of ${total} ${visibleLine(unit)}`;
     },
   });
   return {

@@ -37,7 +37,8 @@ export const sbomCommand: AddCommand = (program, act) => {
             ? spdxOf(lock, { ...about, tool: `${tool}-${version}` })
             : cycloneDxOf(lock, about);
         const { output } = options;
-        if (output === undefined) cli.print(JSON.stringify(document, null, 2));
+        if (output === undefined)
+          for (const line of JSON.stringify(document, null, 2).split("\n")) cli.print(line);
         else
           await during(`writing ${output}`, () =>
             writeFile(output, `${JSON.stringify(document, null, 2)}\n`),

@@ -49,7 +49,7 @@ export function refuseTroubles(troubles: readonly Trouble[], instead: string): v
   const reasons = troubles.map(({ reason }) => reason).join("\n");
   const fixes = fixOf(troubles);
   throw new Fail(`building needs root, or a user namespace, which cannot be had:\n${reasons}`, {
-    hint: fixes.length === 0 ? instead : `${fixes.join(" && ")}\n  or ${instead}`,
+    hint: fixes.length === 0 ? instead : `${fixes.join(" && ")}\nor ${instead}`,
   });
 }
 

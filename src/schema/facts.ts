@@ -1,64 +1,80 @@
 import { z } from "zod";
+import { visibleLine } from "../util/visible.ts";
 
 /** What an inspection tells about a machine: read only, from /proc, /sys and the standard tools. */
 
+/** Of a text that a host gives; names and identities are far shorter. */
+const mostOfText = 512;
+/** Of a public key; RSA's of 16384 bits has 2,800. */
+const mostOfKey = 8_192;
+/** Of disks, partitions, addresses, words … of one machine. */
+const mostOfList = 4_096;
+
+/**
+ * What a host says about itself: one line without what a terminal acts on or hides, cut where it is too long. Disks are
+ * compared and confirmed in this form, see `storage/find-disk`.
+ */
+export const asFact = (text: string): string => visibleLine(text, mostOfText);
+const Text = z.string().transform(asFact);
+const list = <T extends z.ZodType>(of: T) => z.array(of).max(mostOfList);
+
 export const PartitionFacts = z.strictObject({
   /** Kernel name, "vda1". */
-  name: z.string(),
-  startBytes: z.int(),
-  sizeBytes: z.int(),
+  name: Text,
+  startBytes: z.int().min(0),
+  sizeBytes: z.int().min(0),
   /** As blkid says; absent when it has no known signature. */
-  fsType: z.string().optional(),
-  uuid: z.string().optional(),
+  fsType: Text.optional(),
+  uuid: Text.optional(),
   /** As in /dev/disk/by-partuuid. */
-  partUuid: z.string().optional(),
+  partUuid: Text.optional(),
   /** LVM's group of which it is a member, with its UUID. */
-  group: z.string().optional(),
-  mountPoints: z.array(z.string()).default([]),
+  group: Text.optional(),
+  mountPoints: list(Text).default([]),
 });
 
 export const DiskFacts = z.strictObject({
   /** Kernel name, "vda"; valid only for the boot in which it was read. */
-  name: z.string(),
-  serial: z.string().optional(),
-  wwn: z.string().optional(),
-  model: z.string().optional(),
-  sizeBytes: z.int(),
-  sectorSize: z.int(),
+  name: Text,
+  serial: Text.optional(),
+  wwn: Text.optional(),
+  model: Text.optional(),
+  sizeBytes: z.int().min(0),
+  sectorSize: z.int().min(0),
   removable: z.boolean(),
   readOnly: z.boolean(),
   /** Kernel names of what sits on the disk or its partitions: dm-0, md0 … */
-  holders: z.array(z.string()).default([]),
-  fsType: z.string().optional(),
-  uuid: z.string().optional(),
-  group: z.string().optional(),
+  holders: list(Text).default([]),
+  fsType: Text.optional(),
+  uuid: Text.optional(),
+  group: Text.optional(),
   /** Name of device-mapper's map that holds the disk as one path of several to it. */
-  multipath: z.string().optional(),
+  multipath: Text.optional(),
   /** UUID of a GPT, identifier of an MBR. */
-  tableUuid: z.string().optional(),
+  tableUuid: Text.optional(),
   /** Names in /dev/disk/by-id and /dev/disk/by-path. */
-  byId: z.array(z.string()).optional(),
-  byPath: z.array(z.string()).optional(),
-  mountPoints: z.array(z.string()).default([]),
-  partitions: z.array(PartitionFacts),
+  byId: list(Text).optional(),
+  byPath: list(Text).optional(),
+  mountPoints: list(Text).default([]),
+  partitions: list(PartitionFacts),
 });
 
 export const LinkFacts = z.strictObject({
-  name: z.string(),
-  mac: z.string(),
+  name: Text,
+  mac: Text,
   mtu: z.int(),
   up: z.boolean(),
   /** Absent for a physical NIC; "bond", "vlan", "bridge" … for the others, as `ip` calls them. */
-  kind: z.string().optional(),
-  addresses: z.array(z.strictObject({ address: z.string(), prefix: z.int(), dynamic: z.boolean() })),
+  kind: Text.optional(),
+  addresses: list(z.strictObject({ address: Text, prefix: z.int(), dynamic: z.boolean() })),
 });
 
 export const RouteFacts = z.strictObject({
   /** "default" or a CIDR. */
-  to: z.string(),
-  via: z.string().optional(),
+  to: Text,
+  via: Text.optional(),
   /** Link name. */
-  link: z.string(),
+  link: Text,
   onLink: z.boolean(),
   /** Came from DHCP or router advertisements. */
   dynamic: z.boolean(),
@@ -66,35 +82,35 @@ export const RouteFacts = z.strictObject({
 });
 
 export const Facts = z.strictObject({
-  bootId: z.string(),
-  machineId: z.string(),
+  bootId: Text,
+  machineId: Text,
   /** The firmware's, in lower case; absent where it has none of its own. */
-  dmiUuid: z.string().optional(),
-  hostname: z.string(),
-  architecture: z.string(),
-  kernel: z.string(),
-  os: z.strictObject({ id: z.string(), version: z.string(), name: z.string() }),
+  dmiUuid: Text.optional(),
+  hostname: Text,
+  architecture: Text,
+  kernel: Text,
+  os: z.strictObject({ id: Text, version: Text, name: Text }),
   user: z.strictObject({ uid: z.int(), becomesRootBy: z.enum(["none", "sudo", "doas", "impossible"]) }),
   firmware: z.enum(["uefi", "bios"]),
   secureBoot: z.boolean(),
   /** The selected word of /sys/kernel/security/lockdown, "none" where there is no such file. */
-  lockdown: z.string(),
+  lockdown: Text,
   kexecDisabled: z.boolean(),
   /** "none", or what systemd-detect-virt --container and /proc say: "lxc", "docker" … */
-  container: z.string(),
+  container: Text,
   memoryMib: z.strictObject({ total: z.int(), available: z.int() }),
   /** Words of /proc/cmdline. */
-  cmdline: z.array(z.string()),
+  cmdline: list(Text),
   /** console= values of the command line, else the active consoles of the kernel. */
-  consoles: z.array(z.string()),
-  disks: z.array(DiskFacts),
-  links: z.array(LinkFacts),
-  routes: z.array(RouteFacts),
-  dns: z.array(z.string()),
+  consoles: list(Text),
+  disks: list(DiskFacts),
+  links: list(LinkFacts),
+  routes: list(RouteFacts),
+  dns: list(Text),
   /** Base URLs of the archive in the machine's apt sources, by archive. */
-  mirrors: z.array(z.strictObject({ archive: z.enum(["debian", "debian-security"]), url: z.string() })),
+  mirrors: list(z.strictObject({ archive: z.enum(["debian", "debian-security"]), url: Text })),
   /** Public host keys, as in known_hosts without the name: "ssh-ed25519 AAAA…". */
-  hostKeys: z.array(z.string()),
+  hostKeys: list(z.string().transform((text) => visibleLine(text, mostOfKey))),
   /** Free MiB where the base is cached between deploys (/var/cache). */
   cacheMib: z.int(),
   clock: z.int(),

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { DiskFacts } from "../schema/facts.ts";
+import { asFact, type DiskFacts } from "../schema/facts.ts";
 import { Fail } from "../util/fail.ts";
 
 /**
@@ -100,18 +100,22 @@ export async function findDisk(
   };
 }
 
+/** In the form of facts, as the identity is. */
 async function describe(name: string, sources: DiskSources) {
-  const read = (path: string) => text(sources.sys, "block", name, path);
+  const read = async (path: string) => {
+    const found = await text(sources.sys, "block", name, path);
+    return found === undefined ? undefined : asFact(found);
+  };
   const serials = [
     await read("serial"),
     await read("device/serial"),
     await udevSerial(await read("dev"), sources),
-  ].filter((serial): serial is string => serial !== undefined && serial !== "");
+  ].flatMap((serial) => (serial === undefined || serial === "" ? [] : [asFact(serial)]));
   const known = (await text(sources.udev, `b${await read("dev")}`)) ?? "";
   const links = [...known.matchAll(/^S:disk\/by-path\/(\S+)$/gm)].map((match) => match[1]!);
   return {
     serials: [...new Set(serials)],
-    paths: links,
+    paths: links.map(asFact),
     wwn: (await read("wwid")) ?? (await read("device/wwid")),
     model: (await read("device/model")) || undefined,
     // The kernel counts in units of 512 bytes whatever the sector size.

@@ -1,4 +1,5 @@
 import { Fail } from "../util/fail.ts";
+import { visibleLine } from "../util/visible.ts";
 
 /** Serial text kept in memory; older text is dropped from the front, the log file has all of it. */
 const maxCharacters = 4 * 1024 * 1024;
@@ -94,7 +95,7 @@ function tailOf(text: string): string {
   return readable(text.slice(-16_384)).slice(-tailLines).join("\n");
 }
 
-/** Lines without the escape sequences of firmware menus, which would repaint the reader's terminal. */
+/** Lines without the escape sequences of firmware menus, which would repaint the reader's terminal; what is left of others is shown. */
 function readable(text: string): string[] {
   return (
     text
@@ -103,5 +104,6 @@ function readable(text: string): string[] {
       .replace(/\r/g, "")
       .split("\n")
       .filter((line) => line.trim() !== "")
+      .map((line) => visibleLine(line))
   );
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../system/run.ts";
 import { quoteArgv, quoteWord } from "../transport/quote.ts";
 import { Fail } from "../util/fail.ts";
+import { visibleText } from "../util/visible.ts";
 
 /** Bounds on ordinary hardware; an emulated machine gets more, see `Machine.scale`. */
 const commandSeconds = 30;
@@ -233,5 +234,5 @@ function shown(command: Command): string {
 
 function tail({ stdout, stderr }: Executed): string {
   const text = (stderr.trim() || stdout.trim()).slice(-tailBytes);
-  return text === "" ? "" : `\n${text}`;
+  return text === "" ? "" : `\n${visibleText(text)}`;
 }

@@ -90,6 +90,37 @@ describe("jsonLog", () => {
   });
 });
 
+describe("a log of what a host says (F43)", () => {
+  const hostile = "a\x1b[2J\x9b1A\u202e\r\n\x1b]0;t\x07done";
+  const tellAll = async (log: Log) => {
+    await log.task(hostile, async (inner) => {
+      inner.info(hostile);
+      inner.warn(hostile);
+      inner.progress(1, 2, hostile);
+    });
+  };
+
+  it("lets nothing through that a terminal would act on, as plain lines", async () => {
+    const { written, out, clock } = fakes();
+    await tellAll(plainLog(out, clock));
+    const text = written.join("");
+    expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    // A second line stands deeper than one of ours could.
+    expect(text.split("\n").filter((line) => /^( {2})?(?! )\\x1b/.test(line))).toEqual([]);
+    expect(text).toContain("  a\\x1b[2J\\x9b1A\\u{202e}\n    \\x1b]0;t\\x07done\n");
+  });
+
+  it("lets nothing through but its own redrawing, live", async () => {
+    const { written, out, clock } = fakes();
+    const { log, stop } = liveLog(out, clock);
+    onTestFinished(stop);
+    await tellAll(log);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what it writes itself
+    const others = written.join("").replaceAll(/\x1b\[\d+A\x1b\[J|\n/g, "");
+    expect(others).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+});
+
 describe("liveLog", () => {
   function live(columns?: number) {
     const fake = fakes(columns);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { planLines } from "../../src/cli/plan-text.ts";
 import type { PlanView } from "../../src/operator/deploy-run.ts";
+import { DiskFacts, Facts } from "../../src/schema/facts.ts";
 import { machineFacts } from "../helpers/deployable.ts";
 import { diskFacts, keptUuid, mib } from "../helpers/storage.ts";
 
@@ -25,9 +26,10 @@ function lines(
       holds: `${part.fsType ?? "no filesystem"}${part.mountPoints.length > 0 ? ` on ${part.mountPoints.join(", ")}` : ""}`,
     })),
   })),
+  facts = machineFacts({ disks: seen }),
 ): string[] {
   const view: PlanView = {
-    facts: machineFacts({ disks: seen }),
+    facts,
     findings: [],
     plan: {
       version: 1,
@@ -80,6 +82,26 @@ describe("planLines", () => {
       "plan      abc",
       "",
     ]);
+  });
+
+  it("shows no name of the host's as anything but text in its own line (F43)", () => {
+    const hostile = "\x1b[2J\rkeep      system\nuntouched vdz: \u202e\x9b1A";
+    const hidden = /[\p{Cc}\p{Cf}]/u;
+    const seen = DiskFacts.array().parse([
+      diskFacts("vda", { serial: "SYS", model: hostile, mountPoints: [hostile] }),
+      diskFacts("vdb", { serial: hostile, model: "x".repeat(2 ** 20) }),
+    ]);
+    const facts = Facts.parse({
+      ...machineFacts({ disks: seen }),
+      hostname: hostile,
+      os: { id: "x", version: "1", name: hostile },
+    });
+    const shown = lines([disk("system", { serial: "SYS", model: seen[0]!.model! })], seen, undefined, facts);
+    expect(shown.filter((line) => hidden.test(line))).toEqual([]);
+    expect(shown.map((line) => line.slice(0, 9).trim()).filter((word) => word !== "")).toEqual([
+      ...["host", "WIPE", "untouched", "1. part", "2. form", "plan"],
+    ]);
+    expect(Math.max(...shown.map((line) => line.length))).toBeLessThan(2_000);
   });
 
   it("never calls a disk untouched that is wiped, though it has no serial", () => {

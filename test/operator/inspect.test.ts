@@ -153,6 +153,39 @@ describe("inspect", () => {
     expect((await look(change)).facts).toMatchObject(expected);
   });
 
+  it("takes names as text of one line that a terminal does not act on, and bounded (F43)", async () => {
+    const hostile = "\x1b[2J\x9b1A\u202e";
+    const { facts } = await look({
+      hostname: `old${hostile}`,
+      "os-release": `PRETTY_NAME="${hostile}\rDebian"\nVERSION_ID="${"9".repeat(2 ** 20)}"`,
+      disks: `disk vda\ndev 254:0\nsectors 8388608\nserial S${hostile}\nmodel ${hostile.repeat(9_999)}`,
+      mountinfo: `22 1 254:0 / /mnt/a\\033[2J\\012b rw - ext4 /dev/vda rw`,
+    });
+    JSON.stringify(facts, (_key, value: unknown) => {
+      if (typeof value === "string") expect(value).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      return value;
+    });
+    expect(facts.hostname).toBe("old\\x1b[2J\\x9b1A\\u{202e}");
+    expect(facts.os.version).toMatch(/^9{512}… \(1048064 characters more\)$/);
+    expect(facts.disks[0]).toMatchObject({
+      serial: "S\\x1b[2J\\x9b1A\\u{202e}",
+      mountPoints: ["/mnt/a\\x1b[2J\\nb"],
+    });
+    expect(facts.disks[0]!.model!.length).toBeLessThan(5_000);
+  });
+
+  it("refuses more disks, words or keys than any machine has (F43)", async () => {
+    const many = (line: (index: number) => string) =>
+      Array.from({ length: 5_000 }, (_, index) => line(index)).join("\n");
+    await expect(look({ disks: many((index) => `disk vd${index}`) })).rejects.toThrow(/unexpected: disks$/);
+    await expect(look({ cmdline: many(String) })).rejects.toThrow(/unexpected: cmdline$/);
+    await expect(look({ "host-keys": many((index) => `ssh-rsa ${index}`) })).rejects.toThrow(/: hostKeys$/);
+    await expect(look({ disks: `disk vda\nsectors ${2 ** 60}` })).rejects.toThrow(/: disks.0.sizeBytes$/);
+    await expect(look({ disks: "disk vda\nsectors -1" })).rejects.toThrow(/: disks.0.sizeBytes$/);
+    const key = `ssh-rsa ${"A".repeat(2_800)}`;
+    expect((await look({ "host-keys": key })).facts.hostKeys).toEqual([key]);
+  });
+
   it("refuses an answer that ended early, is no JSON, or is none of the expected", async () => {
     const cut = (text: string) => text.slice(0, text.indexOf("host-keys"));
     await expect(look({}, "none", cut)).rejects.toThrow(

@@ -28,7 +28,7 @@ describe("refuseTroubles", () => {
     expect(all).toBeInstanceOf(Fail);
     expect(all?.message).toMatch(/^building needs root, .*:\nno ids\nno rights\nno namespaces$/);
     expect(all?.hint).toBe(
-      "sudo usermod --add-subuids 1-2 alice && sudo sysctl -w user.max_user_namespaces=10000\n  or run it with sudo",
+      "sudo usermod --add-subuids 1-2 alice && sudo sysctl -w user.max_user_namespaces=10000\nor run it with sudo",
     );
     expect(refused(troubles.slice(1, 2))?.hint).toBe("run it with sudo");
     expect(fixOf(troubles)).toHaveLength(2);

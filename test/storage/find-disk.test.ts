@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { DiskFacts } from "../../src/schema/facts.ts";
 import { type DiskSources, findDisk, identityOf } from "../../src/storage/find-disk.ts";
 import { diskFacts } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -46,6 +47,17 @@ describe("findDisk", () => {
       ],
       holders: ["md0", "dm-0"],
     });
+  });
+
+  it("finds a disk by names that a terminal would act on, in the form in which an inspection gave them (F43)", async () => {
+    const odd = { serial: "S\x1b[2J\u202e", model: "M\x9b1A" };
+    put("vda", { ...virtio, serial: odd.serial, "device/model": odd.model });
+    const facts = DiskFacts.parse(diskFacts("vda", { ...odd, sizeBytes: identity.sizeBytes }));
+    expect(facts.serial).toBe("S\\x1b[2J\\u{202e}");
+    expect((await findDisk(identityOf("system", facts), sources)).kernelName).toBe("vda");
+    await expect(findDisk({ ...identityOf("system", facts), serial: "other" }, sources)).rejects.toThrow(
+      /is not there/,
+    );
   });
 
   it("counts in units of 512 bytes on a disk of 4096-byte sectors", async () => {
