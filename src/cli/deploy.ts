@@ -22,7 +22,12 @@ export interface ConfirmOptions {
   approve?: string;
 }
 
-interface Options extends HostOptions, ConfirmOptions {
+/** What is done with a new system whose checks fail. */
+export interface DegradedOptions {
+  acceptDegraded?: boolean;
+}
+
+interface Options extends HostOptions, ConfirmOptions, DegradedOptions {
   login?: string;
   report?: string;
   deadMan: string;
@@ -51,7 +56,7 @@ export const deployCommand: AddCommand = (program, act) => {
       "words added to the base's kernel command line, for hardware that needs them",
     )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
-  secretOptions(hostOptions(command)).action((path: string, host: string, options: Options) =>
+  secretOptions(hostOptions(degradedOption(command))).action((path: string, host: string, options: Options) =>
     act(async (cli) => {
       const wanted = numbers(options);
       const file = resolve(options.report ?? "out/report.json");
@@ -81,6 +86,13 @@ export function confirmOptions(command: Command): Command {
     .option("--yes-wipe <SERIAL...>", "confirm beforehand: the serial of every disk that is written")
     .option("--unattended", "ask nothing; needs --yes-wipe")
     .option("--approve <DIGEST>", "go on only with the plan of that digest, as `imgbuild plan` prints it");
+}
+
+export function degradedOption(command: Command): Command {
+  return command.option(
+    "--accept-degraded",
+    "report failed checks of the new system, and exit 0 all the same",
+  );
 }
 
 async function placeForReport(file: string): Promise<void> {
@@ -153,6 +165,7 @@ function tell(report: Report, file: string, cli: Cli): void {
     cli.print(
       `${report.host} is now ${report.hostname} (${report.os.new}); ${seconds(report.seconds.total * 1000)}${downtime}`,
     );
+    if (report.message !== undefined) cli.print(`degraded, as accepted: ${report.message}`);
     cli.print(`report: ${file}`);
     return;
   }

@@ -8,13 +8,19 @@ import { greet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
-import { type ConfirmOptions, confirm, confirmOptions } from "./deploy.ts";
+import {
+  type ConfirmOptions,
+  confirm,
+  confirmOptions,
+  type DegradedOptions,
+  degradedOption,
+} from "./deploy.ts";
 import { type HostOptions, hostOptions, type SecretOptions, secretOptions } from "./options.ts";
 
 const connectMs = 30_000;
 const greetMs = 60_000;
 
-interface ResumeOptions extends HostOptions, SecretOptions, ConfirmOptions {
+interface ResumeOptions extends HostOptions, SecretOptions, ConfirmOptions, DegradedOptions {
   with?: string;
   login?: string;
 }
@@ -26,7 +32,7 @@ export const followCommands: AddCommand = (program, act) => {
     .command("follow")
     .description("attach to the runner on a host")
     .argument("<HOST>", host);
-  hostOptions(follow).action((name: string, options: HostOptions) =>
+  hostOptions(degradedOption(follow)).action((name: string, options: HostOptions & DegradedOptions) =>
     act(async (cli) => {
       const { link, close, known, world } = await attach(name, options, cli);
       try {
@@ -35,7 +41,7 @@ export const followCommands: AddCommand = (program, act) => {
       } finally {
         close();
       }
-      await prove(known, world, cli);
+      await prove(known, world, cli, options);
     }),
   );
   const resume = program
@@ -47,7 +53,7 @@ export const followCommands: AddCommand = (program, act) => {
   confirmOptions(
     resume.option("--with <DEF>", "work through this definition instead; its disks are to be confirmed anew"),
   ).option("--login <USER>", "with --with: user of the new system to verify it with");
-  secretOptions(hostOptions(resume)).action((name: string, options: ResumeOptions) =>
+  secretOptions(hostOptions(degradedOption(resume))).action((name: string, options: ResumeOptions) =>
     act(async (cli) => {
       const inputs = await otherDefinition(name, options, cli);
       const { link, host, close, known, world } = await attach(name, options, cli);
@@ -61,7 +67,7 @@ export const followCommands: AddCommand = (program, act) => {
       } finally {
         close();
       }
-      await prove(wanted, world, cli);
+      await prove(wanted, world, cli, options);
     }),
   );
   const abort = program
@@ -108,14 +114,23 @@ async function followToEnd(link: RunnerLink, cli: Cli, seq: number): Promise<voi
 }
 
 /** A build that is done is so when its system runs: exit code 0 says the same here as after a deploy. */
-async function prove({ host: name, newSystem }: KnownDeploy, world: DeployWorld, cli: Cli): Promise<void> {
+async function prove(
+  { host: name, newSystem }: KnownDeploy,
+  world: DeployWorld,
+  cli: Cli,
+  { acceptDegraded = false }: DegradedOptions,
+): Promise<void> {
   const { host, os, health } = await cli.log.task("waiting for the new system", (log) =>
     proveNewSystem(newSystem, { ...world, log }),
   );
   host.close();
-  cli.emit({ event: "done", os, health });
   const problem = unhealthy(health);
-  if (problem !== undefined) throw problem;
+  if (problem !== undefined && !acceptDegraded) {
+    cli.emit({ event: "degraded", os, health });
+    throw problem;
+  }
+  cli.emit({ event: "done", os, health });
+  if (problem !== undefined) cli.log.warn(`accepted as it is: ${problem.message}`);
   cli.print(`${name} runs ${os}, as it was built`);
 }
 

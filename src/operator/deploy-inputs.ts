@@ -62,6 +62,7 @@ export async function deployInputs(
     readonly login?: string;
     readonly baseCmdline?: readonly string[];
     readonly withoutSecrets?: boolean;
+    readonly acceptDegraded?: boolean;
   },
   outside: Outside,
 ): Promise<DeployInputs> {
@@ -105,6 +106,7 @@ export async function deployInputs(
     keepAccess: options.keepAccess === true,
     baseCmdline: options.baseCmdline ?? [],
     slow,
+    ...(options.acceptDegraded === undefined ? {} : { acceptDegraded: options.acceptDegraded }),
     waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
   };
 }

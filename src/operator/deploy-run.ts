@@ -39,8 +39,10 @@ export interface DeployInputs {
   readonly keepAccess: boolean;
   /** Words added to the base's kernel command line. */
   readonly baseCmdline: readonly string[];
-  /** Factor on the times of health checks. */
+  /** Factor on the times of the new system's checks. */
   readonly slow: number;
+  /** Checks that fail on the new system are reported, and the deploy is done all the same. */
+  readonly acceptDegraded?: boolean;
   /** Bounds of the waits, in milliseconds; a slow machine gets more. */
   readonly waitMs: { readonly base: number; readonly build: number; readonly boot: number };
 }

@@ -1,3 +1,4 @@
+import { type Expected, expectedOf } from "../system/expected.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
@@ -24,6 +25,11 @@ export async function verifyNewSystem(
     );
 }
 
+/** What the default checks hold the new system against. */
+export function expectedIn({ spec, files, links }: DeployInputs): Expected {
+  return expectedOf(spec, [...files.keys(), ...links.map(({ path }) => path)]);
+}
+
 /** What the new system is to be known by; noted before the takeover, for whoever has to go on without this process. */
 export function expectedSystem(inputs: DeployInputs, state: DeployState): NewSystem {
   const { pins, user } = newSystem(inputs, state);
@@ -31,7 +37,7 @@ export function expectedSystem(inputs: DeployInputs, state: DeployState): NewSys
     nonce: state.deploy?.nonce ?? "-",
     ...(pins === undefined ? {} : { pins: [...pins] }),
     ...(user === undefined ? {} : { user }),
-    health: inputs.spec.health,
+    ...expectedIn(inputs),
     slow: inputs.slow,
     bootMs: inputs.waitMs.boot,
   };

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { Health } from "../schema/spec.ts";
 import { markPath } from "../steps/finish-tree.ts";
-import { checkHealth, type HealthResult } from "../system/health.ts";
+import { Expected } from "../system/expected.ts";
+import type { HealthResult } from "../system/health.ts";
+import { systemChecks } from "../system/system-checks.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { DeployWorld } from "./deploy-run.ts";
@@ -12,14 +13,13 @@ const connectMs = 20_000;
 const smallMs = 30_000;
 
 /** How a new system is known, and when it is well: all that another run of this operator needs for it, and nothing secret. */
-export const NewSystem = z.strictObject({
+export const NewSystem = Expected.extend({
   /** 64 hexadecimal digits, which its mark holds. */
   nonce: z.string(),
   /** Host keys to accept instead of those in known_hosts. */
   pins: z.array(z.string()).optional(),
   user: z.string().optional(),
-  health: z.array(Health),
-  /** Factor on the times of health checks. */
+  /** Factor on the times of the checks. */
   slow: z.number(),
   /** Bound of the wait for its first answer, in milliseconds. */
   bootMs: z.number(),
@@ -37,7 +37,7 @@ export interface Proven {
 
 type World = Pick<DeployWorld, "connect" | "log" | "now" | "password" | "signal">;
 
-/** Waits for the new system, proves that it is the one just built, and runs its health checks. The caller closes `host`. */
+/** Waits for the new system, proves that it is the one just built, and runs the default checks. The caller closes `host`. */
 export async function proveNewSystem(
   wanted: NewSystem,
   world: World,
@@ -64,14 +64,15 @@ export async function proveNewSystem(
   const os = /^PRETTY_NAME="?([^"\n]*)/m.exec(stdout)?.[1] ?? "unknown";
   world.log.info(`${os} answers with the pinned host key and this deploy's mark`);
   const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
-  const health = await checkHealth(
-    wanted.health,
+  const scale = Math.max(1, wanted.slow);
+  const health = await systemChecks(
+    wanted,
     {
       run: (argv, options) =>
         host.exec(argv, {
           root: by !== "impossible",
           accept: Array.from({ length: 256 }, (_none, code) => code),
-          timeoutMs: options?.timeoutMs ?? smallMs,
+          timeoutMs: (options?.timeoutMs ?? smallMs) * scale,
         }),
     },
     { log: world.log, signal: world.signal, slow: wanted.slow },
@@ -79,12 +80,13 @@ export async function proveNewSystem(
   return { host, answered, bootId: stdout.split("\n")[0]!, os, health };
 }
 
-/** A Fail where some of the health checks failed. */
+/** A Fail that names each check that failed, with what it saw; undefined where none did. */
 export function unhealthy(health: readonly HealthResult[]): Fail | undefined {
   const failed = health.filter(({ ok }) => !ok);
   if (failed.length === 0) return undefined;
-  return new Fail(`the new system runs, but ${failed.length} of its health checks failed`, {
-    hint: "log in and look: `systemctl --failed`, `journalctl -b -p warning`",
+  const lines = failed.map(({ check, detail }) => `  ${check}: ${detail.replaceAll("\n", "\n    ")}`);
+  return new Fail(`the new system runs, but ${failed.length} of its checks failed:\n${lines.join("\n")}`, {
+    hint: "mend the definition and deploy again; or log in and mend it there. `--accept-degraded` takes such a system as done",
   });
 }
 

@@ -2,6 +2,7 @@ import type { Host } from "../transport/host.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import { loginUser, matchOrTell, mirrorOrder, planFor, reachedAt, tell } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { expectedIn } from "./deploy-verify.ts";
 import { hostKeysFor } from "./host-keys.ts";
 import { inspect } from "./inspect.ts";
 import type { KnownDeploy } from "./known-bases.ts";
@@ -82,7 +83,7 @@ export async function replan(
       ...newSystem,
       ...(pins === undefined ? {} : { pins: [...pins] }),
       user: login.user,
-      health: inputs.spec.health,
+      ...expectedIn(inputs),
     },
   };
   const { host: _name, ...noted } = next;

@@ -39,6 +39,8 @@ export interface TestImage {
   readonly kept: readonly TestDisk[];
   /** The public host key that it answers with. */
   readonly hostKey: string;
+  /** Paths of the definition's `files/`. */
+  readonly placed: readonly string[];
 }
 
 /**
@@ -55,7 +57,7 @@ export async function testImage(
     throw new Fail(`${definition.file} has no storage or no boot, so there is nothing to start`);
   if (real !== undefined) {
     await make(definition, real.directory, real.secrets, options);
-    return await read(definition.spec, real.directory);
+    return await read(definition, real.directory);
   }
   const { spec } = definition;
   const { lock } = await readLockFor(definition);
@@ -69,7 +71,7 @@ export async function testImage(
     ),
   );
   await noteTried(options.env, content);
-  return await read(spec, directory);
+  return await read(definition, directory);
 }
 
 /** What lies in the directory of an image. */
@@ -121,7 +123,8 @@ async function make(
   }
 }
 
-async function read(spec: Spec, directory: string): Promise<TestImage> {
+async function read({ spec, filesDir }: Definition, directory: string): Promise<TestImage> {
+  const { files: placed, links } = readFiles(filesDir);
   const disks = Object.entries(spec.storage?.disks ?? {});
   const serial = (name: string, given: string | undefined) => (given ?? name).slice(0, 20);
   const written = spec.storage === undefined ? [] : bootFirst(writtenDisks(spec.storage));
@@ -141,6 +144,7 @@ async function read(spec: Spec, directory: string): Promise<TestImage> {
         serial: serial(name, disk.match.serial),
       })),
     hostKey: (await readFile(join(directory, files.hostKey), "utf8")).trim(),
+    placed: [...placed.keys(), ...links.map(({ path }) => path)],
   };
 }
 

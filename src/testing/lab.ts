@@ -22,6 +22,8 @@ export interface DefinedMachine extends Machine {
   readonly spec: Spec;
   /** The public host key that it answers with. */
   readonly hostKey: string;
+  /** Paths of the definition's `files/`. */
+  readonly placed: readonly string[];
 }
 
 /** A lab whose machines may also come from definitions. */
@@ -62,7 +64,7 @@ export async function machineOf(
   how: Omit<DefinedOptions, "definition">,
 ): Promise<DefinedMachine> {
   const { moreDisks, without = [], ...rest } = how;
-  const { spec, hostKey } = image;
+  const { spec, hostKey, placed } = image;
   const declaredDisks = [image.system, ...image.others, ...image.kept];
   const unknown = without.find((serial) => declaredDisks.every((one) => one.serial !== serial));
   if (unknown !== undefined)
@@ -86,5 +88,6 @@ export async function machineOf(
   return Object.defineProperties(made, {
     spec: { value: spec, enumerable: true },
     hostKey: { value: hostKey, enumerable: true },
+    placed: { value: placed, enumerable: true },
   }) as DefinedMachine;
 }

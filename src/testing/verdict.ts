@@ -59,9 +59,7 @@ export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Ve
     results.push(boot);
     if (boot.ok) {
       results.push(
-        ...(await log.task("checking", (inner) =>
-          defaultChecks(image.spec, machine, { hostKey: image.hostKey, log: inner, signal }),
-        )),
+        ...(await log.task("checking", (inner) => defaultChecks(image, machine, { log: inner, signal }))),
       );
       if (cases.length > 0) {
         // What the checks left undone would show in the snapshot; a failed unit has nothing to do with the cases.

@@ -16,7 +16,7 @@ export async function booted(
   try {
     const machine = await machineOf(lab, image, { firmware });
     await machine.boot();
-    const results = await defaultChecks(image.spec, machine, { ...options, hostKey: image.hostKey });
+    const results = await defaultChecks(image, machine, options);
     expect(results.filter(({ ok }) => !ok)).toEqual([]);
     expect(results.length).toBeGreaterThan(image.spec.health.length + 3);
     await look(machine);

@@ -8,6 +8,13 @@ export const notedDeploy: Omit<KnownDeploy, "host"> = {
   nonce,
   planDigest: "first",
   baseHostKey: "ssh-ed25519 AAAAbase",
-  newSystem: { nonce, pins: ["ssh-ed25519 AAAAold"], user: "root", health: [], slow: 1, bootMs: 1_000 },
+  newSystem: {
+    nonce,
+    pins: ["ssh-ed25519 AAAAold"],
+    user: "root",
+    ...{ health: [], units: [], placed: [], scripts: false },
+    slow: 1,
+    bootMs: 1_000,
+  },
   machine: { machineId: "m1", bootId: "b1", firmware: "uefi", consoles: ["ttyS0"] },
 };

@@ -51,7 +51,7 @@ function passphrase(spec: Spec, key: string): string {
 }
 
 async function passes(machine: DefinedMachine): Promise<void> {
-  const results = await defaultChecks(machine.spec, machine, { ...options, hostKey: machine.hostKey });
+  const results = await defaultChecks(machine, machine, options);
   expect(results.filter(({ ok }) => !ok)).toEqual([]);
   expect(results.length).toBeGreaterThan(machine.spec.health.length);
 }

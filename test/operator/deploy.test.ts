@@ -17,7 +17,8 @@ import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { baseReport } from "../helpers/base-report.ts";
-import { adminKey, inputsOfDeploy } from "../helpers/deployable.ts";
+import { adminKey, inputsOfDeploy, serverSpec } from "../helpers/deployable.ts";
+import { type FakeSystem, fakeSystem } from "../helpers/fake-system.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -72,6 +73,8 @@ interface Story {
   /** What the new system says of itself. */
   mark?: (nonce: string) => string;
   health?: number;
+  /** What it has been brought to. */
+  system?: FakeSystem;
 }
 
 /** The machine in its three lives. The runner in its base is the real one, behind a real socket. */
@@ -203,13 +206,17 @@ async function machine(story: Story = {}) {
       return stream;
     },
   };
+  const { shell: system } = fakeSystem({
+    answers: { "systemctl is-active": { code: story.health ?? 0, stdout: "inactive\n" } },
+    ...story.system,
+  });
   const fresh: Host = {
     ...old,
     name: "new",
     exec: async (argv) => {
       if (argv.includes(markPath)) return ok((story.mark ?? ((one) => `{"nonce":"${one}"}`))(nonce));
       if (argv[0] === "cat") return ok('new-boot\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n');
-      return { code: story.health ?? 0, stdout: "inactive\n", stderr: "" };
+      return await system.run(argv);
     },
   };
   const rebooted: Host = { ...old, exec: async () => ok("another-boot\n") };
@@ -277,12 +284,18 @@ describe("deploy", () => {
       peakMemoryMib: 321,
       bootIds: { old: oldBoot, base: "base-boot", new: "new-boot" },
       os: { old: "Debian GNU/Linux 12 (bookworm)", new: "Debian GNU/Linux 13 (trixie)" },
-      health: [{ check: "unit nginx.service", ok: true }],
       disks: [
         { name: "system", action: "written" },
         { name: "data", action: "kept" },
       ],
     });
+    expect(report.health.map(({ check, ok }) => [check, ok])).toEqual([
+      ["no unit has failed", true],
+      ["dpkg has nothing to complain of", true],
+      ["the packages' files are as they were packed", true],
+      ["the machine has an identity of its own", true],
+      ["unit nginx.service", true],
+    ]);
     expect(report.seconds.phases.map(({ phase }) => phase)).toEqual([
       "inspect",
       "confirm",
@@ -588,11 +601,31 @@ describe("deploy", () => {
 
   it("is not done with a new system that is not healthy", async () => {
     const { world } = await machine({ health: 3 });
-    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
+    const report = await deploy(inputsOfDeploy(), world);
+    expect(report).toMatchObject({
       outcome: "failed",
-      message: "the new system runs, but 1 of its health checks failed",
-      health: [{ ok: false, detail: "inactive" }],
+      message: "the new system runs, but 1 of its checks failed:\n  unit nginx.service: inactive",
     });
+    expect(report.health.at(-1)).toMatchObject({ ok: false, detail: "inactive" });
+  });
+
+  it("is not done while a unit that the definition enables has failed, unless that is accepted", async () => {
+    const system: FakeSystem = {
+      units: { "nftables.service": { ActiveState: "failed", Result: "exit-code", ExecMainStatus: "1" } },
+      failed: ["nftables.service"],
+      journals: { "nftables.service": "nft[300]: /etc/nftables.conf:4: Error: syntax error\n" },
+    };
+    const spec = serverSpec({ services: { "nftables.service": { state: "enabled" } } });
+    const report = await deploy(inputsOfDeploy({ spec }), (await machine({ system })).world);
+    expect(report).toMatchObject({
+      outcome: "failed",
+      message: expect.stringMatching(/unit nftables\.service: it has failed[\s\S]*Error: syntax error/),
+      hint: expect.stringMatching(/--accept-degraded/),
+    });
+    const accepting = inputsOfDeploy({ spec, acceptDegraded: true });
+    const accepted = Report.parse(await deploy(accepting, (await machine({ system })).world));
+    expect(accepted).toMatchObject({ outcome: "done", message: report.message });
+    expect(accepted.health.filter(({ ok }) => !ok)).toHaveLength(2);
   });
 
   it("lets an interruption and a bug through, after it took back what it brought", async () => {

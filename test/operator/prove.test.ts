@@ -4,6 +4,7 @@ import { markPath } from "../../src/steps/finish-tree.ts";
 import type { Host } from "../../src/transport/host.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { type FakeSystem, fakeSystem } from "../helpers/fake-system.ts";
 import { localHost } from "../helpers/local-host.ts";
 
 const nonce = "a".repeat(64);
@@ -11,21 +12,28 @@ const wanted: NewSystem = {
   nonce,
   pins: ["ssh-ed25519 AAAA"],
   user: "admin",
-  health: [{ type: "unit", unit: "nginx.service", withinSeconds: 1 }],
+  health: [],
+  units: ["nginx.service"],
+  placed: [],
+  scripts: false,
   slow: 1,
   bootMs: 5_000,
 };
 
 /** A machine that answers from the `first` try on. */
-function machine(options: { first?: number; mark?: string; unit?: number } = {}) {
-  const { first = 1, mark = `{"nonce":"${nonce}"}`, unit = 0 } = options;
+function machine(options: { first?: number; mark?: string; system?: FakeSystem } = {}) {
+  const { first = 1, mark = `{"nonce":"${nonce}"}` } = options;
   const connects: object[] = [];
+  const asRoot: (boolean | undefined)[] = [];
+  const { shell } = fakeSystem(options.system);
   const host: Host = {
     ...localHost().host,
-    exec: async (argv) => {
+    exec: async (argv, { root, timeoutMs } = {}) => {
+      expect(timeoutMs, "every wait is bounded").toBeGreaterThan(0);
       if (argv.includes(markPath)) return { code: 0, stdout: mark, stderr: "" };
       if (argv[0] === "cat") return { code: 0, stdout: 'boot-2\nPRETTY_NAME="Debian 13"\n', stderr: "" };
-      return { code: unit, stdout: "", stderr: "inactive" };
+      asRoot.push(root);
+      return await shell.run(argv);
     },
   };
   const world = {
@@ -39,15 +47,16 @@ function machine(options: { first?: number; mark?: string; unit?: number } = {})
       return host;
     },
   };
-  return { world, connects };
+  return { world, connects, asRoot };
 }
 
 describe("proveNewSystem", () => {
-  it("waits for the pinned host key, reads the mark, and runs the health checks", async () => {
+  it("waits for the pinned host key, reads the mark, and runs the default checks", async () => {
     const { world, connects } = machine({ first: 2 });
     const answered: string[] = [];
     const proven = await proveNewSystem(wanted, world, ({ name }) => answered.push(name));
-    expect(proven).toMatchObject({ bootId: "boot-2", os: "Debian 13", health: [{ ok: true }] });
+    expect(proven).toMatchObject({ bootId: "boot-2", os: "Debian 13" });
+    expect(proven.health.map(({ check }) => check)).toContain("unit nginx.service");
     expect(answered).toEqual(["local"]);
     expect(connects).toHaveLength(2);
     expect(connects[1]).toMatchObject({ pins: ["ssh-ed25519 AAAA"], user: "admin" });
@@ -68,8 +77,27 @@ describe("proveNewSystem", () => {
     );
   });
 
-  it("tells of a system that runs and is not well", async () => {
-    const { health } = await proveNewSystem(wanted, machine({ unit: 3 }).world);
-    expect(unhealthy(health)?.message).toBe("the new system runs, but 1 of its health checks failed");
+  it("is not content with a system that runs while what the definition enables has failed", async () => {
+    const { world, asRoot } = machine({
+      system: {
+        units: { "nginx.service": { ActiveState: "failed", Result: "exit-code", ExecMainStatus: "1" } },
+        failed: ["nginx.service"],
+        journals: { "nginx.service": "[3.2] nginx[4]: unknown directive\n" },
+      },
+    });
+    const { health } = await proveNewSystem(wanted, world);
+    const problem = unhealthy(health);
+    expect(problem?.message).toBe(
+      [
+        "the new system runs, but 2 of its checks failed:",
+        "  no unit has failed: nginx.service",
+        "    nginx.service:",
+        "      [3.2] nginx[4]: unknown directive",
+        "  unit nginx.service: it has failed (exit-code, status 1)",
+        "      [3.2] nginx[4]: unknown directive",
+      ].join("\n"),
+    );
+    expect(problem?.hint).toMatch(/--accept-degraded/);
+    expect(asRoot.every((one) => one === true)).toBe(true);
   });
 });

@@ -92,7 +92,8 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
 describe("replan", () => {
   it("brings another definition to a base that has failed, and has it worked through with its secrets", async () => {
     const { base, world, works, recorded, identity } = await failedBase();
-    const next = await replan(inputs(), known, base, world);
+    const spec = serverSpec({ services: { "ssh.service": { state: "enabled" } } });
+    const next = await replan(inputs({ spec }), known, base, world);
     const report = await base.link.follow(base.link.hello.seq, () => {});
     expect(report.outcome).toBe("done");
     expect(works).toHaveLength(2);
@@ -105,6 +106,8 @@ describe("replan", () => {
       token: Buffer.from("s3cret").toString("base64"),
     });
     expect(next).toMatchObject({ nonce, newSystem: { pins: ["ssh-ed25519 AAAAold"], user: "admin" } });
+    // What the first definition enabled is not asked of the second one's system.
+    expect(next.newSystem).toMatchObject({ units: ["ssh.service"] });
     const { host: _name, ...noted } = next;
     expect(recorded).toEqual([noted]);
   });

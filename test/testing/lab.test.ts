@@ -20,6 +20,7 @@ describe("machineOf", () => {
     others: [part("B")],
     kept: [part("K")],
     hostKey: "ssh-ed25519 x",
+    placed: [],
   };
   const serialsOf = async (without?: readonly string[]) => {
     let asked: MachineOptions | undefined;

@@ -18,9 +18,36 @@ import { tempDir } from "../helpers/temp-dir.ts";
 const nonce = "c".repeat(64);
 const minute = 60_000;
 
+/** Shell that puts systemctl, journalctl and dpkg in the place of this machine's, as they answer on a new system. */
+function itsPrograms(failed = ""): string {
+  const programs = {
+    systemctl: `case "$1" in
+      is-system-running) test -z "${failed}" && echo running || { echo degraded; exit 1; } ;;
+      list-units) test -z "${failed}" || echo "${failed} loaded failed failed Its description" ;;
+      show) for last; do :; done
+        state=active; test "$last" != "${failed}" || state=failed
+        printf 'LoadState=loaded\\nActiveState=%s\\nResult=exit-code\\nExecMainStatus=1\\nNRestarts=0\\n' $state ;;
+    esac`,
+    journalctl: 'echo "[7.1] nft[300]: /etc/nftables.conf:4: Error: syntax error"',
+    dpkg: "exit 0",
+    grep: "exit 0",
+  };
+  return Object.entries(programs)
+    .map(
+      ([name, script]) =>
+        `cat >/run/${name} <<'END'\n#!/bin/sh\n${script}\nEND\nchmod 755 /run/${name}; mount --bind /run/${name} /usr/bin/${name}`,
+    )
+    .join("\n");
+}
+
 /** A machine in its base: OpenSSH with a /run of its own, in which the real runner listens. Its restart brings the system that was built. */
 async function base(
-  story: { work?: (times: number, ponr: () => void) => Promise<void>; healthy?: boolean } = {},
+  story: {
+    work?: (times: number, ponr: () => void) => Promise<void>;
+    healthy?: boolean;
+    /** A unit of the new system that has failed. */
+    failed?: string;
+  } = {},
 ) {
   const [before, after] = [tempDir(), tempDir()];
   const alone = (script: string, ...words: string[]) => [
@@ -52,7 +79,7 @@ async function base(
       // Connections end with it, as with a machine.
       server.stop();
       const mark = `mount -t tmpfs tmpfs /var/lib; mkdir -p /var/lib/imgbuild; echo '{"nonce":"${nonce}"}' > ${markPath}`;
-      await startSshd(after, { port: server.port, around: alone(mark) });
+      await startSshd(after, { port: server.port, around: alone(`${mark}; ${itsPrograms(story.failed)}`) });
       return await new Promise<never>(() => {});
     },
     later: (ms, what) => {
@@ -71,6 +98,9 @@ async function base(
     newSystem: {
       nonce,
       health: [{ type: "command", argv: [story.healthy === false ? "false" : "true"], withinSeconds: 1 }],
+      units: ["nftables.service"],
+      placed: [],
+      scripts: false,
       slow: 1,
       bootMs: 20_000,
     },
@@ -129,8 +159,30 @@ describe("a base that this machine has started", () => {
     expect(events.map(({ event }) => event)).toContain("report");
     expect(events.at(-1)).toMatchObject({
       event: "error",
-      message: "the new system runs, but 1 of its health checks failed",
+      message: expect.stringMatching(
+        /^the new system runs, but 1 of its checks failed:\n {2}command false: exit code 1$/,
+      ),
     });
+    expect(events.map(({ event }) => event)).not.toContain("done");
+  });
+
+  it("is not done while a unit of the new system has failed, unless that is accepted", async () => {
+    const failed = "nftables.service";
+    const strict = await base({ failed });
+    const ran = await strict.command(["follow"], ["the runner is waiting", strict.go]);
+    expectFail(
+      ran,
+      1,
+      /unit nftables\.service: it has failed \(exit-code, status 1\)\n.*nftables\.conf:4: Error: syntax error/,
+      /--accept-degraded/,
+    );
+    const lenient = await base({ failed });
+    const accepted = await lenient.command(
+      ["follow", "--accept-degraded"],
+      ["the runner is waiting", lenient.go],
+    );
+    expect(accepted).toMatchObject({ code: 0, stdout: expect.stringMatching(/as it was built\n$/) });
+    expect(accepted.stderr).toMatch(/accepted as it is: .*2 of its checks failed/);
   });
 
   it("is sent back to its old system before the first write, and not behind it", async () => {
