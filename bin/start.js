@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import "./quiet.js";
 
 const [major, minor] = process.versions.node.split(".").map(Number);
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -9,7 +10,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 if (!existsSync(join(top, "node_modules", "tsx"))) {
-  console.error(`imgbuild's libraries are not installed\n  hint: run \`npm ci\` in ${top}`);
+  console.error(`imgbuild's libraries are not installed\n  hint: (cd ${top} && npm ci --ignore-scripts)`);
   process.exit(1);
 }
 const { loadProgram } = await import("./program.js");

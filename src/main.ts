@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { Ended } from "./cli/as-root.ts";
-import { commands } from "./cli/commands.ts";
 import { type Cli, makeCli } from "./cli/context.ts";
+import { commandLine } from "./cli/program.ts";
 import { asFail, exitCodes, Fail } from "./util/fail.ts";
 import { visibleText, visibleUnder } from "./util/visible.ts";
 
@@ -16,19 +16,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
   endWith(stop);
   let cli: Cli | undefined;
-  const program = new Command("imgbuild")
-    .description("A whole Debian server as one typed file: built, tested in a VM, deployed over a live host.")
-    .version("0.1.0")
-    .option("--json", "newline-delimited JSON events on stdout")
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => process.stderr.write(visibleText(text)) })
-    .showHelpAfterError("run with --help to see what is accepted");
+  const program = commandLine(
+    (run) => run(context()),
+    (text) => process.stderr.write(visibleText(text)),
+  );
   const context = () => {
     cli ??= makeCli({ json: program.opts().json === true, argv }, stop.signal);
     return cli;
   };
-  for (const command of commands) command(program, (run) => run(context()));
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {

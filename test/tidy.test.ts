@@ -31,7 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
   archive: ["system", ...low],
   vm: ["system", "storage", "transport", ...low],
   system: low,
-  dsl: ["schema"],
+  dsl: ["schema", "util"],
   schema: ["util"],
   util: [],
 };

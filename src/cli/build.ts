@@ -3,7 +3,7 @@ import { buildKeyNames } from "../operator/build-keys.ts";
 import { identityFiles, type RevealOptions } from "../operator/deploy-inputs.ts";
 import { readFiles } from "../operator/files.ts";
 import { withGrowth } from "../operator/growth.ts";
-import { buildImage, definitionDigest } from "../operator/image.ts";
+import { buildImage, definitionDigest, readyToBuild } from "../operator/image.ts";
 import { withImageSize } from "../operator/image-size.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
@@ -14,7 +14,7 @@ import { vendoredMirrors, vendorUrl } from "../operator/vendor.ts";
 import { idsAreMapped } from "../system/user-namespace.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
-import { secretOptions } from "./options.ts";
+import { present, secretOptions } from "./options.ts";
 
 interface Options extends RevealOptions {
   output: string;
@@ -40,7 +40,11 @@ export const buildCommand: AddCommand = (program, act) => {
     .option("--compress <KIND>", `${imageCompressions.join(", ")}; FILE ends in .zst, .gz or .xz then`)
     .option("--checksum", "write FILE.sha256 too, for `sha256sum -c`")
     .option("--in-vm", "have a virtual machine make the disks: any layout, none of this kernel's modules")
-    .option("--vendor <DIR>", "take packages from what `imgbuild vendor` collected, before any mirror")
+    .option(
+      "--vendor <DIR>",
+      "take packages from what `imgbuild vendor` collected, before any mirror",
+      present,
+    )
     .option("--with-secrets", "put the secrets in: the image must then be kept like them");
   secretOptions(command).action((path: string, options: Options) =>
     act(async (cli) => {
@@ -55,6 +59,7 @@ export const buildCommand: AddCommand = (program, act) => {
         throw new Fail(`--minimize: ${format} holds no disk`, { exitCode: exitCodes.usage });
       const definition = await loadDefinition(path);
       const { filesDir } = definition;
+      await readyToBuild(definition.spec, options.output, format, options);
       const { lock } = await readLockFor(definition);
       const sized =
         options.size === undefined ? definition.spec : withImageSize(definition.spec, options.size);

@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { access, mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { deploy } from "../operator/deploy.ts";
@@ -8,11 +7,12 @@ import type { PlanView } from "../operator/deploy-run.ts";
 import { earlierBase } from "../operator/earlier-base.ts";
 import { noteTried } from "../operator/tried.ts";
 import type { Report } from "../schema/report.ts";
+import { requireParent } from "../system/parent.ts";
 import { during, exitCodes, Fail, messageOf } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
 import { seconds } from "./log.ts";
-import { type HostOptions, hostOptions, secretOptions } from "./options.ts";
+import { each, type HostOptions, hostOptions, secretOptions } from "./options.ts";
 import { planLines } from "./plan-text.ts";
 
 /** How a plan is confirmed. */
@@ -45,45 +45,57 @@ export const deployCommand: AddCommand = (program, act) => {
       .argument("<HOST>", "[user@]name[:port], or an alias of your ssh_config"),
   )
     .option("--login <USER>", "user of the new system to verify it with")
-    .option("--report <FILE>", "where the report goes", "out/report.json")
+    .option("--report <FILE>", "where the report goes (default: out/report.json)")
     .option("--dead-man <SECONDS>", "return to the old system when the base gets no GO for so long", "600")
     .option(
       "--keep-access",
       "let every key of the old login into the base, as root, not only yours and the new system's administrators'",
     )
     .option(
-      "--base-cmdline <WORD...>",
-      "words added to the base's kernel command line, for hardware that needs them",
+      "--base-cmdline <WORD>",
+      "a word added to the base's kernel command line, for hardware that needs it; may be repeated",
+      each((word) => word),
     )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
-  secretOptions(hostOptions(degradedOption(command))).action((path: string, host: string, options: Options) =>
-    act(async (cli) => {
-      const wanted = numbers(options);
-      const file = resolve(options.report ?? "out/report.json");
-      // A place that cannot be written is told now, not when the server is another one.
-      await during("the report", () => placeForReport(file));
-      const inputs = await deployInputs(path, host, { ...options, ...wanted }, cli);
-      const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
-      const report = await deploy(inputs, world);
-      if (report.outcome === "done") await noteTried(cli.env, inputs.definition);
-      await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
-        cli.log.warn(`the report could not be written: ${messageOf(error)}`),
-      );
-      // Not even looked at: it may be in the middle of another deploy.
-      if (report.outcome === "failed" && report.os.old === "" && (await earlierBase(cli.env, host, world))) {
-        cli.emit({ event: "report", file, report });
-        throw new Fail(`${host} runs the base of an earlier deploy, which waits there\nreport: ${file}`, {
-          hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
-        });
-      }
-      tell(report, file, cli);
-    }),
+  secretOptions(hostOptions(degradedOption(command))).action(
+    (path: string, host: string, more: string[], given: Options) =>
+      act(async (cli) => {
+        const options = withSerials(given, more);
+        const wanted = numbers(options);
+        const file = resolve(options.report ?? "out/report.json");
+        // A place that cannot be written is told now, not when the server is another one.
+        await during("the report", () => placeForReport(file, options.report !== undefined));
+        const inputs = await deployInputs(path, host, { ...options, ...wanted }, cli);
+        const world = deployWorld(host, options, cli, (view) => confirm(view, options, cli));
+        const report = await deploy(inputs, world);
+        if (report.outcome === "done") await noteTried(cli.env, inputs.definition);
+        await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
+          cli.log.warn(`the report could not be written: ${messageOf(error)}`),
+        );
+        // Not even looked at: it may be in the middle of another deploy.
+        if (
+          report.outcome === "failed" &&
+          report.os.old === "" &&
+          (await earlierBase(cli.env, host, world))
+        ) {
+          cli.emit({ event: "report", file, report });
+          throw new Fail(`${host} runs the base of an earlier deploy, which waits there\nreport: ${file}`, {
+            hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
+          });
+        }
+        tell(report, file, cli);
+      }),
   );
 };
 
 export function confirmOptions(command: Command): Command {
   return command
-    .option("--yes-wipe <SERIAL...>", "confirm beforehand: the serial of every disk that is written")
+    .argument("[SERIAL...]", "with --yes-wipe: the serials of further disks")
+    .option(
+      "--yes-wipe <SERIAL>",
+      "confirm beforehand: the serial of every disk that is written; repeated, or more of them at the end",
+      each((serial) => serial),
+    )
     .option("--unattended", "ask nothing; needs --yes-wipe")
     .option("--approve <DIGEST>", "go on only with the plan of that digest, as `imgbuild plan` prints it");
 }
@@ -95,9 +107,20 @@ export function degradedOption(command: Command): Command {
   );
 }
 
-async function placeForReport(file: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  await access(dirname(file), constants.W_OK);
+/** `--yes-wipe A B`: the option takes one word, and those after the operands are of the same list. */
+export function withSerials<T extends ConfirmOptions>(options: T, more: readonly string[]): T {
+  if (more.length === 0) return options;
+  if (options.yesWipe === undefined)
+    throw new Fail(`${more[0]}: serials of disks are named with --yes-wipe only`, {
+      exitCode: exitCodes.usage,
+    });
+  return { ...options, yesWipe: [...options.yesWipe, ...more] };
+}
+
+/** The directory of the usual place is made; one that was named has to be there. */
+async function placeForReport(file: string, named: boolean): Promise<void> {
+  if (!named) await mkdir(dirname(file), { recursive: true });
+  await requireParent(file);
   if ((await stat(file).catch(() => undefined))?.isDirectory()) throw new Fail(`${file} is a directory`);
 }
 

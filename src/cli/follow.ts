@@ -14,6 +14,7 @@ import {
   confirmOptions,
   type DegradedOptions,
   degradedOption,
+  withSerials,
 } from "./deploy.ts";
 import { type HostOptions, hostOptions, type SecretOptions, secretOptions } from "./options.ts";
 
@@ -53,22 +54,24 @@ export const followCommands: AddCommand = (program, act) => {
   confirmOptions(
     resume.option("--with <DEF>", "work through this definition instead; its disks are to be confirmed anew"),
   ).option("--login <USER>", "with --with: user of the new system to verify it with");
-  secretOptions(hostOptions(degradedOption(resume))).action((name: string, options: ResumeOptions) =>
-    act(async (cli) => {
-      const inputs = await otherDefinition(name, options, cli);
-      const { link, host, close, known, world } = await attach(name, options, cli);
-      let wanted = known;
-      try {
-        if (inputs !== undefined) wanted = await replan(inputs, known, { host, link }, world);
-        else if (link.hello.state === "failed") link.send({ type: "resume" });
-        await followToEnd(link, cli, link.hello.seq);
-        link.send({ type: "restart" });
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      } finally {
-        close();
-      }
-      await prove(wanted, world, cli, options);
-    }),
+  secretOptions(hostOptions(degradedOption(resume))).action(
+    (name: string, more: string[], given: ResumeOptions) =>
+      act(async (cli) => {
+        const options = withSerials(given, more);
+        const inputs = await otherDefinition(name, options, cli);
+        const { link, host, close, known, world } = await attach(name, options, cli);
+        let wanted = known;
+        try {
+          if (inputs !== undefined) wanted = await replan(inputs, known, { host, link }, world);
+          else if (link.hello.state === "failed") link.send({ type: "resume" });
+          await followToEnd(link, cli, link.hello.seq);
+          link.send({ type: "restart" });
+          await new Promise((resolve) => setTimeout(resolve, 500));
+        } finally {
+          close();
+        }
+        await prove(wanted, world, cli, options);
+      }),
   );
   const abort = program
     .command("abort")

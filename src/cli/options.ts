@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 
 export interface HostOptions {
@@ -14,16 +15,35 @@ export interface SecretOptions {
 /** How to log in; what ssh_config says is used without being asked. */
 export function hostOptions(command: Command): Command {
   return command
-    .option("-F, --ssh-config <FILE>", "ssh_config to read instead of ~/.ssh/config")
-    .option("--ssh-key <FILE...>", "private keys to log in with, before those of ssh_config and the agent")
-    .option("--known-hosts <FILE>", "known_hosts to trust instead of ~/.ssh/known_hosts");
+    .option("-F, --ssh-config <FILE>", "ssh_config to read instead of ~/.ssh/config", present)
+    .option(
+      "--ssh-key <FILE>",
+      "private key to log in with, before those of ssh_config and the agent; may be repeated",
+      each(present),
+    )
+    .option("--known-hosts <FILE>", "known_hosts to trust instead of ~/.ssh/known_hosts", present);
 }
 
 /** How the definition's age files are opened. */
 export function secretOptions(command: Command): Command {
   return command
-    .option("-i, --identity <FILE...>", "age identity that opens the secrets (or IMGBUILD_IDENTITY)")
+    .option(
+      "-i, --identity <FILE>",
+      "age identity that opens the secrets (or IMGBUILD_IDENTITY); may be repeated",
+      each(present),
+    )
     .option("--passphrase", "ask for the passphrase of secrets encrypted with one");
+}
+
+/** An option that is given once for each value: it takes one word, so that it never swallows what comes after it. */
+export function each(parse: (text: string) => string): (text: string, before?: string[]) => string[] {
+  return (text, before = []) => [...before, parse(text)];
+}
+
+/** A file or directory that is to be read. */
+export function present(path: string): string {
+  if (existsSync(path)) return path;
+  throw new InvalidArgumentError("It does not exist.");
 }
 
 /** A whole number above zero. */

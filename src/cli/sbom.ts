@@ -3,6 +3,7 @@ import { cycloneDxOf } from "../debian/cyclonedx.ts";
 import { spdxOf } from "../debian/spdx.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { readLockFor } from "../operator/lock.ts";
+import { requireParent } from "../system/parent.ts";
 import { during, exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 
@@ -28,6 +29,8 @@ export const sbomCommand: AddCommand = (program, act) => {
           throw new Fail(`--format ${options.format}: ${formats.join(", ")} are accepted`, {
             exitCode: exitCodes.usage,
           });
+        const { output } = options;
+        if (output !== undefined) await requireParent(output);
         const definition = await loadDefinition(path);
         const { lock } = await readLockFor(definition);
         const version = program.version() ?? "";
@@ -36,7 +39,6 @@ export const sbomCommand: AddCommand = (program, act) => {
           format === "spdx"
             ? spdxOf(lock, { ...about, tool: `${tool}-${version}` })
             : cycloneDxOf(lock, about);
-        const { output } = options;
         if (output === undefined)
           for (const line of JSON.stringify(document, null, 2).split("\n")) cli.print(line);
         else

@@ -6,6 +6,7 @@ import { requireTools } from "../operator/doctor.ts";
 import { type Definition, loadDefinition } from "../operator/load.ts";
 import { revealSecrets } from "../operator/secrets.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
+import { requireParent } from "../system/parent.ts";
 import { casesOf } from "../testing/cases.ts";
 import { type DefinedMachine, machineOf, openTestLab } from "../testing/lab.ts";
 import { rehearse } from "../testing/rehearse.ts";
@@ -14,7 +15,7 @@ import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
 import { seconds } from "./log.ts";
-import { positive, secretOptions } from "./options.ts";
+import { positive, present, secretOptions } from "./options.ts";
 import { consoleOf, shellIn } from "./terminal.ts";
 
 interface Options extends RevealOptions {
@@ -58,7 +59,7 @@ export const testCommands: AddCommand = (program, act) => {
       "stock:bookworm",
     )
     .option("--from-user <USER>", "who logs in there, when it is a disk image")
-    .option("--from-key <FILE>", "the private key for that")
+    .option("--from-key <FILE>", "the private key for that", present)
     .action((path: string, options: Options) =>
       act((cli) => (options.deploy ? rehearseDeploy : testDefinition)(path, options, cli)),
     );
@@ -71,6 +72,7 @@ export const testCommands: AddCommand = (program, act) => {
 };
 
 async function testDefinition(path: string, options: Options, cli: Cli): Promise<void> {
+  for (const place of [options.junit, options.evidence]) if (place !== undefined) await requireParent(place);
   await withImage(path, options, cli, async (image, definition, directory) => {
     const firmwares = chosen(options.firmware, image.spec.boot?.firmware ?? []);
     const tests = await casesOf(definition.file);

@@ -1,5 +1,6 @@
 import { loadDefinition } from "../operator/load.ts";
 import { vendor } from "../operator/vendor.ts";
+import { requireParent } from "../system/parent.ts";
 import type { AddCommand } from "./commands.ts";
 
 export const vendorCommand: AddCommand = (program, act) => {
@@ -11,6 +12,7 @@ export const vendorCommand: AddCommand = (program, act) => {
     .action((path: string, dir: string) =>
       act(async (cli) => {
         const definition = await loadDefinition(path);
+        await requireParent(dir);
         const { packages, bytes } = await cli.log.task("collecting packages", (log) =>
           vendor(definition, dir, { ...cli, log }),
         );

@@ -1,9 +1,19 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { reasonOf } from "../util/fail.ts";
 
 /** The text of a file; the path is relative to the definition's directory, in which a definition is evaluated. */
 export function readText(path: string): string {
-  return readFileSync(resolve(path), "utf8");
+  return readBeside(path).toString("utf8");
+}
+
+/** The bytes of a file; one that cannot be read is named as the definition names it. */
+export function readBeside(path: string): Buffer {
+  try {
+    return readFileSync(resolve(path));
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${reasonOf(error)}; paths start at the definition's directory`);
+  }
 }
 
 /** The lines of a file without empty ones and `#` comments, as an authorized_keys file has them. */

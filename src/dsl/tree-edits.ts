@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename } from "node:path";
 import type { z } from "zod";
 import type { Patch, Provision, ProvisionFile, Template } from "../schema/tree-edits.ts";
-import { readText } from "./text.ts";
+import { readBeside, readText } from "./text.ts";
 
 type PatchInput = z.input<typeof Patch>;
 type TemplateInput = z.input<typeof Template>;
@@ -29,5 +28,5 @@ export function script(path: string, more: Partial<ProvisionInput> = {}): Provis
 
 /** A file of any bytes, as an input of a script. */
 export function readBase64(path: string): z.input<typeof ProvisionFile> {
-  return { base64: readFileSync(resolve(path)).toString("base64") };
+  return { base64: readBeside(path).toString("base64") };
 }

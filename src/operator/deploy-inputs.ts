@@ -75,17 +75,18 @@ export async function deployInputs(
     );
   const { lock } = await readLockFor(definition);
   const { files, links } = readFiles(definition.filesDir);
-  const secrets = options.withoutSecrets
-    ? new Map<string, Secret>()
-    : await log.task("revealing secrets", () =>
-        revealSecrets(definition, {
-          identityFiles: identityFiles(options, env),
-          ...(options.passphrase || outside.interactive
-            ? { passphrase: () => outside.askSecret("Passphrase of the secrets: ") }
-            : {}),
-        }),
-      );
-  if (!options.withoutSecrets) checkSecretContents(spec, secrets);
+  const secrets = new Map<string, Secret>();
+  const openSecrets = () =>
+    log.task("opening the secrets", async () => {
+      const opened = await revealSecrets(definition, {
+        identityFiles: identityFiles(options, env),
+        ...(options.passphrase || outside.interactive
+          ? { passphrase: () => outside.askSecret("Passphrase of the secrets: ") }
+          : {}),
+      });
+      checkSecretContents(spec, opened);
+      for (const [name, secret] of opened) secrets.set(name, secret);
+    });
   const base = await buildBase(outside);
   const { slow } = options;
   const digest = definitionDigest(spec, lock, { files, links });
@@ -99,6 +100,7 @@ export async function deployInputs(
     links,
     debs: await localDebs(definition.dir, lock),
     secrets,
+    openSecrets: options.withoutSecrets ? undefined : openSecrets,
     base,
     mirrors: await mirrorsFor(spec, env),
     login: options.login,

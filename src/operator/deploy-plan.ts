@@ -96,7 +96,7 @@ export function planFor(
       planDigest,
       disks: Object.entries(matched).map(([name, seen]) => identityOf(name, seen)),
       mirrors,
-      secrets: [...inputs.secrets.keys()],
+      secrets: [...new Set([...Object.keys(inputs.spec.secrets), ...inputs.secrets.keys()])],
     },
     fates: storage === undefined ? [] : diskFates(storage, matched),
     disks: Object.entries(matched).map(([name, seen]) => ({

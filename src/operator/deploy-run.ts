@@ -30,6 +30,8 @@ export interface DeployInputs {
   /** Packages beside the definition, by their paths in the lock: no mirror has them, so they travel along. */
   readonly debs: ReadonlyMap<string, Uint8Array>;
   readonly secrets: ReadonlyMap<string, Secret>;
+  /** Opens the definition's secrets into `secrets`: when nothing else speaks against the deploy, as it may ask for a passphrase. */
+  readonly openSecrets?: (() => Promise<void>) | undefined;
   readonly base: BaseFiles;
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */

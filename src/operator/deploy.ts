@@ -82,13 +82,14 @@ function interrupted({ host, deadManSeconds }: DeployInputs, state: DeployState,
   return new Fail(error.message, { exitCode: error.exitCode, hint });
 }
 
-async function confirm(_inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
+async function confirm(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
   const { facts, findings = [], plan, planDigest, disks, fates = [] } = state;
   if (facts === undefined || !isGo(findings) || plan === undefined || planDigest === undefined)
     throw new Fail("the preflight says no-go; nothing was changed", {
       exitCode: exitCodes.refused,
       hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
     });
+  await inputs.openSecrets?.();
   await world.confirm({ facts, findings, plan, planDigest, disks, fates });
 }
 

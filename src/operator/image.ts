@@ -1,8 +1,10 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { epochOf } from "../debian/lock-date.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
+import { writtenDisks } from "../storage/check-storage.ts";
+import { requireParent } from "../system/parent.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
@@ -40,18 +42,11 @@ export async function buildImage(
   format: ImageFormat,
   options: BuildOptions & Finish,
 ): Promise<readonly string[]> {
-  if (process.getuid?.() !== 0)
-    throw new Fail("building needs root", { hint: "run the same command with sudo" });
   const disk = isDisk(format);
-  await requireTools("build", [
-    ...(disk && format !== "raw" ? ["qemu-img"] : []),
-    ...(options.inVm ? baseMachineTools : []),
-  ]);
+  await readyToBuild(inputs.spec, output, format, options);
   checkSigningKey(inputs.spec, inputs.secrets ?? inputs.keys ?? new Map());
   const to = resolve(output);
   const vm = options.inVm ? vmPlan(inputs) : undefined;
-  await refuseOutput(to, isDirectory(format) || (vm !== undefined && vm.disks.length > 1));
-  await mkdir(dirname(to), { recursive: true });
   const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
   // Steps run side by side, so the umask is set for all of them.
   const own = process.umask(0o022);
@@ -79,6 +74,24 @@ export async function buildImage(
     // A killed program's last write may still land while we clear up.
     await rm(work, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** What a build would be refused for whatever its packages and secrets are: looked at before somebody is asked for a key. */
+export async function readyToBuild(
+  { storage }: Pick<Spec, "storage">,
+  output: string,
+  format: ImageFormat,
+  { inVm }: { readonly inVm?: boolean | undefined },
+): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new Fail("building needs root", { hint: "run the same command with sudo" });
+  await requireTools("build", [
+    ...(isDisk(format) && format !== "raw" ? ["qemu-img"] : []),
+    ...(inVm ? baseMachineTools : []),
+  ]);
+  const several = inVm === true && storage !== undefined && writtenDisks(storage).length > 1;
+  await refuseOutput(resolve(output), isDirectory(format) || several);
+  await requireParent(output);
 }
 
 /** The finished tree, on disks that the base makes. */

@@ -1,5 +1,6 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { requireParent } from "../system/parent.ts";
 import { Fail } from "../util/fail.ts";
 
 const template = `import { biosBoot, dhcp, disk, esp, gpt, image, readLines, root, unitIsActive } from "imgbuild";
@@ -27,7 +28,10 @@ const keys = "# One public key a line, as in ~/.ssh/authorized_keys.\n";
 
 /** Writes a definition to start from into a new or empty directory; gives the files. */
 export async function initDefinition(directory: string): Promise<string[]> {
-  await mkdir(directory, { recursive: true });
+  await requireParent(directory);
+  await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
   const there = await readdir(directory);
   if (there.length > 0)
     throw new Fail(`${directory} is not empty: it holds ${there.slice(0, 3).join(", ")}`, {

@@ -68,6 +68,7 @@ export async function replan(
     });
   const planned = planFor(inputs, facts, disks.matched, mirrorOrder(inputs, facts));
   const { plan, order, planDigest } = planned;
+  await inputs.openSecrets?.();
   await world.confirm({ facts, findings, ...planned });
   const { payload, publicKey } = await signedPayload(
     { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },

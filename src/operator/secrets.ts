@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Spec } from "../schema/spec.ts";
 import { isPassphraseFile, type Openers, openSecretFile, readAgeFile } from "../secrets/open.ts";
 import { sealForAll } from "../secrets/seal.ts";
-import { Fail, messageOf } from "../util/fail.ts";
+import { Fail, reasonOf } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import type { Definition } from "./load.ts";
 
@@ -110,7 +110,7 @@ async function readOpeners(keys: SecretKeys): Promise<Openers> {
     try {
       identities.push(await readFile(path, "utf8"));
     } catch (error) {
-      throw new Fail(`the identity file ${path} cannot be read: ${messageOf(error)}`, {
+      throw new Fail(`the identity file ${path} cannot be read: ${reasonOf(error)}`, {
         cause: error,
         hint: "name an existing one by --identity, or make one with age-keygen",
       });
@@ -137,7 +137,10 @@ async function readRecipients(dir: string): Promise<string[]> {
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    throw new Fail(`no recipients to encrypt for: ${messageOf(error)}`, { cause: error, hint });
+    throw new Fail(`no recipients to encrypt for: ${path} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+      hint,
+    });
   }
   const recipients = text
     .split("\n")

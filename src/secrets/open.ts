@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { armor, Decrypter } from "age-encryption";
-import { Fail, messageOf } from "../util/fail.ts";
+import { Fail, messageOf, reasonOf } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
 
 /** How secret files are opened. */
@@ -48,7 +48,7 @@ export async function readAgeFile(path: string): Promise<Uint8Array> {
     bytes = await readFile(path);
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new Fail(missing ? `no secret file ${path}` : `${path} cannot be read: ${messageOf(error)}`, {
+    throw new Fail(missing ? `no secret file ${path}` : `${path} cannot be read: ${reasonOf(error)}`, {
       cause: error,
       hint: `make it with \`imgbuild secrets edit ${path}\``,
     });

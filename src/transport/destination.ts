@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import SSHConfig from "ssh-config";
-import { Fail, messageOf } from "../util/fail.ts";
+import { Fail, messageOf, reasonOf } from "../util/fail.ts";
 
 /** Where to connect to and how to log in, as ssh_config says for a target. */
 export interface Destination {
@@ -146,7 +146,10 @@ function load(file: string, home: string, required: boolean, depth = 0): string 
     text = readFileSync(file, "utf8");
   } catch (error) {
     if (!required && (error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw new Fail(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new Fail(`${file} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+      hint: "name an existing ssh_config by --ssh-config",
+    });
   }
   if (depth > maxIncludeDepth) throw new Fail(`${file}: Include goes deeper than ${maxIncludeDepth} files`);
   let section = "Host *";

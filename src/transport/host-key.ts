@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ServerHostKeyAlgorithm } from "ssh2";
-import { Fail, messageOf } from "../util/fail.ts";
+import { Fail, reasonOf } from "../util/fail.ts";
 import type { Destination } from "./destination.ts";
 import {
   fingerprint,
@@ -108,7 +108,7 @@ function readKnownHosts(file: string): KnownHost[] {
     return parseKnownHosts(readFileSync(file, "utf8"), file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new Fail(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new Fail(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
 }
 

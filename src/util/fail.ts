@@ -60,6 +60,13 @@ export function asFail(error: unknown): Fail | undefined {
   return new Fail(`${where === undefined ? "" : `${where}: `}${what} (${code})`, { cause: error, hint });
 }
 
+/** Why the operating system refused a file that the user has named: here an absent one is no bug either. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  if (code === "ENOENT") return "it does not exist";
+  return (code !== undefined && Object.hasOwn(refusals, code) && refusals[code]?.[0]) || messageOf(error);
+}
+
 /** The text of anything thrown, for a log line. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -69,7 +69,10 @@ it("base-panics: the old system comes back, and the operator is told", () =>
     const file = join(lab.directory, "report.json");
     const before = await lab.stock.waitForLogin();
     // The base's first program is asked for by a name that is not there: its kernel panics at once.
-    const args = [...deployArguments(lab, file), "--base-cmdline", "rdinit=/no-such-init", "root=/dev/none"];
+    const args = [
+      ...deployArguments(lab, file),
+      ...["rdinit=/no-such-init", "root=/dev/none"].flatMap((word) => ["--base-cmdline", word]),
+    ];
     const ran = await imgbuild(args, { env, timeoutMs: 30 * minute });
     expect(ran.code).toBe(1);
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));

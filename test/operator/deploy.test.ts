@@ -407,6 +407,21 @@ describe("deploy", () => {
     expect(notes).toEqual([]);
   });
 
+  it("opens the secrets after every refusal that needs none, and before anybody confirms", async () => {
+    const opening = (notes: string[]) => ({ openSecrets: async () => void notes.push("open") });
+    const refused = await machine({ probe: { "kexec-disabled": "1" } });
+    await deploy(inputsOfDeploy(opening(refused.notes)), refused.world);
+    expect(refused.notes).toEqual([]);
+    const shut = await machine();
+    const openSecrets = () => Promise.reject(new Fail("no given identity opens token.age"));
+    const report = await deploy(inputsOfDeploy({ openSecrets }), shut.world);
+    expect(report).toMatchObject({ outcome: "old-system", message: "no given identity opens token.age" });
+    expect(shut.notes).toEqual([]);
+    const good = await machine();
+    await deploy(inputsOfDeploy(opening(good.notes)), good.world);
+    expect(good.notes.slice(0, 2)).toEqual(["open", "confirm system written, data kept"]);
+  });
+
   it("refuses when nobody confirms", async () => {
     const refusal = new Fail("not confirmed", { exitCode: exitCodes.refused });
     const { world, notes } = await machine({ confirm: () => Promise.reject(refusal) });

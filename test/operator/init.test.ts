@@ -7,7 +7,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 describe("initDefinition", () => {
   it("writes a definition that loads once there is a key, and asks for one until then", async () => {
-    const dir = join(tempDir(), "deep/server");
+    const dir = join(tempDir(), "server");
     expect(await initDefinition(dir)).toEqual([join(dir, "IMGBUILD.ts"), join(dir, "authorized_keys")]);
     expect(readdirSync(dir).sort()).toEqual(["IMGBUILD.ts", "authorized_keys", "files"]);
     writeFileSync(join(dir, "authorized_keys"), "ssh-ed25519 AAAA me\n");

@@ -51,11 +51,7 @@ describe("a missing program", () => {
   it("is named with its package before anything is made", async () => {
     const dir = tempDir();
     const build = (format: string, hidden: string) =>
-      inNamespace(
-        hidePrograms,
-        [hidden],
-        ["build", "imgbuild/web", "--format", format, "-o", `${dir}/out/web`],
-      );
+      inNamespace(hidePrograms, [hidden], ["build", "imgbuild/web", "--format", format, "-o", `${dir}/web`]);
     expectFail(
       await build("raw", "/usr/bin/unshare"),
       1,
@@ -68,7 +64,7 @@ describe("a missing program", () => {
       /qemu-img is missing .*qemu-utils/,
       /qemu-utils/,
     );
-    const inVm = ["build", "imgbuild/web", "--in-vm", "-o", `${dir}/out/web`];
+    const inVm = ["build", "imgbuild/web", "--in-vm", "-o", `${dir}/web`];
     expectFail(
       await inNamespace(hidePrograms, ["/usr/bin/qemu-system-x86_64"], inVm),
       1,
@@ -137,7 +133,7 @@ describe("a definition", () => {
   ])("with %s is told with its line", async (_name, text, message) => {
     const dir = written(text);
     expectFail(await cli(["lock", dir]), 1, message, /./);
-    expectFail(await cli(["build", dir, "-o", join(dir, "out/x.raw")]), 1, message, /./);
+    expectFail(await cli(["build", dir, "-o", join(dir, "x.raw")]), 1, message, /./);
     expect(readdirSync(dir)).toEqual(["IMGBUILD.ts"]);
   });
 
@@ -287,16 +283,21 @@ describe("secrets", () => {
     const dir = tempDir();
     const other = join(dir, "other.txt");
     writeFileSync(other, `${(await generateIdentity()).identity}\n`);
-    const output = join(dir, "out/web.raw");
+    const output = join(dir, "web.raw");
     for (const args of [
       ["secrets", "show", "secrets/web-htpasswd.age"],
       ["build", "imgbuild/web", "--with-secrets", "-o", output],
-      ["deploy", "imgbuild/web", "192.0.2.1", "--report", join(dir, "report.json")],
     ]) {
       expectFail(await cli(args), 1, /no identity was given to open .*web-htpasswd\.age/, /--identity FILE/);
       const identity = (file: string) => cli([...args, "--identity", file]);
       expectFail(await identity(other), 1, /no given identity opens .*web-htpasswd\.age/, /--identity/);
-      expectFail(await identity(join(dir, "none")), 1, /identity file .*none cannot be read/, /age-keygen/);
+      expectFail(
+        await identity(join(dir, "none")),
+        2,
+        /--identity <FILE>' argument '.*none' is invalid. It does/,
+      );
+      const named = await cli(args, { IMGBUILD_IDENTITY: join(dir, "none") });
+      expectFail(named, 1, /identity file .*none cannot be read: it does not exist/, /age-keygen/);
     }
     expect(left(dir)).toEqual(["other.txt"]);
   });
@@ -328,13 +329,15 @@ describe("an output", () => {
     execFileSync("mkfifo", [join(dir, "pipe")]);
     const build = (to: string, ...more: string[]) =>
       cli(["build", "imgbuild/web", "-o", join(dir, to), ...more], { IMGBUILD_CACHE: join(dir, "none") });
-    expectFail(await build("file/x.raw"), 1, /file: something else is there already/, /another path/);
+    expectFail(await build("file/x.raw"), 1, /file\/x\.raw: .*file is not a directory/, /another path/);
+    expectFail(await build("none/x.raw"), 1, /there is no directory .*none$/m, /mkdir -p .*none/);
+    expectFail(await cli(["init", join(dir, "none/server")]), 1, /there is no directory/, /mkdir -p/);
     expectFail(await build("."), 1, /is there, and is not a regular file/, /does not exist yet/);
     expectFail(await build("pipe"), 1, /pipe is there, and is not a regular file/, /./);
     expectFail(await build("file", "--format", "dir"), 1, /file is there, and is not a directory/, /./);
     expectFail(await build(".", "--format", "dir"), 1, /is not empty/, /./);
     const report = ["deploy", "imgbuild/web", "192.0.2.1", "--report", join(dir, "file/report.json")];
-    expectFail(await cli(report), 1, /the report: .*file: something else is there already/, /./);
+    expectFail(await cli(report), 1, /the report: .*file is not a directory/, /./);
     expect(left(dir).sort()).toEqual(["file", "pipe"]);
     expect(readFileSync(join(dir, "file"), "utf8")).toBe("kept");
   });
@@ -344,11 +347,10 @@ describe("an output", () => {
     const mount = 'mount -t tmpfs -o ro none "$1"';
     const args = ["build", "imgbuild/web", "-o", join(dir, "web.raw")];
     const plain = await inNamespace(mount, [dir], args);
-    expectFail(plain, 1, /web\.raw\.imgbuild-\w+: the filesystem is read-only \(EROFS\)/, /another place/);
+    expectFail(plain, 1, /web\.raw: .*: the filesystem is read-only \(EROFS\)/, /another place/);
     expect(plain.stdout).toBe("");
-    expect(plain.stderr).toMatch(/^building web …$/m);
     const told = events(await inNamespace(mount, [dir], ["--json", ...args]));
-    expect(told.map(({ event }) => event)).toEqual(["warn", "start", "end", "error"]);
+    expect(told.map(({ event }) => event)).toEqual(["error"]);
     expect(told.at(-1)).toMatchObject({
       message: expect.stringMatching(/read-only/),
       hint: expect.any(String),
@@ -391,6 +393,7 @@ describe("packages", () => {
     writeFileSync(spoiltFile, Buffer.alloc(spoilt.size, 1));
     const definition = ownDefinition(dir, server);
     const out = join(dir, "out");
+    mkdirSync(out);
     const ran = await cli(["build", definition, "-o", join(out, "web.raw")], { IMGBUILD_CACHE: cache });
     expectFail(ran, 1, new RegExp(`${forged.name}.*cannot be fetched: .*SHA-256 differs`), /mirror/);
     expect(asked).toContain(forged.name);
@@ -410,12 +413,12 @@ describe("packages", () => {
     const ran = await inNamespace(
       'mount -t tmpfs -o size=256k none "$1" && ln -s "$2" "$1/base"',
       [cache, join(cacheRoot(process.env), "base")],
-      ["build", definition, "-o", join(dir, "out/web.raw")],
+      ["build", definition, "-o", join(dir, "web.raw")],
       { env: { IMGBUILD_CACHE: cache }, after: `find "$IMGBUILD_CACHE" -name '*.part'` },
     );
     expectFail(ran, 1, /fetching pool\/.*: no space is left \(ENOSPC\)/, /IMGBUILD_CACHE/);
     expect(ran.stdout).toBe("");
-    expect(left(join(dir, "out"))).toEqual([]);
+    expect(left(dir).sort()).toEqual(["imgbuild", "secrets", "small"]);
   });
 
   it("that find no room beside the output are told as that, and nothing is left there", async () => {

@@ -110,7 +110,7 @@ async function base(
       [
         ...args,
         host,
-        ...["--ssh-key", join(before, ".ssh/id_ed25519"), join(after, ".ssh/id_ed25519")],
+        ...["--ssh-key", join(before, ".ssh/id_ed25519"), "--ssh-key", join(after, ".ssh/id_ed25519")],
         ...["--known-hosts", join(after, ".ssh/known_hosts")],
       ],
       {

@@ -1,0 +1,17 @@
+import { Command } from "commander";
+import { type Act, commands } from "./commands.ts";
+
+/** The command line: what is accepted, and what it calls; its complaints go to `writeErr`. */
+export function commandLine(act: Act, writeErr: (text: string) => void): Command {
+  const program = new Command("imgbuild")
+    .description("A whole Debian server as one typed file: built, tested in a VM, deployed over a live host.")
+    .version("0.1.0")
+    .option("--json", "newline-delimited JSON events on stdout")
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
+    .exitOverride()
+    // Before the commands are added: each of them gets it.
+    .configureOutput({ writeErr })
+    .showHelpAfterError("run with --help to see what is accepted");
+  for (const command of commands) command(program, act);
+  return program;
+}
