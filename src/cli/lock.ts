@@ -9,6 +9,7 @@ interface Options {
   readonly update?: boolean;
   readonly check?: boolean;
   readonly offline?: boolean;
+  readonly allowOlder?: boolean;
 }
 
 export const lockCommand: AddCommand = (program, act) => {
@@ -20,6 +21,7 @@ export const lockCommand: AddCommand = (program, act) => {
     .option("--update", "take the newest versions; without it, versions stay as they are locked")
     .option("--check", "change nothing; fail when the lock does not fit the definition, and say why")
     .option("--offline", "resolve from the indices that were fetched before")
+    .option("--allow-older", "take indices that are older than those that were seen before")
     .action((path: string, packages: string[], options: Options) =>
       act(async (cli) => {
         if (packages.length > 0 && !options.update)
@@ -49,6 +51,7 @@ export const lockCommand: AddCommand = (program, act) => {
             ...{ cache: cli.cache, log, signal: cli.signal, env: cli.env },
             dir: definition.dir,
             offline: options.offline ?? false,
+            allowOlder: options.allowOlder ?? false,
             old,
             update: !options.update ? [] : packages.length > 0 ? packages : "all",
           }),

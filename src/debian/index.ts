@@ -9,10 +9,11 @@ import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Origin } from "./candidate.ts";
 import { download } from "./http.ts";
+import { keepFile } from "./keep-file.ts";
 import { PackageTable } from "./package-table.ts";
 import { tableVersion, tabulate } from "./packages-file.ts";
 import type { Release } from "./release.ts";
-import { type ArchiveOptions, keepFile, readReleaseFile, transferOf } from "./release-file.ts";
+import { type ArchiveOptions, readReleaseFile, transferOf } from "./release-file.ts";
 import type { Source } from "./sources.ts";
 
 /** Unpacked size of one Packages file; trixie's main has 60 MB. */

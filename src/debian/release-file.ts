@@ -1,21 +1,19 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import type { Log } from "../util/log.ts";
 import { type Download, download, downloadChanged, type TransferBounds } from "./http.ts";
+import { keepFile } from "./keep-file.ts";
 import type { Mirrors } from "./mirrors.ts";
 import type { Proxies } from "./proxy.ts";
 import { type Expected, type Release, verifyDetached, verifyRelease } from "./release.ts";
+import { noteSeen, refuseOlder, type SeenOptions, warnUnbounded } from "./seen-release.ts";
 import type { Source } from "./sources.ts";
 
 const maxReleaseBytes = 4 * 1024 * 1024;
 
-export interface ArchiveOptions {
-  readonly cache: string;
+export interface ArchiveOptions extends SeenOptions {
   readonly mirrors: Mirrors;
-  readonly now: Date;
-  readonly log: Log;
   readonly signal?: AbortSignal;
   readonly bounds?: TransferBounds;
   readonly proxies?: Proxies;
@@ -61,7 +59,12 @@ export async function readReleaseFile(source: Source, options: ArchiveOptions): 
   );
 }
 
-async function readFrom(mirror: string, source: Source, options: ArchiveOptions): Promise<ReadRelease> {
+async function readFrom(
+  mirror: string,
+  source: Source,
+  options: ArchiveOptions,
+  anew = false,
+): Promise<ReadRelease> {
   const path = (name: string) => `dists/${source.suite}/${name}`;
   const what = (name: string): Download => ({
     path: path(name),
@@ -71,7 +74,7 @@ async function readFrom(mirror: string, source: Source, options: ArchiveOptions)
   const place = placeOf(source, options);
   const note = await readNote(place("InRelease"));
   const kept = await readFile(place("InRelease")).catch(() => undefined);
-  const known = kept !== undefined && note?.mirror === mirror ? note : {};
+  const known = !anew && kept !== undefined && note?.mirror === mirror ? note : {};
   let found: Awaited<ReturnType<typeof downloadChanged>>;
   try {
     found = await downloadChanged(mirror, what("InRelease"), known, options.signal);
@@ -94,8 +97,7 @@ async function readFrom(mirror: string, source: Source, options: ArchiveOptions)
   return await accepted.catch(async (error: unknown) => {
     // The file in the cache is damaged, or has expired: the mirror's own may be better.
     if (!(error instanceof Fail)) throw error;
-    await rm(place("InRelease"), { force: true });
-    return await readFrom(mirror, source, options);
+    return await readFrom(mirror, source, options, true);
   });
 }
 
@@ -111,7 +113,7 @@ async function readDetached(
   return { text, signature };
 }
 
-/** Only what verifies is kept. */
+/** Only what verifies, and is not older than what was seen before, is kept. */
 async function accept(
   signed: Signed,
   source: Source,
@@ -119,20 +121,24 @@ async function accept(
   note: Note,
 ): Promise<ReadRelease> {
   const read = await verify(signed, source, options);
+  await refuseOlder(read.release, source, options);
+  warnUnbounded(note.mirror, read.release, source, options);
   const place = placeOf(source, options);
   const names = namesOf(signed);
   for (const { name, bytes } of names) await keepFile(place(name), bytes);
   await keepFile(`${place(names[0]!.name)}.json`, JSON.stringify(note));
   const other = "inline" in signed ? "Release" : "InRelease";
   await rm(place(other), { force: true });
+  await noteSeen(note.mirror, read.release, source, options);
   return read;
 }
 
 /** What the cache has of a suite, verified anew; expired or not. */
 async function readKept(source: Source, options: ArchiveOptions): Promise<ReadRelease> {
   const place = placeOf(source, options);
-  const read = (name: string) => readFile(place(name)).catch(() => undefined);
-  const [inline, text, signature] = await Promise.all(["InRelease", "Release", "Release.gpg"].map(read));
+  const [inline, text, signature] = await Promise.all(
+    ["InRelease", "Release", "Release.gpg"].map((name) => readFile(place(name)).catch(() => undefined)),
+  );
   const signed: Signed | undefined =
     inline !== undefined
       ? { inline }
@@ -143,7 +149,9 @@ async function readKept(source: Source, options: ArchiveOptions): Promise<ReadRe
     throw new Fail(`the cache holds nothing of ${source.suite}`, { hint: "run it once without --offline" });
   const onExpired = (until: string) =>
     options.log.warn(`${source.suite} expired on ${until}; taken, since offline`);
-  return await verify(signed, source, options, { onExpired });
+  const read = await verify(signed, source, options, { onExpired });
+  await refuseOlder(read.release, source, options);
+  return read;
 }
 
 async function verify(
@@ -185,18 +193,6 @@ async function readNote(file: string): Promise<Note | undefined> {
     return typeof note.mirror === "string" ? (note as Note) : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** Whole or not at all. */
-export async function keepFile(file: string, content: string | Buffer): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const part = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(part, content);
-    await rename(part, file);
-  } finally {
-    await rm(part, { force: true });
   }
 }
 

@@ -14,6 +14,8 @@ export interface Release {
   readonly about: Omit<Origin, "archive" | "suite">;
   /** ISO 8601. */
   readonly date: string;
+  /** As it is written; absent where it has no end. */
+  readonly validUntil?: string;
   readonly signedBy: readonly string[];
   /** Path below dists/<suite>/ → size in bytes and SHA-256. */
   readonly files: ReadonlyMap<string, { size: number; sha256: string }>;
@@ -169,5 +171,8 @@ function readRelease(text: string, expected: Expected, signedBy: readonly string
     notAutomatic: field("NotAutomatic") === "yes",
     butAutomaticUpgrades: field("ButAutomaticUpgrades") === "yes",
   };
-  return { suite, codename, about, date: date.toISOString(), signedBy, files };
+  return {
+    ...{ suite, codename, about, date: date.toISOString(), signedBy, files },
+    ...(until === "" ? {} : { validUntil: until }),
+  };
 }

@@ -41,6 +41,8 @@ export function cacheEntries(cache: string): CacheEntry[] {
     if (one.name === "index") return filesIn("indices", path, /^[0-9a-f]{64}\.|_InRelease(\.|$)/);
     if (/^base(-[0-9a-f]+)?$/.test(one.name)) return below(path, "bases", /^(tree-)?[0-9a-f]{32}$/);
     if (/^tree(-[0-9a-f]+)?$/.test(one.name)) return layersIn(path);
+    // Dates of the indices that were seen, by which older ones are refused: a few bytes, which stay.
+    if (one.name === "seen") return [];
     if (one.name === "image") return below(path, "images", digest);
     if (/^stock-host-[0-9a-f]+(\.|$)/.test(one.name))
       return [entry(leftover.test(one.name) ? "leftovers" : "hosts", path)];

@@ -9,6 +9,7 @@ import { lockRequest, requestDifferences } from "../debian/lock-request.ts";
 import { lockDefinition, unlessSame } from "../debian/make-lock.ts";
 import { chooseMirrors, type Mirrors, machineMirrors } from "../debian/mirrors.ts";
 import { proxiesOf } from "../debian/proxy.ts";
+import { keyOf } from "../debian/seen-release.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { storagePackages } from "../storage/storage-config.ts";
@@ -62,6 +63,8 @@ export interface MakeLockOptions {
   readonly signal: AbortSignal;
   readonly env: Env;
   readonly offline?: boolean;
+  /** Indices older than those that were seen before are taken. */
+  readonly allowOlder?: boolean;
   /** The definition's directory. */
   readonly dir?: string;
   /** What stays as it was locked, but for what `update` names. */
@@ -72,6 +75,7 @@ export interface MakeLockOptions {
 /** Resolves anew; needs the network unless offline. The old lock is given back where no package has changed. */
 export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise<Lock> {
   const { cache, log, signal, env, dir, old, offline = false, update = [] } = options;
+  const lockedFrom = new Map(old?.lock?.indices.map((one) => [keyOf(one), one.date]));
   await mkdir(join(cache, "index"), { recursive: true });
   await hold(join(cache, "index"));
   const fresh = await lockDefinition(withImpliedPackages(spec), {
@@ -82,6 +86,8 @@ export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise
     log,
     signal,
     offline,
+    lockedFrom,
+    allowOlder: options.allowOlder,
     dir,
     update,
     ...(old === undefined ? {} : { locked: lockedVersions(old.text) }),

@@ -28,6 +28,7 @@ export interface ArchiveShape {
   /** Release and Release.gpg in place of InRelease. */
   readonly detached?: boolean;
   readonly validUntil?: string;
+  readonly date?: string;
   /** What the mirror serves instead of an index, of an InRelease. */
   readonly spoil?: (packed: Buffer) => Buffer;
   readonly spoilRelease?: (text: string) => string | Promise<string>;
@@ -46,11 +47,12 @@ export async function archiveOf(
       ` ${sha256(packed)} ${packed.length} ${name}`,
       ` ${sha256(text)} ${Buffer.byteLength(text)} main/binary-amd64/Packages`,
     ];
-    const { validUntil } = shape;
+    const { validUntil, date } = shape;
     const release = releaseText({
       codename: suite,
       sums,
       ...(validUntil === undefined ? {} : { validUntil }),
+      ...(date === undefined ? {} : { date }),
     });
     if (shape.detached) {
       files.set(`dists/${suite}/Release`, release);

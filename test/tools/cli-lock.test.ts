@@ -56,6 +56,28 @@ describe("imgbuild lock", () => {
     expect(lock.request.install).toEqual(["nano", "sudo"]);
   });
 
+  it("refuses indices that are older than those of the lock, unless they are asked for (F23)", async () => {
+    const dir = tempDir();
+    const file = join(dir, "imgbuild.lock.yaml");
+    definition(dir, ["nano"]);
+    await imgbuild("lock", dir, "--offline");
+    writeFileSync(
+      file,
+      readFileSync(file, "utf8").replaceAll(/date: "?20\d\d-/g, (date) => `${date.slice(0, -5)}2099-`),
+    );
+    const before = readFileSync(file, "utf8");
+    expect(before).toContain("2099-");
+    const update = ["lock", dir, "--update", "--offline"];
+    expectFail(
+      await imgbuild(...update),
+      1,
+      /^error: InRelease of trixie\S*: is of 20\S+, but one of 2099-\S+ the lock was made from$/m,
+      /--allow-older/,
+    );
+    expect(readFileSync(file, "utf8")).toBe(before);
+    expect((await imgbuild(...update, "--allow-older")).code).toBe(0);
+  });
+
   it("tells of what cannot be, as a chain", async () => {
     const dir = tempDir();
     definition(dir, ["exim4", "postfix"]);
