@@ -6,10 +6,10 @@ import { writeWhole } from "./system/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
 import { identityOfBoot } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
-import { bootId, restart, uptime } from "./target/machine.ts";
+import { bootId, hardware, restart, uptime } from "./target/machine.ts";
 import { watchMemory } from "./target/memory.ts";
 import { restoreNetwork } from "./target/network.ts";
-import { type OpenedPayload, openPayload } from "./target/open-payload.ts";
+import { checkDeployData, type OpenedPayload, openPayload } from "./target/open-payload.ts";
 import { openPort } from "./target/port.ts";
 import { Runner } from "./target/runner.ts";
 import { converse, serve } from "./target/socket.ts";
@@ -18,6 +18,9 @@ import { Fail, messageOf } from "./util/fail.ts";
 
 const stateDir = "/run/imgbuild";
 const payloadFile = `${stateDir}/payload.tar.gz`;
+const goFile = `${stateDir}/go`;
+/** Of a payload that was brought here later. Nothing of the archive gets to this place: /run is made anew, and only /imgbuild is moved. */
+const laterKeyFile = "/run/imgbuild-later.key";
 
 void start().catch((error: unknown) => {
   console.error(error);
@@ -31,7 +34,8 @@ async function start(): Promise<void> {
     console.error("no deploy came with this base; it waits for somebody to log in");
     for (;;) await sleep(2 ** 30);
   }
-  const deploy = DeployData.parse(JSON.parse(readFileSync(file, "utf8")));
+  const came = readFileSync(file);
+  const deploy = DeployData.parse(JSON.parse(came.toString()));
   const journal = new Journal(`${stateDir}/journal.jsonl`, uptime);
   const log = journalLog(journal);
   const memory = watchMemory();
@@ -44,7 +48,7 @@ async function start(): Promise<void> {
       journal.add({ type: "warn", message: messageOf(error) });
       console.error(messageOf(error));
     });
-  let payload = await payloadOf(deploy);
+  let payload = await payloadOf(deploy, came);
   const stop = new AbortController();
   const runner = new Runner({
     journal,
@@ -52,13 +56,14 @@ async function start(): Promise<void> {
     nonce: deploy.nonce,
     bootId: bootId(),
     recipient: identity.recipient,
-    goFile: `${stateDir}/go`,
+    goFile,
     payload: "refusal" in payload ? payload : { planDigest: payload.order.planDigest },
     replace: async (publicKey, bytes) => {
-      const next = await openPayload(bytes, { ...deploy, publicKey });
+      const here = { machine: hardware(), now: new Date() };
+      const next = await openPayload(bytes, { ...deploy, publicKey }, here);
       // A runner that is started anew finds this one.
       await writeWhole(payloadFile, bytes, 0o600);
-      await writeWhole(file, JSON.stringify({ ...deploy, publicKey }), 0o600);
+      await writeWhole(laterKeyFile, publicKey, 0o600);
       payload = next;
       return next.order.planDigest;
     },
@@ -98,10 +103,13 @@ async function start(): Promise<void> {
   else log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
 }
 
-/** The payload that came along, or why it is none. */
-async function payloadOf(deploy: DeployData): Promise<OpenedPayload | { refusal: Fail }> {
+/** The payload that came along, or a later one, or why it is none. After GO its time has been judged already. */
+async function payloadOf(deploy: DeployData, came: Uint8Array): Promise<OpenedPayload | { refusal: Fail }> {
   try {
-    return await openPayload(readFileSync(payloadFile), deploy);
+    checkDeployData(came, readFileSync("/proc/cmdline", "utf8"));
+    const publicKey = existsSync(laterKeyFile) ? readFileSync(laterKeyFile, "utf8") : deploy.publicKey;
+    const here = { machine: hardware(), now: existsSync(goFile) ? undefined : new Date() };
+    return await openPayload(readFileSync(payloadFile), { ...deploy, publicKey }, here);
   } catch (error) {
     return { refusal: error instanceof Fail ? error : new Fail(messageOf(error)) };
   }

@@ -1,20 +1,24 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { z } from "zod";
+import { Machine } from "../schema/deploy.ts";
 import { canonicalJson, sha256 } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { gunzipTar, tarGz, tarMembers } from "./tar.ts";
 
 /** What a base of the smallest machine can hold beside everything else. */
 const caps = { bytes: 32 * 1024 * 1024, members: 20_000 };
+/** A clock may differ by this much: many keep local time where UTC is meant. */
+export const clockToleranceMs = 24 * 60 * 60 * 1000;
 const manifestName = "manifest.json";
 const signatureName = "manifest.sig";
 
 const Manifest = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   nonce: z.string(),
-  machineId: z.string(),
+  machine: Machine,
   created: z.iso.datetime(),
-  expires: z.iso.datetime(),
+  /** Without it no clock is asked. */
+  expires: z.iso.datetime().optional(),
   files: z.record(
     z.string(),
     z.strictObject({ size: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
@@ -31,9 +35,10 @@ export function generateSigningKey(): { privateKey: KeyObject; publicKey: string
 /** A signed .tar.gz for one machine and one deploy: the manifest, its signature, then the files, sorted. Same input, same bytes. */
 export async function writePayload(input: {
   readonly created: Date;
-  readonly expires: Date;
+  /** Undefined: of any age, whatever the machine's clock says. */
+  readonly expires: Date | undefined;
   readonly nonce: string;
-  readonly machineId: string;
+  readonly machine: Machine;
   /** Relative path → bytes. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly privateKey: KeyObject;
@@ -42,11 +47,11 @@ export async function writePayload(input: {
   for (const name of [manifestName, signatureName])
     if (input.files.has(name)) throw new Fail(`a payload's own ${name} cannot be one of its files`);
   const manifest: Manifest = {
-    version: 1,
+    version: 2,
     nonce: input.nonce,
-    machineId: input.machineId,
+    machine: input.machine,
     created: input.created.toISOString(),
-    expires: input.expires.toISOString(),
+    ...(input.expires === undefined ? {} : { expires: input.expires.toISOString() }),
     files: Object.fromEntries(
       files.map(([path, bytes]) => [path, { size: bytes.length, sha256: sha256(bytes) }]),
     ),
@@ -70,14 +75,15 @@ export async function writePayload(input: {
 
 /**
  * Opens a payload: signature first, then whether it is for this machine and deploy, then each file against the manifest.
- * `now` undefined: the clock is not to be relied upon, so the payload's age is not judged.
+ * `now` undefined: it was judged before, so the payload's age is not judged again.
  */
 export async function readPayload(
   bytes: Uint8Array,
   expected: {
     readonly publicKey: string;
     readonly nonce: string;
-    readonly machineId: string;
+    /** As this machine's hardware says. */
+    readonly machine: Machine;
     readonly now: Date | undefined;
   },
 ): Promise<{ files: Map<string, Uint8Array> }> {
@@ -89,10 +95,8 @@ export async function readPayload(
   const manifest = parseManifest(manifestBytes);
   if (manifest.nonce !== expected.nonce)
     throw new Fail("the payload belongs to another deploy: its nonce differs");
-  if (manifest.machineId !== expected.machineId)
-    throw new Fail(`the payload is for machine ${manifest.machineId}, this is ${expected.machineId}`);
-  if (expected.now !== undefined && expected.now.getTime() >= Date.parse(manifest.expires))
-    throw new Fail(`the payload expired at ${manifest.expires}`, { hint: "deploy again" });
+  checkMachine(manifest.machine, expected.machine);
+  if (expected.now !== undefined) checkAge(manifest, expected.now);
   const files = new Map<string, Uint8Array>();
   for await (const { name, content } of members) {
     const listed = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
@@ -106,6 +110,38 @@ export async function readPayload(
   const missing = Object.keys(manifest.files).find((name) => !files.has(name));
   if (missing !== undefined) throw new Fail(`the payload lacks ${JSON.stringify(missing)}`);
   return { files };
+}
+
+/** What both know of a machine must agree, and there must be something that both know, where anything was signed. */
+function checkMachine(signed: Machine, own: Machine): void {
+  if (signed.uuid === undefined && signed.macs.length === 0) return;
+  const shown = ({ uuid, macs }: Machine) => [uuid ?? "no UUID", ...macs].join(", ");
+  const refuse = (why: string) =>
+    new Fail(
+      `the payload is for another machine: ${why} (signed for ${shown(signed)}; this is ${shown(own)})`,
+      {
+        hint: "deploy to this machine itself",
+      },
+    );
+  const bothUuids = signed.uuid !== undefined && own.uuid !== undefined;
+  const bothMacs = signed.macs.length > 0 && own.macs.length > 0;
+  if (bothUuids && signed.uuid !== own.uuid) throw refuse("the UUID of its hardware differs");
+  if (bothMacs && !signed.macs.some((mac) => own.macs.includes(mac)))
+    throw refuse("it has none of the network cards");
+  if (!bothUuids && !bothMacs) throw refuse("nothing of its hardware can be compared");
+}
+
+function checkAge({ created, expires }: Manifest, now: Date): void {
+  if (expires === undefined) return;
+  const clock = `this machine's clock says ${now.toISOString()}`;
+  const hint =
+    "set its hardware clock (`hwclock --systohc` in the old system), or deploy with --ignore-clock";
+  if (now.getTime() < Date.parse(created) - clockToleranceMs)
+    throw new Fail(`the payload was made at ${created}, and ${clock}`, { hint });
+  if (now.getTime() >= Date.parse(expires) + clockToleranceMs)
+    throw new Fail(`the payload expired at ${expires}, and ${clock}`, {
+      hint: `deploy again; if the clock is wrong, ${hint}`,
+    });
 }
 
 async function take(

@@ -32,6 +32,7 @@ interface Options extends HostOptions, ConfirmOptions, DegradedOptions {
   report?: string;
   deadMan: string;
   keepAccess?: boolean;
+  ignoreClock?: boolean;
   slow: string;
   baseCmdline?: string[];
 }
@@ -50,6 +51,10 @@ export const deployCommand: AddCommand = (program, act) => {
     .option(
       "--keep-access",
       "let every key of the old login into the base, as root, not only yours and the new system's administrators'",
+    )
+    .option(
+      "--ignore-clock",
+      "let the base take a payload of any age, for a machine whose clock cannot be set right",
     )
     .option(
       "--base-cmdline <WORD>",

@@ -59,6 +59,7 @@ export async function deployInputs(
     readonly deadManSeconds: number;
     readonly slow: number;
     readonly keepAccess?: boolean;
+    readonly ignoreClock?: boolean;
     readonly login?: string;
     readonly baseCmdline?: readonly string[];
     readonly withoutSecrets?: boolean;
@@ -106,6 +107,7 @@ export async function deployInputs(
     login: options.login,
     deadManSeconds: options.deadManSeconds,
     keepAccess: options.keepAccess === true,
+    ignoreClock: options.ignoreClock === true,
     baseCmdline: options.baseCmdline ?? [],
     slow,
     ...(options.acceptDegraded === undefined ? {} : { acceptDegraded: options.acceptDegraded }),

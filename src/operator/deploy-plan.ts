@@ -53,6 +53,7 @@ export async function inspectAndPlan(
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
     sshPorts: { ...sshdPorts(inputs.spec, inputs), reached: state.sshPort },
+    clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
   for (const finding of state.findings) tell(log, finding);
   if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;
@@ -69,7 +70,6 @@ export async function inspectAndPlan(
   state.deploy = {
     version: 1,
     nonce: identity.nonce,
-    machineId: facts.machineId,
     oldBootId: facts.bootId,
     hostname: inputs.spec.hostname,
     network: networkReplay(facts).replay,

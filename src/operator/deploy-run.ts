@@ -39,6 +39,8 @@ export interface DeployInputs {
   readonly deadManSeconds: number;
   /** Every key of the old login opens the base too, not only the one that this deploy used. */
   readonly keepAccess: boolean;
+  /** The payload is of any age: the machine's clock cannot be set right. */
+  readonly ignoreClock: boolean;
   /** Words added to the base's kernel command line. */
   readonly baseCmdline: readonly string[];
   /** Factor on the times of the new system's checks. */

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { cpioBytes } from "../archive/cpio.ts";
-import type { DeployData } from "../schema/deploy.ts";
+import { type DeployData, deployWord, type Machine } from "../schema/deploy.ts";
+import type { Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 import { generateSshKey } from "../transport/keys.ts";
-import { canonicalJson } from "../util/digest.ts";
+import { canonicalJson, sha256 } from "../util/digest.ts";
 import { messageOf } from "../util/fail.ts";
 import { deployParts } from "./base-cpio.ts";
 import { claim } from "./claim.ts";
@@ -43,10 +44,11 @@ export async function shipAndTakeOver(
   if (shipped.sentBytes === 0) log.info("the host has this base already; it was not sent");
   state.bytes.base = shipped.sentBytes;
   const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
-  const parts = await deployParts(sizes, await deployCpio(state, deploy, inputs, world));
+  const { archive, digest } = await deployCpio(state, deploy, inputs, world);
+  const parts = await deployParts(sizes, archive);
   state.bytes.payload += parts.reduce((sum, part) => sum + part.length, 0);
   await log.task("sending the payload and loading the base's kernel", () =>
-    loadBase(old, shipped.directory, parts, commandLine(inputs, state), signal),
+    loadBase(old, shipped.directory, parts, commandLine(inputs, state, digest), signal),
   );
   await world.record({
     started: new Date(world.now()).toISOString(),
@@ -56,6 +58,7 @@ export async function shipAndTakeOver(
     newSystem: expectedSystem(inputs, state),
     machine: {
       machineId: facts.machineId,
+      hardware: hardwareOf(facts),
       bootId: facts.bootId,
       firmware: facts.firmware,
       consoles: [...facts.consoles],
@@ -73,28 +76,32 @@ export async function shipAndTakeOver(
   old.close();
 }
 
-/** What the base gets besides itself, as a cpio that the kernel unpacks over it. */
+/** What the base gets besides itself, as a cpio that the kernel unpacks over it; the digest binds it to the command line. */
 async function deployCpio(
   state: DeployState,
   deploy: Omit<DeployData, "publicKey">,
   inputs: DeployInputs,
   world: DeployWorld,
-): Promise<Uint8Array> {
+): Promise<{ archive: Uint8Array; digest: string }> {
   const { plan, order, baseKey, clientKey, facts } = state;
   if (!plan || !order || !baseKey || !clientKey || !facts) throw new Error("ship before inspect");
   const { payload, publicKey } = await signedPayload(
     { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
-    { nonce: deploy.nonce, machineId: facts.machineId, now: world.now() },
+    {
+      nonce: deploy.nonce,
+      machine: hardwareOf(facts),
+      now: inputs.ignoreClock ? undefined : world.now(),
+    },
   );
-  const data: DeployData = { ...deploy, publicKey };
+  const data = canonicalJson({ ...deploy, publicKey } satisfies DeployData);
   const root = (path: string, bytes: Uint8Array | string, mode: number) => ({
     type: "file" as const,
     name: `imgbuild/${path}`,
     mode,
     content: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
   });
-  return await cpioBytes([
-    root("deploy.json", canonicalJson(data), 0o600),
+  const archive = await cpioBytes([
+    root("deploy.json", data, 0o600),
     root("payload.tar.gz", payload, 0o600),
     root("ssh/host_key", baseKey.private, 0o600),
     root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),
@@ -105,6 +112,7 @@ async function deployCpio(
     ),
     root("ssh/port", `${state.sshPort}\n`, 0o644),
   ]);
+  return { archive, digest: sha256(data) };
 }
 
 /**
@@ -120,13 +128,22 @@ export function keysToBase(access: readonly string[], { users }: Pick<Spec, "use
   return [...known.values()];
 }
 
-function commandLine(inputs: DeployInputs, state: DeployState): string[] {
+/** What the machine is known by, whichever system runs on it: its physical network cards alone keep their addresses. */
+function hardwareOf({ dmiUuid, links }: Facts): Machine {
+  const macs = links.flatMap(({ kind, mac }) =>
+    kind === undefined && mac !== "" ? [mac.toLowerCase()] : [],
+  );
+  return { ...(dmiUuid === undefined ? {} : { uuid: dmiUuid }), macs: [...new Set(macs)].sort() };
+}
+
+function commandLine(inputs: DeployInputs, state: DeployState, digest: string): string[] {
   const consoles = state.facts?.consoles ?? [];
   return [
     ...consoles.map((name) => `console=${name}`),
     `panic=${panicSeconds}`,
     `imgbuild.deadman=${inputs.deadManSeconds}`,
     ...inputs.baseCmdline,
+    `${deployWord}=${digest}`,
   ];
 }
 

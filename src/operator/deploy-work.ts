@@ -21,9 +21,10 @@ export async function waitForBase(
 ): Promise<void> {
   const link = await attach(inputs, state, world, inputs.waitMs.base);
   try {
-    if (link.hello.state === "failed")
-      throw new Fail(`the base refuses: ${link.hello.message ?? "no reason given"}`, {
-        hint: "no disk was written; the base returns to the old system by itself",
+    const { state: now, message, hint } = link.hello;
+    if (now === "failed")
+      throw new Fail(`the base refuses: ${message ?? "no reason given"}`, {
+        hint: `${hint === undefined ? "" : `${hint}; `}no disk was written; the base returns to the old system by itself`,
       });
     if (link.hello.planDigest !== state.planDigest)
       throw new Fail("the base holds another plan than the one confirmed");

@@ -54,6 +54,7 @@ export async function inspect(
     hostKeys: lines(get("host-keys")).map((line) => line.split(" ").slice(0, 2).join(" ")),
     cacheMib: Math.floor(Number(words(get("cache-free"))[3] ?? 0) / 1024),
     clock: Number(get("clock")),
+    ...(/^\d{1,12}$/.test(get("hardware-clock")) ? { hardwareClock: Number(get("hardware-clock")) } : {}),
   });
   if (!facts.success)
     throw new Fail(

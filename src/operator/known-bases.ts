@@ -2,6 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { Machine } from "../schema/deploy.ts";
 import { writeWhole } from "../system/write-whole.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -20,6 +21,7 @@ export const KnownDeploy = z.strictObject({
   /** The machine as the old system saw it: what a plan depends on besides its disks. */
   machine: z.strictObject({
     machineId: z.string(),
+    hardware: Machine,
     bootId: z.string(),
     firmware: z.enum(["uefi", "bios"]),
     consoles: z.array(z.string()),

@@ -1,6 +1,6 @@
 import { generateSigningKey, writePayload } from "../archive/payload.ts";
 import { formatLock } from "../debian/lock.ts";
-import type { Order } from "../schema/deploy.ts";
+import type { Machine, Order } from "../schema/deploy.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Plan } from "../schema/plan.ts";
 import { sealFor } from "../secrets/seal.ts";
@@ -20,7 +20,12 @@ export async function signedPayload(
     /** Packages that no mirror has, by their paths in the lock. */
     readonly debs: ReadonlyMap<string, Uint8Array>;
   },
-  run: { readonly nonce: string; readonly machineId: string; readonly now: number },
+  run: {
+    readonly nonce: string;
+    readonly machine: Machine;
+    /** Milliseconds since the epoch; undefined: of any age, whatever the machine's clock says. */
+    readonly now: number | undefined;
+  },
 ): Promise<{ payload: Uint8Array; publicKey: string }> {
   const signing = generateSigningKey();
   const files = new Map<string, Uint8Array>([
@@ -31,10 +36,10 @@ export async function signedPayload(
   for (const [path, file] of work.files) files.set(`files${path}`, file.bytes);
   for (const [path, bytes] of work.debs) files.set(`debs/${path}`, bytes);
   const payload = await writePayload({
-    created: new Date(run.now),
-    expires: new Date(run.now + lifeMs),
+    created: new Date(run.now ?? 0),
+    expires: run.now === undefined ? undefined : new Date(run.now + lifeMs),
     nonce: run.nonce,
-    machineId: run.machineId,
+    machine: run.machine,
     files,
     privateKey: signing.privateKey,
   });

@@ -1,3 +1,4 @@
+import { clockToleranceMs } from "../archive/payload.ts";
 import type { Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 
@@ -33,12 +34,16 @@ export interface PreflightInput {
   readonly locked: ReadonlySet<string>;
   /** Where the new system's SSH server will listen, and the port at which the host was reached, as the host sees it. */
   readonly sshPorts: SshdPorts & { readonly reached: number };
+  /** The operator's clock, in milliseconds, and whether the host's matters. */
+  readonly clock: { readonly now: number; readonly ignored: boolean };
 }
 
 /** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
 const workingMib = 420;
 /** Left to the old system while the base is loaded beside it. */
 const oldSystemMib = 48;
+/** The last second that a date can say. */
+const maxSeconds = 8_640_000_000_000;
 
 /** Every check, in the order shown; pure. A deploy goes on only when none is a no-go. */
 export function preflight(input: PreflightInput): Finding[] {
@@ -49,6 +54,7 @@ export function preflight(input: PreflightInput): Finding[] {
     virtualisation(facts),
     takeover(facts),
     memory(facts, input.baseBytes),
+    clock(facts, input.clock),
     firmware(input.spec, facts),
     input.diskProblem === undefined
       ? go("disks", "each disk of the definition was found exactly once")
@@ -141,6 +147,22 @@ function memory(facts: Facts, baseBytes: number): Finding {
   if (hasAvailable < available)
     return noGo("memory", numbers, "stop services on the host to make room for the base, and deploy again");
   return go("memory", numbers);
+}
+
+/** The base begins with the hardware clock, and would refuse a payload that is of another time. */
+function clock(facts: Facts, { now, ignored }: PreflightInput["clock"]): Finding {
+  const isOff = (seconds: number) => Math.abs(seconds * 1000 - now) > clockToleranceMs;
+  const seconds = facts.hardwareClock ?? facts.clock;
+  const which = facts.hardwareClock === undefined ? "clock" : "hardware clock";
+  const detail = `the host's ${which} says ${new Date(Math.min(seconds, maxSeconds) * 1000).toISOString()}`;
+  if (!isOff(seconds)) return go("clock", detail);
+  const off = `${detail}, yours ${new Date(now).toISOString()}`;
+  if (ignored) return warn("clock", off, "the payload will be taken at any age, as --ignore-clock says");
+  return noGo(
+    "clock",
+    `${off}: the base would refuse the payload`,
+    `${isOff(facts.clock) ? "set the host's time, then run" : "run"} \`hwclock --systohc\` on the host, or give --ignore-clock`,
+  );
 }
 
 function firmware(spec: Spec, facts: Facts): Finding {

@@ -26,6 +26,7 @@ show mountinfo /proc/self/mountinfo
 show swaps /proc/swaps
 section uname; uname -m; uname -r
 section clock; date +%s
+show hardware-clock /sys/class/rtc/rtc0/since_epoch
 section firmware
 if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi
 section secure-boot

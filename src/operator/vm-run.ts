@@ -75,7 +75,11 @@ export async function runInVm(job: VmJob, options: VmOptions): Promise<BaseRepor
 /** Starts the machine and ends it, whatever happens; of a failure the console is kept and told. */
 async function withMachine<T>(
   job: VmJob,
-  start: { readonly base: BaseFiles; readonly initrd: string; readonly kind: Accelerator },
+  start: {
+    readonly base: BaseFiles;
+    readonly initrd: { readonly file: string; readonly word: string };
+    readonly kind: Accelerator;
+  },
   { signal }: VmOptions,
   work: (machine: BaseMachine) => Promise<T>,
 ): Promise<T> {
@@ -94,9 +98,9 @@ async function withMachine<T>(
       consoleFile,
       direct: {
         kernel: start.base.kernel.path,
-        initrd: start.initrd,
+        initrd: start.initrd.file,
         // Nobody but us is in there: what guards one program from another costs an emulated processor much.
-        cmdline: ["console=ttyS0", "panic=-1", "loglevel=4", "mitigations=off"],
+        cmdline: ["console=ttyS0", "panic=-1", "loglevel=4", "mitigations=off", start.initrd.word],
       },
       ...{ once: true, clock: job.clock, port: runnerPort },
     },

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What the base needs to know before it trusts a payload; travels in the initramfs beside it. */
+/** What the base needs to know before it trusts a payload. It travels in the initramfs beside it; the kernel's command line names its digest. */
 
 const Addresses = z.array(z.strictObject({ address: z.string(), prefix: z.int() }));
 const Routes = z.array(
@@ -30,13 +30,18 @@ export const LinkReplay = z.strictObject({
 
 export const NetworkReplay = z.strictObject({ links: z.array(LinkReplay), dns: z.array(z.string()) });
 
+/** A machine by what its hardware says, whichever system runs on it: the UUID of its firmware's tables, and its network cards. */
+export const Machine = z.strictObject({ uuid: z.string().optional(), macs: z.array(z.string()) });
+
+/** Word of the kernel's command line that names the deploy's data by its SHA-256. */
+export const deployWord = "imgbuild.deploy";
+
 export const DeployData = z.strictObject({
   version: z.literal(1),
   /** 64 hexadecimal digits, made for this deploy; what the base and the new system are recognised by. */
   nonce: z.string().regex(/^[0-9a-f]{64}$/),
   /** Ed25519 public key (SPKI, DER, base64) with which this deploy's payload is signed. */
   publicKey: z.string(),
-  machineId: z.string(),
   oldBootId: z.string(),
   hostname: z.string(),
   network: NetworkReplay,
@@ -72,5 +77,6 @@ export const Order = z.strictObject({
 
 export type LinkReplay = z.output<typeof LinkReplay>;
 export type NetworkReplay = z.output<typeof NetworkReplay>;
+export type Machine = z.output<typeof Machine>;
 export type DeployData = z.output<typeof DeployData>;
 export type Order = z.output<typeof Order>;

@@ -113,7 +113,9 @@ export const Facts = z.strictObject({
   hostKeys: list(z.string().transform((text) => visibleLine(text, mostOfKey))),
   /** Free MiB where the base is cached between deploys (/var/cache). */
   cacheMib: z.int(),
+  /** Seconds since the epoch, as the system says, and as the hardware clock does, which the next kernel begins with. */
   clock: z.int(),
+  hardwareClock: z.int().optional(),
 });
 
 export type Facts = z.output<typeof Facts>;

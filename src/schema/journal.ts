@@ -2,7 +2,7 @@ import { z } from "zod";
 
 /** The runner's journal and its conversation with the operator: JSON lines over one UNIX socket in the base. */
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export const RunnerState = z.enum(["waiting", "working", "done", "failed"]);
 
@@ -64,6 +64,7 @@ export const FromRunner = z.discriminatedUnion("type", [
     recipient: z.string(),
     planDigest: z.string().optional(),
     message: z.string().optional(),
+    hint: z.string().optional(),
   }),
   z.strictObject({ type: z.literal("journal"), entry: JournalEntry }),
   z.strictObject({ type: z.literal("report"), report: BaseReport }),

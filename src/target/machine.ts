@@ -1,5 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Machine } from "../schema/deploy.ts";
+import { dmiUuidOf } from "../system/dmi-uuid.ts";
 import { run } from "../system/run.ts";
 
 /** Seconds since this kernel started. */
@@ -9,6 +12,28 @@ export function uptime(): number {
 
 export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+/** What the hardware says of itself: read here, and never from what came along. */
+export function hardware(sys = "/sys"): Machine {
+  const uuid = dmiUuidOf(readOr(join(sys, "class/dmi/id/product_uuid")));
+  const net = join(sys, "class/net");
+  const macs = (existsSync(net) ? readdirSync(net) : [])
+    .filter((name) => existsSync(join(net, name, "device")))
+    .map((name) =>
+      readOr(join(net, name, "address"))
+        .trim()
+        .toLowerCase(),
+    );
+  return { ...(uuid === undefined ? {} : { uuid }), macs: [...new Set(macs)].sort() };
+}
+
+function readOr(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** Restarts through the firmware. What is mounted was synced and unmounted before; the rest is RAM. */

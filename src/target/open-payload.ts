@@ -1,6 +1,6 @@
 import { readPayload } from "../archive/payload.ts";
-import { type DeployData, Order } from "../schema/deploy.ts";
-import { digestOf } from "../util/digest.ts";
+import { type DeployData, deployWord, type Machine, Order } from "../schema/deploy.ts";
+import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 
 /** What a runner works on: the order, and the payload's files by their paths. */
@@ -9,18 +9,18 @@ export interface OpenedPayload {
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Only a payload signed for this deploy is worked on; anything else is a Fail. */
+/** Only a payload signed for this deploy and this machine is worked on; anything else is a Fail. */
 export async function openPayload(
   bytes: Uint8Array,
-  deploy: Pick<DeployData, "publicKey" | "nonce" | "machineId">,
+  deploy: Pick<DeployData, "publicKey" | "nonce">,
+  /** `now` undefined: the payload's age was judged before GO, and is not again. */
+  here: { readonly machine: Machine; readonly now: Date | undefined },
 ): Promise<OpenedPayload> {
   try {
     const { files } = await readPayload(bytes, {
       publicKey: deploy.publicKey,
       nonce: deploy.nonce,
-      machineId: deploy.machineId,
-      // The target's clock may be wrong by years; the nonce binds the payload to this deploy.
-      now: undefined,
+      ...here,
     });
     const read = (path: string) =>
       JSON.parse(Buffer.from(files.get(path) ?? new Uint8Array()).toString("utf8")) as unknown;
@@ -31,4 +31,24 @@ export async function openPayload(
   } catch (error) {
     throw error instanceof Fail ? error : new Fail(`the payload cannot be read: ${messageOf(error)}`);
   }
+}
+
+/**
+ * The data that a payload is checked against comes in the same archive. What the operator gave to kexec beside that archive says whether
+ * it is the operator's; of a word that is there twice the last counts, as everywhere in the base.
+ */
+export function checkDeployData(bytes: Uint8Array, commandLine: string): void {
+  const prefix = `${deployWord}=`;
+  const named = commandLine
+    .split(/\s+/)
+    .filter((word) => word.startsWith(prefix))
+    .at(-1)
+    ?.slice(prefix.length);
+  if (named !== sha256(bytes))
+    throw new Fail(
+      named === undefined
+        ? `the kernel's command line has no ${deployWord}, so nothing says whose deploy this is`
+        : "the deploy's data is not what the kernel's command line names",
+      { hint: "nothing of it was used; deploy again" },
+    );
 }

@@ -76,6 +76,7 @@ export class Runner {
       recipient,
       ...("planDigest" in payload ? { planDigest: payload.planDigest } : {}),
       ...(this.#report?.message === undefined ? {} : { message: this.#report.message }),
+      ...(this.#report?.hint === undefined ? {} : { hint: this.#report.hint }),
     });
     const detachers: (() => void)[] = [];
     this.#detachers.set(send, detachers);

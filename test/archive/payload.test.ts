@@ -1,9 +1,15 @@
-import { sign } from "node:crypto";
+import { randomBytes, sign } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { describe, expect, it } from "vitest";
-import { generateSigningKey, readPayload, writePayload } from "../../src/archive/payload.ts";
+import {
+  clockToleranceMs,
+  generateSigningKey,
+  readPayload,
+  writePayload,
+} from "../../src/archive/payload.ts";
 import { tarGz } from "../../src/archive/tar.ts";
+import type { Machine } from "../../src/schema/deploy.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { Fail } from "../../src/util/fail.ts";
 
@@ -16,8 +22,10 @@ const files = new Map<string, Uint8Array>([
   ["files/empty", new Uint8Array()],
   [long, Buffer.alloc(70_000, 7)],
 ]);
-const whole = { created, expires, nonce: "n1", machineId: "m1", files, privateKey };
-const expected = { publicKey, nonce: "n1", machineId: "m1", now: created };
+const machine: Machine = { uuid: "11111111-2222-3333-4444-555555555555", macs: ["52:54:00:00:00:01"] };
+const whole = { created, expires, nonce: "n1", machine, files, privateKey };
+const expected: Expected = { publicKey, nonce: "n1", machine, now: created };
+type Expected = Parameters<typeof readPayload>[1];
 
 interface Member {
   name: string;
@@ -31,9 +39,9 @@ function signed(
   extra: Record<string, unknown> = {},
 ): Member[] {
   const manifest = {
-    version: 1,
+    version: 2,
     nonce: "n1",
-    machineId: "m1",
+    machine,
     created: created.toISOString(),
     expires: expires.toISOString(),
     files: Object.fromEntries(names.map((name) => [name, { size: content.length, sha256: sha256(content) }])),
@@ -60,7 +68,7 @@ async function packed(
   return gzipSync(Buffer.concat(chunks));
 }
 
-const refusal = async (bytes: Uint8Array, over: Partial<typeof expected> = {}) => {
+const refusal = async (bytes: Uint8Array, over: Partial<Expected> = {}) => {
   const error = await readPayload(bytes, { ...expected, ...over }).then(
     () => undefined,
     (thrown: unknown) => thrown,
@@ -81,21 +89,88 @@ describe("a payload", () => {
     expect(sha256(await writePayload({ ...whole, files: reversed }))).toBe(sha256(await writePayload(whole)));
   });
 
-  it("is refused with another key, nonce, machine or after its time", async () => {
+  it("is refused with another key, and with another deploy's nonce (F22)", async () => {
     const bytes = await writePayload(whole);
     expect(await refusal(bytes, { publicKey: generateSigningKey().publicKey })).toMatch(/signature/);
     expect(await refusal(bytes, { publicKey: "AAAA" })).toMatch(/no Ed25519 key/);
     expect(await refusal(bytes, { nonce: "n2" })).toMatch(/another deploy/);
-    expect(await refusal(bytes, { machineId: "m2" })).toMatch(/for machine m1, this is m2/);
-    expect(await refusal(bytes, { now: expires })).toMatch(/expired/);
   });
 
-  it("is of any age where the clock is not known", async () => {
-    const bytes = await writePayload({ ...whole, expires: new Date(0) });
-    expect((await readPayload(bytes, { ...expected, now: undefined })).files.size).toBe(3);
+  it("is refused unsigned, and signed by a key of the sender's own (F22)", async () => {
+    const content = Buffer.from("x");
+    const a = { name: "a", content };
+    const [manifest] = signed(["a"], content) as [Member, Member];
+    expect(await refusal(await tarGz([manifest, a]))).toMatch(/does not begin/);
+    for (const signature of [Buffer.alloc(0), Buffer.alloc(64), randomBytes(64)])
+      expect(await refusal(await tarGz([manifest, { name: "manifest.sig", content: signature }, a]))).toMatch(
+        /signature/,
+      );
+    const other = generateSigningKey();
+    const own = sign(null, manifest.content, other.privateKey);
+    expect(await refusal(await tarGz([manifest, { name: "manifest.sig", content: own }, a]))).toMatch(
+      /signature/,
+    );
   });
 
-  it("is refused when any of its bytes is another", async () => {
+  it("is refused on another host, told by what the hardware there says (F22)", async () => {
+    const bytes = await writePayload(whole);
+    const uuid = "99999999-2222-3333-4444-555555555555";
+    const macs = ["52:54:00:00:00:02"];
+    const on = (own: Machine) => refusal(bytes, { machine: own });
+    expect(await on({ uuid, macs })).toMatch(/UUID of its hardware differs .*this is 99999999/);
+    // A copied disk has the same machine-id; its network cards and its firmware are others.
+    expect(await on({ uuid, macs: machine.macs })).toMatch(/UUID of its hardware differs/);
+    expect(await on({ uuid: machine.uuid, macs })).toMatch(/none of the network cards/);
+    expect(await on({ macs })).toMatch(/none of the network cards/);
+    expect(await on({ macs: [] })).toMatch(/nothing of its hardware can be compared/);
+  });
+
+  it("is taken where what both know of the machine agrees: a base need not see it all", async () => {
+    const bytes = await writePayload(whole);
+    for (const own of [
+      { macs: [...machine.macs, "52:54:00:00:00:09"] },
+      { uuid: machine.uuid, macs: [] },
+      machine,
+    ] as Machine[])
+      expect((await readPayload(bytes, { ...expected, machine: own })).files.size).toBe(3);
+    const unbound = await writePayload({ ...whole, machine: { macs: [] } });
+    expect((await readPayload(unbound, { ...expected, machine: { macs: [] } })).files.size).toBe(3);
+  });
+
+  it("is refused after its time and long before it was made, with a clock's tolerance (F22, F11)", async () => {
+    const bytes = await writePayload(whole);
+    const at = (time: number) => refusal(bytes, { now: new Date(time) });
+    expect(await at(expires.getTime() + clockToleranceMs)).toMatch(
+      /expired at 2024-05-02.*clock says 2024-05-03/,
+    );
+    expect(await at(Date.parse("2099-01-01"))).toMatch(/expired at 2024-05-02.*clock says 2099-01-01/);
+    expect(await at(0)).toMatch(/made at 2024-05-01.*clock says 1970-01-01/);
+    for (const now of [created.getTime() - clockToleranceMs, expires.getTime() + clockToleranceMs - 1])
+      expect((await readPayload(bytes, { ...expected, now: new Date(now) })).files.size).toBe(3);
+    const hint = expect.stringMatching(/hwclock --systohc.*--ignore-clock/);
+    await expect(readPayload(bytes, { ...expected, now: new Date(0) })).rejects.toMatchObject({ hint });
+  });
+
+  it("is of any age where it says no time, and where its time was judged before", async () => {
+    const ageless = await writePayload({ ...whole, expires: undefined });
+    expect((await readPayload(ageless, { ...expected, now: new Date(0) })).files.size).toBe(3);
+    const old = await writePayload({ ...whole, expires: new Date(0) });
+    expect((await readPayload(old, { ...expected, now: undefined })).files.size).toBe(3);
+  });
+
+  it("is refused with a file, or the whole manifest, of another valid payload in it (F22)", async () => {
+    const name = "plan.json";
+    const plans = ['{"wipe":"a"}', '{"wipe":"b"}'].map((text) => Buffer.from(text));
+    const [one, other] = plans.map((content) => signed([name], content));
+    const file = (index: number) => ({ name, content: plans[index]! });
+    expect(await refusal(await tarGz([...one!, file(1)]))).toMatch(
+      /"plan\.json" is not what its manifest says/,
+    );
+    expect(await refusal(await tarGz([one![0]!, other![1]!, file(0)]))).toMatch(/signature/);
+    expect(await refusal(await tarGz([other![0]!, one![1]!, file(1)]))).toMatch(/signature/);
+  });
+
+  it("is refused when any of its bytes is another (F22)", async () => {
     const tar = gunzipSync(await writePayload(whole));
     const signature = tar.indexOf("manifest.sig\0") + 512;
     for (const at of [600, signature + 10, tar.indexOf(Buffer.alloc(100, 7)) + 50]) {

@@ -102,6 +102,7 @@ export function inputsOfDeploy(change: Partial<DeployInputs> = {}): DeployInputs
     login: undefined,
     deadManSeconds: 10,
     keepAccess: false,
+    ignoreClock: false,
     baseCmdline: [],
     slow: 0,
     waitMs: { base: 3_000, build: 20_000, boot: 3_000 },

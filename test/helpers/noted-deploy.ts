@@ -16,5 +16,11 @@ export const notedDeploy: Omit<KnownDeploy, "host"> = {
     slow: 1,
     bootMs: 1_000,
   },
-  machine: { machineId: "m1", bootId: "b1", firmware: "uefi", consoles: ["ttyS0"] },
+  machine: {
+    machineId: "m1",
+    hardware: { macs: ["52:54:00:12:34:56"] },
+    bootId: "b1",
+    firmware: "uefi",
+    consoles: ["ttyS0"],
+  },
 };

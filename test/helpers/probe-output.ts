@@ -63,6 +63,7 @@ const captured = {
     "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/vda14                              partition\t3072\t\t0\t\t-2",
   uname: "x86_64\n6.1.0-28-cloud-amd64",
   clock: "1750000000",
+  "hardware-clock": String(Math.floor(Date.now() / 1000)),
   firmware: "uefi",
   "secure-boot": "   6   0   0   0   0",
   container: "none",

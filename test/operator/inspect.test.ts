@@ -52,6 +52,11 @@ describe("inspect", () => {
       cacheMib: 2500,
       clock: 1_750_000_000,
     });
+    expect(facts.hardwareClock! * 1000).toBeCloseTo(Date.now(), -6);
+    const bare = await look({
+      "hardware-clock": "",
+    });
+    expect(bare.facts).not.toHaveProperty("hardwareClock");
     expect(asRoot).toBe(false);
     expect((await look({}, "sudo")).asRoot).toBe(true);
   });

@@ -23,6 +23,7 @@ function judge(
     room: { has: 3000 * mib, least: 300 * mib, usual: 700 * mib },
     locked: new Set(["openssh-server"]),
     sshPorts: { ports: [22], sure: true, reached: 22 },
+    clock: { now: 1_750_000_000_000, ignored: false },
     ...change,
   });
 }
@@ -40,6 +41,7 @@ describe("preflight", () => {
       ["machine", "go", "Debian GNU/Linux 12 (bookworm), kernel 6.1.0-28-cloud-amd64"],
       ["kexec", "go", "allowed"],
       ["memory", "go", "4096 MiB in all, 3500 MiB available; needed 620 and 248 MiB"],
+      ["clock", "go", "the host's clock says 2025-06-15T15:06:40.000Z"],
       ["firmware", "go", "uefi"],
       ["disks", "go", "each disk of the definition was found exactly once"],
       ["room", "go", "3000 MiB for filesystems; the definition takes about 700 MiB"],
@@ -49,6 +51,32 @@ describe("preflight", () => {
       ["host keys", "go", "1 kept"],
       ["ssh server", "go", "openssh-server, port 22"],
       ["rehearsal", "go", "this definition was built here before, as it is"],
+    ]);
+  });
+
+  it.each([
+    ["at 1970", 3, /hardware clock says 1970-01-01T00:00:03\.000Z, yours 2025-06-15/],
+    ["at 2099", 4_080_000_000, /hardware clock says 2099-04-16/],
+    ["beyond all dates", 9e15, /hardware clock says \+275760-09-13/],
+    ["two days behind", 1_750_000_000 - 2 * 86_400, /hardware clock says 2025-06-13/],
+  ])("refuses a hardware clock %s, and says what to do (F11)", (_what, hardwareClock, message) => {
+    // The system's own clock was set by the network, and the base does not begin with it.
+    const clock = judge({ hardwareClock }).find(({ check }) => check === "clock");
+    expect(clock).toMatchObject({
+      verdict: "no-go",
+      detail: expect.stringMatching(message),
+      hint: "run `hwclock --systohc` on the host, or give --ignore-clock",
+    });
+    const ignored = judge({ hardwareClock }, { clock: { now: 1_750_000_000_000, ignored: true } });
+    expect(ignored.find(({ check }) => check === "clock")?.verdict).toBe("warn");
+    expect(isGo(ignored)).toBe(true);
+  });
+
+  it("takes a hardware clock that has local time, and one that is right where the system's is not", () => {
+    expect(isGo(judge({ hardwareClock: 1_750_000_000 + 14 * 3600 }))).toBe(true);
+    expect(isGo(judge({ hardwareClock: 1_750_000_000, clock: 3 }))).toBe(true);
+    expect(refused(judge({ clock: 3 }))).toEqual([
+      expect.stringContaining("clock: the host's clock says 1970"),
     ]);
   });
 

@@ -23,6 +23,8 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 const known: KnownDeploy = { host: "web", ...notedDeploy };
 const { nonce } = known;
+/** The base's clock is of no use, and its hardware is what was noted. */
+const here = { machine: known.machine.hardware, now: new Date(0) };
 
 /** What is brought to a base that knows a first definition. */
 const inputs = (change: Partial<DeployInputs> = {}) =>
@@ -42,7 +44,7 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
     goFile: join(tempDir(), "go"),
     payload: { planDigest },
     replace: async (publicKey, bytes) => {
-      const { order } = await openPayload(bytes, { publicKey, nonce, machineId: "m1" });
+      const { order } = await openPayload(bytes, { publicKey, nonce }, here);
       planDigest = order.planDigest;
       return planDigest;
     },

@@ -5,7 +5,7 @@ import type { BaseReport, FromRunner, JournalEntry } from "../../src/schema/jour
 
 const hello: FromRunner = {
   type: "hello",
-  protocol: 1,
+  protocol: 2,
   nonce: "n",
   bootId: "b",
   state: "waiting",
@@ -56,8 +56,8 @@ describe("greet", () => {
     ],
     [
       "the runner is of another version",
-      ({ say }) => say({ ...hello, protocol: 2 }),
-      /speaks protocol 2, this imgbuild 1/,
+      ({ say }) => say({ ...hello, protocol: 1 }),
+      /speaks protocol 1, this imgbuild 2/,
     ],
     ["a line does not end", ({ theirs }) => void theirs.write("x".repeat(5 * 2 ** 20)), /did not greet/],
   ])("refuses when %s, and closes the stream", async (_what, act, message) => {

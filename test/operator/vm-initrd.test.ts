@@ -7,6 +7,7 @@ import { composeInitrd, runnerPort, workFiles } from "../../src/operator/vm-init
 import { vmPlan } from "../../src/operator/vm-plan.ts";
 import { DeployData, Order } from "../../src/schema/deploy.ts";
 import { Plan } from "../../src/schema/plan.ts";
+import { checkDeployData } from "../../src/target/open-payload.ts";
 import { digestOf } from "../../src/util/digest.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { lockOf, serverSpec } from "../helpers/deployable.ts";
@@ -31,7 +32,7 @@ describe("what the base of a virtual machine finds", () => {
   it("is what the runner accepts: a signed plan, its disks, and the port to be reached by", async () => {
     const { plan, ...rest } = job();
     const planDigest = digestOf(plan);
-    const files = await workFiles({ plan, ...rest }, { nonce, planDigest });
+    const { files, word } = await workFiles({ plan, ...rest }, { nonce, planDigest });
     const bytesOf = (name: string) => {
       const found = files.find((one) => one.name === `imgbuild/${name}`);
       if (found === undefined || !("content" in found)) throw new Error(`no ${name}`);
@@ -39,12 +40,14 @@ describe("what the base of a virtual machine finds", () => {
     };
     const deploy = DeployData.parse(JSON.parse(Buffer.from(bytesOf("deploy.json")).toString()));
     expect(deploy).toMatchObject({ nonce, port: runnerPort, network: { links: [], dns: [] } });
-    const { publicKey, machineId } = deploy;
+    checkDeployData(bytesOf("deploy.json"), `console=ttyS0 ${word}`);
+    const { publicKey } = deploy;
     const payload = await readPayload(bytesOf("payload.tar.gz"), {
       publicKey,
       nonce,
-      machineId,
-      now: new Date(),
+      // The machine's clock says what the image is to say.
+      machine: { macs: [] },
+      now: new Date(0),
     });
     const read = (name: string) => JSON.parse(Buffer.from(payload.files.get(name)!).toString());
     const order = Order.parse(read("order.json"));
@@ -56,7 +59,7 @@ describe("what the base of a virtual machine finds", () => {
 
   it("names its secrets, and holds none", async () => {
     const { plan, ...rest } = job();
-    const files = await workFiles({ plan, ...rest }, { nonce, planDigest: digestOf(plan) });
+    const { files } = await workFiles({ plan, ...rest }, { nonce, planDigest: digestOf(plan) });
     for (const file of files) {
       if (!("content" in file)) throw new Error("a file without content");
       const bytes = file.name.endsWith(".gz")
@@ -77,7 +80,8 @@ describe("what the base of a virtual machine finds", () => {
     const { plan, ...rest } = job();
     const start = { nonce, planDigest: digestOf(plan) };
     const base = { outer: parts[0]!, squashfs: parts[1]! };
-    const initrd = readFileSync(await composeInitrd({ plan, ...rest, directory }, start, base));
+    const { file } = await composeInitrd({ plan, ...rest, directory }, start, base);
+    const initrd = readFileSync(file);
     expect([...new Set(initrd.subarray(0, 512))]).toEqual([1]);
     expect([...new Set(initrd.subarray(512, 1024))]).toEqual([2]);
     expect(initrd.toString("latin1", 1024, 1030)).toBe("070701");

@@ -72,7 +72,7 @@ describe("Runner", () => {
     expect(heard).toEqual([
       {
         type: "hello",
-        protocol: 1,
+        protocol: 2,
         nonce: "n",
         bootId: "b",
         state: "waiting",
@@ -263,9 +263,16 @@ describe("Runner", () => {
   });
 
   it("refuses a payload that is not right, says why, and returns", () => {
-    const { runner, state } = world({ payload: { refusal: new Fail("wrong key") } });
+    const { runner, state } = world({
+      payload: { refusal: new Fail("wrong key", { hint: "deploy again" }) },
+    });
     const { heard, say } = operator(runner);
-    expect(heard[0]).toMatchObject({ type: "hello", state: "failed", message: "wrong key" });
+    expect(heard[0]).toMatchObject({
+      type: "hello",
+      state: "failed",
+      message: "wrong key",
+      hint: "deploy again",
+    });
     expect(heard[0]).not.toHaveProperty("planDigest");
     say(go);
     expect(heard.at(-1)?.type).toBe("refused");

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,9 +8,10 @@ import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { bundleRunner } from "../../src/operator/bundle.ts";
 import { signedPayload } from "../../src/operator/payload.ts";
 import { greet, type RunnerLink } from "../../src/operator/runner-link.ts";
-import type { DeployData } from "../../src/schema/deploy.ts";
+import { type DeployData, deployWord } from "../../src/schema/deploy.ts";
 import type { Plan } from "../../src/schema/plan.ts";
-import { digestOf } from "../../src/util/digest.ts";
+import { hardware } from "../../src/target/machine.ts";
+import { digestOf, sha256 } from "../../src/util/digest.ts";
 import { lockOf, serverSpec } from "../helpers/deployable.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -21,26 +22,37 @@ beforeAll(async () => {
   bundle = await bundleRunner();
 });
 
-async function payloadOf(definition: string) {
+async function payloadOf(definition: string, run: Partial<Parameters<typeof signedPayload>[1]> = {}) {
   const plan: Plan = { version: 1, hostname: "web", definition, prepare: [], steps: [] };
   const planDigest = digestOf(plan);
   const order = { version: 1 as const, definition, planDigest, disks: [], mirrors: {}, secrets: [] };
   const work = { plan, order, lock: lockOf(serverSpec()), files: new Map(), debs: new Map() };
-  return { planDigest, ...(await signedPayload(work, { nonce, machineId: "m", now: Date.now() })) };
+  return {
+    planDigest,
+    ...(await signedPayload(work, { nonce, machine: hardware(), now: Date.now(), ...run })),
+  };
+}
+
+interface Story {
+  /** What the payload was signed for instead of this deploy and this machine. */
+  run?: Partial<Parameters<typeof signedPayload>[1]>;
+  /** Another payload, or other data of the deploy, than the operator had. */
+  swap?: (files: { payload: Uint8Array; data: DeployData }) => void | Promise<void>;
+  /** Instead of the word that names the deploy's data. */
+  commandLine?: string;
 }
 
 /**
- * The bundle as the base starts it, with a /run and processes of its own, and without the right to restart this machine, which no
- * case here comes to.
+ * The bundle as the base starts it, with a /run and processes of its own, and without any way to restart this machine: a base
+ * that refuses its payload would.
  */
-async function base() {
+async function base(story: Story = {}) {
   const state = tempDir();
-  const first = await payloadOf("first");
+  const first = await payloadOf("first", story.run);
   const deploy: DeployData = {
     version: 1,
     nonce,
     publicKey: first.publicKey,
-    machineId: "m",
     oldBootId: "b",
     hostname: "web",
     network: { links: [], dns: [] },
@@ -48,8 +60,12 @@ async function base() {
   };
   mkdirSync(join(state, "imgbuild"), { mode: 0o700 });
   const at = (name: string) => join(state, "imgbuild", name);
-  writeFileSync(at("deploy.json"), JSON.stringify(deploy));
-  writeFileSync(at("payload.tar.gz"), first.payload);
+  const files = { payload: first.payload, data: deploy };
+  const word = `${deployWord}=${sha256(JSON.stringify(deploy))}`;
+  await story.swap?.(files);
+  writeFileSync(at("deploy.json"), JSON.stringify(files.data));
+  writeFileSync(at("payload.tar.gz"), files.payload);
+  writeFileSync(join(state, "cmdline"), `console=ttyS0 ${story.commandLine ?? word}\n`);
   writeFileSync(at("runner.cjs"), bundle);
   let child: ChildProcess | undefined;
   const kill = async () => {
@@ -66,7 +82,7 @@ async function base() {
       [
         ...["--bounding-set", "-sys_boot", "--inh-caps", "-sys_boot"],
         ...["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-ec"],
-        'mount --bind "$1" /run; shift; exec "$@"',
+        '[ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger; mount --bind "$1/cmdline" /proc/cmdline; mount --bind "$1" /run; shift; exec "$@"',
         ...["sh", state, process.execPath, "/run/imgbuild/runner.cjs"],
       ],
       { stdio: ["ignore", "inherit", "inherit"] },
@@ -111,5 +127,44 @@ describe("the runner's bundle", () => {
     expect(readFileSync(at("payload.tar.gz"))).toEqual(Buffer.from(second.payload));
     const third = await start();
     expect(third.hello).toMatchObject({ state: "failed", planDigest: second.planDigest });
+  });
+});
+
+describe("the runner's bundle works on nothing (F22) that is", () => {
+  const day = 24 * 60 * 60 * 1000;
+  const elsewhere = { uuid: "99999999-2222-3333-4444-555555555555", macs: ["52:54:00:ff:ff:ff"] };
+  it.each<[string, Story, RegExp]>([
+    ["signed for another machine", { run: { machine: elsewhere } }, /for another machine/],
+    ["of another deploy", { run: { nonce: "0".repeat(64) } }, /belongs to another deploy/],
+    ["of the day before yesterday", { run: { now: Date.now() - 3 * day } }, /expired at/],
+    ["of next week", { run: { now: Date.now() + 7 * day } }, /was made at/],
+    [
+      "another valid payload than the operator sent",
+      { swap: async (files) => void (files.payload = (await payloadOf("second")).payload) },
+      /signature is not that of this deploy/,
+    ],
+    [
+      "brought with its own key",
+      {
+        swap: async (files) => {
+          const second = await payloadOf("second");
+          files.payload = second.payload;
+          files.data = { ...files.data, publicKey: second.publicKey };
+        },
+      },
+      /not what the kernel's command line names/,
+    ],
+    [
+      "for a deploy whose data was changed",
+      { swap: (files) => void (files.data = { ...files.data, hostname: "other" }) },
+      /not what the kernel's command line names/,
+    ],
+    ["not named at all", { commandLine: "quiet" }, /has no imgbuild\.deploy/],
+  ])("%s", async (_what, story, message) => {
+    const { start, at } = await base(story);
+    const { hello } = await start();
+    expect(hello).toMatchObject({ state: "failed", message: expect.stringMatching(message) });
+    expect(hello.planDigest).toBeUndefined();
+    expect(existsSync(at("go"))).toBe(false);
   });
 });
