@@ -146,7 +146,8 @@ function numbers(options: Options): { deadManSeconds: number; slow: number } {
 /** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
 export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli): Promise<void> {
   for (const line of planLines(view)) cli.print(line);
-  cli.emit({ event: "plan", planDigest: view.planDigest, disks: view.disks, fates: view.fates });
+  const { planDigest, bound, disks, fates } = view;
+  cli.emit({ event: "plan", planDigest, bound, disks, fates });
   if (options.approve !== undefined && options.approve !== view.planDigest)
     throw new Fail(`the plan is ${view.planDigest}, not the approved ${options.approve}`, {
       hint: "look at `imgbuild plan` again: the host or the definition has changed",
@@ -154,6 +155,12 @@ export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli)
     });
   const written = view.disks.filter((disk) => disk.action === "written").map(wipeName);
   const given = options.yesWipe;
+  // Nobody looks, so the definition itself has to mean this host: a port or a size is found on many.
+  if ((options.unattended || given !== undefined) && bound.by === undefined)
+    throw new Fail(
+      "a deploy without questions needs a definition that means this host alone, and nothing in it does: its disks are matched by what other machines have too",
+      { exitCode: exitCodes.refused, hint: `say \`${bound.line}\` in the definition` },
+    );
   if (given !== undefined) {
     const missing = written.filter((serial) => !given.includes(serial));
     const extra = given.filter((serial) => !written.includes(serial));

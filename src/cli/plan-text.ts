@@ -8,6 +8,9 @@ export function planLines(view: PlanView): string[] {
   const lines = [
     "",
     `host      ${facts.hostname}: ${facts.os.name}, ${facts.firmware}, ${facts.memoryMib.total} MiB of memory`,
+    view.bound.by === undefined
+      ? `not bound to this host: \`${view.bound.line}\` in the definition does so`
+      : `bound to this host by ${view.bound.by}`,
   ];
   for (const disk of view.disks) {
     const fate = view.fates.find(({ name }) => name === disk.name);

@@ -239,6 +239,11 @@ function restProblems(spec: Spec): Problem[] {
     if (service.state === undefined && service.unit === undefined && service.dropIn === undefined)
       problems.push({ path: ["services", name], message: "says nothing; needs `state`, `unit` or `dropIn`" });
   }
+  if (spec.host?.sshHostKey !== undefined && spec.hostKeys === "new")
+    problems.push({
+      path: ["host", "sshHostKey"],
+      message: 'is gone after a deploy with `hostKeys: "new"`; name the host by its `dmiUuid`',
+    });
   if (typeof spec.hostKeys === "object" && !Object.hasOwn(spec.secrets, spec.hostKeys.secret))
     problems.push({ path: ["hostKeys", "secret"], message: noSecret(spec.hostKeys.secret, spec) });
   return problems;

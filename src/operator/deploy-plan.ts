@@ -9,6 +9,7 @@ import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { newIdentity } from "./deploy-takeover.ts";
+import { boundTo, hostFinding } from "./host-binding.ts";
 import { inspect } from "./inspect.ts";
 import { deployPlan } from "./plan.ts";
 import { type Finding, isGo, preflight } from "./preflight.ts";
@@ -41,9 +42,11 @@ export async function inspectAndPlan(
     reachMirror(host, mirrors.debian, `dists/${suite}/InRelease`, signal),
   );
   const login = loginUser(inputs, await world.publicKeys());
+  const bound = boundTo(inputs.spec, facts, "problem" in disks ? undefined : disks.matched);
   state.findings = preflight({
     spec: inputs.spec,
     facts,
+    host: hostFinding(bound, "problem" in disks ? facts.disks : undefined),
     baseBytes: sizeOf(inputs.base),
     networkProblems: unreached === undefined || problems.length > 0 ? problems : [unreached],
     diskProblem: "problem" in disks ? disks.problem : undefined,
@@ -65,6 +68,7 @@ export async function inspectAndPlan(
   const others = mirrors.debian.filter((url) => url !== mirror.url);
   Object.assign(
     state,
+    { bound },
     planFor(inputs, facts, disks.matched, { ...mirrors, debian: [mirror.url, ...others] }),
   );
   state.deploy = {

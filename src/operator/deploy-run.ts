@@ -10,6 +10,7 @@ import type { Host } from "../transport/host.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 import type { DefinitionFiles } from "./files.ts";
+import type { Bound } from "./host-binding.ts";
 import type { KnownDeploy } from "./known-bases.ts";
 import type { Finding } from "./preflight.ts";
 import type { BaseFiles } from "./takeover.ts";
@@ -81,6 +82,7 @@ export interface DeployWorld {
 export interface PlanView {
   readonly facts: Facts;
   readonly findings: readonly Finding[];
+  readonly bound: Bound;
   readonly plan: Plan;
   readonly planDigest: string;
   readonly disks: Report["disks"];
@@ -93,6 +95,7 @@ export interface DeployState {
   old?: Host;
   facts?: Facts;
   findings?: readonly Finding[];
+  bound?: Bound;
   plan?: Plan;
   planDigest?: string;
   order?: Order;

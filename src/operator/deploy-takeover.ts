@@ -62,6 +62,7 @@ export async function shipAndTakeOver(
       bootId: facts.bootId,
       firmware: facts.firmware,
       consoles: [...facts.consoles],
+      hostKeys: [...facts.hostKeys],
     },
   });
   await log.task("starting the base", () =>

@@ -13,7 +13,8 @@ export default image({
   },
   storage: {
     disks: {
-      // The serial of the disk to be written: \`lsblk -o NAME,SERIAL,SIZE,MODEL\` on the server shows it.
+      // The disk to be written. \`imgbuild plan\` shows the server's disks, each with the \`match\` that means it: many
+      // clouds give no serials. Where it shows a \`host\` as well, put that above: it binds this file to the server.
       system: disk({ match: { serial: "CHANGE-ME" }, table: gpt(biosBoot(), esp(), root()) }),
     },
   },

@@ -25,6 +25,8 @@ export const KnownDeploy = z.strictObject({
     bootId: z.string(),
     firmware: z.enum(["uefi", "bios"]),
     consoles: z.array(z.string()),
+    /** By which the host is known besides: the base has others. */
+    hostKeys: z.array(z.string()).optional(),
   }),
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;

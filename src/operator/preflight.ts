@@ -20,6 +20,8 @@ export interface PreflightInput {
   readonly baseBytes: number;
   /** What stands against recreating the network, from `networkReplay`. */
   readonly networkProblems: readonly string[];
+  /** Whether the definition is for this host, where there is something to say of it. */
+  readonly host: Finding | undefined;
   /** The error that matching the disks ended in, if it did. */
   readonly diskProblem: { message: string; hint?: string } | undefined;
   /** Which mirror answered the target itself, or why none did. */
@@ -56,6 +58,7 @@ export function preflight(input: PreflightInput): Finding[] {
     memory(facts, input.baseBytes),
     clock(facts, input.clock),
     firmware(input.spec, facts),
+    ...(input.host === undefined ? [] : [input.host]),
     input.diskProblem === undefined
       ? go("disks", "each disk of the definition was found exactly once")
       : noGo("disks", input.diskProblem.message, input.diskProblem.hint),

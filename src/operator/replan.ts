@@ -3,6 +3,7 @@ import { exitCodes, Fail } from "../util/fail.ts";
 import { loginUser, matchOrTell, mirrorOrder, planFor, reachedAt, tell } from "./deploy-plan.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { expectedIn } from "./deploy-verify.ts";
+import { boundTo, hostFinding } from "./host-binding.ts";
 import { hostKeysFor } from "./host-keys.ts";
 import { inspect } from "./inspect.ts";
 import type { KnownDeploy } from "./known-bases.ts";
@@ -17,6 +18,7 @@ import { sshdPorts } from "./sshd-ports.ts";
 const asked: readonly string[] = [
   "architecture",
   "firmware",
+  "host",
   "disks",
   "room",
   "login",
@@ -41,13 +43,16 @@ export async function replan(
     inspect(base.host, by, world.mirrorsIn, signal),
   );
   // As the old system told: a kernel started by kexec may not know its firmware.
-  const { hardware, ...asTold } = machine;
-  const facts = { ...seen, ...asTold };
+  const { hardware, hostKeys: keysOfHost = seen.hostKeys, ...asTold } = machine;
+  const { dmiUuid = seen.dmiUuid } = hardware;
+  const facts = { ...seen, ...asTold, hostKeys: keysOfHost, ...(dmiUuid === undefined ? {} : { dmiUuid }) };
   const disks = matchOrTell(inputs.spec, facts);
+  const bound = boundTo(inputs.spec, facts, "problem" in disks ? undefined : disks.matched);
   const login = loginUser(inputs, await world.publicKeys());
   const findings = preflight({
     spec: inputs.spec,
     facts,
+    host: hostFinding(bound, "problem" in disks ? facts.disks : undefined),
     baseBytes: 0,
     networkProblems: [],
     diskProblem: "problem" in disks ? disks.problem : undefined,
@@ -71,7 +76,7 @@ export async function replan(
   const planned = planFor(inputs, facts, disks.matched, mirrorOrder(inputs, facts));
   const { plan, order, planDigest } = planned;
   await inputs.openSecrets?.();
-  await world.confirm({ facts, findings, ...planned });
+  await world.confirm({ facts, findings, bound, ...planned });
   const { payload, publicKey } = await signedPayload(
     { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
     // It comes by the base's own SSH and is worked through at once; the machine's clock may be anywhere.

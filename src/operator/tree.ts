@@ -78,6 +78,11 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
       ...signSteps(spec, epoch),
     ],
     initramfs: spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })],
-    finish: [stepData(finishTree, "clearing up", { definition: options.definition, epoch })],
+    finish: [
+      stepData(finishTree, "clearing up", {
+        ...{ definition: options.definition, epoch },
+        ...(spec.host?.machineId === undefined ? {} : { machineId: spec.host.machineId }),
+      }),
+    ],
   };
 }

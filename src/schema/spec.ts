@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { HostBinding } from "./host.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
 import { AbsolutePath, Line, Mode, Name } from "./words.ts";
@@ -219,6 +220,8 @@ export const Spec = z.strictObject({
   version: z.literal(1).default(1),
   system: System.prefault({}),
   packages: Packages.prefault({}),
+  /** The one host that this is for; others are refused. */
+  host: HostBinding.optional(),
   /** Left out for a tree without disks, as the base. */
   storage: Storage.optional(),
   boot: Boot.optional(),

@@ -11,13 +11,21 @@ export const markPath = "/var/lib/imgbuild/deploy.json";
 export const finishTree = defineStep({
   kind: "finish-tree",
   summary: "clear the traces of the making",
-  schema: z.strictObject({ definition: z.string(), epoch: z.int().positive() }),
+  schema: z.strictObject({
+    definition: z.string(),
+    epoch: z.int().positive(),
+    /** Of a definition that is for the host with this one; else each deploy makes another. */
+    machineId: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .optional(),
+  }),
   tools: [],
-  run: async ({ definition, epoch }, { root, nonce, began }) => {
+  run: async ({ definition, epoch, machineId: kept }, { root, nonce, began }) => {
     await clearTraces(root);
     await settlePasswordDates(root, epoch, began);
     // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
-    const machineId = nonce === undefined ? "" : `${sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
+    const machineId = nonce === undefined ? "" : `${kept ?? sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
     await writeFile(join(root, "etc/machine-id"), machineId, { mode: 0o444 });
     if (nonce === undefined) return;
     await mkdir(join(root, "var/lib/imgbuild"), { recursive: true });

@@ -244,13 +244,14 @@ async function operatorFiles(
   return { sshConfig, knownHosts };
 }
 
-/** The new system has to be looked into; its own keys are with the operator, so one of the rehearsal's is added. */
+/** The new system has to be looked into; its own keys are with the operator, so one of the rehearsal's is added. The machine is a stand-in. */
 function withLogin(spec: Spec, publicKey: string): Spec {
   const found = Object.entries(spec.users).find(([name, user]) => name === "root" || user.sudo);
   if (found === undefined)
     throw new Fail("no user of the definition has root's rights, so a deploy could not be verified");
   const [name, user] = found;
-  return { ...spec, users: { ...spec.users, [name]: { ...user, keys: [...user.keys, publicKey] } } };
+  const { host: _notThis, ...anyHost } = spec;
+  return { ...anyHost, users: { ...spec.users, [name]: { ...user, keys: [...user.keys, publicKey] } } };
 }
 
 async function keptChecks(spec: Spec, machine: Machine): Promise<CheckResult[]> {

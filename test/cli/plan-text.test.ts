@@ -31,6 +31,7 @@ function lines(
   const view: PlanView = {
     facts,
     findings: [],
+    bound: { by: "its DMI UUID 4c4c", line: "host: …" },
     plan: {
       version: 1,
       hostname: "web",
@@ -70,6 +71,7 @@ describe("planLines", () => {
     ).toEqual([
       "",
       "host      old: Debian GNU/Linux 12 (bookworm), uefi, 4096 MiB of memory",
+      "bound to this host by its DMI UUID 4c4c",
       "WIPE      system: Virtual disk, serial SYS, 4.0 GiB, now vda",
       "            lost: vda1 3.9 GiB ext4 on /",
       "keep      data: no model, serial DATA, 512 MiB, now vdb",
@@ -99,14 +101,14 @@ describe("planLines", () => {
     const shown = lines([disk("system", { serial: "SYS", model: seen[0]!.model! })], seen, undefined, facts);
     expect(shown.filter((line) => hidden.test(line))).toEqual([]);
     expect(shown.map((line) => line.slice(0, 9).trim()).filter((word) => word !== "")).toEqual([
-      ...["host", "WIPE", "untouched", "1. part", "2. form", "plan"],
+      ...["host", "bound to", "WIPE", "untouched", "1. part", "2. form", "plan"],
     ]);
     expect(Math.max(...shown.map((line) => line.length))).toBeLessThan(2_000);
   });
 
   it("never calls a disk untouched that is wiped, though it has no serial", () => {
     const seen = [diskFacts("nvme0n1", { wwn: "eui.1" }), diskFacts("nvme1n1", { wwn: "eui.2" })];
-    const shown = lines([disk("system", { wwn: "eui.1" })], seen).slice(2, 4);
+    const shown = lines([disk("system", { wwn: "eui.1" })], seen).slice(3, 5);
     expect(shown).toEqual([
       "WIPE      system: no model, wwn eui.1, 4.0 GiB, now nvme0n1",
       "untouched nvme1n1: no model, wwn eui.2, 4.0 GiB",

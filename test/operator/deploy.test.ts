@@ -386,6 +386,20 @@ describe("deploy", () => {
     expect(notes).toEqual([]);
   });
 
+  it("F33: refuses a host that is not the one the definition is for, before anything", async () => {
+    const { world, notes } = await machine();
+    const host = { dmiUuid: "4c4c4544-0042-3510-8051-b6c04f4e3299" };
+    const report = await deploy(inputsOfDeploy({ spec: serverSpec({ host }) }), world);
+    expect(report).toMatchObject({
+      outcome: "refused",
+      hint: expect.stringMatching(/the host that it is for/),
+    });
+    expect(report.preflight.find(({ check }) => check === "host")?.detail).toBe(
+      `the definition is for the host with the DMI UUID ${host.dmiUuid}; this one has 4c4c4544-0042-3510-8051-b6c04f4e3233`,
+    );
+    expect(notes).toEqual([]);
+  });
+
   it("refuses a host that is reached by an address which the base cannot set up", async () => {
     const { world, notes } = await machine({ reachedBy: "100.64.0.7" });
     const report = await deploy(inputsOfDeploy(), world);
