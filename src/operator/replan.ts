@@ -44,7 +44,7 @@ export async function replan(
   );
   // As the old system told: a kernel started by kexec may not know its firmware.
   const { hardware, hostKeys: keysOfHost = seen.hostKeys, ...asTold } = machine;
-  const { dmiUuid = seen.dmiUuid } = hardware;
+  const { uuid: dmiUuid = seen.dmiUuid } = hardware;
   const facts = { ...seen, ...asTold, hostKeys: keysOfHost, ...(dmiUuid === undefined ? {} : { dmiUuid }) };
   const disks = matchOrTell(inputs.spec, facts);
   const bound = boundTo(inputs.spec, facts, "problem" in disks ? undefined : disks.matched);
