@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { Fail } from "../util/fail.ts";
+import { endOf } from "./ended.ts";
 
 /** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
 const maxStdoutBytes = 64 * 1024 * 1024;
@@ -60,9 +60,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });
+  const ending = endOf(child, showArgv(options.shown ?? argv));
   let ended: "timeout" | "abort" | "overflow" | undefined;
   const stop = (why: typeof ended) => {
     ended ??= why;
+    ending.killed();
     if (child.pid !== undefined) {
       try {
         process.kill(-child.pid, "SIGKILL");
@@ -84,7 +86,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   child.stdin.on("error", () => {});
   child.stdin.end(options.stdin ?? "");
   try {
-    const [code, signalName] = (await once(child, "close")) as [number | null, string | null];
+    const [code, signalName] = await ending.end;
     const bytes = stdout();
     const result = {
       code: code ?? 128,
@@ -111,6 +113,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     throw error;
   } finally {
     clearTimeout(timer);
+    ending.done();
     options.signal?.removeEventListener("abort", onAbort);
   }
 }

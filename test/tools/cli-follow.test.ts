@@ -10,6 +10,7 @@ import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
 import { environment, expectFail } from "../helpers/cli-lab.ts";
+import { noDeadMan } from "../helpers/dead-man.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
 import { startSshd } from "../helpers/sshd.ts";
@@ -72,6 +73,7 @@ async function base(
       works += 1;
       await (story.work ?? (async (_times, first) => first()))(works, ponr);
     },
+    ...noDeadMan,
     report: baseReport,
     restart: async () => {
       life.restarts += 1;
