@@ -170,6 +170,21 @@ const cases: readonly Case[] = [
     what: "a web server and its database, tested together while the cable between is pulled",
     argv: ["bin/imgbuild", "test", "imgbuild/notes"],
   },
+  ...[
+    ["static", "static addresses of both families"],
+    ["ipv6-only", "IPv6 alone"],
+    ["onlink", "a gateway outside of its prefix"],
+    ["vlan", "a VLAN"],
+  ].map(([name, what]) => ({
+    name: `network-${name}`,
+    what: `a machine with ${what} is reached at its address, and reaches its gateway`,
+    argv: vitest("test/matrix/network.test.ts", `network: ${what}`),
+  })),
+  {
+    name: "rehearse-tpm",
+    what: "the deploy of imgbuild/layouts/luks-tpm2 rehearsed onto a stock Debian 12 with a TPM",
+    argv: ["bin/imgbuild", "test", "--deploy", "imgbuild/layouts/luks-tpm2"],
+  },
   {
     name: "rehearse-stock",
     what: "the deploy of imgbuild/web rehearsed onto a stock Debian 12",

@@ -4,7 +4,6 @@ import { DeployData } from "./schema/deploy.ts";
 import type { BaseReport } from "./schema/journal.ts";
 import { writeWhole } from "./system/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
-import { deadManOf } from "./target/dead-man.ts";
 import { identityOfBoot } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, hardware, restart, uptime } from "./target/machine.ts";
@@ -96,8 +95,6 @@ async function start(): Promise<void> {
       ...(error === undefined ? {} : { message: messageOf(error) }),
       ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
     }),
-    stop: (why) => stop.abort(why),
-    deadMan: deadManOf({ directory: stateDir, seconds: deploy.deadManSeconds }),
     restart,
     later: (ms, what) => void setTimeout(what, ms),
   });

@@ -22,7 +22,7 @@ import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { libraryClosure, missingLibraries } from "./base-libraries.ts";
-import { loadOrder, missingDependencies, moduleName, parseModulesDep } from "./base-modules.ts";
+import { loadOrder, missingDependencies, parseModulesDep } from "./base-modules.ts";
 import { packBase } from "./base-pack.ts";
 import { pruneTree } from "./base-prune.ts";
 import { bundleRunner } from "./bundle.ts";
@@ -36,20 +36,9 @@ import { sourceDigest } from "./source-digest.ts";
 import type { BaseFiles } from "./takeover.ts";
 
 /** Raised when the way in which a base's tree is made changes its result. */
-const treeVersion = 2;
+const treeVersion = 1;
 /** What the outer archive loads before it can mount the squashfs. */
 const outerModules = ["loop", "squashfs", "overlay"];
-/**
- * Watchdogs that the outer archive tries, with their options, until there is one: those of machines that are found without other drivers,
- * then the kernel's own. All let a minute pass.
- */
-const watchdogs: Readonly<Record<string, string>> = {
-  i6300esb: "heartbeat=60",
-  hpwdt: "soft_margin=60",
-  sp5100_tco: "heartbeat=60",
-  wdat_wdt: "timeout=60",
-  softdog: "soft_margin=60",
-};
 const squashMs = 1_800_000;
 const libraries = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
 
@@ -222,18 +211,18 @@ async function finishBase(
   refuse("libraries", missingLibraries(root));
   await tool(["depmod", "--basedir", root, version]);
   await mkdir(join(into, "modules"));
-  const outer = async (list: string, names: readonly string[], options: typeof watchdogs) => {
-    const lines: string[] = [];
-    for (const path of loadOrder(dependencies, names)) {
-      const file = path.split("/").at(-1)!;
-      await copyFile(join(root, modules, path), join(into, "modules", file));
-      if (path.endsWith(".xz")) await tool(["xz", "--decompress", "--force", join(into, "modules", file)]);
-      lines.push(`${file.replace(/\.ko\..*$/, ".ko")} ${options[moduleName(path)] ?? ""}`.trim());
-    }
-    await writeFile(join(into, "modules", list), lines.map((line) => `${line}\n`).join(""));
-  };
-  await outer("order", outerModules, {});
-  await outer("watchdogs", Object.keys(watchdogs), watchdogs);
+  const order: string[] = [];
+  for (const path of loadOrder(dependencies, outerModules)) {
+    const name = path
+      .split("/")
+      .at(-1)!
+      .replace(/\.ko\..*$/, ".ko");
+    await copyFile(join(root, modules, path), join(into, "modules", path.split("/").at(-1)!));
+    if (path.endsWith(".xz"))
+      await tool(["xz", "--decompress", join(into, "modules", path.split("/").at(-1)!)]);
+    order.push(name);
+  }
+  await writeFile(join(into, "modules/order"), order.map((name) => `${name}\n`).join(""));
   await copyFile(join(root, "usr/bin/busybox"), join(into, "busybox"));
   await copyKit(root, join(into, "kit"));
   const plain = ["--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner", "--mode=755"];

@@ -108,10 +108,7 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
     { path: "/etc/localtime", link: `../usr/share/zoneinfo/${spec.timezone}` },
     { path: "/etc/timezone", content: `${spec.timezone}\n` },
     ...options.storage.directories.map((path) => ({ path, directory: true as const })),
-    ...Object.entries(spec.network).map(([name, network]) => ({
-      path: `/etc/systemd/network/10-${name}.network`,
-      content: networkFile(network),
-    })),
+    ...networkFiles(spec),
     ...resolvConf(spec, packages),
   ];
   if (packages.has("apt")) files.push(...aptFiles(spec, options.mirrors));
@@ -141,6 +138,14 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 RequiredBy=ssh.service
 `;
+
+/** The files of systemd-networkd that the definition's network is. */
+export function networkFiles({ network }: Pick<Spec, "network">): { path: string; content: string }[] {
+  return Object.entries(network).map(([name, one]) => ({
+    path: `/etc/systemd/network/10-${name}.network`,
+    content: networkFile(one),
+  }));
+}
 
 /** systemd.network(5). */
 function networkFile(network: Network): string {

@@ -9,10 +9,12 @@ import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { newIdentity } from "./deploy-takeover.ts";
+import type { Finding } from "./finding.ts";
 import { boundTo, hostFinding } from "./host-binding.ts";
 import { inspect } from "./inspect.ts";
+import { needsOf } from "./needs.ts";
 import { deployPlan } from "./plan.ts";
-import { type Finding, isGo, preflight } from "./preflight.ts";
+import { isGo, preflight } from "./preflight.ts";
 import { reachMirror } from "./reach.ts";
 import { roomOf } from "./room.ts";
 import { sshdPorts } from "./sshd-ports.ts";
@@ -54,6 +56,8 @@ export async function inspectAndPlan(
     login,
     tried: inputs.tried,
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
+    needs: needsOf(inputs.spec, inputs.lock),
+    disks: "problem" in disks ? undefined : disks.matched,
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
     sshPorts: { ...sshdPorts(inputs.spec, inputs), reached: state.sshPort },
     clock: { now: world.now(), ignored: inputs.ignoreClock },

@@ -10,9 +10,9 @@ import type { Host } from "../transport/host.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 import type { DefinitionFiles } from "./files.ts";
+import type { Finding } from "./finding.ts";
 import type { Bound } from "./host-binding.ts";
 import type { KnownDeploy } from "./known-bases.ts";
-import type { Finding } from "./preflight.ts";
 import type { BaseFiles } from "./takeover.ts";
 
 /** What a deploy starts from: all of it known before the host is asked anything. */

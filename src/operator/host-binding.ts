@@ -4,7 +4,7 @@ import type { HostBinding } from "../schema/host.ts";
 import type { Spec } from "../schema/spec.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
 import { isOwnMatch, isOwnSerial, isOwnWwn } from "../storage/disk-names.ts";
-import type { Finding } from "./preflight.ts";
+import type { Finding } from "./finding.ts";
 
 /** What a host can be known by when it is met again. */
 export interface HostIdentity {

@@ -36,6 +36,7 @@ export async function inspect(
     ...identity(get),
     user: { uid: becomesRootBy === "none" ? 0 : 1, becomesRootBy },
     ...security(get),
+    ...hardware(get),
     memoryMib: memory(get("meminfo")),
     cmdline: words(get("cmdline")),
     consoles: consoles(get("cmdline"), get("consoles")),
@@ -100,6 +101,24 @@ function security(get: (name: string) => string) {
     lockdown: /\[(\w+)\]/.exec(get("lockdown"))?.[1] ?? "none",
     kexecDisabled: get("kexec-disabled") === "1",
     container: container ?? (get("xen") === "PV" ? "xen-pv" : "none"),
+  };
+}
+
+function hardware(get: (name: string) => string) {
+  const tpm = lines(get("tpm")).map((line) => line.split(" "));
+  const valuesOf = (name: string) => tpm.flatMap(([key, value]) => (key === name && value ? [value] : []));
+  // Before Linux 5.6 the kernel does not tell the version; it makes the second device for a TPM 2.0 alone.
+  const usable = tpm.some(([key]) => key === "usable");
+  const [version = usable ? "2" : "1"] = valuesOf("version");
+  const banks = valuesOf("bank");
+  const setupMode = words(get("setup-mode"));
+  const flags = words(get("cpu-flags"));
+  return {
+    ...(tpm.length === 0
+      ? {}
+      : { tpm: { version: Number(version), usable, ...(banks.length === 0 ? {} : { banks }) } }),
+    ...(setupMode.length === 5 ? { setupMode: setupMode[4] === "1" } : {}),
+    ...(flags.length === 0 ? {} : { cpuFlags: flags }),
   };
 }
 

@@ -2,6 +2,7 @@ import { epochOf } from "../debian/lock-date.ts";
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import { type Plan, type StepData, targetRoot } from "../schema/plan.ts";
 import type { Spec } from "../schema/spec.ts";
+import { askMachine } from "../steps/ask-machine.ts";
 import { keepBase } from "../steps/keep-base.ts";
 import { nameBootEntry } from "../steps/name-boot-entry.ts";
 import { stepData } from "../steps/step.ts";
@@ -12,6 +13,7 @@ import { digestOf, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
 import type { DeployInputs } from "./deploy-run.ts";
+import { needsOf } from "./needs.ts";
 import { cacheDir } from "./takeover.ts";
 import { treeSteps } from "./tree.ts";
 
@@ -64,7 +66,12 @@ export function deployPlan(
           .flatMap(({ identity, layout }) => bootEntry(identity, layout, spec, espDisk))
       : []),
   ];
-  return { version: 1, hostname: spec.hostname, definition, prepare: made.prepare(), steps };
+  const ask = stepData(
+    askMachine,
+    "asking the machine for what is needed of it",
+    needsOf(spec, lock).machine,
+  );
+  return { version: 1, hostname: spec.hostname, definition, prepare: [ask, ...made.prepare()], steps };
 }
 
 /** What the base does on disks, in order: whatever fills the mounted tree comes behind `before`. */

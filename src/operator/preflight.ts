@@ -1,17 +1,11 @@
 import { clockToleranceMs } from "../archive/payload.ts";
-import type { Facts } from "../schema/facts.ts";
+import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 
+import { type Finding, go, noGo, warn } from "./finding.ts";
+import { judgeNeeds, type Needs } from "./needs.ts";
 import type { Room } from "./room.ts";
 import type { SshdPorts } from "./sshd-ports.ts";
-
-/** One thing that was looked at before a deploy, with the numbers that led to the verdict. */
-export interface Finding {
-  readonly check: string;
-  readonly verdict: "go" | "warn" | "no-go";
-  readonly detail: string;
-  readonly hint?: string;
-}
 
 export interface PreflightInput {
   readonly spec: Spec;
@@ -32,6 +26,10 @@ export interface PreflightInput {
   readonly tried: boolean;
   /** Undefined where the disks were not found. */
   readonly room: Room | undefined;
+  /** What the definition needs of the machine. */
+  readonly needs: Needs;
+  /** The machine's disks by the definition's names, where they were found. */
+  readonly disks: Readonly<Record<string, DiskFacts>> | undefined;
   /** Names of the packages that the new system gets. */
   readonly locked: ReadonlySet<string>;
   /** Where the new system's SSH server will listen, and the port at which the host was reached, as the host sees it. */
@@ -59,6 +57,7 @@ export function preflight(input: PreflightInput): Finding[] {
     clock(facts, input.clock),
     firmware(input.spec, facts),
     ...(input.host === undefined ? [] : [input.host]),
+    ...judgeNeeds(input.needs, input.spec, facts, input.disks),
     input.diskProblem === undefined
       ? go("disks", "each disk of the definition was found exactly once")
       : noGo("disks", input.diskProblem.message, input.diskProblem.hint),
@@ -230,16 +229,4 @@ function rehearsal(tried: boolean): Finding {
     "this definition was never built here as it is: a script that fails, a unit or an owner that is not there would be found out on wiped disks",
     "`imgbuild test` it first",
   );
-}
-
-function go(check: string, detail: string): Finding {
-  return { check, verdict: "go", detail };
-}
-
-function warn(check: string, detail: string, hint: string): Finding {
-  return { check, verdict: "warn", detail, hint };
-}
-
-function noGo(check: string, detail: string, hint?: string): Finding {
-  return { check, verdict: "no-go", detail, ...(hint === undefined ? {} : { hint }) };
 }

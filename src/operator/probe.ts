@@ -33,6 +33,19 @@ section secure-boot
 for f in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$f" ] && od -An -tu1 "$f" 2>/dev/null
 done
+section setup-mode
+for f in /sys/firmware/efi/efivars/SetupMode-*; do
+  [ -r "$f" ] && od -An -tu1 "$f" 2>/dev/null
+done
+section tpm
+t=/sys/class/tpm/tpm0
+if [ -e "$t" ]; then
+  [ -r "$t/tpm_version_major" ] && printf 'version %s\\n' "$(cat "$t/tpm_version_major")"
+  [ -e /dev/tpmrm0 ] && echo usable
+  for f in "$t"/pcr-*; do [ -d "$f" ] && printf 'bank %s\\n' "\${f##*/pcr-}"; done
+elif [ -e /sys/firmware/acpi/tables/TPM2 ]; then echo 'version 2'; fi
+section cpu-flags
+[ -r /proc/cpuinfo ] && sed -n '/^flags/{s/^[^:]*: *//p;q;}' /proc/cpuinfo
 section container
 if have systemd-detect-virt; then systemd-detect-virt --container; else
   [ -r /proc/1/environ ] && tr '\\000' '\\n' </proc/1/environ 2>/dev/null | sed -n 's/^container=//p'

@@ -7,6 +7,7 @@ import { boundTo, hostFinding } from "./host-binding.ts";
 import { hostKeysFor } from "./host-keys.ts";
 import { inspect } from "./inspect.ts";
 import type { KnownDeploy } from "./known-bases.ts";
+import { needsOf } from "./needs.ts";
 import { sealSecrets, signedPayload } from "./payload.ts";
 import { isGo, preflight } from "./preflight.ts";
 import type { NewSystem } from "./prove.ts";
@@ -19,6 +20,11 @@ const asked: readonly string[] = [
   "architecture",
   "firmware",
   "host",
+  "processor",
+  "tpm",
+  "room on ESP",
+  "room on XBOOTLDR",
+  "room on /boot",
   "disks",
   "room",
   "login",
@@ -60,6 +66,8 @@ export async function replan(
     login,
     tried: inputs.tried,
     room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
+    needs: needsOf(inputs.spec, inputs.lock),
+    disks: "problem" in disks ? undefined : disks.matched,
     locked: new Set(inputs.lock.packages.map(({ name }) => name)),
     sshPorts: {
       ...sshdPorts(inputs.spec, inputs),

@@ -12,7 +12,8 @@ import { digestOf, sha256, uuidFrom } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
 import { baseTree } from "./base.ts";
-import { readFiles } from "./files.ts";
+import { networkFiles } from "./configure.ts";
+import { type DefinitionFiles, readFiles } from "./files.ts";
 import { buildImage, definitionDigest } from "./image.ts";
 import { needsVm } from "./image-plan.ts";
 import type { Definition } from "./load.ts";
@@ -41,6 +42,8 @@ export interface TestImage {
   readonly hostKey: string;
   /** Paths of the definition's `files/`. */
   readonly placed: readonly string[];
+  /** systemd-networkd's files, by their paths. */
+  readonly networkd: ReadonlyMap<string, string>;
 }
 
 /**
@@ -145,7 +148,22 @@ async function read({ spec, filesDir }: Definition, directory: string): Promise<
       })),
     hostKey: (await readFile(join(directory, files.hostKey), "utf8")).trim(),
     placed: [...placed.keys(), ...links.map(({ path }) => path)],
+    networkd: networkdFiles(spec, placed),
   };
+}
+
+/** What the definition's network comes to: files of its own may add to it, or stand in the place of what it declares. */
+export function networkdFiles(spec: Spec, placed: DefinitionFiles["files"]): ReadonlyMap<string, string> {
+  const isOf = (path: string) => path.startsWith("/etc/systemd/network/");
+  return new Map([
+    ...networkFiles(spec).map(({ path, content }) => [path, content] as const),
+    ...[...placed]
+      .filter(([path]) => isOf(path))
+      .map(([path, { bytes }]) => [path, Buffer.from(bytes).toString("utf8")] as const),
+    ...Object.entries(spec.files)
+      .filter(([path]) => isOf(path))
+      .map(([path, { content }]) => [path, content] as const),
+  ]);
 }
 
 /** The disks that firmware starts from, then the others. */

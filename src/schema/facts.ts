@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { visibleLine } from "../util/visible.ts";
+import { TpmFacts } from "./needs.ts";
 
 /** What an inspection tells about a machine: read only, from /proc, /sys and the standard tools. */
 
@@ -95,6 +96,12 @@ export const Facts = z.strictObject({
   secureBoot: z.boolean(),
   /** The selected word of /sys/kernel/security/lockdown, "none" where there is no such file. */
   lockdown: Text,
+  /** Firmware that knows no Secure Boot keys yet, and takes those that it is given. */
+  setupMode: z.boolean().optional(),
+  /** Absent where there is none. */
+  tpm: TpmFacts.optional(),
+  /** Of the processor, as in /proc/cpuinfo. */
+  cpuFlags: list(Text).optional(),
   kexecDisabled: z.boolean(),
   /** "none", or what systemd-detect-virt --container and /proc say: "lxc", "docker" … */
   container: Text,

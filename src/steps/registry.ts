@@ -1,3 +1,4 @@
+import { askMachine } from "./ask-machine.ts";
 import { askTang } from "./ask-tang.ts";
 import { bootstrapTree } from "./bootstrap-tree.ts";
 import { btrfsSubvolumes } from "./btrfs-subvolumes.ts";
@@ -42,6 +43,7 @@ import { writeSecrets } from "./write-secrets.ts";
 /** Every step by its kind: what a plan may hold. */
 export const allSteps: ReadonlyMap<string, Step> = new Map(
   [
+    askMachine,
     askTang,
     bootstrapTree,
     btrfsSubvolumes,

@@ -101,6 +101,12 @@ export function storagePackages(storage: Storage, suite: string): string[] {
   return [...new Set(there)].sort();
 }
 
+/** Kernel modules by which the storage is made, and reached when it is. */
+export function storageModules(storage: Storage): string[] {
+  const { nodes } = graphOf(storage);
+  return [...new Set(nodes.flatMap((node) => needsOf(node, false).modules ?? []))].sort();
+}
+
 /** Programs of the base by which the storage is made. */
 export function storageTools(storage: Storage): string[] {
   const { nodes } = graphOf(storage);

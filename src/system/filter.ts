@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { Fail } from "../util/fail.ts";
-import { endOf } from "./ended.ts";
 import { plainEnv, showArgv } from "./run.ts";
 
 /** How much of the end of stderr an error message shows. */
@@ -29,11 +29,9 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });
-  const ending = endOf(child, name);
   let failure: unknown;
   const stop = (why: unknown) => {
     failure ??= why;
-    ending.killed();
     child.stdout.destroy();
     try {
       if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -59,9 +57,11 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
       stop(error);
     }
   });
+  const closed = once(child, "close") as Promise<[number | null, string | null]>;
+  closed.catch(() => {});
   try {
     await feed(child.stdin, options.input, () => failure !== undefined).catch(stop);
-    const [code, signalName] = await ending.end;
+    const [code, signalName] = await closed;
     if (failure !== undefined) throw failure;
     if (code === 0) return;
     const how = code === null ? `was killed by ${signalName}` : `exited ${code}`;
@@ -74,7 +74,6 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
     throw error;
   } finally {
     clearTimeout(timer);
-    ending.done();
     options.signal?.removeEventListener("abort", onAbort);
   }
 }

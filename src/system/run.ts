@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { Fail } from "../util/fail.ts";
-import { endOf } from "./ended.ts";
 
 /** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
 const maxStdoutBytes = 64 * 1024 * 1024;
@@ -60,11 +60,9 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });
-  const ending = endOf(child, showArgv(options.shown ?? argv));
   let ended: "timeout" | "abort" | "overflow" | undefined;
   const stop = (why: typeof ended) => {
     ended ??= why;
-    ending.killed();
     if (child.pid !== undefined) {
       try {
         process.kill(-child.pid, "SIGKILL");
@@ -86,7 +84,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   child.stdin.on("error", () => {});
   child.stdin.end(options.stdin ?? "");
   try {
-    const [code, signalName] = await ending.end;
+    const [code, signalName] = (await once(child, "close")) as [number | null, string | null];
     const bytes = stdout();
     const result = {
       code: code ?? 128,
@@ -113,7 +111,6 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     throw error;
   } finally {
     clearTimeout(timer);
-    ending.done();
     options.signal?.removeEventListener("abort", onAbort);
   }
 }

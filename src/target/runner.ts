@@ -3,15 +3,12 @@ import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schem
 import { protocolVersion } from "../schema/journal.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
-import type { DeadMan } from "./dead-man.ts";
 import type { Journal } from "./journal.ts";
 
 /** After a failure before any write: long enough for the operator to read why, then back to the old system. */
 const returnAfterMs = 15_000;
 /** After success: the operator fetches the report and says when; without a word it restarts by itself. */
 const restartAfterMs = 20_000;
-/** After an abort: the answer is out. */
-const abortAfterMs = 500;
 
 /** What the state machine needs of the machine; everything else is decided here. */
 export interface RunnerWorld {
@@ -20,20 +17,16 @@ export interface RunnerWorld {
   readonly nonce: string;
   readonly bootId: string;
   readonly recipient: string;
-  /** Marks that GO was given. Holds the sealed secrets, in RAM. */
+  /** Marks that GO was given: the dead-man timer of the base stands down. Holds the sealed secrets, in RAM. */
   readonly goFile: string;
   /** Checked and ready payload, or the reason why it is not. */
   readonly payload: { planDigest: string } | { refusal: Fail };
   /** Checks another payload and takes it for the one to work through; resolves with its plan's digest. */
   replace(publicKey: string, payload: Uint8Array): Promise<string>;
-  /** Opens the sealed secrets, the newest last, and works through the plan; waits for `ponr` before the first write. */
-  work(sealed: readonly string[], ponr: () => Promise<void>): Promise<void>;
-  /** Ends the work, as soon as it can be. */
-  stop(why: Fail): void;
-  readonly deadMan: DeadMan;
+  /** Opens the sealed secrets, the newest last, and works through the plan; calls `ponr` before the first write. */
+  work(sealed: readonly string[], ponr: () => void): Promise<void>;
   report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
-  /** `flush`: what was written has to get to the disks. Before the first write no disk is waited for. */
-  restart(flush: boolean): Promise<never>;
+  restart(): Promise<never>;
   later(ms: number, what: () => void): void;
 }
 
@@ -43,8 +36,6 @@ export class Runner {
   readonly #reportListeners = new Set<(report: BaseReport) => void>();
   #state: RunnerState = "waiting";
   #ponr = false;
-  /** The dead man is standing down: the first write comes next, or the old system. */
-  #crossing = false;
   #aborted = false;
   #payload: RunnerWorld["payload"];
   #replacing = false;
@@ -178,55 +169,33 @@ export class Runner {
 
   #work(): void {
     this.#setState("working");
-    this.#workUnderDeadMan().then(
+    const ponr = () => {
+      this.#world.journal.add({ type: "ponr" });
+      this.#ponr = true;
+    };
+    this.#world.work(this.#sealed, ponr).then(
       () => this.#end("done", undefined),
       (error: unknown) => this.#end("failed", error),
     );
   }
 
-  async #workUnderDeadMan(): Promise<void> {
-    if (!this.#ponr) this.#world.deadMan.rearm();
-    await this.#world.work(this.#sealed, () => this.#cross());
-  }
-
-  /** The point of no return. What brings the old system back ends here and not before. */
-  async #cross(): Promise<void> {
-    if (this.#aborted) throw aborted();
-    this.#crossing = true;
-    try {
-      if (!this.#ponr) await this.#world.deadMan.standDown();
-      this.#world.journal.add({ type: "ponr" });
-      this.#ponr = true;
-    } finally {
-      this.#crossing = false;
-    }
-  }
-
   #abort(send: (answer: FromRunner) => void): void {
-    if (this.#ponr || this.#crossing) {
-      const written =
-        this.#state === "done" ? "the new system is on the disks" : "the disks are being written";
+    if (this.#aborted) return;
+    if (this.#state === "working" || this.#ponr) {
       send({
         type: "refused",
-        message: `${this.#state === "failed" ? "the disks were written" : written} already; there is no old system to return to`,
+        message: "the disks are being written already; there is no old system to return to",
         hint: "`imgbuild follow` shows how far it is",
       });
       return;
     }
-    send({ type: "returning" });
-    if (this.#aborted) return;
     this.#aborted = true;
     this.#world.log.info("aborted by the operator: returning to the old system");
-    this.#world.stop(aborted());
-    this.#world.later(abortAfterMs, () => void this.#restart());
-  }
-
-  #restart(): Promise<never> {
-    return this.#world.restart(this.#ponr);
+    this.#world.later(500, () => void this.#world.restart());
   }
 
   #restartNow(send: (answer: FromRunner) => void): void {
-    if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#restart();
+    if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#world.restart();
     else
       send({
         type: "refused",
@@ -235,18 +204,17 @@ export class Runner {
   }
 
   #end(outcome: "done" | "failed", error: unknown): void {
-    const { journal, later } = this.#world;
+    const { journal, later, restart } = this.#world;
     this.#report = this.#world.report(outcome, this.#ponr, error);
     this.#setState(outcome, error);
     for (const listener of this.#reportListeners) listener(this.#report);
-    if (outcome === "done") later(restartAfterMs, () => void this.#restart());
+    if (outcome === "done") later(restartAfterMs, () => void restart());
     else if (!this.#ponr) {
-      if (this.#aborted) return;
       journal.add({
         type: "info",
         message: `no disk was written; returning to the old system in ${returnAfterMs / 1000} s`,
       });
-      later(returnAfterMs, () => void this.#restart());
+      later(returnAfterMs, () => void restart());
     } else journal.add({ type: "info", message: "the base stays up: the disks hold no finished system" });
   }
 
@@ -259,8 +227,4 @@ export class Runner {
       ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
     });
   }
-}
-
-function aborted(): Fail {
-  return new Fail("aborted by the operator", { hint: "no disk was written" });
 }

@@ -1,12 +1,15 @@
 import { resolve } from "node:path";
 import type { BaseOptions } from "../operator/base.ts";
 import { loadDefinition } from "../operator/load.ts";
+import { needsOf } from "../operator/needs.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
 import { Fail } from "../util/fail.ts";
 import type { Firmware } from "../vm/firmware.ts";
 import { type Lab, type LabOptions, openLab } from "../vm/lab.ts";
 import type { Machine, MachineDisk, MachineOptions } from "../vm/machine.ts";
+import { cardsOf, onDeclared } from "./cards.ts";
+import { readNetworkd } from "./networkd.ts";
 
 /** A machine made from a definition: its disks come from it, more may be added. */
 export interface DefinedOptions extends Partial<Omit<MachineOptions, "disks">> {
@@ -73,10 +76,14 @@ export async function machineOf(
     });
   const raw = (file: string) => ({ file, format: "raw" }) as const;
   const declared = spec.boot?.firmware ?? [];
+  const network = readNetworkd(image.networkd);
+  const nics = rest.nics ?? cardsOf(network, spec.boot?.cmdline);
   const made = await lab.machine({
     name: spec.hostname,
     firmware: declared.includes("bios") ? "bios" : uefiFor(spec),
+    tpm: needsOf(spec).machine.tpm2 !== undefined,
     ...rest,
+    nics: nics.map((nic, index) => onDeclared(nic, index, network)),
     disks: [
       ...declaredDisks
         .filter(({ serial }) => !without.includes(serial))

@@ -2,9 +2,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deploy } from "../operator/deploy.ts";
 import { deployInputs, deployWorld, type Outside } from "../operator/deploy-inputs.ts";
+import { readFiles } from "../operator/files.ts";
 import { definitionDigest } from "../operator/image.ts";
 import { type Definition, loadDefinition } from "../operator/load.ts";
-import { standIns, testImage, withTestKey } from "../operator/test-image.ts";
+import { needsOf } from "../operator/needs.ts";
+import { networkdFiles, standIns, testImage, withTestKey } from "../operator/test-image.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
 import { mountsOf } from "../storage/check-storage.ts";
@@ -12,9 +14,12 @@ import { run } from "../system/run.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import type { Machine, MachineDisk } from "../vm/machine.ts";
+import type { Machine, MachineDisk, MachineNic } from "../vm/machine.ts";
+import { isWired } from "../vm/segment.ts";
+import { cardsOf } from "./cards.ts";
 import { type CheckResult, machineChecks } from "./checks.ts";
 import { openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
+import { readNetworkd } from "./networkd.ts";
 import { buildStockHost } from "./stock-host.ts";
 
 /** A disk that stands in for one of the host's, beside what is on it. */
@@ -115,11 +120,14 @@ async function standIn(
   const key = join(lab.directory, "login");
   const login = generateSshKey("imgbuild-rehearsal");
   await writeFile(key, login.private, { mode: 0o600 });
+  const nics = cardsForBoth(definition);
   const machineWith = async (system: NonNullable<MachineDisk["image"]>) =>
     await lab.machine({
       name: "host",
       firmware,
       memoryMib: 1024,
+      nics,
+      tpm: needsOf(definition.spec).machine.tpm2 !== undefined,
       disks: await disksFor(definition, system, lab, options),
     });
   if (origin.from.startsWith("stock:")) {
@@ -172,6 +180,19 @@ async function standIn(
       await machine.waitForPort(22);
     },
   };
+}
+
+/** The cards of the new system's network. The host before it asks for its address there, and has to get the same. */
+function cardsForBoth({ spec, filesDir }: Definition): MachineNic[] {
+  const declared = readNetworkd(networkdFiles(spec, readFiles(filesDir).files));
+  const cards = cardsOf(declared, spec.boot?.cmdline);
+  const isBoth = ({ segments = [] }: MachineNic) =>
+    !isWired(segments) && segments.every(({ guest, ipv4 }) => guest === ipv4?.dhcpStart);
+  if (cards.every(isBoth)) return cards;
+  throw new Fail(
+    "no host with an address by DHCP can stand in on this network: it has VLANs, IPv6 alone, or a gateway outside of its prefix",
+    { hint: "`imgbuild test` without --deploy tries the new system on its network" },
+  );
 }
 
 /** The definition's disks as it will look for them: the first written one holds the old system, kept ones a filesystem. */

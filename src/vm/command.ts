@@ -1,4 +1,5 @@
 import type { AcceleratorName } from "./accelerator.ts";
+import { isWired, type Segment, userNetdev } from "./segment.ts";
 
 export type DiskBus = "virtio" | "scsi" | "nvme" | "sata" | "usb";
 
@@ -24,6 +25,8 @@ export interface NicShape {
   readonly kind: "user" | "switch";
   /** Default QEMU's own. */
   readonly mac?: string;
+  /** Of QEMU's own network; default its defaults. */
+  readonly segments?: readonly Segment[];
 }
 
 export interface MachineShape {
@@ -103,6 +106,9 @@ export function qemuCommand(shape: MachineShape): string[] {
     ...(shape.uefi === undefined ? [] : pflash(shape.uefi)),
     // A fixed slot, taken before the disks get theirs, so that the first card is enp0s3 whatever else there is.
     ...shape.nics.flatMap(nicArgs),
+    ...uplinksOf(shape.nics).flatMap(({ segment }, index) =>
+      uplinkArgs(segment, index, machineFds.firstNic + shape.nics.length + index),
+    ),
     ...["-chardev", `socket,id=shell,fd=${machineFds.shell}`],
     ...device({ driver: "virtio-serial-pci", id: "serial0" }),
     ...device({
@@ -205,13 +211,47 @@ function sectorsOf(size: number): Record<string, number> {
 /** The back of a network card. */
 export function netdev(nic: NicShape, index: number): Record<string, unknown> {
   const id = `net${index}`;
-  if (nic.kind === "user") return { type: "user", id };
+  const { segments = [] } = nic;
+  if (nic.kind === "user" && !isWired(segments))
+    return { type: "user", id, ...userNetdev(segments[0] ?? {}) };
   return {
     type: "stream",
     id,
     server: false,
     addr: { type: "fd", str: String(machineFds.firstNic + index) },
   };
+}
+
+/** The segments whose frames go through this process, with the numbers of their cards. */
+export function uplinksOf(nics: readonly NicShape[]): { readonly segment: Segment; readonly nic: number }[] {
+  return nics.flatMap(({ kind, segments = [] }, nic) =>
+    kind === "user" && isWired(segments) ? segments.map((segment) => ({ segment, nic })) : [],
+  );
+}
+
+/** Which back of a card knows its forwards, and what of the guest they lead to; the first card that has a way out. */
+export function forwardsBy(
+  nics: readonly NicShape[],
+): { readonly netdev: string; readonly guest: string } | undefined {
+  const uplinks = uplinksOf(nics);
+  for (const [index, { kind, segments = [] }] of nics.entries()) {
+    if (kind !== "user") continue;
+    const uplink = uplinks.findIndex(({ nic }) => nic === index);
+    const [first = {}] = segments;
+    return { netdev: uplink === -1 ? `net${index}` : `uplink${uplink}`, guest: first.guest ?? "" };
+  }
+  return undefined;
+}
+
+/** QEMU's own network on one end of a hub, a socket of ours on the other. */
+function uplinkArgs(segment: Segment, hub: number, fd: number): string[] {
+  const id = `uplink${hub}`;
+  return [
+    { type: "user", id, ...userNetdev(segment) },
+    { type: "hubport", id: `${id}-inner`, hubid: hub, netdev: id },
+    { type: "stream", id: `${id}-cable`, server: false, addr: { type: "fd", str: String(fd) } },
+    { type: "hubport", id: `${id}-outer`, hubid: hub, netdev: `${id}-cable` },
+  ].flatMap((one) => ["-netdev", JSON.stringify(one)]);
 }
 
 /** The card that the guest sees; the same as an argument of `device_add`. */

@@ -7,6 +7,7 @@ import type { DiskShape } from "./command.ts";
 import { createBlank, createOverlay } from "./disk-image.ts";
 import type { Firmware } from "./firmware.ts";
 import type { Qemu } from "./qemu.ts";
+import type { Segment } from "./segment.ts";
 import type { Switch } from "./switch.ts";
 
 export interface MachineDisk extends Omit<DiskShape, "file" | "format"> {
@@ -23,6 +24,10 @@ export interface MachineNic {
   readonly network: "internet" | Switch;
   /** Default: made from the machine's name. */
   readonly mac?: string;
+  /** Of the internet: what it is like. Default: QEMU's own subnet, with addresses by DHCP. */
+  readonly segments?: readonly Segment[];
+  /** What a guest with systemd 257 or later calls the card; default what its place makes of it. */
+  readonly name?: string;
 }
 
 export interface MachineOptions {
@@ -86,6 +91,17 @@ export function macOf(name: string, index: number): string {
 export function credentialStrings(credentials: Readonly<Record<string, string>>): string[] {
   return Object.entries(credentials).map(
     ([key, value]) => `io.systemd.credential.binary:${key}=${Buffer.from(value).toString("base64")}`,
+  );
+}
+
+/** Credentials by which systemd-network-generator names the cards that have a name of their own. */
+export function cardNames(nics: readonly Pick<MachineNic, "mac" | "name">[]): Record<string, string> {
+  return Object.fromEntries(
+    nics.flatMap(({ mac, name }, index) =>
+      name === undefined
+        ? []
+        : [[`network.link.10-card${index}`, `[Match]\nMACAddress=${mac}\n[Link]\nName=${name}\n`]],
+    ),
   );
 }
 

@@ -3,14 +3,16 @@ import { join } from "node:path";
 import { Fail } from "../util/fail.ts";
 import { within } from "../util/within.ts";
 import { type Accelerator, usualCpus } from "./accelerator.ts";
-import type { MachineShape } from "./command.ts";
+import type { MachineShape, NicShape } from "./command.ts";
 import { type Console, makeConsole } from "./console.ts";
 import { startTpm, uefiFiles } from "./firmware.ts";
+import { makeForwards } from "./forwards.ts";
 import { openGuestShell, shellCredentials } from "./guest-shell.ts";
 import { type DiskFault, type Hardware, makeHardware, type Part } from "./hardware.ts";
 import { keysOf } from "./keys.ts";
 import {
   balloon,
+  cardNames,
   checkName,
   credentialStrings,
   type MachineDisk,
@@ -22,6 +24,7 @@ import {
 import { type Qemu, startQemu } from "./qemu.ts";
 import { makeShell, type Shell } from "./shell.ts";
 import { type SshLogin, type SshShell, sshShell } from "./ssh-shell.ts";
+import { plugIn } from "./wires.ts";
 
 /** On ordinary hardware; an emulated machine gets more, see `Machine.scale`. */
 const bootSeconds = 60;
@@ -109,10 +112,16 @@ export async function makeMachine(
     ...nic,
     mac: nic.mac ?? macOf(name, index),
   }));
+  const shapes = nics.map(
+    ({ network, mac, segments }): NicShape => ({
+      kind: network === "internet" ? "user" : "switch",
+      mac,
+      ...(segments && { segments }),
+    }),
+  );
   const { console, append, close, reopen, rewind } = makeConsole();
   const guest = openGuestShell(name, scale);
   const snapshots = new Map<string, { readonly boot: string | undefined; readonly shown: string }>();
-  const forwards = new Map<number, number>();
   let memoryMib = options.memoryMib ?? 1024;
   let qemu: Qemu | undefined;
 
@@ -133,19 +142,7 @@ export async function makeMachine(
     throw new Fail(`${name} ${what} within ${timeoutMs / 1000} s; the console's end:\n${console.tail()}`);
   };
 
-  /** `own`: the port of this computer that it had before, and keeps. */
-  const forward = async (port: number, own = 0): Promise<number> => {
-    const index = nics.findIndex(({ network }) => network === "internet");
-    if (index === -1) throw new Fail(`${name} has no card on the internet, so no port can be forwarded`);
-    await quietly(`hostfwd_add net${index} tcp:127.0.0.1:${own}-:${port}`);
-    const table = await monitor("info usernet");
-    const line = table.match(
-      new RegExp(`TCP\\[HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+\\S+\\s+${port}\\s`),
-    );
-    if (line === null) throw new Fail(`QEMU does not forward port ${port}:\n${table}`);
-    forwards.set(port, Number(line[1]));
-    return Number(line[1]);
-  };
+  const forwards = makeForwards(name, shapes, monitor);
   const launch = async (snapshotName?: string) => {
     const firmware = options.firmware ?? "bios";
     const uefi =
@@ -158,11 +155,11 @@ export async function makeMachine(
       cpus: options.cpus ?? usualCpus(accelerator, 2),
       accelerator: accelerator.name,
       disks,
-      nics: nics.map(({ network, mac }) => ({ kind: network === "internet" ? "user" : "switch", mac })),
+      nics: shapes,
       consoleFile: join(directory, "console.log"),
       oemStrings: [
         ...(options.shell === false ? [] : shellCredentials()),
-        ...credentialStrings(options.credentials ?? {}),
+        ...credentialStrings({ ...(options.shell === false ? {} : cardNames(nics)), ...options.credentials }),
       ],
       ...(uefi && { uefi }),
       ...(tpm && { tpmSocket: tpm.socket }),
@@ -173,12 +170,9 @@ export async function makeMachine(
       throw error;
     });
     reopen();
-    const wanted = [...forwards];
-    forwards.clear();
     guest.attach(started.shell);
     started.serial.setEncoding("utf8").on("data", append);
-    for (const [index, { network }] of nics.entries())
-      if (network !== "internet") network.plug(name, started.nics[index]!);
+    plugIn(name, nics, shapes, started);
     void started.ended.then((how) => {
       tpm?.stop();
       if (qemu !== started) return;
@@ -191,7 +185,7 @@ export async function makeMachine(
     qemu = started;
     try {
       if (snapshotName !== undefined) await quietly(`loadvm ${snapshotName}`, snapshotTimeoutMs);
-      for (const [port, own] of wanted) await forward(port, own);
+      await forwards.renew();
     } catch (error) {
       await started.stop();
       throw error;
@@ -262,7 +256,7 @@ export async function makeMachine(
     },
     screenshot: async (file) =>
       void (await running().qmp.execute("screendump", { filename: file, format: "png" })),
-    forward: async (port) => forwards.get(port) ?? (await forward(port)),
+    forward: (port) => forwards.to(port),
     snapshot: async (snapshotName) => {
       await quietly(`savevm ${snapshotName}`, snapshotTimeoutMs);
       snapshots.set(snapshotName, { boot: guest.boot, shown: console.text });

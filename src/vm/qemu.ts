@@ -4,8 +4,9 @@ import { platform } from "node:process";
 import { plainEnv } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
 import { within } from "../util/within.ts";
-import { type MachineShape, machineFds, qemuCommand } from "./command.ts";
+import { type MachineShape, machineFds, qemuCommand, uplinksOf } from "./command.ts";
 import { openQmp, type Qmp } from "./qmp.ts";
+import { isWired } from "./segment.ts";
 
 /** QEMU's own start, from exec to the monitor's greeting. */
 const startTimeoutMs = 30_000;
@@ -22,6 +23,8 @@ export interface Qemu {
   readonly shell: Socket;
   /** The switch's end of each card's cable; undefined for a card on QEMU's own network. */
   readonly nics: readonly (Socket | undefined)[];
+  /** Our end of each uplink's cable, in the order of `uplinksOf`. */
+  readonly uplinks: readonly Socket[];
   readonly isRunning: boolean;
   /** How it ended; never rejects. */
   readonly ended: Promise<string>;
@@ -33,7 +36,9 @@ export interface Qemu {
 
 export async function startQemu(shape: MachineShape, signal?: AbortSignal): Promise<Qemu> {
   signal?.throwIfAborted();
-  const child = spawnWithUs(qemuCommand(shape), machineFds.firstNic + shape.nics.length);
+  const firstUplink = machineFds.firstNic + shape.nics.length;
+  const uplinks = uplinksOf(shape.nics);
+  const child = spawnWithUs(qemuCommand(shape), firstUplink + uplinks.length);
   const exit = watchExit(child);
   const socketAt = (fd: number) => child.stdio[fd] as Socket;
   let qmp: Qmp | undefined;
@@ -63,8 +68,11 @@ export async function startQemu(shape: MachineShape, signal?: AbortSignal): Prom
     serial: socketAt(machineFds.console),
     shell: socketAt(machineFds.shell),
     nics: shape.nics.map((nic, index) =>
-      nic.kind === "switch" ? socketAt(machineFds.firstNic + index) : undefined,
+      nic.kind === "switch" || isWired(nic.segments ?? [])
+        ? socketAt(machineFds.firstNic + index)
+        : undefined,
     ),
+    uplinks: uplinks.map((_one, index) => socketAt(firstUplink + index)),
     get isRunning() {
       return exit.isRunning();
     },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { acceleratorArgs, type MachineShape, qemuCommand } from "../../src/vm/command.ts";
+import { acceleratorArgs, forwardsBy, type MachineShape, qemuCommand } from "../../src/vm/command.ts";
+import type { Segment } from "../../src/vm/segment.ts";
 
 const shape: MachineShape = {
   name: "one",
@@ -162,6 +163,59 @@ describe("a machine that works through one job", () => {
       valuesOf(qemuCommand({ ...shape, disks: [{ ...disk!, sparse }] }), "-blockdev")[0];
     expect(JSON.parse(nodes(true)!)).toMatchObject({ discard: "unmap", "detect-zeroes": "unmap" });
     expect(nodes(false)).not.toContain("detect-zeroes");
+  });
+});
+
+describe("a card on the definition's network", () => {
+  const ipv4 = { network: "192.0.2.0/24", host: "192.0.2.1", dns: "192.0.2.53", dhcpStart: "192.0.2.2" };
+  const ipv6 = { prefix: "2001:db8::", length: 64, host: "2001:db8::1" };
+  const on = (...segments: Segment[]) => [{ kind: "user", segments }] as const;
+  const backs = (nics: MachineShape["nics"]) =>
+    valuesOf(qemuCommand({ ...shape, nics }), "-netdev").map((text) => JSON.parse(text) as object);
+
+  it("has QEMU's network be its subnet, with its gateway, and lets ports lead to its address", () => {
+    const nics = on({ ipv4, guest: "192.0.2.10" });
+    expect(backs(nics)).toEqual([
+      {
+        ...{ type: "user", id: "net0", net: "192.0.2.0/24", host: "192.0.2.1" },
+        ...{ dns: "192.0.2.53", dhcpstart: "192.0.2.2", ipv6: false },
+      },
+    ]);
+    expect(forwardsBy(nics)).toEqual({ netdev: "net0", guest: "192.0.2.10" });
+    expect(backs(on({ ipv4, ipv6, guest: "192.0.2.10" }))).toMatchObject([
+      {
+        net: "192.0.2.0/24",
+        ...{ "ipv6-prefix": "2001:db8::", "ipv6-prefixlen": 64, "ipv6-host": "2001:db8::1" },
+      },
+    ]);
+  });
+
+  it("is what it was where addresses come by DHCP", () => {
+    expect(backs(on({}))).toEqual([{ type: "user", id: "net0" }]);
+    expect(forwardsBy(on({}))).toEqual({ netdev: "net0", guest: "" });
+    expect(forwardsBy([{ kind: "switch" }])).toBeUndefined();
+  });
+
+  it("leads through this process where QEMU knows no tags, or no forwards to IPv6", () => {
+    const nics = [{ kind: "switch" as const }, ...on({ vlan: 40, ipv4, guest: "192.0.2.10" }, { vlan: 41 })];
+    expect(backs(nics)).toEqual([
+      { type: "stream", id: "net0", server: false, addr: { type: "fd", str: "6" } },
+      { type: "stream", id: "net1", server: false, addr: { type: "fd", str: "7" } },
+      {
+        ...{ type: "user", id: "uplink0", net: "192.0.2.0/24", host: "192.0.2.1" },
+        ...{ dns: "192.0.2.53", dhcpstart: "192.0.2.2", ipv6: false },
+      },
+      { type: "hubport", id: "uplink0-inner", hubid: 0, netdev: "uplink0" },
+      { type: "stream", id: "uplink0-cable", server: false, addr: { type: "fd", str: "8" } },
+      { type: "hubport", id: "uplink0-outer", hubid: 0, netdev: "uplink0-cable" },
+      { type: "user", id: "uplink1" },
+      { type: "hubport", id: "uplink1-inner", hubid: 1, netdev: "uplink1" },
+      { type: "stream", id: "uplink1-cable", server: false, addr: { type: "fd", str: "9" } },
+      { type: "hubport", id: "uplink1-outer", hubid: 1, netdev: "uplink1-cable" },
+    ]);
+    expect(forwardsBy(nics)).toEqual({ netdev: "uplink0", guest: "192.0.2.10" });
+    const alone = on({ ipv4, ipv6, guest: "192.0.2.10", guest6: "2001:db8::10" });
+    expect(backs(alone)).toHaveLength(5);
   });
 });
 

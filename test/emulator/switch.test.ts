@@ -17,7 +17,7 @@ function card() {
 }
 
 function packet(to: string, from: string, text: string): Buffer {
-  const frame = Buffer.concat([Buffer.from(to + from, "hex"), Buffer.from(text)]);
+  const frame = Buffer.concat([Buffer.from(to + from, "hex"), Buffer.from(text, "latin1")]);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(frame.length);
   return Buffer.concat([length, frame]);
@@ -84,5 +84,52 @@ describe("a switch", () => {
     cards[0].send(packet(everybody, a, "still there"));
     await settled();
     expect(cards[2].frames).toEqual(["hello", "still there"]);
+  });
+});
+
+describe("a port of a VLAN", () => {
+  const tag = (vlan: number) => Buffer.from([0x81, 0x00, 0x20 | (vlan >> 8), vlan & 0xff]).toString("latin1");
+
+  it("tags what comes in, and gives out what has its tag, without it", async () => {
+    const lan = makeSwitch("lan");
+    const [guest, plain, forty] = [card(), card(), card()];
+    lan.plug("guest", guest.socket);
+    lan.plug("internet", plain.socket, { vlan: 0 });
+    lan.plug("internet", forty.socket, { vlan: 40 });
+    guest.send(packet(everybody, a, `${tag(40)}to forty`));
+    guest.send(packet(everybody, a, `${tag(41)}to none`));
+    guest.send(packet(everybody, a, "to all without a tag"));
+    await settled();
+    expect(forty.frames).toEqual(["to forty"]);
+    expect(plain.frames).toEqual(["to all without a tag"]);
+    // The same address is another machine in another VLAN.
+    forty.send(packet(a, b, "from forty"));
+    plain.send(packet(a, b, "from plain"));
+    await settled();
+    expect(guest.frames.map((one) => Buffer.from(one, "latin1"))).toEqual([
+      Buffer.concat([Buffer.from([0x81, 0, 0, 40]), Buffer.from("from forty")]),
+      Buffer.from("from plain"),
+    ]);
+    expect([forty.frames.length, plain.frames.length]).toEqual([1, 1]);
+    guest.send(packet(b, a, `${tag(40)}again`));
+    await settled();
+    expect([forty.frames, plain.frames]).toEqual([["to forty", "again"], ["to all without a tag"]]);
+  });
+
+  it("has what stands between change frames, and answer in its place", async () => {
+    const lan = makeSwitch("lan");
+    const [guest, behind] = [card(), card()];
+    lan.plug("guest", guest.socket);
+    const answer = Buffer.concat([Buffer.from(a + b, "hex"), Buffer.from("answer")]);
+    lan.plug("internet", behind.socket, {
+      vlan: 40,
+      between: { in: (frame) => ({ on: frame, back: answer }), out: () => ({ back: answer }) },
+    });
+    behind.send(packet(everybody, b, "hello"));
+    await settled();
+    guest.send(packet(everybody, a, `${tag(40)}hello`));
+    await settled();
+    expect(behind.frames).toEqual(["answer"]);
+    expect(guest.frames.map((one) => one.slice(4))).toEqual(["hello", "answer"]);
   });
 });

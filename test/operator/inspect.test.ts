@@ -61,6 +61,29 @@ describe("inspect", () => {
     expect((await look({}, "sudo")).asRoot).toBe(true);
   });
 
+  it("tells of a TPM, of firmware that takes keys, and of the processor, as far as the kernel does", async () => {
+    const seen = async (change: Readonly<Record<string, string>>) => {
+      const { tpm, setupMode, cpuFlags } = (await look(change)).facts;
+      return { tpm, setupMode, cpuFlags };
+    };
+    expect(await seen({})).toEqual({ tpm: undefined, setupMode: undefined, cpuFlags: undefined });
+    expect(
+      await seen({
+        tpm: "version 2\nusable\nbank sha1\nbank sha256",
+        "setup-mode": "   6   0   0   0   1",
+        "cpu-flags": "fpu lm sse2",
+      }),
+    ).toEqual({
+      tpm: { version: 2, usable: true, banks: ["sha1", "sha256"] },
+      setupMode: true,
+      cpuFlags: ["fpu", "lm", "sse2"],
+    });
+    // Only the firmware tells of it; an old kernel, with a TPM 2.0 and with another.
+    expect((await seen({ tpm: "version 2" })).tpm).toEqual({ version: 2, usable: false });
+    expect((await seen({ tpm: "usable" })).tpm).toEqual({ version: 2, usable: true });
+    expect((await seen({ tpm: "bank sha1" })).tpm).toEqual({ version: 1, usable: false, banks: ["sha1"] });
+  });
+
   it("tells of disks in bytes, their partitions by place, and what is mounted or swap", async () => {
     const { facts } = await look();
     expect(facts.disks).toEqual([

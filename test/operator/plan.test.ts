@@ -83,8 +83,10 @@ describe("deployPlan", () => {
       "verify-boot",
       "name-boot-entry",
     ]);
-    // Before the point of no return what is kept is looked at.
-    expect(new Set(made.prepare.map(({ kind }) => kind))).toEqual(new Set(["close-disks", "check-kept"]));
+    // Before the point of no return the machine is asked for what is needed, and what is kept is looked at.
+    expect(new Set(made.prepare.map(({ kind }) => kind))).toEqual(
+      new Set(["ask-machine", "check-kept", "close-disks"]),
+    );
     const text = JSON.stringify(made.steps);
     for (const device of ["/dev/vd", "/dev/sd", "OTHER", '"DATA"']) expect(text).not.toContain(device);
     // The kept filesystem is named where the new system finds it, and nowhere else.

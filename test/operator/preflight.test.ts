@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { loadDefinition } from "../../src/operator/load.ts";
+import { needsOf } from "../../src/operator/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../../src/operator/preflight.ts";
 import type { Facts } from "../../src/schema/facts.ts";
 import type { SpecInput } from "../../src/schema/spec.ts";
 import { machineFacts, serverSpec } from "../helpers/deployable.ts";
+import { diskFacts } from "../helpers/storage.ts";
 
 const mib = 2 ** 20;
 
@@ -22,6 +25,8 @@ function judge(
     login: { user: "admin" },
     tried: true,
     room: { has: 3000 * mib, least: 300 * mib, usual: 700 * mib },
+    needs: needsOf(serverSpec(spec)),
+    disks: { system: diskFacts("vda", { serial: "SYS" }) },
     locked: new Set(["openssh-server"]),
     sshPorts: { ports: [22], sure: true, reached: 22 },
     clock: { now: 1_750_000_000_000, ignored: false },
@@ -45,6 +50,7 @@ describe("preflight", () => {
       ["clock", "go", "the host's clock says 2025-06-15T15:06:40.000Z"],
       ["firmware", "go", "uefi"],
       ["host", "go", "the definition is for this one"],
+      ["room on ESP", "go", "256 MiB; kernels take at least 20, and 132 MiB when apt brings another"],
       ["disks", "go", "each disk of the definition was found exactly once"],
       ["room", "go", "3000 MiB for filesystems; the definition takes about 700 MiB"],
       ["network", "go", "can be set up again in the base"],
@@ -101,6 +107,17 @@ describe("preflight", () => {
       "room",
       "rehearsal",
     ]);
+  });
+
+  it("refuses a host without the TPM that the definition's root is opened by, before anything is sent", async () => {
+    const { spec } = await loadDefinition("imgbuild/layouts/luks-tpm2");
+    const needs = { needs: needsOf(spec), disks: undefined };
+    const findings = judge({}, needs);
+    expect(isGo(findings)).toBe(false);
+    expect(refused(findings)).toEqual([
+      "tpm: root is opened by a TPM 2.0 with sha256 registers; the machine shows no TPM",
+    ]);
+    expect(isGo(judge({ tpm: { version: 2, usable: true, banks: ["sha256"] } }, needs))).toBe(true);
   });
 
   const noRoot = { user: { uid: 1, becomesRootBy: "impossible" as const } };

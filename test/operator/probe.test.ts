@@ -34,6 +34,25 @@ describe("the probe", () => {
       expect(sections.get("cache-free")!.split(/\s+/).length).toBeGreaterThanOrEqual(6);
     });
 
+  it("asks the kernel for its TPM, and the firmware's tables where the kernel shows none", async () => {
+    const sys = tempDir();
+    const ask = async () => {
+      const script = probeScript.replaceAll("/sys/", `${sys}/`).replaceAll("/dev/tpmrm0", `${sys}/tpmrm0`);
+      const { stdout } = await run(["/bin/dash", "-s", mark], { stdin: script, accept: [0, 1] });
+      return sectionsOf(stdout, mark).get("tpm");
+    };
+    expect(await ask()).toBe("");
+    mkdirSync(join(sys, "firmware/acpi/tables"), { recursive: true });
+    writeFileSync(join(sys, "firmware/acpi/tables/TPM2"), "");
+    expect(await ask()).toBe("version 2");
+    mkdirSync(join(sys, "class/tpm/tpm0/pcr-sha256"), { recursive: true });
+    // Without the kernel's word it may be an older one.
+    expect(await ask()).toBe("bank sha256");
+    writeFileSync(join(sys, "class/tpm/tpm0/tpm_version_major"), "2\n");
+    writeFileSync(join(sys, "tpmrm0"), "");
+    expect(await ask()).toBe("version 2\nusable\nbank sha256");
+  });
+
   it("passes over the hidden paths of NVMe multipath, and tells which maps device-mapper's multipath has", async () => {
     const sys = tempDir();
     const put = (path: string, content: string) => {

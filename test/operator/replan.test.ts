@@ -15,7 +15,6 @@ import type { Host } from "../../src/transport/host.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
-import { noDeadMan } from "../helpers/dead-man.ts";
 import { adminKey, inputsOfDeploy, serverSpec } from "../helpers/deployable.ts";
 import { localHost } from "../helpers/local-host.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
@@ -54,7 +53,6 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
       if (options.ponr !== false) ponr();
       if (works.length === 1) throw new Fail("no such unit");
     },
-    ...noDeadMan,
     report: (...told) => ({ ...baseReport(...told), bootId: "base" }),
     restart: () => new Promise<never>(() => {}),
     later: () => {},

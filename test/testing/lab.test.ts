@@ -21,6 +21,7 @@ describe("machineOf", () => {
     kept: [part("K")],
     hostKey: "ssh-ed25519 x",
     placed: [],
+    networkd: new Map<string, string>(),
   };
   const serialsOf = async (without?: readonly string[]) => {
     let asked: MachineOptions | undefined;
