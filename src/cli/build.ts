@@ -5,7 +5,7 @@ import { readFiles } from "../operator/files.ts";
 import { withGrowth } from "../operator/growth.ts";
 import { buildImage, definitionDigest, readyToBuild } from "../operator/image.ts";
 import { withImageSize } from "../operator/image-size.ts";
-import { loadDefinition } from "../operator/load.ts";
+import { loadDefinition, withLines } from "../operator/load.ts";
 import { mirrorsFor, readLockFor } from "../operator/lock.ts";
 import { imageCompressions, imageFormats, isDirectory, isDisk, outputOf } from "../operator/output.ts";
 import { revealSecrets } from "../operator/secrets.ts";
@@ -58,6 +58,7 @@ export const buildCommand: AddCommand = (program, act) => {
       if (options.minimize && !isDisk(format))
         throw new Fail(`--minimize: ${format} holds no disk`, { exitCode: exitCodes.usage });
       const definition = await loadDefinition(path);
+      for (const line of definition.unfinished) cli.log.warn(line);
       const { filesDir } = definition;
       await readyToBuild(definition.spec, options.output, format, options);
       const { lock } = await readLockFor(definition);
@@ -83,28 +84,30 @@ export const buildCommand: AddCommand = (program, act) => {
       const env =
         vendor === undefined ? cli.env : { ...cli.env, IMGBUILD_MIRROR: vendorUrl(vendor, "debian") };
       const disks = await cli.log.task(`building ${spec.hostname}`, async (log) =>
-        buildImage(
-          {
-            spec,
-            lock,
-            definition: digest,
-            files,
-            filesDir,
-            mirrors,
-            secrets,
-            keys,
-          },
-          options.output,
-          format,
-          {
-            ...cli,
-            env,
-            log,
-            inVm: options.inVm,
-            compress,
-            checksum: options.checksum,
-            minimize: options.minimize,
-          },
+        withLines(definition, () =>
+          buildImage(
+            {
+              spec,
+              lock,
+              definition: digest,
+              files,
+              filesDir,
+              mirrors,
+              secrets,
+              keys,
+            },
+            options.output,
+            format,
+            {
+              ...cli,
+              env,
+              log,
+              inVm: options.inVm,
+              compress,
+              checksum: options.checksum,
+              minimize: options.minimize,
+            },
+          ),
         ),
       );
       await noteTried(cli.env, definitionDigest(definition.spec, lock, files));

@@ -29,6 +29,7 @@ export const lockCommand: AddCommand = (program, act) => {
             exitCode: exitCodes.usage,
           });
         const definition = await loadDefinition(path);
+        for (const line of definition.unfinished) cli.log.warn(line);
         const file = lockPath(definition);
         if (options.check) {
           await readLockFor(definition);

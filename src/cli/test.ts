@@ -161,6 +161,7 @@ async function withImage(
   work: (image: TestImage, definition: Definition, directory: string) => Promise<void>,
 ): Promise<void> {
   const definition = await loadDefinition(path);
+  for (const line of definition.unfinished) cli.log.warn(line);
   chosen(options.firmware, definition.spec.boot?.firmware ?? []);
   await requireTools("build", machineTools);
   const directory = await mkdtemp(join(tmpdir(), "imgbuild-test-"));

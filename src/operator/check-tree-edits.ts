@@ -1,7 +1,7 @@
 import type { Spec } from "../schema/spec.ts";
+import type { Problem } from "../util/problem.ts";
 import { render } from "../util/template.ts";
 import { DiffProblem, type FileDiff, parseDiff } from "../util/unified-diff.ts";
-import type { Problem } from "./problems.ts";
 
 /** What is wrong with a definition's patches, templates and scripts, as far as it is seen without a tree. */
 export function treeEditProblems(spec: Spec): Problem[] {

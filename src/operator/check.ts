@@ -5,9 +5,11 @@ import { storageProblems } from "../storage/check-graph.ts";
 import { mountsOf, writtenDisks } from "../storage/check-storage.ts";
 import { graphOf } from "../storage/graph.ts";
 import { verityPlaces } from "../storage/verity-root.ts";
+import type { Problem } from "../util/problem.ts";
 import { unreadByGrub } from "./boot-place.ts";
+import { calendarProblem } from "./calendar.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
-import type { Problem } from "./problems.ts";
+import { unitLines, valuesOf } from "./unit-text.ts";
 
 /** What a schema cannot see: fields that contradict each other or name what is not there. */
 export function checkSpec(spec: Spec): Problem[] {
@@ -18,6 +20,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...userProblems(spec),
     ...fileProblems(spec),
     ...treeEditProblems(spec),
+    ...calendarProblems(spec),
     ...restProblems(spec),
   ];
 }
@@ -213,6 +216,19 @@ function fileProblems(spec: Spec): Problem[] {
   entries.sort((a, b) => a.target.length - b.target.length);
   for (const { path, target, what } of entries) claim(path, target, what);
   return problems;
+}
+
+/** A timer that systemd cannot read never runs. */
+function calendarProblems(spec: Spec): Problem[] {
+  return Object.entries(spec.services).flatMap(([name, { unit = "", dropIn = "" }]) =>
+    Object.entries({ unit, dropIn }).flatMap(([field, text]) =>
+      valuesOf(unitLines(text), "Timer", "OnCalendar").flatMap((says): Problem[] => {
+        const problem = calendarProblem(says);
+        if (problem === undefined) return [];
+        return [{ path: ["services", name, field], says, message: `OnCalendar=${says}: ${problem}` }];
+      }),
+    ),
+  );
 }
 
 function restProblems(spec: Spec): Problem[] {

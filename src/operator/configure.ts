@@ -1,5 +1,6 @@
 import type { StepData } from "../schema/plan.ts";
 import type { Network, Spec } from "../schema/spec.ts";
+import { checkTree, type Expectation } from "../steps/check-tree.ts";
 import { makeUsers } from "../steps/make-users.ts";
 import { patchFiles } from "../steps/patch-files.ts";
 import { placeFiles } from "../steps/place-files.ts";
@@ -15,6 +16,7 @@ import { Fail } from "../util/fail.ts";
 import { render } from "../util/template.ts";
 import { parseDiff } from "../util/unified-diff.ts";
 import { aptFiles } from "./apt-files.ts";
+import { expectedOfPackages, expectedOfTree } from "./expectations.ts";
 import type { DefinitionFiles } from "./files.ts";
 
 export interface ConfigureOptions {
@@ -34,7 +36,10 @@ export interface ConfigureOptions {
 /** What the definition says of the system beyond its packages, in the order in which one part may lean on another. */
 export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[] {
   const { files } = options;
-  const steps: StepData[] = patchSteps(spec, files);
+  const steps: StepData[] = [
+    ...checkSteps("looking for what the definition needs of packages", expectedOfPackages(spec)),
+    ...patchSteps(spec, files),
+  ];
   const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
   if (users.length > 0)
     steps.push(stepData(makeUsers, `making ${users.length} users`, { users: sorted(users) }));
@@ -63,6 +68,7 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
     steps.push(stepData(writeFiles, `writing ${inline.length} inline files and links`, { files: inline }));
   for (const script of spec.provision ?? [])
     steps.push(stepData(provision, `running the script ${script.name}`, { ...script, epoch: options.epoch }));
+  steps.push(...checkSteps("looking for units, programs and owners", expectedOfTree(spec)));
   steps.push(...serviceSteps(spec, options));
   const secrets = Object.entries(spec.secrets).flatMap(([name, { path, mode, owner, group }]) =>
     path === undefined ? [] : [{ name, path, mode, owner, group }],
@@ -74,6 +80,10 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
       stepData(placeHostKeys, "placing the SSH host keys", { expected: options.identity === "deploy" }),
     );
   return steps;
+}
+
+function checkSteps(doing: string, expected: Expectation[]): StepData[] {
+  return expected.length === 0 ? [] : [stepData(checkTree, doing, { expected })];
 }
 
 /** Before all else: a patch is made of the file as it is packaged. */

@@ -2,10 +2,12 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Spec } from "../schema/spec.ts";
 import { Fail } from "../util/fail.ts";
+import { type Problem, showPath, WrongFields } from "../util/problem.ts";
 import { checkSpec } from "./check.ts";
 import { evaluateModule, showPlace } from "./evaluate.ts";
 import { lineOf } from "./locate.ts";
-import { checkBySchema, type Problem } from "./problems.ts";
+import { checkBySchema } from "./problems.ts";
+import { unfinished } from "./unfinished.ts";
 
 /** Problems shown at once; the rest is only counted. */
 const shownProblems = 20;
@@ -16,6 +18,8 @@ export interface Definition {
   readonly dir: string;
   /** Absolute path of its IMGBUILD.ts. */
   readonly file: string;
+  /** What it lacks before a host may become it, a line each with its place; it can be built and tested nevertheless. */
+  readonly unfinished: readonly string[];
   /** Absolute path of its `files/`, when it has one. */
   readonly filesDir?: string;
 }
@@ -35,7 +39,8 @@ export async function loadDefinition(
   const dir = dirname(file);
   const filesDir = join(dir, "files");
   const hasFiles = statSync(filesDir, { throwIfNoEntry: false })?.isDirectory() === true;
-  return { spec: checked.data, dir, file, ...(hasFiles ? { filesDir } : {}) };
+  const open = linesOf(file, unfinished(checked.data));
+  return { spec: checked.data, dir, file, unfinished: open, ...(hasFiles ? { filesDir } : {}) };
 }
 
 function definitionFile(path: string): string {
@@ -50,15 +55,25 @@ function definitionFile(path: string): string {
   return file;
 }
 
+/** What is found only when the definition's tree is made is shown with file and line as well. */
+export async function withLines<T>({ file }: Pick<Definition, "file">, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const found = [error, (error as Error).cause].find((one) => one instanceof WrongFields);
+    if (found === undefined) throw error;
+    throw refusal(file, (found as WrongFields).problems);
+  }
+}
+
+/** Refuses a definition that is not finished yet, where that matters. */
+export function requireFinished({ unfinished: open }: Pick<Definition, "unfinished">): void {
+  if (open.length > 0)
+    throw new Fail(open.join("\n"), { hint: "finish the definition; until then `imgbuild test` tries it" });
+}
+
 function refusal(file: string, problems: readonly Problem[]): Fail {
-  const text = readFileSync(file, "utf8");
-  const lines = problems
-    .map((problem) => ({ ...problem, line: lineOf(text, problem.path) }))
-    .sort((a, b) => a.line - b.line)
-    .map(({ path, message, line }) => {
-      const field = showPath(path);
-      return `${showPlace({ file, line })}: ${field === "" ? "" : `${field}: `}${message}`;
-    });
+  const lines = linesOf(file, problems);
   if (lines.length > shownProblems)
     lines.splice(shownProblems, Infinity, `and ${problems.length - shownProblems} more problems`);
   return new Fail(lines.join("\n"), {
@@ -66,14 +81,15 @@ function refusal(file: string, problems: readonly Problem[]): Fail {
   });
 }
 
-/** `users.admin.keys[0]`; keys that are no names are quoted. */
-function showPath(path: readonly (string | number)[]): string {
-  return path
-    .map((key, index) => {
-      if (typeof key === "number") return `[${key}]`;
-      const shown = key.length > 80 ? `${key.slice(0, 77)}…` : key;
-      if (!/^[A-Za-z_$][\w$-]*$/.test(shown)) return `[${JSON.stringify(shown)}]`;
-      return index === 0 ? shown : `.${shown}`;
-    })
-    .join("");
+/** A line each, in the order of the file: place, field and problem. */
+function linesOf(file: string, problems: readonly Problem[]): string[] {
+  if (problems.length === 0) return [];
+  const text = readFileSync(file, "utf8");
+  return problems
+    .map((problem) => ({ ...problem, line: lineOf(text, problem.path, problem.says) }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ path, message, line }) => {
+      const field = showPath(path);
+      return `${showPlace({ file, line })}: ${field === "" ? "" : `${field}: `}${message}`;
+    });
 }

@@ -25,8 +25,11 @@ const closers = new Set(["}", "]", ")"]);
 /** Constants that stand for constants are followed this far. */
 const maxHops = 10;
 
-/** The line (from 1) that says the value at `path`, or the nearest line around it. */
-export function lineOf(text: string, path: readonly (string | number)[]): number {
+/**
+ * The line (from 1) that says the value at `path`, or the nearest line around it. Where that is not exact, because a function
+ * makes the value, the first string `says` from there on is taken for it.
+ */
+export function lineOf(text: string, path: readonly (string | number)[], says?: string): number {
   const tokens = tokenize(text);
   const { root, constants } = parse(tokens);
   let node = root;
@@ -36,7 +39,11 @@ export function lineOf(text: string, path: readonly (string | number)[]): number
     // A call may wrap what it is given into more levels; a literal that lacks the key has nothing nearer.
     else if (node?.kind !== "call") break;
   }
-  return text.slice(0, node?.start ?? 0).split("\n").length;
+  const from = node?.start ?? 0;
+  const said = tokens.find(
+    ({ kind, start, text: one }) => kind === "string" && start >= from && one === says,
+  );
+  return text.slice(0, said?.start ?? from).split("\n").length;
 }
 
 function child(

@@ -1,10 +1,5 @@
 import type { z } from "zod";
-
-/** What is wrong at one field of a definition. */
-export interface Problem {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
+import type { Problem } from "../util/problem.ts";
 
 type Issue = z.core.$ZodIssue;
 

@@ -16,7 +16,7 @@ import { networkFiles } from "./configure.ts";
 import { type DefinitionFiles, readFiles } from "./files.ts";
 import { buildImage, definitionDigest } from "./image.ts";
 import { needsVm } from "./image-plan.ts";
-import type { Definition } from "./load.ts";
+import { type Definition, withLines } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { signingSecret } from "./secrets.ts";
 import { sourceDigest } from "./source-digest.ts";
@@ -109,7 +109,9 @@ async function make(
     secrets: given,
   };
   const inVm = needsVm(inputs);
-  await buildImage(inputs, join(directory, files.system), "raw", { ...options, inVm });
+  await withLines(definition, () =>
+    buildImage(inputs, join(directory, files.system), "raw", { ...options, inVm }),
+  );
   for (const [name, disk] of Object.entries(spec.storage?.disks ?? {})) {
     if (!("keep" in disk)) continue;
     const [kept, ...more] = disk.keep;

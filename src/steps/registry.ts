@@ -3,6 +3,7 @@ import { askTang } from "./ask-tang.ts";
 import { bootstrapTree } from "./bootstrap-tree.ts";
 import { btrfsSubvolumes } from "./btrfs-subvolumes.ts";
 import { checkKept } from "./check-kept.ts";
+import { checkTree } from "./check-tree.ts";
 import { closeDisks } from "./close-disks.ts";
 import { enrollClevis } from "./enroll-clevis.ts";
 import { finishTree } from "./finish-tree.ts";
@@ -48,6 +49,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     bootstrapTree,
     btrfsSubvolumes,
     checkKept,
+    checkTree,
     closeArray,
     closeDisks,
     closeGroup,

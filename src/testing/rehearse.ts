@@ -70,7 +70,13 @@ export async function rehearse(
     const env = { ...options.env, HOME: home, XDG_STATE_HOME: home, SSH_AUTH_SOCK: undefined };
     const outside: Outside = { ...options, env, interactive: false };
     // What fails is among the checks that the rehearsal ends with.
-    const settings = { deadManSeconds, slow: scale, withoutSecrets: true, acceptDegraded: true };
+    const settings = {
+      deadManSeconds,
+      slow: scale,
+      withoutSecrets: true,
+      acceptDegraded: true,
+      rehearsal: true,
+    };
     const plain = await deployInputs(path, "target", settings, outside);
     const { spec: changed, secrets } = withTestKey(withLogin(plain.spec, host.publicKey), standIns(spec));
     const report = await deploy(

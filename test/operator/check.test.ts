@@ -262,4 +262,15 @@ describe("checkSpec", () => {
     expect(first).toContain(expected);
     expect(more).toEqual([]);
   });
+
+  it("refuses a timer that systemd cannot read", () => {
+    const text = "[Timer]\nOnCalendar=hourlyy\n";
+    expect(problems({ services: { "a.timer": { unit: text }, "b.timer": { dropIn: text } } })).toEqual([
+      expect.stringMatching(/^services\.a\.timer\.unit: OnCalendar=hourlyy: hourlyy is neither/),
+      expect.stringMatching(/^services\.b\.timer\.dropIn: OnCalendar=hourlyy: /),
+    ]);
+    expect(
+      problems({ services: { "a.timer": { unit: "[Timer]\nOnCalendar=\nOnCalendar=hourly\n" } } }),
+    ).toEqual([]);
+  });
 });

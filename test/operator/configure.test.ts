@@ -39,6 +39,7 @@ describe("configureSteps", () => {
       { files: { files, links: [{ path: "/etc/l", link: "x" }] } },
     );
     expect(kinds).toEqual([
+      "check-tree",
       "make-users",
       "write-files",
       "place-files",

@@ -82,4 +82,21 @@ describe("lineOf", () => {
     const large = `export default {\n${Array.from({ length: 20_000 }, (_, i) => `  k${i}: [{ a: "${i}" }],\n`).join("")}};\n`;
     expect(lineOf(large, ["k19999", 0, "a"])).toBe(20_001);
   });
+
+  it("finds what a function makes by the string that it was given", () => {
+    const text = [
+      'const other = "hourlyy";',
+      "export default image({",
+      "  services: {",
+      "    ...timer({",
+      '      unit: "stamp",',
+      '      onCalendar: "hourlyy",',
+      "    }),",
+      "  },",
+      "});",
+    ].join("\n");
+    const path = ["services", "stamp.timer", "unit"];
+    expect(lineOf(text, path, "hourlyy")).toBe(6);
+    expect(lineOf(text, path, "weekly")).toBe(3);
+  });
 });

@@ -17,7 +17,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 function definition(change: Partial<SpecInput> = {}): Definition {
   const dir = tempDir();
-  return { spec: serverSpec(change), dir, file: join(dir, "IMGBUILD.ts") };
+  return { spec: serverSpec(change), dir, file: join(dir, "IMGBUILD.ts"), unfinished: [] };
 }
 
 describe("withImpliedPackages", () => {

@@ -45,7 +45,7 @@ function definition(dir: string, names: readonly string[]): Definition {
     names.map((name) => [name, { file: `../${name}.age`, path: `/etc/${name}` }]),
   );
   const spec = { ...({} as Spec), secrets: Spec.shape.secrets.parse(secrets) };
-  return { spec, dir: join(dir, "web"), file: join(dir, "web/IMGBUILD.ts") };
+  return { spec, dir: join(dir, "web"), file: join(dir, "web/IMGBUILD.ts"), unfinished: [] };
 }
 
 describe("the secrets of a definition", () => {

@@ -25,6 +25,7 @@ describe("treeSteps", () => {
       "bootstrap-tree",
       "write-files",
       "install-packages",
+      "check-tree",
       "make-users",
       "write-files",
       "set-services",

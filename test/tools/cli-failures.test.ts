@@ -160,6 +160,43 @@ describe("a definition", () => {
   });
 });
 
+describe("a definition that its packages do not fit", () => {
+  it("is refused with file and line before anything boots", async () => {
+    const dir = tempDir();
+    const definition = ownDefinition(dir);
+    const source = join(definition, "IMGBUILD.ts");
+    const text = readFileSync(source, "utf8");
+    const build = async (more: string) => {
+      writeFileSync(source, text.replace("export default image({", `export default image({\n  ${more}`));
+      return await imgbuild(["build", definition, "--format", "dir", "-o", join(dir, "tree")], {
+        env: environment,
+        timeoutMs: 600_000,
+      });
+    };
+    expectFail(
+      await build('timezone: "Europe/Berln",'),
+      1,
+      /IMGBUILD\.ts:\d+: timezone: Europe\/Berln (is no time zone|needs the package `tzdata`)/,
+      /correct the definition/,
+    );
+    expectFail(
+      await build('patches: [], files: { "/etc/a": { content: "a", owner: "nobody-here" } },'),
+      1,
+      /IMGBUILD\.ts:\d+: files\["\/etc\/a"\]\.owner: the system has no user nobody-here/,
+    );
+    const health = 'health: [{ type: "unit", unit: "ngimx.service" }],';
+    writeFileSync(source, text.replace(/health: \[[^\]]*\],/, ""));
+    expect(readFileSync(source, "utf8")).not.toBe(text);
+    writeFileSync(source, readFileSync(source, "utf8").replace("image({", `image({\n  ${health}`));
+    const ran = await imgbuild(["build", definition, "--format", "dir", "-o", join(dir, "tree")], {
+      env: environment,
+      timeoutMs: 600_000,
+    });
+    expectFail(ran, 1, /IMGBUILD\.ts:\d+: health\[0\]\.unit: the system has no unit ngimx\.service/);
+    expect(left(dir).sort()).toEqual(["imgbuild", "secrets"]);
+  });
+});
+
 describe("a lock", () => {
   it("that is missing, stale or damaged is not used", async () => {
     const dir = tempDir();
