@@ -3,9 +3,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Fail } from "../util/fail.ts";
 
-/** The device that is mounted at a path: "/dev/vda2". */
-export async function mountedSource(path: string): Promise<string> {
-  const lines = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
+/** The device that is mounted at a path: "/dev/vda2". `table` is what the kernel says of its mounts. */
+export async function mountedSource(path: string, table = "/proc/self/mounts"): Promise<string> {
+  const lines = (await readFile(table, "utf8")).split("\n").map((line) => line.split(" "));
   const source = lines.filter(([, where]) => where === path).at(-1)?.[0];
   if (source === undefined) throw new Fail(`nothing is mounted at ${path}`);
   return source;

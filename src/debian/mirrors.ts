@@ -14,7 +14,7 @@ const fallback: Mirrors = {
 };
 
 const debianSuite =
-  /^(bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)(-updates|-security|\/updates|-backports|-proposed-updates)?$/;
+  /^(buster|bullseye|bookworm|trixie|forky|duke|sid|experimental|stable|testing|unstable|oldstable)(-updates|-security|\/updates|-backports|-proposed-updates)?$/;
 
 export interface MirrorUrl {
   readonly archive: DebianArchive;

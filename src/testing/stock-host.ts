@@ -36,12 +36,13 @@ export interface StockHost {
 export async function buildStockHost(options: {
   readonly cache: string;
   readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
 }): Promise<StockHost> {
   const recipe = digestOf([recipeVersion, stockPackages, stockFiles(""), layout, installGrub.toString()]);
   const entry = join(options.cache, `stock-host-${recipe.slice(0, 16)}`);
   await inOnePiece(entry, (work) =>
-    options.log.task("building the stock host", (log) => makeStockHost(work, log, options.signal)),
+    options.log.task("building the stock host", (log) => makeStockHost(work, { ...options, log })),
   );
   const facts = JSON.parse(await readFile(join(entry, "facts.json"), "utf8")) as {
     hostKeys: string[];
@@ -50,12 +51,16 @@ export async function buildStockHost(options: {
   return { system: { file: join(entry, "system.raw"), format: "raw" }, key: join(entry, "key"), ...facts };
 }
 
-async function makeStockHost(work: string, log: Log, signal: AbortSignal | undefined): Promise<void> {
+async function makeStockHost(
+  work: string,
+  options: Omit<Parameters<typeof buildStockHost>[0], "cache">,
+): Promise<void> {
+  const { log } = options;
   const key = join(work, "key");
   await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "stock-host", "-f", key]);
   const publicKey = (await readFile(`${key}.pub`, "utf8")).trim();
   const tree = join(work, "tree");
-  await makeStockTree(tree, publicKey, log, signal);
+  await makeStockTree(tree, publicKey, options);
   const image = join(work, "system.raw");
   const { kernel } = await log.task("writing its disk", () => writeDisk(tree, image));
   const hostKeys = [];

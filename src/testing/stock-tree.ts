@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { bootstrapSources } from "../operator/bootstrap-sources.ts";
 import { type RunOptions, run } from "../system/run.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -74,9 +74,22 @@ export function stockFiles(publicKey: string): Record<string, { content: string;
   };
 }
 
-/** Makes the stock host's root filesystem as a directory, with this machine's own apt sources. Needs root and network. */
-export async function makeStockTree(tree: string, publicKey: string, log: Log, signal?: AbortSignal) {
+/** Makes the stock host's root filesystem as a directory, from the mirrors that are used for everything. Needs root and network. */
+export async function makeStockTree(
+  tree: string,
+  publicKey: string,
+  {
+    log,
+    env,
+    signal,
+  }: {
+    readonly log: Log;
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly signal?: AbortSignal | undefined;
+  },
+) {
   const options: RunOptions = signal === undefined ? {} : { signal };
+  const sources = await bootstrapSources(suite, { env, signal });
   await log.task(`bootstrapping ${stockPackages.length} packages and what they need`, async () => {
     await run(
       [
@@ -89,14 +102,14 @@ export async function makeStockTree(tree: string, publicKey: string, log: Log, s
         `--include=${stockPackages.join(",")}`,
         suite,
         tree,
-        ...(await aptSources()),
+        ...sources,
       ],
       {
         ...options,
         timeoutMs: bootstrapTimeoutMs,
         // The kernel's hook would make an initramfs before the tree is complete; it is made once, below.
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8", INITRD: "No" },
-        hint: "apt-get install mmdebstrap, and look whether `apt-get update` works here",
+        hint: `apt-get install mmdebstrap; it was given ${sources.join(", ")}`,
       },
     );
   });
@@ -114,18 +127,6 @@ export async function makeStockTree(tree: string, publicKey: string, log: Log, s
   await log.task("making the initramfs", () => chroot("update-initramfs", "-c", "-k", "all"));
   // initramfs-tools brings it along; many an old server made its initramfs by other means, and a takeover must do without.
   await chroot("dpkg", "--remove", "--force-depends", "cpio");
-}
-
-/** This machine's apt sources for the suite, as files mmdebstrap reads; another distribution falls back to Debian's own. */
-async function aptSources(): Promise<string[]> {
-  const listed = existsSync("/etc/apt/sources.list.d") ? await readdir("/etc/apt/sources.list.d") : [];
-  const files = ["/etc/apt/sources.list", ...listed.sort().map((name) => `/etc/apt/sources.list.d/${name}`)];
-  const found: string[] = [];
-  for (const file of files) {
-    if (!/\.(list|sources)$/.test(file) || !existsSync(file)) continue;
-    if (new RegExp(`^[^#]*\\b${suite}\\b`, "m").test(await readFile(file, "utf8"))) found.push(file);
-  }
-  return found.length > 0 ? found : [`deb http://ftp.debian.org/debian ${suite} main`];
 }
 
 /** The one kernel of the tree, as its version. */

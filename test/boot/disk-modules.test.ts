@@ -44,7 +44,11 @@ describe("diskModules", () => {
 
 describe("mountedSource", () => {
   it("tells what is mounted at exactly that path", async () => {
-    expect(await mountedSource("/proc")).toBe("proc");
-    await expect(mountedSource("/proc/self")).rejects.toThrow("nothing is mounted at /proc/self");
+    const table = join(tempDir(), "mounts");
+    const lines = ["/dev/vda1 / ext4 rw 0 0", "/dev/vda2 /srv ext4 rw 0 0", "/dev/vdb1 /srv xfs rw 0 0"];
+    writeFileSync(table, `${lines.join("\n")}\n`);
+    expect(await mountedSource("/", table)).toBe("/dev/vda1");
+    expect(await mountedSource("/srv", table)).toBe("/dev/vdb1");
+    await expect(mountedSource("/srv/a", table)).rejects.toThrow("nothing is mounted at /srv/a");
   });
 });

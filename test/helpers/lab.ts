@@ -43,7 +43,7 @@ export async function startLab(options: {
 }): Promise<StockLab> {
   const { firmware, log, env } = options;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const host = await buildStockHost({ cache: cacheRoot(env), log, ...signal });
+  const host = await buildStockHost({ cache: cacheRoot(env), log, env, ...signal });
   const place = options.directory === undefined ? {} : { directory: options.directory, keep: true };
   const lab = await openLab({ log, env, ...signal, ...place });
   try {
