@@ -16,21 +16,23 @@ const mayImport: Record<string, readonly string[]> = {
     "storage",
     "boot",
     "system",
+    "tree",
     "steps",
     "dsl",
     ...low,
   ],
-  testing: ["operator", "vm", "storage", "transport", "system", ...low],
-  target: ["steps", "storage", "boot", "debian", "archive", "secrets", "system", ...low],
-  steps: ["storage", "boot", "debian", "archive", "system", ...low],
-  storage: ["steps", "system", ...low],
-  boot: ["steps", "storage", "system", ...low],
-  debian: ["archive", "system", ...low],
+  testing: ["operator", "vm", "storage", "transport", "system", "tree", ...low],
+  target: ["steps", "storage", "boot", "debian", "archive", "secrets", "system", "tree", ...low],
+  steps: ["storage", "boot", "debian", "archive", "system", "tree", ...low],
+  storage: ["steps", "system", "tree", ...low],
+  boot: ["steps", "storage", "system", "tree", ...low],
+  debian: ["archive", "system", "tree", ...low],
   transport: ["system", ...low],
   secrets: ["system", ...low],
   archive: ["system", ...low],
   vm: ["system", "storage", "transport", ...low],
-  system: low,
+  system: ["tree", ...low],
+  tree: low,
   dsl: ["schema", "util"],
   schema: ["util"],
   util: [],
@@ -52,6 +54,105 @@ const owner: Record<string, readonly string[]> = {
   zod: Object.keys(mayImport),
 };
 
+/**
+ * Folders whose code works on trees, where scripts may have put links anywhere: there src/tree is the way to a file. What else these
+ * files touch is why they may use node:fs.
+ */
+const worksOnTrees = ["boot", "debian", "operator", "steps", "storage", "system", "target", "testing"];
+const touchNoTree: Readonly<Record<string, readonly string[]>> = {
+  "the cache, mirrors and this machine's apt": [
+    ...[
+      "deb",
+      "fetch",
+      "get",
+      "index",
+      "local",
+      "mirrors",
+      "release-file",
+      "sink",
+      "sources",
+      "keep-file",
+      "seen-release",
+    ].map((name) => `debian/${name}`),
+    ...[
+      "base",
+      "base-pack",
+      "cache-entries",
+      "cache-gc",
+      "known-bases",
+      "layer-disk",
+      "layers",
+      "leaves",
+    ].map((name) => `operator/${name}`),
+    ...["initramfs-cache", "upper-cache", "native-context", "ordinary-user", "tried", "vendor"].map(
+      (name) => `operator/${name}`,
+    ),
+  ],
+  "a definition, its files and secrets, our sources": [
+    ...["deploy-inputs", "files", "init", "load", "lock", "secrets", "source-digest"].map(
+      (name) => `operator/${name}`,
+    ),
+    "steps/place-files",
+  ],
+  "an output, or a file on its way to it, in a directory of our own": [
+    ...["disk-output", "finish-output", "image", "minimize", "oci", "test-image", "tree-output"].map(
+      (name) => `operator/${name}`,
+    ),
+    ...["vm-image", "vm-initrd", "vm-run"].map((name) => `operator/${name}`),
+    ...["install-grub", "mkfs-vfat-image", "partition-image", "swap-file-image", "swap-partition-image"].map(
+      (name) => `steps/${name}`,
+    ),
+    ...["checks", "rehearse", "stock-host", "verdict"].map((name) => `testing/${name}`),
+  ],
+  "/dev, /proc, /sys and other files of the machine on which it runs": [
+    ...["card-modules", "check-grub", "disk-modules", "superblock"].map((name) => `boot/${name}`),
+    ...["doctor"].map((name) => `operator/${name}`),
+    ...["ask-tang", "close-disks", "enroll-clevis", "keep-base", "make-verity", "name-boot-entry"].map(
+      (name) => `steps/${name}`,
+    ),
+    ...["open-storage", "partition-disk", "install-systemd-boot"].map((name) => `steps/${name}`),
+    ...["device", "find-disk", "guard", "target", "topology"].map((name) => `storage/${name}`),
+    ...["identity", "journal", "machine", "memory", "network", "port", "runner", "socket", "work"].map(
+      (name) => `target/${name}`,
+    ),
+    "steps/ask-machine",
+  ],
+  "a filesystem that is mounted by itself, by single names; and /proc": [
+    ...["btrfs-subvolumes", "check-kept", "mount", "verify-boot"].map((name) => `steps/${name}`),
+  ],
+  "types alone": ["steps/check-tree", "steps/mkfs-ext4-image", "testing/cases"],
+  "whatever path they are given; none of a tree": [
+    ...[
+      "file-lock",
+      "one-piece",
+      "overlay",
+      "run",
+      "parent",
+      "user-namespace",
+      "namespace-troubles",
+      "write-whole",
+    ].map((name) => `system/${name}`),
+  ],
+  "the base's library, which no script has touched": ["system/chroot"],
+  "a script's inputs, in a directory of their own": ["steps/provision"],
+  "new files by single names, in a directory that is held open": ["debian/stage"],
+  "a tree, thousands of times: in real directories that src/tree has found, by the last name alone": [
+    "debian/place",
+  ],
+  "a tree, all of it: from its root down, by lstat, and into nothing that is a link": [
+    "storage/tree-delta",
+    "storage/tree-usage",
+  ],
+};
+/** Where a path is joined to a tree's root all the same. */
+const joinsToRoot: Readonly<Record<string, string>> = {
+  "operator/image-plan": "plain data; mkfs-ext4-image looks for links there",
+  "operator/plan": "plain data; what fills the ESP goes there by Tree.within",
+  "operator/tree-output": "the whole tree is copied, its links as links",
+  "steps/ask-machine": "the root of the machine on which it runs, which is / but in tests",
+  "storage/tree-delta": "see above",
+};
+
 const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .map((name) => join("src", name))
@@ -59,6 +160,10 @@ const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
 const builtins = new Set(builtinModules);
 
 describe("the source tree", () => {
+  it("lists no file that is not there", () => {
+    const listed = [...Object.values(touchNoTree).flat(), ...Object.keys(joinsToRoot)];
+    expect(listed.filter((name) => !sources.includes(`src/${name}.ts`))).toEqual([]);
+  });
   for (const file of sources) {
     const folder = file.split("/").length > 2 ? file.split("/")[1]! : "";
     const text = readFileSync(file, "utf8");
@@ -83,6 +188,21 @@ describe("the source tree", () => {
           );
         }
       }
+    });
+    const name = file.slice("src/".length, -".ts".length);
+    it(`${file} touches a tree by src/tree alone`, () => {
+      const allowed = Object.values(touchNoTree).flat();
+      if (worksOnTrees.includes(folder))
+        expect(
+          imports.some((one) => /^node:fs\b/.test(one)),
+          "node:fs is for files that touchNoTree lists with a reason; a tree is touched by src/tree",
+        ).toBe(allowed.includes(name));
+      const joined =
+        /\bjoin\(\s*(?:[\w.]+\.)?(?:root|tree|targetRoot|lower|merged)\s*,|\$\{(?:[\w.]+\.)?(?:root|tree|targetRoot)\}\//;
+      if (folder !== "tree")
+        expect(joined.test(text), "a path is joined to a tree's root; src/tree takes the path alone").toBe(
+          name in joinsToRoot,
+        );
     });
     it(`${file} is at most 300 lines`, () => {
       expect(text.split("\n").length).toBeLessThanOrEqual(301);

@@ -1,6 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { Tree } from "../tree/tree.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { ukiPath } from "./loader.ts";
@@ -29,45 +28,45 @@ export interface EspToCheck {
 
 /** Follows the way from the firmware to kernel and initramfs, and refuses the first thing on it that is missing or broken. */
 export async function checkEsp(check: EspToCheck): Promise<void> {
-  await checkLoaders(check);
+  checkLoaders(check);
   if (check.loader === "grub") {
-    const config = await text(check, "EFI/debian/grub.cfg");
+    const config = bytes(check, "EFI/debian/grub.cfg").toString("utf8");
     if (!config.includes(check.menuUuid))
       throw refuse("EFI/debian/grub.cfg does not lead to the filesystem of /boot");
     for (const version of check.versions)
-      await checkKernel(check, join(check.root, `boot/vmlinuz-${version}`));
-  } else if (check.loader === "uki") for (const version of check.versions) await checkUnified(check, version);
-  else await checkEntries(check);
+      checkKernel(check, new Tree(check.root), `/boot/vmlinuz-${version}`);
+  } else if (check.loader === "uki") for (const version of check.versions) checkUnified(check, version);
+  else checkEntries(check);
   if (typeof check.secureBoot === "object")
     for (const name of ["PK", "KEK", "db"])
-      if ((await bytes(check, `loader/keys/auto/${name}.auth`)).length < 64)
+      if (bytes(check, `loader/keys/auto/${name}.auth`).length < 64)
         throw refuse(`loader/keys/auto/${name}.auth is cut off, so the firmware could not be given the keys`);
 }
 
 /** Bootloaders by name, and at the path that firmware tries unasked. */
-async function checkLoaders(check: EspToCheck): Promise<void> {
+function checkLoaders(check: EspToCheck): void {
   const { loader, secureBoot } = check;
   const copies =
     loader === "grub" ? grubCopies(secureBoot === "debian") : secureBoot === "debian" ? shimCopies : [];
   for (const [from, to] of copies) {
-    const [packaged, copied] = [await readFile(join(check.root, from)), await bytes(check, to)];
-    if (!packaged.equals(copied)) throw refuse(`${to} is not the tree's ${from}`);
+    const packaged = new Tree(check.root).read(from);
+    if (!packaged?.equals(bytes(check, to))) throw refuse(`${to} is not the tree's ${from}`);
   }
   const paths = copies.length > 0 ? copies.map(([, to]) => to) : ["EFI/BOOT/BOOTX64.EFI"];
   if (loader !== "grub") paths.push("EFI/systemd/systemd-bootx64.efi");
-  for (const path of paths) checkSigned(check, readPe(await bytes(check, path), path), path);
+  for (const path of paths) checkSigned(check, readPe(bytes(check, path), path), path);
 }
 
-async function checkEntries(check: EspToCheck): Promise<void> {
+function checkEntries(check: EspToCheck): void {
   const on = kernelsOf(check);
-  const names = (await readdir(join(on, "loader/entries")).catch(() => [])).filter((name) =>
-    name.endsWith(".conf"),
-  );
+  const names = treeOn(check, on)
+    .list("loader/entries")
+    .filter((name) => name.endsWith(".conf"));
   for (const version of check.versions)
     if (!names.some((name) => name.includes(version)))
       throw refuse(`no boot entry is of the kernel ${version}`);
   for (const name of names) {
-    const entry = (await bytes(check, `loader/entries/${name}`, on)).toString("utf8");
+    const entry = bytes(check, `loader/entries/${name}`, on).toString("utf8");
     checkWord(entry.match(/^options\s+(.*)$/m)?.[1] ?? "", check, `boot entry ${name}`);
     const paths = (key: string) =>
       [...entry.matchAll(new RegExp(`^${key}\\s+(\\S+)$`, "gm"))].map((match) => match[1]!);
@@ -75,35 +74,32 @@ async function checkEntries(check: EspToCheck): Promise<void> {
     const initrds = paths("initrd");
     if (linux === undefined || initrds.length === 0)
       throw refuse(`boot entry ${name} names no kernel or no initramfs`);
-    await checkKernel(check, join(on, linux));
-    for (const path of initrds) checkInitrd(await bytes(check, path, on), path);
+    checkKernel(check, treeOn(check, on), linux);
+    for (const path of initrds) checkInitrd(bytes(check, path, on), path);
   }
 }
 
-async function checkKernel(check: EspToCheck, path: string): Promise<void> {
-  const on = kernelsOf(check);
-  const name = path.startsWith(`${on}/`) ? path.slice(on.length) : path.slice(check.root.length);
-  const program = await readFile(path).catch(() => {
-    throw refuse(`${name} is missing`);
-  });
-  checkSigned(check, readPe(program, name), name);
+function checkKernel(check: EspToCheck, on: Tree, path: string): void {
+  const program = on.read(path);
+  if (program === undefined) throw refuse(`${path} is missing`);
+  checkSigned(check, readPe(program, path), path);
 }
 
 /** The parts of a unified image are those that the tree has. */
-async function checkUnified(check: EspToCheck, version: string): Promise<void> {
+function checkUnified(check: EspToCheck, version: string): void {
   const path = ukiPath(version);
-  const image = readPe(await bytes(check, path, kernelsOf(check)), path);
+  const image = readPe(bytes(check, path, kernelsOf(check)), path);
   const part = (name: string) => {
     const found = image.sections.find((section) => section.name === name);
     if (found === undefined) throw refuse(`${path} has no part ${name}`);
     return found.content;
   };
   for (const [name, file] of [
-    [".linux", `boot/vmlinuz-${version}`],
-    [".initrd", `boot/initrd.img-${version}`],
+    [".linux", `/boot/vmlinuz-${version}`],
+    [".initrd", `/boot/initrd.img-${version}`],
   ] as const)
-    if (sha256(part(name)) !== sha256(await readFile(join(check.root, file))))
-      throw refuse(`the part ${name} of ${path} is not the tree's /${file}`);
+    if (sha256(part(name)) !== sha256(new Tree(check.root).read(file) ?? ""))
+      throw refuse(`the part ${name} of ${path} is not the tree's ${file}`);
   checkInitrd(part(".initrd"), path);
   checkWord(part(".cmdline").toString(), check, path);
   if (part(".uname").toString() !== version) throw refuse(`${path} says that it is of another kernel`);
@@ -142,14 +138,14 @@ function kernelsOf({ esp, kernels = esp }: EspToCheck): string {
   return kernels;
 }
 
-async function bytes({ esp }: EspToCheck, path: string, on = esp): Promise<Buffer> {
-  return await readFile(join(on, path)).catch(() => {
-    throw refuse(`${path} is missing on the ${on === esp ? "ESP" : "extended boot loader partition"}`);
-  });
+function bytes(check: EspToCheck, path: string, on = check.esp): Buffer {
+  const found = treeOn(check, on).read(path);
+  if (found !== undefined) return found;
+  throw refuse(`${path} is missing on the ${on === check.esp ? "ESP" : "extended boot loader partition"}`);
 }
 
-async function text(check: EspToCheck, path: string): Promise<string> {
-  return (await bytes(check, path)).toString("utf8");
+function treeOn({ root }: EspToCheck, on: string): Tree {
+  return Tree.within(root, on);
 }
 
 function refuse(what: string): Fail {

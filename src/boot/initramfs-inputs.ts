@@ -1,13 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
+import { Tree } from "../tree/tree.ts";
 import { mergedUsr, parentsOf } from "../util/tree-path.ts";
 
 /** Where initramfs-tools' own files are, whose text tells what else it reads. */
 const own = [
-  "usr/share/initramfs-tools",
-  "etc/initramfs-tools",
-  "usr/sbin/mkinitramfs",
-  "usr/sbin/update-initramfs",
+  "/usr/share/initramfs-tools",
+  "/etc/initramfs-tools",
+  "/usr/sbin/mkinitramfs",
+  "/usr/sbin/update-initramfs",
 ];
 /** What the programs read that the hooks start (kmod, udev, ldd, blkid …), and what goes in as a whole. */
 const read = [
@@ -40,7 +40,7 @@ const programs = /^\/usr\/(local\/)?s?bin$/;
  * `before`: the tree that it differs from.
  */
 export function initramfsInputs(tree: string, before: string): (path: string) => boolean {
-  const text = own.map((path) => textBelow(join(tree, path))).join("\n");
+  const text = own.map((path) => textBelow(new Tree(tree), path)).join("\n");
   const named = new Set(text.match(/[A-Za-z0-9_.+@-]+/g) ?? []);
   const paths = new Set(
     (text.match(/\/[A-Za-z0-9_.+@/-]+/g) ?? []).map((path) => mergedUsr(path.replace(/[/.-]+$/, ""))),
@@ -60,16 +60,16 @@ export function initramfsInputs(tree: string, before: string): (path: string) =>
 /** A library matters when it takes the place of another of its name; a new name is asked for by no program that was there before. */
 function wasLibrary(root: string, path: string): boolean {
   const places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib64"];
-  return places.some((place) => existsSync(join(root, place, basename(path))));
+  return places.some((place) => new Tree(root).find(`${place}/${basename(path)}`) !== undefined);
 }
 
-function textBelow(path: string): string {
-  if (!existsSync(path)) return "";
-  if (statSync(path).isDirectory())
-    return readdirSync(path)
+function textBelow(tree: Tree, path: string): string {
+  if (tree.find(path)?.isDirectory())
+    return tree
+      .list(path)
       .sort()
-      .map((name) => textBelow(join(path, name)))
+      .map((name) => textBelow(tree, `${path}/${name}`))
       .join("\n");
   // A comment names things that are only talked of.
-  return readFileSync(path, "utf8").replace(/^\s*#.*$/gm, "");
+  return (tree.text(path) ?? "").replace(/^\s*#.*$/gm, "");
 }

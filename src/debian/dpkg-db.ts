@@ -1,28 +1,19 @@
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
-import { join } from "node:path";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { diverted, type TreeRules } from "./dpkg-rules.ts";
 import { conffilesOf, type StagedPackage } from "./stage.ts";
 
-const admin = "var/lib/dpkg";
+const admin = "/var/lib/dpkg";
 
 /** dpkg's own directory and files in a tree in which dpkg has not run yet. */
 export function beginDatabase(root: string): void {
+  const tree = new Tree(root);
   for (const directory of ["info", "triggers", "updates", "parts", "alternatives"])
-    mkdirSync(join(root, admin, directory), { recursive: true });
+    tree.makeDirectories(`${admin}/${directory}`);
   // Format 1 names the files of packages that can be there in several architectures after both (dpkg's db-ctrl-format.c).
-  if (!existsSync(join(root, admin, "info/format"))) write(join(root, admin, "info/format"), "1\n");
+  if (tree.stat(`${admin}/info/format`) === undefined) tree.write(`${admin}/info/format`, "1\n");
   // Without this file dpkg takes the tree for one from before triggers, and activates all there are.
-  for (const name of ["status", "available", "triggers/Unincorp"])
-    writeFileSync(join(root, admin, name), "", { flag: "a", mode: 0o644 });
+  for (const name of ["status", "available", "triggers/Unincorp"]) tree.append(`${admin}/${name}`, "");
 }
 
 /**
@@ -38,21 +29,22 @@ export function registerUnpacked(
   const { control, entries } = staged;
   const fields = control.get("control")!.bytes.toString("utf8").trim();
   const name = infoName(staged.locked.name, fields);
-  const info = (suffix: string) => join(root, admin, "info", `${name}.${suffix}`);
+  const tree = new Tree(root);
+  const info = (suffix: string) => `${admin}/info/${name}.${suffix}`;
   for (const [file, { bytes, mode }] of control) {
     if (file === "control" || file === "list" || file.includes(".") || file.includes("/")) continue;
-    write(info(file), bytes, mode);
+    tree.write(info(file), bytes, { mode });
   }
-  write(info("list"), entries.map(({ path }) => `${path}\n`).join(""));
-  if (!control.has("md5sums")) write(info("md5sums"), digests(staged));
-  registerTriggers(root, staged, name, rules);
+  tree.write(info("list"), entries.map(({ path }) => `${path}\n`).join(""));
+  if (!control.has("md5sums")) tree.write(info("md5sums"), digests(staged));
+  registerTriggers(tree, staged, name, rules);
   const stanza = statusStanza(fields, conffileLines(staged, options.bootstrap));
-  appendFileSync(join(root, admin, "status"), stanza);
+  tree.append(`${admin}/status`, stanza);
 }
 
 /** The packages that dpkg knows, each with its fields. */
 export function statusStanzas(root: string): { readonly name: string; readonly fields: string }[] {
-  const text = readFileSync(join(root, admin, "status"), "utf8");
+  const text = new Tree(root).text(`${admin}/status`) ?? "";
   return text.split(/\n\n+/).flatMap((fields) => {
     const name = /^Package: (\S+)$/m.exec(fields)?.[1];
     return name === undefined ? [] : [{ name, fields }];
@@ -61,11 +53,11 @@ export function statusStanzas(root: string): { readonly name: string; readonly f
 
 /** Whose each path is, of the packages that dpkg knows. */
 export function ownersIn(root: string): Map<string, string> {
-  const info = join(root, admin, "info");
+  const tree = new Tree(root);
   const owners = new Map<string, string>();
-  for (const file of readdirSync(info).filter((name) => name.endsWith(".list"))) {
+  for (const file of tree.list(`${admin}/info`).filter((name) => name.endsWith(".list"))) {
     const name = file.slice(0, -".list".length).replace(/:.*/, "");
-    for (const path of readFileSync(join(info, file), "utf8").split("\n")) owners.set(path, name);
+    for (const path of (tree.text(`${admin}/info/${file}`) ?? "").split("\n")) owners.set(path, name);
   }
   return owners;
 }
@@ -111,9 +103,9 @@ function digests({ entries }: StagedPackage): string {
  * Its interests are noted, and what it activates is left for dpkg's next run to take in. That run forgets what nobody who is
  * configured waits for, as it must: a package that is only unpacked sees everything when it is configured.
  */
-function registerTriggers(root: string, staged: StagedPackage, name: string, rules: TreeRules): void {
-  const triggers = join(root, admin, "triggers");
-  const fileInterests = interestsIn(join(triggers, "File"));
+function registerTriggers(tree: Tree, staged: StagedPackage, name: string, rules: TreeRules): void {
+  const triggers = `${admin}/triggers`;
+  const fileInterests = interestsIn(tree.text(`${triggers}/File`) ?? "");
   const activations: string[] = [];
   for (const { path } of staged.entries) {
     const used = diverted(rules, path, staged.locked.name);
@@ -126,20 +118,13 @@ function registerTriggers(root: string, staged: StagedPackage, name: string, rul
     const option = how === "noawait" ? "/noawait" : "";
     if (verb === "activate") activations.push(`${trigger} ${option === "" ? name : "-"}\n`);
     else if (verb !== "interest") throw new Fail(`${name} has an unknown trigger directive ${directive}`);
-    else if (trigger.startsWith("/"))
-      appendFileSync(join(triggers, "File"), `${trigger} ${name}${option}\n`, { mode: 0o644 });
-    else appendFileSync(join(triggers, trigger), `${name}${option}\n`, { mode: 0o644 });
+    else if (trigger.startsWith("/")) tree.append(`${triggers}/File`, `${trigger} ${name}${option}\n`);
+    else tree.append(`${triggers}/${trigger}`, `${name}${option}\n`);
   }
-  appendFileSync(join(triggers, "Unincorp"), activations.join(""));
+  tree.append(`${triggers}/Unincorp`, activations.join(""));
 }
 
-function interestsIn(file: string): Set<string> {
-  if (!existsSync(file)) return new Set();
-  const lines = readFileSync(file, "utf8").split("\n");
+function interestsIn(text: string): Set<string> {
+  const lines = text.split("\n");
   return new Set(lines.map((line) => line.slice(0, line.indexOf(" "))).filter((path) => path !== ""));
-}
-
-function write(path: string, bytes: string | Buffer, mode = 0o644): void {
-  writeFileSync(path, bytes, { mode });
-  chmodSync(path, mode);
 }

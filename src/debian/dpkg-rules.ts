@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { Tree } from "../tree/tree.ts";
 
 /** Owner and mode that the tree gives a path whatever its package says (dpkg-statoverride(1)). */
 export interface Overrides {
@@ -19,11 +18,13 @@ export interface TreeRules {
 
 /** Reads them from the tree as it is now; what is not there says nothing. */
 export function readRules(root: string): TreeRules {
-  const users = ids(textOf(root, "etc/passwd"));
-  const groups = ids(textOf(root, "etc/group"));
+  const tree = new Tree(root);
+  const textOf = (path: string) => tree.text(path) ?? "";
+  const users = ids(textOf("/etc/passwd"));
+  const groups = ids(textOf("/etc/group"));
   return {
-    diversions: diversionsIn(textOf(root, "var/lib/dpkg/diversions")),
-    overrides: overridesIn(textOf(root, "var/lib/dpkg/statoverride"), users, groups),
+    diversions: diversionsIn(textOf("/var/lib/dpkg/diversions")),
+    overrides: overridesIn(textOf("/var/lib/dpkg/statoverride"), users, groups),
     users,
     groups,
   };
@@ -67,13 +68,4 @@ function overridesIn(
 function ids(text: string): Map<string, number> {
   const entries = text.split("\n").map((line) => line.split(":"));
   return new Map(entries.filter((fields) => fields.length > 2).map(([name, , id]) => [name!, Number(id)]));
-}
-
-function textOf(root: string, path: string): string {
-  try {
-    return readFileSync(join(root, path), "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
 }

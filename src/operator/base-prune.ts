@@ -1,5 +1,4 @@
-import { lstatSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 
 /**
@@ -10,11 +9,12 @@ export function globTree(root: string, glob: string): readonly string[] {
   const parts = glob.split("/").filter((part) => part !== "");
   if (parts.length === 0 || parts.some((part) => part === "." || part === ".." || part.includes("**")))
     throw new Fail(`glob ${glob}: accepted is an absolute path in which * stands for part of one name`);
+  const tree = new Tree(root);
   let found = [""];
   for (const [index, part] of parts.entries()) {
     const last = index === parts.length - 1;
     found = found.flatMap((at) =>
-      match(root, at, part).filter((path) => last || isDirectory(join(root, path))),
+      match(tree, at, part).filter((path) => last || tree.stat(path)?.isDirectory()),
     );
   }
   return found.sort();
@@ -22,19 +22,15 @@ export function globTree(root: string, glob: string): readonly string[] {
 
 /** Removes what the globs name. */
 export function pruneTree(root: string, globs: readonly string[]): void {
-  for (const glob of globs)
-    for (const path of globTree(root, glob)) rmSync(join(root, path), { recursive: true, force: true });
+  for (const glob of globs) for (const path of globTree(root, glob)) new Tree(root).remove(path);
 }
 
-function match(root: string, at: string, part: string): string[] {
+function match(tree: Tree, at: string, part: string): string[] {
   const pattern = new RegExp(`^${part.split("*").map(escapeRegExp).join(".*")}$`, "s");
-  return readdirSync(join(root, at) || "/")
+  return tree
+    .list(at)
     .filter((name) => pattern.test(name))
     .map((name) => `${at}/${name}`);
-}
-
-function isDirectory(path: string): boolean {
-  return lstatSync(path).isDirectory();
 }
 
 function escapeRegExp(text: string): string {

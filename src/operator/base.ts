@@ -1,5 +1,5 @@
-import { accessSync, constants, existsSync, readdirSync } from "node:fs";
-import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { accessSync, constants } from "node:fs";
+import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { epochOf } from "../debian/lock-date.ts";
@@ -18,6 +18,7 @@ import { toolRun } from "../system/chroot.ts";
 import { hold } from "../system/file-lock.ts";
 import { inOnePiece } from "../system/one-piece.ts";
 import { plainEnv } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -193,9 +194,10 @@ async function finishBase(
   definition: Definition,
   options: { epoch: number; signal: AbortSignal },
 ): Promise<void> {
-  const [version] = (await kernelVersions(root)).reverse();
+  const [version] = kernelVersions(root).reverse();
   if (version === undefined) throw new Fail("the base has no kernel");
-  await copyFile(join(root, `boot/vmlinuz-${version}`), join(into, "kernel"));
+  const tree = new Tree(root);
+  tree.copyOut(`/boot/vmlinuz-${version}`, join(into, "kernel"));
   pruneTree(root, definition.spec.packages.prune);
   const tool = (argv: readonly string[]) =>
     toolRun(root, argv, {
@@ -204,9 +206,11 @@ async function finishBase(
       signal: options.signal,
       env: { ...plainEnv, SOURCE_DATE_EPOCH: String(options.epoch) },
     });
-  const modules = `usr/lib/modules/${version}`;
-  const dependencies = parseModulesDep(await readFile(join(root, modules, "modules.dep"), "utf8"));
-  const present = new Set([...dependencies.keys()].filter((path) => existsSync(join(root, modules, path))));
+  const modules = `/usr/lib/modules/${version}`;
+  const dependencies = parseModulesDep(tree.text(`${modules}/modules.dep`) ?? "");
+  const present = new Set(
+    [...dependencies.keys()].filter((path) => tree.find(`${modules}/${path}`) !== undefined),
+  );
   refuse("modules", missingDependencies(dependencies, present));
   refuse("libraries", missingLibraries(root));
   await tool(["depmod", "--basedir", root, version]);
@@ -217,14 +221,14 @@ async function finishBase(
       .split("/")
       .at(-1)!
       .replace(/\.ko\..*$/, ".ko");
-    await copyFile(join(root, modules, path), join(into, "modules", path.split("/").at(-1)!));
+    tree.copyOut(`${modules}/${path}`, join(into, "modules", path.split("/").at(-1)!));
     if (path.endsWith(".xz"))
       await tool(["xz", "--decompress", join(into, "modules", path.split("/").at(-1)!)]);
     order.push(name);
   }
   await writeFile(join(into, "modules/order"), order.map((name) => `${name}\n`).join(""));
-  await copyFile(join(root, "usr/bin/busybox"), join(into, "busybox"));
-  await copyKit(root, join(into, "kit"));
+  tree.copyOut("/usr/bin/busybox", join(into, "busybox"));
+  await copyKit(tree, join(into, "kit"));
   const plain = ["--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner", "--mode=755"];
   await tool([
     "tar",
@@ -244,15 +248,16 @@ async function finishBase(
 }
 
 /** kexec with its libraries and their linker: it runs on whatever distribution, from RAM. */
-async function copyKit(root: string, kit: string): Promise<void> {
+async function copyKit(tree: Tree, kit: string): Promise<void> {
   await mkdir(join(kit, "lib"), { recursive: true });
   const program = "usr/sbin/kexec";
-  await copyFile(join(root, program), join(kit, "kexec"));
-  const present = libraries.filter((path) => existsSync(join(root, path)));
-  for (const [name, path] of libraryClosure(root, program, present))
-    await copyFile(join(root, path), join(kit, name.startsWith("ld-linux") ? "ld.so" : `lib/${name}`));
-  if (!readdirSync(kit).includes("ld.so"))
-    await copyFile(join(root, "usr/lib64/ld-linux-x86-64.so.2"), join(kit, "ld.so"));
+  tree.copyOut(program, join(kit, "kexec"));
+  const present = libraries.filter((path) => tree.find(path) !== undefined);
+  const closure = libraryClosure(tree.root, program, present);
+  for (const [name, path] of closure)
+    tree.copyOut(path, join(kit, name.startsWith("ld-linux") ? "ld.so" : `lib/${name}`));
+  if (![...closure.keys()].some((name) => name.startsWith("ld-linux")))
+    tree.copyOut("usr/lib64/ld-linux-x86-64.so.2", join(kit, "ld.so"));
 }
 
 function refuse(what: string, missing: readonly string[]): void {

@@ -31,7 +31,7 @@ export async function buildTree(
     else {
       const { packages, system, initramfs, finish } = plan.tree;
       await executeSteps(packages, allSteps, context);
-      await makeMountPoints(copy.tree, plan);
+      makeMountPoints(copy.tree, plan);
       await executeSteps([...system, ...initramfs, ...finish], allSteps, context);
     }
     settleTimes(copy.tree, plan.epoch, context.began);

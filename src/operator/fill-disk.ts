@@ -31,7 +31,7 @@ export async function fillDisk(
   const { upper } = copy;
   const changes = treeDelta(layer.tree, copy.tree, { upper, epoch: plan.epoch, since: context.began });
   plan.refuseOverfull(disk.usage, changes);
-  const isLeaf = await leafPaths(plan.tree, copy.tree);
+  const isLeaf = leafPaths(plan.tree, copy.tree);
   const { first, rest } = changesApart(changes, (path) => isLeaf(path) || isInitramfsOutput(path));
   const patch = async (file: string, part: readonly Change[], doing: string) =>
     await executeSteps(plan.patch(file, part, doing), allSteps, context);

@@ -5,6 +5,7 @@ import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
 import { requireParent } from "../system/parent.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { silentLog } from "../util/log.ts";
@@ -137,10 +138,9 @@ async function buildDisk(build: Build<ImagePlan>): Promise<string> {
     return begun;
   };
   // Files that lie under a mount point step aside while a disk is made, which must not be seen from above.
-  const hidden = plan.filesystems.flatMap(({ below }) =>
-    below.map((path) => readdir(join(layer.tree, path))),
-  );
-  const alone = (await Promise.all(hidden)).some((names) => names.length > 0);
+  const alone = plan.filesystems
+    .flatMap(({ below }) => below)
+    .some((path) => new Tree(layer.tree).list(path).length > 0);
   if (alone) await begin(signal);
   const isLikely = alone || (await hasDisk(layer, plan));
   let copy: StartedTree | undefined;

@@ -1,12 +1,13 @@
-import { existsSync, lstatSync, readFileSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { initramfsInputs } from "../boot/initramfs-inputs.ts";
 import type { StepData } from "../schema/plan.ts";
 import { type Change, treeDelta, withDigest } from "../storage/tree-delta.ts";
 import { markUsed } from "../system/file-lock.ts";
 import { inOnePiece } from "../system/one-piece.ts";
 import type { TreeCopy } from "../system/overlay.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { Layer } from "./layers.ts";
 
@@ -45,29 +46,27 @@ export async function withInitramfs(
   const isInput = initramfsInputs(copy.tree, layer.tree);
   const before = delta();
   const inputs = before.filter(({ path }) => isInput(path));
+  const tree = new Tree(copy.tree);
   if (inputs.some(({ path }) => options.secretPaths.includes(path))) {
     await make();
     return false;
   }
-  const digest = digestOf([options.steps, inputs.map(content)]).slice(0, 32);
+  const digest = digestOf([options.steps, inputs.map((change) => content(change, tree))]).slice(0, 32);
   const directory = join(layer.directory, `initramfs-${digest}`);
   if (existsSync(directory)) {
     markUsed(directory);
-    await replace(directory, copy.tree);
+    await replace(directory, tree);
     return true;
   }
   await make();
-  const told = new Map(before.map((change) => [key(change), change]));
+  const told = new Set(before.map(key));
   const made = delta().filter((change) => !told.has(key(change)));
   const [touched, written] = [made.filter(isTouch), made.filter((change) => !isTouch(change))];
   // What it left elsewhere would be missing where it is taken from the cache.
   if (!written.every(({ path }) => isInitramfsOutput(path))) return true;
   await inOnePiece(directory, async (into) => {
     await writeFile(join(into, touchedFile), JSON.stringify(touched.map(({ path }) => path)));
-    for (const path of await present(copy.tree)) {
-      await mkdir(dirname(join(into, path)), { recursive: true });
-      await cp(join(copy.tree, path), join(into, path), { verbatimSymlinks: true, preserveTimestamps: true });
-    }
+    for (const path of present(tree)) tree.copySame(path, new Tree(into));
   });
   return true;
 }
@@ -78,8 +77,8 @@ function isTouch(change: Change): boolean {
 }
 
 /** A change as it bears on what reads the path: its content, not where that lies. */
-function content(change: Change): unknown {
-  if (change.do === "write") return [change.path, change.mode, sha256(readFileSync(change.from))];
+function content(change: Change, tree: Tree): unknown {
+  if (change.do === "write") return [change.path, change.mode, sha256(tree.read(change.path) ?? "")];
   if (change.do === "symlink") return [change.path, change.link];
   return change.do === "set" || change.do === "mkdir" ? [change.path, change.mode] : [change.path];
 }
@@ -89,24 +88,21 @@ function key(change: Change): string {
 }
 
 /** Puts kept outputs into a tree, in the place of those that it has. */
-async function replace(from: string, tree: string): Promise<void> {
-  for (const path of await present(tree)) await rm(join(tree, path));
-  for (const path of await present(from)) {
-    await mkdir(dirname(join(tree, path)), { recursive: true });
-    await cp(join(from, path), join(tree, path), { verbatimSymlinks: true, preserveTimestamps: true });
-  }
+async function replace(from: string, tree: Tree): Promise<void> {
+  for (const path of present(tree)) tree.remove(path);
+  const kept = new Tree(from);
+  for (const path of present(kept)) kept.copySame(path, tree);
   const now = new Date();
   for (const path of JSON.parse(await readFile(join(from, touchedFile), "utf8")) as string[])
-    await utimes(join(tree, path), now, now);
+    tree.utimes(path, now, now);
 }
 
 /** The outputs that a tree has. */
-async function present(tree: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const directory of ["/", "/boot", "/var/lib/initramfs-tools"])
-    for (const name of await readdir(join(tree, directory)).catch(() => [] as string[])) {
-      const path = join(directory, name);
-      if (isInitramfsOutput(path) && !lstatSync(join(tree, path)).isDirectory()) found.push(path);
-    }
-  return found;
+function present(tree: Tree): string[] {
+  return ["/", "/boot", "/var/lib/initramfs-tools"].flatMap((directory) =>
+    tree
+      .list(directory)
+      .map((name) => join(directory, name))
+      .filter((path) => isInitramfsOutput(path) && !tree.stat(path)?.isDirectory()),
+  );
 }

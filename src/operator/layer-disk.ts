@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loaderInputs } from "../boot/packages.ts";
@@ -10,6 +9,7 @@ import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
 import { hold } from "../system/file-lock.ts";
 import { putInPlace } from "../system/one-piece.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
 import { dropOld, type Layer } from "./layers.ts";
@@ -48,11 +48,12 @@ export async function beginDisk(
   try {
     const paths = pathsIn(directory, layer.tree);
     await executeSteps(plan.disk(paths), allSteps, contextFor(layer.tree, layer.directory));
+    const tree = new Tree(layer.tree);
     const usage = plan.filesystems.map(({ mount, below }) =>
       settleTree(
-        join(layer.tree, mount),
+        tree.directory(mount),
         plan.epoch,
-        below.map((path) => join(layer.tree, path)),
+        below.map((path) => tree.directory(path)),
       ),
     );
     await writeFile(join(directory, "usage.json"), JSON.stringify(usage));
@@ -117,13 +118,14 @@ function withoutDisk(steps: readonly StepData[]): StepData[] {
 async function bootDigest(plan: ImagePlan, paths: ImagePaths): Promise<string> {
   const at = { image: "/image", tree: "/tree", esp: "/esp", xbootldr: "/xbootldr", scratch: "/scratch" };
   const steps = [...plan.boot(at), ...plan.esp(at)];
-  const files = (await kernelVersions(paths.tree)).flatMap((version) => [
-    `boot/vmlinuz-${version}`,
-    `boot/initrd.img-${version}`,
+  const files = kernelVersions(paths.tree).flatMap((version) => [
+    `/boot/vmlinuz-${version}`,
+    `/boot/initrd.img-${version}`,
   ]);
+  const tree = new Tree(paths.tree);
   const content = [...files, ...loaderInputs].map((path) => {
-    const full = join(paths.tree, path);
-    return [path, existsSync(full) ? sha256(readFileSync(full)) : ""];
+    const found = tree.read(path);
+    return [path, found === undefined ? "" : sha256(found)];
   });
   return digestOf([steps, content]).slice(0, 32);
 }

@@ -11,6 +11,8 @@ import { claim, hold } from "../system/file-lock.ts";
 import { mapsName } from "../system/id-maps.ts";
 import { inOnePiece, putAside } from "../system/one-piece.ts";
 import { ownMaps } from "../system/user-namespace.ts";
+import { isLink } from "../tree/entries.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import { sourceDigest } from "./source-digest.ts";
 import type { TreeLayers } from "./tree.ts";
@@ -61,19 +63,23 @@ export async function makeLayer(
     const root = join(into, "tree");
     const context = contextFor(root, into);
     await executeSteps(plan.tree.packages, allSteps, context);
-    await makeMountPoints(root, plan);
+    makeMountPoints(root, plan);
     // A disk would keep what is only deleted later, and keys that openssh-server has made are nobody's.
-    await clearTraces(root);
-    await settlePasswordDates(root, plan.epoch, context.began);
+    clearTraces(new Tree(root));
+    settlePasswordDates(new Tree(root), plan.epoch, context.began);
     await placeHostKeys.run!({ expected: false }, { ...context, secrets: new Map() });
     settleTree(root, plan.epoch, [], context.began);
   });
 }
 
 /** Directories that no package needs to have. */
-export async function makeMountPoints(root: string, { filesystems }: TreePlan): Promise<void> {
+export function makeMountPoints(root: string, { filesystems }: TreePlan): void {
+  const tree = new Tree(root);
   for (const { mount, below } of filesystems)
-    for (const path of [mount, ...below]) await mkdir(join(root, path), { recursive: true });
+    for (const path of [mount, ...below]) {
+      tree.makeDirectories(path);
+      if (tree.real(path) !== path) throw isLink(path);
+    }
 }
 
 /** Where layers are. A tree's owners are numbers, so every mapping of ids has a place of its own, as bases have. */

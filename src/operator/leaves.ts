@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { splitLate } from "../debian/late-packages.ts";
@@ -9,6 +9,7 @@ import { installLeaves } from "../steps/install-leaves.ts";
 import { installPackages } from "../steps/install-packages.ts";
 import { type StepContext, stepData } from "../steps/step.ts";
 import { writeWhole } from "../system/write-whole.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import { mergedUsr } from "../util/tree-path.ts";
 import type { TreeLayers } from "./tree.ts";
@@ -46,20 +47,21 @@ export async function setLeavesApart(
 }
 
 /** Tells of a finished tree's path whether it came with the leaves: their own files, and what dpkg keeps of each. */
-export async function leafPaths({ system }: TreeLayers, root: string): Promise<(path: string) => boolean> {
+export function leafPaths({ system }: TreeLayers, root: string): (path: string) => boolean {
   const [step] = system;
   if (step?.kind !== installLeaves.kind) return () => false;
   const { leaves } = installLeaves.schema.pick({ leaves: true }).strip().parse(step);
   const wanted = new Set(leaves);
   const paths = new Set<string>();
   const info = "/var/lib/dpkg/info";
+  const tree = new Tree(root);
   // A script of the definition may have taken dpkg's database away.
-  for (const name of await readdir(join(root, info)).catch(() => [] as string[])) {
+  for (const name of tree.list(info)) {
     const [, owner, kind] = /^([^:]+?)(?::[^.]+)?\.([^.]+)$/.exec(name) ?? [];
     if (owner === undefined || !wanted.has(owner)) continue;
     paths.add(`${info}/${name}`);
     if (kind !== "list") continue;
-    for (const path of (await readFile(join(root, info, name), "utf8")).split("\n"))
+    for (const path of (tree.text(`${info}/${name}`) ?? "").split("\n"))
       if (path !== "") paths.add(mergedUsr(path));
   }
   return (path) => paths.has(path);

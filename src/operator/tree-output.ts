@@ -1,7 +1,8 @@
-import { chmod, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { StepContext } from "../steps/step.ts";
 import { plainEnv, run } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { uuidFrom } from "../util/digest.ts";
 import { ociLayout } from "./oci.ts";
 import type { Compression, ImageFormat } from "./output.ts";
@@ -51,7 +52,7 @@ export async function packTree(format: ImageFormat, options: PackOptions): Promi
       return made;
     }
     default: {
-      await chmod(root, 0o755);
+      new Tree(root).chmod("/", 0o755);
       if (options.moveable) return root;
       await mkdir(made);
       const cp = ["cp", "--archive", "--reflink=auto", "--", `${root}/.`, made];

@@ -11,6 +11,7 @@ import { settleTimes } from "../storage/tree-usage.ts";
 import { hold } from "../system/file-lock.ts";
 import { inOnePiece } from "../system/one-piece.ts";
 import { copyUpper, type TreeCopy, treeCopy } from "../system/overlay.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import { dropOld, type Layer } from "./layers.ts";
 
@@ -67,7 +68,7 @@ export async function runSystem(
     done = end;
     if (!ends.includes(end)) continue;
     // What depends on the day is the same in a tree that is taken from here and in one that goes on.
-    await settlePasswordDates(context.root, epoch, context.began);
+    settlePasswordDates(new Tree(context.root), epoch, context.began);
     await inOnePiece(placeOf(layer, steps, end), async (into) => {
       const upper = join(into, "upper");
       await mkdir(upper);

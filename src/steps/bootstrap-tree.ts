@@ -1,8 +1,7 @@
-import { chmod, mkdir, symlink } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { beginDatabase } from "../debian/dpkg-db.ts";
 import { LockedPackage } from "../schema/lock.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 import { clearStaging, fetchAndStage, placeAll, runPreinsts, scriptEnv } from "./unpack.ts";
@@ -17,7 +16,7 @@ export const bootstrapTree = defineStep({
     const { root, log } = context;
     const dpkg = packages.find(({ name }) => name === "dpkg");
     if (dpkg === undefined) throw new Fail("dpkg is not among the essential packages");
-    await layOut(root);
+    layOut(Tree.make(root));
     const staged = await fetchAndStage(packages, context, log);
     beginDatabase(root);
     placeAll(staged, { root, owners: new Map() }, { bootstrap: true, log });
@@ -28,12 +27,11 @@ export const bootstrapTree = defineStep({
 });
 
 /** One /usr, as Debian has it since 12, and the places that hold no package's files. */
-async function layOut(root: string): Promise<void> {
-  await mkdir(root, { recursive: true });
-  await chmod(root, 0o755);
+function layOut(tree: Tree): void {
+  tree.chmod("/", 0o755);
   for (const name of ["bin", "sbin", "lib", "lib64"]) {
-    await mkdir(join(root, "usr", name), { recursive: true });
-    await symlink(`usr/${name}`, join(root, name));
+    tree.makeDirectories(`/usr/${name}`);
+    tree.symlink(`/${name}`, `usr/${name}`);
   }
   for (const [name, mode] of [
     ["dev", 0o755],
@@ -43,7 +41,7 @@ async function layOut(root: string): Promise<void> {
     ["tmp", 0o1777],
     ["etc", 0o755],
   ] as const) {
-    await mkdir(join(root, name), { recursive: true });
-    await chmod(join(root, name), mode);
+    tree.makeDirectories(`/${name}`);
+    tree.chmod(`/${name}`, mode);
   }
 }

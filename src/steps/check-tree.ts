@@ -1,7 +1,7 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import type { Stats } from "node:fs";
 import { z } from "zod";
-import { directoryIn, OutOfPlace } from "../debian/tree-paths.ts";
+import { Tree } from "../tree/tree.ts";
+import { Fail } from "../util/fail.ts";
 import { type Problem, WrongFields } from "../util/problem.ts";
 import { defineStep, type StepContext } from "./step.ts";
 
@@ -16,8 +16,6 @@ const Expectation = z.strictObject({
 export type Expectation = z.output<typeof Expectation>;
 
 const calendarMs = 30_000;
-/** As many links as the kernel follows. */
-const maxLinks = 40;
 const programPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const unitPath = [
   "/etc/systemd/system",
@@ -132,51 +130,24 @@ function sysusers(root: string, types: string): string[] {
 }
 
 function read(root: string, path: string): string {
-  const at = outside(root, path);
-  return at?.isFile ? readFileSync(at.path, "utf8") : "";
+  return find(root, path)?.isFile() ? (new Tree(root).text(path) ?? "") : "";
 }
 
 function list(root: string, path: string): string[] {
-  const at = outside(root, path);
-  return at === undefined || at.isFile ? [] : readdirSync(at.path).sort();
+  return new Tree(root).list(path).sort();
 }
 
 /** Links lead to /dev/null where a unit is masked, or to what a generator makes. */
 function isThere(root: string, path: string): boolean {
-  const directory = directoryOf(root, dirname(path));
-  if (directory === undefined) return false;
-  return lstatSync(join(directory, basename(path)), { throwIfNoEntry: false }) !== undefined;
+  return new Tree(root).stat(path) !== undefined;
 }
 
 function find(root: string, path: string): Stats | undefined {
-  return outside(root, path)?.stats;
-}
-
-/** What a path of the tree leads to, all links followed within it. */
-function outside(
-  root: string,
-  path: string,
-  links = 0,
-): { readonly path: string; readonly stats: Stats; readonly isFile: boolean } | undefined {
-  const directory = directoryOf(root, dirname(path));
-  if (directory === undefined || links > maxLinks) return undefined;
-  const at = join(directory, basename(path));
-  const stats = lstatSync(at, { throwIfNoEntry: false });
-  if (stats === undefined) return undefined;
-  if (!stats.isSymbolicLink()) return { path: at, stats, isFile: stats.isFile() };
-  const target = readlinkSync(at);
-  return outside(
-    root,
-    target.startsWith("/") ? target : join(directory.slice(root.length), target),
-    links + 1,
-  );
-}
-
-function directoryOf(root: string, path: string): string | undefined {
   try {
-    return directoryIn({ root, directories: new Map() }, path);
+    return new Tree(root).find(path);
   } catch (error) {
-    if (error instanceof OutOfPlace) return undefined;
+    // Links in a circle lead to nothing.
+    if (error instanceof Fail) return undefined;
     throw error;
   }
 }

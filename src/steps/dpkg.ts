@@ -1,9 +1,8 @@
-import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { ownersIn, statusStanzas } from "../debian/dpkg-db.ts";
 import type { StagedPackage } from "../debian/stage.ts";
 import { nextRound } from "../debian/unpack-order.ts";
 import type { LockedPackage } from "../schema/lock.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { StepContext } from "./step.ts";
@@ -13,7 +12,7 @@ import { clearStaging, placeAll, runPreinsts, scriptEnv } from "./unpack.ts";
 const timeoutMs = 4 * 3_600_000;
 
 /** Starts nothing: the machine that builds is not the one that will run (policy-rc.d of invoke-rc.d(8)). */
-const policyPath = "usr/sbin/policy-rc.d";
+const policyPath = "/usr/sbin/policy-rc.d";
 const policy = "#!/bin/sh\nexit 101\n";
 
 /** What all runs of dpkg for one tree share. */
@@ -32,14 +31,14 @@ export async function withDpkg(
   work: (installing: Installing) => Promise<void>,
 ): Promise<void> {
   const { root } = context;
-  await writeFile(join(root, policyPath), policy, { mode: 0o755 });
-  await chmod(join(root, policyPath), 0o755);
-  await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
+  const tree = new Tree(root);
+  tree.write(policyPath, policy, { mode: 0o755 });
+  tree.makeDirectories("/var/lib/apt/lists/partial");
   const dpkgVersion = packages.find(({ name }) => name === "dpkg")?.version ?? "";
   await work({ env: scriptEnv, dpkgVersion, configured: new Set(configured) });
   clearStaging(root);
-  await rm(join(root, policyPath));
-  await markAutomatic(root, packages);
+  tree.remove(policyPath);
+  markAutomatic(tree, packages);
   await checkInstalled(context, packages);
 }
 
@@ -133,13 +132,13 @@ export function quiet(log: Log): Log {
 }
 
 /** apt's marks: what the definition does not name may go when nothing needs it. */
-async function markAutomatic(root: string, packages: readonly LockedPackage[]): Promise<void> {
+function markAutomatic(tree: Tree, packages: readonly LockedPackage[]): void {
   const stanzas = packages
     .filter((one) => !one.requested && !one.bootstrap)
     .map((one) => one.name)
     .sort()
     .map((name) => `Package: ${name}\nArchitecture: amd64\nAuto-Installed: 1\n`);
-  await writeFile(join(root, "var/lib/apt/extended_states"), stanzas.map((one) => `${one}\n`).join(""));
+  tree.write("/var/lib/apt/extended_states", stanzas.map((one) => `${one}\n`).join(""));
 }
 
 /** Every package of the lock is installed in its version, and dpkg finds nothing wrong. */

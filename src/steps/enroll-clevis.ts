@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, openDevice } from "../storage/device.ts";
 import { plainEnv } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 import { trimmed } from "./storage-key.ts";
@@ -38,7 +38,7 @@ export const enrollClevis = defineStep({
     const mounted: string[] = [];
     try {
       for (const name of shared) {
-        const where = join(context.root, name);
+        const where = new Tree(context.root).directory(`/${name}`);
         await context.tool(["mount", "--rbind", "--make-rslave", `/${name}`, where], { timeoutMs });
         mounted.unshift(where);
       }

@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname } from "node:path";
 import { z } from "zod";
+import { Tree } from "../tree/tree.ts";
 import { canonicalJson, sha256 } from "../util/digest.ts";
 import { defineStep } from "./step.ts";
 
@@ -22,51 +22,46 @@ export const finishTree = defineStep({
   }),
   tools: [],
   run: async ({ definition, epoch, machineId: kept }, { root, nonce, began }) => {
-    await clearTraces(root);
-    await settlePasswordDates(root, epoch, began);
+    const tree = new Tree(root);
+    clearTraces(tree);
+    settlePasswordDates(tree, epoch, began);
     // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
     const machineId = nonce === undefined ? "" : `${kept ?? sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
-    await writeFile(join(root, "etc/machine-id"), machineId, { mode: 0o444 });
+    if (tree.stat("/etc/machine-id")?.isFile()) tree.rewrite("/etc/machine-id", machineId);
+    else tree.write("/etc/machine-id", machineId, { mode: 0o444 });
     if (nonce === undefined) return;
-    await mkdir(join(root, "var/lib/imgbuild"), { recursive: true });
-    await writeFile(join(root, markPath), `${canonicalJson({ version: 1, nonce, definition })}\n`);
+    tree.makeDirectories(dirname(markPath));
+    tree.write(markPath, `${canonicalJson({ version: 1, nonce, definition })}\n`);
   },
 });
 
 /** What the making leaves behind, and what each making would have another of. */
-export async function clearTraces(root: string): Promise<void> {
+export function clearTraces(tree: Tree): void {
   for (const path of [
-    "etc/passwd-",
-    "etc/shadow-",
-    "etc/group-",
-    "etc/gshadow-",
-    "var/lib/dpkg/status-old",
-    "var/lib/dpkg/available-old",
-    "var/lib/dpkg/diversions-old",
-    "var/lib/dpkg/statoverride-old",
-    "var/lib/dbus/machine-id",
-    "var/lib/systemd/random-seed",
-    "var/lib/systemd/credential.secret",
-    "root/.bash_history",
+    "/etc/passwd-",
+    "/etc/shadow-",
+    "/etc/group-",
+    "/etc/gshadow-",
+    "/var/lib/dpkg/status-old",
+    "/var/lib/dpkg/available-old",
+    "/var/lib/dpkg/diversions-old",
+    "/var/lib/dpkg/statoverride-old",
+    "/var/lib/dbus/machine-id",
+    "/var/lib/systemd/random-seed",
+    "/var/lib/systemd/credential.secret",
+    "/root/.bash_history",
     // ldconfig's memory of inodes and times, which are other ones in every making; it does without.
-    "var/cache/ldconfig/aux-cache",
+    "/var/cache/ldconfig/aux-cache",
     // Where packages waited to be installed.
-    "var/cache/imgbuild-packages",
+    "/var/cache/imgbuild-packages",
   ])
-    await rm(join(root, path), { recursive: true, force: true });
+    tree.remove(path);
+  for (const directory of ["/tmp", "/run", "/var/tmp", "/var/cache/apt/archives/partial"])
+    tree.clear(directory);
   // apt's own directory, as its package has it.
-  for (const directory of [
-    "tmp",
-    "run",
-    "var/tmp",
-    "var/cache/apt/archives/partial",
-    "var/cache/apt/archives",
-  ])
-    for (const name of await readdir(join(root, directory)).catch(() => [] as string[]))
-      if (directory !== "var/cache/apt/archives" || name !== "partial")
-        await rm(join(root, directory, name), { recursive: true, force: true });
+  tree.clear("/var/cache/apt/archives", ["partial"]);
   for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
-    await truncate(join(root, "var/log", name)).catch(() => {});
+    if (tree.stat(`/var/log/${name}`)?.isFile()) tree.rewrite(`/var/log/${name}`, "");
 }
 
 const daySeconds = 86_400;
@@ -75,14 +70,14 @@ const daySeconds = 86_400;
  * The days on which passwords were set are days of the making. An account that nobody can log in to by password gets the day of
  * `epoch`; a password has none, and so no age: it was made nobody knows when.
  */
-export async function settlePasswordDates(root: string, epoch: number, began: number): Promise<void> {
-  const file = join(root, "etc/shadow");
-  const text = await readFile(file, "utf8").catch(() => undefined);
+export function settlePasswordDates(tree: Tree, epoch: number, began: number): void {
+  const file = "/etc/shadow";
+  const text = tree.text(file);
   if (text === undefined) return;
   const [first, last] = [began, Date.now() / 1000].map((time) => Math.floor(time / daySeconds));
   const settled = text.replace(/^([^:\n]*):([^:\n]*):(\d+):/gm, (line, name, password, day) => {
     if (Number(day) < first! || Number(day) > last!) return line;
     return `${name}:${password}:${/^[!*]/.test(password) ? Math.floor(epoch / daySeconds) : ""}:`;
   });
-  if (settled !== text) await writeFile(file, settled);
+  if (settled !== text) tree.rewrite(file, settled);
 }

@@ -17,7 +17,7 @@ export const installGrubEfi = defineStep({
   tools: [],
   run: async ({ esp, shim, config }, { root }) => {
     const put = putter(root, esp);
-    for (const [from, to] of grubCopies(shim)) await put.file(from, to);
-    await put.bytes("EFI/debian/grub.cfg", Buffer.from(config));
+    for (const [from, to] of grubCopies(shim)) put.file(from, to);
+    put.bytes("EFI/debian/grub.cfg", Buffer.from(config));
   },
 });

@@ -1,11 +1,12 @@
-import { copyFile, mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { enrolmentFiles } from "../boot/efi-keys.ts";
 import { entryToken, loaderConfig, loaderEntry, ukiPath } from "../boot/loader.ts";
 import { makeUkiPath, stubPath } from "../boot/make-uki.ts";
 import { debianLoaders, shimCopies } from "../boot/packages.ts";
 import { type Signer, signEfi } from "../boot/sign-efi.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { kernelVersions } from "./make-initramfs.ts";
 import { certificateOf, SigningKeys, signerIn } from "./sign-loader.ts";
@@ -39,7 +40,7 @@ export const installSystemdBoot = defineStep({
     const { esp, kernels, layout, title, timeoutSeconds, secureBoot } = input;
     const word = input.rootHash === undefined ? [] : [await rootHashWord(input.rootHash)];
     const cmdline = [...input.cmdline, ...word];
-    const versions = await kernelVersions(context.root);
+    const versions = kernelVersions(context.root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     const own = typeof secureBoot === "object" ? secureBoot : undefined;
     const signer = own === undefined ? undefined : signerIn(context, own);
@@ -47,30 +48,30 @@ export const installSystemdBoot = defineStep({
     const putKernel = putter(context.root, kernels ?? esp);
     for (const version of versions)
       if (layout === "uki")
-        await putKernel.bytes(
+        putKernel.bytes(
           ukiPath(version),
           await unifiedImage(context, version, signer, word.length === 0 ? undefined : cmdline),
         );
       else {
         const kernel = `/boot/vmlinuz-${version}`;
         const to = `${entryToken}/${version}/linux`;
-        if (signer === undefined) await putKernel.file(kernel, to);
-        else await putKernel.bytes(to, signEfi(await put.read(kernel), signer, kernel));
-        await putKernel.file(`/boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
+        if (signer === undefined) putKernel.file(kernel, to);
+        else putKernel.bytes(to, signEfi(put.read(kernel), signer, kernel));
+        putKernel.file(`/boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
       }
     const loader = `${debianLoaders.systemdBoot}${secureBoot === undefined ? "" : ".signed"}`;
-    await put.file(loader, "EFI/systemd/systemd-bootx64.efi");
-    if (secureBoot === "debian") for (const [from, to] of shimCopies) await put.file(from, to);
-    else await put.file(loader, "EFI/BOOT/BOOTX64.EFI");
+    put.file(loader, "EFI/systemd/systemd-bootx64.efi");
+    if (secureBoot === "debian") for (const [from, to] of shimCopies) put.file(from, to);
+    else put.file(loader, "EFI/BOOT/BOOTX64.EFI");
     if (own !== undefined && signer !== undefined)
       for (const { path, content } of enrolmentFiles(signer, own.alsoTrusted.map(certificateOf), own.epoch))
-        await put.bytes(path, content);
-    await put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
+        put.bytes(path, content);
+    put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
     if (layout === "bls" || kernels !== undefined)
-      await putKernel.bytes("loader/entries.srel", Buffer.from("type1\n"));
+      putKernel.bytes("loader/entries.srel", Buffer.from("type1\n"));
     if (layout === "uki") return;
     for (const version of versions)
-      await putKernel.bytes(
+      putKernel.bytes(
         `loader/entries/${entryToken}-${version}.conf`,
         Buffer.from(loaderEntry(version, title, cmdline)),
       );
@@ -85,12 +86,13 @@ async function unifiedImage(
   /** In place of the tree's, which a root that is verified cannot hold. */
   cmdline: readonly string[] | undefined,
 ): Promise<Uint8Array> {
-  const directory = join(context.root, staging);
-  const before = await stat(directory);
+  const tree = new Tree(context.root);
+  const before = tree.stat(staging);
+  if (!before?.isDirectory()) throw new Fail(`the tree's ${staging} is no directory`);
   const made = `${staging}/imgbuild-${version}.efi`;
   const words = `${staging}/imgbuild-cmdline`;
   try {
-    if (cmdline !== undefined) await writeFile(join(context.root, words), `${cmdline.join(" ")}\n`);
+    if (cmdline !== undefined) tree.write(words, `${cmdline.join(" ")}\n`);
     const inputs = {
       stub: stubPath,
       linux: `/boot/vmlinuz-${version}`,
@@ -102,12 +104,13 @@ async function unifiedImage(
     };
     const options = Object.entries(inputs).flatMap(([name, value]) => [`--${name}`, value]);
     await context.chroot([makeUkiPath, ...options], { timeoutMs: makeMs });
-    const image = await readFile(join(context.root, made));
+    const image = tree.read(made);
+    if (image === undefined) throw new Fail(`${makeUkiPath} made no image`);
     return signer === undefined ? image : signEfi(image, signer, `the unified image of ${version}`);
   } finally {
-    for (const name of [made, `${made}.new`, words]) await rm(join(context.root, name), { force: true });
+    for (const name of [made, `${made}.new`, words]) tree.remove(name);
     // As if nothing had been there: a build that finds the disk in the cache makes no image.
-    await utimes(directory, before.atime, before.mtime);
+    tree.utimes(staging, before.atime, before.mtime);
   }
 }
 
@@ -120,21 +123,26 @@ export async function rootHashWord(file: string): Promise<string> {
 
 /** Writes to the ESP; what it reads of the tree must be there. */
 export function putter(root: string, esp: string) {
-  const missing = (path: string) => (error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
+  const tree = new Tree(root);
+  const on = Tree.within(root, esp);
+  const present = (path: string) => {
+    if (tree.find(path) !== undefined) return;
     throw new Fail(`the tree has no ${path}`, {
       hint: "lock the definition again: its packages are not complete",
     });
   };
-  const place = async (to: string) => {
-    await mkdir(dirname(join(esp, to)), { recursive: true });
-    return join(esp, to);
-  };
   return {
-    read: async (path: string): Promise<Buffer> => await readFile(join(root, path)).catch(missing(path)),
-    file: async (from: string, to: string): Promise<void> =>
-      await copyFile(join(root, from), await place(to)).catch(missing(from)),
-    bytes: async (to: string, content: Uint8Array): Promise<void> =>
-      await writeFile(await place(to), content),
+    read: (path: string): Buffer => {
+      present(path);
+      return tree.read(path)!;
+    },
+    file: (from: string, to: string): void => {
+      present(from);
+      tree.copy(from, on, to);
+    },
+    bytes: (to: string, content: Uint8Array): void => {
+      on.makeDirectories(dirname(to));
+      on.write(to, content);
+    },
   };
 }

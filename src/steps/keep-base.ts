@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, statfs } from "node:fs/promises";
+import { readdir, readFile, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { cpio } from "../archive/cpio.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
@@ -28,9 +29,11 @@ export const keepBase = defineStep({
   }),
   tools: [],
   run: async ({ directory, files }, { root, log }) => {
-    const to = join(root, directory);
+    const tree = new Tree(root);
     try {
-      await mkdir(to, { recursive: true, mode: 0o755 });
+      tree.remove(directory);
+      tree.makeDirectories(directory);
+      const to = tree.directory(directory);
       const { bavail, bsize } = await statfs(to);
       const needed = files.reduce((sum, { size }) => sum + size, reserveBytes);
       if (bavail * bsize < needed) throw new Fail("the new root filesystem has no room for it");
@@ -46,7 +49,7 @@ export const keepBase = defineStep({
         if (hash.digest("hex") !== sha256) throw new Fail(`its ${name} is not what was shipped`);
       }
     } catch (error) {
-      await rm(to, { recursive: true, force: true });
+      tree.remove(directory);
       log.warn(`the base is not kept; the next deploy sends it again: ${messageOf(error)}`);
     }
   },

@@ -1,7 +1,6 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { plainEnv } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
@@ -15,7 +14,7 @@ export const makeInitramfs = defineStep({
   schema: z.strictObject({ epoch: z.int().positive() }),
   tools: [],
   run: async ({ epoch }, context) => {
-    const versions = await kernelVersions(context.root);
+    const versions = kernelVersions(context.root);
     if (versions.length === 0)
       throw new Fail("the tree has no kernel in /boot", {
         hint: "install linux-image-amd64 or linux-image-cloud-amd64",
@@ -34,9 +33,9 @@ export const makeInitramfs = defineStep({
 });
 
 /** Kernel versions in /boot, the newest last. */
-export async function kernelVersions(root: string): Promise<string[]> {
-  const names = await readdir(join(root, "boot")).catch(() => [] as string[]);
-  return names
+export function kernelVersions(root: string): string[] {
+  return new Tree(root)
+    .list("/boot")
     .filter((name) => name.startsWith("vmlinuz-"))
     .map((name) => name.slice("vmlinuz-".length))
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));

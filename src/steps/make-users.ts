@@ -1,6 +1,7 @@
-import { appendFile, chmod, chown, lstat, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { isLink } from "../tree/entries.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep, type StepContext } from "./step.ts";
 
@@ -29,12 +30,12 @@ export const makeUsers = defineStep({
 });
 
 async function makeUser(user: PlannedUser, context: StepContext): Promise<void> {
-  const { root } = context;
-  if ((await lstat(join(root, user.shell)).catch(() => undefined)) === undefined)
+  const tree = new Tree(context.root);
+  if (tree.stat(user.shell) === undefined)
     throw new Fail(`the shell ${user.shell} of user ${user.name} is not in the tree`, {
       hint: "install its package, or declare another shell",
     });
-  const known = await entry(root, user.name);
+  const known = entry(tree, user.name);
   if (known === undefined)
     await context.chroot([
       "useradd",
@@ -46,10 +47,10 @@ async function makeUser(user: PlannedUser, context: StepContext): Promise<void> 
   else await context.chroot(["usermod", "--shell", user.shell, "--", user.name]);
   if (user.groups.length > 0)
     await context.chroot(["usermod", "--append", "--groups", user.groups.join(","), "--", user.name]);
-  const made = await entry(root, user.name);
+  const made = entry(tree, user.name);
   if (made === undefined) throw new Fail(`useradd did not make the user ${user.name}`);
-  await placeKeys(root, user, made);
-  if (user.sudo && user.name !== "root") await letSudo(root, user.name);
+  placeKeys(tree, user, made);
+  if (user.sudo && user.name !== "root") letSudo(tree, user.name);
   const secret = user.hashedPasswordSecret;
   const hash =
     user.hashedPassword ??
@@ -77,31 +78,29 @@ interface Entry {
   readonly home: string;
 }
 
-async function entry(root: string, name: string): Promise<Entry | undefined> {
-  const lines = (await readFile(join(root, "etc/passwd"), "utf8")).split("\n");
+function entry(tree: Tree, name: string): Entry | undefined {
+  const lines = (tree.text("/etc/passwd") ?? "").split("\n");
   const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(":");
   if (fields === undefined) return undefined;
   return { uid: Number(fields[2]), gid: Number(fields[3]), home: fields[5]! };
 }
 
-async function placeKeys(root: string, user: PlannedUser, made: Entry): Promise<void> {
+function placeKeys(tree: Tree, user: PlannedUser, { home, uid, gid }: Entry): void {
   if (user.keys.length === 0) return;
-  const directory = join(root, made.home, ".ssh");
-  await mkdir(directory, { recursive: true });
-  await chmod(directory, 0o700);
-  await chown(directory, made.uid, made.gid);
-  const file = join(directory, "authorized_keys");
-  await writeFile(file, "", { mode: 0o600, flag: "w" });
-  await chmod(file, 0o600);
-  await chown(file, made.uid, made.gid);
-  await appendFile(file, user.keys.map((key) => `${key}\n`).join(""));
+  const directory = join("/", home, ".ssh");
+  // Whose keys they are must be seen from where they are.
+  if (tree.stat(directory)?.isSymbolicLink()) throw isLink(directory);
+  tree.makeDirectories(directory);
+  tree.chmod(directory, 0o700);
+  tree.chown(directory, uid, gid);
+  const content = user.keys.map((key) => `${key}\n`).join("");
+  tree.write(`${directory}/authorized_keys`, content, { mode: 0o600, uid, gid });
 }
 
-async function letSudo(root: string, name: string): Promise<void> {
-  const directory = join(root, "etc/sudoers.d");
-  if ((await lstat(directory).catch(() => undefined)) === undefined)
+function letSudo(tree: Tree, name: string): void {
+  const directory = "/etc/sudoers.d";
+  if (tree.stat(directory) === undefined)
     throw new Fail(`user ${name} has \`sudo: true\`, but the package sudo is not installed`);
-  const file = join(directory, `imgbuild-${name.replaceAll(".", "_")}`);
-  await writeFile(file, `${name} ALL=(ALL:ALL) NOPASSWD: ALL\n`, { mode: 0o440 });
-  await chmod(file, 0o440);
+  const file = `${directory}/imgbuild-${name.replaceAll(".", "_")}`;
+  tree.write(file, `${name} ALL=(ALL:ALL) NOPASSWD: ALL\n`, { mode: 0o440 });
 }

@@ -1,10 +1,11 @@
 import type { Stats } from "node:fs";
-import { chmod, lstat, mkdir, readdir, rename, rmdir, utimes } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { refuseHostDisks } from "../storage/guard.ts";
 import { fixedTimeEnv, mke2fsInto } from "../storage/mkfs.ts";
 import { refuseOverfull, settleTree } from "../storage/tree-usage.ts";
+import { isLink } from "../tree/entries.ts";
+import { Tree } from "../tree/tree.ts";
 import { defineStep } from "./step.ts";
 
 /** Copying a few GiB on a slow disk. */
@@ -36,9 +37,9 @@ export const mkfsExt4Image = defineStep({
     context,
   ) => {
     await refuseHostDisks(image);
-    for (const path of [directory, ...without]) await mkdir(path, { recursive: true });
+    for (const path of [directory, ...without]) refuseLinks(context.root, path);
     refuseOverfull(settleTree(directory, epoch, without, context.began), sizeBytes, reservedBytes, mount);
-    await withEmptied(directory, without, async () => {
+    await withEmptied(context.root, directory, without, async () => {
       await context.tool(mke2fsInto(image, { offsetBytes, sizeBytes }, directory, ext4), {
         env: fixedTimeEnv(epoch),
         timeoutMs,
@@ -49,32 +50,44 @@ export const mkfsExt4Image = defineStep({
   },
 });
 
+/** Their directory, made where it is missing. mke2fs would follow a link there, and copy what it leads to on this machine. */
+function refuseLinks(root: string, directory: string): void {
+  const tree = new Tree(root);
+  const path = join("/", relative(root, directory));
+  tree.makeDirectories(path);
+  if (tree.real(path) !== path) throw isLink(path);
+}
+
 /** mke2fs knows no exclusions: what belongs to another filesystem steps aside meanwhile, and its directory stays empty. */
 async function withEmptied(
+  root: string,
   directory: string,
   paths: readonly string[],
   work: () => Promise<void>,
 ): Promise<void> {
+  // Aside is beside the directory, which may be the whole tree.
+  const above = new Tree(dirname(root));
+  const below = (path: string) => join("/", relative(above.root, path));
   const moved: { path: string; aside: string; parent: Stats }[] = [];
   try {
-    for (const path of paths) {
-      if ((await readdir(path)).length === 0) continue;
-      const own = await lstat(path);
-      const parent = await lstat(dirname(path));
-      const aside = `${directory}.aside-${moved.length}`;
-      await rename(path, aside);
+    for (const path of paths.map(below)) {
+      if (above.list(path).length === 0) continue;
+      const own = above.stat(path)!;
+      const parent = above.stat(dirname(path))!;
+      const aside = `${below(directory)}.aside-${moved.length}`;
+      above.rename(path, aside);
       moved.push({ path, aside, parent });
-      await mkdir(path);
-      await chmod(path, own.mode & 0o7777);
-      await utimes(path, own.atime, own.mtime);
-      await utimes(dirname(path), parent.atime, parent.mtime);
+      above.makeDirectories(path);
+      above.chmod(path, own.mode & 0o7777);
+      above.utimes(path, own.atime, own.mtime);
+      above.utimes(dirname(path), parent.atime, parent.mtime);
     }
     await work();
   } finally {
     for (const { path, aside, parent } of moved.reverse()) {
-      await rmdir(path);
-      await rename(aside, path);
-      await utimes(dirname(path), parent.atime, parent.mtime);
+      above.remove(path);
+      above.rename(aside, path);
+      above.utimes(dirname(path), parent.atime, parent.mtime);
     }
   }
 }

@@ -1,8 +1,9 @@
-import { lstat, readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { refuseHostDisks } from "../storage/guard.ts";
 import { fixedTimeEnv, mkfsVfatInto } from "../storage/mkfs.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep, type StepContext } from "./step.ts";
 
@@ -25,7 +26,7 @@ export const mkfsVfatImage = defineStep({
   tools: ["mkfs.vfat", "mmd", "mcopy"],
   run: async ({ image, offsetBytes, sizeBytes, directory, mountPoint, epoch, ...vfat }, context) => {
     await refuseHostDisks(image);
-    const hidden = await readdir(mountPoint).catch(() => []);
+    const hidden = Tree.within(context.root, mountPoint).list("/");
     if (hidden.length > 0)
       throw new Fail(
         `${mountPoint} has files (${hidden.slice(0, 3).join(", ")}) that a boot partition would hide`,
@@ -33,7 +34,7 @@ export const mkfsVfatImage = defineStep({
           hint: "it is filled by the bootloader's steps; keep other files out of there",
         },
       );
-    const contents = await contentsOf(directory, "");
+    const contents = contentsOf(new Tree(directory), "");
     const bytes = contents.reduce((sum, { size }) => sum + size, 0);
     if (bytes > sizeBytes * 0.98)
       throw new Fail(
@@ -56,15 +57,15 @@ interface Entry {
 }
 
 /** Sorted, parents first: the order on disk must not depend on the source's filesystem. */
-async function contentsOf(root: string, below: string): Promise<Entry[]> {
+function contentsOf(tree: Tree, below: string): Entry[] {
   const entries: Entry[] = [];
-  for (const name of (await readdir(join(root, below))).sort()) {
+  for (const name of tree.list(below).sort()) {
     const path = join(below, name);
-    const found = await lstat(join(root, path));
+    const found = tree.stat(path)!;
     if (!found.isDirectory() && !found.isFile())
-      throw new Fail(`${join(root, path)} is neither a file nor a directory, and FAT knows nothing else`);
+      throw new Fail(`${path} is neither a file nor a directory, and FAT knows nothing else`);
     entries.push({ path, size: found.isFile() ? found.size : 0, directory: found.isDirectory() });
-    if (found.isDirectory()) entries.push(...(await contentsOf(root, path)));
+    if (found.isDirectory()) entries.push(...contentsOf(tree, path));
   }
   return entries;
 }
@@ -72,7 +73,7 @@ async function contentsOf(root: string, below: string): Promise<Entry[]> {
 async function fill(
   context: StepContext,
   drive: string,
-  root: string,
+  from: string,
   contents: readonly Entry[],
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
@@ -83,8 +84,8 @@ async function fill(
   for (const parent of ["", ...directories]) {
     const files = contents.filter(({ path, directory }) => !directory && inDirectory(path, parent));
     if (files.length === 0) continue;
-    const from = files.map(({ path }) => join(root, path));
-    await context.tool(["mcopy", "-i", drive, "-o", ...from, `::/${parent}`], { env });
+    const paths = files.map(({ path }) => join(from, path));
+    await context.tool(["mcopy", "-i", drive, "-o", ...paths, `::/${parent}`], { env });
   }
 }
 

@@ -1,13 +1,13 @@
-import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { StagedPackage } from "../debian/stage.ts";
 import { plainEnv } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import type { StepContext } from "./step.ts";
-import { stagingPath } from "./unpack.ts";
+import { holdStaging, stagingPath } from "./unpack.ts";
 
 /** Reading thousands of packed modules, where the processor is emulated. */
 const indexMs = 3_600_000;
-const inside = `/${stagingPath}/depmod`;
+const inside = `${stagingPath}/depmod`;
 
 /** What maintainer scripts find first, while the index of a kernel's modules may be there already. */
 export const scriptPath = `${inside}/bin:${plainEnv.PATH}`;
@@ -32,7 +32,8 @@ exec /sbin/depmod "$@"
  * when the kernel's postinst asks for it and everything waits. The modules are looked at through hard links.
  */
 export async function indexModules(packages: readonly StagedPackage[], context: StepContext): Promise<void> {
-  const outside = join(context.root, inside);
+  const outside = holdStaging(context.root, "depmod");
+  const tree = new Tree(outside);
   for (const { entries } of packages) {
     const files = entries.flatMap(({ path, staged }) => {
       const [, version, name] = /^(?:\/usr)?\/lib\/modules\/([^/]+)\/(.+)$/.exec(path) ?? [];
@@ -44,29 +45,28 @@ export async function indexModules(packages: readonly StagedPackage[], context: 
       const of = files.filter((file) => file.version === version);
       const modules = of.filter(({ name }) => /\.ko(\.[a-z]+)?$/.test(name)).map(({ name }) => `./${name}`);
       if (modules.length === 0) continue;
-      const directory = join(outside, "root/lib/modules", version);
-      for (const { name, staged } of of) {
-        mkdirSync(dirname(join(directory, name)), { recursive: true });
-        linkSync(staged, join(directory, name));
-      }
+      const directory = `/root/lib/modules/${version}`;
+      for (const below of new Set(of.map(({ name }) => dirname(name))))
+        tree.makeDirectories(`${directory}/${below}`);
+      for (const { name, staged } of of) tree.hardLink(`${directory}/${name}`, staged);
       await context.chroot(["depmod", "--basedir", `${inside}/root`, version], {
         timeoutMs: indexMs,
         signal: context.signal,
       });
       const brought = new Set(of.map(({ name }) => name));
-      const index = join(outside, `made-${version}`, "index");
-      mkdirSync(index, { recursive: true });
-      for (const name of readdirSync(directory))
+      const index = `/made-${version}/index`;
+      tree.makeDirectories(index);
+      for (const name of tree.list(directory))
         if (name.startsWith("modules.") && !brought.has(name))
-          linkSync(join(directory, name), join(index, name));
-      writeFileSync(join(index, "../modules"), `${modules.sort().join("\n")}\n`);
+          tree.rename(`${directory}/${name}`, `${index}/${name}`);
+      tree.write(`/made-${version}/modules`, `${modules.sort().join("\n")}\n`);
     }
   }
 }
 
 /** Puts the wrapper where `scriptPath` finds it. */
 export function placeWrapper(root: string): void {
-  const directory = join(root, inside, "bin");
-  mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, "depmod"), wrapper, { mode: 0o755 });
+  const tree = new Tree(root);
+  tree.makeDirectories(`${inside}/bin`);
+  tree.write(`${inside}/bin/depmod`, wrapper, { mode: 0o755 });
 }

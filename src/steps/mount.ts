@@ -1,9 +1,10 @@
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, openDevice } from "../storage/device.ts";
 import { type MountEntry, mountedAt, parseMountinfo } from "../storage/mountinfo.ts";
 import { swapHeader } from "../storage/swap-file.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
@@ -26,14 +27,13 @@ export const mountDevice = defineStep({
   }),
   tools: ["mount"],
   run: async ({ device, others, type, path, options }, context) => {
-    const where = join(context.root, path);
+    const where = placeOf(Tree.make(context.root), path);
     const source = (await openDevice(device)).path;
     const there = mountedAt(await mounts(), where);
     if (there !== undefined) {
       if (there.type !== type) throw new Fail(`${where} is a mount point already, of ${there.source}`);
       return;
     }
-    await mkdir(where, { recursive: true });
     const words = type === "vfat" ? ["umask=0077"] : ["noatime", ...options];
     for (const one of others) words.push(`device=${(await openDevice(one)).path}`);
     await context.tool(["mount", "-t", type, "-o", words.join(","), source, where]);
@@ -51,13 +51,21 @@ export const unmountTree = defineStep({
   tools: ["umount", "sync"],
   run: async ({ paths }, context) => {
     for (const path of paths) {
-      const where = join(context.root, path);
+      const tree = new Tree(context.root);
+      if (!tree.find(path)?.isDirectory()) continue;
+      const where = tree.directory(path);
       if (mountedAt(await mounts(), where) === undefined) continue;
       await context.tool(["sync", "-f", where], { timeoutMs: flushMs });
       await context.tool(["umount", where], { timeoutMs: flushMs });
     }
   },
 });
+
+/** The directory outside for a path of the tree. A mount upon a link would be upon what it leads to here. */
+function placeOf(tree: Tree, path: string): string {
+  tree.makeDirectories(path);
+  return tree.directory(path);
+}
 
 async function mounts(): Promise<MountEntry[]> {
   return parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
@@ -74,9 +82,12 @@ export const swapFile = defineStep({
   }),
   tools: ["fallocate"],
   run: async ({ path, sizeBytes, uuid }, context) => {
-    const to = join(context.root, path);
-    await mkdir(dirname(to), { recursive: true });
-    await writeFile(to, "", { mode: 0o600, flag: "wx" });
+    const tree = new Tree(context.root);
+    tree.makeDirectories(dirname(path));
+    if (tree.stat(path) !== undefined)
+      throw new Fail(`${path} is there already, and was to be the swap file`);
+    tree.write(path, "", { mode: 0o600 });
+    const to = join(tree.directory(dirname(path)), basename(path));
     await context.tool(["fallocate", "--length", String(sizeBytes), to]);
     const file = await open(to, "r+");
     try {

@@ -1,9 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
-import { lstat, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { ownersIn } from "../debian/dpkg-db.ts";
 import { Patch } from "../schema/tree-edits.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { applyDiff, DiffProblem, type FileDiff, parseDiff } from "../util/unified-diff.ts";
 import { placeFor } from "./owner.ts";
@@ -25,7 +23,7 @@ export const patchFiles = defineStep({
     const owners = ownersIn(root);
     for (const { name, diff } of patches)
       for (const file of diffsOf(name, diff)) {
-        await patchFile(root, name, file);
+        patchFile(root, name, file);
         const owner = owners.get(file.path) ?? owners.get(file.path.replace(/^\/usr\//, "/"));
         if (owner !== undefined && !conffilesOf(root, owner).includes(file.path))
           log.warn(
@@ -35,9 +33,9 @@ export const patchFiles = defineStep({
   },
 });
 
-async function patchFile(root: string, name: string, file: FileDiff): Promise<void> {
-  const to = await placeFor(root, file.path);
-  const found = await lstat(to).catch(() => undefined);
+function patchFile(root: string, name: string, file: FileDiff): void {
+  const tree = placeFor(root, file.path);
+  const found = tree.stat(file.path);
   if (found === undefined) throw new Fail(`${name} does not apply: the tree has no ${file.path}`, { hint });
   if (!found.isFile())
     throw new Fail(`${name} does not apply: ${file.path} is no regular file in the tree`, {
@@ -45,7 +43,7 @@ async function patchFile(root: string, name: string, file: FileDiff): Promise<vo
     });
   try {
     // Written over, so that mode and owner stay.
-    await writeFile(to, applyDiff(await readFile(to), file));
+    tree.rewrite(file.path, applyDiff(tree.read(file.path)!, file));
   } catch (error) {
     if (!(error instanceof DiffProblem)) throw error;
     throw new Fail(`${name} does not apply: ${error.message}`, { hint });
@@ -62,9 +60,9 @@ function diffsOf(name: string, diff: string): FileDiff[] {
 }
 
 function conffilesOf(root: string, owner: string): string[] {
-  const info = join(root, "var/lib/dpkg/info");
-  const file = [`${owner}.conffiles`, `${owner}:amd64.conffiles`]
-    .map((one) => join(info, one))
-    .find((one) => existsSync(one));
-  return file === undefined ? [] : readFileSync(file, "utf8").split("\n");
+  const tree = new Tree(root);
+  const [text = ""] = [`${owner}.conffiles`, `${owner}:amd64.conffiles`].flatMap(
+    (name) => tree.text(`/var/lib/dpkg/info/${name}`) ?? [],
+  );
+  return text.split("\n");
 }

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { sha256 } from "../util/digest.ts";
@@ -22,13 +22,8 @@ export const placeFiles = defineStep({
       const content = await readFile(join(context.files, file.path));
       if (sha256(content) !== file.sha256)
         throw new Fail(`${file.path} of files/ has changed since the plan was made`, { hint: "start again" });
-      const to = await placeFor(context.root, file.path);
-      const found = await lstat(to).catch(() => undefined);
-      if (found?.isDirectory()) throw new Fail(`${file.path} is a directory in the tree, not a file`);
-      if (found !== undefined) await rm(to);
-      await writeFile(to, content, { mode: 0o600 });
-      await chown(to, 0, 0);
-      await chmod(to, Number.parseInt(file.mode, 8));
+      const tree = placeFor(context.root, file.path);
+      tree.write(file.path, content, { mode: Number.parseInt(file.mode, 8), uid: 0, gid: 0 });
     }
   },
 });

@@ -1,10 +1,11 @@
-import { lstat, mkdir, mkdtemp, readFile, readlink, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, posix } from "node:path";
 import { z } from "zod";
 import { Provision } from "../schema/tree-edits.ts";
 import type { Bind } from "../system/chroot.ts";
 import { plainEnv } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
@@ -26,7 +27,8 @@ export const provision = defineStep({
   run: async ({ name, script, values, files, network, timeoutSeconds, epoch }, context) => {
     const { root, signal } = context;
     const outside = await mkdtemp(join(tmpdir(), "imgbuild-provision-"));
-    const had = await lstat(join(root, resolver)).catch(() => undefined);
+    const tree = new Tree(root);
+    const had = tree.stat(resolver);
     const tail: string[] = [];
     try {
       await writeInputs(outside, { script, files });
@@ -35,7 +37,7 @@ export const provision = defineStep({
       await context.chroot([...interpreterOf(script), `${inside}/script`], {
         binds,
         offline: !network,
-        hostname: await hostnameOf(root),
+        hostname: hostnameOf(root),
         bare: true,
         env: {
           ...plainEnv,
@@ -61,7 +63,7 @@ export const provision = defineStep({
     } finally {
       await rm(outside, { recursive: true, force: true });
       // The place that the machine's own was bound to.
-      if (network && had === undefined) await rm(join(root, resolver), { force: true });
+      if (network && had === undefined) tree.remove(resolver);
     }
   },
 });
@@ -85,16 +87,15 @@ function interpreterOf(script: string): string[] {
   return argument === undefined ? [interpreter] : [interpreter, argument];
 }
 
-async function hostnameOf(root: string): Promise<string> {
-  const text = await readFile(join(root, "etc/hostname"), "utf8").catch(() => "");
-  return text.trim() || "localhost";
+function hostnameOf(root: string): string {
+  return new Tree(root).text("/etc/hostname")?.trim() || "localhost";
 }
 
 /** The name servers of the machine that builds, where the tree's programs look for theirs. */
 async function resolverBind(root: string): Promise<Bind[]> {
   const from = await realpath(resolver).catch(() => undefined);
   if (from === undefined) return [];
-  const link = await readlink(join(root, resolver)).catch(() => undefined);
+  const link = new Tree(root).link(resolver);
   const to = link === undefined ? resolver : posix.resolve("/etc", link);
   return [{ from, to, readOnly: true }];
 }

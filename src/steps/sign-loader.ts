@@ -1,10 +1,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { loaderStampPath } from "../boot/kernel-hooks.ts";
 import { debianLoaders } from "../boot/packages.ts";
 import { type Signer, signEfi, signerOf } from "../boot/sign-efi.ts";
+import { Tree } from "../tree/tree.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep, type StepContext } from "./step.ts";
@@ -28,12 +27,13 @@ export const signLoader = defineStep({
   tools: [],
   run: async (keys, context) => {
     const signer = signerIn(context, keys);
-    const loader = join(context.root, debianLoaders.systemdBoot);
-    const program = await readFile(loader).catch(() => {
-      throw new Fail(`the tree has no ${debianLoaders.systemdBoot}`, { hint: "lock the definition again" });
-    });
-    await writeFile(`${loader}.signed`, signEfi(program, signer, debianLoaders.systemdBoot));
-    await writeFile(join(context.root, loaderStampPath), `${sha256(program)}\n`);
+    const loader = debianLoaders.systemdBoot;
+    const tree = new Tree(context.root);
+    const program = tree.read(loader);
+    if (program === undefined)
+      throw new Fail(`the tree has no ${loader}`, { hint: "lock the definition again" });
+    tree.write(`${loader}.signed`, signEfi(program, signer, loader));
+    tree.write(loaderStampPath, `${sha256(program)}\n`);
   },
 });
 

@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { z } from "zod";
 import { DiskIdentity, findDisk } from "../storage/find-disk.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
@@ -19,7 +19,7 @@ export const unpackTree = defineStep({
   tools: ["tar"],
   run: async ({ archive }, context) => {
     const { kernelName } = await findDisk(archive);
-    await mkdir(context.root, { recursive: true });
+    Tree.make(context.root);
     const total = Math.ceil(archive.sizeBytes / mib);
     const unpacked = context.tool(unpackArgv(`/dev/${kernelName}`, context.root), {
       timeoutMs,

@@ -1,12 +1,11 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { registerUnpacked, statusStanzas } from "../debian/dpkg-db.ts";
 import { readRules } from "../debian/dpkg-rules.ts";
 import { type PlacingTree, placePackage } from "../debian/place.ts";
 import { type StagedPackage, stagePackages } from "../debian/stage.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { plainEnv } from "../system/run.ts";
+import { type Held, Tree } from "../tree/tree.ts";
 import { during } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { StepContext } from "./step.ts";
@@ -18,7 +17,9 @@ const scriptMs = 3_600_000;
 /** More unpacking programs than that would wait for the one who places the files. */
 const maxLanes = 4;
 /** Where files wait beside the tree: on the filesystem that takes most of them. */
-export const stagingPath = "usr/.imgbuild-staging";
+export const stagingPath = "/usr/.imgbuild-staging";
+/** Scripts of packages run while others wait there, so it is the directories that are held to, and not their names. */
+const heldOpen = new Map<string, Held[]>();
 
 /**
  * What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. They are not told
@@ -42,8 +43,7 @@ export async function fetchAndStage(
   const { signal = context.signal, lanes = Math.min(maxLanes, availableParallelism()) } = options;
   if (packages.length === 0) return [];
   await context.fetch(packages, log);
-  const directory = join(context.root, stagingPath, packages[0]!.name);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const directory = holdStaging(context.root, packages[0]!.name);
   let done = 0;
   const staged = await stagePackages(packages, {
     directory,
@@ -59,9 +59,20 @@ export async function fetchAndStage(
   return staged;
 }
 
+/** A directory of the place where files wait, made where it is missing; the path leads to it until that place is cleared. */
+export function holdStaging(root: string, name: string): string {
+  const tree = new Tree(root);
+  tree.makeDirectories(`${stagingPath}/${name}`, 0o700);
+  const held = tree.hold(`${stagingPath}/${name}`);
+  heldOpen.set(root, [...(heldOpen.get(root) ?? []), held]);
+  return held.path;
+}
+
 /** Nothing is left of the place where files waited. */
 export function clearStaging(root: string): void {
-  rmSync(join(root, stagingPath), { recursive: true, force: true });
+  for (const held of heldOpen.get(root) ?? []) held.close();
+  heldOpen.delete(root);
+  new Tree(root).remove(stagingPath);
 }
 
 /**
@@ -113,12 +124,13 @@ export async function runPreinsts(
   dpkgVersion: string,
 ): Promise<void> {
   const words: string[] = [];
+  const tree = new Tree(context.root);
   for (const { locked, control } of packages) {
     if (!control.has("preinst")) continue;
     const directory = `/var/lib/dpkg/tmp.ci.${locked.name}`;
-    mkdirSync(join(context.root, directory), { mode: 0o755 });
+    tree.makeDirectories(directory);
     for (const [file, { bytes, mode }] of control)
-      if (!file.includes("/")) writeFileSync(join(context.root, directory, file), bytes, { mode });
+      if (!file.includes("/")) tree.write(`${directory}/${file}`, bytes, { mode });
     words.push(directory, locked.name, locked.architecture);
   }
   if (words.length === 0) return;

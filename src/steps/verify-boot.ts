@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, readlink, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { cardModules } from "../boot/card-modules.ts";
@@ -10,6 +10,7 @@ import { filesystemAt } from "../boot/superblock.ts";
 import { verityRoot } from "../storage/fstab.ts";
 import { Target, writablePath } from "../storage/target.ts";
 import { verityProblem } from "../storage/verity.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { rootHashWord } from "./install-systemd-boot.ts";
 import { kernelVersions } from "./make-initramfs.ts";
@@ -68,13 +69,14 @@ export const verifyBoot = defineStep({
   tools: [],
   run: async (wanted, context) => {
     const { root, log } = context;
+    const tree = new Tree(root);
     const { cmdline, esp, menu, cores } = wanted;
     const rootWord = cmdline.find((word) => word.startsWith("root="));
     if (rootWord === undefined) throw new Fail("the kernel's command line names no root filesystem");
-    const versions = await kernelVersions(root);
+    const versions = kernelVersions(root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     for (const version of versions)
-      for (const name of ["vmlinuz", "initrd.img"]) await big(root, `boot/${name}-${version}`);
+      for (const name of ["vmlinuz", "initrd.img"]) big(tree, `/boot/${name}-${version}`);
     await checkRoot(wanted, root, rootWord);
     const driven = wanted.mounted ? await diskModules(await mountedSource(root)) : [];
     const modules = [...new Set([...wanted.modules, ...driven])];
@@ -82,12 +84,12 @@ export const verifyBoot = defineStep({
     const cards = wanted.mounted && needsNetwork ? await cardModules() : [];
     for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules, cards });
     for (const path of wanted.overlays)
-      if (!(await lstat(join(root, path)).catch(() => undefined))?.isDirectory())
+      if (!tree.stat(path)?.isDirectory())
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
           hint: "make it by a file in it, or take it out of storage.overlays",
         });
     const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline)];
-    if (menu !== undefined) await checkMenu(root, menu, rootWord);
+    if (menu !== undefined) checkMenu(tree, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
       const own =
@@ -98,7 +100,7 @@ export const verifyBoot = defineStep({
         ...(kernels === undefined ? {} : { kernels: kernels.path }),
         menuUuid: menu?.uuid ?? wanted.rootUuid,
       });
-      await checkRoom(esp, root, versions);
+      await checkRoom(esp, tree, versions);
     }
     for (const { target, ...place } of cores) await checkEmbeddedGrub(await writablePath(target), place);
     const loaders = [
@@ -117,7 +119,7 @@ async function checkRoot(
   root: string,
   rootWord: string,
 ): Promise<void> {
-  const fstab = await readFile(join(root, "etc/fstab"), "utf8");
+  const fstab = new Tree(root).text("/etc/fstab") ?? "";
   const line = fstab.split("\n").find((one) => one.split(/\s+/)[1] === "/");
   if (line === undefined) throw new Fail("fstab does not name the root filesystem");
   const byUuid = /^root=UUID=(.*)$/.exec(rootWord)?.[1];
@@ -164,51 +166,37 @@ async function checkOneInitramfs(
   const { stdout } = await context.chroot(["lsinitramfs", `/boot/initrd.img-${version}`], {
     timeoutMs: listMs,
   });
-  const builtin = await readFile(
-    join(context.root, `usr/lib/modules/${version}/modules.builtin`),
-    "utf8",
-  ).catch(() => "");
+  const builtin = new Tree(context.root).text(`/usr/lib/modules/${version}/modules.builtin`) ?? "";
   checkInitramfs(initramfsContent(stdout, builtin), { version, modules, programs, cards });
 }
 
 /** Kernel and initramfs through the links, as GRUB will read them. */
-async function checkMenu(
-  root: string,
-  { uuid, linksIn }: NonNullable<Wanted["menu"]>,
-  rootWord: string,
-): Promise<void> {
-  const menu = await readFile(join(root, "boot/grub/grub.cfg"), "utf8").catch(() => {
-    throw new Fail("GRUB's menu /boot/grub/grub.cfg is missing");
-  });
+function checkMenu(tree: Tree, { uuid, linksIn }: NonNullable<Wanted["menu"]>, rootWord: string): void {
+  const menu = tree.text("/boot/grub/grub.cfg");
+  if (menu === undefined) throw new Fail("GRUB's menu /boot/grub/grub.cfg is missing");
   if (!menu.includes(uuid)) throw new Fail("GRUB's menu does not name the filesystem of /boot");
   const lines = [...menu.matchAll(/^\s*linux\s+(.*)$/gm)].map((match) => match[1]!.split(" "));
   if (lines.length === 0) throw new Fail("GRUB's menu starts no kernel");
   if (!lines.every((words) => words.includes(rootWord)))
     throw new Fail("GRUB's menu does not name the root filesystem");
   for (const name of ["vmlinuz", "initrd.img"]) {
-    const link = join(linksIn, name).slice(1);
-    const target = await readlink(join(root, link)).catch(() => undefined);
-    if (target === undefined) throw new Fail(`/${link} is not the link that GRUB's menu needs`);
-    await big(root, join(linksIn, target).slice(1));
+    const link = join(linksIn, name);
+    const target = tree.link(link);
+    if (target === undefined) throw new Fail(`${link} is not the link that GRUB's menu needs`);
+    big(tree, join(linksIn, target));
   }
 }
 
 /** An update puts a kernel beside those that are there; a full ESP would be noticed then, and not now. */
-async function checkRoom(
-  esp: z.output<typeof Esp>,
-  root: string,
-  versions: readonly string[],
-): Promise<void> {
+async function checkRoom(esp: z.output<typeof Esp>, tree: Tree, versions: readonly string[]): Promise<void> {
   if (esp.loader === "grub") return;
-  const sizes = await Promise.all(
-    versions.map(async (version) => {
-      const parts = ["vmlinuz", "initrd.img"].map((name) => lstat(join(root, `boot/${name}-${version}`)));
-      return (await Promise.all(parts)).reduce((sum, { size }) => sum + size, 0);
-    }),
+  const sizeOf = (path: string) => tree.stat(path)?.size ?? 0;
+  const sizes = versions.map(
+    (version) => sizeOf(`/boot/vmlinuz-${version}`) + sizeOf(`/boot/initrd.img-${version}`),
   );
   const needed = Math.max(...sizes) + leastBytes;
   const { kernels } = esp;
-  const free = await freeBytes(kernels ?? esp);
+  const free = await freeBytes(kernels ?? esp, tree.root);
   if (free >= needed) return;
   const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   const what = kernels === undefined ? "ESP" : "extended boot loader partition";
@@ -220,22 +208,27 @@ async function checkRoom(
   );
 }
 
-async function freeBytes({ path, sizeBytes }: z.output<typeof Fat>): Promise<number> {
-  if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - (await bytesBelow(path));
-  const { bavail, bsize } = await statfs(path);
+async function freeBytes({ path, sizeBytes }: z.output<typeof Fat>, root: string): Promise<number> {
+  const on = Tree.within(root, path);
+  if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - bytesBelow(on, "/");
+  const { bavail, bsize } = await statfs(on.root);
   return bavail * bsize;
 }
 
-async function bytesBelow(path: string): Promise<number> {
-  const names = await readdir(path, { recursive: true });
-  const found = await Promise.all(names.map((name) => lstat(join(path, name))));
-  return found.reduce((sum, { size }) => sum + size, 0);
+function bytesBelow(on: Tree, directory: string): number {
+  let bytes = 0;
+  for (const name of on.list(directory)) {
+    const path = join(directory, name);
+    const found = on.stat(path)!;
+    bytes += found.size + (found.isDirectory() ? bytesBelow(on, path) : 0);
+  }
+  return bytes;
 }
 
-async function big(root: string, path: string): Promise<void> {
-  const found = await lstat(join(root, path)).catch(() => undefined);
+function big(tree: Tree, path: string): void {
+  const found = tree.stat(path);
   if (!found?.isFile() || found.size < leastBytes)
-    throw new Fail(`/${path} is ${found === undefined ? "missing" : `only ${found.size} bytes`}`, {
+    throw new Fail(`${path} is ${found === undefined ? "missing" : `only ${found.size} bytes`}`, {
       hint: "the system would not boot",
     });
 }

@@ -1,6 +1,4 @@
-import { chmod, chown, lstat, rm, symlink, writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { Fail } from "../util/fail.ts";
 import { ownerIn, placeFor } from "./owner.ts";
 import { defineStep } from "./step.ts";
 
@@ -26,21 +24,18 @@ export const writeFiles = defineStep({
   tools: [],
   run: async ({ files }, { root }) => {
     for (const file of files) {
-      const to = await placeFor(root, file.path);
-      const found = await lstat(to).catch(() => undefined);
-      if (found?.isDirectory() && !("directory" in file))
-        throw new Fail(`${file.path} is a directory in the tree, not a file`);
-      if (found !== undefined && !found.isDirectory()) await rm(to);
-      if ("link" in file) await symlink(file.link, to);
+      const { path } = file;
+      const tree = placeFor(root, path);
+      if ("link" in file) tree.symlink(path, file.link);
       else if ("directory" in file) {
-        if (!found?.isDirectory()) await placeFor(root, `${file.path}/x`);
-        await chmod(to, Number.parseInt(file.mode, 8));
+        if (!tree.stat(path)?.isDirectory()) {
+          tree.remove(path);
+          placeFor(root, `${path}/x`);
+        }
+        tree.chmod(path, Number.parseInt(file.mode, 8));
       } else {
-        const { uid, gid } = await ownerIn(root, file.owner, file.group);
-        // Closed until it has its owner: the content is nobody else's meanwhile.
-        await writeFile(to, file.content, { mode: 0o600 });
-        await chown(to, uid, gid);
-        await chmod(to, Number.parseInt(file.mode, 8));
+        const owner = ownerIn(root, file.owner, file.group);
+        tree.write(path, file.content, { ...owner, mode: Number.parseInt(file.mode, 8) });
       }
     }
   },

@@ -1,4 +1,3 @@
-import { chmod, chown, lstat, rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { Fail } from "../util/fail.ts";
 import { ownerIn, placeFor } from "./owner.ts";
@@ -24,14 +23,11 @@ export const writeSecrets = defineStep({
     for (const { name, path, mode, owner, group } of secrets) {
       const secret = context.secrets.get(name);
       if (secret === undefined) throw new Fail(`the secret ${name} is not at hand`);
-      const to = await placeFor(context.root, path);
-      const found = await lstat(to).catch(() => undefined);
-      if (found?.isDirectory()) throw new Fail(`${path} of secret ${name} is a directory in the tree`);
-      if (found !== undefined) await rm(to);
-      const { uid, gid } = await ownerIn(context.root, owner, group);
-      await writeFile(to, secret.expose(), { mode: 0o600, flag: "wx" });
-      await chown(to, uid, gid);
-      await chmod(to, Number.parseInt(mode, 8));
+      const tree = placeFor(context.root, path);
+      if (tree.stat(path)?.isDirectory())
+        throw new Fail(`${path} of secret ${name} is a directory in the tree`);
+      const own = ownerIn(context.root, owner, group);
+      tree.write(path, secret.expose(), { ...own, mode: Number.parseInt(mode, 8) });
     }
   },
 });

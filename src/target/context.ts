@@ -1,4 +1,3 @@
-import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchAll } from "../debian/fetch.ts";
 import type { LockedPackage } from "../schema/lock.ts";
@@ -7,6 +6,7 @@ import type { StepContext } from "../steps/step.ts";
 import { treeRun } from "../system/chroot.ts";
 import { filterRun } from "../system/filter.ts";
 import { run } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
 
@@ -29,7 +29,11 @@ export function baseContext(options: {
   readonly nonce: string;
 }): StepContext {
   const { log, signal, fetched } = options;
-  const directory = join(targetRoot, packageDir);
+  const tree = new Tree(targetRoot);
+  const directory = () => {
+    tree.makeDirectories(packageDir, 0o700);
+    return tree.directory(packageDir);
+  };
   return {
     root: targetRoot,
     log,
@@ -42,17 +46,16 @@ export function baseContext(options: {
     filter: filterRun,
     chroot: (argv, runOptions) => treeRun(targetRoot, "/", argv, { signal, ...runOptions }),
     async fetch(wanted, inner) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      const got = await fetchAll(wanted, { mirrors: options.mirrors, dir: directory, signal, log: inner });
+      const got = await fetchAll(wanted, { mirrors: options.mirrors, dir: directory(), signal, log: inner });
       fetched.packages += got.packages;
       fetched.bytes += got.bytes;
     },
     packagePath: ({ sha256 }) => ({
-      outside: join(directory, `${sha256}.deb`),
+      outside: join(directory(), `${sha256}.deb`),
       inside: join(packageDir, `${sha256}.deb`),
     }),
     async release(done: readonly LockedPackage[]) {
-      for (const { sha256 } of done) await rm(join(directory, `${sha256}.deb`), { force: true });
+      for (const { sha256 } of done) tree.remove(join(packageDir, `${sha256}.deb`));
     },
   };
 }

@@ -1,6 +1,7 @@
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
+import { Fail } from "../util/fail.ts";
 import { kernelVersion, stockIds } from "./stock-tree.ts";
 
 /** Finds the root filesystem, wherever the firmware counts the disk. */
@@ -17,16 +18,13 @@ export async function installGrub(
   tree: string,
   esp: { readonly file: string; readonly offset: number },
 ): Promise<{ kernel: string; core: Uint8Array }> {
-  const kernel = await kernelVersion(tree);
-  const grub = join(tree, "boot/grub");
+  const files = new Tree(tree);
+  const kernel = kernelVersion(tree);
   for (const platform of ["i386-pc", "x86_64-efi"])
-    await cp(join(tree, "usr/lib/grub", platform), join(grub, platform), {
-      recursive: true,
-      filter: (source) => !/\.(img|image|module)$/.test(source),
-    });
-  await writeFile(join(grub, "grub.cfg"), grubConfig(kernel));
+    copyModules(files, `/usr/lib/grub/${platform}`, `/boot/grub/${platform}`);
+  files.write("/boot/grub/grub.cfg", grubConfig(kernel));
   await run(["chroot", tree, "grub-editenv", "/boot/grub/grubenv", "create"]);
-  await writeFile(join(tree, "tmp/embedded.cfg"), embedded);
+  files.write("/tmp/embedded.cfg", embedded);
   const make = (format: string, output: string, extra: readonly string[]) =>
     run([
       ...["chroot", tree, "grub-mkimage", "--format", format, "--output", output],
@@ -36,10 +34,19 @@ export async function installGrub(
   await make("x86_64-efi", "/tmp/bootx64.efi", modules.uefi);
   const at = ["-i", `${esp.file}@@${esp.offset}`];
   await run(["mmd", ...at, "::/EFI", "::/EFI/BOOT"]);
-  await run(["mcopy", ...at, join(tree, "tmp/bootx64.efi"), "::/EFI/BOOT/BOOTX64.EFI"]);
-  const core = await readFile(join(tree, "tmp/core.img"));
-  for (const name of ["embedded.cfg", "core.img", "bootx64.efi"]) await rm(join(tree, "tmp", name));
+  await run(["mcopy", ...at, join(files.directory("/tmp"), "bootx64.efi"), "::/EFI/BOOT/BOOTX64.EFI"]);
+  const core = files.read("/tmp/core.img");
+  if (core === undefined) throw new Fail("grub-mkimage made no core image");
+  for (const name of ["embedded.cfg", "core.img", "bootx64.efi"]) files.remove(`/tmp/${name}`);
   return { kernel, core };
+}
+
+function copyModules(tree: Tree, from: string, to: string): void {
+  for (const name of tree.list(from)) {
+    if (/\.(img|image|module)$/.test(name)) continue;
+    if (tree.find(`${from}/${name}`)?.isDirectory()) copyModules(tree, `${from}/${name}`, `${to}/${name}`);
+    else tree.copy(`${from}/${name}`, tree, `${to}/${name}`);
+  }
 }
 
 /** What grub-mkconfig writes, less its decoration: the one-shot entry of grub-reboot works. */

@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { inOnePiece } from "../system/one-piece.ts";
 import { run } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";
 import { installGrub } from "./stock-grub.ts";
@@ -65,7 +66,7 @@ async function makeStockHost(
   const { kernel } = await log.task("writing its disk", () => writeDisk(tree, image));
   const hostKeys = [];
   for (const type of ["ed25519", "ecdsa", "rsa"]) {
-    const line = await readFile(join(tree, `etc/ssh/ssh_host_${type}_key.pub`), "utf8");
+    const line = new Tree(tree).text(`/etc/ssh/ssh_host_${type}_key.pub`) ?? "";
     hostKeys.push(line.trim().split(" ").slice(0, 2).join(" "));
   }
   await writeFile(join(work, "facts.json"), JSON.stringify({ hostKeys, kernel }));
@@ -92,7 +93,7 @@ async function writeDisk(tree: string, image: string): Promise<{ kernel: string 
 /** GRUB's first stage in the boot sector, the rest in the BIOS boot partition, each told where the next one is. */
 async function writeBiosBoot(tree: string, image: string, core: Uint8Array): Promise<void> {
   const start = BigInt((layout.biosBoot.start * mib) / 512);
-  const boot = Buffer.from(await readFile(join(tree, "usr/lib/grub/i386-pc/boot.img")));
+  const boot = Buffer.from(new Tree(tree).read("/usr/lib/grub/i386-pc/boot.img") ?? []);
   // boot.S: kernel_sector (8 bytes) at 0x5c; at 0x66 a jump that is replaced by no-ops for disks, as grub-bios-setup does.
   boot.writeBigUInt64LE(start, 0x5c);
   boot.writeUInt16LE(0x9090, 0x66);
@@ -124,7 +125,7 @@ export async function makeDataDisk(options: {
   const tree = `${options.file}.tree`;
   await mkdir(tree);
   try {
-    for (const [name, content] of Object.entries(options.files)) await writeFile(join(tree, name), content);
+    for (const [name, content] of Object.entries(options.files)) new Tree(tree).write(name, content);
     // The table's copy takes the last 33 sectors.
     const part = { start: 1, size: sizeMib - 2 };
     await makeExt4(options.file, part, { uuid: options.uuid, label: "srv", tree });

@@ -1,7 +1,7 @@
-import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { bootstrapSources } from "../operator/bootstrap-sources.ts";
 import { type RunOptions, run } from "../system/run.ts";
+import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 
@@ -116,22 +116,22 @@ export async function makeStockTree(
   const chroot = (...argv: string[]) =>
     run(["chroot", tree, ...argv], { ...options, timeoutMs: initramfsTimeoutMs });
   await chroot("useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", "admin");
+  const files = new Tree(tree);
   for (const [path, { content, mode }] of Object.entries(stockFiles(publicKey))) {
-    await mkdir(dirname(join(tree, path)), { recursive: true });
-    await writeFile(join(tree, path), content);
-    await chmod(join(tree, path), mode ?? 0o644);
+    files.makeDirectories(dirname(path));
+    files.write(path, content, mode === undefined ? {} : { mode });
   }
-  for (const home of ["/root", "/home/admin"]) await chmod(join(tree, home, ".ssh"), 0o700);
+  for (const home of ["/root", "/home/admin"]) files.chmod(`${home}/.ssh`, 0o700);
   await chroot("chown", "--recursive", "admin:admin", "/home/admin");
-  await mkdir(join(tree, "boot/efi"), { recursive: true });
+  files.makeDirectories("/boot/efi");
   await log.task("making the initramfs", () => chroot("update-initramfs", "-c", "-k", "all"));
   // initramfs-tools brings it along; many an old server made its initramfs by other means, and a takeover must do without.
   await chroot("dpkg", "--remove", "--force-depends", "cpio");
 }
 
 /** The one kernel of the tree, as its version. */
-export async function kernelVersion(tree: string): Promise<string> {
-  const versions = (await readdir(join(tree, "lib/modules"))).sort();
+export function kernelVersion(tree: string): string {
+  const versions = new Tree(tree).list("/lib/modules").sort();
   if (versions.length !== 1) throw new Fail(`the stock tree has ${versions.length} kernels, not one`);
   return versions[0]!;
 }

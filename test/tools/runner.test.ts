@@ -140,7 +140,11 @@ describe("the runner's bundle works on nothing (F22) that is", () => {
     ["of next week", { run: { now: Date.now() + 7 * day } }, /was made at/],
     [
       "another valid payload than the operator sent",
-      { swap: async (files) => void (files.payload = (await payloadOf("second")).payload) },
+      {
+        swap: async (files) => {
+          files.payload = (await payloadOf("second")).payload;
+        },
+      },
       /signature is not that of this deploy/,
     ],
     [
@@ -156,7 +160,11 @@ describe("the runner's bundle works on nothing (F22) that is", () => {
     ],
     [
       "for a deploy whose data was changed",
-      { swap: (files) => void (files.data = { ...files.data, hostname: "other" }) },
+      {
+        swap: (files) => {
+          files.data = { ...files.data, hostname: "other" };
+        },
+      },
       /not what the kernel's command line names/,
     ],
     ["not named at all", { commandLine: "quiet" }, /has no imgbuild\.deploy/],
