@@ -71,6 +71,15 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/reproducible.test.ts", "reproducible"),
   },
   {
+    name: "quoting",
+    what: "every quoting function against ten times as many odd strings as in `make test`, read by the real programs",
+    argv: [
+      ...["npx", "vitest", "run", "--project", "unit", "--project", "tools"],
+      ...["test/quoting.test.ts", "test/tools/quoting.test.ts"],
+    ],
+    env: { IMGBUILD_STRINGS: "100000" },
+  },
+  {
     name: "grow",
     what: "a minimized image grows to its disk when it starts, and again when the disk has grown",
     argv: vitest("test/matrix/grow.test.ts", "grow"),

@@ -1,3 +1,4 @@
+import { shellWord } from "../util/shell-word.ts";
 import { makeUki, makeUkiPath, stubPath } from "./make-uki.ts";
 
 /** A file of the new system; `mode` default "0644". */
@@ -152,7 +153,7 @@ const signEfi = (
   keyPath: string | undefined,
 ) => `${head}# Signs an EFI program in place: sign-efi FILE [TO]. --check VERSION: can it?
 set -eu
-key=${quoted(keyPath ?? "")}
+key=${shellWord(keyPath ?? "")}
 if [ -z "$key" ] || [ ! -r "$key" ]; then
     echo "imgbuild: $\{2:-$1} is not signed, as this machine does not hold the Secure Boot key$\{key:+ ($key)}: it is not put in the boot menu. Deploy it instead." >&2
     exit 1
@@ -176,8 +177,3 @@ const signLoaderDropIn = `# Made by imgbuild.\n[Service]\nExecStartPre=-${signLo
 const signCopied = `${head}set -eu
 [ "$1" != add ] || ${signPath} "$3/linux"
 `;
-
-/** For a POSIX shell. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}

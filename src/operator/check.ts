@@ -152,6 +152,12 @@ function keyProblems(spec: Spec): Problem[] {
         path: [...path, "unlock"],
         message: `needs a \`path\` of the secret \`${key}\`, at which the key file lands`,
       });
+    else if (unlock.type === "key-file" && !/^[A-Za-z0-9_.@+/-]+$/.test(spec.secrets[key]?.path ?? ""))
+      problems.push({
+        path: ["secrets", key, "path"],
+        message:
+          "may hold letters, digits and `_.@+-/` only: crypttab names this key file, and has no quotes",
+      });
     if (recoveryKey !== undefined && !Object.hasOwn(spec.secrets, recoveryKey))
       problems.push({ path: [...path, "recoveryKey"], message: noSecret(recoveryKey, spec) });
     return problems;

@@ -25,6 +25,13 @@ const UnitName = z
     /^[A-Za-z0-9:_.@-]{1,200}\.(service|socket|timer|target|path|mount|slice)$/,
     'a unit name such as "nginx.service"',
   );
+/** GRUB puts a backslash before quotes and backslashes, and the kernel's quotes join words: in a word without spaces none is of use. */
+const KernelWord = z
+  .string()
+  .regex(/^[!#-&(-[\]-~]+$/, "one word of printable ASCII without quotes and backslashes");
+/** A URL's reader passes over line ends and blanks, apt's sources do not. */
+const webUrl = (protocol: RegExp) =>
+  z.url({ protocol }).regex(/^[!-~]+$/, "a URL of printable ASCII without blanks");
 const debianSuite = /^(bookworm|trixie|forky|sid)(-backports|-backports-sloppy|-proposed-updates)?$/;
 const ArchiveName = z
   .string()
@@ -32,7 +39,7 @@ const ArchiveName = z
 
 /** An archive beside Debian's, trusted for the signatures of one key. */
 export const Repository = z.strictObject({
-  url: z.url({ protocol: /^(https?|file)$/ }),
+  url: webUrl(/^(https?|file)$/),
   suite: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "a suite as in dists/<suite>"),
   components: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)).min(1),
   /** Armored, as from `readText("keys/vendor.asc")`. */
@@ -50,7 +57,7 @@ export const System = z.strictObject({
     .min(1)
     .default(["main"]),
   /** Base URL of an archive mirror; default: the target's own apt sources, then the operator's. */
-  mirror: z.url({ protocol: /^https?$/ }).optional(),
+  mirror: webUrl(/^https?$/).optional(),
   /** Suites beside the release, as "trixie-backports" or another release; taken from where a package is asked for by suite or pin. */
   suites: z.array(z.string().regex(debianSuite, "a suite of Debian's archive")).optional(),
   /** Archives of others, by a name of one's own. */
@@ -121,7 +128,7 @@ export const Boot = z.strictObject({
   /** "debian": Debian's shim, bootloader and kernel, signed by Microsoft and Debian. Left out: Secure Boot has to be off. */
   secureBoot: z.union([z.literal("debian"), OwnKeys]).optional(),
   /** Words added to the kernel command line. */
-  cmdline: z.array(z.string().regex(/^[\x21-\x7e]+$/, "one word of printable ASCII")).default([]),
+  cmdline: z.array(KernelWord).default([]),
   /** Consoles of an offline image; a deploy keeps the target's. The last one is the kernel's main console. */
   consoles: z
     .array(z.string().regex(/^tty[A-Za-z0-9]+(,[0-9]+[neo]?[5-8]?)?$/))

@@ -1,8 +1,8 @@
 import { basename, dirname } from "node:path";
 import { type Change, Untold } from "./tree-delta.ts";
 
-/** Lines longer than that are cut by debugfs (BUFSIZ). */
-const maxLine = 4096;
+/** Bytes of a line that debugfs reads whole (BUFSIZ of the C library, with the line's end and a NUL). */
+const maxLine = 8192 - 2;
 
 /**
  * Commands for debugfs(8) that make the changes, and set all times of what they touch. It must be run with its clock at `epoch` (see
@@ -21,6 +21,8 @@ export function debugfsScript(changes: readonly Change[], epoch: number): string
     }
     lines.push(...commands(change, epoch));
   }
+  const long = lines.find((line) => Buffer.byteLength(line) > maxLine);
+  if (long !== undefined) throw new Untold(`debugfs has no line for ${JSON.stringify(long.slice(0, 200))} …`);
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -70,7 +72,7 @@ function fields(path: string, values: Readonly<Record<string, string | number>>)
 /** One word of debugfs' language: quoted, with quotes doubled. What looks like an inode number is one to it. */
 export function word(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/[\x00-\x1f]/.test(text) || text.length > maxLine || /(^|\/)</.test(text))
+  if (/[\x00-\x1f]/.test(text) || /(^|\/)</.test(text))
     throw new Untold(`debugfs has no words for ${JSON.stringify(text)}`);
   return `"${text.replaceAll('"', '""')}"`;
 }

@@ -1,5 +1,5 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { run } from "./run.ts";
 
 /** Copying a tree where it cannot be laid over. */
@@ -32,8 +32,13 @@ export async function treeCopy(
   for (const path of [tree, upper, work]) await mkdir(path, { recursive: true });
   const { from, ...running } = options;
   if (from !== undefined) await copyUpper(from, upper, running);
-  const mount = ["mount", "-t", "overlay", "overlay", "-o", await overlayOptions(lower, upper, work), tree];
-  const mounted = await run(mount, { accept: [0, 1, 32], ...running });
+  // By names beside each other: what a path may hold, mount(8) and the kernel read differently in options.
+  for (const [index, path] of lower.entries()) {
+    await rm(join(directory, lowerName(index)), { force: true });
+    await symlink(resolve(path), join(directory, lowerName(index)));
+  }
+  const mount = ["mount", "-t", "overlay", "overlay", "-o", await overlayOptions(lower.length), "./tree"];
+  const mounted = await run(mount, { accept: [0, 1, 32], cwd: directory, ...running });
   if (mounted.code === 0)
     return {
       tree,
@@ -49,6 +54,10 @@ export async function treeCopy(
   return { tree, upper: undefined, close: async () => {} };
 }
 
+function lowerName(index: number): string {
+  return `lower-${index}`;
+}
+
 /** An overlay's upper layer with all by which it marks what is gone or replaced. */
 export async function copyUpper(
   from: string,
@@ -60,13 +69,11 @@ export async function copyUpper(
 }
 
 /** Plain copies of what is changed, and nothing that needs the other layers to be understood (fs/overlayfs in the kernel's docs). */
-async function overlayOptions(lower: readonly string[], upper: string, work: string): Promise<string> {
-  const escaped = (path: string) => path.replace(/[\\:,]/g, "\\$&");
+async function overlayOptions(lowers: number): Promise<string> {
   const maps = await readFile("/proc/self/uid_map", "utf8");
   return [
-    `lowerdir=${lower.map(escaped).join(":")}`,
-    `upperdir=${escaped(upper)}`,
-    `workdir=${escaped(work)}`,
+    `lowerdir=${Array.from({ length: lowers }, (_, index) => lowerName(index)).join(":")}`,
+    "upperdir=upper,workdir=overlay-work",
     "redirect_dir=nofollow,metacopy=off,index=off,xino=off",
     // In a user namespace there are no trusted attributes to mark with.
     ...(/^\s*0\s+0\s+4294967295$/m.test(maps) ? [] : ["userxattr"]),

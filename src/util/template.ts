@@ -1,12 +1,19 @@
+import { shellWord } from "./shell-word.ts";
+
 type Value = string | number | boolean;
 
 /** How a value is written where it would mean something else as it is. */
 const filters: Readonly<Record<string, (value: Value) => string>> = {
   json: (value) => JSON.stringify(value),
   /** One word of a POSIX shell. */
-  shell: (value) => `'${String(value).replaceAll("'", "'\\''")}'`,
-  xml: (value) => String(value).replace(/[&<>"']/g, (odd) => `&#${odd.charCodeAt(0)};`),
+  shell: (value) => shellWord(String(value)),
+  /** Line ends and tabs too, which a reader takes for blanks in an attribute. */
+  xml: (value) => String(value).replace(/[&<>"'\t\n\r]/g, (odd) => `&#${odd.charCodeAt(0)};`),
 };
+
+/** Outside of the Char of XML 1.0. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const notInXml = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/u;
 
 export interface Rendered {
   readonly text: string;
@@ -49,7 +56,12 @@ export function render(text: string, values: Readonly<Record<string, Value>>): R
         problems.push(`line ${line}: ${filter} is no filter; there are ${Object.keys(filters).join(", ")}`);
         return whole;
       }
-      return by(values[name]!);
+      const value = values[name]!;
+      if (filter === "xml" && notInXml.test(String(value))) {
+        problems.push(`line ${line}: ${name} holds characters that XML cannot say`);
+        return whole;
+      }
+      return by(value);
     },
   );
   return { text: made, problems, unused: Object.keys(values).filter((name) => !used.has(name)) };

@@ -40,6 +40,33 @@ describe("checkSpec", () => {
     expect(problems({ boot: {} })).toEqual(["boot: needs `storage` to boot from"]);
   });
 
+  it("wants a key file where crypttab can name it (F39)", () => {
+    const content = { type: "luks", name: "c", key: "k", unlock: { type: "key-file" } };
+    const data = {
+      name: "d",
+      type: "linux",
+      size: "1GiB",
+      content: { ...content, content: { type: "ext4", mount: "/d" } },
+    };
+    const keyAt = (path: string) =>
+      problems({
+        ...{ boot: {}, storage: { disks: { system: system([bios, esp, data, root]) } } },
+        secrets: { k: { file: "k.age", path } },
+      });
+    expect(keyAt("/etc/keys/data-1.key")).toEqual([]);
+    // What systemd's generator makes of these in a unit is another path, or two words, or a variable.
+    for (const path of [
+      "/etc/a key",
+      "/etc/it's",
+      "/etc/$key",
+      "/etc/k:UUID=x",
+      "/etc/k#",
+      "/etc/k\\x",
+      "/etc/%k",
+    ])
+      expect(keyAt(path), path).toEqual([expect.stringMatching(/^secrets.k.path: may hold letters, digits/)]);
+  });
+
   const linux = (mount: string, more: object = {}) => ({
     name: "x",
     type: "linux",

@@ -10,6 +10,7 @@ describe("a template", () => {
     ['{{"{{"}}job}} {{"}}"}}', {}, "{{job}} }}"],
     ["{{a | json}}", { a: 'say "hi"\n' }, '"say \\"hi\\"\\n"'],
     ["<a b='{{a|xml}}'/>", { a: `<&>"'` }, "<a b='&#60;&#38;&#62;&#34;&#39;'/>"],
+    ["<a b='{{a|xml}}'/>", { a: "1\n\t2\r" }, "<a b='1&#10;&#9;2&#13;'/>"],
     ["no places, } and { and }}", {}, "no places, } and { and }}"],
   ])("%j with %o is %j", (text, values, made) => {
     expect(render(text, values)).toEqual({ text: made, problems: [], unused: [] });
@@ -26,6 +27,7 @@ describe("a template", () => {
     ["{{x}}", {}, ["line 1: {{x}} is not among the values"], []],
     ["{{toString}}", {}, ["line 1: {{toString}} is not among the values"], []],
     ["{{a | upper}}", { a: "1" }, ["line 1: upper is no filter; there are json, shell, xml"], []],
+    ["{{a | xml}}", { a: "\x1b" }, ["line 1: a holds characters that XML cannot say"], []],
     ["{{a.b}}", { a: "1" }, [expect.stringMatching(/^line 1: \{\{ begins no place/)], ["a"]],
     ["{{a", { a: "1" }, [expect.stringMatching(/begins no place/)], ["a"]],
     ["{{}}", {}, [expect.stringMatching(/begins no place/)], []],
