@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { diffLocks } from "../debian/lock-diff.ts";
+import { requireSigned } from "../operator/compare-lock.ts";
 import { loadDefinition } from "../operator/load.ts";
 import { lockPath, makeLockFor, readLockFor, readOldLock, writeLock } from "../operator/lock.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
@@ -19,7 +20,10 @@ export const lockCommand: AddCommand = (program, act) => {
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
     .argument("[PKG...]", "with --update: only these, and what they need")
     .option("--update", "take the newest versions; without it, versions stay as they are locked")
-    .option("--check", "change nothing; fail when the lock does not fit the definition, and say why")
+    .option(
+      "--check",
+      "change nothing; fail when the lock does not fit the definition or the signed indices, and say why",
+    )
     .option("--offline", "resolve from the indices that were fetched before")
     .option("--allow-older", "take indices that are older than those that were seen before")
     .action((path: string, packages: string[], options: Options) =>
@@ -32,7 +36,8 @@ export const lockCommand: AddCommand = (program, act) => {
         for (const line of definition.unfinished) cli.log.warn(line);
         const file = lockPath(definition);
         if (options.check) {
-          await readLockFor(definition);
+          const { lock } = await readLockFor(definition);
+          await requireSigned(definition, lock, { ...cli, offline: options.offline ?? false });
           cli.print(`${file} fits the definition`);
           cli.emit({ event: "done", file });
           return;

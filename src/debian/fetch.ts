@@ -3,8 +3,9 @@ import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { LockedPackage } from "../schema/lock.ts";
+import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
-import { downloadTo, type TransferBounds } from "./http.ts";
+import { downloadTo, OtherContent, type TransferBounds } from "./http.ts";
 import type { Proxies } from "./proxy.ts";
 
 export interface FetchOptions {
@@ -14,6 +15,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
   readonly bounds?: TransferBounds;
   readonly proxies?: Proxies;
+  /** SHA-256 of a package by a signed index that is at hand. */
+  readonly signed?: (locked: LockedPackage) => Promise<string | undefined>;
 }
 
 /** A part that a killed run left is of no use after this. */
@@ -37,8 +40,34 @@ export async function fetchPackage(locked: LockedPackage, options: FetchOptions)
     },
     file,
     options.signal,
-  );
+  ).catch(async (error: unknown) => {
+    throw error instanceof OtherContent ? await whoIsRight(locked, error, options) : error;
+  });
   return file;
+}
+
+/** Lock and mirror contradict each other: the signed index says which of them was changed. */
+async function whoIsRight(
+  { name, version, sha256, ...rest }: LockedPackage,
+  error: OtherContent,
+  options: FetchOptions,
+): Promise<Fail> {
+  const signed = await options.signed?.({ name, version, sha256, ...rest });
+  const about = `${error.message}: the lock says ${sha256.slice(0, 12)}… of ${name} ${version}, what came has ${error.found[0]!.slice(0, 12)}…`;
+  if (signed === undefined)
+    return new Fail(about, {
+      hint: "`imgbuild lock --check` compares the lock with the signed indices; IMGBUILD_MIRROR names another mirror",
+    });
+  if (signed === sha256)
+    return new Fail(`${about}; the signed index agrees with the lock, so the mirror serves another file`, {
+      hint: "IMGBUILD_MIRROR names another mirror",
+    });
+  return new Fail(
+    `${about}; the signed index ${error.found.includes(signed) ? "agrees with what came" : `says ${signed.slice(0, 12)}…`}, so the lock was changed`,
+    {
+      hint: `restore imgbuild.lock.yaml from version control, or run \`imgbuild lock --update\` with ${name}`,
+    },
+  );
 }
 
 /** Fetches all, `parallel` at a time; returns what really came over the network. */

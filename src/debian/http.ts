@@ -87,6 +87,7 @@ async function anyMirror<T>(
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const problems: string[] = [];
+  const found: string[] = [];
   for (const mirror of mirrors) {
     const url = `${mirror}/${what.path}`;
     let problem = "";
@@ -99,6 +100,7 @@ async function anyMirror<T>(
         // A disk that is full or closed to us stays so on every mirror.
         if (asFail(error) !== undefined) await during(`fetching ${what.path}`, () => Promise.reject(error));
         problem = messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+        if (error instanceof WrongDigest) found.push(error.digest);
         if (error instanceof Final || attempt === triesPerMirror) break;
         const { pauseMs } = what.bounds ?? usualBounds;
         await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt));
@@ -106,19 +108,38 @@ async function anyMirror<T>(
     }
     problems.push(`${mirror}: ${problem}`);
   }
-  throw new Fail(
-    `${what.path} cannot be fetched: ${[...new Set(problems)].join("; ") || "no mirror is known"}`,
-    {
-      hint:
-        problems.length > 0 && problems.every((problem) => /\b404\b/.test(problem))
-          ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
-          : "check the network and the mirror; IMGBUILD_MIRROR names another one",
-    },
-  );
+  const message = `${what.path} cannot be fetched: ${[...new Set(problems)].join("; ") || "no mirror is known"}`;
+  if (found.length > 0) throw new OtherContent(message, found);
+  throw new Fail(message, {
+    hint:
+      problems.length > 0 && problems.every((problem) => /\b404\b/.test(problem))
+        ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
+        : "check the network and the mirror; IMGBUILD_MIRROR names another one",
+  });
+}
+
+/** A mirror was reached, and what it serves is not what was asked for: the network is not to blame. */
+export class OtherContent extends Fail {
+  /** SHA-256 of what came. */
+  readonly found: readonly string[];
+
+  constructor(message: string, found: readonly string[], hint = "IMGBUILD_MIRROR names another mirror") {
+    super(message, { hint });
+    this.found = found;
+  }
 }
 
 /** The server's answer will not change by asking again. */
 class Final extends Error {}
+
+class WrongDigest extends Final {
+  readonly digest: string;
+
+  constructor(message: string, digest: string) {
+    super(message);
+    this.digest = digest;
+  }
+}
 
 /** The headers of the answer; undefined where the file has not changed since the conditions were noted. */
 async function transfer(
@@ -194,9 +215,11 @@ async function check(what: Download, sink: Sink, resumed: boolean): Promise<void
     await sink.reset();
     throw new Error(`${size} bytes instead of ${what.size}`);
   }
-  if (what.sha256 === undefined || sink.digest() === what.sha256) return;
+  if (what.sha256 === undefined) return;
+  const digest = sink.digest();
+  if (digest === what.sha256) return;
   await sink.reset();
   const problem = "the content is not what was asked for (SHA-256 differs)";
   // The part that was wrong may be that of an earlier answer.
-  throw resumed ? new Error(problem) : new Final(problem);
+  throw resumed ? new Error(problem) : new WrongDigest(problem, digest);
 }

@@ -1,7 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { signedDigest } from "../debian/compare-lock.ts";
 import { fetchAll } from "../debian/fetch.ts";
 import type { Proxies } from "../debian/proxy.ts";
+import type { LockedPackage } from "../schema/lock.ts";
 import type { StepContext } from "../steps/step.ts";
 import { type Bind, toolFilter, toolRun, treeRun } from "../system/chroot.ts";
 import { hold } from "../system/file-lock.ts";
@@ -32,7 +34,8 @@ export function nativeContext(options: {
   const { root, work, baseTree, log, signal } = options;
   const packages = join(options.cache, "packages");
   const { mirrors, proxies = {} } = options;
-  const fetching = { mirrors, proxies, dir: packages, signal };
+  const signed = (locked: LockedPackage) => signedDigest(options.cache, locked);
+  const fetching = { mirrors, proxies, dir: packages, signal, signed };
   const places = [work, ...(options.more === undefined ? [] : [options.more])].map((path) => ({
     from: path,
     to: path,

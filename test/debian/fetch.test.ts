@@ -43,6 +43,41 @@ describe("fetchPackage", () => {
     expect(security.asked).toEqual(["/pool/main/s.deb"]);
   });
 
+  it.each<[string, (good: string, forged: string) => string | undefined, RegExp, RegExp]>([
+    [
+      "the lock",
+      (good) => good,
+      /the signed index agrees with the lock, so the mirror serves another/,
+      /MIRROR/,
+    ],
+    [
+      "the mirror",
+      (_, came) => came,
+      /the signed index agrees with what came, so the lock was changed/,
+      /lock --update/,
+    ],
+    [
+      "neither",
+      () => "0".repeat(64),
+      /the signed index says 000000000000…, so the lock was changed/,
+      /restore/,
+    ],
+    ["nobody, as there is none", () => undefined, /what came has [0-9a-f]{12}…$/, /lock --check/],
+  ])("says that a signed index agrees with %s, and blames no network", async (_name, says, message, hint) => {
+    const [good, came] = [bytesOf("a"), bytesOf("b")];
+    const main = await webOf(new Map([["pool/main/a.deb", came]]));
+    const dead = `${main.url}/none`;
+    const options = { mirrors: { debian: [main.url, dead] }, dir: tempDir(), bounds };
+    const signed = async () => says(sha256(good), sha256(came));
+    await expect(fetchPackage(locked("a", good), { ...options, signed })).rejects.toMatchObject({
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    });
+    await expect(fetchPackage(locked("a", good), { ...options, signed })).rejects.toMatchObject({
+      hint: expect.not.stringMatching(/network/),
+    });
+  });
+
   it("never keeps what a login page says", async () => {
     const page = await portal();
     const dir = tempDir();

@@ -41,6 +41,15 @@ describe("imgbuild lock", () => {
     );
     expect(readFileSync(file, "utf8")).toBe(before);
 
+    writeFileSync(file, before.replace(/(sha256: "?)[0-9a-f]{8}/, "$10badc0de"));
+    expectFail(
+      await imgbuild("lock", dir, "--check"),
+      1,
+      /is not what the archive has signed:\n\S+ \S+: another SHA-256 than in the signed index of trixie/,
+      /restore it from version control, or run `imgbuild lock \S+ --update \S+`/,
+    );
+    writeFileSync(file, before);
+
     definition(dir, ["nano", "sudo"]);
     expectFail(
       await imgbuild("lock", dir, "--check"),
