@@ -53,14 +53,14 @@ export async function readAgeFile(path: string): Promise<Uint8Array> {
       hint: `make it with \`imgbuild secrets edit ${path}\``,
     });
   }
-  const start = Buffer.from(bytes.subarray(0, 64)).toString("latin1").trimStart();
+  const start = Buffer.from(bytes.subarray(0, 64)).toString("latin1");
   if (start.startsWith(magic)) return bytes;
   const notAge = (cause?: unknown) =>
     new Fail(`${path} is not an age file`, {
       cause,
       hint: `its content may be plain text: remove it and write it anew with \`imgbuild secrets edit ${path}\``,
     });
-  if (!start.startsWith("-----BEGIN AGE")) throw notAge();
+  if (!start.trimStart().startsWith("-----BEGIN AGE")) throw notAge();
   try {
     return armor.decode(Buffer.from(bytes).toString("latin1"));
   } catch (error) {
@@ -76,12 +76,11 @@ export function isPassphraseFile(sealed: Uint8Array): boolean {
 const magic = "age-encryption.org/v1";
 
 function identityLines(text: string): string[] {
-  const lines = text
+  const keys = text
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"));
-  const keys = lines.filter((line) => line.startsWith("AGE-SECRET-KEY-"));
-  if (keys.length !== lines.length || keys.length === 0)
+  if (keys.length === 0 || !keys.every((key) => key.startsWith("AGE-SECRET-KEY-")))
     throw new Fail("an identity file holds something else than AGE-SECRET-KEY lines", {
       hint: "make one with age-keygen; an encrypted identity or an ssh key is not accepted by --identity",
     });

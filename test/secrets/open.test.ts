@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { armor, Encrypter } from "age-encryption";
 import { describe, expect, it } from "vitest";
 import { openSecretFile } from "../../src/secrets/open.ts";
@@ -39,7 +39,7 @@ describe("a secret file", () => {
     const [mine, other] = [await generateIdentity(), await generateIdentity()];
     const sealed = await sealFor(mine.recipient, plain);
     const identities = [`# other\n${other.identity}\n`, `# mine\r\n${mine.identity}\r\n`];
-    for (const bytes of [sealed, armor.encode(sealed)])
+    for (const bytes of [sealed, armor.encode(sealed), `\n  ${armor.encode(sealed)}`])
       expect(text(await openSecretFile(file(bytes), { name: "s", identities }))).toBe("open sesame\n");
   });
 
@@ -51,12 +51,22 @@ describe("a secret file", () => {
       message: `no given identity opens ${path}`,
       hint: expect.stringMatching(/--identity/),
     });
-    await expect(open([])).rejects.toMatchObject({ hint: expect.stringMatching(/--identity/) });
-    await expect(open(["ssh-ed25519 AAAA"])).rejects.toThrow(/AGE-SECRET-KEY/);
+    await expect(open([])).rejects.toMatchObject({
+      message: `no identity was given to open ${path}`,
+      hint: expect.stringMatching(/--identity/),
+    });
+    const others = ["ssh-ed25519 AAAA", "", "# only a comment\n", `${mine.identity}\nssh-ed25519 AAAA\n`];
+    for (const identity of others)
+      await expect(open([identity]), identity).rejects.toThrow(/something else than AGE-SECRET-KEY/);
     await expect(open([mine.identity], "/nowhere/s.age")).rejects.toMatchObject({
+      message: "no secret file /nowhere/s.age",
       hint: expect.stringMatching(/secrets edit/),
     });
-    await expect(open([mine.identity], file("user:password"))).rejects.toThrow(/not an age file/);
+    await expect(open([mine.identity], dirname(path))).rejects.toThrow(/^\/.* cannot be read: /);
+    // Refused before anything reads it as armor.
+    const refusal = await open([mine.identity], file("user:password")).catch((error: Error) => error);
+    expect(refusal).toMatchObject({ message: expect.stringMatching(/not an age file/) });
+    expect((refusal as Error).cause).toBeUndefined();
     await expect(open([mine.identity], file("-----BEGIN AGE ENCRYPTED FILE-----\nx"))).rejects.toThrow(
       /not an age file/,
     );
@@ -84,6 +94,7 @@ describe("a secret file", () => {
     await expect(
       openSecretFile(path, { name: "s", identities: [], passphrase: answer("wrong") }),
     ).rejects.toMatchObject({
+      message: `the passphrase does not open ${path}`,
       hint: expect.stringMatching(/--passphrase/),
     });
     await expect(openSecretFile(path, { name: "s", identities: [] })).rejects.toMatchObject({
@@ -125,6 +136,11 @@ describe("a secret file", () => {
       });
       await expect(opening, what).rejects.toMatchObject({ name: "Fail" });
     }
+    const cut = openSecretFile(file(sealed.subarray(0, -1)), { name: "s", identities: [mine.identity] });
+    await expect(cut).rejects.toMatchObject({
+      message: expect.stringMatching(/s\.age is damaged: /),
+      hint: "restore it from version control",
+    });
   });
 
   it("opens with lines that end as on Windows (F29)", async () => {
