@@ -141,22 +141,30 @@ function addBytes(archive: Pack, header: Header, content: Uint8Array): Promise<v
 async function addFile(archive: Pack, header: Header, file: { path: string; size: number }): Promise<void> {
   // Looked at before the streams do, which would only say that one of them closed too early.
   const found = await stat(file.path);
-  // A device tells no size; what it gives beyond or below is noticed by the archive.
-  if (found.isFile() && found.size !== file.size)
-    throw new Fail(`${file.path} is not of ${file.size} bytes, as it was when the archive was begun`);
-  let failed: Error | undefined;
-  const done = new Promise<void>((resolve) => {
-    const sink = archive.entry({ ...header, size: file.size }, (error) => {
-      failed ??= error;
-      resolve();
-    });
-    pipeline(createReadStream(file.path), sink).catch((error: Error) => {
-      failed ??= error;
-      resolve();
-    });
+  if (found.isFile() && found.size !== file.size) throw otherSize(file);
+  let sink: NodeJS.WritableStream | undefined;
+  const taken = new Promise<void>((resolve, reject) => {
+    sink = archive.entry({ ...header, size: file.size }, (error) => (error ? reject(error) : resolve()));
   });
-  await done;
-  if (failed !== undefined) throw failed;
+  // The archive only says that its source closed too early; why, the reading says.
+  taken.catch(() => {});
+  await pipeline(exactly(file), sink!);
+  await taken;
+}
+
+/** A device tells no size before it is read; one byte more than announced is enough to see that there is more. */
+async function* exactly(file: { path: string; size: number }): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for await (const chunk of createReadStream(file.path, { end: file.size })) {
+    done += (chunk as Uint8Array).length;
+    if (done > file.size) throw otherSize(file);
+    yield chunk as Uint8Array;
+  }
+  if (done < file.size) throw otherSize(file);
+}
+
+function otherSize({ path, size }: { path: string; size: number }): Fail {
+  return new Fail(`${path} is not of ${size} bytes, as it was when the archive was begun`);
 }
 
 function bytesOf(member: CpioEntry): Uint8Array {

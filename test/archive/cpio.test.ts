@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { lstatSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CpioEntry, cpio, cpioBytes } from "../../src/archive/cpio.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -48,6 +48,21 @@ describe("an archive for the kernel", () => {
     expect(Buffer.from(bytes.subarray(46, 54)).toString()).toBe("00000001");
   });
 
+  it("gives each member an inode and a link of its own, root as owner, and the mode of its kind", async () => {
+    const bytes = Buffer.from(await cpioBytes([...entries, { type: "directory", name: "var" }]));
+    expect(headers(bytes)).toEqual([
+      { name: "bin", ino: 1, mode: 0o040755, nlink: 1, owner: 0, size: 0 },
+      { name: "bin/busybox", ino: 2, mode: 0o100755, nlink: 1, owner: 0, size: 1001 },
+      { name: "bin/sh", ino: 3, mode: 0o120777, nlink: 1, owner: 0, size: 7 },
+      { name: "empty", ino: 4, mode: 0o100644, nlink: 1, owner: 0, size: 0 },
+      { name: "etc", ino: 5, mode: 0o040755, nlink: 1, owner: 0, size: 0 },
+      { name: "etc/app", ino: 6, mode: 0o040755, nlink: 1, owner: 0, size: 0 },
+      { name: "etc/app/config", ino: 7, mode: 0o100600, nlink: 1, owner: 0, size: 8 },
+      { name: "proc", ino: 8, mode: 0o040555, nlink: 1, owner: 0, size: 0 },
+      { name: "var", ino: 9, mode: 0o040755, nlink: 1, owner: 0, size: 0 },
+    ]);
+  });
+
   it("reads a file's content from disk, and refuses one that has changed", async () => {
     const path = join(tempDir(), "large");
     writeFileSync(path, Buffer.alloc(300_000, 5));
@@ -59,6 +74,15 @@ describe("an archive for the kernel", () => {
     );
     await expect(cpioBytes([{ type: "file", name: "large", path: `${path}x`, size: 1 }])).rejects.toThrow(
       /ENOENT/,
+    );
+    // What a device gives is known only when it has been read.
+    for (const device of ["/dev/zero", "/dev/null"])
+      await expect(cpioBytes([{ type: "file", name: "d", path: device, size: 100 }])).rejects.toThrow(
+        /is not of 100 bytes/,
+      );
+    // A directory has no content to read; the failure is that of the read.
+    await expect(cpioBytes([{ type: "file", name: "d", path: dirname(path), size: 1 }])).rejects.toThrow(
+      /EISDIR/,
     );
   });
 
@@ -76,13 +100,37 @@ describe("an archive for the kernel", () => {
       [[file("a"), file("a")], /twice/],
       [[file("a"), file("a/b")], /no directory/],
       [[file("a", { mode: 0o100644 })], /more than permissions/],
-      [[{ type: "symlink", name: "l", target: "" }], /target/],
-      [[{ type: "file", name: "a", path: "/dev/null", size: 2 ** 32 }], /4 GiB/],
+      [[file("a/b"), { type: "symlink", name: "a", target: "b" }], /no directory/],
+      [[{ type: "directory", name: "a", mode: 0o40755 }], /more than permissions/],
+      ...["", "a b", " a", "a ", "ä", "a".repeat(4096)].map((target): [CpioEntry[], RegExp] => [
+        [{ type: "symlink", name: "l", target }],
+        /target/,
+      ]),
+      ...[2 ** 32, -1, 0.5, Number.NaN].map((size): [CpioEntry[], RegExp] => [
+        [{ type: "file", name: "a", path: "/dev/null", size }],
+        /4 GiB/,
+      ]),
     ];
     for (const [list, message] of refused)
       await expect(collect(list), JSON.stringify(list[0]).slice(0, 99)).rejects.toThrow(message);
   });
 });
+
+/** Fields of each newc header (linux/Documentation/driver-api/early-userspace/buffer-format.rst), up to the trailer. */
+function headers(bytes: Buffer): object[] {
+  const found: object[] = [];
+  for (let at = 0; ; ) {
+    const field = (index: number) =>
+      Number.parseInt(bytes.toString("latin1", at + 6 + 8 * index, at + 14 + 8 * index), 16);
+    const [size, nameLength] = [field(6), field(11)];
+    const name = bytes.toString("latin1", at + 110, at + 110 + nameLength - 1);
+    if (name === "TRAILER!!!") return found;
+    const owner = field(2) + field(3);
+    found.push({ name, ino: field(0), mode: field(1), nlink: field(4), owner, size });
+    const even = (length: number) => Math.ceil(length / 4) * 4;
+    at += even(110 + nameLength) + even(size);
+  }
+}
 
 async function collect(list: CpioEntry[]): Promise<void> {
   for await (const _chunk of cpio(list));

@@ -1,4 +1,4 @@
-import { randomBytes, sign } from "node:crypto";
+import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { describe, expect, it } from "vitest";
@@ -89,10 +89,20 @@ describe("a payload", () => {
     expect(sha256(await writePayload({ ...whole, files: reversed }))).toBe(sha256(await writePayload(whole)));
   });
 
+  it("cannot hold files by the names of its own manifest and signature", async () => {
+    for (const name of ["manifest.json", "manifest.sig"])
+      await expect(writePayload({ ...whole, files: new Map([[name, Buffer.from("x")]]) })).rejects.toThrow(
+        `a payload's own ${name} cannot be one of its files`,
+      );
+  });
+
   it("is refused with another key, and with another deploy's nonce (F22)", async () => {
     const bytes = await writePayload(whole);
     expect(await refusal(bytes, { publicKey: generateSigningKey().publicKey })).toMatch(/signature/);
-    expect(await refusal(bytes, { publicKey: "AAAA" })).toMatch(/no Ed25519 key/);
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
+    const rsaKey = rsa.export({ type: "spki", format: "der" }).toString("base64");
+    for (const publicKey of ["AAAA", rsaKey])
+      expect(await refusal(bytes, { publicKey })).toMatch(/no Ed25519 key/);
     expect(await refusal(bytes, { nonce: "n2" })).toMatch(/another deploy/);
   });
 
