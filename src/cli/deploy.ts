@@ -146,8 +146,8 @@ function numbers(options: Options): { deadManSeconds: number; slow: number } {
 /** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
 export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli): Promise<void> {
   for (const line of planLines(view)) cli.print(line);
-  const { planDigest, bound, disks, fates } = view;
-  cli.emit({ event: "plan", planDigest, bound, disks, fates });
+  const { planDigest, bound, disks, apt, fates } = view;
+  cli.emit({ event: "plan", planDigest, bound, disks, apt, fates });
   if (options.approve !== undefined && options.approve !== view.planDigest)
     throw new Fail(`the plan is ${view.planDigest}, not the approved ${options.approve}`, {
       hint: "look at `imgbuild plan` again: the host or the definition has changed",

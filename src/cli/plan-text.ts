@@ -24,6 +24,7 @@ export function planLines(view: PlanView): string[] {
     lines.push(
       `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
     );
+  for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
   lines.push("", ...view.plan.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step.doing}`));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;

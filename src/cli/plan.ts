@@ -46,16 +46,16 @@ export const planCommand: AddCommand = (program, act) => {
         } finally {
           state.old?.close();
         }
-        const { facts, findings = [], bound, plan, planDigest, disks, fates = [] } = state;
+        const { facts, findings = [], bound, plan, planDigest, disks, apt = [], fates = [] } = state;
         for (const finding of findings) cli.emit({ event: "finding", ...finding });
         if (!facts || !bound || !plan || planDigest === undefined || !isGo(findings))
           throw new Fail("the preflight says no-go", {
             exitCode: exitCodes.refused,
             hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
           });
-        for (const line of planLines({ facts, findings, bound, plan, planDigest, disks, fates }))
+        for (const line of planLines({ facts, findings, bound, plan, planDigest, disks, apt, fates }))
           cli.print(line);
-        cli.emit({ event: "plan", planDigest, bound, disks, fates, plan });
+        cli.emit({ event: "plan", planDigest, bound, disks, apt, fates, plan });
       }),
   );
 };

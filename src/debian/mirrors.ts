@@ -46,7 +46,7 @@ export function chooseMirrors(sources: {
 export function mirrorsInSources(oneLine: string, deb822: string): MirrorUrl[] {
   const found: MirrorUrl[] = [];
   const add = (url: string, suites: readonly string[], components: readonly string[]) => {
-    if (!/^https?:\/\//.test(url) || !components.includes("main")) return;
+    if (!isPlainUrl(url) || !components.includes("main")) return;
     for (const suite of suites) {
       const kind = debianSuite.exec(suite);
       if (kind === null) continue;
@@ -88,6 +88,11 @@ export async function machineMirrors(etcApt = "/etc/apt"): Promise<MirrorUrl[]> 
 /** The security archive stands beside the main one on mirrors that carry both. */
 function securityOf(url: string): string {
   return /\/debian$/.test(url) ? `${url}-security` : `${url}/../debian-security`;
+}
+
+/** It goes into other systems' sources and into command lines: no password, no quote, nothing that a shell or apt would read. */
+function isPlainUrl(url: string): boolean {
+  return /^https?:\/\/[A-Za-z0-9.:[\]-]+(\/[A-Za-z0-9._~%+=/-]*)?$/.test(url) && URL.canParse(url);
 }
 
 function trim(url: string): string {

@@ -13,8 +13,7 @@ export function aptFiles(
   const parts = [suite, ...suites].flatMap(partsOf);
   const debian = ["debian", "debian-security"].flatMap((archive) => {
     const own = parts.filter((part) => part.archive === archive).map((part) => part.suite);
-    // A directory of the operator's is no mirror of the machine's.
-    const url = mirrors[archive]?.find((one) => /^https?:/.test(one));
+    const url = aptMirror(mirrors, archive);
     return url === undefined || own.length === 0 ? [] : [source(url, own, components, debianKeys)];
   });
   const others = Object.entries(repositories).flatMap(([name, one]): FileToWrite[] => {
@@ -33,6 +32,14 @@ export function aptFiles(
     ...others,
     ...(preferences === "" ? [] : [{ path: "/etc/apt/preferences.d/imgbuild.pref", content: preferences }]),
   ];
+}
+
+/** Where the new system's own apt gets an archive; a directory of the operator's is no mirror of the machine's. */
+export function aptMirror(
+  mirrors: Readonly<Record<string, readonly string[]>>,
+  archive: string,
+): string | undefined {
+  return mirrors[archive]?.find((one) => /^https?:/.test(one));
 }
 
 function source(url: string, suites: readonly string[], components: readonly string[], keys: string): string {

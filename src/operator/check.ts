@@ -8,6 +8,7 @@ import { verityPlaces } from "../storage/verity-root.ts";
 import type { Problem } from "../util/problem.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblem } from "./calendar.ts";
+import { gatewayProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
 import { unitLines, valuesOf } from "./unit-text.ts";
 
@@ -21,6 +22,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...fileProblems(spec),
     ...treeEditProblems(spec),
     ...calendarProblems(spec),
+    ...gatewayProblems(spec),
     ...restProblems(spec),
   ];
 }

@@ -2,18 +2,20 @@ import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 import { diskFates } from "../storage/disk-fates.ts";
 import { identityOf } from "../storage/find-disk.ts";
+import { tableId } from "../storage/ids.ts";
 import { matchDisks } from "../storage/match-disks.ts";
 import { networkReplay, reachProblem } from "../system/network-replay.ts";
 import type { Host } from "../transport/host.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
+import { aptMirror } from "./apt-files.ts";
+import type { AptOrigin, DeployInputs, DeployState, DeployWorld } from "./deploy-run.ts";
 import { newIdentity } from "./deploy-takeover.ts";
 import type { Finding } from "./finding.ts";
 import { boundTo, hostFinding } from "./host-binding.ts";
 import { inspect } from "./inspect.ts";
 import { needsOf } from "./needs.ts";
-import { deployPlan } from "./plan.ts";
+import { deployPlan, deploySeed } from "./plan.ts";
 import { isGo, preflight } from "./preflight.ts";
 import { reachMirror } from "./reach.ts";
 import { roomOf } from "./room.ts";
@@ -88,10 +90,10 @@ export async function inspectAndPlan(
 /** What will be done to the disks, for the runner and for whoever has to say yes. */
 export function planFor(
   inputs: DeployInputs,
-  facts: Parameters<typeof deployPlan>[1]["facts"],
+  facts: Parameters<typeof deployPlan>[1]["facts"] & Pick<Facts, "mirrors">,
   matched: Readonly<Record<string, DiskFacts>>,
   mirrors: Readonly<Record<string, string[]>>,
-): Required<Pick<DeployState, "order" | "plan" | "planDigest" | "fates" | "disks">> {
+): Required<Pick<DeployState, "order" | "plan" | "planDigest" | "fates" | "disks" | "apt">> {
   const { storage } = inputs.spec;
   const plan = deployPlan(inputs, { facts, disks: matched, mirrors });
   const planDigest = digestOf(plan);
@@ -106,9 +108,11 @@ export function planFor(
       mirrors,
       secrets: [...new Set([...Object.keys(inputs.spec.secrets), ...inputs.secrets.keys()])],
     },
+    apt: aptOrigins(inputs.spec, facts.mirrors, mirrors),
     fates: storage === undefined ? [] : diskFates(storage, matched),
     disks: Object.entries(matched).map(([name, seen]) => ({
       name,
+      ...tableOf(name, storage, deploySeed(inputs.definition, facts)),
       serial: seen.serial ?? null,
       ...(seen.wwn === undefined ? {} : { wwn: seen.wwn }),
       ...pathOf(name, seen),
@@ -117,6 +121,27 @@ export function planFor(
       action: "table" in (storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
     })),
   };
+}
+
+function aptOrigins(
+  { system }: Spec,
+  own: Facts["mirrors"],
+  mirrors: Readonly<Record<string, string[]>>,
+): AptOrigin[] {
+  return ["debian", "debian-security"].flatMap((archive): AptOrigin[] => {
+    const url = aptMirror(mirrors, archive);
+    if (url === undefined) return [];
+    const isHosts = own.some((one) => one.archive === archive && one.url === url);
+    const from =
+      system.mirror !== undefined ? "the definition" : isHosts ? "the host's own sources" : "this machine";
+    return [{ archive, url, from }];
+  });
+}
+
+/** What the disk can be matched by when the deploy is done. */
+function tableOf(name: string, storage: Spec["storage"], seed: string): { tableUuid?: string } {
+  const disk = storage?.disks[name];
+  return disk !== undefined && "table" in disk ? { tableUuid: tableId(disk, seed, name) } : {};
 }
 
 function pathOf(name: string, seen: DiskFacts): { path?: string } {

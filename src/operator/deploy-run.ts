@@ -78,6 +78,12 @@ export interface DeployWorld {
   readonly password: (() => Promise<Secret>) | undefined;
 }
 
+export interface AptOrigin {
+  readonly archive: string;
+  readonly url: string;
+  readonly from: "the definition" | "the host's own sources" | "this machine";
+}
+
 /** What a person has to see before saying yes. */
 export interface PlanView {
   readonly facts: Facts;
@@ -86,6 +92,8 @@ export interface PlanView {
   readonly plan: Plan;
   readonly planDigest: string;
   readonly disks: Report["disks"];
+  /** Where the new system's apt will get Debian's archives, and who said so. */
+  readonly apt: readonly AptOrigin[];
   /** What each of them holds before and after. */
   readonly fates: readonly DiskFate[];
 }
@@ -134,4 +142,5 @@ export interface DeployState {
   health: Report["health"];
   disks: Report["disks"];
   fates?: readonly DiskFate[];
+  apt?: readonly AptOrigin[];
 }

@@ -83,14 +83,14 @@ function interrupted({ host, deadManSeconds }: DeployInputs, state: DeployState,
 }
 
 async function confirm(inputs: DeployInputs, state: DeployState, world: DeployWorld): Promise<void> {
-  const { facts, findings = [], bound, plan, planDigest, disks, fates = [] } = state;
+  const { facts, findings = [], bound, plan, planDigest, disks, apt = [], fates = [] } = state;
   if (!facts || !isGo(findings) || !bound || !plan || planDigest === undefined)
     throw new Fail("the preflight says no-go; nothing was changed", {
       exitCode: exitCodes.refused,
       hint: findings.find((finding) => finding.verdict === "no-go")?.hint ?? "see the findings",
     });
   await inputs.openSecrets?.();
-  await world.confirm({ facts, findings, bound, plan, planDigest, disks, fates });
+  await world.confirm({ facts, findings, bound, plan, planDigest, disks, apt, fates });
 }
 
 function makeReport(

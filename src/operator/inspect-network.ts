@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import type { LinkFacts, RouteFacts } from "../schema/facts.ts";
 import { Fail } from "../util/fail.ts";
@@ -83,7 +84,9 @@ export function parseNameServers(resolvConf: string, uplink: string): string[] {
   const servers = [...`${uplink}\n${resolvConf}`.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(
     (match) => match[1]!,
   );
-  return [...new Set(servers)].filter((server) => !server.startsWith("127.") && server !== "::1");
+  return [...new Set(servers)].filter(
+    (server) => isIP(server) !== 0 && !server.startsWith("127.") && server !== "::1",
+  );
 }
 
 function parse<S extends z.ZodType>(schema: S, json: string, what: string): z.output<S> {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Facts } from "../schema/facts.ts";
+import { consoleForm } from "../schema/words.ts";
 import { dmiUuidOf } from "../system/dmi-uuid.ts";
 import type { Host } from "../transport/host.ts";
 import { Fail } from "../util/fail.ts";
@@ -8,6 +9,8 @@ import { parseLinks, parseNameServers, parseRoutes } from "./inspect-network.ts"
 import { probeScript, sectionsOf } from "./probe.ts";
 
 const probeTimeoutMs = 120_000;
+/** The kernel's MAX_CMDLINECONSOLES. */
+const mostConsoles = 8;
 const probeMaxBytes = 8 * 1024 * 1024;
 
 /** Looks at a live host, changing nothing. `becomesRootBy` is how the transport gets root there. */
@@ -129,11 +132,16 @@ function memory(meminfo: string) {
 }
 
 function consoles(cmdline: string, active: string): string[] {
-  const named = words(cmdline)
-    .filter((word) => word.startsWith("console="))
-    .map((word) => word.slice("console=".length));
+  const [named, seen] = [consoleWords(words(cmdline)), words(active)].map((list) =>
+    list.filter((one) => consoleForm.test(one)),
+  ) as [string[], string[]];
   // Both name /dev/console last (Documentation/ABI/testing/sysfs-tty).
-  return named.length > 0 ? named : words(active);
+  return [...new Set(named.length > 0 ? named : seen)].slice(-mostConsoles);
+}
+
+/** The values of `console=` on a kernel's command line, as they are. */
+export function consoleWords(cmdline: readonly string[]): string[] {
+  return cmdline.filter((word) => word.startsWith("console=")).map((word) => word.slice("console=".length));
 }
 
 function lines(text: string): string[] {

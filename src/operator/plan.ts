@@ -34,7 +34,7 @@ export function deployPlan(
 ): Plan {
   const { spec, lock, definition } = inputs;
   const { facts } = about;
-  const seed = uuidFrom(digestOf([definition, facts.machineId, facts.bootId]), "deploy");
+  const seed = deploySeed(definition, facts);
   const { consoles } = facts;
   const { made, cmdline, before, boot, after } = baseSteps(spec, seed, epochOf(lock), {
     disks: about.disks,
@@ -72,6 +72,14 @@ export function deployPlan(
     needsOf(spec, lock).machine,
   );
   return { version: 1, hostname: spec.hostname, definition, prepare: [ask, ...made.prepare()], steps };
+}
+
+/** What the identifiers of a deploy derive from: never the same on two machines, nor twice on one. */
+export function deploySeed(
+  definition: string,
+  { machineId, bootId }: Pick<Facts, "machineId" | "bootId">,
+): string {
+  return uuidFrom(digestOf([definition, machineId, bootId]), "deploy");
 }
 
 /** What the base does on disks, in order: whatever fills the mounted tree comes behind `before`. */

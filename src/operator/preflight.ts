@@ -1,8 +1,9 @@
 import { clockToleranceMs } from "../archive/payload.ts";
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
-
+import { consoleForm } from "../schema/words.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
+import { consoleWords } from "./inspect.ts";
 import { judgeNeeds, type Needs } from "./needs.ts";
 import type { Room } from "./room.ts";
 import type { SshdPorts } from "./sshd-ports.ts";
@@ -56,6 +57,7 @@ export function preflight(input: PreflightInput): Finding[] {
     memory(facts, input.baseBytes),
     clock(facts, input.clock),
     firmware(input.spec, facts),
+    ...consoles(facts),
     ...(input.host === undefined ? [] : [input.host]),
     ...judgeNeeds(input.needs, input.spec, facts, input.disks),
     input.diskProblem === undefined
@@ -176,6 +178,19 @@ function firmware(spec: Spec, facts: Facts): Finding {
       `add "${facts.firmware}" to boot.firmware in the definition, with the partition it needs`,
     );
   return go("firmware", facts.firmware);
+}
+
+function consoles({ cmdline }: Facts): Finding[] {
+  const odd = consoleWords(cmdline).filter((one) => !consoleForm.test(one));
+  if (odd.length === 0) return [];
+  const words = odd.map((one) => `console=${one}`).join(" ");
+  return [
+    warn(
+      "console",
+      `the host's command line has ${words}, which names no console as the kernel takes it, and is left out`,
+      "see that one is left by which you reach the machine",
+    ),
+  ];
 }
 
 function hostKeys(spec: Spec, facts: Facts): Finding {

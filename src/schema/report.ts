@@ -42,6 +42,8 @@ export const Report = z.strictObject({
       path: z.string().optional(),
       model: z.string().nullable(),
       sizeBytes: z.int(),
+      /** Of the table that the deploy makes: `match: { tableUuid }` finds the disk by it the next time. */
+      tableUuid: z.string().optional(),
       action: z.enum(["written", "kept"]),
     }),
   ),

@@ -225,6 +225,7 @@ function sameNames(graph: Graph): StorageProblem[] {
 function twins(storage: Storage): StorageProblem[] {
   const problems: StorageProblem[] = [];
   const known = new Map<string, string>();
+  const tables = new Map<string, string>();
   for (const [name, { match }] of Object.entries(storage.disks)) {
     const { serial, wwn, byId, path, tableUuid } = match;
     const identity = JSON.stringify([serial, wwn, byId, path, tableUuid]);
@@ -235,6 +236,13 @@ function twins(storage: Storage): StorageProblem[] {
         message: `matches the same disk as \`${other}\`; needs a serial or WWN of its own`,
       });
     known.set(identity, name);
+    const same = tableUuid === undefined ? undefined : tables.get(tableUuid);
+    if (same !== undefined && other === undefined)
+      problems.push({
+        path: ["storage", "disks", name, "match", "tableUuid"],
+        message: `is that of \`${same}\` too, and each of them would keep it`,
+      });
+    if (tableUuid !== undefined) tables.set(tableUuid, name);
   }
   return problems;
 }

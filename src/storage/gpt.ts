@@ -2,7 +2,7 @@ import type { PartitionFacts } from "../schema/facts.ts";
 import type { Partition, WrittenDisk } from "../schema/storage.ts";
 import { Fail } from "../util/fail.ts";
 import { isKept } from "./graph.ts";
-import { diskUuid, mbrId, partitionUuid } from "./ids.ts";
+import { partitionUuid, tableId } from "./ids.ts";
 import { type Extent, mib, placeAll, showMib } from "./place-partitions.ts";
 
 /** Room for the partition entries: 128 of 128 bytes, whatever the sector size. */
@@ -85,7 +85,7 @@ export function layoutOf(
     if (names.has(name)) throw new Fail(`disk ${diskName} has two partitions named ${name}`);
     names.add(name);
   }
-  const id = table === "gpt" ? diskUuid(seed, diskName) : mbrId(seed, diskName);
+  const id = tableId(disk, seed, diskName);
   const found = wanted.map((partition) => keptExtent(partition, existing, diskName));
   const extents = placeAll(wanted, found, {
     end: usableEnd(sizeBytes, sectorSize, table),
@@ -98,7 +98,7 @@ export function layoutOf(
     const partUuid =
       table === "mbr"
         ? `${id}-${String(number).padStart(2, "0")}`
-        : (found[index]?.partUuid ?? partitionUuid(seed, diskName, partition.name));
+        : (ownUuid(found[index]?.partUuid) ?? partitionUuid(seed, diskName, partition.name));
     return {
       name: partition.name,
       number,
@@ -200,6 +200,13 @@ function keptExtent(
       `partition ${partition.name} of disk ${disk} is kept and should have ${wanted} bytes; it has ${sizeBytes}`,
     );
   return { startBytes, sizeBytes, partUuid };
+}
+
+/** Of a partition that is kept from an MBR there is none that a GPT could have. */
+function ownUuid(partUuid: string | undefined): string | undefined {
+  return partUuid !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(partUuid)
+    ? partUuid
+    : undefined;
 }
 
 function checkFirmwareLimits(partitions: readonly LaidPartition[], sectorSize: number, disk: string): void {

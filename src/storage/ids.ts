@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { WrittenDisk } from "../schema/storage.ts";
 import { uuidFrom } from "../util/digest.ts";
 
 /** Every identifier of the new disks derives from one seed, so that fstab, boot entries and mkfs agree without asking each other. */
@@ -34,6 +35,18 @@ export function vfatUuid(volumeId: string): string {
 
 export function swapUuid(seed: string): string {
   return uuidFrom(seed, "swap file");
+}
+
+/**
+ * Identifier of a disk's new table. That by which the definition matches the disk stays, so that it matches it the next time too; where
+ * the new table is of the other kind, one that derives from it alone.
+ */
+export function tableId(disk: Pick<WrittenDisk, "match" | "table">, seed: string, name: string): string {
+  const { tableUuid } = disk.match;
+  const isGpt = disk.table.type === "gpt";
+  if (tableUuid === undefined) return isGpt ? diskUuid(seed, name) : mbrId(seed, name);
+  if (tableUuid.length > 8 === isGpt) return tableUuid;
+  return isGpt ? diskUuid(tableUuid, "") : mbrId(tableUuid, "");
 }
 
 /** UUID of anything else that has one: swap areas, LUKS headers, arrays, pools. */

@@ -4,6 +4,7 @@ import { Fail } from "../util/fail.ts";
 import { writtenDisks } from "./check-storage.ts";
 import { suggestedMatch } from "./disk-names.ts";
 import { layoutOf } from "./gpt.ts";
+import { tableId } from "./ids.ts";
 import { refuseSpanning } from "./membership.ts";
 import { showMib } from "./place-partitions.ts";
 
@@ -14,7 +15,7 @@ import { showMib } from "./place-partitions.ts";
 export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Record<string, DiskFacts> {
   const matched: Record<string, DiskFacts> = {};
   for (const [name, wanted] of Object.entries(storage.disks)) {
-    const found = disks.filter((disk) => matches(wanted.match, disk));
+    const found = disks.filter((disk) => matches(wanted, disk));
     const [one] = found;
     if (one === undefined)
       throw new Fail(`no disk of the machine matches disk ${name} (${showMatch(wanted.match)})`, {
@@ -86,16 +87,19 @@ function showMatch(match: DiskMatch): string {
     .join(", ");
 }
 
-function matches(match: DiskMatch, disk: DiskFacts): boolean {
-  const same = (wanted: string | undefined, found: string | undefined) =>
-    wanted === undefined || wanted.trim() === found?.trim();
+function matches(wanted: WrittenDisk | KeptDisk, disk: DiskFacts): boolean {
+  const { match } = wanted;
+  // The table that the definition found, or that its own deploy has made since.
+  const tables = "table" in wanted ? [match.tableUuid, tableId(wanted, "", "")] : [match.tableUuid];
+  const same = (one: string | undefined, found: string | undefined) =>
+    one === undefined || one.trim() === found?.trim();
   return (
     same(match.serial, disk.serial) &&
     same(match.wwn, disk.wwn) &&
     same(match.model, disk.model) &&
     (match.byId === undefined || disk.byId?.includes(match.byId) === true) &&
     (match.path === undefined || disk.byPath?.includes(match.path) === true) &&
-    (match.tableUuid === undefined || match.tableUuid === disk.tableUuid?.toLowerCase()) &&
+    (match.tableUuid === undefined || tables.includes(disk.tableUuid?.toLowerCase())) &&
     disk.sizeBytes >= (match.minSize ?? 0) &&
     disk.sizeBytes <= (match.maxSize ?? Number.MAX_SAFE_INTEGER)
   );

@@ -6,7 +6,7 @@ import { type ConfigFile, degradedStartFiles } from "./degraded-start.ts";
 import { earlyNetworkFile } from "./early-network.ts";
 import { fstab, uuidOf } from "./fstab.ts";
 import { type Graph, type GraphNode, graphOf, type Place, scopeOf, showPlace } from "./graph.ts";
-import { mbrId, partitionUuid } from "./ids.ts";
+import { partitionUuid, tableId } from "./ids.ts";
 import type { Needs } from "./node.ts";
 import { btrfsPool } from "./nodes/btrfs.ts";
 import { contentType } from "./nodes/content-types.ts";
@@ -207,11 +207,12 @@ export function stableName(place: Place, storage: Storage, seed: string): string
   switch (place.on) {
     case "partition": {
       const disk = storage.disks[place.disk];
-      const table = disk !== undefined && "table" in disk ? disk.table : undefined;
+      const written = disk !== undefined && "table" in disk ? disk : undefined;
+      const table = written?.table;
       const number = (table?.partitions.findIndex(({ name }) => name === place.partition.name) ?? 0) + 1;
       const uuid =
-        table?.type === "mbr"
-          ? `${mbrId(seed, place.disk)}-${String(number).padStart(2, "0")}`
+        written?.table.type === "mbr"
+          ? `${tableId(written, seed, place.disk)}-${String(number).padStart(2, "0")}`
           : partitionUuid(seed, ...(scopeOf(place) as [string, string]));
       return `/dev/disk/by-partuuid/${uuid}`;
     }

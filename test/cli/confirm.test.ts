@@ -21,6 +21,7 @@ async function confirmed(options: ConfirmOptions, bound: PlanView["bound"], answ
     ...{ facts: machineFacts(), findings: [], bound, planDigest: "abc", fates: [] },
     plan: { version: 1, hostname: "web", definition: "d", prepare: [], steps: [] },
     disks: [{ name: "system", serial: null, path, model: null, sizeBytes: 2 ** 30, action: "written" }],
+    apt: [],
   };
   await confirm(view, options, cli);
   return asked;

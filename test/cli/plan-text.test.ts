@@ -40,6 +40,10 @@ function lines(
       steps: [step("partitioning"), step("formatting")],
     },
     planDigest: "abc",
+    apt: [
+      { archive: "debian", url: "http://deb.example.org/debian", from: "the host's own sources" },
+      { archive: "debian-security", url: "http://sec.example.org", from: "this machine" },
+    ],
     disks,
     fates,
   };
@@ -77,6 +81,8 @@ describe("planLines", () => {
       "keep      data: no model, serial DATA, 512 MiB, now vdb",
       "            kept: vdb1 500 MiB no filesystem",
       "untouched sdc: no model, serial USB, 8.0 GiB",
+      "apt       debian: http://deb.example.org/debian (from the host's own sources)",
+      "apt       debian-security: http://sec.example.org (from this machine)",
       "",
       "  1. partitioning",
       "  2. formatting",
@@ -101,7 +107,7 @@ describe("planLines", () => {
     const shown = lines([disk("system", { serial: "SYS", model: seen[0]!.model! })], seen, undefined, facts);
     expect(shown.filter((line) => hidden.test(line))).toEqual([]);
     expect(shown.map((line) => line.slice(0, 9).trim()).filter((word) => word !== "")).toEqual([
-      ...["host", "bound to", "WIPE", "untouched", "1. part", "2. form", "plan"],
+      ...["host", "bound to", "WIPE", "untouched", "apt", "apt", "1. part", "2. form", "plan"],
     ]);
     expect(Math.max(...shown.map((line) => line.length))).toBeLessThan(2_000);
   });

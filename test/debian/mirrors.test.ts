@@ -58,6 +58,18 @@ describe("mirrorsInSources", () => {
   });
 });
 
+it.each([
+  "http://user:word@deb.example.org/debian",
+  "http://deb.example.org/debian?x=$(reboot)",
+  "http://deb.example.org/'debian'",
+  "http://[::1/debian",
+  "file:/srv/debian",
+])("takes no mirror that could say more than where it is: %s", (url) => {
+  expect(
+    mirrorsInSources(`deb ${url} trixie main`, `Types: deb\nURIs: ${url}\nSuites: trixie\nComponents: main`),
+  ).toEqual([]);
+});
+
 describe("machineMirrors", () => {
   it("reads sources.list and both kinds of parts", async () => {
     const apt = tempDir();

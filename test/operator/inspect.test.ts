@@ -214,6 +214,27 @@ describe("inspect", () => {
     expect((await look({ "host-keys": key })).facts.hostKeys).toEqual([key]);
   });
 
+  it.each([
+    ["a quote that would swallow the rest", 'root=x console="x console=ttyS0,115200n8', ["ttyS0,115200n8"]],
+    ["what no kernel takes", "console=tty0;reboot console=../x console= console=hvc0", ["hvc0"]],
+    ["a word of megabytes", `console=${"t".repeat(2 ** 20)} console=tty0`, ["tty0"]],
+    [
+      "every form that the kernel has",
+      "console=tty1 console=ttyAMA0,115200 console=uart8250,io,0x3f8,9600n8",
+      ["tty1", "ttyAMA0,115200", "uart8250,io,0x3f8,9600n8"],
+    ],
+    ["the same twice", "console=tty0 console=ttyS0 console=tty0", ["tty0", "ttyS0"]],
+    ["nothing but what is left out", 'console="x', ["tty0", "ttyS0"]],
+  ])("takes consoles in the kernel's form alone: %s", async (_what, cmdline, expected) => {
+    expect((await look({ cmdline })).facts.consoles).toEqual(expected);
+  });
+
+  it("takes name servers that are addresses alone", async () => {
+    const conf = "nameserver 192.0.2.53\nnameserver $(reboot)\nnameserver 2001:db8::53\n";
+    const { facts } = await look({ "resolv-conf": conf, "resolv-conf-uplink": "" });
+    expect(facts.dns).toEqual(["192.0.2.53", "2001:db8::53"]);
+  });
+
   it("refuses an answer that ended early, is no JSON, or is none of the expected", async () => {
     const cut = (text: string) => text.slice(0, text.indexOf("host-keys"));
     await expect(look({}, "none", cut)).rejects.toThrow(

@@ -97,6 +97,15 @@ describe("preflight", () => {
     });
   });
 
+  it("warns of a console of the host's command line that is left out", () => {
+    const findings = judge({ cmdline: ["quiet", 'console="x', "console=ttyS0,115200"] });
+    expect(isGo(findings)).toBe(true);
+    expect(findings.find(({ check }) => check === "console")).toMatchObject({
+      verdict: "warn",
+      detail: expect.stringMatching(/^the host's command line has console="x, which names no console/),
+    });
+  });
+
   it("warns of a definition that was never built, and of little room, and lets both go on", () => {
     const findings = judge(
       {},
