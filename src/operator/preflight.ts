@@ -200,7 +200,7 @@ function hostKeys(spec: Spec, facts: Facts): Finding {
 }
 
 function room({ has, least, usual }: Room): Finding {
-  const detail = `${toMib(has)} MiB for filesystems; the definition takes about ${toMib(usual)} MiB`;
+  const detail = `${toMib(has)} MiB where packages go; the definition takes about ${toMib(usual)} MiB`;
   if (has < least)
     return noGo("room", detail, "make the partitions larger, or install less: a full disk ends the build");
   if (has >= usual) return go("room", detail);

@@ -1,40 +1,56 @@
 import type { DiskFacts } from "../schema/facts.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
-import { writtenDisks } from "../storage/check-storage.ts";
-import { layoutOf } from "../storage/gpt.ts";
+import type { Storage } from "../schema/storage.ts";
+import { mountsOf } from "../storage/check-storage.ts";
+import { laidOn } from "../storage/fit.ts";
+import { placeKey, type Rooms, roomsOf } from "../storage/room.ts";
 
 /** What packages unpack to, in multiples of their files: seen is three to four, and no less than this. */
 const unpacked = { least: 1.5, usual: 3.5 };
-const forSystems: ReadonlySet<string> = new Set([
-  ...["bios-boot", "esp", "xbootldr", "linux-swap", "linux-root-verity"],
-]);
+/** Where packages put files; what is mounted elsewhere is none of theirs. */
+const filledByPackages = /^\/($|(usr|var|opt|etc|boot|lib|bin|sbin)(\/|$))/;
 
-/** Bytes of the partitions that will be made for filesystems, and what the definition puts into them at least and usually. */
+/** Bytes of the filesystems that packages fill, and what the definition puts into them at least and usually. */
 export interface Room {
   readonly has: number;
   readonly least: number;
   readonly usual: number;
 }
 
-/** Mirrors and parity take more of the partitions than is counted here: what does not fit by this does not fit. */
+/** Counts what filesystems can hold, whatever they lie on: of a mirror one half, of a RAID 5 all but one, of a thin volume its pool's. */
 export function roomOf(
   { storage }: Pick<Spec, "storage">,
   lock: Lock,
   disks: Readonly<Record<string, DiskFacts>>,
 ): Room {
-  const partitions = (storage === undefined ? [] : writtenDisks(storage)).flatMap(([name, disk]) => {
-    const seen = disks[name];
-    if (seen === undefined) return [];
-    return layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed: "", name }, seen.partitions).partitions;
-  });
   const packages = lock.packages.reduce((sum, { size }) => sum + size, 0);
   const swap = storage?.swapFile?.size ?? 0;
   return {
-    has: partitions
-      .filter(({ kept, type }) => !kept && !forSystems.has(type))
-      .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    has: storage === undefined ? 0 : bytesFor(storage, roomsOf(storage, laidOn(storage, disks)).held),
     least: unpacked.least * packages + swap,
     usual: unpacked.usual * packages + swap,
   };
+}
+
+function bytesFor(storage: Storage, held: Rooms["held"]): number {
+  const mounts = mountsOf(storage).filter(
+    ({ kept, type, mount }) => !kept && type !== "vfat" && filledByPackages.test(mount),
+  );
+  // A filesystem may be mounted at several places, and thin volumes share what their pool has.
+  const places = new Set(mounts.map(({ place }) => placeKey(place)));
+  let bytes = 0;
+  const pools = new Map<string, { data: number; asked: number }>();
+  for (const place of places) {
+    const size = held.get(place);
+    if (size === undefined) continue;
+    if (size.thinPool === undefined) bytes += size.bytes;
+    else {
+      const { name, bytes: data } = size.thinPool;
+      const before = pools.get(name)?.asked ?? 0;
+      pools.set(name, { data, asked: before + size.bytes });
+    }
+  }
+  for (const { data, asked } of pools.values()) bytes += Math.min(data, asked);
+  return bytes;
 }

@@ -87,11 +87,14 @@ export const Partition = z.strictObject({
   content: Content.optional(),
 });
 
+/** Of a disk for which no other size is said. */
+export const defaultImageSize = 4096 * 1024 * 1024;
+
 /** A disk whose table and filesystems are made anew, but for what its partitions say to keep. */
 export const WrittenDisk = z.strictObject({
   match: DiskMatch,
   /** Size of this disk in an offline image. */
-  imageSize: Size.default(4096 * 1024 * 1024),
+  imageSize: Size.default(defaultImageSize),
   table: z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("gpt"), partitions: z.array(Partition).min(1).max(128) }),
     z.strictObject({ type: z.literal("mbr"), partitions: z.array(Partition).min(1).max(4) }),

@@ -4,6 +4,7 @@ import { mountProblems } from "./check-mounts.ts";
 import { mountsOf } from "./check-storage.ts";
 import { tableProblems } from "./check-table.ts";
 import { verityProblems } from "./check-verity.ts";
+import { declaredMisfits } from "./fit.ts";
 import {
   type ContentNode,
   type FieldPath,
@@ -28,6 +29,7 @@ export function storageProblems(storage: Storage): StorageProblem[] {
     ...sameNames(graph),
     ...mountProblems(storage),
     ...verityProblems(storage),
+    ...declaredMisfits(storage),
   ];
   if (graph.cycle !== undefined)
     problems.push({

@@ -3,6 +3,7 @@ import type { DiskMatch, KeptDisk, Storage, WrittenDisk } from "../schema/storag
 import { Fail } from "../util/fail.ts";
 import { writtenDisks } from "./check-storage.ts";
 import { suggestedMatch } from "./disk-names.ts";
+import { refuseMisfit } from "./fit.ts";
 import { layoutOf } from "./gpt.ts";
 import { tableId } from "./ids.ts";
 import { refuseSpanning } from "./membership.ts";
@@ -52,6 +53,7 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
       );
   }
   refuseShared(storage, matched, disks);
+  refuseMisfit(storage, matched);
   return matched;
 }
 

@@ -12,6 +12,7 @@ import { type Mounted, mountsOf, writtenDisks } from "./check-storage.ts";
 import { tooSmall } from "./check-verity.ts";
 import type { DeviceRef } from "./device.ts";
 import { type DiskIdentity, identityOf } from "./find-disk.ts";
+import { refuseMisfit } from "./fit.ts";
 import { type LaidPartition, type Layout, layoutOf, sfdiskScript } from "./gpt.ts";
 import { type Graph, graphOf, type Place, scopeOf } from "./graph.ts";
 import { contentUuid, swapUuid } from "./ids.ts";
@@ -72,6 +73,7 @@ export function storageSteps(
   });
   const graph = graphOf(storage);
   if (graph.cycle !== undefined) throw new Fail(`the storage lies in itself: ${graph.cycle.join(" in ")}`);
+  refuseMisfit(storage, matched);
   const refOf = references(disks, matched, graph, seed);
   const steps = nodeSteps(graph, { refOf, seed, epoch });
   const mounts = mountSteps(storage, steps);

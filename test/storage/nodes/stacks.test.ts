@@ -14,7 +14,7 @@ describe("lvm", () => {
   const volumes = {
     linear: { size: "512MiB", content: { type: "ext4", mount: "/l" } },
     striped: { kind: "striped", size: "25%" },
-    mirror: { kind: "raid1", size: "512MiB" },
+    mirror: { kind: "raid1", size: "128MiB" },
     pool: { kind: "thin-pool", size: "rest" },
     thin: { kind: "thin", pool: "pool", size: "2GiB", content: { type: "xfs", mount: "/t" } },
   };
@@ -30,7 +30,7 @@ describe("lvm", () => {
       `lvm vgcreate --quiet --yes ${on} vg <a:1> <b:1>`,
       `${make} linear --type linear --size ${512 * 2 ** 20}b vg`,
       `${make} striped --type striped --stripes 2 --extents 25%VG vg`,
-      `${make} mirror --type raid1 --mirrors 1 --size ${512 * 2 ** 20}b vg`,
+      `${make} mirror --type raid1 --mirrors 1 --size ${128 * 2 ** 20}b vg`,
       `lvm lvcreate --quiet --yes ${on} --name pool --type thin-pool --extents 100%FREE vg`,
       `${make} thin --type thin --virtualsize ${2 * 2 ** 30}b --thinpool pool vg`,
       `mkfs.xfs -q -f -m uuid=${contentUuid("s", "filesystem", "volume:vg", "thin")} <volume vg/thin>`,

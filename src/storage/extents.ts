@@ -1,0 +1,29 @@
+/** Free extents of the members of a group, or free bytes of the members of a pool. */
+export type Free = readonly number[];
+
+/** The most rows of which each lies on `width` different members: what a mirror or a stripe over so many can hold of each copy. */
+export function rowsOver(free: Free, width: number): number {
+  // A member longer than a row count gives that many; the answer lies between none and an even share.
+  let [least, most] = [0, Math.floor(free.reduce((sum, one) => sum + one, 0) / width)];
+  while (least < most) {
+    const rows = Math.ceil((least + most) / 2);
+    if (free.reduce((sum, one) => sum + Math.min(one, rows), 0) >= width * rows) least = rows;
+    else most = rows - 1;
+  }
+  return least;
+}
+
+/** What is left when `rows` rows over `width` members were taken from those with the most room, as LVM does. */
+export function takeRows(free: Free, rows: number, width: number): number[] {
+  const left = free.map((room, index) => ({ room, index }));
+  for (let open = rows; open > 0; ) {
+    left.sort((a, b) => b.room - a.room || a.index - b.index);
+    const last = left[width - 1]?.room ?? 0;
+    if (last <= 0) break;
+    // Down to the next member at once, and in shares where members are alike.
+    const step = Math.min(open, last, Math.max(last - (left[width]?.room ?? 0), Math.ceil(open / 64)));
+    for (const one of left.slice(0, width)) one.room -= step;
+    open -= step;
+  }
+  return left.sort((a, b) => a.index - b.index).map(({ room }) => room);
+}
