@@ -4,7 +4,7 @@ import { DeployData } from "./schema/deploy.ts";
 import type { BaseReport } from "./schema/journal.ts";
 import { writeWhole } from "./system/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
-import { identityOfBoot } from "./target/identity.ts";
+import { identityOfRunner } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, hardware, restart, uptime } from "./target/machine.ts";
 import { watchMemory } from "./target/memory.ts";
@@ -18,6 +18,8 @@ import { Fail, messageOf } from "./util/fail.ts";
 
 const stateDir = "/run/imgbuild";
 const payloadFile = `${stateDir}/payload.tar.gz`;
+/** Exit code by which the shell that keeps the runner running knows that the key is of no use any more. */
+const forgotten = 75;
 const goFile = `${stateDir}/go`;
 /** Of a payload that was brought here later. Nothing of the archive gets to this place: /run is made anew, and only /imgbuild is moved. */
 const laterKeyFile = "/run/imgbuild-later.key";
@@ -40,7 +42,7 @@ async function start(): Promise<void> {
   const log = journalLog(journal);
   const memory = watchMemory();
   const fetched: Fetched = { packages: 0, bytes: 0 };
-  const identity = await identityOfBoot(`${stateDir}/identity`);
+  const identity = await identityOfRunner();
   await log
     .task("restoring the network", (inner) => restoreNetwork(deploy.network, inner))
     .catch((error: unknown) => {
@@ -96,6 +98,8 @@ async function start(): Promise<void> {
       ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
     }),
     restart,
+    now: () => uptime() * 1000,
+    forget: () => process.exit(forgotten),
     later: (ms, what) => void setTimeout(what, ms),
   });
   await serve(`${stateDir}/runner.sock`, runner);

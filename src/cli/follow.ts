@@ -5,6 +5,7 @@ import { type KnownDeploy, knownDeploy } from "../operator/known-bases.ts";
 import { proveNewSystem, unhealthy } from "../operator/prove.ts";
 import { replan } from "../operator/replan.ts";
 import { greet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
+import { secretsLeft } from "../operator/secrets-left.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
@@ -38,7 +39,7 @@ export const followCommands: AddCommand = (program, act) => {
       const { link, close, known, world } = await attach(name, options, cli);
       try {
         cli.log.info(`the runner is ${link.hello.state}`);
-        await followToEnd(link, cli, 0);
+        await followToEnd(link, cli, name, 0);
       } finally {
         close();
       }
@@ -64,7 +65,7 @@ export const followCommands: AddCommand = (program, act) => {
         try {
           if (inputs !== undefined) wanted = await replan(inputs, known, { host, link }, world);
           else if (link.hello.state === "failed") link.send({ type: "resume" });
-          await followToEnd(link, cli, link.hello.seq);
+          await followToEnd(link, cli, name, link.hello.seq);
           link.send({ type: "restart" });
           await new Promise((resolve) => setTimeout(resolve, 500));
         } finally {
@@ -98,7 +99,7 @@ export const followCommands: AddCommand = (program, act) => {
 };
 
 /** Shows the journal after `seq` until the report comes; a failure is thrown as one. */
-async function followToEnd(link: RunnerLink, cli: Cli, seq: number): Promise<void> {
+async function followToEnd(link: RunnerLink, cli: Cli, host: string, seq: number): Promise<void> {
   const show = replayJournal(cli.log);
   try {
     const report = await link.follow(seq, (entry) => {
@@ -108,7 +109,11 @@ async function followToEnd(link: RunnerLink, cli: Cli, seq: number): Promise<voi
     cli.emit({ event: "report", report });
     if (report.outcome === "failed")
       throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
-        hint: report.ponr ? "mend the cause, then `imgbuild resume`" : "no disk was written",
+        hint: report.ponr
+          ? [`mend the cause, then: imgbuild resume ${host}`, secretsLeft(report, host, Date.now())]
+              .filter((part) => part !== undefined)
+              .join("; ")
+          : "no disk was written",
       });
     cli.log.info("the runner is done; the new system starts");
   } finally {

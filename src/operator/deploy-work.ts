@@ -7,6 +7,7 @@ import { hostKeysFor } from "./host-keys.ts";
 import { replayJournal } from "./journal-log.ts";
 import { sealSecrets } from "./payload.ts";
 import { greet, LinkLost, type RunnerLink, runnerSocket } from "./runner-link.ts";
+import { secretsLeft } from "./secrets-left.ts";
 import { whoAnswers } from "./who-answers.ts";
 
 const tryEveryMs = 2_000;
@@ -87,8 +88,9 @@ export async function buildInBase(
   state.ponr = report.ponr;
   if (report.outcome === "failed") {
     link.close();
+    const left = secretsLeft(report, inputs.host, world.now());
     const next = report.ponr
-      ? `the base stays reachable; when the cause is mended: imgbuild resume ${inputs.host}`
+      ? `the base stays reachable; when the cause is mended: imgbuild resume ${inputs.host}${left === undefined ? "" : `; ${left}`}`
       : "no disk was written";
     throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
       hint: report.hint === undefined ? next : `${report.hint}; ${next}`,

@@ -10,9 +10,8 @@ import type { KnownDeploy } from "./known-bases.ts";
 import { needsOf } from "./needs.ts";
 import { sealSecrets, signedPayload } from "./payload.ts";
 import { isGo, preflight } from "./preflight.ts";
-import type { NewSystem } from "./prove.ts";
 import { roomOf } from "./room.ts";
-import type { RunnerLink } from "./runner-link.ts";
+import type { Hello, RunnerLink } from "./runner-link.ts";
 import { sshdPorts } from "./sshd-ports.ts";
 
 /** What of a preflight is to be asked of a machine that runs the base already. */
@@ -90,7 +89,7 @@ export async function replan(
     // It comes by the base's own SSH and is worked through at once; the machine's clock may be anywhere.
     { nonce: known.nonce, machine: hardware, now: undefined },
   );
-  const { hostKeys, pins } = await keysOf(inputs, newSystem, log);
+  const { hostKeys, pins } = await keysOf(inputs, known, base.link.hello, log);
   const taken = await base.link.replace(publicKey, payload);
   if (taken !== planDigest) throw new Fail("the base holds another plan than the one confirmed");
   const next: KnownDeploy = {
@@ -110,10 +109,21 @@ export async function replan(
   return next;
 }
 
-/** Host keys that are kept came with the first GO, and the runner has them still. */
-async function keysOf(inputs: DeployInputs, newSystem: NewSystem, log: DeployWorld["log"]) {
-  if (inputs.spec.hostKeys === "keep") return { hostKeys: new Map<string, never>(), pins: newSystem.pins };
+/** Host keys that are kept came with the first GO, and the runner has them until it wipes what came with it. Then new ones are made. */
+async function keysOf(
+  inputs: DeployInputs,
+  { host, newSystem }: KnownDeploy,
+  { secretsSeconds }: Hello,
+  log: DeployWorld["log"],
+) {
+  const keep = inputs.spec.hostKeys === "keep";
+  if (keep && secretsSeconds !== 0) return { hostKeys: new Map<string, never>(), pins: newSystem.pins };
   const state: Pick<DeployState, "newHostKeys"> = {};
-  const hostKeys = await hostKeysFor(inputs, state, log);
+  const spec = keep ? { ...inputs.spec, hostKeys: "new" as const } : inputs.spec;
+  const hostKeys = await hostKeysFor({ ...inputs, spec }, state, log);
+  if (keep)
+    log.warn(
+      `the old host keys were wiped with the secrets; for known_hosts, in their place: ${host} ${state.newHostKeys?.join(" ")}`,
+    );
   return { hostKeys, pins: state.newHostKeys };
 }

@@ -49,6 +49,8 @@ export const BaseReport = z.strictObject({
   seconds: z.array(z.strictObject({ doing: z.string(), seconds: z.number() })),
   message: z.string().optional(),
   hint: z.string().optional(),
+  /** Until what came with GO is wiped, from when this was sent; 0: it is not there. Absent where nothing is to be resumed. */
+  secretsSeconds: z.int().min(0).optional(),
 });
 
 export const FromRunner = z.discriminatedUnion("type", [
@@ -65,6 +67,8 @@ export const FromRunner = z.discriminatedUnion("type", [
     planDigest: z.string().optional(),
     message: z.string().optional(),
     hint: z.string().optional(),
+    /** As in the report. */
+    secretsSeconds: z.int().min(0).optional(),
   }),
   z.strictObject({ type: z.literal("journal"), entry: JournalEntry }),
   z.strictObject({ type: z.literal("report"), report: BaseReport }),

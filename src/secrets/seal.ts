@@ -1,14 +1,29 @@
+import { webcrypto } from "node:crypto";
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption";
 import { Fail } from "../util/fail.ts";
 
-/** An age key pair of one boot: the identity stays where it was made. */
+/** What opens an age file: its text ("AGE-SECRET-KEY-1…"), or the X25519 key that the text stands for. */
+export type Identity = string | webcrypto.CryptoKey;
+
+/** Before the 32 bytes of an X25519 key in PKCS #8 (RFC 8410). */
+const pkcs8Head = Buffer.from("302e020100300506032b656e04220420", "hex");
+
+/** The age key pair of 32 secret bytes; nothing gets the bytes out of it again. */
+export async function identityFromSeed(seed: Uint8Array): Promise<{ identity: Identity; recipient: string }> {
+  const pkcs8 = Buffer.concat([pkcs8Head, seed]);
+  const identity = await webcrypto.subtle.importKey("pkcs8", pkcs8, "X25519", false, ["deriveBits"]);
+  pkcs8.fill(0);
+  return { identity, recipient: await recipientOf(identity) };
+}
+
+/** A new age key pair. */
 export async function generateIdentity(): Promise<{ identity: string; recipient: string }> {
   const identity = await generateX25519Identity();
   return { identity, recipient: await recipientOf(identity) };
 }
 
 /** The public half ("age1…") of an identity. */
-export async function recipientOf(identity: string): Promise<string> {
+export async function recipientOf(identity: Identity): Promise<string> {
   return await identityToRecipient(identity);
 }
 
@@ -31,7 +46,7 @@ export async function sealForAll(recipients: readonly string[], bytes: Uint8Arra
 }
 
 /** Opens what was sealed for an identity. */
-export async function openWith(identity: string, sealed: Uint8Array): Promise<Uint8Array> {
+export async function openWith(identity: Identity, sealed: Uint8Array): Promise<Uint8Array> {
   const decrypter = new Decrypter();
   try {
     decrypter.addIdentity(identity);
@@ -39,7 +54,7 @@ export async function openWith(identity: string, sealed: Uint8Array): Promise<Ui
   } catch (error) {
     throw new Fail("the sealed secrets were not made for this boot, or are damaged", {
       cause: error,
-      hint: "deploy again",
+      hint: "deploy again, or bring them anew: imgbuild resume HOST --with DEF",
     });
   }
 }

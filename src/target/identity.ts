@@ -1,23 +1,28 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { generateIdentity, recipientOf } from "../secrets/seal.ts";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { type Identity, identityFromSeed } from "../secrets/seal.ts";
+import { Fail } from "../util/fail.ts";
+
+const seedBytes = 32;
 
 /**
- * The age key pair of this boot. It lies in RAM, for root alone: a runner that died and was started anew can open what was sealed for
- * the one before it, and so go on with a machine that has no system any more.
+ * The age key pair for which secrets are sealed to this runner. What it is made from comes by stdin, in base64, from the shell that
+ * keeps the runner running, and is in no file: a runner that died and was started anew opens what was sealed for the one before it, and
+ * what came with GO is of no use by itself. Without one (a runner that was started by hand) it is made here.
  */
-export async function identityOfBoot(file: string): Promise<{ identity: string; recipient: string }> {
-  const there = readIfThere(file);
-  if (there !== undefined) return { identity: there, recipient: await recipientOf(there) };
-  const made = await generateIdentity();
-  writeFileSync(file, made.identity, { mode: 0o600, flag: "wx" });
-  return made;
+export async function identityOfRunner(descriptor = 0): Promise<{ identity: Identity; recipient: string }> {
+  const seed = seedFrom(readFileSync(descriptor, "utf8"));
+  try {
+    return await identityFromSeed(seed);
+  } finally {
+    seed.fill(0);
+  }
 }
 
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+function seedFrom(text: string): Buffer {
+  if (text.trim() === "") return randomBytes(seedBytes);
+  const seed = Buffer.from(text, "base64");
+  if (seed.length !== seedBytes)
+    throw new Fail(`the runner was handed ${seed.length} bytes for its key; ${seedBytes} are accepted`);
+  return seed;
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schema/journal.ts";
 import { protocolVersion } from "../schema/journal.ts";
+import { wipeFile } from "../system/wipe-file.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Journal } from "./journal.ts";
@@ -9,6 +10,8 @@ import type { Journal } from "./journal.ts";
 const returnAfterMs = 15_000;
 /** After success: the operator fetches the report and says when; without a word it restarts by itself. */
 const restartAfterMs = 20_000;
+/** After a failure behind the first write, what came with GO is kept for so long, so that `resume` needs nobody's secrets again. */
+export const secretsKeptMs = 2 * 60 * 60_000;
 
 /** What the state machine needs of the machine; everything else is decided here. */
 export interface RunnerWorld {
@@ -27,6 +30,10 @@ export interface RunnerWorld {
   work(sealed: readonly string[], ponr: () => void): Promise<void>;
   report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
   restart(): Promise<never>;
+  /** Milliseconds, by a clock that nobody sets. */
+  now(): number;
+  /** Ends this process, and with it all that it knows; another one is started, with another key. */
+  forget(): void;
   later(ms: number, what: () => void): void;
 }
 
@@ -42,6 +49,8 @@ export class Runner {
   /** What came with each GO: of an earlier one the host keys are still of use. */
   #sealed: readonly string[] = [];
   #report: BaseReport | undefined;
+  /** When what came with GO is wiped; undefined while it is needed, and when it is gone. */
+  #wipeAt: number | undefined;
 
   constructor(world: RunnerWorld) {
     this.#world = world;
@@ -52,10 +61,7 @@ export class Runner {
       this.#sealed = readFileSync(world.goFile, "utf8")
         .split("\n")
         .filter((line) => line !== "");
-      this.#end(
-        "failed",
-        new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" }),
-      );
+      this.#end("failed", whyItFailed(world.journal));
     } else if ("refusal" in world.payload) {
       this.#end("failed", world.payload.refusal);
     } else {
@@ -77,6 +83,7 @@ export class Runner {
       ...("planDigest" in payload ? { planDigest: payload.planDigest } : {}),
       ...(this.#report?.message === undefined ? {} : { message: this.#report.message }),
       ...(this.#report?.hint === undefined ? {} : { hint: this.#report.hint }),
+      ...this.#secretsLeft(),
     });
     const detachers: (() => void)[] = [];
     this.#detachers.set(send, detachers);
@@ -102,7 +109,8 @@ export class Runner {
     for (const entry of journal.entries) if (entry.seq > after) send({ type: "journal", entry });
     const detachers = this.#detachers.get(send);
     detachers?.push(journal.listen((entry) => send({ type: "journal", entry })));
-    const onReport = (report: BaseReport) => send({ type: "report", report });
+    const onReport = (report: BaseReport) =>
+      send({ type: "report", report: { ...report, ...this.#secretsLeft() } });
     if (this.#report !== undefined) onReport(this.#report);
     else {
       this.#reportListeners.add(onReport);
@@ -131,8 +139,8 @@ export class Runner {
     } else if (this.#sealed.length === 0) {
       send({
         type: "refused",
-        message: "the runner was started anew, and the secrets that came with GO are lost",
-        hint: "restart the machine from a rescue medium, or ask its provider to",
+        message: "the secrets that came with GO were wiped",
+        hint: "send them again, with the definition: imgbuild resume HOST --with DEF",
       });
     } else {
       this.#report = undefined;
@@ -168,6 +176,7 @@ export class Runner {
   }
 
   #work(): void {
+    this.#wipeAt = undefined;
     this.#setState("working");
     const ponr = () => {
       this.#world.journal.add({ type: "ponr" });
@@ -206,6 +215,8 @@ export class Runner {
   #end(outcome: "done" | "failed", error: unknown): void {
     const { journal, later, restart } = this.#world;
     this.#report = this.#world.report(outcome, this.#ponr, error);
+    if (outcome === "failed" && this.#ponr) this.#wipeLater();
+    else this.#wipe();
     this.#setState(outcome, error);
     for (const listener of this.#reportListeners) listener(this.#report);
     if (outcome === "done") later(restartAfterMs, () => void restart());
@@ -218,6 +229,33 @@ export class Runner {
     } else journal.add({ type: "info", message: "the base stays up: the disks hold no finished system" });
   }
 
+  /** Seconds that the secrets are still there for; of interest only where the build can be resumed. */
+  #secretsLeft(): { secretsSeconds?: number } {
+    if (this.#sealed.length === 0) return this.#ponr && this.#state !== "done" ? { secretsSeconds: 0 } : {};
+    if (this.#wipeAt === undefined) return {};
+    return { secretsSeconds: Math.max(0, Math.round((this.#wipeAt - this.#world.now()) / 1000)) };
+  }
+
+  #wipeLater(): void {
+    if (this.#sealed.length === 0) return;
+    const at = this.#world.now() + secretsKeptMs;
+    this.#wipeAt = at;
+    this.#world.later(secretsKeptMs, () => {
+      // It was resumed in the meantime; where that failed too, a later one of these is for it.
+      if (this.#wipeAt !== at) return;
+      this.#world.journal.add({ type: "info", message: "the secrets that came with GO were wiped" });
+      this.#wipe();
+      // Of what was opened, copies may be anywhere in this process.
+      this.#world.forget();
+    });
+  }
+
+  #wipe(): void {
+    this.#sealed = [];
+    this.#wipeAt = undefined;
+    wipeFile(this.#world.goFile);
+  }
+
   #setState(state: RunnerState, error?: unknown): void {
     this.#state = state;
     this.#world.journal.add({
@@ -227,4 +265,12 @@ export class Runner {
       ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
     });
   }
+}
+
+/** A runner that was started anew after a failure knows it from the journal; else it died at its work. */
+function whyItFailed({ entries }: Journal): Fail {
+  const last = entries.flatMap(({ event }) => (event.type === "state" ? [event] : [])).at(-1);
+  if (last?.state === "failed" && last.message !== undefined)
+    return new Fail(last.message, last.hint === undefined ? {} : { hint: last.hint });
+  return new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" });
 }

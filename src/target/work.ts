@@ -6,7 +6,7 @@ import { localArchive } from "../debian/local.ts";
 import type { Order } from "../schema/deploy.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { Plan, targetRoot } from "../schema/plan.ts";
-import { openWith } from "../secrets/seal.ts";
+import { type Identity, openWith } from "../secrets/seal.ts";
 import { bootstrapTree } from "../steps/bootstrap-tree.ts";
 import { executeSteps } from "../steps/execute.ts";
 import { installPackages } from "../steps/install-packages.ts";
@@ -30,7 +30,7 @@ const unmountMs = 1_800_000;
 export async function workThroughPlan(options: {
   readonly order: Order;
   readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly identity: string;
+  readonly identity: Identity;
   /** What came with each GO, the newest last. */
   readonly sealed: readonly string[];
   readonly ponr: () => void;
@@ -88,7 +88,7 @@ async function releaseTarget(signal: AbortSignal): Promise<void> {
  * later, the old system's host keys: they were in the first one.
  */
 async function openSecrets(
-  identity: string,
+  identity: Identity,
   sealed: readonly string[],
   expected: readonly string[],
 ): Promise<Map<string, Secret>> {

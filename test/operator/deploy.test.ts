@@ -97,6 +97,8 @@ async function machine(story: Story = {}) {
       bootId: "base-boot",
       recipient,
       goFile: join(tempDir(), "go"),
+      now: () => performance.now(),
+      forget: () => {},
       payload: { planDigest: story.base?.planDigest ?? planDigest },
       replace: never,
       work: async (sealed, ponr) => {
@@ -540,7 +542,9 @@ describe("deploy", () => {
     expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
       outcome: "failed",
       message: "the runner failed: the mirror is gone",
-      hint: expect.stringMatching(/^name another one; .*imgbuild resume admin@web$/),
+      hint: expect.stringMatching(
+        /^name another one; .*imgbuild resume admin@web; the secrets are wiped at \d\d:\d\d; later, imgbuild resume admin@web --with DEF sends them again$/,
+      ),
     });
     expect(notes).not.toContain("restart");
   });

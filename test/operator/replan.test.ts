@@ -12,6 +12,7 @@ import { openPayload } from "../../src/target/open-payload.ts";
 import { Runner } from "../../src/target/runner.ts";
 import { serve } from "../../src/target/socket.ts";
 import type { Host } from "../../src/transport/host.ts";
+import { publicKeyOf } from "../../src/transport/keys.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
@@ -31,8 +32,9 @@ const inputs = (change: Partial<DeployInputs> = {}) =>
   inputsOfDeploy({ host: "web", definition: "second", ...change });
 
 /** A base whose first build has failed behind the first write, with the real runner, seen by an operator who comes anew. */
-async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boolean } = {}) {
+async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boolean; wiped?: boolean } = {}) {
   const { identity, recipient } = await generateIdentity();
+  const later: (() => void)[] = [];
   const works: { sealed: readonly string[]; planDigest: string }[] = [];
   let planDigest = "first";
   const runner: Runner = new Runner({
@@ -42,6 +44,8 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
     bootId: "base",
     recipient,
     goFile: join(tempDir(), "go"),
+    now: () => performance.now(),
+    forget: () => {},
     payload: { planDigest },
     replace: async (publicKey, bytes) => {
       const { order } = await openPayload(bytes, { publicKey, nonce }, here);
@@ -55,10 +59,12 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
     },
     report: (...told) => ({ ...baseReport(...told), bootId: "base" }),
     restart: () => new Promise<never>(() => {}),
-    later: () => {},
+    later: (_ms, what) => void later.push(what),
   });
   runner.onMessage({ type: "go", planDigest: "first", sealed: "first" }, () => {});
   await new Promise((resolve) => setImmediate(resolve));
+  // What came with GO was there for its time.
+  if (options.wiped) for (const what of later) what();
   const path = join(tempDir(), "runner.sock");
   const server = await serve(path, runner);
   onTestFinished(() => void server.close());
@@ -120,6 +126,21 @@ describe("replan", () => {
     expect(newSystem.pins).toEqual([expect.stringMatching(/^ssh-ed25519 /)]);
     expect(newSystem.pins).not.toEqual(known.newSystem.pins);
     expect((await base.link.follow(base.link.hello.seq, () => {})).outcome).toBe("done");
+  });
+
+  it("brings all secrets, and a new host key, where those that came with the first GO were wiped", async () => {
+    const { base, world, works, identity } = await failedBase({ wiped: true });
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (text: string) => void warned.push(text) };
+    const { newSystem } = await replan(inputs(), known, base, { ...world, log });
+    expect((await base.link.follow(base.link.hello.seq, () => {})).outcome).toBe("done");
+    expect(works[1]!.sealed).toHaveLength(1);
+    const bundle = await openWith(identity, Buffer.from(works[1]!.sealed[0]!, "base64"));
+    const { token, "hostkey:ssh_host_ed25519_key": key } = JSON.parse(Buffer.from(bundle).toString());
+    expect(Buffer.from(token, "base64").toString()).toBe("s3cret");
+    const made = publicKeyOf(Buffer.from(key, "base64"));
+    expect(newSystem.pins).toEqual([made]);
+    expect(warned).toContainEqual(expect.stringContaining(`for known_hosts, in their place: web ${made}`));
   });
 
   it("changes nothing when the definition does not fit, or nobody confirms", async () => {

@@ -24,7 +24,16 @@ async function base(change: Partial<RunnerWorld> = {}) {
   });
   const opened: string[] = [];
   const world: RunnerWorld = {
-    ...{ journal, log: journalLog(journal), nonce: "n", bootId: "b", recipient, goFile: join(dir, "go") },
+    ...{
+      journal,
+      log: journalLog(journal),
+      nonce: "n",
+      bootId: "b",
+      recipient,
+      now: () => performance.now(),
+      forget: () => {},
+      goFile: join(dir, "go"),
+    },
     payload: { planDigest: "plan" },
     replace: () => Promise.reject(new Error("not used")),
     work: async (sealed, ponr) => {

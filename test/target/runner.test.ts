@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { FromOperator, FromRunner } from "../../src/schema/journal.ts";
 import { Journal } from "../../src/target/journal.ts";
-import { Runner, type RunnerWorld } from "../../src/target/runner.ts";
+import { Runner, type RunnerWorld, secretsKeptMs } from "../../src/target/runner.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
@@ -15,6 +15,8 @@ function world(change: Partial<RunnerWorld> = {}) {
   const journal = new Journal(join(dir, "journal"), () => 1);
   const state = {
     restarts: 0,
+    now: 0,
+    forgotten: 0,
     timers: [] as { ms: number; what: () => void }[],
     replaced: [] as { publicKey: string; payload: string }[],
     works: [] as {
@@ -30,6 +32,10 @@ function world(change: Partial<RunnerWorld> = {}) {
     nonce: "n",
     bootId: "b",
     recipient: "age1x",
+    now: () => state.now,
+    forget: () => {
+      state.forgotten += 1;
+    },
     goFile: join(dir, "go"),
     payload: { planDigest: "plan" },
     replace: async (publicKey, payload) => {
@@ -62,6 +68,10 @@ function operator(runner: Runner) {
   const leave = runner.onAttach(send);
   return { heard, leave, say: (message: FromOperator) => runner.onMessage(message, send) };
 }
+
+/** What is to happen later, but for the wiping of secrets, which is looked at by itself. */
+const restarting = ({ timers }: { timers: readonly { ms: number }[] }) =>
+  timers.filter(({ ms }) => ms !== secretsKeptMs);
 
 const go = { type: "go", planDigest: "plan", sealed: "s" } as const;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -141,7 +151,7 @@ describe("Runner", () => {
     });
     say({ type: "restart" });
     expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("half made") });
-    expect(state.timers).toEqual([]);
+    expect(restarting(state)).toEqual([]);
     expect(state.restarts).toBe(0);
   });
 
@@ -164,7 +174,7 @@ describe("Runner", () => {
     state.works[1]!.done();
     await settle();
     expect(states()).toEqual(["waiting", "working", "failed", "working", "done"]);
-    expect(state.timers).toHaveLength(1);
+    expect(restarting(state)).toHaveLength(1);
   });
 
   const replace = (text: string) =>
@@ -198,7 +208,7 @@ describe("Runner", () => {
     state.works[1]!.fail(new Fail("still not"));
     await settle();
     expect(states()).toEqual(["waiting", "working", "failed", "waiting", "working", "failed"]);
-    expect(state.timers.length + state.restarts).toBe(0);
+    expect(restarting(state).length + state.restarts).toBe(0);
     // Started anew, it has what came with both.
     const again = world({ goFile: fake.goFile, journal: fake.journal });
     operator(again.runner).say({ type: "resume" });
@@ -304,7 +314,7 @@ describe("Runner", () => {
     expect(heard[0]).toMatchObject({ state: "failed", message: "the runner died while it worked" });
     say(go);
     expect(heard.at(-1)?.type).toBe("refused");
-    expect(state.works.length + state.timers.length + state.restarts).toBe(0);
+    expect(state.works.length + restarting(state).length + state.restarts).toBe(0);
     say({ type: "resume" });
     expect(state.works.map(({ sealed }) => sealed)).toEqual([["s"]]);
     state.works[0]!.done();
@@ -317,6 +327,75 @@ describe("Runner", () => {
     const { runner, fake } = world();
     operator(runner).say(go);
     expect(statSync(fake.goFile).mode & 0o777).toBe(0o600);
+  });
+
+  /** Whose build has failed behind the first write. */
+  async function failed() {
+    const made = world();
+    operator(made.runner).say(go);
+    made.state.works[0]!.ponr();
+    made.state.works[0]!.fail(new Fail("the mirror is gone", { hint: "look" }));
+    await settle();
+    return made;
+  }
+
+  it("wipes what came with GO two hours after a failure, and ends, for another one to be started", async () => {
+    const { runner, state, fake, journal } = await failed();
+    const { heard, say } = operator(runner);
+    expect(heard[0]).toMatchObject({ type: "hello", secretsSeconds: 7200 });
+    state.now = 60_000;
+    say({ type: "follow", after: 0 });
+    expect(heard.at(-1)).toMatchObject({ type: "report", report: { secretsSeconds: 7140 } });
+    expect(state.timers).toMatchObject([{ ms: secretsKeptMs }]);
+    expect(readFileSync(fake.goFile, "utf8")).toBe("s");
+    state.timers[0]!.what();
+    expect(state.forgotten).toBe(1);
+    // It is there still, and empty: that GO was given must be known.
+    expect(readFileSync(fake.goFile, "utf8")).toBe("");
+    const next = world({ goFile: fake.goFile, journal });
+    const later = operator(next.runner);
+    expect(later.heard[0]).toMatchObject({
+      state: "failed",
+      message: "the mirror is gone",
+      hint: "look",
+      secretsSeconds: 0,
+    });
+    later.say({ type: "resume" });
+    expect(later.heard.at(-1)).toMatchObject({
+      type: "refused",
+      message: "the secrets that came with GO were wiped",
+      hint: expect.stringContaining("imgbuild resume HOST --with DEF"),
+    });
+    expect(next.state.timers).toEqual([]);
+    later.say(replace("again"));
+    await settle();
+    later.say({ ...go, planDigest: "plan-2", sealed: "t" });
+    expect(next.state.works[0]!.sealed).toEqual(["t"]);
+  });
+
+  it("wipes nothing that a build which was resumed in the meantime works with", async () => {
+    const { runner, state, fake } = await failed();
+    const { say } = operator(runner);
+    say({ type: "resume" });
+    state.timers[0]!.what();
+    expect([state.forgotten, readFileSync(fake.goFile, "utf8")]).toEqual([0, "s"]);
+    state.now = 1_000;
+    state.works[1]!.fail(new Fail("still gone"));
+    await settle();
+    state.timers[0]!.what();
+    expect(state.forgotten).toBe(0);
+    state.timers[1]!.what();
+    expect([state.forgotten, readFileSync(fake.goFile, "utf8")]).toEqual([1, ""]);
+  });
+
+  it.each([["done"], ["failed before the first write"]])("wipes it at once when it has %s", async (how) => {
+    const { runner, state, fake } = world();
+    operator(runner).say(go);
+    if (how === "done") state.works[0]!.done();
+    else state.works[0]!.fail(new Fail("no disk"));
+    await settle();
+    expect(readFileSync(fake.goFile, "utf8")).toBe("");
+    expect(operator(runner).heard[0]).not.toHaveProperty("secretsSeconds");
   });
 
   it("tells whoever comes late all that happened, once, and nothing more after they left", async () => {

@@ -65,6 +65,8 @@ async function base(
     nonce,
     bootId: "b",
     recipient: "age1x",
+    now: () => performance.now(),
+    forget: () => {},
     goFile: join(tempDir(), "go"),
     payload: { planDigest: "plan" },
     replace: () => Promise.reject(new Fail("not in this test")),

@@ -1,10 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { bundleRunner } from "../../src/operator/bundle.ts";
 import { signedPayload } from "../../src/operator/payload.ts";
 import { greet, type RunnerLink } from "../../src/operator/runner-link.ts";
@@ -33,11 +42,16 @@ async function payloadOf(definition: string, run: Partial<Parameters<typeof sign
   };
 }
 
+interface Files {
+  readonly payload: Uint8Array;
+  readonly data: DeployData;
+}
+
 interface Story {
   /** What the payload was signed for instead of this deploy and this machine. */
   run?: Partial<Parameters<typeof signedPayload>[1]>;
   /** Another payload, or other data of the deploy, than the operator had. */
-  swap?: (files: { payload: Uint8Array; data: DeployData }) => void | Promise<void>;
+  swap?: (files: Files) => Partial<Files> | Promise<Partial<Files>>;
   /** Instead of the word that names the deploy's data. */
   commandLine?: string;
 }
@@ -60,13 +74,14 @@ async function base(story: Story = {}) {
   };
   mkdirSync(join(state, "imgbuild"), { mode: 0o700 });
   const at = (name: string) => join(state, "imgbuild", name);
-  const files = { payload: first.payload, data: deploy };
+  const sent = { payload: first.payload, data: deploy };
   const word = `${deployWord}=${sha256(JSON.stringify(deploy))}`;
-  await story.swap?.(files);
+  const files = { ...sent, ...(await story.swap?.(sent)) };
   writeFileSync(at("deploy.json"), JSON.stringify(files.data));
   writeFileSync(at("payload.tar.gz"), files.payload);
   writeFileSync(join(state, "cmdline"), `console=ttyS0 ${story.commandLine ?? word}\n`);
   writeFileSync(at("runner.cjs"), bundle);
+  const seed = randomBytes(32).toString("base64");
   let child: ChildProcess | undefined;
   const kill = async () => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -85,8 +100,9 @@ async function base(story: Story = {}) {
         '[ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger; mount --bind "$1/cmdline" /proc/cmdline; mount --bind "$1" /run; shift; exec "$@"',
         ...["sh", state, process.execPath, "/run/imgbuild/runner.cjs"],
       ],
-      { stdio: ["ignore", "inherit", "inherit"] },
+      { stdio: ["pipe", "inherit", "inherit"] },
     );
+    child.stdin!.end(seed);
     for (let attempt = 0; ; attempt += 1) {
       const stream = connect(at("runner.sock"));
       try {
@@ -104,12 +120,19 @@ async function base(story: Story = {}) {
 }
 
 describe("the runner's bundle", () => {
-  it("greets with the deploy's nonce and plan, through a socket and with a key that are root's alone", async () => {
+  it("greets with the deploy's nonce and plan, through a socket that is root's alone, and with a key that is in no file", async () => {
     const { start, at, planDigest } = await base();
     const { hello } = await start();
     expect(hello).toMatchObject({ nonce, planDigest, state: "waiting" });
-    for (const name of ["runner.sock", "identity", "journal.jsonl"])
+    for (const name of ["runner.sock", "journal.jsonl"])
       expect((statSync(at(name)).mode & 0o777).toString(8), name).toBe("600");
+    expect(readdirSync(at("")).sort()).toEqual([
+      "deploy.json",
+      "journal.jsonl",
+      "payload.tar.gz",
+      "runner.cjs",
+      "runner.sock",
+    ]);
   });
 
   it("that was killed behind the first write keeps its key, takes another plan, and has that one when it is killed again", async () => {
@@ -140,31 +163,22 @@ describe("the runner's bundle works on nothing (F22) that is", () => {
     ["of next week", { run: { now: Date.now() + 7 * day } }, /was made at/],
     [
       "another valid payload than the operator sent",
-      {
-        swap: async (files) => {
-          files.payload = (await payloadOf("second")).payload;
-        },
-      },
+      { swap: async () => ({ payload: (await payloadOf("second")).payload }) },
       /signature is not that of this deploy/,
     ],
     [
       "brought with its own key",
       {
-        swap: async (files) => {
-          const second = await payloadOf("second");
-          files.payload = second.payload;
-          files.data = { ...files.data, publicKey: second.publicKey };
+        swap: async ({ data }) => {
+          const { payload, publicKey } = await payloadOf("second");
+          return { payload, data: { ...data, publicKey } };
         },
       },
       /not what the kernel's command line names/,
     ],
     [
       "for a deploy whose data was changed",
-      {
-        swap: (files) => {
-          files.data = { ...files.data, hostname: "other" };
-        },
-      },
+      { swap: ({ data }) => ({ data: { ...data, hostname: "other" } }) },
       /not what the kernel's command line names/,
     ],
     ["not named at all", { commandLine: "quiet" }, /has no imgbuild\.deploy/],
@@ -174,5 +188,66 @@ describe("the runner's bundle works on nothing (F22) that is", () => {
     expect(hello).toMatchObject({ state: "failed", message: expect.stringMatching(message) });
     expect(hello.planDigest).toBeUndefined();
     expect(existsSync(at("go"))).toBe(false);
+  });
+});
+
+describe("the shell that keeps the runner running", () => {
+  it("hands the same key to each runner, anew after one that has wiped its secrets, and no other way than by stdin", async () => {
+    const [state, seen] = [tempDir(), tempDir()];
+    mkdirSync(join(state, "imgbuild"), { mode: 0o700 });
+    // Writes down what it was handed, and who else could know of it; ends as its turn says.
+    const stub = `
+      const { appendFileSync, readFileSync, readdirSync } = require("node:fs");
+      const handed = readFileSync(0, "utf8").trim();
+      const log = ${JSON.stringify(join(seen, "log"))};
+      const turn = readFileSync(log, { encoding: "utf8", flag: "a+" }).split("\\n").length - 1;
+      const known = readdirSync("/proc").filter((pid) => /^\\d+$/.test(pid)).some((pid) => {
+        const read = (name) => { try { return readFileSync("/proc/" + pid + "/" + name, "latin1"); } catch { return ""; } };
+        return read("cmdline").includes(handed) || read("environ").includes(handed);
+      });
+      appendFileSync(log, JSON.stringify({ handed, known }) + "\\n");
+      process.exit([1, 9, 75, 1, 1, 1][turn]);
+    `;
+    writeFileSync(join(state, "imgbuild/runner.cjs"), stub);
+    const shell = spawn(
+      "unshare",
+      [
+        ...[
+          "--mount",
+          "--propagation",
+          "private",
+          "--pid",
+          "--fork",
+          "--kill-child",
+          "--mount-proc",
+          "sh",
+          "-ec",
+        ],
+        `mount -t overlay -o "lowerdir=$PWD/initramfs/files/usr/lib:/usr/lib" overlay /usr/lib
+         [ "$2" = /usr/bin/node ] || { touch /usr/bin/node; mount --bind "$2" /usr/bin/node; }
+         mount --bind "$1" /run; exec busybox sh /usr/lib/imgbuild/runner`,
+        ...["sh", state, process.execPath],
+      ],
+      { stdio: "inherit" },
+    );
+    onTestFinished(() => void shell.kill("SIGKILL"));
+    const turns = () =>
+      existsSync(join(seen, "log")) ? readFileSync(join(seen, "log"), "utf8").trim().split("\n") : [];
+    await vi.waitFor(() => expect(turns()).toHaveLength(6), { timeout: 60_000, interval: 200 });
+    const told = turns().map((line) => JSON.parse(line) as { handed: string; known: boolean });
+    const keys = told.map(({ handed }) => handed);
+    expect(new Set(keys.slice(0, 3)).size).toBe(1);
+    expect(new Set(keys.slice(3)).size).toBe(1);
+    expect(keys[3]).not.toBe(keys[0]);
+    for (const key of keys) expect(Buffer.from(key, "base64")).toHaveLength(32);
+    expect(told.some(({ known }) => known)).toBe(false);
+    // Five ended without having wiped anything: it stays down, and nothing in RAM's files knows a key.
+    await sleep(2_500);
+    expect(turns()).toHaveLength(6);
+    for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
+      const file = statSync(join(state, name));
+      if (file.isFile())
+        for (const key of keys) expect(readFileSync(join(state, name), "utf8")).not.toContain(key);
+    }
   });
 });
