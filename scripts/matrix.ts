@@ -125,6 +125,26 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "base-panics"),
   },
   {
+    name: "hang-before-init",
+    what: "the base hangs in its first program, its dead man as well: the watchdog brings the old system back",
+    argv: vitest("test/matrix/hangs.test.ts", "hang-before-init"),
+  },
+  {
+    name: "hang-base",
+    what: "the base's processor runs nothing any more: the watchdog brings the old system back",
+    argv: vitest("test/matrix/hangs.test.ts", "hang-base"),
+  },
+  {
+    name: "hang-runner",
+    what: "the runner stops between GO and the first write: the dead man brings the old system back",
+    argv: vitest("test/matrix/hangs.test.ts", "hang-runner"),
+  },
+  {
+    name: "hang-disk",
+    what: "a disk does not answer between GO and the first write: the runner says so, the old system comes back",
+    argv: vitest("test/matrix/hangs.test.ts", "hang-disk"),
+  },
+  {
     name: "boot-uki",
     what: "a unified kernel image starts, and another after apt has brought a kernel; BIOS starts the same disk",
     argv: vitest("test/matrix/boot.test.ts", "boot-uki "),

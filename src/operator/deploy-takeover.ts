@@ -32,7 +32,7 @@ export async function shipAndTakeOver(
   const { base } = inputs;
   const { signal, log } = world;
   const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
-  await claim(old, signal);
+  await claim(old, { log, signal });
   await keepIdentity(inputs, state, log);
   state.touched = true;
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));

@@ -38,6 +38,8 @@ export async function startLab(options: {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
   readonly memoryMib?: number;
+  /** The machine has one that resets it (i6300esb). */
+  readonly watchdog?: boolean;
   /** Default a temporary one. One that an earlier lab left holds its disks, and they are started. */
   readonly directory?: string;
 }): Promise<StockLab> {
@@ -54,6 +56,7 @@ export async function startLab(options: {
       name: `stock-${firmware}`,
       memoryMib: options.memoryMib ?? 1024,
       firmware,
+      ...(options.watchdog === undefined ? {} : { watchdog: options.watchdog }),
       // Nobody looks inside but by SSH, as on a rented machine.
       shell: false,
       disks: [

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -8,10 +8,11 @@ import { claim } from "../../src/operator/claim.ts";
 import type { Host } from "../../src/transport/host.ts";
 import { quoteArgv } from "../../src/transport/quote.ts";
 import { exitCodes } from "../../src/util/fail.ts";
+import { silentLog } from "../../src/util/log.ts";
 import { localHost } from "../helpers/local-host.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
-const signal = new AbortController().signal;
+const quiet = { log: silentLog, signal: new AbortController().signal };
 
 /** A connection: a process with the name of an SSH server's, which runs one command after the other and ends with it. */
 async function connection(name = "sshd-session", shell: readonly string[] = ["sh"]) {
@@ -48,16 +49,16 @@ describe("claim", () => {
       const file = join(tempDir(), "run", "lock");
       const first = await connection("sshd", shell);
       const second = await connection("sshd-session", shell);
-      await claim(first.host, signal, file);
-      await expect(claim(second.host, signal, file)).rejects.toMatchObject({
+      await claim(first.host, quiet, file);
+      await expect(claim(second.host, quiet, file)).rejects.toMatchObject({
         message: "another deploy of local is under way; nothing was changed",
         exitCode: exitCodes.refused,
         hint: expect.stringContaining(`kill ${first.pid}`),
       });
       // Its own once more is no other one.
-      await claim(first.host, signal, file);
+      await claim(first.host, quiet, file);
       await first.end();
-      await claim(second.host, signal, file);
+      await claim(second.host, quiet, file);
     });
 
   it.each([
@@ -68,14 +69,46 @@ describe("claim", () => {
     const file = join(tempDir(), "lock");
     const { host } = await connection();
     writeFileSync(file, text(process.pid));
-    await claim(host, signal, file);
+    await claim(host, quiet, file);
     const other = await connection();
-    await expect(claim(other.host, signal, file)).rejects.toThrow(/another deploy/);
+    await expect(claim(other.host, quiet, file)).rejects.toThrow(/another deploy/);
   });
 
-  it("lets a deploy go on where the way in is of no known server", async () => {
+  it("warns, and lets a deploy go on, where the way in is of no known server", async () => {
     const file = join(tempDir(), "lock");
-    await claim((await connection("telnetd")).host, signal, file);
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void warned.push(message) };
+    await claim((await connection("telnetd")).host, { ...quiet, log }, file);
     expect(existsSync(file)).toBe(false);
+    expect(warned).toEqual([expect.stringContaining("a second deploy at the same time is not kept out")]);
   });
+
+  it.each([
+    ["with flock", process.env.PATH ?? ""],
+    ["without flock", undefined],
+  ])(
+    "is one deploy's when two look at a stale claim at the same moment, %s, over and over",
+    async (_how, path) => {
+      const file = join(tempDir(), "lock");
+      const env = path === undefined ? ["env", `PATH=${withoutFlock()}`] : [];
+      const two = [
+        await connection("sshd", [...env, "dash"]),
+        await connection("sshd-session", [...env, "dash"]),
+      ];
+      const times = path === undefined ? 8 : 100;
+      for (let time = 0; time < times; time += 1) {
+        writeFileSync(file, `${process.pid} 1 00000000-0000-0000-0000-000000000000\n`);
+        const ends = await Promise.allSettled(two.map(({ host }) => claim(host, quiet, file)));
+        expect(ends.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+      }
+    },
+  );
 });
+
+/** A PATH with all that the script needs but flock(1). */
+function withoutFlock(): string {
+  const dir = tempDir();
+  for (const name of ["dash", "cat", "mkdir", "ln", "rm", "sleep"])
+    symlinkSync(`/bin/${name}`, join(dir, name));
+  return dir;
+}

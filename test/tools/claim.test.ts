@@ -3,10 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { claim } from "../../src/operator/claim.ts";
 import { connect } from "../../src/transport/host.ts";
+import { silentLog } from "../../src/util/log.ts";
 import { startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
-const signal = new AbortController().signal;
+const quiet = { log: silentLog, signal: new AbortController().signal };
 
 it("a host's claim is its connection's in OpenSSH's server, and ends with it", async () => {
   const home = tempDir();
@@ -18,18 +19,18 @@ it("a host's claim is its connection's in OpenSSH's server, and ends with it", a
     return host;
   };
   const [first, second] = [await open(), await open()];
-  await claim(first, signal, file);
-  await expect(claim(second, signal, file)).rejects.toThrow(/another deploy/);
+  await claim(first, quiet, file);
+  await expect(claim(second, quiet, file)).rejects.toThrow(/another deploy/);
   first.close();
   // The server notices within a moment.
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    const free = await claim(second, signal, file).then(
+    const free = await claim(second, quiet, file).then(
       () => true,
       () => false,
     );
     if (free) break;
     await sleep(100);
   }
-  await claim(second, signal, file);
+  await claim(second, quiet, file);
   second.close();
 });
