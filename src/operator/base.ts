@@ -23,9 +23,10 @@ import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { libraryClosure, missingLibraries } from "./base-libraries.ts";
-import { loadOrder, missingDependencies, parseModulesDep } from "./base-modules.ts";
+import { loadOrder, missingDependencies, moduleName, parseModulesDep } from "./base-modules.ts";
 import { packBase } from "./base-pack.ts";
 import { pruneTree } from "./base-prune.ts";
+import { watchdogs } from "./base-watchdogs.ts";
 import { bundleRunner } from "./bundle.ts";
 import { requireTools } from "./doctor.ts";
 import { readFiles } from "./files.ts";
@@ -37,7 +38,7 @@ import { sourceDigest } from "./source-digest.ts";
 import type { BaseFiles } from "./takeover.ts";
 
 /** Raised when the way in which a base's tree is made changes its result. */
-const treeVersion = 1;
+const treeVersion = 2;
 /** What the outer archive loads before it can mount the squashfs. */
 const outerModules = ["loop", "squashfs", "overlay"];
 const squashMs = 1_800_000;
@@ -215,18 +216,18 @@ async function finishBase(
   refuse("libraries", missingLibraries(root));
   await tool(["depmod", "--basedir", root, version]);
   await mkdir(join(into, "modules"));
-  const order: string[] = [];
-  for (const path of loadOrder(dependencies, outerModules)) {
-    const name = path
-      .split("/")
-      .at(-1)!
-      .replace(/\.ko\..*$/, ".ko");
-    tree.copyOut(`${modules}/${path}`, join(into, "modules", path.split("/").at(-1)!));
-    if (path.endsWith(".xz"))
-      await tool(["xz", "--decompress", join(into, "modules", path.split("/").at(-1)!)]);
-    order.push(name);
-  }
-  await writeFile(join(into, "modules/order"), order.map((name) => `${name}\n`).join(""));
+  const outer = async (list: string, names: readonly string[]) => {
+    const lines: string[] = [];
+    for (const path of loadOrder(dependencies, names)) {
+      const file = path.split("/").at(-1)!;
+      tree.copyOut(`${modules}/${path}`, join(into, "modules", file));
+      if (path.endsWith(".xz")) await tool(["xz", "--decompress", "--force", join(into, "modules", file)]);
+      lines.push(`${file.replace(/\.ko\..*$/, ".ko")} ${watchdogs[moduleName(path)]?.options ?? ""}`.trim());
+    }
+    await writeFile(join(into, "modules", list), lines.map((line) => `${line}\n`).join(""));
+  };
+  await outer("order", outerModules);
+  await outer("watchdogs", Object.keys(watchdogs));
   tree.copyOut("/usr/bin/busybox", join(into, "busybox"));
   await copyKit(tree, join(into, "kit"));
   const plain = ["--sort=name", "--mtime=@1", "--owner=0", "--group=0", "--numeric-owner", "--mode=755"];

@@ -56,6 +56,7 @@ export async function inspect(
     dns: parseNameServers(get("resolv-conf"), get("resolv-conf-uplink")),
     mirrors: mirrorsOf(get("apt-sources"), get("apt-sources-deb822")),
     hostKeys: lines(get("host-keys")).map((line) => line.split(" ").slice(0, 2).join(" ")),
+    watchdogs: lines(get("watchdogs")),
     cacheMib: Math.floor(Number(words(get("cache-free"))[3] ?? 0) / 1024),
     clock: Number(get("clock")),
     ...(/^\d{1,12}$/.test(get("hardware-clock")) ? { hardwareClock: Number(get("hardware-clock")) } : {}),

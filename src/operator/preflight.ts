@@ -2,6 +2,7 @@ import { clockToleranceMs } from "../archive/payload.ts";
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import type { Spec } from "../schema/spec.ts";
 import { consoleForm } from "../schema/words.ts";
+import { resetBy, watchdogSeconds } from "./base-watchdogs.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 import { consoleWords } from "./inspect.ts";
 import { judgeNeeds, type Needs } from "./needs.ts";
@@ -54,6 +55,7 @@ export function preflight(input: PreflightInput): Finding[] {
     architecture(input.spec, facts),
     virtualisation(facts),
     takeover(facts),
+    wayBack(facts),
     memory(facts, input.baseBytes),
     clock(facts, input.clock),
     firmware(input.spec, facts),
@@ -136,6 +138,17 @@ function takeover(facts: Facts): Finding {
       "switch Secure Boot off in the firmware for the deploy",
     );
   return go("kexec", "allowed");
+}
+
+/** The dead man needs a base that runs; this is about one that does not. No watchdog can be armed before kexec: drivers stop theirs in it. */
+function wayBack({ watchdogs }: Facts): Finding {
+  const { hardware } = resetBy(watchdogs);
+  const by = hardware === undefined ? "its own kernel's timer" : `the hardware watchdog (${hardware})`;
+  const none = hardware === undefined ? "; this host shows no hardware watchdog that the base drives" : "";
+  return go(
+    "return",
+    `a base that hangs before the first write is reset by ${by} after ${watchdogSeconds} s; before its first program by panic only${none}`,
+  );
 }
 
 function memory(facts: Facts, baseBytes: number): Finding {

@@ -54,6 +54,8 @@ if have systemd-detect-virt; then systemd-detect-virt --container; else
 fi
 section xen
 [ -r /sys/hypervisor/guest_type ] && cat /sys/hypervisor/guest_type
+section watchdogs
+for f in /sys/class/watchdog/*/identity; do [ -r "$f" ] && cat "$f"; done
 
 section disks
 for b in /sys/block/*; do

@@ -120,6 +120,8 @@ export const Facts = z.strictObject({
   hostKeys: list(z.string().transform((text) => visibleLine(text, mostOfKey))),
   /** Free MiB where the base is cached between deploys (/var/cache). */
   cacheMib: z.int(),
+  /** What its kernel calls the watchdogs that it knows. */
+  watchdogs: list(Text).default([]),
   /** Seconds since the epoch, as the system says, and as the hardware clock does, which the next kernel begins with. */
   clock: z.int(),
   hardwareClock: z.int().optional(),

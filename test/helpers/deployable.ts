@@ -152,6 +152,7 @@ export function machineFacts(change: Partial<Facts> = {}): Facts {
     mirrors: [],
     hostKeys: ["ssh-ed25519 AAAAold"],
     cacheMib: 2000,
+    watchdogs: [],
     clock: 1_750_000_000,
     ...change,
   };

@@ -115,6 +115,7 @@ const captured = {
   "apt-sources": "",
   "apt-sources-deb822": "Types: deb\nURIs: http://deb.example.org/debian\nSuites: bookworm\nComponents: main",
   "host-keys": "ssh-ed25519 AAAAold root@old\nssh-rsa AAAArsa root@old",
+  watchdogs: "iTCO_wdt\ni6300ESB timer",
   "cache-free": "/dev/vda1        3990192 1200000 2560000  32% /",
   tools: "systemctl\nsha256sum",
   end: "",

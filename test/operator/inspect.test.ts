@@ -50,6 +50,7 @@ describe("inspect", () => {
       mirrors: [{ archive: "debian", url: "http://deb.example.org/debian" }],
       hostKeys: ["ssh-ed25519 AAAAold", "ssh-rsa AAAArsa"],
       cacheMib: 2500,
+      watchdogs: ["iTCO_wdt", "i6300ESB timer"],
       clock: 1_750_000_000,
     });
     expect(facts.hardwareClock! * 1000).toBeCloseTo(Date.now(), -6);

@@ -46,6 +46,11 @@ describe("preflight", () => {
       ["architecture", "go", "x86_64"],
       ["machine", "go", "Debian GNU/Linux 12 (bookworm), kernel 6.1.0-28-cloud-amd64"],
       ["kexec", "go", "allowed"],
+      [
+        "return",
+        "go",
+        "a base that hangs before the first write is reset by its own kernel's timer after 60 s; before its first program by panic only; this host shows no hardware watchdog that the base drives",
+      ],
       ["memory", "go", "4096 MiB in all, 3500 MiB available; needed 620 and 248 MiB"],
       ["clock", "go", "the host's clock says 2025-06-15T15:06:40.000Z"],
       ["firmware", "go", "uefi"],
@@ -216,5 +221,14 @@ describe("preflight", () => {
     expect(isGo(findings)).toBe(true);
     expect(findings.find(({ check }) => check === "root")?.detail).toBe("by sudo");
     expect(findings.find(({ check }) => check === "host keys")?.detail).toBe("from the definition");
+  });
+
+  it("names the hardware watchdog that resets a base that hangs, where the base drives it", () => {
+    const detail = (watchdogs: string[]) =>
+      judge({ watchdogs }).find(({ check }) => check === "return")?.detail;
+    expect(detail(["iTCO_wdt", "i6300ESB timer"])).toBe(
+      "a base that hangs before the first write is reset by the hardware watchdog (i6300ESB timer) after 60 s; before its first program by panic only",
+    );
+    expect(detail(["Software Watchdog", "iTCO_wdt"])).toContain("by its own kernel's timer");
   });
 });
