@@ -115,11 +115,11 @@ function checkBlocks(bytes: Uint8Array, caps: TarCaps): void {
 function checkName(name: string): void {
   const parts = name.split("/");
   if (
-    name.includes("\0") ||
+    /\p{Cc}/u.test(name) ||
     name.length > 4000 ||
     parts.some((part) => part === "" || part === "." || part === "..")
   )
     throw new Fail(
-      `archive member ${JSON.stringify(name.slice(0, 200))}: a relative path without empty parts, "." or ".." is accepted`,
+      `archive member ${JSON.stringify(name.slice(0, 200))}: a relative path without control characters, empty parts, "." or ".." is accepted`,
     );
 }

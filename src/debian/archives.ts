@@ -2,6 +2,10 @@ import { Fail } from "../util/fail.ts";
 import { bytesOfMember, type Member, unpacker } from "./deb.ts";
 import { type TarSink, tarReader } from "./tar-reader.ts";
 
+/** What is unpacked of packages may be that many times as large as they are, and so much more; Debian's have at most a tenth of it. */
+const maxRatio = 200;
+const freeBytes = 256 * 2 ** 20;
+
 /** One packed archive inside of a .deb, and whose it is. */
 export interface Archive<T> {
   readonly of: T;
@@ -48,20 +52,32 @@ async function lane<T>(
   const program = queue[0] === undefined ? undefined : unpacker(queue[0].member.name);
   // Fed, and not yet seen to begin: they come out in the order in which they went in.
   const fed: Archive<T>[] = [];
+  let reading = "";
   const reader = tarReader(() => {
     const next = fed.shift();
     if (next === undefined) throw new Fail("a package holds more archives than it says");
+    reading = next.file;
     return open(next.of);
   });
+  let mayCome = freeBytes;
+  const onOutput = (bytes: Buffer) => {
+    mayCome -= bytes.length;
+    if (mayCome < 0)
+      throw new Fail(`a package unpacks to more than ${maxRatio} times its size: ${reading}`, {
+        hint: "it was made to fill the disk; leave it out",
+      });
+    reader.push(bytes);
+  };
   async function* input(): AsyncGenerator<Uint8Array> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       fed.push(next);
+      mayCome += next.member.size * maxRatio;
       yield* bytesOfMember(next.file, next.member);
     }
   }
   try {
-    if (program === undefined) for await (const bytes of input()) reader.push(Buffer.from(bytes));
-    else await filter(program, { input: input(), onOutput: reader.push });
+    if (program === undefined) for await (const bytes of input()) onOutput(Buffer.from(bytes));
+    else await filter(program, { input: input(), onOutput });
     reader.finish();
     if (fed.length > 0) throw new Fail(`${fed[0]!.file} holds an empty archive`);
   } catch (error) {

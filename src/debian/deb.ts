@@ -80,8 +80,12 @@ export function unpacker(name: string): readonly string[] | undefined {
 
 function parseHeader(header: Buffer, at: number, path: string): Member {
   const text = header.toString("latin1");
-  const size = Number(text.slice(48, 58).trim());
-  if (text.slice(58) !== "`\n" || !Number.isSafeInteger(size) || size < 0)
+  const digits = text.slice(48, 58).trimEnd();
+  if (text.slice(58) !== "`\n" || !/^[0-9]+$/.test(digits))
     throw new Fail(`${path} is damaged at byte ${at}`);
-  return { name: text.slice(0, 16).trim().replace(/\/$/, ""), offset: at + headerBytes, size };
+  return {
+    name: text.slice(0, 16).trim().replace(/\/$/, ""),
+    offset: at + headerBytes,
+    size: Number(digits),
+  };
 }

@@ -10,6 +10,9 @@ import type { TarContent, TarMember, TarSink } from "./tar-reader.ts";
 /** Of all that a package tells dpkg; a package's own limit is far below. */
 const maxControlBytes = 16 * 1024 * 1024;
 
+/** Of one package; the largest of Debian's have a fifth of it. */
+const maxEntries = 500_000;
+
 /** A file that dpkg keeps of a package: its fields, scripts, lists. */
 export interface ControlFile {
   readonly bytes: Buffer;
@@ -150,6 +153,8 @@ function dataSink(
     member(member) {
       const { name, size, ...rest } = member;
       const path = pathOf(name);
+      if (entries.length + links.length >= maxEntries)
+        throw new Fail(`a package holds more than ${maxEntries} files`);
       if (member.type !== "file") {
         (member.type === "symlink" ? links : entries).push({ ...rest, path });
         return undefined;
@@ -188,7 +193,7 @@ function pathOf(name: string): string {
   const path = `/${name.replace(/^\.?\/+/, "").replace(/\/+$/, "")}`;
   if (path === "/" || path === "/.") return "/.";
   const odd = path.split("/").some((part, at) => at > 0 && (part === "" || part === "." || part === ".."));
-  if (odd || /[\n\0\uFFFD]/.test(path))
+  if (odd || /[\p{Cc}\uFFFD]/u.test(path))
     throw new Fail(`a package holds a file named ${JSON.stringify(name)}`);
   return path;
 }
