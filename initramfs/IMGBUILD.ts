@@ -35,6 +35,8 @@ const packages = [
   "xz-utils",
   "zstd",
   "libeatmydata1",
+  // What programs of the new system run behind.
+  "bubblewrap",
   // Boot.
   "kexec-tools",
   "grub-common",

@@ -116,6 +116,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
       (name) => `target/${name}`,
     ),
     "steps/ask-machine",
+    ...["door-namespace", "pipes", "process-bound"].map((name) => `system/${name}`),
   ],
   "a filesystem that is mounted by itself, by single names; and /proc": [
     ...["btrfs-subvolumes", "check-kept", "mount", "verify-boot"].map((name) => `steps/${name}`),
@@ -152,6 +153,31 @@ const joinsToRoot: Readonly<Record<string, string>> = {
   "steps/ask-machine": "the root of the machine on which it runs, which is / but in tests",
   "storage/tree-delta": "see above",
 };
+
+// Programs are started in these files alone: our own tools, the operator's ssh and qemu, and what is behind the door.
+const mayStart = [
+  "src/cli/secrets.ts",
+  "src/cli/terminal.ts",
+  "src/debian/index.ts",
+  "src/system/door-namespace.ts",
+  "src/system/file-lock.ts",
+  "src/system/filter.ts",
+  "src/system/run.ts",
+  "src/system/user-namespace.ts",
+  "src/vm/firmware.ts",
+  "src/vm/qemu.ts",
+  "src/vm/room.ts",
+  "src/vm/shell.ts",
+];
+// Nothing else leads a program of a package or a definition into its root; the last two make a namespace for imgbuild itself.
+const mayEnter = [
+  "src/system/door.ts",
+  "src/system/door-namespace.ts",
+  "src/system/namespace-troubles.ts",
+  "src/system/user-namespace.ts",
+];
+const programs = "(?:chroot|unshare|nsenter|bwrap|pivot_root|switch_root|systemd-nspawn)";
+const entering = new RegExp(`(["'\`])${programs}\\1|\\b${programs}\\s+-`);
 
 const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
@@ -207,6 +233,10 @@ describe("the source tree", () => {
     it(`${file} is at most 300 lines`, () => {
       expect(text.split("\n").length).toBeLessThanOrEqual(301);
     });
+    it(`${file} starts no program past the door`, () => {
+      if (!mayStart.includes(file)) expect(text).not.toMatch(/^import (?!type )[^;]*"node:child_process"/m);
+      if (!mayEnter.includes(file)) expect(withoutNeeds(text)).not.toMatch(entering);
+    });
     it(`${file} has no default export and reads the environment only at an entry`, () => {
       // Neither a comment nor a text of several lines, as a template for a definition, is code of the module.
       const code = text.replaceAll(
@@ -220,3 +250,11 @@ describe("the source tree", () => {
     });
   }
 });
+
+/** Less what names programs and does not start them: what doctor asks for, what a step needs, and a hint for the user's own shell. */
+function withoutNeeds(text: string): string {
+  return text.replaceAll(
+    /\/\*[\s\S]*?\*\/|\{ what: "\w+", |^ {2}tools: .*$|`unshare --map-root-user --map-auto`/gm,
+    "",
+  );
+}

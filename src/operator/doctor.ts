@@ -14,7 +14,7 @@ export interface Need {
 
 export const needs: readonly Need[] = [
   { what: "unshare", package: "util-linux", use: "build" },
-  { what: "chroot", package: "coreutils", use: "build" },
+  { what: "bwrap", package: "bubblewrap", use: "build" },
   { what: "tar", package: "tar", use: "build" },
   { what: "xz", package: "xz-utils", use: "build" },
   { what: "zstd", package: "zstd", use: "build" },

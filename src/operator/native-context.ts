@@ -8,6 +8,7 @@ import type { StepContext } from "../steps/step.ts";
 import { type Bind, toolFilter, toolRun, treeRun } from "../system/chroot.ts";
 import { hold } from "../system/file-lock.ts";
 import { filterRun } from "../system/filter.ts";
+import { processBound } from "../system/process-bound.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
@@ -40,6 +41,10 @@ export function nativeContext(options: {
     from: path,
     to: path,
   }));
+  if (baseTree !== undefined && processBound() === "none")
+    log.warn(
+      "no control group counts processes here: a script may start as many as it likes until its time is up",
+    );
   const binds: Bind[] = [{ from: packages, to: packagesInside, readOnly: true }];
   return {
     root,

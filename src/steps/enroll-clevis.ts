@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DeviceRef, openDevice } from "../storage/device.ts";
+import { withMachine } from "../system/door.ts";
 import { plainEnv } from "../system/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
@@ -10,7 +11,7 @@ import { trimmed } from "./storage-key.ts";
 const timeoutMs = 600_000;
 /** clevis puts what it works with into files for a moment; that is memory, and no disk. */
 const clevisEnv = { ...plainEnv, TMPDIR: "/run" };
-/** What clevis' shell scripts and the TPM's library need of the running base. */
+/** It works on the target's disk and TPM, so it is not behind the door. What clevis' shell scripts and the TPM's library need of the running base. */
 const shared = ["dev", "proc", "sys", "run"] as const;
 
 /** A key slot that a TPM or a tang server opens, made by the clevis of the new system. */
@@ -42,7 +43,7 @@ export const enrollClevis = defineStep({
         await context.tool(["mount", "--rbind", "--make-rslave", `/${name}`, where], { timeoutMs });
         mounted.unshift(where);
       }
-      await context.tool(["chroot", context.root, ...argv], {
+      await context.tool(withMachine(context.root, argv), {
         stdin: trimmed(key.expose()),
         env,
         timeoutMs,

@@ -16,8 +16,8 @@ const shownLines = 40;
 const resolver = "/etc/resolv.conf";
 
 /**
- * Runs a script of the definition in the tree: with the tree as its root, its declared inputs and nothing else of the machine that
- * builds; without a network, unless it asks for one. What it starts ends with it.
+ * Runs a script of the definition in the tree, behind the door as every program of it: with the tree as its root, its declared inputs and
+ * nothing else of the machine that builds; without a network, unless it asks for one. What it starts ends with it.
  */
 export const provision = defineStep({
   kind: "provision",
@@ -27,8 +27,6 @@ export const provision = defineStep({
   run: async ({ name, script, values, files, network, timeoutSeconds, epoch }, context) => {
     const { root, signal } = context;
     const outside = await mkdtemp(join(tmpdir(), "imgbuild-provision-"));
-    const tree = new Tree(root);
-    const had = tree.stat(resolver);
     const tail: string[] = [];
     try {
       await writeInputs(outside, { script, files });
@@ -36,8 +34,7 @@ export const provision = defineStep({
       if (network) binds.push(...(await resolverBind(root)));
       await context.chroot([...interpreterOf(script), `${inside}/script`], {
         binds,
-        offline: !network,
-        hostname: hostnameOf(root),
+        network,
         bare: true,
         env: {
           ...plainEnv,
@@ -62,8 +59,6 @@ export const provision = defineStep({
       throw new Fail([`the script ${how}`, ...tail].join("\n"), hint === undefined ? {} : { hint });
     } finally {
       await rm(outside, { recursive: true, force: true });
-      // The place that the machine's own was bound to.
-      if (network && had === undefined) tree.remove(resolver);
     }
   },
 });
@@ -85,10 +80,6 @@ async function writeInputs(
 function interpreterOf(script: string): string[] {
   const [, interpreter = "", argument] = /^#!\s*(\S+)(?:[ \t]+(.*\S))?\s*\n/.exec(script) ?? [];
   return argument === undefined ? [interpreter] : [interpreter, argument];
-}
-
-function hostnameOf(root: string): string {
-  return new Tree(root).text("/etc/hostname")?.trim() || "localhost";
 }
 
 /** The name servers of the machine that builds, where the tree's programs look for theirs. */

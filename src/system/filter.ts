@@ -1,6 +1,7 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Fail } from "../util/fail.ts";
+import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 import { plainEnv, showArgv } from "./run.ts";
 
 /** How much of the end of stderr an error message shows. */
@@ -16,6 +17,8 @@ export interface FilterOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The argv that a failure names, where the real one is wrapped. */
   readonly shown?: readonly string[];
+  /** As `run` has them. */
+  readonly pipes?: readonly Given[];
 }
 
 /** Runs a program that turns one stream of bytes into another, without ever holding either as a whole. */
@@ -26,9 +29,10 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
   options.signal?.throwIfAborted();
   const child = spawn(program, args, {
     env: options.env ?? plainEnv,
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: options.pipes === undefined ? "pipe" : confinedStdio(options.pipes),
     detached: true,
-  });
+  }) as ChildProcessWithoutNullStreams;
+  fillPipes(child, options.pipes ?? []);
   let failure: unknown;
   const stop = (why: unknown) => {
     failure ??= why;

@@ -1,8 +1,9 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { Fail } from "../util/fail.ts";
+import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 
 /** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
 const maxStdoutBytes = 64 * 1024 * 1024;
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly shown?: readonly string[];
   /** What to do when the program is missing or fails; shown as the hint. */
   readonly hint?: string;
+  /** What it has from descriptor 3 on. With it, nothing else that we have inherited reaches it. */
+  readonly pipes?: readonly Given[];
 }
 
 export interface RunResult {
@@ -57,9 +60,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: options.env ?? plainEnv,
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: options.pipes === undefined ? "pipe" : confinedStdio(options.pipes),
     detached: true,
-  });
+  }) as ChildProcessWithoutNullStreams;
+  fillPipes(child, options.pipes ?? []);
   let ended: "timeout" | "abort" | "overflow" | undefined;
   const stop = (why: typeof ended) => {
     ended ??= why;
@@ -143,9 +147,9 @@ function commandFailure(
 function hintIn(tail: string): string | undefined {
   if (/no space left on device/i.test(tail))
     return "the disk is full: free some, or name another place for the output";
-  if (/^unshare: .*not permitted/m.test(tail))
+  if (/^(unshare|nsenter|bwrap): .*not permitted/m.test(tail))
     return "namespaces are closed to us here: a container must be privileged (CAP_SYS_ADMIN)";
-  if (/^(sh|imgbuild): .*: not found$/m.test(tail))
+  if (/^(sh|imgbuild): .*: not found$|^unshare: failed to execute bwrap/m.test(tail))
     return "run `imgbuild doctor`, which names the missing package";
   return undefined;
 }

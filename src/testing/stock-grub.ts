@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { chrootRun } from "../system/chroot.ts";
 import { run } from "../system/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
@@ -7,6 +8,8 @@ import { kernelVersion, stockIds } from "./stock-tree.ts";
 /** Finds the root filesystem, wherever the firmware counts the disk. */
 const embedded = `search.fs_uuid ${stockIds.root} root\nset prefix=($root)/boot/grub\n`;
 
+/** In the tree, and no place over which a program's own memory is laid. */
+const made = "/var/tmp/grub";
 const modules = { bios: ["biosdisk"], uefi: [] } as const;
 const common = ["part_gpt", "ext2", "fat", "search_fs_uuid", "normal"];
 
@@ -23,21 +26,22 @@ export async function installGrub(
   for (const platform of ["i386-pc", "x86_64-efi"])
     copyModules(files, `/usr/lib/grub/${platform}`, `/boot/grub/${platform}`);
   files.write("/boot/grub/grub.cfg", grubConfig(kernel));
-  await run(["chroot", tree, "grub-editenv", "/boot/grub/grubenv", "create"]);
-  files.write("/tmp/embedded.cfg", embedded);
+  await chrootRun(tree, ["grub-editenv", "/boot/grub/grubenv", "create"]);
+  files.makeDirectories(made);
+  files.write(`${made}/embedded.cfg`, embedded);
   const make = (format: string, output: string, extra: readonly string[]) =>
-    run([
-      ...["chroot", tree, "grub-mkimage", "--format", format, "--output", output],
-      ...["--config", "/tmp/embedded.cfg", "--prefix", "/boot/grub", ...extra, ...common],
+    chrootRun(tree, [
+      ...["grub-mkimage", "--format", format, "--output", `${made}/${output}`],
+      ...["--config", `${made}/embedded.cfg`, "--prefix", "/boot/grub", ...extra, ...common],
     ]);
-  await make("i386-pc", "/tmp/core.img", modules.bios);
-  await make("x86_64-efi", "/tmp/bootx64.efi", modules.uefi);
+  await make("i386-pc", "core.img", modules.bios);
+  await make("x86_64-efi", "bootx64.efi", modules.uefi);
   const at = ["-i", `${esp.file}@@${esp.offset}`];
   await run(["mmd", ...at, "::/EFI", "::/EFI/BOOT"]);
-  await run(["mcopy", ...at, join(files.directory("/tmp"), "bootx64.efi"), "::/EFI/BOOT/BOOTX64.EFI"]);
-  const core = files.read("/tmp/core.img");
+  await run(["mcopy", ...at, join(files.directory(made), "bootx64.efi"), "::/EFI/BOOT/BOOTX64.EFI"]);
+  const core = files.read(`${made}/core.img`);
   if (core === undefined) throw new Fail("grub-mkimage made no core image");
-  for (const name of ["embedded.cfg", "core.img", "bootx64.efi"]) files.remove(`/tmp/${name}`);
+  files.remove(made);
   return { kernel, core };
 }
 

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { bootstrapSources } from "../operator/bootstrap-sources.ts";
+import { chrootRun } from "../system/chroot.ts";
 import { type RunOptions, run } from "../system/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
@@ -113,8 +114,7 @@ export async function makeStockTree(
       },
     );
   });
-  const chroot = (...argv: string[]) =>
-    run(["chroot", tree, ...argv], { ...options, timeoutMs: initramfsTimeoutMs });
+  const chroot = (...argv: string[]) => chrootRun(tree, argv, { ...options, timeoutMs: initramfsTimeoutMs });
   await chroot("useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", "admin");
   const files = new Tree(tree);
   for (const [path, { content, mode }] of Object.entries(stockFiles(publicKey))) {

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -54,13 +55,18 @@ async function expectGone(word: string, tree: string): Promise<void> {
 }
 
 describe("chrootRun", () => {
-  it("leaves no mount and no process when the program ends, whatever it mounted and started", async () => {
+  it("leaves no mount and no process when the program ends, whatever it started", async () => {
     const tree = smallTree();
-    const { stdout } = await chrootRun(
+    const { stdout, stderr } = await chrootRun(
       tree,
-      sh("b mount -t tmpfs tmpfs /root; b sleep 604801 >/dev/null 2>&1 & b grep -c /root /proc/mounts"),
+      sh(
+        "b mount -t tmpfs tmpfs /root; b setsid b sleep 604801 >/dev/null 2>&1 & b grep -c /root /proc/mounts || true",
+      ),
     );
-    expect(stdout).toBe("1\n");
+    expect({ stdout, stderr }).toEqual({
+      stdout: "0\n",
+      stderr: expect.stringMatching(/^mount: permission denied/),
+    });
     await expectGone("604801", tree);
     expect(readdirSync(join(tree, "dev"))).toEqual([]);
     expect(readdirSync(join(tree, "run"))).toEqual([]);
@@ -101,6 +107,7 @@ describe("chrootRun", () => {
     expect(sys).toBe("");
     expect(dev!.trim().split("\n").sort()).toEqual(
       [
+        "core",
         "fd",
         "full",
         "null",
@@ -125,7 +132,46 @@ describe("chrootRun", () => {
         .sort(),
     ).toEqual(expect.arrayContaining(["LC_ALL", "PATH"]));
     expect(env).not.toContain("HOME=/root/");
+    expect(rest).toContain("read-only");
     expect(rest).toContain("/run:");
+  });
+
+  it("takes the machine's name from the tree, and gives no network but where it is asked for", async () => {
+    const tree = smallTree();
+    const see = sh(
+      "b hostname; b tail -n +3 /proc/net/dev | b sed 's/:.*//' | b tr -d ' ' | b sort | b tr '\\n' ' '",
+    );
+    expect((await chrootRun(tree, see)).stdout).toBe("localhost\nlo ");
+    mkdirSync(join(tree, "etc"));
+    writeFileSync(join(tree, "etc/hostname"), "web\n");
+    const outside = readFileSync("/proc/net/dev", "utf8").trim().split("\n").slice(2);
+    const cards = outside.map((line) => line.split(":")[0]!.trim()).sort();
+    expect((await chrootRun(tree, see, { network: true })).stdout).toBe(`web\n${cards.join(" ")} `);
+  });
+
+  it("gives the program its own environment, and what starts it none of that", async () => {
+    const tree = smallTree();
+    // A definition may name any variable; a library of its own is to be loaded inside at most.
+    const env = { PATH: "/bin", LD_PRELOAD: "/nonexistent/imgbuild.so", ODD: "a 'b'\nc" };
+    const { stdout, stderr } = await chrootRun(tree, ["/bin/busybox", "env"], { env });
+    expect(stdout.trim().split("\n").sort()).toEqual(
+      ["LD_PRELOAD=/nonexistent/imgbuild.so", "ODD=a 'b'", "PATH=/bin", "PWD=/", "c"].sort(),
+    );
+    expect(stderr).not.toContain("imgbuild.so");
+    await expect(chrootRun(tree, ["/bin/busybox"], { env: { A: "x\0--bind\0/\0/mnt" } })).rejects.toThrow(
+      /has a NUL in it/,
+    );
+  });
+
+  it("leaves no process when we are killed ourselves", async () => {
+    const tree = smallTree();
+    const program = `import { chrootRun } from "./src/system/chroot.ts"; await chrootRun(${JSON.stringify(tree)}, ${JSON.stringify(sh("b setsid b sleep 604805 & wait"))});`;
+    const file = join(tempDir(), "program.mts");
+    writeFileSync(file, program.replace("./src", join(process.cwd(), "src")));
+    const child = spawn(process.execPath, ["--import", "tsx", file], { stdio: "ignore" });
+    await started("604805");
+    child.kill("SIGKILL");
+    await expectGone("604805", tree);
   });
 
   it("hands binds over, those read-only so that not even root writes", async () => {

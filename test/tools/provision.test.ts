@@ -11,7 +11,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { configureSteps } from "../../src/operator/configure.ts";
 import { readFiles } from "../../src/operator/files.ts";
 import { buildImage, definitionDigest } from "../../src/operator/image.ts";
@@ -154,15 +154,12 @@ describe("a script", () => {
   });
 
   it("that fills the disk fails with a hint, and the tree's owner is told where", async () => {
-    const { run: execute } = await workshop({ root: await writableBase() });
-    await expect(
-      execute(
-        "provision",
-        step(
-          "head -c 100M /dev/zero > /dev/shm/x; mount -t tmpfs -o size=64k none /mnt; head -c 1M /dev/zero > /mnt/x",
-        ),
-      ),
-    ).rejects.toThrow(/No space left on device/);
+    const tree = await writableBase();
+    const { run: execute } = await workshop({ root: tree });
+    await run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", join(tree, "mnt")]);
+    onTestFinished(async () => void (await run(["umount", join(tree, "mnt")])));
+    const filling = step("head -c 100M /dev/zero > /dev/shm/x; head -c 1M /dev/zero > /mnt/x");
+    await expect(execute("provision", filling)).rejects.toThrow(/No space left on device/);
   });
 });
 

@@ -1,0 +1,74 @@
+import type { ChildProcess, StdioOptions } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import type { Writable } from "node:stream";
+
+/** Bytes to read, or a descriptor of ours. */
+export type Given = Uint8Array | number;
+
+const firstPipe = 3;
+/** O_CLOEXEC of open(2), as /proc/<pid>/fdinfo shows it. */
+const closeOnExec = 0o2000000;
+
+/**
+ * The descriptors of a program that is not ours: input, output, errors, and from 3 on `given`. What we ourselves have
+ * inherited from whoever started us, and would hand on, leads nowhere.
+ */
+export function confinedStdio(given: readonly Given[]): StdioOptions {
+  const stdio: (number | "pipe" | "ignore")[] = [
+    "pipe",
+    "pipe",
+    "pipe",
+    ...given.map((one) => (typeof one === "number" ? one : "pipe")),
+  ];
+  for (const fd of inherited()) {
+    if (fd < stdio.length) continue;
+    while (stdio.length < fd) stdio.push("ignore");
+    stdio.push(nowhere());
+  }
+  return stdio;
+}
+
+/** Writes what the program reads from its pipes. */
+export function fillPipes(child: ChildProcess, given: readonly Given[]): void {
+  given.forEach((bytes, index) => {
+    if (typeof bytes === "number") return;
+    const pipe = child.stdio[firstPipe + index] as Writable | null;
+    // It may end before it has read them, which is told by its exit.
+    pipe?.on("error", () => {});
+    pipe?.end(bytes);
+  });
+}
+
+let known: readonly number[] | undefined;
+let nullDevice: number | undefined;
+
+/** Those that were open when we started: what Node opens itself is closed on exec. In rising order. */
+function inherited(): readonly number[] {
+  known ??= readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => fd >= firstPipe && handedOn(fd))
+    .sort((a, b) => a - b);
+  return known;
+}
+
+function handedOn(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1];
+    return (Number.parseInt(flags ?? "0", 8) & closeOnExec) === 0;
+  } catch {
+    // That of the directory just read.
+    return false;
+  }
+}
+
+function nowhere(): number {
+  nullDevice ??= openSync("/dev/null", "r");
+  return nullDevice;
+}
+
+/** For tests. */
+export function forgetInherited(): void {
+  known = undefined;
+  if (nullDevice !== undefined) closeSync(nullDevice);
+  nullDevice = undefined;
+}
