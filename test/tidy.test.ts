@@ -62,6 +62,7 @@ const worksOnTrees = ["boot", "debian", "operator", "steps", "storage", "system"
 const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   "the cache, mirrors and this machine's apt": [
     ...[
+      "compare-lock",
       "deb",
       "fetch",
       "get",
@@ -132,6 +133,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
       "user-namespace",
       "namespace-troubles",
       "write-whole",
+      "wipe-file",
     ].map((name) => `system/${name}`),
   ],
   "the base's library, which no script has touched": ["system/chroot"],
