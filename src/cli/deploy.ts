@@ -180,11 +180,15 @@ export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli)
     });
   for (const disk of view.disks.filter((one) => one.action === "written")) {
     const answer = await cli.ask(
-      `Type the serial of the disk to be wiped (${disk.model ?? "no model"}, ${wipeName(disk)}): `,
+      `Type the ${wipeWord(disk)} of the disk to be wiped (${disk.model ?? "no model"}, ${wipeName(disk)}): `,
     );
     if (answer.trim() !== wipeName(disk) || answer.trim() === "")
       throw new Fail("not confirmed; nothing was changed", { exitCode: exitCodes.refused });
   }
+}
+
+function wipeWord({ serial, wwn }: PlanView["disks"][number]): string {
+  return serial !== null ? "serial" : wwn == null ? "port" : "WWN";
 }
 
 /** What confirms a disk: its serial, or its wwn where it has none, or where it is plugged in. */

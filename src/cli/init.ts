@@ -12,7 +12,9 @@ export const initCommand: AddCommand = (program, act) => {
           cli.print(file);
           cli.emit({ event: "written", file });
         }
-        cli.print(`next: edit it, then \`imgbuild lock ${directory}\` and \`imgbuild test ${directory}\``);
+        cli.print(
+          `next: edit it (\`imgbuild plan ${directory} HOST\` shows the host's disks, and what names each), then \`imgbuild lock ${directory}\` and \`imgbuild test ${directory}\``,
+        );
       }),
     );
 };

@@ -1,4 +1,5 @@
 import type { PlanView } from "../operator/deploy-run.ts";
+import { identityOf, shownIdentity } from "../operator/host-binding.ts";
 
 const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
 
@@ -8,6 +9,7 @@ export function planLines(view: PlanView): string[] {
   const lines = [
     "",
     `host      ${facts.hostname}: ${facts.os.name}, ${facts.firmware}, ${facts.memoryMib.total} MiB of memory`,
+    `known by  ${shownIdentity(identityOf(facts))}`,
     view.bound.by === undefined
       ? `not bound to this host: \`${view.bound.line}\` in the definition does so`
       : `bound to this host by ${view.bound.by}`,

@@ -63,6 +63,15 @@ export function identityOf({ dmiUuid, machineId, hostKeys }: About): HostIdentit
   return { dmiUuid, machineId, sshHostKeys: hostKeys.map(fingerprintOf) };
 }
 
+/** "DMI UUID …, machine-id …, SSH host key SHA256:…": for a person who compares. */
+export function shownIdentity({ dmiUuid, machineId, sshHostKeys }: HostIdentity): string {
+  return [
+    `DMI UUID ${dmiUuid ?? "none of its own"}`,
+    `machine-id ${machineId || "none"}`,
+    `SSH host ${sshHostKeys.length === 1 ? "key" : "keys"} ${sshHostKeys.join(" ") || "none"}`,
+  ].join(", ");
+}
+
 /** What preflight says of it; undefined where there is nothing to say yet. */
 export function hostFinding(bound: Bound, disks: readonly DiskFacts[] | undefined): Finding | undefined {
   const check = "host";

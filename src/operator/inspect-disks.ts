@@ -73,6 +73,7 @@ export function parseDisks(
     else if (key === "udev-serial") disk.serial ??= value;
     else if (key === "wwn") disk.wwn = value;
     else if (key === "model") disk.model = value;
+    else if (key === "sys-path" && disk.byPath === undefined) Object.assign(disk, virtioPath(value));
     else if (key === "holder") {
       disk.holders.push(value);
       const map = maps.get(value);
@@ -94,6 +95,12 @@ export function parseDisks(
   }
   for (const one of found) one.partitions.sort((a, b) => a.startBytes - b.startBytes);
   return found;
+}
+
+/** What udev calls a virtio disk's port, for a host that has no udev: the base has one. Such a disk has often no other name. */
+function virtioPath(device: string): { byPath?: string[] } {
+  const slot = /\/([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\/virtio\d+$/.exec(device)?.[1];
+  return slot === undefined ? {} : { byPath: [`pci-${slot}`] };
 }
 
 /** "by-id/ata-X ../../sda": the stable names of each disk. */

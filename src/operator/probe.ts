@@ -73,6 +73,7 @@ for b in /sys/block/*; do
   printf 'serial %s\\n' "$(cat "$b/serial" 2>/dev/null || cat "$b/device/serial" 2>/dev/null)"
   printf 'udev-serial %s\\n' "$(have udevadm && udevadm info --query=property --name="/dev/$name" 2>/dev/null | sed -n 's/^ID_SERIAL_SHORT=//p')"
   printf 'wwn %s\\n' "$(cat "$b/wwid" 2>/dev/null || cat "$b/device/wwid" 2>/dev/null)"
+  printf 'sys-path %s\\n' "$(readlink -f "$b/device" 2>/dev/null)"
   printf 'model %s\\n' "$(cat "$b/device/model" 2>/dev/null)"
   for h in "$b"/holders/*; do [ -e "$h" ] && printf 'holder %s\\n' "\${h##*/}"; done
   for p in "$b/$name"*; do

@@ -48,7 +48,9 @@ describe("confirm", () => {
   });
 
   it("asks a person for what the disk is known by, bound or not", async () => {
-    expect(await confirmed({}, { line }, path)).toEqual([expect.stringContaining(path)]);
+    expect(await confirmed({}, { line }, path)).toEqual([
+      `Type the port of the disk to be wiped (no model, ${path}): `,
+    ]);
     await expect(confirmed({}, { line }, "yes")).rejects.toMatchObject({ exitCode: 3 });
   });
 });

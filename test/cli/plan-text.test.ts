@@ -75,6 +75,7 @@ describe("planLines", () => {
     ).toEqual([
       "",
       "host      old: Debian GNU/Linux 12 (bookworm), uefi, 4096 MiB of memory",
+      "known by  DMI UUID none of its own, machine-id 0123456789abcdef0123456789abcdef, SSH host key SHA256:W7sgRHt3DMY29rwfRF3m30HQsvmykDRBb5NlGa6qzVs",
       "bound to this host by its DMI UUID 4c4c",
       "WIPE      system: Virtual disk, serial SYS, 4.0 GiB, now vda",
       "            lost: vda1 3.9 GiB ext4 on /",
@@ -107,14 +108,14 @@ describe("planLines", () => {
     const shown = lines([disk("system", { serial: "SYS", model: seen[0]!.model! })], seen, undefined, facts);
     expect(shown.filter((line) => hidden.test(line))).toEqual([]);
     expect(shown.map((line) => line.slice(0, 9).trim()).filter((word) => word !== "")).toEqual([
-      ...["host", "bound to", "WIPE", "untouched", "apt", "apt", "1. part", "2. form", "plan"],
+      ...["host", "known by", "bound to", "WIPE", "untouched", "apt", "apt", "1. part", "2. form", "plan"],
     ]);
     expect(Math.max(...shown.map((line) => line.length))).toBeLessThan(2_000);
   });
 
   it("never calls a disk untouched that is wiped, though it has no serial", () => {
     const seen = [diskFacts("nvme0n1", { wwn: "eui.1" }), diskFacts("nvme1n1", { wwn: "eui.2" })];
-    const shown = lines([disk("system", { wwn: "eui.1" })], seen).slice(3, 5);
+    const shown = lines([disk("system", { wwn: "eui.1" })], seen).slice(4, 6);
     expect(shown).toEqual([
       "WIPE      system: no model, wwn eui.1, 4.0 GiB, now nvme0n1",
       "untouched nvme1n1: no model, wwn eui.2, 4.0 GiB",

@@ -21,6 +21,20 @@ describe("parseDisks", () => {
     ]);
   });
 
+  it("names a virtio disk by its port where there is no udev to do so", () => {
+    const bare = (device: string) => `disk vda\ndev 252:0\nsectors 2048\nserial \nsys-path ${device}`;
+    const virtio = bare("/sys/devices/pci0000:00/0000:00:06.0/virtio2");
+    expect(parseDisks(virtio, none)).toMatchObject([{ byPath: ["pci-0000:00:06.0"] }]);
+    const links = "by-path/virtio-pci-0000:00:06.0 ../../vda";
+    expect(parseDisks(virtio, { ...none, links })).toMatchObject([{ byPath: ["virtio-pci-0000:00:06.0"] }]);
+    for (const other of [
+      "",
+      "/sys/devices/virtio-mmio/virtio0",
+      "/sys/devices/pci0000:00/0000:00:1f.2/ata1/host0",
+    ])
+      expect(parseDisks(bare(other), none)[0]).not.toHaveProperty("byPath");
+  });
+
   it("tells a table's UUID, a partition's, and the volume group of a member, whole disk or partition", () => {
     const blkid = [
       "DEVNAME=/dev/sda\nPTUUID=aa-bb\nPTTYPE=gpt\n",
