@@ -66,6 +66,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/storage.test.ts", "storage-kept: "),
   },
   {
+    name: "storage-room",
+    what: "volumes and arrays as large as is counted for them can be made, by LVM and md themselves",
+    argv: vitest("test/matrix/storage-room.test.ts", "storage-room: "),
+  },
+  {
     name: "reproducible",
     what: "two cold builds, with another directory, umask, locale, time zone and clock, are one image",
     argv: vitest("test/matrix/reproducible.test.ts", "reproducible"),

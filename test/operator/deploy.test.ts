@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
-import type { ConnectOptions, DeployWorld } from "../../src/operator/deploy-run.ts";
+import type { ConnectOptions, DeployWorld, PlanView } from "../../src/operator/deploy-run.ts";
 import { Report } from "../../src/schema/report.ts";
+import { Spec } from "../../src/schema/spec.ts";
 import { generateIdentity, openWith } from "../../src/secrets/seal.ts";
 import { markPath } from "../../src/steps/finish-tree.ts";
 import { Journal } from "../../src/target/journal.ts";
@@ -20,6 +21,7 @@ import { baseReport } from "../helpers/base-report.ts";
 import { adminKey, inputsOfDeploy, serverSpec } from "../helpers/deployable.ts";
 import { type FakeSystem, fakeSystem } from "../helpers/fake-system.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
+import { digitalOcean } from "../helpers/probed-disks.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const oldKey = generateSshKey("old");
@@ -54,7 +56,7 @@ interface Story {
   probe?: Record<string, string>;
   /** What the old system says to a script that has this in it. */
   fails?: string;
-  confirm?: () => Promise<void>;
+  confirm?: (view: PlanView) => Promise<void>;
   /** The old system's address and port that the operator is connected to. */
   reachedBy?: string;
   reachedAt?: number;
@@ -242,7 +244,7 @@ async function machine(story: Story = {}) {
     mirrorsIn: () => [],
     confirm: async (view) => {
       notes.push(`confirm ${view.disks.map(({ name, action }) => `${name} ${action}`).join(", ")}`);
-      await story.confirm?.();
+      await story.confirm?.(view);
     },
     record: async (known) => {
       notes.push("record");
@@ -386,6 +388,29 @@ describe("deploy", () => {
       "kexec",
     ]);
     expect(notes).toEqual([]);
+  });
+
+  it("F32: goes by the port of a droplet's disk, which has nothing else, and warns where that means no one host", async () => {
+    const { storage, ...rest } = serverSpec();
+    const { system } = storage!.disks;
+    const match = { path: "pci-0000:00:06.0", minSize: "25600MiB" };
+    const on = (more: object) =>
+      Spec.parse({ ...rest, ...more, storage: { disks: { system: { ...system, match } } } });
+    const line = 'host: { dmiUuid: "4c4c4544-0042-3510-8051-b6c04f4e3233" }';
+    const views: PlanView["bound"][] = [];
+    for (const more of [{}, { host: { dmiUuid: "4C4C4544-0042-3510-8051-B6C04F4E3233" } }]) {
+      const confirm = async (view: PlanView) => void views.push(view.bound);
+      const { world } = await machine({ probe: digitalOcean, confirm });
+      const report = await deploy(inputsOfDeploy({ spec: on(more) }), world);
+      expect(report).toMatchObject({
+        outcome: "done",
+        disks: [{ name: "system", serial: null, path: match.path, tableUuid: expect.any(String) }],
+      });
+      expect(report.preflight.find(({ check }) => check === "host")?.verdict).toBe(
+        "host" in more ? "go" : "warn",
+      );
+    }
+    expect(views).toEqual([{ line }, { line, by: expect.stringMatching(/^its DMI UUID 4c4c/) }]);
   });
 
   it("F33: refuses a host that is not the one the definition is for, before anything", async () => {

@@ -119,6 +119,14 @@ describe("deployPlan", () => {
     expect(steps.find(({ kind }) => kind === "unmount")?.paths).toEqual([...mounted].reverse());
   });
 
+  it("F30: keeps the machine-id that a definition names, and no other", () => {
+    const finish = (change: Partial<SpecInput>) =>
+      plan({}, change).steps.find(({ kind }) => kind === "finish-tree");
+    const machineId = "0123456789abcdef0123456789abcdef";
+    expect(finish({ host: { machineId } })).toMatchObject({ machineId });
+    expect(finish({})).not.toHaveProperty("machineId");
+  });
+
   it("enters the firmware's boot list only on a machine that has one", () => {
     expect(kinds(plan({ firmware: "bios" }))).not.toContain("name-boot-entry");
     expect(kinds(plan({ firmware: "uefi" }))).toContain("name-boot-entry");
