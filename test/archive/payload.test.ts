@@ -256,4 +256,65 @@ describe("a payload", () => {
     const large = { ...whole, files: new Map([["a", Buffer.alloc(33 * 1024 * 1024)]]) };
     await expect(writePayload(large)).rejects.toThrow(/too large/);
   });
+
+  /** One raw member behind a rightly signed beginning, its header bent. */
+  async function bent(
+    change: (block: Buffer) => void,
+    content: Buffer = Buffer.alloc(0),
+  ): Promise<Uint8Array> {
+    const start = gunzipSync(await tarGz(signed(["a"], content)));
+    const member = gunzipSync(await tarGz([{ name: "a", content }]));
+    const block = member.subarray(0, 512);
+    change(block);
+    block.fill(" ", 148, 156);
+    const sum = block.reduce((all, byte) => all + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+    return gzipSync(Buffer.concat([start.subarray(0, -1024), member]));
+  }
+
+  it("is refused with members that no payload has: odd names, sizes, types, levels (F38)", async () => {
+    const named = (name: string) => bent((block) => block.fill(0, 0, 100).write(name, 0, "latin1"));
+    for (const name of ["a\nb", "a\x1b[2J", "a\x7f", "\tb"])
+      expect(await refusal(await named(name)), name).toMatch(/a relative path without control characters/);
+    // Beyond a NUL there is no name: it is the "a" that was signed.
+    expect((await readPayload(await named("a\0../../b"), expected)).files.size).toBe(1);
+    const sized = (field: string) => bent((block) => block.fill(0, 124, 136).write(field, 124, "latin1"));
+    for (const size of [
+      "-0000000001\0",
+      "\x80\0\0\0\0\0\0\0\x7f\xff\xff\xff",
+      "\xff".repeat(12),
+      "0x0000000ff\0",
+    ])
+      expect(await refusal(await sized(size)), size).toMatch(/without a plain size/);
+    expect(await refusal(await sized("77777777777\0"))).toMatch(/cut off/);
+    for (const flag of ["S", "g", "L", "K", "M", "V", "7", "1", "2", "3", "4", "5", "6", "\0", "Z"])
+      expect(await refusal(await bent((block) => block.write(flag, 156, "latin1"))), flag).toMatch(
+        /only files/,
+      );
+    const deep = { name: `${"a/".repeat(10_000)}x`, content: Buffer.alloc(0) };
+    const packing = packed((archive) => archive.entry({ name: deep.name }, deep.content));
+    expect(await refusal(await packing)).toMatch(/extended header of/);
+  });
+
+  it("believes no extended header that names, sizes or links a member otherwise than was signed (F38)", async () => {
+    const content = Buffer.from("x");
+    for (const [field, value] of [
+      ["path", "../../etc/cron.d/x"],
+      ["path", "/etc/cron.d/x"],
+      ["path", "b"],
+      ["size", "999999999"],
+      ["size", "-1"],
+      ["size", "0"],
+      ["linkpath", "/etc/shadow"],
+    ] as const) {
+      const bytes = await packed(
+        (archive) => archive.entry({ name: "a", pax: { [field]: value }, size: content.length }, content),
+        signed(["a"], content),
+      );
+      const read = await readPayload(bytes, expected).catch((error: unknown) => error);
+      if (read instanceof Fail) continue;
+      // What is let through is exactly what was signed.
+      expect([...(read as Awaited<ReturnType<typeof readPayload>>).files], field).toEqual([["a", content]]);
+    }
+  });
 });

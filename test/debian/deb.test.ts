@@ -49,6 +49,13 @@ describe("membersOfDeb", () => {
     ],
     ["a damaged header", () => deb(version.subarray(0, 59), "x", control), /is damaged at byte 8$/],
     ["a size that is no number", () => deb(arMember("debian-binary", "2.0\n", "4k")), /is damaged/],
+    [
+      "a size as a program would write one",
+      () => deb(arMember("debian-binary", "2.0\n", "0x4")),
+      /is damaged/,
+    ],
+    ["a size with an exponent", () => deb(arMember("debian-binary", "2.0\n", "4e0")), /is damaged/],
+    ["no size", () => deb(arMember("debian-binary", "2.0\n", "")), /is damaged/],
     ["a negative size", () => deb(arMember("debian-binary", "2.0\n", "-4")), /is damaged/],
   ])("refuses %s", async (_what, make, message) => {
     await expect(membersOfDeb(make())).rejects.toThrow(message);
