@@ -531,7 +531,7 @@ describe("deploy", () => {
   it.each([
     ["knows another nonce", { nonce: "f".repeat(64) }, /not the one of this deploy$/],
     ["holds another plan", { planDigest: "f".repeat(64) }, /another plan than the one confirmed$/],
-  ])("sends no secret to a base that %s", async (_what, base, message) => {
+  ])("sends no secret to a base that %s (F24)", async (_what, base, message) => {
     const { world, secrets, notes } = await machine({ base });
     const short = inputsOfDeploy({ deadManSeconds: 0, waitMs: { base: 100, build: 1_000, boot: 100 } });
     expect(await deploy(short, world)).toMatchObject({

@@ -63,7 +63,7 @@ describe("proveNewSystem", () => {
     expect(unhealthy(proven.health)).toBeUndefined();
   });
 
-  it("is not content with a system that has another deploy's mark, or none", async () => {
+  it("is not content with a system that has another deploy's mark, or none (F24)", async () => {
     for (const mark of ['{"nonce":"b"}', ""])
       await expect(proveNewSystem(wanted, machine({ mark }).world)).rejects.toThrow(
         "the system that answers is not the one just built",

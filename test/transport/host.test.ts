@@ -75,7 +75,7 @@ async function sessionJudgedBy(port: number, verify: () => unknown): Promise<Ses
 
 const at = (port: number) => `[127.0.0.1]:${port}`;
 
-describe("a host's key", () => {
+describe("a host's key (F24)", () => {
   it("is accepted when known, also by a hashed name, a pattern, or among several", async () => {
     const { port } = await fakeHost();
     const salt = randomBytes(20);
