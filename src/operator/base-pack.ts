@@ -11,7 +11,7 @@ export const squashfsName = "base.squashfs";
 
 /**
  * What is shipped, from what the tree's directory holds: `kernel`; `outer`, the archive with /init, modules and runner;
- * `squashfs`, the archive with the root filesystem alone; `kit`. Each with its SHA-256 beside it.
+ * `squashfs`, the archive with the root filesystem alone; `kit`; and `busybox`. Each with its SHA-256 beside it.
  */
 export async function packBase(
   from: string,
@@ -38,9 +38,10 @@ export async function packBase(
   for (const [name, path] of [
     ["kernel", "kernel"],
     ["kit", "kit.tar.gz"],
+    ["busybox", "busybox"],
   ] as const)
     await link(join(from, path), join(into, name)).catch(() => copyFile(join(from, path), join(into, name)));
-  for (const name of ["kernel", "outer", "squashfs", "kit"]) {
+  for (const name of ["kernel", "outer", "squashfs", "kit", "busybox"]) {
     const hash = createHash("sha256");
     await pipeline(createReadStream(join(into, name)), hash);
     await writeFile(join(into, `${name}.sha256`), `${hash.digest("hex")}\n`);

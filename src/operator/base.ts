@@ -39,6 +39,8 @@ import type { BaseFiles } from "./takeover.ts";
 
 /** Raised when the way in which a base's tree is made changes its result. */
 const treeVersion = 2;
+/** The same for what is packed out of it. */
+const packVersion = 2;
 /** What the outer archive loads before it can mount the squashfs. */
 const outerModules = ["loop", "squashfs", "overlay"];
 const squashMs = 1_800_000;
@@ -68,7 +70,7 @@ export async function buildBase(options: BaseOptions): Promise<BaseFiles> {
   const { digest: treeDigest } = await treeInputs();
   const init = await readFile(join(baseDefinition(), "init"));
   const runner = await options.log.task("bundling the runner", bundleRunner);
-  const digest = digestOf([treeDigest, sha256(init), sha256(runner)]).slice(0, 32);
+  const digest = digestOf([packVersion, treeDigest, sha256(init), sha256(runner)]).slice(0, 32);
   const { own, roots } = await basePlaces(options.cache);
   // What is packed has no owners outside, and is the same whoever made it.
   let directory = [own, roots].map((place) => join(place, digest)).find(isReadable);
@@ -94,6 +96,7 @@ export async function buildBase(options: BaseOptions): Promise<BaseFiles> {
     outer: await info("outer"),
     squashfs: await info("squashfs"),
     kit: await info("kit"),
+    busybox: await info("busybox"),
   };
 }
 

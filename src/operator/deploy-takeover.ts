@@ -41,7 +41,7 @@ export async function shipAndTakeOver(
       inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
     ),
   );
-  if (shipped.sentBytes === 0) log.info("the host has this base already; it was not sent");
+  if (shipped.hadAll) log.info("the host has this base already; it was not sent");
   state.bytes.base = shipped.sentBytes;
   const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
   const { archive, digest } = await deployCpio(state, deploy, inputs, world);

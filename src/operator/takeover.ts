@@ -16,6 +16,8 @@ export interface BaseFiles {
   readonly outer: FileInfo;
   readonly squashfs: FileInfo;
   readonly kit: FileInfo;
+  /** A static program of many names, of which one is sha256sum. */
+  readonly busybox: FileInfo;
 }
 
 export interface FileInfo {
@@ -34,16 +36,18 @@ if grep -q " $d tmpfs " /proc/mounts; then mount -o "remount,size=$2m" "$d"; rm 
 else mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"; fi
 `;
 
-/** Answers which cached file is whole: prints the names of those whose SHA-256 is right. */
+/** Answers which cached file is whole: prints the names of those whose SHA-256 is right, by a program that we brought. */
 const cachedScript = `
 set -eu
-d=$1
-[ -d "$d" ] || exit 0
-shift
+d=$1 busybox=$2
+shift 2
 while [ $# -gt 1 ]; do
-  if [ -f "$d/$1" ] && [ "$(sha256sum "$d/$1" | cut -d' ' -f1)" = "$2" ]; then echo "$1"; fi
+  sum=
+  [ ! -f "$d/$1" ] || sum=$("$busybox" sha256sum "$d/$1")
+  if [ "\${sum%% *}" = "$2" ]; then echo "$1"; fi
   shift 2
 done
+rm -f "$busybox"
 `;
 
 /** A base of another version is of no use any more when this one comes. */
@@ -131,8 +135,8 @@ export function sizeOf(base: BaseFiles): number {
 }
 
 /**
- * Brings to the host what its cache has not; returns where it all is and the bytes sent. It goes to the cache when that has
- * room, else to RAM.
+ * Brings to the host what its cache has not; returns where it all is, whether the cache had it, and the bytes sent. It goes to the
+ * cache when that has room, else to RAM.
  */
 export async function shipBase(
   host: Host,
@@ -140,14 +144,12 @@ export async function shipBase(
   cacheFreeMib: number,
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
-): Promise<{ directory: string; sentBytes: number }> {
+): Promise<{ directory: string; hadAll: boolean; sentBytes: number }> {
   const cached = `${cacheDir}/${base.digest}`;
   const files = filesOf(base);
-  const wanted = files.flatMap(([name, { sha256 }]) => [name, sha256]);
-  const there = await script(host, cachedScript, [cached, ...wanted], { timeoutMs: 5 * minute, signal });
-  const has = new Set(there.stdout.split("\n"));
-  const lacking = files.filter(([name]) => !has.has(name));
-  if (lacking.length === 0) return { directory: cached, sentBytes: 0 };
+  const there = await cachedFiles(host, base, cached, signal);
+  const lacking = files.filter(([name]) => !there.has.has(name));
+  if (lacking.length === 0) return { directory: cached, hadAll: true, sentBytes: there.sentBytes };
   const bytesOf = (some: typeof files) => some.reduce((sum, [, file]) => sum + file.size, 0);
   const fits =
     cacheFreeMib - bytesOf(lacking) / 2 ** 20 > cacheReserveMib && (await makeRoom(host, cached, signal));
@@ -157,10 +159,35 @@ export async function shipBase(
   let before = 0;
   for (const [name, file] of sending) {
     const start = before;
-    await upload(host, file, `${directory}/${name}`, signal, (done) => onProgress(start + done, total));
+    await upload(host, file, `${directory}/${name}`, signal, {
+      onProgress: (done) => onProgress(start + done, total),
+    });
     before += file.size;
   }
-  return { directory, sentBytes: before };
+  return { directory, hadAll: false, sentBytes: there.sentBytes + before };
+}
+
+/**
+ * Names of the files that are whole in the host's cache. They are compared by our own program: the host's may be missing, another's, or
+ * broken. A host that is its attacker's can deceive it too (docs/SECURITY.md).
+ */
+async function cachedFiles(
+  host: Host,
+  base: BaseFiles,
+  cached: string,
+  signal: AbortSignal,
+): Promise<{ has: ReadonlySet<string>; sentBytes: number }> {
+  const test = ["test", "-d", cached];
+  const { code } = await host.exec(test, { root: true, timeoutMs: minute, signal, accept: [0, 1] });
+  if (code !== 0) return { has: new Set(), sentBytes: 0 };
+  const busybox = `${workDir}/busybox`;
+  await upload(host, base.busybox, busybox, signal, { mode: 0o700 });
+  const wanted = filesOf(base).flatMap(([name, file]) => [name, file.sha256]);
+  const { stdout } = await script(host, cachedScript, [cached, busybox, ...wanted], {
+    timeoutMs: 5 * minute,
+    signal,
+  });
+  return { has: new Set(stdout.split("\n")), sentBytes: base.busybox.size };
 }
 
 /** False where nothing can be written, as on a read-only root. */
@@ -228,7 +255,7 @@ async function upload(
   file: FileInfo,
   to: string,
   signal: AbortSignal,
-  onProgress?: (done: number) => void,
+  options: { readonly mode?: number; readonly onProgress?: (done: number) => void } = {},
 ): Promise<void> {
   await host.upload(file.path, to, {
     mode: 0o600,
@@ -236,6 +263,6 @@ async function upload(
     sha256: file.sha256,
     root: true,
     signal,
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...options,
   });
 }

@@ -97,6 +97,7 @@ export function inputsOfDeploy(change: Partial<DeployInputs> = {}): DeployInputs
       outer: file("outer"),
       squashfs: file("squashfs"),
       kit: file("kit"),
+      busybox: file("busybox"),
     },
     mirrors: { debian: ["http://deb.example.org/debian"], "debian-security": [] },
     login: undefined,

@@ -17,6 +17,7 @@ const base = {
   outer: file("outer"),
   squashfs: file("squashfs"),
   kit: file("kit"),
+  busybox: file("busybox"),
 };
 
 function plan(facts: Partial<Facts> = {}, change: Partial<SpecInput> = {}, definition = "def") {

@@ -17,12 +17,16 @@ function setUp() {
     writeFileSync(path, `the ${name}`);
     return { path, size: `the ${name}`.length, sha256: sha256(`the ${name}`) };
   };
+  // Runs what it is told to, as BusyBox does.
+  const busybox = join(dir, "busybox");
+  writeFileSync(busybox, '#!/bin/sh\nexec "$@"\n');
   const base: BaseFiles = {
     digest: "d1",
     kernel: file("kernel"),
     outer: file("outer"),
     squashfs: file("squashfs"),
     kit: file("kit"),
+    busybox: { path: busybox, size: 21, sha256: sha256('#!/bin/sh\nexec "$@"\n') },
   };
   const root = tempDir();
   const at = (path: string) =>
@@ -38,16 +42,21 @@ function setUp() {
 
 describe("shipBase", () => {
   it("fills the host's cache once; then nothing is sent", async () => {
-    const { base, local, ship, progress, cached } = setUp();
-    expect(await ship(1000)).toEqual({ directory: `${cacheDir}/d1`, sentBytes: sizeOf(base) });
+    const { base, local, ship, progress, cached, root } = setUp();
+    expect(await ship(1000)).toEqual({
+      directory: `${cacheDir}/d1`,
+      hadAll: false,
+      sentBytes: sizeOf(base),
+    });
     expect(local.uploaded).toEqual(
       ["kit", "kernel", "outer", "squashfs"].map((name) => `${cacheDir}/d1/${name}`),
     );
     expect(readFileSync(join(cached, "squashfs"), "utf8")).toBe("the squashfs");
     expect(progress.at(-1)).toEqual([sizeOf(base), sizeOf(base)]);
     local.uploaded.length = 0;
-    expect(await ship(1000)).toEqual({ directory: `${cacheDir}/d1`, sentBytes: 0 });
-    expect(local.uploaded).toEqual([]);
+    expect(await ship(1000)).toEqual({ directory: `${cacheDir}/d1`, hadAll: true, sentBytes: 21 });
+    expect(local.uploaded).toEqual([`${workDir}/busybox`]);
+    expect(existsSync(join(root, workDir, "busybox"))).toBe(false);
   });
 
   it("sends anew what is damaged, cut or gone in the cache, and only that", async () => {
@@ -56,8 +65,11 @@ describe("shipBase", () => {
     local.uploaded.length = 0;
     writeFileSync(join(cached, "kernel"), "the kermel");
     writeFileSync(join(cached, "kit"), "");
-    expect(await ship(1000)).toMatchObject({ sentBytes: base.kernel.size + base.kit.size });
-    expect(local.uploaded).toEqual([`${cacheDir}/d1/kit`, `${cacheDir}/d1/kernel`]);
+    expect(await ship(1000)).toMatchObject({
+      hadAll: false,
+      sentBytes: 21 + base.kernel.size + base.kit.size,
+    });
+    expect(local.uploaded).toEqual([`${workDir}/busybox`, `${cacheDir}/d1/kit`, `${cacheDir}/d1/kernel`]);
     expect(readFileSync(join(cached, "kernel"), "utf8")).toBe("the kernel");
   });
 
@@ -65,9 +77,9 @@ describe("shipBase", () => {
     const { base, local, ship, progress, cached, root } = setUp();
     mkdirSync(cached, { recursive: true });
     writeFileSync(join(cached, "kernel"), "the kernel");
-    expect(await ship(256)).toEqual({ directory: workDir, sentBytes: sizeOf(base) });
+    expect(await ship(256)).toEqual({ directory: workDir, hadAll: false, sentBytes: 21 + sizeOf(base) });
     expect(local.uploaded).toEqual(
-      ["kit", "kernel", "outer", "squashfs"].map((name) => `${workDir}/${name}`),
+      ["busybox", "kit", "kernel", "outer", "squashfs"].map((name) => `${workDir}/${name}`),
     );
     expect(existsSync(join(root, workDir, "kernel"))).toBe(true);
     for (const [done, total] of progress) expect(done).toBeLessThanOrEqual(total!);

@@ -70,6 +70,7 @@ async function theHost(options: { shell?: readonly string[]; loaded?: string } =
     ...Object.fromEntries([
       ...["kernel", "outer", "squashfs"].map((name) => file(name, join(dir, name))),
       file("kit", join(dir, "kit.tar.gz")),
+      file("busybox", "/usr/bin/busybox"),
     ]),
   } as unknown as BaseFiles;
   const inside = async (script: string) =>
@@ -124,6 +125,22 @@ describe("a takeover's scripts", () => {
     expect(readFileSync(log, "utf8")).toMatch(/--unload\n$/);
     expect(await inside(`ls -d ${workDir} 2>/dev/null; grep -c " /run/imgbuild" /proc/mounts`)).toBe("0\n");
     await undo(host);
+  });
+
+  it("compare the cached base by the program that they bring, whatever the host's own says", async () => {
+    const { host, base, inside } = await theHost();
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    await inside(`
+      echo changed > ${directory}/kernel
+      printf '#!/bin/sh\\necho ${base.kernel.sha256}\\n' > /run/liar; chmod 755 /run/liar
+      mount --bind /run/liar "$(command -v sha256sum)"`);
+    expect(await inside(`sha256sum ${directory}/kernel`)).toBe(`${base.kernel.sha256}\n`);
+    const again = await shipBase(host, base, 1000, signal, () => {});
+    expect(again).toMatchObject({ hadAll: false, sentBytes: base.busybox.size + base.kernel.size });
+    expect(await inside(`cat ${directory}/kernel`)).toBe("<kernel>");
+    expect((await shipBase(host, base, 1000, signal, () => {})).hadAll).toBe(true);
+    expect(await inside(`ls ${workDir}`)).toBe("");
   });
 
   it("begin with an empty work directory of the asked size, whatever a lost run left", async () => {
