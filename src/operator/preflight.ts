@@ -178,7 +178,7 @@ function clock(facts: Facts, { now, ignored }: PreflightInput["clock"]): Finding
   return noGo(
     "clock",
     `${off}: the base would refuse the payload`,
-    `${isOff(facts.clock) ? "set the host's time, then run" : "run"} \`hwclock --systohc\` on the host, or give --ignore-clock`,
+    `${isOff(facts.clock) ? "set the host's time, then run" : "run"} \`hwclock --systohc\` on the host, or deploy with --ignore-clock`,
   );
 }
 

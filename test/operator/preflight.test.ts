@@ -78,7 +78,7 @@ describe("preflight", () => {
     expect(clock).toMatchObject({
       verdict: "no-go",
       detail: expect.stringMatching(message),
-      hint: "run `hwclock --systohc` on the host, or give --ignore-clock",
+      hint: "run `hwclock --systohc` on the host, or deploy with --ignore-clock",
     });
     const ignored = judge({ hardwareClock }, { clock: { now: 1_750_000_000_000, ignored: true } });
     expect(ignored.find(({ check }) => check === "clock")?.verdict).toBe("warn");
