@@ -4,6 +4,7 @@ import { DeployData } from "./schema/deploy.ts";
 import type { BaseReport } from "./schema/journal.ts";
 import { writeWhole } from "./system/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
+import { deadManOf } from "./target/dead-man.ts";
 import { identityOfRunner } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, hardware, restart, uptime } from "./target/machine.ts";
@@ -97,6 +98,8 @@ async function start(): Promise<void> {
       ...(error === undefined ? {} : { message: messageOf(error) }),
       ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
     }),
+    stop: (why) => stop.abort(why),
+    deadMan: deadManOf({ directory: stateDir, seconds: deploy.deadManSeconds }),
     restart,
     now: () => uptime() * 1000,
     forget: () => process.exit(forgotten),

@@ -22,6 +22,9 @@ export interface ConfirmOptions {
   approve?: string;
 }
 
+/** Between GO and the first write the packages are asked for, among other things. */
+const minDeadManSeconds = 60;
+
 /** What is done with a new system whose checks fail. */
 export interface DegradedOptions {
   acceptDegraded?: boolean;
@@ -47,7 +50,11 @@ export const deployCommand: AddCommand = (program, act) => {
   )
     .option("--login <USER>", "user of the new system to verify it with")
     .option("--report <FILE>", "where the report goes (default: out/report.json)")
-    .option("--dead-man <SECONDS>", "return to the old system when the base gets no GO for so long", "600")
+    .option(
+      "--dead-man <SECONDS>",
+      "return to the old system when the base gets no GO for so long, or has written nothing so long after GO",
+      "600",
+    )
     .option(
       "--keep-access",
       "let every key of the old login into the base, as root, not only yours and the new system's administrators'",
@@ -132,10 +139,13 @@ async function placeForReport(file: string, named: boolean): Promise<void> {
 function numbers(options: Options): { deadManSeconds: number; slow: number } {
   const deadManSeconds = Number(options.deadMan);
   const slow = Number(options.slow);
-  if (!Number.isInteger(deadManSeconds) || deadManSeconds < 10 || deadManSeconds > 7200)
-    throw new Fail(`--dead-man ${options.deadMan}: whole seconds from 10 to 7200 are accepted`, {
-      exitCode: exitCodes.usage,
-    });
+  if (!Number.isInteger(deadManSeconds) || deadManSeconds < minDeadManSeconds || deadManSeconds > 7200)
+    throw new Fail(
+      `--dead-man ${options.deadMan}: whole seconds from ${minDeadManSeconds} to 7200 are accepted`,
+      {
+        exitCode: exitCodes.usage,
+      },
+    );
   if (!(slow >= 1 && slow <= 100))
     throw new Fail(`--slow ${options.slow}: a factor from 1 to 100 is accepted`, {
       exitCode: exitCodes.usage,

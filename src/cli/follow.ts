@@ -1,11 +1,13 @@
+import { abortDeploy } from "../operator/abort.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { DeployInputs, DeployWorld } from "../operator/deploy-run.ts";
 import { replayJournal } from "../operator/journal-log.ts";
 import { type KnownDeploy, knownDeploy } from "../operator/known-bases.ts";
 import { proveNewSystem, unhealthy } from "../operator/prove.ts";
 import { replan } from "../operator/replan.ts";
-import { greet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
+import { greet, LinkLost, type Quiet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
 import { secretsLeft } from "../operator/secrets-left.ts";
+import type { JournalEntry } from "../schema/journal.ts";
 import { Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
@@ -36,10 +38,10 @@ export const followCommands: AddCommand = (program, act) => {
     .argument("<HOST>", host);
   hostOptions(degradedOption(follow)).action((name: string, options: HostOptions & DegradedOptions) =>
     act(async (cli) => {
-      const { link, close, known, world } = await attach(name, options, cli);
+      const { link, close, known, world, quiet } = await attach(name, options, cli);
       try {
         cli.log.info(`the runner is ${link.hello.state}`);
-        await followToEnd(link, cli, name, 0);
+        await followToEnd(link, cli, name, 0, quiet);
       } finally {
         close();
       }
@@ -60,12 +62,12 @@ export const followCommands: AddCommand = (program, act) => {
       act(async (cli) => {
         const options = withSerials(given, more);
         const inputs = await otherDefinition(name, options, cli);
-        const { link, host, close, known, world } = await attach(name, options, cli);
+        const { link, host, close, known, world, quiet } = await attach(name, options, cli);
         let wanted = known;
         try {
           if (inputs !== undefined) wanted = await replan(inputs, known, { host, link }, world);
           else if (link.hello.state === "failed") link.send({ type: "resume" });
-          await followToEnd(link, cli, name, link.hello.seq);
+          await followToEnd(link, cli, name, link.hello.seq, quiet);
           link.send({ type: "restart" });
           await new Promise((resolve) => setTimeout(resolve, 500));
         } finally {
@@ -76,20 +78,16 @@ export const followCommands: AddCommand = (program, act) => {
   );
   const abort = program
     .command("abort")
-    .description("before the disks are written: return a host to its old system")
+    .description("until the disks are written: return a host to its old system, and wait until that answers")
     .argument("<HOST>", host);
   hostOptions(abort).action((name: string, options: HostOptions) =>
     act(async (cli) => {
-      const { link, close } = await attach(name, options, cli);
+      const { link, close, known, world } = await attach(name, options, cli);
       try {
-        link.send({ type: "abort" });
-        // A refusal comes as an answer; a restart ends the connection.
-        await link
-          .follow(0, () => {})
-          .catch((error: unknown) => {
-            if (error instanceof Fail && error.message.startsWith("the runner refused")) throw error;
-          });
-        cli.print("the host returns to its old system");
+        await cli.log.task("returning to the old system", (log) =>
+          abortDeploy(link, known, { ...world, log }),
+        );
+        cli.print(`${name} runs its old system again`);
         cli.emit({ event: "done" });
       } finally {
         close();
@@ -99,12 +97,25 @@ export const followCommands: AddCommand = (program, act) => {
 };
 
 /** Shows the journal after `seq` until the report comes; a failure is thrown as one. */
-async function followToEnd(link: RunnerLink, cli: Cli, host: string, seq: number): Promise<void> {
+async function followToEnd(
+  link: RunnerLink,
+  cli: Cli,
+  host: string,
+  seq: number,
+  quiet: Quiet,
+): Promise<void> {
   const show = replayJournal(cli.log);
   try {
-    const report = await link.follow(seq, (entry) => {
+    const onEntry = (entry: JournalEntry) => {
       show.entry(entry);
       cli.emit({ event: "journal", entry });
+    };
+    const report = await link.follow(seq, onEntry, quiet).catch((error: unknown) => {
+      if (!(error instanceof LinkLost)) throw error;
+      throw new Fail(error.message, {
+        cause: error,
+        hint: "`imgbuild follow` attaches again; before the first write the machine returns to its old system by itself",
+      });
     });
     cli.emit({ event: "report", report });
     if (report.outcome === "failed")
@@ -160,7 +171,8 @@ async function attach(name: string, options: HostOptions & ConfirmOptions, cli: 
   const world = deployWorld(name, options, cli, (view) => confirm(view, options, cli));
   const host = await world.connect({ user: "root", pins: [known.baseHostKey], timeoutMs: connectMs });
   try {
-    const link = await greet(await host.openStreamLocal(runnerSocket), greetMs);
+    const open = () => host.openStreamLocal(runnerSocket);
+    const link = await greet(await open(), greetMs);
     if (link.hello.nonce !== known.nonce) throw new Fail("the base that answers is of another deploy");
     cli.signal.addEventListener("abort", () => link.close(), { once: true });
     return {
@@ -168,6 +180,7 @@ async function attach(name: string, options: HostOptions & ConfirmOptions, cli: 
       host,
       known,
       world,
+      quiet: { open, slow: known.newSystem.slow },
       close: () => {
         link.close();
         host.close();

@@ -142,6 +142,8 @@ function commandLine(inputs: DeployInputs, state: DeployState, digest: string): 
   return [
     ...consoles.map((name) => `console=${name}`),
     `panic=${panicSeconds}`,
+    // The one other thing that this kernel does about a hang before its init; init sets the rest.
+    "nmi_watchdog=panic",
     `imgbuild.deadman=${inputs.deadManSeconds}`,
     ...inputs.baseCmdline,
     `${deployWord}=${digest}`,

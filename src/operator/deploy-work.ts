@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JournalEntry } from "../schema/journal.ts";
 import type { Host } from "../transport/host.ts";
@@ -67,12 +68,13 @@ export async function buildInBase(
   try {
     for (;;) {
       try {
-        state.baseReport = await within(link.follow(seen, onEntry), until - world.now(), () => link.close());
+        const following = link.follow(seen, onEntry, { open: () => openRunner(state), slow: inputs.slow });
+        state.baseReport = await within(following, until - world.now(), () => link.close());
         break;
       } catch (error) {
         world.signal.throwIfAborted();
         if (!(error instanceof LinkLost) || world.now() > until) throw error;
-        world.log.warn("the connection to the base was lost; the runner goes on, attaching again");
+        world.log.warn(`${error.message}; attaching again`);
         link.close();
         const again = await attachAgain(inputs, state, world, until);
         if (again === undefined) return;
@@ -157,7 +159,7 @@ async function attach(
     try {
       state.base?.close();
       state.base = await connectBase(state, world);
-      const link = await greet(await state.base.openStreamLocal(runnerSocket), greetMs);
+      const link = await greet(await openRunner(state), greetMs);
       if (link.hello.nonce !== state.deploy?.nonce)
         throw new Fail("the base that answers is not the one of this deploy", {
           hint: "its nonce is another",
@@ -180,7 +182,7 @@ async function attach(
   throw new Fail(`the base did not answer ${waited}: ${messageOf(last)}`, {
     hint:
       state.went === true
-        ? `the runner goes on without you: imgbuild follow ${inputs.host}`
+        ? `the runner may go on without you: imgbuild follow ${inputs.host}`
         : `without GO it returns to the old system after ${inputs.deadManSeconds} s`,
   });
 }
@@ -201,6 +203,11 @@ async function otherAnswers(
     if (error instanceof OtherSystem || !(error instanceof Fail)) throw error;
     return false;
   }
+}
+
+async function openRunner({ base }: DeployState): Promise<Duplex> {
+  if (base === undefined) throw new Fail("the base is not connected");
+  return await base.openStreamLocal(runnerSocket);
 }
 
 async function connectBase(state: DeployState, world: DeployWorld): Promise<Host> {

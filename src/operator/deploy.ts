@@ -75,10 +75,13 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
 /** What an interruption means for the host depends on how far the deploy was. */
 function interrupted({ host, deadManSeconds }: DeployInputs, state: DeployState, error: Fail): Fail {
   if (state.jumped !== true) return error;
+  const follow = `the runner goes on without you: imgbuild follow ${host}`;
   const hint =
-    state.went === true
-      ? `the runner goes on without you: imgbuild follow ${host}`
-      : `without GO the host returns to its old system after ${deadManSeconds} s; at once by: imgbuild abort ${host}`;
+    state.ponr === true
+      ? follow
+      : state.went === true
+        ? `${follow}; until the first write it is taken back by: imgbuild abort ${host}`
+        : `without GO the host returns to its old system after ${deadManSeconds} s; at once by: imgbuild abort ${host}`;
   return new Fail(error.message, { exitCode: error.exitCode, hint });
 }
 

@@ -7,12 +7,16 @@ import {
   protocolVersion,
 } from "../schema/journal.ts";
 import { Fail } from "../util/fail.ts";
+import { within } from "../util/within.ts";
 
 /** The runner's socket in the base. */
 export const runnerSocket = "/run/imgbuild/runner.sock";
 /** As text it must fit into a line that the runner reads (8 MiB). */
 const maxPayloadBytes = 5 * 1024 * 1024;
 const replaceMs = 120_000;
+const abortMs = 30_000;
+/** A runner that works says something more often than this; one that does not is asked whether it is still there. */
+const quietMs = 180_000;
 /** A message is at most a journal entry or a report; more is not a runner. */
 const maxLineBytes = 4 * 1024 * 1024;
 
@@ -24,9 +28,20 @@ export interface RunnerLink {
   send(message: FromOperator): void;
   /** Brings another payload; resolves with its plan's digest when the runner takes it. Before `follow`. */
   replace(publicKey: string, payload: Uint8Array): Promise<string>;
-  /** Resolves with the report; rejects when the link is lost or the runner refuses. */
-  follow(after: number, onEntry: (entry: JournalEntry) => void): Promise<BaseReport>;
+  /** Sends the machine back. True when the runner does it, false when it is not known; a Fail when it refuses. Before `follow`. */
+  abort(): Promise<boolean>;
+  /** Resolves with the report; rejects when the link is lost, the runner hangs or refuses. */
+  follow(after: number, onEntry: (entry: JournalEntry) => void, quiet?: Quiet): Promise<BaseReport>;
   close(): void;
+}
+
+/** What is done about a runner that says nothing. */
+export interface Quiet {
+  /** Opens another stream to the runner's socket. */
+  readonly open: () => Promise<Duplex>;
+  /** Factor on the times, for a slow machine. */
+  readonly slow: number;
+  readonly boundMs?: number;
 }
 
 /** Waits for the greeting on an open stream to the runner's socket. */
@@ -66,10 +81,20 @@ export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLi
         { hint: "a base of an older imgbuild knows no way to; reinstall the machine by a rescue system" },
       );
     },
-    async follow(after, onEntry) {
+    async abort() {
+      stream.write(`${JSON.stringify({ type: "abort" } satisfies FromOperator)}\n`);
+      const answer = await bounded(lines.next(), abortMs, () => stream.destroy());
+      if (answer?.type === "refused")
+        throw new Fail(
+          `the runner refused: ${answer.message}`,
+          answer.hint === undefined ? {} : { hint: answer.hint },
+        );
+      return answer?.type === "returning";
+    },
+    async follow(after, onEntry, quiet) {
       stream.write(`${JSON.stringify({ type: "follow", after } satisfies FromOperator)}\n`);
       for (;;) {
-        const message = await lines.next();
+        const message = await spoken(lines.next(), quiet);
         if (message === undefined) throw new LinkLost("the connection to the base was lost");
         if (message.type === "journal") onEntry(message.entry);
         else if (message.type === "report") return message.report;
@@ -88,8 +113,30 @@ export async function greet(stream: Duplex, timeoutMs: number): Promise<RunnerLi
   };
 }
 
-/** The link ended before the report; the runner goes on without it. */
+/** The link ended before the report, or the runner hangs; whether it goes on is not known. */
 export class LinkLost extends Fail {}
+
+/** Waits for what the runner says next, for as long as it greets whoever comes. */
+async function spoken<T>(next: Promise<T>, quiet: Quiet | undefined): Promise<T> {
+  if (quiet === undefined) return await next;
+  const boundMs = (quiet.boundMs ?? quietMs) * quiet.slow;
+  while (!(await within(next, boundMs))) {
+    const isThere = await quiet
+      .open()
+      .then((stream) => greet(stream, boundMs))
+      .then((link) => {
+        link.close();
+        return true;
+      })
+      .catch(() => false);
+    // It may have spoken meanwhile.
+    if (!isThere && !(await within(next, 0)))
+      throw new LinkLost(
+        `the runner has said nothing for ${Math.round((2 * boundMs) / 1000)} s and greets nobody`,
+      );
+  }
+  return await next;
+}
 
 function messagesOf(stream: Duplex): { next(): Promise<FromRunner | undefined> } {
   const queue: FromRunner[] = [];

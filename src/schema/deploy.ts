@@ -45,7 +45,7 @@ export const DeployData = z.strictObject({
   oldBootId: z.string(),
   hostname: z.string(),
   network: NetworkReplay,
-  /** From the start of the base to GO; without it the base restarts into the old system. */
+  /** From the start of the base to GO, and from GO to the first write; behind that the base restarts into the old system. */
   deadManSeconds: z.int().min(10).max(7200),
   /** Name of a virtio port behind which the operator is as well: the base runs in a machine of the operator's own. */
   port: z

@@ -73,6 +73,8 @@ export const FromRunner = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("journal"), entry: JournalEntry }),
   z.strictObject({ type: z.literal("report"), report: BaseReport }),
   z.strictObject({ type: z.literal("refused"), message: z.string(), hint: z.string().optional() }),
+  /** The abort is taken: the machine restarts into its old system in a moment. */
+  z.strictObject({ type: z.literal("returning") }),
   /** The payload that came is the one that GO will be about. */
   z.strictObject({ type: z.literal("replaced"), planDigest: z.string() }),
 ]);
@@ -82,7 +84,7 @@ export const FromOperator = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("go"), planDigest: z.string(), sealed: z.string() }),
   /** Send journal entries with `seq` above `after`, then each as it comes. */
   z.strictObject({ type: z.literal("follow"), after: z.int().min(0) }),
-  /** Before GO: restart into the old system. */
+  /** Before the first write: restart into the old system. */
   z.strictObject({ type: z.literal("abort") }),
   /** After a failure behind the point of no return: work through the same plan again, with the secrets that came with GO. */
   z.strictObject({ type: z.literal("resume") }),

@@ -4,13 +4,13 @@ import type { Step, StepContext } from "./step.ts";
 
 /**
  * Works through a plan. Every step's data is checked before the first one runs, so a plan that cannot be understood
- * changes nothing; `before` is called between the check and the first step.
+ * changes nothing; `before` is waited for between the check and the first step.
  */
 export async function executeSteps(
   steps: readonly StepData[],
   known: ReadonlyMap<string, Step>,
   context: StepContext,
-  before: () => void = () => {},
+  before: () => unknown = () => {},
 ): Promise<void> {
   const ready = steps.map(({ kind, doing, ...data }) => {
     const step = known.get(kind);
@@ -22,7 +22,7 @@ export async function executeSteps(
       );
     return { step, doing, input: input.data };
   });
-  before();
+  await before();
   // What is made, by us and by every program we start, must not depend on who builds.
   const own = process.umask(0o022);
   try {

@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
 import { Fail } from "../util/fail.ts";
+import { endOf } from "./ended.ts";
 import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 import { plainEnv, showArgv } from "./run.ts";
 
@@ -32,10 +32,12 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
     stdio: options.pipes === undefined ? "pipe" : confinedStdio(options.pipes),
     detached: true,
   }) as ChildProcessWithoutNullStreams;
+  const ending = endOf(child, name);
   fillPipes(child, options.pipes ?? []);
   let failure: unknown;
   const stop = (why: unknown) => {
     failure ??= why;
+    ending.killed();
     child.stdout.destroy();
     try {
       if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -61,11 +63,9 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
       stop(error);
     }
   });
-  const closed = once(child, "close") as Promise<[number | null, string | null]>;
-  closed.catch(() => {});
   try {
     await feed(child.stdin, options.input, () => failure !== undefined).catch(stop);
-    const [code, signalName] = await closed;
+    const [code, signalName] = await ending.end;
     if (failure !== undefined) throw failure;
     if (code === 0) return;
     const how = code === null ? `was killed by ${signalName}` : `exited ${code}`;
@@ -78,6 +78,7 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
     throw error;
   } finally {
     clearTimeout(timer);
+    ending.done();
     options.signal?.removeEventListener("abort", onAbort);
   }
 }

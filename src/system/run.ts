@@ -1,8 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { Fail } from "../util/fail.ts";
+import { endOf } from "./ended.ts";
 import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 
 /** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
@@ -63,10 +63,12 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     stdio: options.pipes === undefined ? "pipe" : confinedStdio(options.pipes),
     detached: true,
   }) as ChildProcessWithoutNullStreams;
+  const ending = endOf(child, showArgv(options.shown ?? argv));
   fillPipes(child, options.pipes ?? []);
   let ended: "timeout" | "abort" | "overflow" | undefined;
   const stop = (why: typeof ended) => {
     ended ??= why;
+    ending.killed();
     if (child.pid !== undefined) {
       try {
         process.kill(-child.pid, "SIGKILL");
@@ -88,7 +90,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   child.stdin.on("error", () => {});
   child.stdin.end(options.stdin ?? "");
   try {
-    const [code, signalName] = (await once(child, "close")) as [number | null, string | null];
+    const [code, signalName] = await ending.end;
     const bytes = stdout();
     const result = {
       code: code ?? 128,
@@ -115,6 +117,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     throw error;
   } finally {
     clearTimeout(timer);
+    ending.done();
     options.signal?.removeEventListener("abort", onAbort);
   }
 }

@@ -36,9 +36,9 @@ function readOr(file: string): string {
   }
 }
 
-/** Restarts through the firmware. What is mounted was synced and unmounted before; the rest is RAM. */
-export async function restart(): Promise<never> {
-  await run(["sync"], { timeoutMs: 60_000 }).catch(() => {});
+/** Restarts through the firmware. What is mounted was synced and unmounted before; the rest is RAM. Without `flush` no disk is waited for. */
+export async function restart(flush: boolean): Promise<never> {
+  if (flush) await run(["sync"], { timeoutMs: 60_000 }).catch(() => {});
   // The kernel's own way needs no program that works; BusyBox's is the second.
   try {
     writeFileSync("/proc/sysrq-trigger", "b");

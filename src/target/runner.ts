@@ -4,6 +4,7 @@ import { protocolVersion } from "../schema/journal.ts";
 import { wipeFile } from "../system/wipe-file.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
+import type { DeadMan } from "./dead-man.ts";
 import type { Journal } from "./journal.ts";
 
 /** After a failure before any write: long enough for the operator to read why, then back to the old system. */
@@ -12,6 +13,8 @@ const returnAfterMs = 15_000;
 const restartAfterMs = 20_000;
 /** After a failure behind the first write, what came with GO is kept for so long, so that `resume` needs nobody's secrets again. */
 export const secretsKeptMs = 2 * 60 * 60_000;
+/** After an abort: the answer is out. */
+const abortAfterMs = 500;
 
 /** What the state machine needs of the machine; everything else is decided here. */
 export interface RunnerWorld {
@@ -20,20 +23,24 @@ export interface RunnerWorld {
   readonly nonce: string;
   readonly bootId: string;
   readonly recipient: string;
-  /** Marks that GO was given: the dead-man timer of the base stands down. Holds the sealed secrets, in RAM. */
+  /** Marks that GO was given. Holds the sealed secrets, in RAM. */
   readonly goFile: string;
   /** Checked and ready payload, or the reason why it is not. */
   readonly payload: { planDigest: string } | { refusal: Fail };
   /** Checks another payload and takes it for the one to work through; resolves with its plan's digest. */
   replace(publicKey: string, payload: Uint8Array): Promise<string>;
-  /** Opens the sealed secrets, the newest last, and works through the plan; calls `ponr` before the first write. */
-  work(sealed: readonly string[], ponr: () => void): Promise<void>;
+  /** Opens the sealed secrets, the newest last, and works through the plan; waits for `ponr` before the first write. */
+  work(sealed: readonly string[], ponr: () => Promise<void>): Promise<void>;
+  /** Ends the work, as soon as it can be. */
+  stop(why: Fail): void;
+  readonly deadMan: DeadMan;
   report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
-  restart(): Promise<never>;
   /** Milliseconds, by a clock that nobody sets. */
   now(): number;
   /** Ends this process, and with it all that it knows; another one is started, with another key. */
   forget(): void;
+  /** `flush`: what was written has to get to the disks. Before the first write no disk is waited for. */
+  restart(flush: boolean): Promise<never>;
   later(ms: number, what: () => void): void;
 }
 
@@ -43,6 +50,8 @@ export class Runner {
   readonly #reportListeners = new Set<(report: BaseReport) => void>();
   #state: RunnerState = "waiting";
   #ponr = false;
+  /** The dead man is standing down: the first write comes next, or the old system. */
+  #crossing = false;
   #aborted = false;
   #payload: RunnerWorld["payload"];
   #replacing = false;
@@ -178,33 +187,55 @@ export class Runner {
   #work(): void {
     this.#wipeAt = undefined;
     this.#setState("working");
-    const ponr = () => {
-      this.#world.journal.add({ type: "ponr" });
-      this.#ponr = true;
-    };
-    this.#world.work(this.#sealed, ponr).then(
+    this.#workUnderDeadMan().then(
       () => this.#end("done", undefined),
       (error: unknown) => this.#end("failed", error),
     );
   }
 
+  async #workUnderDeadMan(): Promise<void> {
+    if (!this.#ponr) this.#world.deadMan.rearm();
+    await this.#world.work(this.#sealed, () => this.#cross());
+  }
+
+  /** The point of no return. What brings the old system back ends here and not before. */
+  async #cross(): Promise<void> {
+    if (this.#aborted) throw aborted();
+    this.#crossing = true;
+    try {
+      if (!this.#ponr) await this.#world.deadMan.standDown();
+      this.#world.journal.add({ type: "ponr" });
+      this.#ponr = true;
+    } finally {
+      this.#crossing = false;
+    }
+  }
+
   #abort(send: (answer: FromRunner) => void): void {
-    if (this.#aborted) return;
-    if (this.#state === "working" || this.#ponr) {
+    if (this.#ponr || this.#crossing) {
+      const written =
+        this.#state === "done" ? "the new system is on the disks" : "the disks are being written";
       send({
         type: "refused",
-        message: "the disks are being written already; there is no old system to return to",
+        message: `${this.#state === "failed" ? "the disks were written" : written} already; there is no old system to return to`,
         hint: "`imgbuild follow` shows how far it is",
       });
       return;
     }
+    send({ type: "returning" });
+    if (this.#aborted) return;
     this.#aborted = true;
     this.#world.log.info("aborted by the operator: returning to the old system");
-    this.#world.later(500, () => void this.#world.restart());
+    this.#world.stop(aborted());
+    this.#world.later(abortAfterMs, () => void this.#restart());
+  }
+
+  #restart(): Promise<never> {
+    return this.#world.restart(this.#ponr);
   }
 
   #restartNow(send: (answer: FromRunner) => void): void {
-    if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#world.restart();
+    if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#restart();
     else
       send({
         type: "refused",
@@ -213,19 +244,20 @@ export class Runner {
   }
 
   #end(outcome: "done" | "failed", error: unknown): void {
-    const { journal, later, restart } = this.#world;
+    const { journal, later } = this.#world;
     this.#report = this.#world.report(outcome, this.#ponr, error);
     if (outcome === "failed" && this.#ponr) this.#wipeLater();
     else this.#wipe();
     this.#setState(outcome, error);
     for (const listener of this.#reportListeners) listener(this.#report);
-    if (outcome === "done") later(restartAfterMs, () => void restart());
+    if (outcome === "done") later(restartAfterMs, () => void this.#restart());
     else if (!this.#ponr) {
+      if (this.#aborted) return;
       journal.add({
         type: "info",
         message: `no disk was written; returning to the old system in ${returnAfterMs / 1000} s`,
       });
-      later(returnAfterMs, () => void restart());
+      later(returnAfterMs, () => void this.#restart());
     } else journal.add({ type: "info", message: "the base stays up: the disks hold no finished system" });
   }
 
@@ -273,4 +305,8 @@ function whyItFailed({ entries }: Journal): Fail {
   if (last?.state === "failed" && last.message !== undefined)
     return new Fail(last.message, last.hint === undefined ? {} : { hint: last.hint });
   return new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" });
+}
+
+function aborted(): Fail {
+  return new Fail("aborted by the operator", { hint: "no disk was written" });
 }

@@ -26,14 +26,14 @@ const fetching: readonly string[] = [bootstrapTree.kind, installPackages.kind];
 /** Flushing what an earlier attempt wrote. */
 const unmountMs = 1_800_000;
 
-/** Everything GO sets off: secrets, a last look at the disks, then the plan. `ponr` is called before the first write. */
+/** Everything GO sets off: secrets, a last look at the disks, then the plan. `ponr` is waited for before the first write. */
 export async function workThroughPlan(options: {
   readonly order: Order;
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly identity: Identity;
   /** What came with each GO, the newest last. */
   readonly sealed: readonly string[];
-  readonly ponr: () => void;
+  readonly ponr: () => Promise<void> | void;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly fetched: Fetched;

@@ -100,7 +100,7 @@ it("abort: the operator's machine is lost, another terminal looks in and sends t
     });
     expect(followed.code).toBe(130);
     const aborted = await imgbuild(["abort", "target", ...lab.login], { env, timeoutMs: 5 * minute });
-    expect(aborted).toMatchObject({ code: 0, stdout: "the host returns to its old system\n" });
+    expect(aborted).toMatchObject({ code: 0, stdout: "target runs its old system again\n" });
     await lab.stock.waitForLogin({ notBoot: before });
     expect(await lab.stock.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   }));

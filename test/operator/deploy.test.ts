@@ -18,6 +18,7 @@ import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { baseReport } from "../helpers/base-report.ts";
+import { noDeadMan } from "../helpers/dead-man.ts";
 import { adminKey, inputsOfDeploy, serverSpec } from "../helpers/deployable.ts";
 import { type FakeSystem, fakeSystem } from "../helpers/fake-system.ts";
 import { probeOutput } from "../helpers/probe-output.ts";
@@ -111,6 +112,7 @@ async function machine(story: Story = {}) {
         if (story.work !== undefined) await story.work(ponr, cut);
         else ponr();
       },
+      ...noDeadMan,
       report: (...told) => ({
         ...baseReport(...told),
         bootId: "base-boot",

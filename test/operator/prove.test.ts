@@ -21,13 +21,16 @@ const wanted: NewSystem = {
 };
 
 /** A machine that answers from the `first` try on. */
-function machine(options: { first?: number; mark?: string; system?: FakeSystem } = {}) {
+function machine(
+  options: { first?: number; mark?: string; system?: FakeSystem; becomeRoot?: Host["becomeRoot"] } = {},
+) {
   const { first = 1, mark = `{"nonce":"${nonce}"}` } = options;
   const connects: object[] = [];
   const asRoot: (boolean | undefined)[] = [];
   const { shell } = fakeSystem(options.system);
   const host: Host = {
     ...localHost().host,
+    ...(options.becomeRoot === undefined ? {} : { becomeRoot: options.becomeRoot }),
     exec: async (argv, { root, timeoutMs } = {}) => {
       expect(timeoutMs, "every wait is bounded").toBeGreaterThan(0);
       if (argv.includes(markPath)) return { code: 0, stdout: mark, stderr: "" };
@@ -40,7 +43,6 @@ function machine(options: { first?: number; mark?: string; system?: FakeSystem }
     log: silentLog,
     signal: new AbortController().signal,
     now: Date.now,
-    password: undefined,
     connect: async (how: object) => {
       connects.push(how);
       if (connects.length < first) throw new Fail("no route to host");
@@ -100,4 +102,36 @@ describe("proveNewSystem", () => {
     expect(problem?.hint).toMatch(/--accept-degraded/);
     expect(asRoot.every((one) => one === true)).toBe(true);
   });
+
+  it.each<[string, Host["becomeRoot"]]>([
+    [
+      "has sudo with a password alone",
+      async ({ askPassword }) => (askPassword ? Promise.reject(new Error("asked")) : "impossible"),
+    ],
+    ["has a sudo that hangs", () => Promise.reject(new Fail("sudo did not end within 30 s"))],
+  ])(
+    "asks for no password on a system that %s, and says what it could not prove there",
+    async (_what, becomeRoot) => {
+      const warned: string[] = [];
+      const { world, asRoot } = machine({ becomeRoot, system: { answers: { false: { code: 1 } } } });
+      const command = { type: "command" as const, argv: ["false"], withinSeconds: 0 };
+      const { health } = await proveNewSystem(
+        { ...wanted, health: [command] },
+        { ...world, log: { ...silentLog, warn: (message) => void warned.push(message) } },
+      );
+      expect(unhealthy(health)).toBeUndefined();
+      expect(health.find(({ check }) => check === "command false")).toMatchObject({
+        ok: true,
+        detail: expect.stringMatching(/^not checked: .* without a password/),
+      });
+      expect(warned.at(-1)).toMatch(/^command false: not checked/);
+      expect(asRoot.every((one) => one === false)).toBe(true);
+      // A unit that has failed is seen by every user.
+      const sick = machine({
+        becomeRoot,
+        system: { units: { "nginx.service": { ActiveState: "failed" } }, failed: ["nginx.service"] },
+      });
+      expect(unhealthy((await proveNewSystem(wanted, sick.world)).health)).toBeDefined();
+    },
+  );
 });

@@ -16,6 +16,7 @@ import { publicKeyOf } from "../../src/transport/keys.ts";
 import { exitCodes, Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
+import { noDeadMan } from "../helpers/dead-man.ts";
 import { adminKey, inputsOfDeploy, serverSpec } from "../helpers/deployable.ts";
 import { localHost } from "../helpers/local-host.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
@@ -57,6 +58,7 @@ async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boole
       if (options.ponr !== false) ponr();
       if (works.length === 1) throw new Fail("no such unit");
     },
+    ...noDeadMan,
     report: (...told) => ({ ...baseReport(...told), bootId: "base" }),
     restart: () => new Promise<never>(() => {}),
     later: (_ms, what) => void later.push(what),

@@ -2,6 +2,7 @@ import { duplexPair } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { greet, LinkLost } from "../../src/operator/runner-link.ts";
 import type { BaseReport, FromRunner, JournalEntry } from "../../src/schema/journal.ts";
+import { Fail } from "../../src/util/fail.ts";
 
 const hello: FromRunner = {
   type: "hello",
@@ -136,5 +137,50 @@ describe("a link to a runner", () => {
     act(ends);
     await expect(outcome).rejects.toBeInstanceOf(LinkLost);
     await expect(link.follow(0, () => {})).rejects.toBeInstanceOf(LinkLost);
+  });
+
+  it("waits through a silence while the runner greets, and is lost when it does not", async () => {
+    const { ours, say } = pair();
+    say(hello);
+    const link = await greet(ours, 5_000);
+    let asked = 0;
+    const open = async () => {
+      asked += 1;
+      const other = pair();
+      // A stopped process: the kernel takes the connection, and nobody says anything.
+      if (asked < 3) other.say(hello);
+      return other.ours;
+    };
+    await expect(link.follow(0, () => {}, { open, slow: 2, boundMs: 50 })).rejects.toMatchObject({
+      message: "the runner has said nothing for 0 s and greets nobody",
+    });
+    expect(asked).toBe(3);
+    const late = pair();
+    late.say(hello);
+    const spoken = (await greet(late.ours, 5_000)).follow(0, () => {}, {
+      open: async () => {
+        late.say({ type: "report", report });
+        throw new Fail("no route to host");
+      },
+      slow: 1,
+      boundMs: 50,
+    });
+    expect(await spoken).toEqual(report);
+  });
+
+  it("says whether an abort was taken, refused, or is not known", async () => {
+    const aborted = async (act: (ends: ReturnType<typeof pair>) => void) => {
+      const ends = pair();
+      ends.say(hello);
+      const link = await greet(ends.ours, 5_000);
+      const outcome = link.abort();
+      act(ends);
+      return await outcome;
+    };
+    expect(await aborted(({ say }) => say({ type: "returning" }))).toBe(true);
+    expect(await aborted(({ theirs }) => theirs.end())).toBe(false);
+    await expect(aborted(({ say }) => say({ type: "refused", message: "too late" }))).rejects.toThrow(
+      "the runner refused: too late",
+    );
   });
 });

@@ -10,6 +10,7 @@ import { Fail } from "../../src/util/fail.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { baseReport } from "../helpers/base-report.ts";
+import { noDeadMan } from "../helpers/dead-man.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A runner as in the base, at the other end of a machine's port. Its machine ends when it restarts. */
@@ -41,6 +42,7 @@ async function base(change: Partial<RunnerWorld> = {}) {
       ponr();
       await world.log.task("unpacking the tree", async (log) => log.progress(10, 10, "MiB"));
     },
+    ...noDeadMan,
     report: baseReport,
     restart: () => {
       end("QEMU ended (0)");

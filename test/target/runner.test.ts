@@ -7,6 +7,7 @@ import { Runner, type RunnerWorld, secretsKeptMs } from "../../src/target/runner
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
+import { noDeadMan } from "../helpers/dead-man.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A world without a machine: work ends when the test says, time passes by hand, a restart is only counted. */
@@ -17,11 +18,12 @@ function world(change: Partial<RunnerWorld> = {}) {
     restarts: 0,
     now: 0,
     forgotten: 0,
+    flushed: [] as boolean[],
     timers: [] as { ms: number; what: () => void }[],
     replaced: [] as { publicKey: string; payload: string }[],
     works: [] as {
       sealed: readonly string[];
-      ponr: () => void;
+      ponr: () => Promise<void>;
       done: () => void;
       fail: (error: unknown) => void;
     }[],
@@ -48,9 +50,11 @@ function world(change: Partial<RunnerWorld> = {}) {
       new Promise<void>((done, fail) => {
         state.works.push({ sealed, ponr, done, fail });
       }),
+    ...noDeadMan,
     report: baseReport,
-    restart: () => {
+    restart: (flush) => {
       state.restarts += 1;
+      state.flushed.push(flush);
       return new Promise<never>(() => {});
     },
     later: (ms, what) => void state.timers.push({ ms, what }),
@@ -111,7 +115,7 @@ describe("Runner", () => {
     expect(heard.at(-1)).toMatchObject({ type: "report", report: { outcome: "done", ponr: true } });
     expect(state.restarts).toBe(0);
     state.timers[0]!.what();
-    expect(state.restarts).toBe(1);
+    expect([state.restarts, state.flushed]).toEqual([1, [true]]);
   });
 
   it("refuses GO for another plan, and stays ready", () => {
@@ -246,15 +250,84 @@ describe("Runner", () => {
     expect(state.works).toEqual([]);
   });
 
-  it("does not take back what works: abort and restart are refused", () => {
-    const { runner, state } = world();
+  it("takes back what works until the first write, however its work hangs, and lets nothing be written then", async () => {
+    const stopped: string[] = [];
+    const { runner, state, journal } = world({ stop: (why) => void stopped.push(why.message) });
     const { heard, say } = operator(runner);
     say(go);
-    for (const type of ["abort", "restart"] as const) {
-      say({ type });
-      expect(heard.at(-1)?.type).toBe("refused");
-    }
-    expect(state.restarts + state.timers.length).toBe(0);
+    say({ type: "restart" });
+    expect(heard.at(-1)?.type).toBe("refused");
+    say({ type: "abort" });
+    say({ type: "abort" });
+    expect(heard.slice(-2)).toEqual([{ type: "returning" }, { type: "returning" }]);
+    expect(stopped).toEqual(["aborted by the operator"]);
+    await expect(state.works[0]!.ponr()).rejects.toThrow("aborted by the operator");
+    expect(journal.entries.some(({ event }) => event.type === "ponr")).toBe(false);
+    expect(state.timers).toHaveLength(1);
+    state.timers[0]!.what();
+    expect([state.restarts, state.flushed]).toEqual([1, [false]]);
+  });
+
+  it("is armed from GO to the first write, and refuses an abort while the dead man stands down", async () => {
+    const said: string[] = [];
+    let standsDown = () => {};
+    const deadMan = {
+      rearm: () => void said.push("rearm"),
+      standDown: () => {
+        said.push("stand down");
+        return new Promise<void>((resolve) => {
+          standsDown = resolve;
+        });
+      },
+    };
+    const { runner, state, journal } = world({ deadMan });
+    const { heard, say } = operator(runner);
+    expect(said).toEqual([]);
+    say(go);
+    expect(said).toEqual(["rearm"]);
+    const wrote = state.works[0]!.ponr();
+    say({ type: "abort" });
+    expect(heard.at(-1)).toMatchObject({
+      type: "refused",
+      message: expect.stringContaining("being written"),
+    });
+    expect(journal.entries.some(({ event }) => event.type === "ponr")).toBe(false);
+    standsDown();
+    await wrote;
+    expect(journal.entries.at(-1)?.event.type).toBe("ponr");
+    state.works[0]!.fail(new Fail("no such unit"));
+    await settle();
+    say({ type: "resume" });
+    await state.works[1]!.ponr();
+    expect(said).toEqual(["rearm", "stand down"]);
+  });
+
+  it.each([
+    [
+      "is gone at GO",
+      {
+        rearm: () => {
+          throw new Fail("gone");
+        },
+        standDown: async () => {},
+      },
+    ],
+    ["does not stand down", { rearm: () => {}, standDown: () => Promise.reject(new Fail("gone")) }],
+  ])("writes nothing where its dead man %s", async (_what, { rearm, standDown }) => {
+    const written: string[] = [];
+    const { runner, state, states } = world({
+      deadMan: { rearm, standDown },
+      work: async (_sealed, ponr) => {
+        await ponr();
+        written.push("disk");
+      },
+    });
+    operator(runner).say(go);
+    await settle();
+    expect(states().at(-1)).toBe("failed");
+    expect(written).toEqual([]);
+    state.timers[0]!.what();
+    expect(state.flushed).toEqual([false]);
   });
 
   it("returns on abort before GO, and restarts at once when it is done", async () => {
@@ -308,7 +381,7 @@ describe("Runner", () => {
   it("that is started anew behind the first write stays up, and resumes with what came with GO", async () => {
     const first = world();
     operator(first.runner).say(go);
-    first.state.works[0]!.ponr();
+    await first.state.works[0]!.ponr();
     const { runner, state } = world({ goFile: first.fake.goFile, journal: first.journal });
     const { heard, say } = operator(runner);
     expect(heard[0]).toMatchObject({ state: "failed", message: "the runner died while it worked" });

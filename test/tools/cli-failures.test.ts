@@ -268,7 +268,7 @@ describe("wrong usage", () => {
     [/--size 1MiB: .*too small/, ["build", "imgbuild/web", "-o", "x.raw", "--size", "1MiB"]],
     [/--size 8GiB: tar holds no disk/, ["build", "imgbuild/web", "-o", "x.tar", "--size", "8GiB"]],
     [/--in-vm: tar holds no disks/, ["build", "imgbuild/web", "-o", "x", "--format", "tar", "--in-vm"]],
-    [/--dead-man 5: .*10 to 7200/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "5"]],
+    [/--dead-man 5: .*60 to 7200/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "5"]],
     [/--dead-man 1e9/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "1e9"]],
     [/--slow none: a factor/, ["deploy", "imgbuild/web", "192.0.2.1", "--slow", "none"]],
     [/--firmware coreboot: /, ["test", "imgbuild/web", "--firmware", "coreboot"]],

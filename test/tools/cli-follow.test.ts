@@ -10,6 +10,7 @@ import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { baseReport } from "../helpers/base-report.ts";
 import { environment, expectFail } from "../helpers/cli-lab.ts";
+import { noDeadMan } from "../helpers/dead-man.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
 import { startSshd } from "../helpers/sshd.ts";
@@ -43,10 +44,12 @@ function itsPrograms(failed = ""): string {
 /** A machine in its base: OpenSSH with a /run of its own, in which the real runner listens. Its restart brings the system that was built. */
 async function base(
   story: {
-    work?: (times: number, ponr: () => void) => Promise<void>;
+    work?: (times: number, ponr: () => Promise<void>) => Promise<void>;
     healthy?: boolean;
     /** A unit of the new system that has failed. */
     failed?: string;
+    /** What its restart brings; by default the system that was built. */
+    restartBrings?: "old" | "nothing";
   } = {},
 ) {
   const [before, after] = [tempDir(), tempDir()];
@@ -74,13 +77,18 @@ async function base(
       works += 1;
       await (story.work ?? (async (_times, first) => first()))(works, ponr);
     },
+    ...noDeadMan,
     report: baseReport,
     restart: async () => {
       life.restarts += 1;
       if (life.restarts > 1) return await new Promise<never>(() => {});
       // Connections end with it, as with a machine.
       server.stop();
-      const mark = `mount -t tmpfs tmpfs /var/lib; mkdir -p /var/lib/imgbuild; echo '{"nonce":"${nonce}"}' > ${markPath}`;
+      if (story.restartBrings === "nothing") return await new Promise<never>(() => {});
+      const mark =
+        story.restartBrings === "old"
+          ? ":"
+          : `mount -t tmpfs tmpfs /var/lib; mkdir -p /var/lib/imgbuild; echo '{"nonce":"${nonce}"}' > ${markPath}`;
       await startSshd(after, { port: server.port, around: alone(`${mark}; ${itsPrograms(story.failed)}`) });
       return await new Promise<never>(() => {});
     },
@@ -104,7 +112,7 @@ async function base(
       placed: [],
       scripts: false,
       slow: 1,
-      bootMs: 20_000,
+      bootMs: story.restartBrings === "nothing" ? 3_000 : 20_000,
     },
   });
   const command = (args: readonly string[], onSaid?: readonly [string, (child: ChildProcess) => void]) =>
@@ -188,12 +196,15 @@ describe("a base that this machine has started", () => {
   });
 
   it("is sent back to its old system before the first write, and not behind it", async () => {
-    const early = await base();
+    const early = await base({ restartBrings: "old" });
     expect(await early.command(["abort"])).toMatchObject({
       code: 0,
-      stdout: "the host returns to its old system\n",
+      stdout: `${early.host} runs its old system again\n`,
     });
     expect(early.life.restarts).toBe(1);
+    const between = await base({ restartBrings: "old", work: () => new Promise(() => {}) });
+    between.go();
+    expect(await between.command(["abort"])).toMatchObject({ code: 0 });
     const late = await base({
       work: async (_times, ponr) => {
         ponr();
@@ -201,8 +212,25 @@ describe("a base that this machine has started", () => {
       },
     });
     late.go();
-    expectFail(await late.command(["abort"]), 1, /there is no old system to return to/, /imgbuild follow/);
+    expectFail(
+      await late.command(["abort"]),
+      1,
+      /disks were written already; there is no old system to return to/,
+      /imgbuild follow/,
+    );
     expect(late.life.restarts).toBe(0);
+  });
+
+  it("is not said to have returned where nothing answers after it, or the new system does", async () => {
+    const dark = await base({ restartBrings: "nothing" });
+    expectFail(
+      await dark.command(["abort"]),
+      1,
+      /the base has restarted, but the old system did not answer within 3 s/,
+      /console.*imgbuild follow/,
+    );
+    const built = await base();
+    expectFail(await built.command(["abort"]), 1, /the new system answers/);
   });
 
   it("is left alone by an interruption, at once", async () => {

@@ -109,7 +109,7 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
 
   it("returns to the old system when nobody says GO", async () => {
     const before = await bootId();
-    const args = [...deployArguments(lab, join(directory, "lost.json")), "--dead-man", "45"];
+    const args = [...deployArguments(lab, join(directory, "lost.json")), "--dead-man", "60"];
     const ran = await imgbuild(args, {
       env,
       timeoutMs: 10 * minute,
