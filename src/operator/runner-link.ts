@@ -119,7 +119,7 @@ export class LinkLost extends Fail {}
 /** Waits for what the runner says next, for as long as it greets whoever comes. */
 async function spoken<T>(next: Promise<T>, quiet: Quiet | undefined): Promise<T> {
   if (quiet === undefined) return await next;
-  const boundMs = (quiet.boundMs ?? quietMs) * quiet.slow;
+  const boundMs = (quiet.boundMs ?? quietMs) * Math.max(1, quiet.slow);
   while (!(await within(next, boundMs))) {
     const isThere = await quiet
       .open()
