@@ -56,12 +56,24 @@ it("imgbuild test tells what does not hold, goes on with the rest, and leaves jo
   const file = join(definition, "IMGBUILD.ts");
   const text = readFileSync(file, "utf8");
   const broken = `"broken.service": { state: "enabled", unit: "[Service]\\nType=oneshot\\nExecStart=/bin/sh -c 'echo a reason; false'\\n[Install]\\nWantedBy=multi-user.target\\n" },`;
-  writeFileSync(file, text.replace('"nginx.service": {', `${broken}\n    "nginx.service": {`));
+  const dhcp = 'network: { ethernet: dhcp("en*"), legacy: dhcp("eth*") }';
+  if (!text.includes(dhcp)) throw new Error("imgbuild/web declares its network in another way");
+  // As most servers have it, and QEMU's own network has not: addresses of its own, on a card of another name.
+  const own = `network: { ethernet: { match: { name: "eno7" }, addresses: ["192.0.2.10/24", "2001:db8:7::10/64"], gateway: ["192.0.2.1", "2001:db8:7::1"] } }`;
+  writeFileSync(
+    file,
+    text.replace('"nginx.service": {', `${broken}\n    "nginx.service": {`).replace(dhcp, own),
+  );
   writeFileSync(
     join(definition, "IMGBUILD.test.ts"),
     `import { test } from "imgbuild/testing";
 test("holds", async ({ machine }) => { await machine.succeed("touch /root/mark"); });
 test("finds no trace of the one before", async ({ machine }) => { await machine.fail("test -e /root/mark"); });
+test("is on its own network", async ({ machine }) => {
+  await machine.succeed("exec 9<>/dev/udp/192.0.2.1/9; echo hello >&9");
+  await machine.waitUntilSucceeds("grep -qE '^192.0.2.1 .* 0x2 .* eno7$' /proc/net/arp");
+  await machine.waitUntilSucceeds("grep -qE '^20010db8000700000000000000000010 [0-9a-f]+ 40 00 80 +eno7$' /proc/net/if_inet6");
+});
 test("does not hold", async ({ machine }) => { await machine.succeed("echo told by the program >&2; exit 3"); });
 test("is never done", () => new Promise(() => {}), { withinSeconds: 0.2 });
 `,
@@ -74,8 +86,16 @@ test("is never done", () => new Promise(() => {}), { withinSeconds: 0.2 });
   const checks = checksOf(ran);
   expect(checks["no unit has failed"]).toMatchObject({
     ok: false,
-    detail: expect.stringContaining("broken.service"),
+    detail: expect.stringMatching(/^broken\.service\n[\s\S]*a reason/),
   });
+  expect(checks["unit broken.service"]).toMatchObject({
+    ok: false,
+    detail: expect.stringMatching(/has failed/),
+  });
+  // Its address is the declared one, which QEMU would not have given.
+  const key = Object.entries(checks).find(([name]) => name.startsWith("sshd takes the key of admin"));
+  expect(key?.[1]).toMatchObject({ ok: true });
+  expect(checks["is on its own network"]).toMatchObject({ ok: true });
   expect(checks["unit nginx.service"]).toMatchObject({ ok: true });
   expect(checks.holds).toMatchObject({ ok: true });
   expect(checks["finds no trace of the one before"]).toMatchObject({ ok: true });
