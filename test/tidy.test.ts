@@ -106,6 +106,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     ...["checks", "rehearse", "stock-host", "verdict"].map((name) => `testing/${name}`),
   ],
   "/dev, /proc, /sys and other files of the machine on which it runs": [
+    "system/wipe-file",
     ...["card-modules", "check-grub", "disk-modules", "superblock"].map((name) => `boot/${name}`),
     ...["doctor"].map((name) => `operator/${name}`),
     ...["ask-tang", "close-disks", "enroll-clevis", "keep-base", "make-verity", "name-boot-entry"].map(
@@ -113,9 +114,18 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     ),
     ...["open-storage", "partition-disk", "install-systemd-boot"].map((name) => `steps/${name}`),
     ...["device", "find-disk", "guard", "target", "topology"].map((name) => `storage/${name}`),
-    ...["identity", "journal", "machine", "memory", "network", "port", "runner", "socket", "work"].map(
-      (name) => `target/${name}`,
-    ),
+    ...[
+      "dead-man",
+      "identity",
+      "journal",
+      "machine",
+      "memory",
+      "network",
+      "port",
+      "runner",
+      "socket",
+      "work",
+    ].map((name) => `target/${name}`),
     "steps/ask-machine",
     ...["door-namespace", "pipes", "process-bound"].map((name) => `system/${name}`),
   ],

@@ -5,6 +5,7 @@ import { wipeFile } from "../system/wipe-file.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { DeadMan } from "./dead-man.ts";
+import { aborted, whyItFailed } from "./failures.ts";
 import type { Journal } from "./journal.ts";
 
 /** After a failure before any write: long enough for the operator to read why, then back to the old system. */
@@ -230,9 +231,7 @@ export class Runner {
     this.#world.later(abortAfterMs, () => void this.#restart());
   }
 
-  #restart(): Promise<never> {
-    return this.#world.restart(this.#ponr);
-  }
+  readonly #restart = (): Promise<never> => this.#world.restart(this.#ponr);
 
   #restartNow(send: (answer: FromRunner) => void): void {
     if (this.#state === "done" || (this.#state === "failed" && !this.#ponr)) void this.#restart();
@@ -297,16 +296,4 @@ export class Runner {
       ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
     });
   }
-}
-
-/** A runner that was started anew after a failure knows it from the journal; else it died at its work. */
-function whyItFailed({ entries }: Journal): Fail {
-  const last = entries.flatMap(({ event }) => (event.type === "state" ? [event] : [])).at(-1);
-  if (last?.state === "failed" && last.message !== undefined)
-    return new Fail(last.message, last.hint === undefined ? {} : { hint: last.hint });
-  return new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" });
-}
-
-function aborted(): Fail {
-  return new Fail("aborted by the operator", { hint: "no disk was written" });
 }

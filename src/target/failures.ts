@@ -1,0 +1,14 @@
+import { Fail } from "../util/fail.ts";
+import type { Journal } from "./journal.ts";
+
+/** A runner that was started anew after a failure knows it from the journal; else it died at its work. */
+export function whyItFailed({ entries }: Journal): Fail {
+  const last = entries.flatMap(({ event }) => (event.type === "state" ? [event] : [])).at(-1);
+  if (last?.state === "failed" && last.message !== undefined)
+    return new Fail(last.message, last.hint === undefined ? {} : { hint: last.hint });
+  return new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" });
+}
+
+export function aborted(): Fail {
+  return new Fail("aborted by the operator", { hint: "no disk was written" });
+}
