@@ -7,6 +7,8 @@ import { messageOf } from "../src/util/fail.ts";
 interface Case {
   readonly name: string;
   readonly what: string;
+  /** Rows of the fault list that it shows, or a part of them. */
+  readonly faults?: readonly string[];
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -52,16 +54,19 @@ const cases: readonly Case[] = [
   },
   {
     name: "storage",
+    faults: ["F34", "F35", "F37"],
     what: "every layout is created, mounted twice, unmounted twice, opened again, created anew over what is open",
     argv: vitest("test/matrix/storage.test.ts", "storage: "),
   },
   {
     name: "storage-4kn",
+    faults: ["F20"],
     what: "two layouts on disks of 4096-byte sectors, larger and smaller than the image",
     argv: vitest("test/matrix/storage.test.ts", "storage-4kn: "),
   },
   {
     name: "storage-kept",
+    faults: ["F36"],
     what: "kept partition, LUKS and volume stay byte for byte; what must be refused leaves every byte as it was",
     argv: vitest("test/matrix/storage.test.ts", "storage-kept: "),
   },
@@ -77,6 +82,7 @@ const cases: readonly Case[] = [
   },
   {
     name: "quoting",
+    faults: ["F39"],
     what: "every quoting function against ten times as many odd strings as in `make test`, read by the real programs",
     argv: [
       ...["npx", "vitest", "run", "--project", "unit", "--project", "tools"],
@@ -101,46 +107,55 @@ const cases: readonly Case[] = [
   },
   {
     name: "deploy-sudo",
+    faults: ["F04"],
     what: "the same by a user who is not root, with sudo",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-sudo"),
   },
   {
     name: "redeploy",
+    faults: ["F18"],
     what: "a host that imgbuild made is replaced in turn, and the base is not sent again",
     argv: vitest("test/matrix/deploy.test.ts", "redeploy"),
   },
   {
     name: "abort",
+    faults: ["F12"],
     what: "the operator is lost; follow and abort from another terminal: the old system comes back",
     argv: vitest("test/matrix/deploy.test.ts", "abort"),
   },
   {
     name: "resume",
+    faults: ["F16"],
     what: "the network dies while the base fetches packages; resuming brings the new system",
     argv: vitest("test/matrix/deploy.test.ts", "resume"),
   },
   {
     name: "replan",
+    faults: ["F15"],
     what: "a definition that can only fail is replaced on the base: `resume --with` brings the new system",
     argv: vitest("test/matrix/deploy.test.ts", "replan"),
   },
   {
     name: "base-panics",
+    faults: ["F08"],
     what: "the base's kernel panics: the old system comes back",
     argv: vitest("test/matrix/deploy.test.ts", "base-panics"),
   },
   {
     name: "hang-before-init",
+    faults: ["F08"],
     what: "the base hangs in its first program, its dead man as well: the watchdog brings the old system back",
     argv: vitest("test/matrix/hangs.test.ts", "hang-before-init"),
   },
   {
     name: "hang-base",
+    faults: ["F08"],
     what: "the base's processor runs nothing any more: the watchdog brings the old system back",
     argv: vitest("test/matrix/hangs.test.ts", "hang-base"),
   },
   {
     name: "hang-runner",
+    faults: ["F08"],
     what: "the runner stops between GO and the first write: the dead man brings the old system back",
     argv: vitest("test/matrix/hangs.test.ts", "hang-runner"),
   },
@@ -244,7 +259,9 @@ const caseMs = 6 * 3_600_000;
 const file = "out/matrix.json";
 const [wanted] = process.argv.slice(2);
 
-if (wanted === "--list") for (const { name, what } of cases) console.log(`${name.padEnd(22)} ${what}`);
+if (wanted === "--list")
+  for (const { name, what, faults = [] } of cases)
+    console.log(`${name.padEnd(22)} ${what}${faults.length === 0 ? "" : ` (${faults.join(", ")})`}`);
 else process.exitCode = await runCases(wanted);
 
 async function runCases(name: string | undefined): Promise<number> {

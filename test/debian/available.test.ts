@@ -45,7 +45,7 @@ const check = (
     (error: Fail) => error,
   );
 
-describe("checkAvailable", () => {
+describe("checkAvailable (F16)", () => {
   it("is content when each package is on one of the mirrors of its archive, and asks each once", async () => {
     const old = await mirror("a");
     const whole = await webOf(filesOf("b"));

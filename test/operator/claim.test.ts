@@ -43,7 +43,7 @@ async function connection(name = "sshd-session", shell: readonly string[] = ["sh
   return { host, end, pid: server.pid };
 }
 
-describe("claim", () => {
+describe("a claim (F02, F41)", () => {
   for (const shell of [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]])
     it(`lets one deploy have a host, and the next one when the first one's connection is gone, in ${shell.join(" ")}`, async () => {
       const file = join(tempDir(), "run", "lock");

@@ -515,7 +515,7 @@ describe("deploy", () => {
     expect(notes).toEqual([]);
   });
 
-  it("looks for the base when the connection is lost by the jump itself", async () => {
+  it("looks for the base when the connection is lost by the jump itself (F10)", async () => {
     const { world, notes } = await machine({ breaks: true });
     expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done" });
     expect(notes).not.toContain("undo");
@@ -577,7 +577,7 @@ describe("deploy", () => {
     expect(notes).not.toContain("restart");
   });
 
-  it("attaches again when the link is lost, and misses nothing", async () => {
+  it("attaches again when the link is lost, and misses nothing (F17)", async () => {
     const { world, connects } = await machine({
       work: async (ponr, cut) => {
         ponr();

@@ -21,7 +21,7 @@ describe("sectionsOf", () => {
 
 describe("the probe", () => {
   for (const shell of [["dash"], ["bash", "--posix"], ["busybox", "sh"]])
-    it(`runs to its end in ${shell.join(" ")}, on this machine`, async () => {
+    it(`runs to its end in ${shell.join(" ")}, on this machine (F04)`, async () => {
       // Free space is said here: in a chroot the kernel knows no filesystem of our directories.
       const free =
         "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 4000 1000 3000 25% /";
@@ -95,7 +95,7 @@ describe("the probe", () => {
     ]);
   });
 
-  it("ends even where the machine has no tools but the shell's own and cat", async () => {
+  it("ends even where the machine has no tools but the shell's own and cat (F04)", async () => {
     const bin = tempDir();
     mkdirSync(join(bin, "bin"));
     writeFileSync(join(bin, "bin/cat"), '#!/bin/sh\nexec /bin/cat "$@"\n', { mode: 0o755 });

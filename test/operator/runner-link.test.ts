@@ -37,7 +37,7 @@ function pair() {
   return { ours, theirs, heard, say };
 }
 
-describe("greet", () => {
+describe("greet, also a runner of another version (F41)", () => {
   it("waits for the greeting, also when it comes byte by byte", async () => {
     const { ours, theirs } = pair();
     const link = greet(ours, 5_000);

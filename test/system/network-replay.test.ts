@@ -20,7 +20,7 @@ const route = (to: string, fields: Partial<RouteFacts> = {}): RouteFacts => ({
 const own = (address: string, prefix: number) => ({ address, prefix, dynamic: false });
 const leased = (address: string, prefix: number) => ({ address, prefix, dynamic: true });
 
-describe("networkReplay", () => {
+describe("networkReplay (F09)", () => {
   it("takes static addresses and routes over, links by their MAC in lower case", () => {
     const { replay, problems } = networkReplay({
       links: [link("eth0", { mtu: 1400, addresses: [own("192.0.2.5", 24), own("2001:db8::5", 64)] })],

@@ -18,7 +18,7 @@ function sysClassNet(links: Readonly<Record<string, string>>): string {
   return dir;
 }
 
-describe("restoreNetwork", () => {
+describe("restoreNetwork (F09)", () => {
   it("finds the link by its MAC, whatever the kernel calls it now, and sets that one up", async () => {
     const told: string[] = [];
     const log = { ...silentLog, info: (message: string) => void told.push(message) };

@@ -159,7 +159,7 @@ describe("Runner", () => {
     expect(state.restarts).toBe(0);
   });
 
-  it("works through the same plan again when it is resumed after a failure behind the first write", async () => {
+  it("works through the same plan again when it is resumed after a failure behind the first write (F17)", async () => {
     const { runner, state, states } = world();
     const { heard, say } = operator(runner);
     say({ type: "resume" });

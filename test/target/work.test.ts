@@ -67,7 +67,7 @@ async function work(
   return { ponr, message: error?.message };
 }
 
-describe("workThroughPlan ends before the first write when", () => {
+describe("workThroughPlan ends before the first write (F16) when", () => {
   it("the mirror is dead", async () => {
     const { ponr, message } = await work({ mirrors: { debian: [await deadUrl()] } });
     expect(message).toMatch(/^no mirror can be reached: http:\/\/127\.0\.0\.1:\d+.*ECONNREFUSED/);

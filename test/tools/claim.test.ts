@@ -9,7 +9,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 const quiet = { log: silentLog, signal: new AbortController().signal };
 
-it("a host's claim is its connection's in OpenSSH's server, and ends with it", async () => {
+it("a host's claim is its connection's in OpenSSH's server, and ends with it (F02)", async () => {
   const home = tempDir();
   const { port } = await startSshd(home);
   const file = join(home, "run", "lock");

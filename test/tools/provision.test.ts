@@ -106,7 +106,7 @@ describe("a script", () => {
     expect(failed).not.toMatch(/\nline 10\n/);
   });
 
-  it("that hangs is ended with all that it started, within its time", async () => {
+  it("that hangs is ended with all that it started, within its time (F15)", async () => {
     const { run: execute } = await workshop({ root: await writableBase() });
     const began = Date.now();
     const mark = `imgbuild-hang-${process.pid}`;
@@ -153,7 +153,7 @@ describe("a script", () => {
     }
   });
 
-  it("that fills the disk fails with a hint, and the tree's owner is told where", async () => {
+  it("that fills the disk fails (F15) with a hint, and the tree's owner is told where", async () => {
     const tree = await writableBase();
     const { run: execute } = await workshop({ root: tree });
     await run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", join(tree, "mnt")]);

@@ -155,7 +155,7 @@ describe("a takeover's scripts", () => {
     ).toBe("32\n1\n");
   });
 
-  it("restart the old system, whose disks are read-only by then, when kexec comes back", async () => {
+  it("restart the old system, whose disks are read-only by then, when kexec comes back (F10)", async () => {
     const { host, base, log, dir } = await theHost();
     await prepare(host, 64, signal);
     const { directory } = await shipBase(host, base, 1000, signal, () => {});
@@ -187,7 +187,7 @@ describe("a takeover's scripts", () => {
     expect((await shipBase(host, base, 1000, signal, () => {})).directory).toBe(workDir);
   });
 
-  it("say that the kernel was not loaded when the kernel itself says so", async () => {
+  it("say that the kernel was not loaded when the kernel itself says so (F10)", async () => {
     const { host, base } = await theHost({ loaded: "0" });
     await prepare(host, 64, signal);
     const { directory } = await shipBase(host, base, 1000, signal, () => {});

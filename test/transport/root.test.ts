@@ -74,7 +74,7 @@ const ask =
   async () =>
     new Secret("answer", Buffer.from(answers.shift() ?? ""));
 
-describe("becoming root", () => {
+describe("becoming root (F04)", () => {
   it("gives sudo the password on stdin and the command the rest, never in argv", async () => {
     const dir = tempDir();
     const host = await userHost({ sudo: sudo(dir) }, dir);

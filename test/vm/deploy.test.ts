@@ -60,7 +60,7 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
   });
 
-  it("returns to the old system by itself when the payload arrives damaged", async () => {
+  it("returns to the old system by itself when the payload arrives damaged (F03)", async () => {
     const before = await bootId();
     const outside: Outside = {
       env,
@@ -107,7 +107,7 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
   });
 
-  it("returns to the old system when nobody says GO", async () => {
+  it("returns to the old system when nobody says GO (F12)", async () => {
     const before = await bootId();
     const args = [...deployArguments(lab, join(directory, "lost.json")), "--dead-man", "60"];
     const ran = await imgbuild(args, {
@@ -127,7 +127,7 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
   });
 
-  it("replaces the old system, and leaves no secret anywhere but at its path", async () => {
+  it("replaces the old system, and leaves no secret anywhere but at its path (F26)", async () => {
     const before = await bootId();
     const file = join(directory, "report.json");
     const ran = await imgbuild(deployArguments(lab, file), { env, timeoutMs: 40 * minute });
