@@ -27,7 +27,7 @@ function verdict(filter: Buffer, call: { arch: number; nr: number; args?: readon
 const x64 = { arch: 0xc000003e };
 const on = (nr: number, ...args: number[]) => verdict(doorFilter("x64"), { ...x64, nr, args });
 
-describe("the filter of the door", () => {
+describe("the filter of the door (F42)", () => {
   it.each([
     ["mount", 165],
     ["umount2", 166],
