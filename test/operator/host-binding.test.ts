@@ -101,7 +101,7 @@ describe("a definition that names no host", () => {
     expect(line("new")).toBe(`host: { machineId: "${machineId}" }`);
   });
 
-  it("hears of it while its disks are still unknown, where they have no names of their own", () => {
+  it("is offered it while its disks are still unknown, where they have no names of their own", () => {
     const bound = boundTo(specOn({ serial: "CHANGE-ME" }), facts(), undefined);
     expect(hostFinding(bound, disksOf(digitalOcean))?.verdict).toBe("warn");
     const [disk] = disksOf(hetznerCloud);

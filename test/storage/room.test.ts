@@ -253,7 +253,7 @@ describe("what cannot fit", () => {
       }),
     ).map(({ path, message }) => `${path.join(".")}: ${message}`);
 
-  it("is told of the definition alone, by the size of its image or the largest disk that it may match", () => {
+  it("is found in the definition alone, by the size of its image or the largest disk that it may match", () => {
     const expected = [
       expect.stringMatching(/^storage\.volumeGroups\.vg\.volumes\.root: volume vg\/root needs 30720 MiB/),
     ];
@@ -261,7 +261,7 @@ describe("what cannot fit", () => {
     expect(declared({ match: { maxSize: "5GiB" } })).toEqual(expected);
   });
 
-  it("is not told where no size is declared, or one that will do", () => {
+  it("is not looked for where no size is declared, or one that will do", () => {
     expect(declared({})).toEqual([]);
     expect(declared({ image: { imageSize: "40GiB" } })).toEqual([]);
     expect(declared({ match: { minSize: "5GiB" } })).toEqual([]);
