@@ -112,7 +112,9 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     ...["ask-tang", "close-disks", "enroll-clevis", "keep-base", "make-verity", "name-boot-entry"].map(
       (name) => `steps/${name}`,
     ),
-    ...["open-storage", "partition-disk", "install-systemd-boot"].map((name) => `steps/${name}`),
+    ...["open-storage", "look-at-group", "partition-disk", "install-systemd-boot"].map(
+      (name) => `steps/${name}`,
+    ),
     ...["device", "find-disk", "guard", "target", "topology"].map((name) => `storage/${name}`),
     ...[
       "dead-man",

@@ -7,6 +7,7 @@ const modulesOf: Readonly<Record<string, readonly string[]>> = {
   dmsetup: ["dm-mod"],
   lvm: ["dm-mod"],
   mdadm: ["md-mod"],
+  snapshot: ["dm-snapshot", "loop"],
 };
 
 /** Loads what these programs need; what is built in, or loaded, is fine. */

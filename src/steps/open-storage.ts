@@ -22,15 +22,18 @@ export const openLuks = defineStep({
     secret: z.string(),
     trim: z.boolean(),
     discard: z.boolean(),
+    /** Nothing of it is written, not even a header that needs repair. */
+    readOnly: z.boolean().default(false),
   }),
   tools: ["cryptsetup", "udevadm"],
-  run: async ({ device, header, name, uuid, secret, trim, discard }, context) => {
+  run: async ({ device, header, name, uuid, secret, trim, discard, readOnly }, context) => {
     if ((await findDevice({ luks: { name, uuid } })) !== undefined) return;
     await loadModules(context, ["cryptsetup"]);
     const key = context.secrets.get(secret);
     if (key === undefined) throw new Fail(`the secret ${secret} is not at hand`);
     const argv = ["cryptsetup", "open", "--type=luks2", "--batch-mode", "--key-file=-"];
     if (discard) argv.push("--allow-discards");
+    if (readOnly) argv.push("--readonly");
     if (header !== undefined) argv.push(`--header=${(await openDevice(header)).path}`);
     await context.tool([...argv, (await openDevice(device)).path, name], {
       stdin: trim ? trimmed(key.expose()) : key.expose(),
@@ -117,11 +120,11 @@ async function pathsOf(members: readonly DeviceRef[]): Promise<string> {
 }
 
 /** udev opens what appears and what was written, for a moment, and nothing can be closed meanwhile. */
-async function settle(context: Pick<StepContext, "tool">): Promise<void> {
+export async function settle(context: Pick<StepContext, "tool">): Promise<void> {
   await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs: settleMs });
 }
 
-async function hasMapping(is: (name: string) => boolean, sys = "/sys"): Promise<boolean> {
+export async function hasMapping(is: (name: string) => boolean, sys = "/sys"): Promise<boolean> {
   for (const block of await readdir(join(sys, "block"))) {
     const name = await readFile(join(sys, "block", block, "dm/name"), "utf8").catch(() => undefined);
     if (name !== undefined && is(name.trim())) return true;

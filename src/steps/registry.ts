@@ -13,6 +13,7 @@ import { installLeaves } from "./install-leaves.ts";
 import { installPackages } from "./install-packages.ts";
 import { installSystemdBoot } from "./install-systemd-boot.ts";
 import { keepBase } from "./keep-base.ts";
+import { leaveGroup, lookAtGroup } from "./look-at-group.ts";
 import { makeInitramfs } from "./make-initramfs.ts";
 import { makeStorage } from "./make-storage.ts";
 import { makeUsers } from "./make-users.ts";
@@ -74,6 +75,8 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     nameBootEntry,
     openArray,
     openGroup,
+    lookAtGroup,
+    leaveGroup,
     openLuks,
     partitionDisk,
     partitionImage,

@@ -1,6 +1,7 @@
 import type { StepData } from "../schema/plan.ts";
 import type { Content } from "../schema/storage-content.ts";
 import { checkKept } from "../steps/check-kept.ts";
+import { openLuks } from "../steps/open-storage.ts";
 import { stepData } from "../steps/step.ts";
 import type { DeviceRef } from "./device.ts";
 import {
@@ -24,7 +25,7 @@ const blkidTypes: Readonly<Partial<Record<Content["type"], string>>> = {
 
 /**
  * Looks at everything that is kept, from the disk up: what lies in a container is looked at with the container open, and then all is
- * closed again. `refOf` names partitions as they are now, before there is a new table.
+ * closed again; not a byte is written. `refOf` names partitions as they are now, before there is a new table.
  */
 export function keptChecks(graph: Graph, refOf: (place: Place) => DeviceRef, seed: string): StepData[] {
   const checks: StepData[] = [];
@@ -41,14 +42,19 @@ export function keptChecks(graph: Graph, refOf: (place: Place) => DeviceRef, see
         seed,
         epoch: 1,
       };
-      checks.push(...(type.open?.(node.content, site) ?? []));
+      checks.push(...(type.open?.(node.content, site) ?? []).map(readOnly));
       closings.unshift(...(type.close?.(node.content, site) ?? []));
     } else if (node.kind === "group") {
-      checks.push(...lvmGroup.open(node.name, node.members.map(refOf)));
-      closings.unshift(...lvmGroup.close(node.name));
+      const members = node.members.map(refOf);
+      checks.push(...lvmGroup.look(node.name, members));
+      closings.unshift(...lvmGroup.leave(node.name, members));
     }
   }
   return [...checks, ...closings];
+}
+
+function readOnly(step: StepData): StepData {
+  return step.kind === openLuks.kind ? { ...step, readOnly: true } : step;
 }
 
 function checkOf({ content, place }: ContentNode, refOf: (place: Place) => DeviceRef): StepData {

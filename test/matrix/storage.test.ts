@@ -8,6 +8,8 @@ import type { DiskFacts } from "../../src/schema/facts.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Storage } from "../../src/schema/storage.ts";
+import { makeStorage } from "../../src/steps/make-storage.ts";
+import { stepData } from "../../src/steps/step.ts";
 import { firstInstall } from "../../src/storage/first-install.ts";
 import type { Extent } from "../../src/storage/wipe.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
@@ -227,6 +229,28 @@ describe("storage-kept: F36, what is kept", () => {
       await expect(
         inBase(rack, { prepare: alone.prepare(), steps: alone.create }, secrets, options),
       ).rejects.toThrow(/part of the md array .* which is not in the plan/);
+      expect(await hashesOf(rack)).toEqual(before);
+    },
+    vmMs,
+  );
+
+  it(
+    "is looked at before the first write with no byte changed, though its group has a mirror, which LVM writes to when it is activated",
+    async () => {
+      const plan = on(2, specs.volume, seen(2, specs.volume, "LVM2_member", uuids.pv));
+      const open = plan.create.filter(({ kind }) => kind === "open-group");
+      const lvm = (...args: string[]) => ({ program: "lvm" as const, args: [...args] });
+      const commands = [
+        lvm("lvremove", "--quiet", "--yes", "system/root"),
+        lvm(
+          ...["lvcreate", "--quiet", "--yes", "--type", "raid1", "--mirrors", "1", "--alloc", "anywhere"],
+          ...["--size", "32m", "--name", "mirror", "system"],
+        ),
+      ];
+      const mirror = stepData(makeStorage, "adding a mirror", { commands, epoch: 1 });
+      await inBase(rack, { steps: [...open, mirror, ...plan.close] }, secrets, options);
+      const before = await hashesOf(rack);
+      await inBase(rack, { prepare: plan.prepare(), steps: [] }, secrets, options);
       expect(await hashesOf(rack)).toEqual(before);
     },
     vmMs,

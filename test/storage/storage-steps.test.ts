@@ -168,7 +168,7 @@ describe("F36: what is kept", () => {
         .prepare()
         .slice(1)
         .map(({ kind }) => kind),
-    ).toEqual([...["check-kept", "open-group", "check-kept", "close-group"]]);
+    ).toEqual([...["check-kept", "look-at-group", "check-kept", "leave-group"]]);
     const looked = steps.prepare().filter(({ kind }) => kind === "check-kept");
     expect(looked.map(({ device }) => shownDevice(device as object))).toEqual(["<a:7>", "<volume vg/srv>"]);
   });

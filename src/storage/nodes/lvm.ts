@@ -1,6 +1,7 @@
 import type { StepData } from "../../schema/plan.ts";
 import type { Volume } from "../../schema/storage.ts";
 import type { LvmPv } from "../../schema/storage-content.ts";
+import { leaveGroup, lookAtGroup } from "../../steps/look-at-group.ts";
 import { makeStorage } from "../../steps/make-storage.ts";
 import { closeGroup, openGroup } from "../../steps/open-storage.ts";
 import { removeVolumes } from "../../steps/remove-volumes.ts";
@@ -49,6 +50,13 @@ export const lvmGroup = {
   },
   open: (name: string, members: readonly DeviceRef[]): StepData[] => [
     stepData(openGroup, `activating ${name}`, { name, members: [...members] }),
+  ],
+  /** As `open`, before the first write: the members stay as they are. */
+  look: (name: string, members: readonly DeviceRef[]): StepData[] => [
+    stepData(lookAtGroup, `looking into ${name}`, { name, members: [...members] }),
+  ],
+  leave: (name: string, members: readonly DeviceRef[]): StepData[] => [
+    stepData(leaveGroup, `leaving ${name}`, { name, members: [...members] }),
   ],
   close: (name: string): StepData[] => [stepData(closeGroup, `deactivating ${name}`, { name })],
 };
