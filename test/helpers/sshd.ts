@@ -1,25 +1,32 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, connect as dial } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 
+/** The keys of a server and of who may log in to it, in a home, and a known_hosts that knows nothing yet. */
+export function sshHome(home: string): void {
+  const ssh = join(home, ".ssh");
+  mkdirSync(ssh, { recursive: true, mode: 0o700 });
+  for (const file of [join(home, "host_key"), join(ssh, "id_ed25519")])
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file]);
+  writeFileSync(join(ssh, "known_hosts"), "");
+}
+
 /**
  * OpenSSH's own server on a loopback port, with a home whose known_hosts names it and whose id_ed25519 it lets in. `around` puts
- * another command before it, which becomes the server in the end.
+ * another command before it, which becomes the server in the end. The home may have been made before.
  */
 export async function startSshd(
   home: string,
   options: { readonly port?: number; readonly around?: readonly string[] } = {},
 ): Promise<{ port: number; hostKey: string; pid: number; stop: () => void }> {
   const ssh = join(home, ".ssh");
-  mkdirSync(ssh, { recursive: true, mode: 0o700 });
   const hostKeyFile = join(home, "host_key");
-  for (const file of [hostKeyFile, join(ssh, "id_ed25519")])
-    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file]);
+  if (!existsSync(hostKeyFile)) sshHome(home);
   const authorized = join(home, "authorized_keys");
   writeFileSync(authorized, readFileSync(join(ssh, "id_ed25519.pub")));
   chmodSync(authorized, 0o600);

@@ -13,7 +13,7 @@ import { environment, expectFail } from "../helpers/cli-lab.ts";
 import { noDeadMan } from "../helpers/dead-man.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { notedDeploy } from "../helpers/noted-deploy.ts";
-import { startSshd } from "../helpers/sshd.ts";
+import { sshHome, startSshd } from "../helpers/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const nonce = "c".repeat(64);
@@ -53,6 +53,8 @@ async function base(
   } = {},
 ) {
   const [before, after] = [tempDir(), tempDir()];
+  // Its files are looked at before anything is done.
+  sshHome(after);
   const alone = (script: string, ...words: string[]) => [
     ...["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-ec"],
     `mount -t tmpfs -o mode=755 tmpfs /run; mkdir -p /run/sshd /run/imgbuild; ${script}; n=$1; shift; shift "$n"; exec "$@"`,
@@ -93,6 +95,8 @@ async function base(
       return await new Promise<never>(() => {});
     },
     later: (ms, what) => {
+      // Nothing here lasts until secrets are wiped.
+      if (ms > minute) return;
       const timer = setTimeout(what, Math.min(ms, 2_000));
       onTestFinished(() => clearTimeout(timer));
     },
