@@ -74,6 +74,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
       "sources",
       "keep-file",
       "seen-release",
+      "compare-lock",
     ].map((name) => `debian/${name}`),
     ...[
       "base",

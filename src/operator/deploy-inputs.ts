@@ -14,7 +14,7 @@ import type { DeployInputs, DeployWorld } from "./deploy-run.ts";
 import { readFiles } from "./files.ts";
 import { definitionDigest } from "./image.ts";
 import { recordDeploy } from "./known-bases.ts";
-import { loadDefinition, requireFinished } from "./load.ts";
+import { loadDefinition } from "./load.ts";
 import { mirrorsFor, readLockFor } from "./lock.ts";
 import { revealSecrets } from "./secrets.ts";
 import { wasTried } from "./tried.ts";
@@ -63,8 +63,6 @@ export async function deployInputs(
     readonly login?: string;
     readonly baseCmdline?: readonly string[];
     readonly withoutSecrets?: boolean;
-    /** The host is a machine of ours: the definition need not be finished. */
-    readonly rehearsal?: boolean;
     readonly acceptDegraded?: boolean;
   },
   outside: Outside,
@@ -72,8 +70,7 @@ export async function deployInputs(
   const { env, log } = outside;
   const definition = await loadDefinition(path);
   const { spec } = definition;
-  if (host !== "" && !options.rehearsal) requireFinished(definition);
-  else for (const line of definition.unfinished) log.warn(line);
+  for (const line of definition.unfinished) log.warn(line);
   if (spec.storage === undefined || spec.boot === undefined)
     throw new Fail(
       `${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`,

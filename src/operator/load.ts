@@ -66,12 +66,6 @@ export async function withLines<T>({ file }: Pick<Definition, "file">, work: () 
   }
 }
 
-/** Refuses a definition that is not finished yet, where that matters. */
-export function requireFinished({ unfinished: open }: Pick<Definition, "unfinished">): void {
-  if (open.length > 0)
-    throw new Fail(open.join("\n"), { hint: "finish the definition; until then `imgbuild test` tries it" });
-}
-
 function refusal(file: string, problems: readonly Problem[]): Fail {
   const lines = linesOf(file, problems);
   if (lines.length > shownProblems)

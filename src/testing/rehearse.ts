@@ -75,7 +75,6 @@ export async function rehearse(
       slow: scale,
       withoutSecrets: true,
       acceptDegraded: true,
-      rehearsal: true,
     };
     const plain = await deployInputs(path, "target", settings, outside);
     const { spec: changed, secrets } = withTestKey(withLogin(plain.spec, host.publicKey), standIns(spec));

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { initDefinition } from "../../src/operator/init.ts";
-import { loadDefinition, requireFinished } from "../../src/operator/load.ts";
+import { loadDefinition } from "../../src/operator/load.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 describe("a definition as `init` makes it", () => {
@@ -16,7 +16,6 @@ describe("a definition as `init` makes it", () => {
       ),
       expect.stringMatching(/IMGBUILD\.ts:\d+: users\.admin\.keys: no user has an SSH key/),
     ]);
-    expect(() => requireFinished(definition)).toThrow(/CHANGE-ME.*\n.*no user has an SSH key/);
     writeFileSync(join(dir, "authorized_keys"), "ssh-ed25519 AAAA me\n");
     expect((await loadDefinition(dir)).unfinished).toHaveLength(1);
   });

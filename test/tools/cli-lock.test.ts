@@ -45,7 +45,7 @@ describe("imgbuild lock", () => {
     expectFail(
       await imgbuild("lock", dir, "--check"),
       1,
-      /is not what the archive has signed:\n\S+ \S+: another SHA-256 than in the signed index of trixie/,
+      /is not what the archive has signed:\n\s*\S+ \S+: another SHA-256 than in the signed index of trixie/,
       /restore it from version control, or run `imgbuild lock \S+ --update \S+`/,
     );
     writeFileSync(file, before);

@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+import { loadDefinition } from "../../src/operator/load.ts";
+import { makeLockFor } from "../../src/operator/lock.ts";
+import { cacheRoot } from "../../src/system/cache.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { docBlocks, writeModule } from "../helpers/docs.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const whole = docBlocks().filter(({ language, text }) => language === "ts" && /^export default/m.test(text));
+
+describe("a definition of the documentation", () => {
+  it.each(whole)("can be locked: $place", async ({ text }) => {
+    const directory = tempDir();
+    writeModule(directory, text);
+    const { spec } = await loadDefinition(directory);
+    const lock = await makeLockFor(spec, {
+      ...{ cache: cacheRoot(process.env), env: process.env, log: silentLog, dir: directory },
+      signal: new AbortController().signal,
+    });
+    expect(lock.packages.map(({ name }) => name)).toEqual(expect.arrayContaining(["dpkg", "nginx"]));
+  });
+});
