@@ -7,6 +7,7 @@ import type { Bind } from "../system/chroot.ts";
 import { plainEnv } from "../system/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
+import { redacted } from "../util/redacted.ts";
 import { defineStep } from "./step.ts";
 
 /** Where a script sees itself and its inputs. */
@@ -56,7 +57,7 @@ export const provision = defineStep({
       if (!(error instanceof Fail)) throw error;
       const [how = ""] = error.message.split("\n");
       const hint = network ? error.hint : (hintOf(tail) ?? error.hint);
-      throw new Fail([`the script ${how}`, ...tail].join("\n"), hint === undefined ? {} : { hint });
+      throw new Fail(redacted([`the script ${how}`, ...tail].join("\n")), hint === undefined ? {} : { hint });
     } finally {
       await rm(outside, { recursive: true, force: true });
     }

@@ -1,11 +1,14 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { Fail } from "../util/fail.ts";
+import { redacted } from "../util/redacted.ts";
 import { endOf } from "./ended.ts";
 import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 import { plainEnv, showArgv } from "./run.ts";
 
 /** How much of the end of stderr an error message shows. */
 const stderrTailBytes = 2_000;
+/** Looked through for secrets before it is cut. */
+const redactedBytes = 64 * 1024;
 
 export interface FilterOptions {
   readonly input: AsyncIterable<Uint8Array>;
@@ -54,7 +57,7 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
   options.signal?.addEventListener("abort", onAbort, { once: true });
   let tail = "";
   child.stderr.on("data", (chunk: Buffer) => {
-    tail = (tail + chunk.toString("utf8")).slice(-stderrTailBytes);
+    tail = (tail + chunk.toString("utf8")).slice(-redactedBytes);
   });
   child.stdout.on("data", (chunk: Buffer) => {
     try {
@@ -69,7 +72,8 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
     if (failure !== undefined) throw failure;
     if (code === 0) return;
     const how = code === null ? `was killed by ${signalName}` : `exited ${code}`;
-    throw new Fail(`${name} ${how}${tail.trim() === "" ? "" : `\n${tail.trim()}`}`);
+    const end = redacted(tail).slice(-stderrTailBytes).trim();
+    throw new Fail(`${name} ${how}${end === "" ? "" : `\n${end}`}`);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT" && failure === undefined)
       throw new Fail(`program not found: ${program}`, {

@@ -2,6 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { Fail } from "../util/fail.ts";
+import { redacted } from "../util/redacted.ts";
 import { endOf } from "./ended.ts";
 import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 
@@ -11,6 +12,8 @@ const maxStdoutBytes = 64 * 1024 * 1024;
 const lingerMs = 500;
 /** How much of the end of stderr an error message shows. */
 const stderrTailBytes = 2_000;
+/** Looked through for secrets before it is cut, which would leave a part of one. */
+const redactedBytes = 256 * 1024;
 
 export interface RunOptions {
   /** Bound of the whole command; at its end the process group is killed. Default ten minutes. */
@@ -139,7 +142,9 @@ function commandFailure(
         : code === null
           ? `was killed by ${signalName}`
           : `exited ${code}`;
-  const tail = (result.stderr || result.stdout).slice(-stderrTailBytes).trim();
+  const tail = redacted((result.stderr || result.stdout).slice(-redactedBytes))
+    .slice(-stderrTailBytes)
+    .trim();
   const hint = hintIn(tail) ?? options.hint;
   return new Fail(`${showArgv(options.shown ?? argv)} ${how}${tail === "" ? "" : `\n${tail}`}`, {
     ...(hint === undefined ? {} : { hint }),

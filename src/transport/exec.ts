@@ -2,6 +2,7 @@ import { StringDecoder } from "node:string_decoder";
 import type { ClientChannel } from "ssh2";
 import { type RunResult, showArgv } from "../system/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
+import { redacted } from "../util/redacted.ts";
 import { quoteArgv } from "./quote.ts";
 import type { Session } from "./session.ts";
 
@@ -78,7 +79,9 @@ export async function execOn(
         const result = { code: exit.code ?? 128, stdout: stdout(), stderr: stderr() };
         if (exit.code !== null && (options.accept ?? [0]).includes(exit.code)) return resolve(result);
         const how = exit.code === null ? `was killed by ${exit.signal ?? "a signal"}` : `exited ${exit.code}`;
-        const tail = (result.stderr || result.stdout).slice(-stderrTailBytes).trim();
+        const tail = redacted(result.stderr || result.stdout)
+          .slice(-stderrTailBytes)
+          .trim();
         reject(new Fail(`${what} ${how}${tail === "" ? "" : `\n${tail}`}`));
       });
       timer = setTimeout(

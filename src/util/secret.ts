@@ -1,5 +1,17 @@
 import { inspect } from "node:util";
 
+/** Those that something still holds; see `redacted`. */
+const known = new Set<WeakRef<Secret>>();
+
+/** The secrets that this process holds. */
+export function knownSecrets(): Secret[] {
+  return [...known].flatMap((one) => {
+    const secret = one.deref();
+    if (secret === undefined) known.delete(one);
+    return secret ?? [];
+  });
+}
+
 /** Bytes that must not be seen: prints as `<secret name>` wherever it is formatted; leaves only by `expose()`. */
 export class Secret {
   readonly name: string;
@@ -8,6 +20,7 @@ export class Secret {
   constructor(name: string, bytes: Uint8Array) {
     this.name = name;
     this.#bytes = bytes;
+    known.add(new WeakRef(this));
   }
 
   /** The bytes themselves, for a child's stdin, a sealed envelope or a file at the declared path. */
