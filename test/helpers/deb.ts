@@ -70,6 +70,8 @@ export function makeDeb(
     readonly fields?: string;
     readonly control?: Readonly<Record<string, string>>;
     readonly data?: readonly DebMember[];
+    /** Where the file is made; else in a directory that goes with the test. */
+    readonly directory?: string;
   } = {},
 ): { readonly file: string; readonly locked: LockedPackage } {
   const fields = `Package: ${name}\nVersion: 1\nArchitecture: amd64\nMaintainer: nobody\nDescription: x\n${options.fields ?? ""}`;
@@ -78,7 +80,7 @@ export function makeDeb(
     content,
     mode: file === "preinst" || file === "postinst" ? 0o755 : 0o644,
   }));
-  const file = join(tempDir(), `${name}.deb`);
+  const file = join(options.directory ?? tempDir(), `${name}.deb`);
   const parts = [
     arMember("debian-binary", "2.0\n"),
     arMember("control.tar", tarOf([{ name: "./" }, ...control])),

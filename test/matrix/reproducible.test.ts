@@ -25,13 +25,14 @@ mount --make-rprivate /
 mount --bind "$library" "$preloaded"
 mount -t tmpfs -o mode=755 none /usr/local/sbin
 export FAKETIME=+${days}d NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1
-cat > /usr/local/sbin/unshare <<END
+cat > /usr/local/sbin/bwrap <<END
 #!/bin/sh
-export FAKETIME=$FAKETIME NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1
-exec /usr/bin/unshare "\\$@"
+fd=\\$2; shift 3
+exec /usr/bin/bwrap --args "\\$fd" --setenv FAKETIME $FAKETIME --setenv NO_FAKE_STAT 1 --setenv FAKETIME_DONT_FAKE_MONOTONIC 1 -- "\\$@"
 END
-chmod 755 /usr/local/sbin/unshare
-env -u FAKETIME LD_PRELOAD= /usr/local/sbin/unshare --fork env LD_PRELOAD="$preloaded" date +%s > "$told"
+chmod 755 /usr/local/sbin/bwrap
+printf '%s\\0' --dev-bind / / --clearenv --setenv LD_PRELOAD "$preloaded" > /usr/local/sbin/options
+env -u FAKETIME /usr/local/sbin/bwrap --args 3 -- /bin/date +%s 3< /usr/local/sbin/options > "$told"
 exec env LD_PRELOAD="$library" "$@"`;
 
 beforeAll(warmCache);
@@ -44,7 +45,7 @@ async function built(
   const dir = join(tempDir(), name);
   const usual = cacheRoot(process.env);
   const cache = join(dir, "cache");
-  mkdirSync(cache, { recursive: true });
+  for (const one of [cache, join(dir, "out")]) mkdirSync(one, { recursive: true });
   for (const one of ["packages", "index", "base"]) symlinkSync(join(usual, one), join(cache, one));
   // Definitions name keys two levels above them.
   for (const one of ["imgbuild", "secrets"]) cpSync(one, join(dir, one), { recursive: true });
