@@ -7,6 +7,7 @@ import { type Definition, loadDefinition } from "../operator/load.ts";
 import { revealSecrets } from "../operator/secrets.ts";
 import { type TestImage, testImage } from "../operator/test-image.ts";
 import { requireParent } from "../system/parent.ts";
+import { guardDirectory } from "../system/work-directory.ts";
 import { casesOf } from "../testing/cases.ts";
 import { type DefinedMachine, machineOf, openTestLab } from "../testing/lab.ts";
 import { rehearse } from "../testing/rehearse.ts";
@@ -165,6 +166,7 @@ async function withImage(
   chosen(options.firmware, definition.spec.boot?.firmware ?? []);
   await requireTools("build", machineTools);
   const directory = await mkdtemp(join(tmpdir(), "imgbuild-test-"));
+  const guard = options.withSecrets && !options.keep ? guardDirectory(directory) : undefined;
   let done = false;
   try {
     const secrets = options.withSecrets
@@ -180,7 +182,8 @@ async function withImage(
     const failed = !done && !cli.signal.aborted;
     // An image with real secrets is not left about unless asked.
     if (options.keep || (failed && !options.withSecrets)) cli.log.info(`kept: ${directory}`);
-    else await rm(directory, { recursive: true, force: true });
+    else if (guard === undefined) await rm(directory, { recursive: true, force: true });
+    else await guard.clear();
   }
 }
 

@@ -3,17 +3,14 @@ import { executeSteps } from "../steps/execute.ts";
 import { allSteps } from "../steps/registry.ts";
 import { type Change, changesApart, treeDelta, withDigest } from "../storage/tree-delta.ts";
 import { inOnePiece } from "../system/one-piece.ts";
-import { run } from "../system/run.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Build } from "./build.ts";
 import type { ImagePlan } from "./image-plan.ts";
 import { isInitramfsOutput } from "./initramfs-cache.ts";
-import { type LayerDisk, layoutDigest, olderDisks } from "./layer-disk.ts";
+import { copyDisk, type LayerDisk, layoutDigest, olderDisks } from "./layer-disk.ts";
 import { dropOld } from "./layers.ts";
 import { leafPaths } from "./leaves.ts";
 import type { StartedTree } from "./upper-cache.ts";
-
-const copyMs = 3_600_000;
 
 /**
  * Puts a disk with the layer's tree at `image` and has it hold the finished one. Leaves and initramfs come first, and the disk that
@@ -37,7 +34,7 @@ export async function fillDisk(
     await executeSteps(plan.patch(file, part, doing), allSteps, context);
   const grow = (file: string) => patch(file, first, "adding the initramfs and small packages to");
   if (disk.name === undefined || !build.system.keep || first.length === 0) {
-    await copyDisk(disk.file, image, options.signal);
+    if (disk.file !== image) await copyDisk(disk.file, image, options.signal);
     await grow(image);
   } else {
     const prefix = `filled-${layoutDigest(layer, plan)}-`;
@@ -53,8 +50,4 @@ export async function fillDisk(
     await copyDisk(file, image, options.signal);
   }
   await patch(image, rest, "adding the system's own files to");
-}
-
-async function copyDisk(from: string, to: string, signal: AbortSignal): Promise<void> {
-  await run(["cp", "--reflink=auto", "--sparse=auto", "--", from, to], { timeoutMs: copyMs, signal });
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import type { StepContext } from "../steps/step.ts";
@@ -23,6 +23,8 @@ export interface Finish {
 }
 
 type Placing = Finish & {
+  /** There are secrets in it: it is for this user alone. */
+  readonly secret: boolean;
   readonly format: ImageFormat;
   readonly to: string;
   readonly work: string;
@@ -34,7 +36,7 @@ type Placing = Finish & {
 export async function placeDisks(
   disks: readonly MadeDisk[],
   context: StepContext,
-  { format, compress, checksum = false, minimize = false, to, work, log, epoch }: Placing,
+  { format, compress, checksum = false, minimize = false, secret, to, work, log, epoch }: Placing,
 ): Promise<readonly string[]> {
   const finished = async (file: string, name: string) => {
     if (minimize) await log.task("minimizing the disk", () => minimizeDisk(file, context, { work, epoch }));
@@ -44,15 +46,15 @@ export async function placeDisks(
   return await log.task(`writing ${to}`, async () => {
     const [one, ...more] = disks;
     if (one !== undefined && more.length === 0) {
-      await putInPlace(await finished(one.file, basename(to)), to, { checksum, work });
+      await putInPlace(await finished(one.file, basename(to)), to, { checksum, secret, work });
       return [];
     }
     const directory = join(work, "disks");
-    await mkdir(directory);
+    await mkdir(directory, secret ? { mode: 0o700 } : {});
     const names: string[] = [];
     for (const { name, file } of disks) {
       const full = `${name}${endingOf({ format, compress })}`;
-      await putInPlace(await finished(file, full), join(directory, full), { checksum, work });
+      await putInPlace(await finished(file, full), join(directory, full), { checksum, secret, work });
       names.push(full);
     }
     await rename(directory, to);
@@ -64,13 +66,13 @@ export async function placeDisks(
 export async function placeTree(
   made: string,
   context: StepContext,
-  { format, compress, checksum = false, to, work, log }: Placing,
+  { format, compress, checksum = false, secret, to, work, log }: Placing,
 ): Promise<readonly string[]> {
   const isFile = !isDirectory(format);
   const by = isFile && format !== "oci-tar" ? compress : undefined;
   return await log.task(`writing ${to}`, async () => {
     const whole = by === undefined ? made : await compressed(made, by, context);
-    await putInPlace(whole, to, { checksum: checksum && isFile, work });
+    await putInPlace(whole, to, { checksum: checksum && isFile, secret, work });
     return [];
   });
 }
@@ -101,10 +103,12 @@ export function compressArgv(file: string, by: Compression, threads = availableP
 export async function putInPlace(
   made: string,
   to: string,
-  options: { readonly checksum: boolean; readonly work: string },
+  options: { readonly checksum: boolean; readonly secret?: boolean; readonly work: string },
 ): Promise<void> {
   const beside = `${to}.sha256`;
   const own = join(options.work, "checksum");
+  // Until now it was in a directory of our own.
+  if (options.secret) await chmod(made, (await stat(made)).isDirectory() ? 0o700 : 0o600);
   if (options.checksum) await writeFile(own, checksumLine(await fileSha256(made), to));
   if (await isChecksumOf(beside, to)) await rm(beside);
   await rename(made, to);

@@ -1,10 +1,11 @@
-import { chmod, lstat, mkdtemp, readdir, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { lstat, readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { epochOf } from "../debian/lock-date.ts";
 import type { Lock } from "../schema/lock.ts";
 import type { Spec } from "../schema/spec.ts";
 import { writtenDisks } from "../storage/check-storage.ts";
 import { requireParent } from "../system/parent.ts";
+import { inWorkDirectory } from "../system/work-directory.ts";
 import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -48,32 +49,30 @@ export async function buildImage(
   checkSigningKey(inputs.spec, inputs.secrets ?? inputs.keys ?? new Map());
   const to = resolve(output);
   const vm = options.inVm ? vmPlan(inputs) : undefined;
-  const work = await mkdtemp(join(dirname(to), `.${basename(to)}.imgbuild-`));
   // Steps run side by side, so the umask is set for all of them.
   const own = process.umask(0o022);
   try {
-    // Nothing of a parent directory's group (mode g+s) may be handed down to the tree.
-    await chmod(work, 0o700);
-    const { compress, checksum, minimize } = options;
-    const epoch = epochOf(inputs.lock);
-    const finish = { format, compress, checksum, minimize, work, to, epoch, log: options.log };
-    if (vm !== undefined) {
-      const build = await buildOf(inputs, vm, work, options);
-      const disks = await buildDisksInVm(build, vm, inputs);
+    return await inWorkDirectory(to, async (work) => {
+      const { compress, checksum, minimize } = options;
+      const epoch = epochOf(inputs.lock);
+      const secret = inputs.secrets !== undefined && inputs.secrets.size > 0;
+      const finish = { format, compress, checksum, minimize, secret, work, to, epoch, log: options.log };
+      if (vm !== undefined) {
+        const build = await buildOf(inputs, vm, work, options);
+        const disks = await buildDisksInVm(build, vm, inputs);
+        return await placeDisks(disks, build.contextFor(work, work), finish);
+      }
+      if (!disk) {
+        const build = await buildOf(inputs, treePlan(inputs), work, options);
+        const made = await buildTree(build, format, { compress, ...inputs });
+        return await placeTree(made, build.contextFor(work, work), finish);
+      }
+      const build = await buildOf(inputs, imagePlan(inputs), work, options);
+      const disks = [{ name: "disk", file: await buildDisk(build) }];
       return await placeDisks(disks, build.contextFor(work, work), finish);
-    }
-    if (!disk) {
-      const build = await buildOf(inputs, treePlan(inputs), work, options);
-      const made = await buildTree(build, format, { compress, ...inputs });
-      return await placeTree(made, build.contextFor(work, work), finish);
-    }
-    const build = await buildOf(inputs, imagePlan(inputs), work, options);
-    const disks = [{ name: "disk", file: await buildDisk(build) }];
-    return await placeDisks(disks, build.contextFor(work, work), finish);
+    });
   } finally {
     process.umask(own);
-    // A killed program's last write may still land while we clear up.
-    await rm(work, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -9,10 +9,13 @@ import type { StepContext } from "../steps/step.ts";
 import { settleTree, type TreeUsage } from "../storage/tree-usage.ts";
 import { hold } from "../system/file-lock.ts";
 import { putInPlace } from "../system/one-piece.ts";
+import { run } from "../system/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import type { ImagePaths, ImagePlan } from "./image-plan.ts";
 import { dropOld, type Layer } from "./layers.ts";
+
+const copyMs = 3_600_000;
 
 /** A disk whose filesystems hold a layer's tree, with its bootloaders and ESP; `usage` tells how full each filesystem is. */
 export interface LayerDisk {
@@ -93,15 +96,23 @@ export async function bootDisk(
     const usage = JSON.parse(await readFile(join(directory, "usage.json"), "utf8")) as TreeUsage[];
     return { file: join(directory, "disk.raw"), name, usage };
   }
-  const disk = await options.disk();
+  const begun = await options.disk();
+  // What may hold a secret is not in the cache, not even on its way.
+  const disk = keep ? begun : { ...begun, file: paths.image };
+  if (!keep) await copyDisk(begun.file, paths.image, context.signal);
   for (const one of [paths.esp, paths.xbootldr]) await mkdir(one, { recursive: true });
   const on = { ...paths, image: disk.file };
   await executeSteps([...plan.boot(on), ...plan.esp(on)], allSteps, context);
-  if (!keep) return disk;
+  if (!keep) return { file: disk.file, usage: disk.usage };
   await dropOld(layer, `${diskName(layer, plan)}-`, olderDisks);
-  await putInPlace(disk.directory, directory);
-  await giveUp(disk);
+  await putInPlace(begun.directory, directory);
+  await giveUp(begun);
   return { file: join(directory, "disk.raw"), name, usage: disk.usage };
+}
+
+/** A disk's holes stay holes. */
+export async function copyDisk(from: string, to: string, signal: AbortSignal): Promise<void> {
+  await run(["cp", "--reflink=auto", "--sparse=auto", "--", from, to], { timeoutMs: copyMs, signal });
 }
 
 /** What of the boot steps concerns the tree alone: GRUB's menu, and the check of all but the disk, which was checked when it was made. */

@@ -1,0 +1,53 @@
+import { pathToFileURL } from "node:url";
+import { readFiles } from "../../src/operator/files.ts";
+import { buildImage, definitionDigest } from "../../src/operator/image.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import { Spec } from "../../src/schema/spec.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
+import { Secret } from "../../src/util/secret.ts";
+import { root } from "./storage.ts";
+
+/** What must be nowhere but in the output. */
+export const secretText = "plain-secret-7c1e5b90";
+
+/** A small system with one secret in a file. */
+export async function secretDefinition(options: Parameters<typeof makeLockFor>[1]) {
+  const spec = Spec.parse({
+    hostname: "secretive",
+    packages: { install: ["apt"] },
+    storage: {
+      disks: {
+        system: { match: { serial: "S" }, imageSize: "1GiB", table: { type: "gpt", partitions: [root] } },
+      },
+    },
+    secrets: { token: { file: "token.age", path: "/etc/token" } },
+  });
+  return { spec, lock: await makeLockFor(spec, options) };
+}
+
+/** A program: builds that system's disk with that cache to that output, and says what it does. */
+async function main(cache: string, output: string): Promise<void> {
+  const log: Log = { ...silentLog, task: tell };
+  const options = { cache, env: process.env, log, signal: new AbortController().signal };
+  const { spec, lock } = await secretDefinition(options);
+  const files = readFiles(undefined);
+  await buildImage(
+    {
+      ...{ spec, lock, files, filesDir: undefined },
+      secrets: new Map([["token", new Secret("token", Buffer.from(secretText))]]),
+      definition: definitionDigest(spec, lock, files),
+      mirrors: await mirrorsFor(spec, process.env),
+    },
+    output,
+    "raw",
+    options,
+  );
+}
+
+async function tell<T>(doing: string, work: (inner: Log) => Promise<T>): Promise<T> {
+  console.log(doing);
+  return await work({ ...silentLog, task: tell });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href)
+  void main(process.argv[2]!, process.argv[3]!);
