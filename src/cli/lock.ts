@@ -2,7 +2,14 @@ import { existsSync } from "node:fs";
 import { diffLocks } from "../debian/lock-diff.ts";
 import { requireSigned } from "../operator/compare-lock.ts";
 import { loadDefinition } from "../operator/load.ts";
-import { lockPath, makeLockFor, readLockFor, readOldLock, writeLock } from "../operator/lock.ts";
+import {
+  lockPath,
+  makeLockFor,
+  readLockFor,
+  readOldLock,
+  requirePackages,
+  writeLock,
+} from "../operator/lock.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 
@@ -62,6 +69,7 @@ export const lockCommand: AddCommand = (program, act) => {
             update: !options.update ? [] : packages.length > 0 ? packages : "all",
           }),
         );
+        requirePackages(definition, lock);
         if (lock === old?.lock && existsSync(file)) {
           cli.print(`${file}: nothing newer`);
           cli.emit({ event: "done", file, packages: lock.packages.length });

@@ -1,6 +1,7 @@
 import type { StepData } from "../schema/plan.ts";
 import type { Network, Spec } from "../schema/spec.ts";
 import { checkTree, type Expectation } from "../steps/check-tree.ts";
+import { makeLocale } from "../steps/make-locale.ts";
 import { makeUsers } from "../steps/make-users.ts";
 import { patchFiles } from "../steps/patch-files.ts";
 import { placeFiles } from "../steps/place-files.ts";
@@ -46,6 +47,8 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
   steps.push(
     stepData(writeFiles, "writing the system's configuration", { files: systemFiles(spec, options) }),
   );
+  if (hasLocale(spec, options.packages))
+    steps.push(stepData(makeLocale, `making the locale ${spec.locale}`, {}));
   if (files.files.size > 0)
     steps.push(
       stepData(placeFiles, `placing ${files.files.size} files`, {
@@ -103,6 +106,11 @@ function sorted<T extends { readonly name: string }>(entries: readonly T[]): T[]
   return [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** The C library has C.UTF-8 by itself. */
+function hasLocale(spec: Spec, packages: ReadonlySet<string>): boolean {
+  return spec.locale !== "C.UTF-8" && packages.has("locales");
+}
+
 function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
   const { packages } = options;
   const [short] = spec.hostname.split(".");
@@ -115,6 +123,7 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
     ...options.storage.files,
     { path: "/etc/locale.conf", content: `LANG=${spec.locale}\n` },
     { path: "/etc/default/locale", link: "../locale.conf" },
+    ...(hasLocale(spec, packages) ? [{ path: "/etc/locale.gen", content: `${spec.locale} UTF-8\n` }] : []),
     { path: "/etc/localtime", link: `../usr/share/zoneinfo/${spec.timezone}` },
     { path: "/etc/timezone", content: `${spec.timezone}\n` },
     ...options.storage.directories.map((path) => ({ path, directory: true as const })),

@@ -66,6 +66,11 @@ export async function withLines<T>({ file }: Pick<Definition, "file">, work: () 
   }
 }
 
+/** Refuses a definition for what its packages lack. */
+export function refuse({ file }: Pick<Definition, "file">, problems: readonly Problem[]): void {
+  if (problems.length > 0) throw refusal(file, problems);
+}
+
 function refusal(file: string, problems: readonly Problem[]): Fail {
   const lines = linesOf(file, problems);
   if (lines.length > shownProblems)

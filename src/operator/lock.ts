@@ -18,7 +18,7 @@ import { writeWhole } from "../system/write-whole.ts";
 import { sha256 } from "../util/digest.ts";
 import { during, Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
-import type { Definition } from "./load.ts";
+import { type Definition, refuse } from "./load.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -134,7 +134,18 @@ export async function readLockFor(
     throw new Fail(`${file} is stale: ${shortened(stale)}`, {
       hint: `run \`imgbuild lock ${definition.dir}\` and look at what changed`,
     });
+  if (options.stale !== "accept") requirePackages(definition, lock);
   return { lock, fresh: stale.length === 0, stale };
+}
+
+/** What the names of the locked packages say of the definition's values; the tree says the rest when it is made. */
+export function requirePackages(definition: Definition, lock: Pick<Lock, "packages">): void {
+  const { timezone } = definition.spec;
+  const hasZones = lock.packages.some(({ name }) => name === "tzdata");
+  if (!hasZones && !/^(Etc\/)?UTC$/.test(timezone))
+    refuse(definition, [
+      { path: ["timezone"], message: `${timezone} needs the package \`tzdata\` in packages.install` },
+    ]);
 }
 
 export async function writeLock(file: string, lock: Lock): Promise<void> {

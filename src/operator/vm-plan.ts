@@ -55,7 +55,7 @@ export function vmPlan(given: ImageInputs): VmPlan {
       definition,
       prepare: [],
       steps: [
-        ...base.before,
+        ...base.before.map(shownBlank),
         stepData(unpackTree, "unpacking the tree", { archive }),
         ...sealed,
         ...base.boot,
@@ -63,6 +63,11 @@ export function vmPlan(given: ImageInputs): VmPlan {
       ],
     }),
   };
+}
+
+/** The log speaks of the definition's disks by their names; the serials of ours say nothing to who reads it. */
+function shownBlank(step: StepData): StepData {
+  return { ...step, doing: step.doing.replace(/\(serial imgbuild-\d+, /g, "(blank, ") };
 }
 
 /** As an inspection would see it. The serials are no host's: these disks are found in our own machine alone. */

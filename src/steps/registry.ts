@@ -15,6 +15,7 @@ import { installSystemdBoot } from "./install-systemd-boot.ts";
 import { keepBase } from "./keep-base.ts";
 import { leaveGroup, lookAtGroup } from "./look-at-group.ts";
 import { makeInitramfs } from "./make-initramfs.ts";
+import { makeLocale } from "./make-locale.ts";
 import { makeStorage } from "./make-storage.ts";
 import { makeUsers } from "./make-users.ts";
 import { makeVerity } from "./make-verity.ts";
@@ -64,6 +65,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     installSystemdBoot,
     keepBase,
     makeInitramfs,
+    makeLocale,
     makeStorage,
     makeUsers,
     makeVerity,

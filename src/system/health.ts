@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HealthCheck } from "../schema/spec.ts";
+import { announced } from "../util/announce.ts";
 import { messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 
@@ -35,7 +36,12 @@ export async function checkHealth(
   options: { readonly log: Log; readonly signal: AbortSignal; readonly slow?: number },
 ): Promise<HealthResult[]> {
   const results: HealthResult[] = [];
-  for (const check of checks) results.push(await runCheck(check, shell, options));
+  for (const check of checks) {
+    const bound = check.withinSeconds * (options.slow ?? 1);
+    results.push(
+      await announced(showCheck(check), bound, options.log, () => runCheck(check, shell, options)),
+    );
+  }
   return results;
 }
 

@@ -1,3 +1,4 @@
+import { announced } from "../util/announce.ts";
 import { messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { mergedUsr } from "../util/tree-path.ts";
@@ -37,10 +38,10 @@ export async function systemChecks(
   const { log, signal } = options;
   const slow = Math.max(1, options.slow);
   const results: HealthResult[] = [];
-  const check = async (name: string, work: () => Promise<Finding>) => {
+  const check = async (name: string, boundSeconds: number, work: () => Promise<Finding>) => {
     signal.throwIfAborted();
     const began = Date.now();
-    const found = await work().catch((error: unknown) =>
+    const found = await announced(name, boundSeconds * slow, log, work).catch((error: unknown) =>
       error instanceof CannotAsk ? { unknown: error.message } : { problem: messageOf(error) },
     );
     if (found === undefined) log.info(`holds: ${name}`);
@@ -52,11 +53,13 @@ export async function systemChecks(
     results.push({ check: name, ok: found === undefined || "unknown" in found, seconds, detail });
   };
   const units = watchUnits(expected.units, shell, slow, signal);
-  await check("no unit has failed", () => nothingFailed(shell, slow));
-  for (const unit of expected.units) await check(`unit ${unit}`, () => units.judge(unit));
-  await check("dpkg has nothing to complain of", () => audit(shell, slow));
-  await check("the packages' files are as they were packed", () => verify(expected, shell, slow));
-  await check("the machine has an identity of its own", async () => {
+  await check("no unit has failed", bounds.start, () => nothingFailed(shell, slow));
+  for (const unit of expected.units) await check(`unit ${unit}`, bounds.unit, () => units.judge(unit));
+  await check("dpkg has nothing to complain of", bounds.audit, () => audit(shell, slow));
+  await check("the packages' files are as they were packed", bounds.verify, () =>
+    verify(expected, shell, slow),
+  );
+  await check("the machine has an identity of its own", bounds.small, async () => {
     const argv = ["grep", "-qE", "^[0-9a-f]{32}$", "/etc/machine-id"];
     const { code } = await shell.run(argv, { timeoutMs: bounds.small * 1000 });
     return code === 0 ? undefined : { problem: "/etc/machine-id holds none" };
@@ -64,7 +67,7 @@ export async function systemChecks(
   const named = new Set(expected.units);
   const health = expected.health.filter((one) => one.type !== "unit" || !named.has(one.unit));
   results.push(...(await checkHealth(health, shell, options)));
-  if (expected.units.length > 0) await check("the units stay as they are", () => units.again());
+  if (expected.units.length > 0) await check("the units stay as they are", bounds.unit, () => units.again());
   return results;
 }
 

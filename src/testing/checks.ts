@@ -4,6 +4,7 @@ import type { Spec } from "../schema/spec.ts";
 import { expectedOf } from "../system/expected.ts";
 import { run } from "../system/run.ts";
 import { systemChecks } from "../system/system-checks.ts";
+import { announced } from "../util/announce.ts";
 import { messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Machine } from "../vm/machine.ts";
@@ -16,6 +17,7 @@ export interface CheckResult {
 }
 
 const sshSeconds = 15;
+const smallSeconds = 30;
 /** Variables of the firmware: four bytes of attributes, then one that is 0 or 1. */
 const firmwareFlag = (name: string) =>
   `/sys/firmware/efi/efivars/${name}-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
@@ -60,10 +62,10 @@ export async function machineChecks(
   { log, signal }: CheckOptions,
 ): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
-  const check = async (name: string, work: () => Promise<unknown>) => {
+  const check = async (name: string, work: () => Promise<unknown>, bound = smallSeconds) => {
     signal.throwIfAborted();
     const began = Date.now();
-    const detail = await work().then(() => undefined, messageOf);
+    const detail = await announced(name, bound * machine.scale, log, work).then(() => undefined, messageOf);
     log.info(detail === undefined ? `holds: ${name}` : `does not hold: ${name}`);
     const seconds = (Date.now() - began) / 1000;
     results.push({ check: name, ok: detail === undefined, seconds, detail: detail ?? "passed" });
@@ -80,6 +82,7 @@ export async function machineChecks(
       await check(
         `sshd takes the key of ${user} (${key.split(" ").slice(2).join(" ") || key.slice(0, 30)})`,
         () => sshTakes(machine, user, key, hostKey),
+        2 * sshSeconds,
       );
   return results;
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { lstat, mkdir, readFile } from "node:fs/promises";
+import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,12 +8,15 @@ import { plainEnv } from "../system/run.ts";
 import { realUid } from "../system/user-namespace.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
+import { visibleText } from "../util/visible.ts";
 
 /** Machines that are tested together keep two cores busy, emulated ones above all. */
 const coresOfLab = 2;
 /** How long other labs may take; a whole deploy under emulation takes half an hour. */
 const waitMs = 90 * 60_000;
 const lookEveryMs = 1_000;
+/** Of the command line of who is waited for. */
+const shownCommand = 120;
 /** Memory that the rest of the computer needs, beside the machine's own. */
 const spareMib = 256;
 const memoryWaitMs = 10 * 60_000;
@@ -37,17 +40,46 @@ export async function takePlace(options: {
   for (let told = false; ; told = true) {
     signal?.throwIfAborted();
     for (let place = 0; place < places; place += 1) {
-      const held = await tryLock(join(directory, `place${place}`));
-      if (held !== undefined) return { leave: held };
+      const held = await tryLock(placeIn(directory, place));
+      if (held === undefined) continue;
+      await writeFile(placeIn(directory, place), `${process.pid} ${new Date().toISOString()}\n`);
+      return { leave: held };
     }
     if (!told)
-      log.info(`waiting: ${places === 1 ? "a lab is" : `${places} labs are`} running on this computer`);
+      log.info(
+        `waiting, for at most ${Math.ceil((deadline - Date.now()) / 60_000)} min: ${places === 1 ? "a lab is" : `${places} labs are`} running on this computer: ${await holders(directory, places)}`,
+      );
     if (Date.now() > deadline)
-      throw new Fail(`other labs held all ${places} places of this computer (${directory}) for too long`, {
-        hint: "`pgrep --full qemu-system` shows the machines that run",
-      });
+      throw new Fail(
+        `other labs held all ${places} places of this computer for too long: ${await holders(directory, places)}`,
+        {
+          hint: "`pgrep --full qemu-system` shows the machines that run",
+        },
+      );
     await sleep(lookEveryMs, undefined, { signal });
   }
+}
+
+function placeIn(directory: string, place: number): string {
+  return join(directory, `place${place}`);
+}
+
+/** Who has the places: process, since when, and what it was called with. */
+async function holders(directory: string, places: number): Promise<string> {
+  const shown = Array.from({ length: places }, async (_, place) => {
+    const noted = await readFile(placeIn(directory, place), "utf8").catch(() => "");
+    const [, pid, since] = /^(\d+) (\S+)\n$/.exec(noted) ?? [];
+    if (pid === undefined || since === undefined) return "of an unknown process";
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))
+      .split("\0")
+      .filter((one) => one !== "");
+    const called = words
+      .slice(words[0]?.endsWith("node") ? 1 : 0)
+      .join(" ")
+      .slice(0, shownCommand);
+    return `process ${pid} since ${since.slice(11, 16)} UTC${called === "" ? "" : ` (${visibleText(called)})`}`;
+  });
+  return (await Promise.all(shown)).join(", ");
 }
 
 /** Others' files in a shared directory are not to be trusted with our locks. */

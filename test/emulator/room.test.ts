@@ -24,7 +24,11 @@ describe("takePlace", () => {
     const two = takePlace(options);
     setTimeout(() => void one.leave(), 1_200);
     await (await two).leave();
-    expect(said).toEqual(["waiting: a lab is running on this computer"]);
+    expect(said).toEqual([
+      expect.stringMatching(
+        `^waiting, for at most \\d+ min: a lab is running on this computer: process ${process.pid} since \\d\\d:\\d\\d UTC \\(.*\\)$`,
+      ),
+    ]);
   });
 
   it("stops waiting when it is told to", async () => {

@@ -185,4 +185,12 @@ describe("configureSteps", () => {
     expect(users(["b", "a", "c"])).toEqual(users(["c", "b", "a"]));
     expect(configure({ users: {} }).kinds).not.toContain("make-users");
   });
+
+  it("makes the locale where it has to be made", () => {
+    const packages = new Set(["apt", "locales"]);
+    const german = configure({ locale: "de_DE.UTF-8" }, { packages });
+    expect(german.written.get("/etc/locale.gen")?.content).toBe("de_DE.UTF-8 UTF-8\n");
+    expect(german.kinds).toContain("make-locale");
+    expect(configure({}, { packages }).kinds).not.toContain("make-locale");
+  });
 });

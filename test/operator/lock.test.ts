@@ -6,6 +6,7 @@ import {
   lockPath,
   mirrorsFor,
   readLockFor,
+  requirePackages,
   withImpliedPackages,
   writeLock,
 } from "../../src/operator/lock.ts";
@@ -19,6 +20,19 @@ function definition(change: Partial<SpecInput> = {}): Definition {
   const dir = tempDir();
   return { spec: serverSpec(change), dir, file: join(dir, "IMGBUILD.ts"), unfinished: [] };
 }
+
+describe("requirePackages", () => {
+  it("wants time zones where one is named, with the line that names it", () => {
+    const berlin = definition({ timezone: "Europe/Berlin" });
+    writeFileSync(berlin.file, 'export default image({\n  timezone: "Europe/Berlin",\n});\n');
+    const lock = lockOf(berlin.spec);
+    expect(() => requirePackages(berlin, lock)).toThrow(
+      /IMGBUILD\.ts:2: timezone: Europe\/Berlin needs .*tzdata/,
+    );
+    requirePackages(berlin, { packages: [...lock.packages, locked("tzdata")] });
+    requirePackages(definition(), lock);
+  });
+});
 
 describe("withImpliedPackages", () => {
   it("adds what the bootloader needs, once and sorted, and nothing else", () => {

@@ -103,6 +103,9 @@ describe("vmPlan", () => {
     expect(vmPlan(inputs()).disks).toEqual([
       { name: "system", serial: "imgbuild-0", sizeBytes: 4096 * 2 ** 20 },
     ]);
+    const doing = ofBase(inputs()).map((step) => step.doing);
+    expect(doing.some((text) => text.includes("system (blank, 4096 MiB)"))).toBe(true);
+    expect(doing.filter((text) => text.includes("imgbuild-"))).toEqual([]);
     // A virtio disk shows twenty characters of it.
     const { disks, archive } = vmPlan(inputs(twoDisks()));
     const serials = [...disks, archive(1)].map(({ serial = "" }) => serial);
