@@ -56,7 +56,7 @@ describe("a secret that a program repeats (F27)", () => {
     ];
   };
   const failing = async (script: string, stdin: Uint8Array = held.expose()) =>
-    messageOf(await run(["bash", "-c", `${script}; exit 3`], { stdin }).catch((error: unknown) => error));
+    messageOf(await run(["sh", "-c", `${script}; exit 3`], { stdin }).catch((error: unknown) => error));
 
   it.each<[string, string]>([
     ["as it is", "cat >&2"],
@@ -69,7 +69,7 @@ describe("a secret that a program repeats (F27)", () => {
     ["in hexadecimal", "od -An -v -tx1 | tr -d ' \\n' >&2"],
     [
       "behind much else, cut within",
-      "v=$(cat); head -c 60000 /dev/zero | tr '\\0' x >&2; echo \"$v\" >&2; head -c 1960 /dev/zero | tr '\\0' y >&2",
+      "v=$(cat); head -c 60000 /dev/zero | tr '\\0' x >&2; printf %s \"$v\" >&2; head -c 1960 /dev/zero | tr '\\0' y >&2",
     ],
   ])("is its name in the failure, %s", async (_how, script) => {
     const message = await failing(script);
@@ -90,7 +90,7 @@ describe("a secret that a program repeats (F27)", () => {
       yield held.expose();
     }
     const options = { input: input(), onOutput: () => {}, timeoutMs: 20_000 };
-    const filtered = await filterRun(["bash", "-c", "cat >&2; exit 3"], options).catch(
+    const filtered = await filterRun(["sh", "-c", "cat >&2; exit 3"], options).catch(
       (error: unknown) => error,
     );
     const written: string[] = [];
