@@ -108,7 +108,7 @@ export function troubleOf(
   return { reason: `a user namespace cannot do here what builds need: ${said}` };
 }
 
-/** What every program of a build is given; see `chroot.ts`. */
+/** What every program of a build is given; see `door.ts`. */
 const trial = `exec unshare --mount --propagation private --pid --ipc --fork --kill-child sh -ec '
 mount -t tmpfs tmpfs /run
 mount -t proc proc /proc'`;

@@ -1,5 +1,5 @@
 import type { ChildProcess, StdioOptions } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { openSync, readdirSync, readFileSync } from "node:fs";
 import type { Writable } from "node:stream";
 
 /** Bytes to read, or a descriptor of ours. */
@@ -64,11 +64,4 @@ function handedOn(fd: number): boolean {
 function nowhere(): number {
   nullDevice ??= openSync("/dev/null", "r");
   return nullDevice;
-}
-
-/** For tests. */
-export function forgetInherited(): void {
-  known = undefined;
-  if (nullDevice !== undefined) closeSync(nullDevice);
-  nullDevice = undefined;
 }
