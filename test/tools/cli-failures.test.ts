@@ -99,7 +99,7 @@ describe("a user other than root", () => {
     const as = (...args: string[]) => run([...nobody, ...args], { accept: [0, 1, 2, 70], env });
     const output = join(out, "x.raw");
     const reason =
-      /building needs root, or a user namespace, .*\n\/etc\/subuid gives nobody no subordinate ids/;
+      /building needs root, or a user namespace, .*\n {4}\/etc\/subuid gives nobody no subordinate ids/;
     const mend = /^sudo usermod --add-subuids \d+-\d+ --add-subgids \d+-\d+ nobody\n {2}or /;
     expectFail(await as("build", "imgbuild/web", "-o", output), 1, reason, mend);
     expectFail(await as("test", "imgbuild/web"), 1, reason, /or run the same command with sudo$/m);
