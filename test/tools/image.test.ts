@@ -31,6 +31,7 @@ const spec = Spec.parse({
 describe("an image of a small definition, as a directory", () => {
   it("is a whole system, as locked, that carries no traces and nobody's identity", async () => {
     const dir = tempDir();
+    mkdirSync(join(dir, "out"));
     mkdirSync(join(dir, "files/usr/local/bin"), { recursive: true });
     writeFileSync(join(dir, "files/usr/local/bin/tool"), "#!/bin/sh\necho tool\n", { mode: 0o755 });
     const lock = await makeLockFor(spec, options);
