@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { requireParent } from "../system/parent.ts";
 import { Fail } from "../util/fail.ts";
@@ -30,8 +30,8 @@ const keys = "# One public key a line, as in ~/.ssh/authorized_keys.\n";
 /** Writes a definition to start from into a new or empty directory; gives the files. */
 export async function initDefinition(directory: string): Promise<string[]> {
   await requireParent(directory);
-  await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
+  await mkdir(directory).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST" || !(await stat(directory)).isDirectory()) throw error;
   });
   const there = await readdir(directory);
   if (there.length > 0)

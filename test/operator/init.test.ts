@@ -31,6 +31,8 @@ describe("initDefinition", () => {
       `${dir} is not empty: it holds IMGBUILD.ts, authorized_keys, files`,
     );
     expect(readFileSync(join(dir, "IMGBUILD.ts"), "utf8")).toContain("// mine");
+    writeFileSync(join(dir, "file"), "");
+    await expect(initDefinition(join(dir, "file"))).rejects.toMatchObject({ code: "EEXIST" });
     const other = tempDir();
     mkdirSync(join(other, ".git"));
     await expect(initDefinition(other)).rejects.toThrow(/it holds \.git$/);
