@@ -13,6 +13,27 @@ export function rowsOver(free: Free, width: number): number {
   return least;
 }
 
+/** More ways than this to part the members are not tried. */
+const mostWays = 100_000;
+
+/** The most that each of several copies can hold, none of which shares a member with another: LVM's rule for mirrors. */
+export function copiesOver(free: Free, copies: number): number {
+  if (copies ** free.length > mostWays) return rowsOver(free, copies);
+  const sums = new Array<number>(copies).fill(0);
+  const best = (index: number): number => {
+    const room = free[index];
+    if (room === undefined) return Math.min(...sums);
+    let most = 0;
+    for (let copy = 0; copy < copies; copy += 1) {
+      sums[copy] = sums[copy]! + room;
+      most = Math.max(most, best(index + 1));
+      sums[copy] = sums[copy]! - room;
+    }
+    return most;
+  };
+  return best(0);
+}
+
 /** What is left when `rows` rows over `width` members were taken from those with the most room, as LVM does. */
 export function takeRows(free: Free, rows: number, width: number): number[] {
   const left = free.map((room, index) => ({ room, index }));

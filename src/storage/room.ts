@@ -1,7 +1,7 @@
 import type { MdArray, Storage, Volume } from "../schema/storage.ts";
 import type { Pool } from "../schema/storage-content.ts";
 import { type Mounted, mountsOf } from "./check-storage.ts";
-import { rowsOver, takeRows } from "./extents.ts";
+import { copiesOver, rowsOver, takeRows } from "./extents.ts";
 import { type FieldPath, type GraphNode, graphOf, type Place, showPlace } from "./graph.ts";
 import { mib, showMib } from "./place-partitions.ts";
 import type { StorageProblem } from "./storage-problem.ts";
@@ -157,7 +157,7 @@ function mostOf(volume: Volume, free: readonly number[]): number {
       return rowsOver(free, over) * over;
     case "raid1":
       // One extent of each copy is for LVM's own notes.
-      return Math.max(0, rowsOver(free, over) - 1);
+      return Math.max(0, copiesOver(free, over) - 1);
     case "thin-pool":
       // Its metadata, and as much again as a spare.
       return Math.max(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Storage } from "../../src/schema/storage.ts";
 import { storageProblems } from "../../src/storage/check-graph.ts";
-import { rowsOver, takeRows } from "../../src/storage/extents.ts";
+import { copiesOver, rowsOver, takeRows } from "../../src/storage/extents.ts";
 import { laidOn, refuseMisfit } from "../../src/storage/fit.ts";
 import { matchDisks } from "../../src/storage/match-disks.ts";
 import { arrayBytes, poolBytes, roomsOf } from "../../src/storage/room.ts";
@@ -279,6 +279,15 @@ describe("extents of several members", () => {
     [[4, 4], 1, 8],
   ])("%j over %s members give %s rows", (free, width, rows) => {
     expect(rowsOver(free, width)).toBe(rows);
+  });
+
+  it.each([
+    [[351, 255, 191], 2, 351],
+    [[5, 3], 2, 3],
+    [[4, 3, 3, 2], 2, 6],
+    [[5, 3], 3, 0],
+  ])("%j hold %s copies of %s", (free, copies, most) => {
+    expect(copiesOver(free, copies)).toBe(most);
   });
 
   it("are taken from those that have most, and never more than there are", () => {
