@@ -33,7 +33,6 @@ describe("an image of a small definition, as a directory", () => {
     const dir = tempDir();
     mkdirSync(join(dir, "out"));
     mkdirSync(join(dir, "files/usr/local/bin"), { recursive: true });
-    mkdirSync(join(dir, "out"));
     writeFileSync(join(dir, "files/usr/local/bin/tool"), "#!/bin/sh\necho tool\n", { mode: 0o755 });
     const lock = await makeLockFor(spec, options);
     const files = readFiles(join(dir, "files"));
