@@ -106,7 +106,12 @@ describe("a user other than root", () => {
     expectFail(await as("base", "build"), 1, reason, /make it once by: sudo .* base build$/m);
     expect(left(out)).toEqual([]);
     chmodSync(out, 0o755);
-    expectFail(await as("init", join(out, "new")), 1, /out\/new: .*out: permission is denied \(EACCES\)/, /./);
+    expectFail(
+      await as("init", join(out, "new")),
+      1,
+      /out\/new: .*out: permission is denied \(EACCES\)/,
+      /./,
+    );
     const doctor = await as("doctor");
     expectFail(doctor, 1, /1 thing is missing/, mend);
     expect(doctor.stdout).toMatch(/^missing: \/etc\/subgid gives nobody no .* \(to build without root\)$/m);
