@@ -252,6 +252,7 @@ const withoutTree = [
     "name-boot-entry",
   ],
   ...["open-array", "open-group", "open-luks", "partition-disk", "partition-image", "patch-ext4-image"],
+  ...["leave-group", "look-at-group", "make-locale"],
   ...["remove-volumes", "set-services", "swap-file-image", "swap-partition-image"],
 ];
 /** Those that need real disks, a mount or a door; what they ask of a tree is src/tree's. */

@@ -267,13 +267,13 @@ describe("a build without root", () => {
     [
       "newuidmap is not installed",
       `set -- /usr/bin/newuidmap "$@"; ${hidePrograms}\nshift`,
-      /\nnewuidmap and newgidmap are missing \(package uidmap\)\n/,
+      /\n {4}newuidmap and newgidmap are missing \(package uidmap\)\n/,
       /^sudo apt-get install --yes uidmap\n {2}or run the same command with sudo\n$/,
     ],
     [
       "a container hides parts of /proc",
       "mount --bind /dev/null /proc/version",
-      /\nparts of \/proc are hidden, as in a container/,
+      /\n {4}parts of \/proc are hidden, as in a container/,
       /^run the same command with sudo\n$/,
     ],
     [
@@ -299,7 +299,7 @@ describe("a build without root", () => {
     expectFail(
       ran,
       1,
-      /\nnewuidmap gains no rights here: .*no_new_privs/,
+      /\n {4}newuidmap gains no rights here: .*no_new_privs/,
       /^run the same command with sudo\n$/,
     );
   });
@@ -317,7 +317,7 @@ describe("a build without root", () => {
     expectFail(
       await waiting.ended,
       1,
-      /\nthe kernel gives no user namespaces \(user\.max_user_namespaces=0\)\n/,
+      /\n {4}the kernel gives no user namespaces \(user\.max_user_namespaces=0\)\n/,
       /^sudo sysctl -w user\.max_user_namespaces=10000\n {2}or run the same command with sudo\n$/,
     );
   });
