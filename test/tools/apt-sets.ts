@@ -22,6 +22,7 @@ export const groups: readonly Sets[] = [
     suites: ["trixie"],
     components: main,
     sets: [
+      ...["webext-allow-html-temp"],
       // Servers.
       ...[
         "nginx",
@@ -226,7 +227,7 @@ export const groups: readonly Sets[] = [
         "no-such-package",
         "nginx=1.0-1",
       ],
-      ...["libc6- nginx", "nginx/bookworm", "webext-allow-html-temp"],
+      ...["libc6- nginx", "nginx/bookworm"],
     ],
   },
   {
