@@ -101,7 +101,7 @@ export const WrittenDisk = z.strictObject({
   ]),
 });
 
-const keptOptions = z.array(MountOption).default(["nofail", "x-systemd.device-timeout=30s"]);
+const keptOptions = z.array(MountOption).default(["nofail"]);
 const KeptFilesystem = z.strictObject({
   type: z.enum(["ext4", "xfs", "btrfs", "f2fs"]),
   uuid: Uuid,

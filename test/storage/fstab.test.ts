@@ -19,7 +19,7 @@ describe("fstab", () => {
       [
         `UUID=${filesystemUuid("s", "system", "root")} / ext4 errors=remount-ro 0 1`,
         `UUID=${vfatUuid(vfatVolumeId("s", "system", "esp"))} /efi vfat umask=0077 0 2`,
-        `UUID=${keptUuid} /srv ext4 nofail,x-systemd.device-timeout=30s 0 2`,
+        `UUID=${keptUuid} /srv ext4 nofail 0 2`,
         `UUID=${filesystemUuid("s", "system", "home")} /srv/home ext4 noatime,nodev 0 2`,
         "/swapfile none swap defaults 0 0",
         "",
