@@ -30,6 +30,7 @@ describe("a build while the cache is cleared of everything", () => {
     for (const name of known) cpSync(join(usual, "base", name), join(cache, "base", name));
     const env = { ...environment, IMGBUILD_CACHE: cache };
     const output = join(dir, "out/waiting.raw");
+    mkdirSync(join(dir, "out"));
     const waiting = ["--import", "tsx", "test/helpers/build-waiting.ts", cache, output];
     const build = start(["nice", "-n", "19", process.execPath, ...waiting], 10 * minuteMs);
     onTestFinished(async () => {
