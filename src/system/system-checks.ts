@@ -3,6 +3,7 @@ import { messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { mergedUsr } from "../util/tree-path.ts";
 import type { Expected } from "./expected.ts";
+import { notMounted } from "./fstab-mounts.ts";
 import { checkHealth, type HealthResult, type HealthShell } from "./health.ts";
 import { CannotAsk, failedUnits, journalOf, judgeUnits } from "./units.ts";
 
@@ -28,7 +29,8 @@ type Finding = { readonly problem: string } | { readonly unknown: string } | und
 
 /**
  * What every running system is held against, after a deploy as in `imgbuild test`: no unit has failed, what is enabled is active and
- * stays so, dpkg is content, packages' files are whole, and the definition's health checks pass. All are run, whatever fails.
+ * stays so, filesystems are mounted, dpkg is content, packages' files are whole, and the definition's health checks pass. All are run,
+ * whatever fails.
  */
 export async function systemChecks(
   expected: Expected,
@@ -55,6 +57,7 @@ export async function systemChecks(
   const units = watchUnits(expected.units, shell, slow, signal);
   await check("no unit has failed", bounds.start, () => nothingFailed(shell, slow));
   for (const unit of expected.units) await check(`unit ${unit}`, bounds.unit, () => units.judge(unit));
+  await check("every filesystem is mounted", bounds.small, () => mounts(shell));
   await check("dpkg has nothing to complain of", bounds.audit, () => audit(shell, slow));
   await check("the packages' files are as they were packed", bounds.verify, () =>
     verify(expected, shell, slow),
@@ -133,6 +136,15 @@ function watchUnits(units: readonly string[], shell: HealthShell, slow: number, 
       return problems.length === 0 ? undefined : { problem: problems.join("\n") };
     },
   };
+}
+
+/** One that may be missing (`nofail`) leaves no failed unit when its disk does not appear. */
+async function mounts(shell: HealthShell): Promise<Finding> {
+  const read = async (path: string) =>
+    (await shell.run(["cat", path], { timeoutMs: bounds.small * 1000 })).stdout;
+  const missing = notMounted(await read("/etc/fstab"), await read("/proc/self/mountinfo"));
+  if (missing.length === 0) return undefined;
+  return { problem: `nothing is mounted at ${missing.join(", ")}, which /etc/fstab names` };
 }
 
 async function audit(shell: HealthShell, slow: number): Promise<Finding> {

@@ -297,6 +297,7 @@ describe("deploy", () => {
     });
     expect(report.health.map(({ check, ok }) => [check, ok])).toEqual([
       ["no unit has failed", true],
+      ["every filesystem is mounted", true],
       ["dpkg has nothing to complain of", true],
       ["the packages' files are as they were packed", true],
       ["the machine has an identity of its own", true],

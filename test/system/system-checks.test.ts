@@ -32,6 +32,7 @@ describe("systemChecks", () => {
     expect(results.map(({ check: name, detail }) => [name, detail])).toEqual([
       ["no unit has failed", "passed"],
       ["unit nftables.service", "passed"],
+      ["every filesystem is mounted", "passed"],
       ["dpkg has nothing to complain of", "passed"],
       [verified, "passed"],
       ["the machine has an identity of its own", "passed"],
@@ -51,6 +52,29 @@ describe("systemChecks", () => {
     expect(failed.map(({ check: name, detail }) => [name, detail])).toEqual([
       ["no unit has failed", `nftables.service\nnftables.service:\n  ${says}`],
       ["unit nftables.service", `it has failed (exit-code, status 1)\n  ${says}`],
+    ]);
+  });
+
+  it("names a filesystem that may be missing, and is", async () => {
+    const fstab = [
+      "# one that may be missing",
+      "UUID=a / ext4 errors=remount-ro 0 1",
+      "UUID=b /srv ext4 nofail 0 2",
+      "UUID=c /srv/my\\040files/ ext4 nofail 0 2",
+      "UUID=d /backup ext4 noauto 0 2",
+      "UUID=e /mnt/later ext4 nofail,x-systemd.automount 0 2",
+      "/swapfile none swap sw 0 0",
+      "",
+    ].join("\n");
+    const mounted = (...points: string[]) =>
+      points.map((point) => `23 1 254:3 / ${point} rw - ext4 /dev/vda3 rw\n`).join("");
+    const found = async (mountinfo: string) => {
+      const answers = { "cat /etc/fstab": { stdout: fstab }, "cat /proc": { stdout: mountinfo } };
+      return (await check({ answers })).failed.map(({ check: name, detail }) => [name, detail]);
+    };
+    expect(await found(mounted("/", "/srv", "/srv/my\\040files"))).toEqual([]);
+    expect(await found(mounted("/"))).toEqual([
+      ["every filesystem is mounted", "nothing is mounted at /srv, /srv/my files, which /etc/fstab names"],
     ]);
   });
 
@@ -89,7 +113,7 @@ describe("systemChecks", () => {
   it("takes a lost connection for a failed check, and goes on", async () => {
     const { failed, results } = await check({ answers: { "dpkg --audit": new Fail("the link was lost") } });
     expect(failed).toMatchObject([{ check: "dpkg has nothing to complain of", detail: "the link was lost" }]);
-    expect(results).toHaveLength(6);
+    expect(results).toHaveLength(7);
   });
 
   it("tells what dpkg complains of", async () => {
