@@ -1,3 +1,5 @@
+import { plain } from "../system/fstab-mounts.ts";
+
 /** One line of /proc/self/mountinfo (proc(5)), its octal escapes undone. */
 export interface MountEntry {
   /** "major:minor". */
@@ -24,10 +26,4 @@ export function parseMountinfo(text: string): MountEntry[] {
 export function mountedAt(mounts: readonly MountEntry[], path: string): MountEntry | undefined {
   const wanted = path.length > 1 ? path.replace(/\/+$/, "") : path;
   return mounts.findLast(({ point }) => point === wanted);
-}
-
-function plain(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }

@@ -18,8 +18,8 @@ function fieldsOf(text: string): string[][] {
   return text.split("\n").map((line) => line.trim().split(/\s+/));
 }
 
-/** Blanks and others are octal numbers in both. */
-function plain(word: string): string {
+/** A word of fstab or mountinfo, in which blanks and others are octal numbers. */
+export function plain(word: string): string {
   return word.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
