@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { readFiles } from "../../src/operator/files.ts";
 import { buildImage, definitionDigest } from "../../src/operator/image.ts";
@@ -25,8 +26,23 @@ export async function secretDefinition(options: Parameters<typeof makeLockFor>[1
   return { spec, lock: await makeLockFor(spec, options) };
 }
 
-/** A program: builds that system's disk with that cache to that output, and says what it does. */
-async function main(cache: string, output: string): Promise<void> {
+/** How long a step that the build stops in may run: it is at work then, or has just ended. */
+const withinMs = 30;
+
+/**
+ * A program: builds that system's disk with that cache to that output, says what it does, and stops (SIGSTOP) in the step with
+ * `stopIn` in its name.
+ */
+async function main(cache: string, output: string, stopIn = ""): Promise<void> {
+  const tell = async <T>(doing: string, work: (inner: Log) => Promise<T>): Promise<T> => {
+    console.log(doing);
+    const working = work(log);
+    if (stopIn !== "" && doing.includes(stopIn)) {
+      await Promise.race([working, sleep(withinMs)]);
+      process.kill(process.pid, "SIGSTOP");
+    }
+    return await working;
+  };
   const log: Log = { ...silentLog, task: tell };
   const options = { cache, env: process.env, log, signal: new AbortController().signal };
   const { spec, lock } = await secretDefinition(options);
@@ -44,10 +60,5 @@ async function main(cache: string, output: string): Promise<void> {
   );
 }
 
-async function tell<T>(doing: string, work: (inner: Log) => Promise<T>): Promise<T> {
-  console.log(doing);
-  return await work({ ...silentLog, task: tell });
-}
-
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href)
-  void main(process.argv[2]!, process.argv[3]!);
+  void main(process.argv[2]!, process.argv[3]!, process.argv[4]);

@@ -18,6 +18,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 const usual = cacheRoot(process.env);
 const clearMs = 30_000;
+const stopMs = 300_000;
 
 /** A cache of the test's own; packages, indices and base are shared. */
 let cache = "";
@@ -65,8 +66,8 @@ describe("an output with secrets", () => {
 
 describe("a build with secrets that is killed", () => {
   it("leaves no plain secret, whether in the tree or on the way into the output", async () => {
-    for (const moment of ["writing 1 secrets", "clearing up", "adding the system's own files to"]) {
-      const killed = await killedAt(moment);
+    for (const step of ["writing 1 secrets", "clearing up", "adding the system's own files to"]) {
+      const killed = await killedIn(step);
       // What is left of it is cleared by a process of its own, which the kill did not reach.
       await untilGone(killed.out, killed.pattern);
       expect(await plainIn([killed.out, cache])).toEqual([]);
@@ -75,12 +76,11 @@ describe("a build with secrets that is killed", () => {
   });
 
   it("and whose guard is killed too, leaves it to this user alone, and to the next build, which clears it", async () => {
-    const killed = await killedAt("clearing up", true);
+    const killed = await killedIn("clearing up", true);
     const [left] = readdirSync(killed.out).filter((name) => killed.pattern.test(name));
     expect(left).toBeDefined();
     expect(statSync(join(killed.out, left!)).mode & 0o7777).toBe(0o700);
-    expect(await plainIn([killed.out])).not.toEqual([]);
-    const next = start(killed.out, cache);
+    const next = start(killed.out);
     const [code] = (await once(next.child, "exit")) as [number];
     expect({ code, said: next.said() }).toMatchObject({ code: 0 });
     expect(readdirSync(killed.out)).toEqual(["disk.raw"]);
@@ -88,48 +88,42 @@ describe("a build with secrets that is killed", () => {
   });
 });
 
-function start(out: string, from: string) {
+function start(out: string, stopIn = "") {
   const program = resolve("test/helpers/build-secret.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", program, from, join(out, "disk.raw")], {
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const args = ["--import", "tsx", program, cache, join(out, "disk.raw"), stopIn];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
   let text = "";
-  const listeners: (() => void)[] = [];
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
-      for (const one of listeners) one();
     });
-  const until = (wanted: string) =>
-    new Promise<void>((done, fail) => {
-      const look = () => text.includes(wanted) && done();
-      listeners.push(look);
-      child.on("exit", () => fail(new Error(`"${wanted}" did not come: ${text}`)));
-      look();
-    });
-  return { child, said: () => text, until };
+  return { child, said: () => text };
 }
 
-/** Starts a build and kills it, with its process group and, if asked, the process that guards its directory. */
-async function killedAt(moment: string, guardToo = false) {
-  const pattern = /^\.disk\.raw\.imgbuild-/;
-  // At this moment the step has begun; the secret is there a little later. A build that has ended by then is tried again.
-  for (const delayMs of [300, 100, 30, 0]) {
-    const out = tempDir();
-    const { child, until } = start(out, cache);
-    const closed = once(child, "close");
-    await until(moment);
-    await sleep(delayMs);
-    const guards = guardToo ? await guardsOf(out) : [];
-    if (child.exitCode !== null) continue;
-    if (guardToo) expect(guards.length).toBeGreaterThan(0);
-    for (const pid of guards) process.kill(pid, "SIGKILL");
-    process.kill(-child.pid!, "SIGKILL");
-    await closed;
-    if (child.signalCode === "SIGKILL") return { out, pattern };
+/** Starts a build and kills it in a step, with its process group and, if asked, the process that guards its directory. */
+async function killedIn(step: string, guardToo = false) {
+  const out = tempDir();
+  const { child, said } = start(out, step);
+  const closed = once(child, "close");
+  await untilStopped(child.pid!, said);
+  expect(await plainIn([out])).not.toEqual([]);
+  const guards = guardToo ? await guardsOf(out) : [];
+  if (guardToo) expect(guards.length).toBeGreaterThan(0);
+  for (const pid of guards) process.kill(pid, "SIGKILL");
+  process.kill(-child.pid!, "SIGKILL");
+  await closed;
+  expect(child.signalCode).toBe("SIGKILL");
+  return { out, pattern: /^\.disk\.raw\.imgbuild-/ };
+}
+
+async function untilStopped(pid: number, said: () => string): Promise<void> {
+  for (let waited = 0; waited < stopMs; waited += 20) {
+    const { stdout } = await run(["ps", "-o", "state=", "-p", String(pid)], { accept: [0, 1] });
+    if (stdout.trim() === "T") return;
+    if (!/^[A-SU-Y]/.test(stdout)) throw new Error(`the build did not stop: ${said()}`);
+    await sleep(20);
   }
-  throw new Error(`the build was never killed at "${moment}"`);
+  throw new Error(`the build did not stop within ${stopMs} ms: ${said()}`);
 }
 
 /** Processes that name a directory in their arguments and wait for the end of another. */
