@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { type Machine, openLab, type SshShell, type TestLab } from "../../src/testing/index.ts";
 import { buildStockHost, makeDataDisk, type StockHost } from "../../src/testing/stock-host.ts";
-import type { Log } from "../../src/util/log.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
 import { project } from "./imgbuild.ts";
 
 /** The filesystem that `imgbuild/web` keeps, and what it holds before the first deploy. */
@@ -137,4 +139,25 @@ export function deployArguments(
       report,
     ],
   ];
+}
+
+/** The same deploy within this process, so that a test can change what is sent: its inputs, and the world that they go to. */
+export async function deployHere(lab: StockLab, env: Readonly<Record<string, string | undefined>>) {
+  const outside: Outside = {
+    ...{
+      env,
+      cache: cacheRoot(env),
+      log: silentLog,
+      signal: new AbortController().signal,
+      interactive: false,
+    },
+    askSecret: async () => {
+      throw new Fail("no secret is asked for here");
+    },
+  };
+  const [, config, , knownHosts] = lab.login;
+  const options = { deadManSeconds: 600, slow: lab.machine.scale, identity: ["secrets/demo-identity.txt"] };
+  const inputs = await deployInputs("imgbuild/web", "target", options, outside);
+  const files = { sshConfig: config!, knownHosts: knownHosts! };
+  return { inputs, world: deployWorld("target", files, outside, async () => {}) };
 }

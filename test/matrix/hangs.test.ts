@@ -4,16 +4,14 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { cpioBytes } from "../../src/archive/cpio.ts";
 import { deploy } from "../../src/operator/deploy.ts";
-import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
+import type { deployInputs } from "../../src/operator/deploy-inputs.ts";
 import { knownDeploy } from "../../src/operator/known-bases.ts";
 import { Report } from "../../src/schema/report.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
 import { sha256 } from "../../src/util/digest.ts";
-import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import type { SshShell } from "../../src/vm/ssh-shell.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { deployArguments, kept, type StockLab, startLab } from "../helpers/lab.ts";
+import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/lab.ts";
 
 const env = process.env;
 const minute = 60_000;
@@ -94,27 +92,7 @@ it("hang-before-init: a base that hangs in its first program, its dead man as we
   try {
     const before = await lab.stock.waitForLogin();
     const mark = lab.machine.console.mark();
-    const outside: Outside = {
-      ...{
-        env,
-        cache: cacheRoot(env),
-        log: silentLog,
-        signal: new AbortController().signal,
-        interactive: false,
-      },
-      askSecret: async () => {
-        throw new Fail("nobody is asked here");
-      },
-    };
-    const [, config, , knownHosts] = lab.login;
-    const options = {
-      deadManSeconds: 600,
-      slow: lab.machine.scale,
-      identity: ["secrets/demo-identity.txt"],
-    };
-    const inputs = await deployInputs("imgbuild/web", "target", options, outside);
-    const files = { sshConfig: config!, knownHosts: knownHosts! };
-    const world = deployWorld("target", files, outside, async () => {});
+    const { inputs, world } = await deployHere(lab, env);
     const report = await deploy(
       { ...inputs, base: await withHangingInit(inputs.base, lab.directory) },
       world,

@@ -4,14 +4,11 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from "vitest";
 import { deploy } from "../../src/operator/deploy.ts";
-import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
 import { Report } from "../../src/schema/report.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
 import type { Host } from "../../src/transport/host.ts";
-import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { deployArguments, kept, type StockLab, startLab } from "../helpers/lab.ts";
+import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/lab.ts";
 import { fetchPage } from "../helpers/page.ts";
 
 const env = process.env;
@@ -62,25 +59,7 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
 
   it("returns to the old system by itself when the payload arrives damaged (F03)", async () => {
     const before = await bootId();
-    const outside: Outside = {
-      env,
-      cache: cacheRoot(env),
-      log: silentLog,
-      signal: new AbortController().signal,
-      interactive: false,
-      askSecret: async () => {
-        throw new Fail("nobody is asked here");
-      },
-    };
-    const [, config, , knownHosts] = lab.login;
-    const options = { deadManSeconds: 600, slow: lab.machine.scale, identity: ["secrets/demo-identity.txt"] };
-    const inputs = await deployInputs("imgbuild/web", "target", options, outside);
-    const world = deployWorld(
-      "target",
-      { sshConfig: config!, knownHosts: knownHosts! },
-      outside,
-      async () => {},
-    );
+    const { inputs, world } = await deployHere(lab, env);
     const sent: Buffer[] = [];
     const report = await deploy(inputs, {
       ...world,
