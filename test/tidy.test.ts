@@ -166,7 +166,6 @@ const joinsToRoot: Readonly<Record<string, string>> = {
   "operator/image-plan": "plain data; mkfs-ext4-image looks for links there",
   "operator/plan": "plain data; what fills the ESP goes there by Tree.within",
   "operator/tree-output": "the whole tree is copied, its links as links",
-  "steps/ask-machine": "the root of the machine on which it runs, which is / but in tests",
   "storage/tree-delta": "see above",
 };
 

@@ -5,6 +5,7 @@ import { fetchAll } from "../debian/fetch.ts";
 import type { Proxies } from "../debian/proxy.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { StepContext } from "../steps/step.ts";
+import { thisMachine } from "../storage/find-disk.ts";
 import { type Bind, toolFilter, toolRun, treeRun } from "../system/chroot.ts";
 import { hold } from "../system/file-lock.ts";
 import { filterRun } from "../system/filter.ts";
@@ -50,6 +51,7 @@ export function nativeContext(options: {
     root,
     log,
     signal,
+    machine: thisMachine,
     began: Date.now() / 1000,
     files: options.files,
     secrets: options.secrets,

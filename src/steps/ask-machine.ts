@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MachineNeeds, type TpmFacts, tpmProblem } from "../schema/needs.ts";
+import type { MachinePaths } from "../storage/find-disk.ts";
 import { Fail } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
@@ -15,17 +16,17 @@ export const askMachine = defineStep({
   summary: "ask the machine for what the definition needs of it",
   schema: MachineNeeds,
   tools: ["modprobe"],
-  run: async ({ tpm2, cpuFlags, modules }, { tool }) => {
+  run: async ({ tpm2, cpuFlags, modules }, { tool, machine }) => {
     // Built into the kernel counts as well; nothing is loaded.
     for (const name of modules)
       await tool(["modprobe", "--dry-run", "--quiet", "--", name], {
         timeoutMs: modprobeMs,
         hint: `the base's kernel has no ${name}, which the definition's storage needs`,
       });
-    const problem = flagsProblem(cpuFlags, readFileSync("/proc/cpuinfo", "utf8"));
+    const problem = flagsProblem(cpuFlags, readFileSync(join(machine.proc, "cpuinfo"), "utf8"));
     if (problem !== undefined) throw new Fail(problem);
     if (tpm2 === undefined) return;
-    const missing = tpmProblem(tpm2, readTpm("/"));
+    const missing = tpmProblem(tpm2, readTpm(machine));
     if (missing !== undefined)
       throw new Fail(`${tpm2.volumes.join(", ")}: ${missing} in the base`, {
         hint: "switch its TPM 2.0 on in the firmware, or let another way of `unlock` open the volume",
@@ -33,10 +34,10 @@ export const askMachine = defineStep({
   },
 });
 
-/** The TPM as the kernel shows it below a root; undefined where there is none. */
-export function readTpm(root: string): TpmFacts | undefined {
-  const at = join(root, "sys/class/tpm/tpm0");
-  if (!existsSync(at) || !existsSync(join(root, "dev/tpmrm0"))) return undefined;
+/** The TPM as the kernel shows it; undefined where there is none. */
+export function readTpm({ sys, dev }: Pick<MachinePaths, "sys" | "dev">): TpmFacts | undefined {
+  const at = join(sys, "class/tpm/tpm0");
+  if (!existsSync(at) || !existsSync(join(dev, "tpmrm0"))) return undefined;
   const version = Number(readFileSync(join(at, "tpm_version_major"), "utf8"));
   const banks = readdirSync(at).flatMap((name) => /^pcr-(\w+)$/.exec(name)?.[1] ?? []);
   return { version, usable: true, ...(banks.length === 0 ? {} : { banks: banks.sort() }) };

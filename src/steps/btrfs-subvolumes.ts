@@ -5,7 +5,6 @@ import { DeviceRef, openDevice } from "../storage/device.ts";
 import { defineStep } from "./step.ts";
 
 const timeoutMs = 600_000;
-const parent = "/run/imgbuild";
 
 /** Subvolumes of a btrfs; of one that is kept, those that are made anew go first. */
 export const btrfsSubvolumes = defineStep({
@@ -25,10 +24,11 @@ export const btrfsSubvolumes = defineStep({
   tools: ["mount", "umount", "btrfs"],
   run: async ({ device, others, names }, context) => {
     const options = ["subvolid=5"];
-    for (const one of others) options.push(`device=${(await openDevice(one)).path}`);
+    for (const one of others) options.push(`device=${(await openDevice(one, context.machine)).path}`);
+    const parent = join(context.machine.run, "imgbuild");
     await mkdir(parent, { recursive: true });
     const where = await mkdtemp(join(parent, "btrfs-"));
-    const source = (await openDevice(device)).path;
+    const source = (await openDevice(device, context.machine)).path;
     await context.tool(["mount", "-t", "btrfs", "-o", options.join(","), source, where], { timeoutMs });
     try {
       for (const name of names) {

@@ -8,7 +8,6 @@ import { defineStep, type StepContext } from "./step.ts";
 import { trimmed } from "./storage-key.ts";
 
 const timeoutMs = 300_000;
-const parent = "/run/imgbuild";
 
 /** Looks, before anything is written, whether what is kept is there and is what the definition says. Reads only. */
 export const checkKept = defineStep({
@@ -27,7 +26,7 @@ export const checkKept = defineStep({
   }),
   tools: ["blkid", "cryptsetup", "mount", "umount"],
   run: async ({ device, type, uuid, sizeBytes, key, subvolumes }, context) => {
-    const found = await openDevice(device);
+    const found = await openDevice(device, context.machine);
     const what = showDevice(device);
     const hint = "nothing was written; compare the definition with `blkid` on the host";
     const { stdout } = await context.tool(["blkid", "-p", "-o", "export", found.path], {
@@ -80,6 +79,7 @@ async function lookFor(
   what: string,
   subvolumes: readonly string[],
 ): Promise<void> {
+  const parent = join(context.machine.run, "imgbuild");
   await mkdir(parent, { recursive: true });
   const where = await mkdtemp(join(parent, "kept-"));
   await context.tool(["mount", "-t", "btrfs", "-o", "ro,rescue=nologreplay,subvolid=5", path, where], {

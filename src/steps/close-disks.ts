@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { DiskIdentity, findDisk } from "../storage/find-disk.ts";
 import { refuseHostDisks } from "../storage/guard.ts";
@@ -25,17 +26,18 @@ export const closeDisks = defineStep({
   }),
   tools: ["blkid", "lvm", "mdadm", "dmsetup", "umount", "swapoff", "udevadm"],
   run: async ({ disks }, context) => {
+    const { sys, dev, proc } = context.machine;
     const toWrite = new Set<string>();
     for (const identity of disks) {
-      const { kernelName } = await findDisk(identity);
-      await refuseHostDisks(`/dev/${kernelName}`);
+      const { kernelName } = await findDisk(identity, context.machine);
+      await refuseHostDisks(join(dev, kernelName));
       toWrite.add(kernelName);
     }
     await loadModules(context, ["lvm"]);
     await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs });
-    const blocks = await readBlocks();
-    const mounts = parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
-    const swaps = (await readFile("/proc/swaps", "utf8"))
+    const blocks = await readBlocks(sys);
+    const mounts = parseMountinfo(await readFile(join(proc, "self/mountinfo"), "utf8"));
+    const swaps = (await readFile(join(proc, "swaps"), "utf8"))
       .split("\n")
       .slice(1)
       .flatMap((line) => line.split(/\s/)[0] || []);
@@ -62,13 +64,13 @@ function argvOf(closing: Closing): string[] {
   }
 }
 
-async function membersSeen({ tool }: Pick<StepContext, "tool">): Promise<Seen[]> {
+async function membersSeen({ tool, machine }: StepContext): Promise<Seen[]> {
   // 2: nothing was found anywhere.
   const { stdout } = await tool(["blkid", "-c", "/dev/null", "-o", "export"], { timeoutMs, accept: [0, 2] });
   const signatures = parseBlkid(stdout);
   const pvs = ["lvm", "pvs", "--noheadings", "--separator", "|", "-o", "pv_name,vg_name,vg_uuid"];
   const groups = parsePvs((await tool(pvs, { timeoutMs })).stdout);
-  const blocks = await readBlocks();
+  const blocks = await readBlocks(machine.sys);
   return blocks
     .filter(({ mapping, array }) => mapping === undefined && array === undefined)
     .map(({ name, on }) => ({

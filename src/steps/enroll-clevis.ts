@@ -30,7 +30,7 @@ export const enrollClevis = defineStep({
   run: async ({ device, secret, pin, config, advertisement }, context) => {
     const key = context.secrets.get(secret);
     if (key === undefined) throw new Fail(`the secret ${secret} is not at hand`);
-    const { path } = await openDevice(device);
+    const { path } = await openDevice(device, context.machine);
     const said = advertisement === undefined ? undefined : await readFile(advertisement, "utf8");
     const { argv, env } = clevisBind(path, {
       pin,

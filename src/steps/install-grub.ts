@@ -43,7 +43,7 @@ export const installGrub = defineStep({
       await context.tool(["cp", "--", `${directory}/boot.img`, bootFile]);
       const core = placedCore(await readFile(coreFile), startBytes, sizeBytes);
       const code = bootCode(await readFile(bootFile), startBytes);
-      const disk = await open(await writablePath(target), "r+");
+      const disk = await open(await writablePath(target, context.machine), "r+");
       try {
         await disk.write(core, 0, core.length, startBytes);
         await disk.sync();

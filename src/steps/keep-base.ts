@@ -6,12 +6,11 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { cpio } from "../archive/cpio.ts";
+import type { MachinePaths } from "../storage/find-disk.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
-/** Where the initramfs left the base's small files, in RAM. */
-const small = "/run/imgbuild/base";
 const squashfsName = "base.squashfs";
 /** Must stay free on the new root filesystem. */
 const reserveBytes = 256 * 2 ** 20;
@@ -28,7 +27,7 @@ export const keepBase = defineStep({
     files: z.array(z.strictObject({ name: z.string(), size: z.int().positive(), sha256: z.string() })),
   }),
   tools: [],
-  run: async ({ directory, files }, { root, log }) => {
+  run: async ({ directory, files }, { root, log, machine }) => {
     const tree = new Tree(root);
     try {
       tree.remove(directory);
@@ -45,7 +44,11 @@ export const keepBase = defineStep({
             done(null, chunk);
           },
         });
-        await pipeline(await source(name, size), watch, createWriteStream(join(to, name), { mode: 0o600 }));
+        await pipeline(
+          await source(machine, name, size),
+          watch,
+          createWriteStream(join(to, name), { mode: 0o600 }),
+        );
         if (hash.digest("hex") !== sha256) throw new Fail(`its ${name} is not what was shipped`);
       }
     } catch (error) {
@@ -55,27 +58,28 @@ export const keepBase = defineStep({
   },
 });
 
-async function source(name: string, size: number): Promise<Readable> {
-  if (name !== "squashfs") return createReadStream(join(small, name));
+async function source(machine: MachinePaths, name: string, size: number): Promise<Readable> {
+  // The initramfs left the small ones in RAM.
+  if (name !== "squashfs") return createReadStream(join(machine.run, "imgbuild/base", name));
   // The squashfs is what the running root filesystem is mounted from; its archive is rebuilt around it.
-  const device = await loopDevice();
-  const bytes = await sizeOfDevice(device);
+  const device = await loopDevice(machine);
+  const bytes = await sizeOfDevice(machine, device);
   if (bytes > size) throw new Fail("the squashfs is larger than what was shipped");
   return Readable.from(
-    cpio([{ type: "file", name: squashfsName, mode: 0o644, path: `/dev/${device}`, size: bytes }]),
+    cpio([{ type: "file", name: squashfsName, mode: 0o644, path: join(machine.dev, device), size: bytes }]),
   );
 }
 
-async function loopDevice(): Promise<string> {
-  for (const name of (await readdir("/sys/block")).filter((one) => one.startsWith("loop"))) {
-    const file = await readFile(`/sys/block/${name}/loop/backing_file`, "utf8").catch(() => "");
+async function loopDevice({ sys }: MachinePaths): Promise<string> {
+  for (const name of (await readdir(join(sys, "block"))).filter((one) => one.startsWith("loop"))) {
+    const file = await readFile(join(sys, "block", name, "loop/backing_file"), "utf8").catch(() => "");
     // The initramfs is emptied when the root is switched; the kernel then says "/base.squashfs (deleted)".
     if (file.includes(squashfsName)) return name;
   }
   throw new Fail("the loop device of the squashfs is not there");
 }
 
-async function sizeOfDevice(name: string): Promise<number> {
-  await stat(`/dev/${name}`);
-  return Number(await readFile(`/sys/block/${name}/size`, "utf8")) * 512;
+async function sizeOfDevice({ sys, dev }: MachinePaths, name: string): Promise<number> {
+  await stat(join(dev, name));
+  return Number(await readFile(join(sys, "block", name, "size"), "utf8")) * 512;
 }

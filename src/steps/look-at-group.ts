@@ -9,7 +9,6 @@ import { defineStep, type StepContext } from "./step.ts";
 const timeoutMs = 600_000;
 /** What activating may write of a member: metadata, superblocks of mirrors, a thin pool's commit. */
 const copyBytes = 64 * 2 ** 20;
-const parent = "/run/imgbuild";
 /** Of a snapshot's chunk, in sectors. */
 const chunkSectors = 8;
 
@@ -26,7 +25,7 @@ export const lookAtGroup = defineStep({
   tools: ["dmsetup", "losetup", "lvm", "udevadm"],
   run: async ({ name, members }, context) => {
     await loadModules(context, ["lvm", "snapshot"]);
-    await mkdir(parent, { recursive: true, mode: 0o700 });
+    await mkdir(parentOf(context), { recursive: true, mode: 0o700 });
     for (const [index, member] of members.entries()) await overlay(context, nameOf(name, index), member);
     await activate(context, "y", name, members.length);
     await settle(context);
@@ -39,7 +38,7 @@ export const leaveGroup = defineStep({
   schema,
   tools: ["dmsetup", "lvm", "udevadm"],
   run: async ({ name, members }, context) => {
-    if (!(await hasMapping((one) => one === nameOf(name, 0)))) return;
+    if (!(await hasMapping(context.machine.sys, (one) => one === nameOf(name, 0)))) return;
     await settle(context);
     await activate(context, "n", name, members.length);
     await settle(context);
@@ -48,14 +47,18 @@ export const leaveGroup = defineStep({
   },
 });
 
+function parentOf({ machine }: StepContext): string {
+  return join(machine.run, "imgbuild");
+}
+
 function nameOf(group: string, index: number): string {
   return `imgbuild-look-${index}-${group}`;
 }
 
 /** The file and its loop device are gone with the snapshot that uses them. */
 async function overlay(context: StepContext, name: string, member: DeviceRef): Promise<void> {
-  const { path, sizeBytes } = await openDevice(member);
-  const file = join(parent, name);
+  const { path, sizeBytes } = await openDevice(member, context.machine);
+  const file = join(parentOf(context), name);
   await writeFile(file, "", { mode: 0o600 });
   await truncate(file, copyBytes);
   const { stdout } = await context.tool(["losetup", "--find", "--show", file], { timeoutMs });

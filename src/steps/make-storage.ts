@@ -47,7 +47,7 @@ export const makeStorage = defineStep({
       const argv: string[] = [program];
       // One after the other: the second may lie in what the first is made into.
       for (const word of args)
-        argv.push(typeof word === "string" ? word : (await openDevice(word.device)).path);
+        argv.push(typeof word === "string" ? word : (await openDevice(word.device, context.machine)).path);
       const stdin = secrets.map(({ name, trim }) => {
         const secret = context.secrets.get(name);
         if (secret === undefined) throw new Fail(`the secret ${name} is not at hand`);

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
+import type { MachinePaths } from "../storage/find-disk.ts";
 import { DiskPartition, partitionPath } from "../storage/target.ts";
 import { type Bytes, type Verity, verityBlock, verityBytes, writeVerity } from "../storage/verity.ts";
 import { Fail } from "../util/fail.ts";
@@ -23,13 +24,13 @@ export const makeVerity = defineStep({
   summary: "write the digests of a root that is verified",
   schema: VerityPlan,
   tools: [],
-  run: async (plan, { log }) => {
+  run: async (plan, { log, machine }) => {
     const { data, tree, file } = plan;
     if (tree.sizeBytes < verityBytes(data.sizeBytes))
       throw new Fail(
         `the digests of the root take ${verityBytes(data.sizeBytes)} bytes; their partition has ${tree.sizeBytes}`,
       );
-    const root = await withBoth(plan, "r+", (from, to) => writeVerity(verityOf(plan), from, to));
+    const root = await withBoth(plan, machine, "r+", (from, to) => writeVerity(verityOf(plan), from, to));
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await writeFile(file, `${root}\n`);
     log.info(`root hash ${root}`);
@@ -44,12 +45,13 @@ export function verityOf({ data, uuid, salt }: VerityPlan): Verity {
 /** Data and digests on their disks. */
 export async function withBoth<T>(
   { data, tree }: VerityPlan,
+  machine: MachinePaths,
   mode: "r" | "r+",
   work: (data: Bytes, tree: Bytes) => Promise<T>,
 ): Promise<T> {
-  const from = await open(await partitionPath(data), "r");
+  const from = await open(await partitionPath(data, machine), "r");
   try {
-    const to = await open(await partitionPath(tree), mode);
+    const to = await open(await partitionPath(tree, machine), mode);
     try {
       const result = await work(bytesOf(from), bytesOf(to));
       if (mode === "r+") await to.sync();

@@ -17,7 +17,7 @@ export const mkfsExt4 = defineStep({
   }),
   tools: ["mke2fs"],
   run: async ({ device, ...ext4 }, context) => {
-    await context.tool(mke2fs((await openDevice(device)).path, ext4), { timeoutMs });
+    await context.tool(mke2fs((await openDevice(device, context.machine)).path, ext4), { timeoutMs });
   },
 });
 
@@ -33,7 +33,7 @@ export const mkfsVfatDisk = defineStep({
   }),
   tools: ["mkfs.vfat"],
   run: async ({ device, epoch, ...vfat }, context) => {
-    const { path, ...at } = await openDevice(device);
+    const { path, ...at } = await openDevice(device, context.machine);
     await context.tool(mkfsVfat(path, at, vfat), { timeoutMs, env: fixedTimeEnv(epoch) });
   },
 });

@@ -6,7 +6,7 @@ import { type MountEntry, mountedAt, parseMountinfo } from "../storage/mountinfo
 import { swapHeader } from "../storage/swap-file.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
-import { defineStep } from "./step.ts";
+import { defineStep, type StepContext } from "./step.ts";
 
 /** Flushing what a build has written to a slow disk. */
 const flushMs = 1_800_000;
@@ -28,14 +28,14 @@ export const mountDevice = defineStep({
   tools: ["mount"],
   run: async ({ device, others, type, path, options }, context) => {
     const where = placeOf(Tree.make(context.root), path);
-    const source = (await openDevice(device)).path;
-    const there = mountedAt(await mounts(), where);
+    const source = (await openDevice(device, context.machine)).path;
+    const there = mountedAt(await mounts(context), where);
     if (there !== undefined) {
       if (there.type !== type) throw new Fail(`${where} is a mount point already, of ${there.source}`);
       return;
     }
     const words = type === "vfat" ? ["umask=0077"] : ["noatime", ...options];
-    for (const one of others) words.push(`device=${(await openDevice(one)).path}`);
+    for (const one of others) words.push(`device=${(await openDevice(one, context.machine)).path}`);
     await context.tool(["mount", "-t", type, "-o", words.join(","), source, where]);
   },
 });
@@ -54,7 +54,7 @@ export const unmountTree = defineStep({
       const tree = new Tree(context.root);
       if (!tree.find(path)?.isDirectory()) continue;
       const where = tree.directory(path);
-      if (mountedAt(await mounts(), where) === undefined) continue;
+      if (mountedAt(await mounts(context), where) === undefined) continue;
       await context.tool(["sync", "-f", where], { timeoutMs: flushMs });
       await context.tool(["umount", where], { timeoutMs: flushMs });
     }
@@ -67,8 +67,8 @@ function placeOf(tree: Tree, path: string): string {
   return tree.directory(path);
 }
 
-async function mounts(): Promise<MountEntry[]> {
-  return parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
+async function mounts({ machine }: StepContext): Promise<MountEntry[]> {
+  return parseMountinfo(await readFile(join(machine.proc, "self/mountinfo"), "utf8"));
 }
 
 /** A swap file in the mounted tree. */

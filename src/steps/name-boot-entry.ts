@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { DiskPartition, partitionPath, writableDisk } from "../storage/target.ts";
 import { messageOf } from "../util/fail.ts";
 import { defineStep } from "./step.ts";
 
-const variables = "/sys/firmware/efi/efivars";
 const timeoutMs = 60_000;
 
 /**
@@ -21,10 +21,10 @@ export const nameBootEntry = defineStep({
     loader: z.string().startsWith("\\"),
   }),
   tools: ["efibootmgr"],
-  run: async ({ partition, label, loader }, { tool, log }) => {
-    await partitionPath(partition);
-    const { path } = await writableDisk(partition.disk);
-    if ((await readdir(variables).catch(() => [])).length === 0) {
+  run: async ({ partition, label, loader }, { tool, log, machine }) => {
+    await partitionPath(partition, machine);
+    const { path } = await writableDisk(partition.disk, machine);
+    if ((await readdir(join(machine.sys, "firmware/efi/efivars")).catch(() => [])).length === 0) {
       log.info("the firmware's variables are out of reach after kexec; it will find the removable path");
       return;
     }

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, findDevice, openDevice } from "../storage/device.ts";
+import type { MachinePaths } from "../storage/find-disk.ts";
 import { Fail } from "../util/fail.ts";
 import { loadModules } from "./kernel-modules.ts";
 import { defineStep, type StepContext } from "./step.ts";
@@ -27,15 +28,15 @@ export const openLuks = defineStep({
   }),
   tools: ["cryptsetup", "udevadm"],
   run: async ({ device, header, name, uuid, secret, trim, discard, readOnly }, context) => {
-    if ((await findDevice({ luks: { name, uuid } })) !== undefined) return;
+    if ((await findDevice({ luks: { name, uuid } }, context.machine)) !== undefined) return;
     await loadModules(context, ["cryptsetup"]);
     const key = context.secrets.get(secret);
     if (key === undefined) throw new Fail(`the secret ${secret} is not at hand`);
     const argv = ["cryptsetup", "open", "--type=luks2", "--batch-mode", "--key-file=-"];
     if (discard) argv.push("--allow-discards");
     if (readOnly) argv.push("--readonly");
-    if (header !== undefined) argv.push(`--header=${(await openDevice(header)).path}`);
-    await context.tool([...argv, (await openDevice(device)).path, name], {
+    if (header !== undefined) argv.push(`--header=${(await openDevice(header, context.machine)).path}`);
+    await context.tool([...argv, (await openDevice(device, context.machine)).path, name], {
       stdin: trim ? trimmed(key.expose()) : key.expose(),
       timeoutMs,
       hint: `does the secret ${secret} open it?`,
@@ -51,7 +52,7 @@ export const closeLuks = defineStep({
   schema: z.strictObject({ name: z.string(), uuid: z.string() }),
   tools: ["cryptsetup", "udevadm"],
   run: async ({ name, uuid }, context) => {
-    if ((await findDevice({ luks: { name, uuid } })) === undefined) return;
+    if ((await findDevice({ luks: { name, uuid } }, context.machine)) === undefined) return;
     await settle(context);
     await context.tool(["cryptsetup", "close", name], { timeoutMs });
   },
@@ -67,7 +68,16 @@ export const openGroup = defineStep({
   tools: ["lvm", "udevadm"],
   run: async ({ name, members }, context) => {
     await loadModules(context, ["lvm"]);
-    const argv = ["lvm", "vgchange", "--quiet", "--activate", "y", "--devices", await pathsOf(members), name];
+    const argv = [
+      "lvm",
+      "vgchange",
+      "--quiet",
+      "--activate",
+      "y",
+      "--devices",
+      await pathsOf(members, context.machine),
+      name,
+    ];
     await context.tool(argv, { timeoutMs });
     await settle(context);
   },
@@ -79,7 +89,7 @@ export const closeGroup = defineStep({
   schema: z.strictObject({ name: z.string() }),
   tools: ["dmsetup", "lvm", "udevadm"],
   run: async ({ name }, context) => {
-    if (!(await hasMapping((one) => one.startsWith(`${name}-`)))) return;
+    if (!(await hasMapping(context.machine.sys, (one) => one.startsWith(`${name}-`)))) return;
     await settle(context);
     await context.tool(["lvm", "vgchange", "--quiet", "--activate", "n", name], { timeoutMs });
   },
@@ -91,9 +101,9 @@ export const openArray = defineStep({
   schema: z.strictObject({ name: z.string(), uuid: z.string(), members: Members }),
   tools: ["mdadm", "udevadm"],
   run: async ({ name, uuid, members }, context) => {
-    if ((await findDevice({ array: { name, uuid } })) !== undefined) return;
+    if ((await findDevice({ array: { name, uuid } }, context.machine)) !== undefined) return;
     await loadModules(context, ["mdadm"]);
-    const paths = (await pathsOf(members)).split(",");
+    const paths = (await pathsOf(members, context.machine)).split(",");
     await context.tool(["mdadm", "--assemble", `--uuid=${uuid}`, `/dev/md/${name}`, ...paths], { timeoutMs });
     await settle(context);
   },
@@ -105,7 +115,7 @@ export const closeArray = defineStep({
   schema: z.strictObject({ name: z.string(), uuid: z.string() }),
   tools: ["mdadm", "udevadm"],
   run: async ({ name, uuid }, context) => {
-    const found = await findDevice({ array: { name, uuid } });
+    const found = await findDevice({ array: { name, uuid } }, context.machine);
     if (found === undefined) return;
     await settle(context);
     await context.tool(["mdadm", "--stop", found.path], { timeoutMs });
@@ -113,9 +123,9 @@ export const closeArray = defineStep({
 });
 
 /** As --devices of LVM takes them. */
-async function pathsOf(members: readonly DeviceRef[]): Promise<string> {
+async function pathsOf(members: readonly DeviceRef[], machine: MachinePaths): Promise<string> {
   const paths: string[] = [];
-  for (const member of members) paths.push((await openDevice(member)).path);
+  for (const member of members) paths.push((await openDevice(member, machine)).path);
   return paths.join(",");
 }
 
@@ -124,7 +134,7 @@ export async function settle(context: Pick<StepContext, "tool">): Promise<void> 
   await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs: settleMs });
 }
 
-export async function hasMapping(is: (name: string) => boolean, sys = "/sys"): Promise<boolean> {
+export async function hasMapping(sys: string, is: (name: string) => boolean): Promise<boolean> {
   for (const block of await readdir(join(sys, "block"))) {
     const name = await readFile(join(sys, "block", block, "dm/name"), "utf8").catch(() => undefined);
     if (name !== undefined && is(name.trim())) return true;

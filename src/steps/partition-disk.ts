@@ -22,8 +22,8 @@ export const partitionDisk = defineStep({
   }),
   tools: ["sfdisk", "udevadm"],
   run: async ({ disk, script, kept, made }, context) => {
-    const found = await writableDisk(disk);
-    await refuseBusy(found, disk.name);
+    const found = await writableDisk(disk, context.machine);
+    await refuseBusy(found, disk.name, context.machine);
     const extents = wipeExtents({
       sizeBytes: disk.sizeBytes,
       partitions: [...found.partitions, ...made],

@@ -14,9 +14,9 @@ export const removeVolumes = defineStep({
     members: z.array(DeviceRef).min(1),
   }),
   tools: ["lvm"],
-  run: async ({ group, names, members }, { tool }) => {
+  run: async ({ group, names, members }, { tool, machine }) => {
     const devices: string[] = [];
-    for (const member of members) devices.push("--devices", (await openDevice(member)).path);
+    for (const member of members) devices.push("--devices", (await openDevice(member, machine)).path);
     const { stdout } = await tool(["lvm", "lvs", "--noheadings", "-o", "lv_name", ...devices, group], {
       timeoutMs,
     });

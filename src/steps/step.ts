@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { LockedPackage } from "../schema/lock.ts";
 import type { StepData } from "../schema/plan.ts";
+import type { MachinePaths } from "../storage/find-disk.ts";
 import type { TreeRunOptions } from "../system/chroot.ts";
 import type { FilterOptions } from "../system/filter.ts";
 import type { RunOptions, RunResult } from "../system/run.ts";
@@ -13,6 +14,8 @@ export interface StepContext {
   readonly root: string;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Where disks, mounts and what a step notes in memory are looked for. */
+  readonly machine: MachinePaths;
   /** Runs a tool of the base (mkfs, sfdisk, mtools …). Paths in argv are valid on both sides of the base's root. */
   tool(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Runs a tool of the base that turns one stream of bytes into another; it sees no files. */

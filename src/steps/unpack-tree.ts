@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { z } from "zod";
 import { DiskIdentity, findDisk } from "../storage/find-disk.ts";
 import { Tree } from "../tree/tree.ts";
@@ -18,10 +19,10 @@ export const unpackTree = defineStep({
   schema: z.strictObject({ archive: DiskIdentity }),
   tools: ["tar"],
   run: async ({ archive }, context) => {
-    const { kernelName } = await findDisk(archive);
+    const { kernelName } = await findDisk(archive, context.machine);
     Tree.make(context.root);
     const total = Math.ceil(archive.sizeBytes / mib);
-    const unpacked = context.tool(unpackArgv(`/dev/${kernelName}`, context.root), {
+    const unpacked = context.tool(unpackArgv(join(context.machine.dev, kernelName), context.root), {
       timeoutMs,
       signal: context.signal,
       onLine: (line) => {

@@ -7,6 +7,7 @@ import { checkEmbeddedGrub } from "../boot/check-grub.ts";
 import { checkInitramfs, initramfsContent } from "../boot/check-initramfs.ts";
 import { diskModules, mountedSource } from "../boot/disk-modules.ts";
 import { filesystemAt } from "../boot/superblock.ts";
+import type { MachinePaths } from "../storage/find-disk.ts";
 import { verityRoot } from "../storage/fstab.ts";
 import { Target, writablePath } from "../storage/target.ts";
 import { verityProblem } from "../storage/verity.ts";
@@ -88,7 +89,8 @@ export const verifyBoot = defineStep({
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
           hint: "make it by a file in it, or take it out of storage.overlays",
         });
-    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline)];
+    const moreWords =
+      wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, context.machine)];
     if (menu !== undefined) checkMenu(tree, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
@@ -102,7 +104,8 @@ export const verifyBoot = defineStep({
       });
       await checkRoom(esp, tree, versions);
     }
-    for (const { target, ...place } of cores) await checkEmbeddedGrub(await writablePath(target), place);
+    for (const { target, ...place } of cores)
+      await checkEmbeddedGrub(await writablePath(target, context.machine), place);
     const loaders = [
       ...(cores.length > 0 ? ["GRUB for BIOS"] : []),
       ...(esp === undefined ? [] : [esp.loader]),
@@ -144,12 +147,16 @@ async function checkRoot(
 }
 
 /** The digests are those of the root as it is now, and the kernel is told where both are. Gives the word of the root hash. */
-async function checkVerity(plan: VerityPlan, cmdline: readonly string[]): Promise<string> {
+async function checkVerity(
+  plan: VerityPlan,
+  cmdline: readonly string[],
+  machine: MachinePaths,
+): Promise<string> {
   for (const name of ["systemd.verity_root_data", "systemd.verity_root_hash"])
     if (!cmdline.some((word) => word.startsWith(`${name}=`)))
       throw new Fail(`the kernel's command line names no ${name}`);
   const word = await rootHashWord(plan.file);
-  const problem = await withBoth(plan, "r", (data, tree) =>
+  const problem = await withBoth(plan, machine, "r", (data, tree) =>
     verityProblem(verityOf(plan), word.slice(word.indexOf("=") + 1), data, tree),
   );
   if (problem !== undefined)

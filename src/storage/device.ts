@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { Fail } from "../util/fail.ts";
-import { DiskIdentity } from "./find-disk.ts";
+import { DiskIdentity, type MachinePaths, thisMachine } from "./find-disk.ts";
 import { refuseHostDisks } from "./guard.ts";
 import { DiskPartition, partitionPath, writableDisk } from "./target.ts";
 
@@ -28,27 +28,31 @@ export interface Device {
 }
 
 /** The device, which may be written; a refusal when it is not there. */
-export async function openDevice(ref: DeviceRef): Promise<Device> {
-  const device = await findDevice(ref);
+export async function openDevice(ref: DeviceRef, machine: MachinePaths = thisMachine): Promise<Device> {
+  const device = await findDevice(ref, machine);
   if (device === undefined) throw new Fail(`${showDevice(ref)} is not there`);
   await refuseHostDisks(device.path);
   return device;
 }
 
 /** The same, or undefined when a mapping, a volume or an array is not open now. */
-export async function findDevice(ref: DeviceRef, sys = "/sys"): Promise<Device | undefined> {
+export async function findDevice(
+  ref: DeviceRef,
+  machine: MachinePaths = thisMachine,
+): Promise<Device | undefined> {
+  const { sys, dev } = machine;
   if ("disk" in ref) {
-    const { path, kernelName, sectorSize } = await writableDisk(ref.disk);
+    const { path, kernelName, sectorSize } = await writableDisk(ref.disk, machine);
     return { path, kernelName, sectorSize, sizeBytes: ref.disk.sizeBytes };
   }
   if ("partition" in ref) {
-    const path = await partitionPath(ref.partition);
-    const { sectorSize } = await writableDisk(ref.partition.disk);
-    return { path, kernelName: path.slice("/dev/".length), sectorSize, sizeBytes: ref.partition.sizeBytes };
+    const path = await partitionPath(ref.partition, machine);
+    const { sectorSize } = await writableDisk(ref.partition.disk, machine);
+    return { path, kernelName: basename(path), sectorSize, sizeBytes: ref.partition.sizeBytes };
   }
   for (const kernelName of (await readdir(join(sys, "block"))).sort()) {
     const read = (path: string) => text(join(sys, "block", kernelName, path));
-    const path = await pathIf(ref, read, kernelName);
+    const path = await pathIf(ref, read, dev, kernelName);
     if (path === undefined) continue;
     return {
       path,
@@ -64,21 +68,22 @@ export async function findDevice(ref: DeviceRef, sys = "/sys"): Promise<Device |
 async function pathIf(
   ref: Exclude<DeviceRef, { disk: unknown } | { partition: unknown }>,
   read: (path: string) => Promise<string | undefined>,
+  dev: string,
   kernelName: string,
 ): Promise<string | undefined> {
   if ("array" in ref) {
     const uuid = await read("md/uuid");
-    return uuid !== undefined && hex(uuid) === hex(ref.array.uuid) ? `/dev/${kernelName}` : undefined;
+    return uuid !== undefined && hex(uuid) === hex(ref.array.uuid) ? join(dev, kernelName) : undefined;
   }
   const name = "luks" in ref ? ref.luks.name : `${ref.volume.group}-${ref.volume.name}`;
   if ((await read("dm/name")) !== name) return undefined;
   const origin = (await read("dm/uuid")) ?? "";
   const wanted = "luks" in ref ? `CRYPT-LUKS2-${hex(ref.luks.uuid)}-` : "LVM-";
   if (!origin.startsWith(wanted))
-    throw new Fail(`/dev/mapper/${name} is there, and is not ${showDevice(ref)}`, {
+    throw new Fail(`${join(dev, "mapper", name)} is there, and is not ${showDevice(ref)}`, {
       hint: `device-mapper calls it ${origin || "nothing"}`,
     });
-  return `/dev/mapper/${name}`;
+  return join(dev, "mapper", name);
 }
 
 /** For messages. */

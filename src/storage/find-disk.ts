@@ -42,7 +42,17 @@ export interface DiskSources {
   readonly udev: string;
 }
 
-export const kernelSources: DiskSources = { sys: "/sys", udev: "/run/udev/data" };
+/** Where a machine shows all else that steps look at. */
+export interface MachinePaths extends DiskSources {
+  readonly dev: string;
+  readonly proc: string;
+  readonly run: string;
+}
+
+export const thisMachine: MachinePaths = {
+  ...{ sys: "/sys", udev: "/run/udev/data" },
+  ...{ dev: "/dev", proc: "/proc", run: "/run" },
+};
 const virtualNames = /^(loop|ram|zram|dm-|md|sr|fd|nbd)/;
 
 export function identityOf(name: string, facts: DiskFacts): DiskIdentity {
@@ -61,7 +71,7 @@ export function identityOf(name: string, facts: DiskFacts): DiskIdentity {
 /** The one disk of this machine with that identity; none or two is a refusal. */
 export async function findDisk(
   identity: DiskIdentity,
-  sources: DiskSources = kernelSources,
+  sources: DiskSources = thisMachine,
 ): Promise<FoundDisk> {
   if (identity.serial === undefined && identity.wwn === undefined && identity.path === undefined)
     throw new Fail(`disk ${identity.name} has neither serial nor wwn nor path to be found by`);

@@ -1,8 +1,15 @@
 import { readFile } from "node:fs/promises";
-import { isAbsolute } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { Fail } from "../util/fail.ts";
-import { DiskIdentity, type FoundDisk, type FoundPartition, findDisk } from "./find-disk.ts";
+import {
+  DiskIdentity,
+  type FoundDisk,
+  type FoundPartition,
+  findDisk,
+  type MachinePaths,
+  thisMachine,
+} from "./find-disk.ts";
 import { refuseHostDisks } from "./guard.ts";
 
 /** What a step writes: a disk of the plan, found again by its identity; or a raw image file. Never a device path. */
@@ -26,24 +33,30 @@ export interface OpenableDisk extends FoundDisk {
 }
 
 /** The path under which a disk of the plan may be written now. */
-export async function writableDisk(identity: DiskIdentity): Promise<OpenableDisk> {
-  const found = await findDisk(identity);
-  const path = `/dev/${found.kernelName}`;
+export async function writableDisk(
+  identity: DiskIdentity,
+  machine: MachinePaths = thisMachine,
+): Promise<OpenableDisk> {
+  const found = await findDisk(identity, machine);
+  const path = join(machine.dev, found.kernelName);
   await refuseHostDisks(path);
   return { ...found, path };
 }
 
 /** The path of a target's first byte: the image file or the whole disk. */
-export async function writablePath(target: Target): Promise<string> {
-  if ("disk" in target) return (await writableDisk(target.disk)).path;
+export async function writablePath(target: Target, machine: MachinePaths = thisMachine): Promise<string> {
+  if ("disk" in target) return (await writableDisk(target.disk, machine)).path;
   await refuseHostDisks(target.image);
   return target.image;
 }
 
 /** The node of a partition that lies where the plan put it. */
-export async function partitionPath(partition: DiskPartition): Promise<string> {
-  const disk = await writableDisk(partition.disk);
-  const path = `/dev/${partitionAt(disk, partition).kernelName}`;
+export async function partitionPath(
+  partition: DiskPartition,
+  machine: MachinePaths = thisMachine,
+): Promise<string> {
+  const disk = await writableDisk(partition.disk, machine);
+  const path = join(machine.dev, partitionAt(disk, partition).kernelName);
   await refuseHostDisks(path);
   return path;
 }
@@ -65,14 +78,20 @@ export function partitionAt(disk: OpenableDisk, wanted: DiskPartition): FoundPar
 }
 
 /** Refuses a disk in use: mounted, swapped on, or part of something stacked upon it. */
-export async function refuseBusy(disk: OpenableDisk, name: string): Promise<void> {
+export async function refuseBusy(
+  disk: OpenableDisk,
+  name: string,
+  { dev, proc }: MachinePaths = thisMachine,
+): Promise<void> {
   if (disk.holders.length > 0)
     throw new Fail(`disk ${name} (${disk.path}) is in use by ${disk.holders.join(", ")}`, {
       hint: "stop what is stacked on it (`dmsetup remove`, `mdadm --stop`)",
     });
-  const nodes = new Set([disk.path, ...disk.partitions.map(({ kernelName }) => `/dev/${kernelName}`)]);
-  const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" ")[0]);
-  const swaps = (await readFile("/proc/swaps", "utf8")).split("\n").map((line) => line.split(/\s/)[0]);
+  const nodes = new Set([disk.path, ...disk.partitions.map(({ kernelName }) => join(dev, kernelName))]);
+  const mounts = (await readFile(join(proc, "self/mounts"), "utf8"))
+    .split("\n")
+    .map((line) => line.split(" ")[0]);
+  const swaps = (await readFile(join(proc, "swaps"), "utf8")).split("\n").map((line) => line.split(/\s/)[0]);
   const busy = [...mounts, ...swaps].find((source) => source !== undefined && nodes.has(source));
   if (busy !== undefined) throw new Fail(`disk ${name} is in use: ${busy} is mounted or swap`);
 }

@@ -3,6 +3,7 @@ import { fetchAll } from "../debian/fetch.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { targetRoot } from "../schema/plan.ts";
 import type { StepContext } from "../steps/step.ts";
+import { thisMachine } from "../storage/find-disk.ts";
 import { treeRun } from "../system/chroot.ts";
 import { filterRun } from "../system/filter.ts";
 import { run } from "../system/run.ts";
@@ -38,6 +39,7 @@ export function baseContext(options: {
     root: targetRoot,
     log,
     signal,
+    machine: thisMachine,
     began: Date.now() / 1000,
     files: options.files,
     secrets: options.secrets,

@@ -19,6 +19,7 @@ import { makeUkiPath, stubPath } from "../../src/boot/make-uki.ts";
 import { debianLoaders, grubCopies } from "../../src/boot/packages.ts";
 import { beginDatabase } from "../../src/debian/dpkg-db.ts";
 import type { StepContext } from "../../src/steps/step.ts";
+import { thisMachine } from "../../src/storage/find-disk.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
@@ -104,6 +105,7 @@ export function fakeContext(dir: string, root: string, more: Partial<StepContext
   const done = (stdout = "") => ({ code: 0, stdout, stderr: "" });
   return {
     ...{ root, log: silentLog, signal: new AbortController().signal, files: join(dir, "files") },
+    machine: thisMachine,
     ...{
       began: Date.now() / 1000 - 60,
       nonce: "a".repeat(64),

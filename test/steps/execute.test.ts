@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { executeSteps } from "../../src/steps/execute.ts";
 import { defineStep, type Step, type StepContext, stepData } from "../../src/steps/step.ts";
+import { thisMachine } from "../../src/storage/find-disk.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { type Log, silentLog } from "../../src/util/log.ts";
 
@@ -46,6 +47,7 @@ function workshop() {
     began: 1,
     log,
     signal: stop.signal,
+    machine: thisMachine,
     tool: async (argv) => {
       done.push(argv.join(" "));
       return { code: 0, stdout: "", stderr: "" };

@@ -2,13 +2,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findDevice, showDevice } from "../../src/storage/device.ts";
+import { type MachinePaths, thisMachine } from "../../src/storage/find-disk.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const uuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
 const bare = uuid.replaceAll("-", "");
 
-/** A /sys of block devices, each of these files. */
-function sysOf(blocks: Record<string, Record<string, string>>): string {
+/** A machine with these block devices, each of these files of /sys. */
+function sysOf(blocks: Record<string, Record<string, string>>): MachinePaths {
   const sys = tempDir();
   for (const [name, files] of Object.entries(blocks))
     for (const [path, text] of Object.entries({
@@ -20,7 +21,7 @@ function sysOf(blocks: Record<string, Record<string, string>>): string {
       mkdirSync(dirname(to), { recursive: true });
       writeFileSync(to, `${text}\n`);
     }
-  return sys;
+  return { ...thisMachine, sys };
 }
 
 const dm = (name: string, origin: string) => ({ "dm/name": name, "dm/uuid": origin });
