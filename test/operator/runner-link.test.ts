@@ -168,6 +168,20 @@ describe("a link to a runner", () => {
     expect(await spoken).toEqual(report);
   });
 
+  it("gives a runner its time whatever factor it is given: a link is not lost because its runner works in silence", async () => {
+    const { ours, say } = pair();
+    say(hello);
+    let asked = 0;
+    const open = async () => {
+      asked += 1;
+      throw new Fail("no route to host");
+    };
+    const following = (await greet(ours, 5_000)).follow(0, () => {}, { open, slow: 0, boundMs: 5_000 });
+    setTimeout(() => say({ type: "report", report }), 20);
+    expect(await following).toEqual(report);
+    expect(asked).toBe(0);
+  });
+
   it("says whether an abort was taken, refused, or is not known", async () => {
     const aborted = async (act: (ends: ReturnType<typeof pair>) => void) => {
       const ends = pair();
