@@ -206,7 +206,8 @@ function wipeName({ serial, wwn, path }: PlanView["disks"][number]): string {
   return serial ?? wwn ?? path ?? "";
 }
 
-function tell(report: Report, file: string, cli: Cli): void {
+/** Shows what came of a deploy; a Fail with the exit code of the outcome, unless it is done. */
+export function tell(report: Report, file: string, cli: Pick<Cli, "emit" | "print">): void {
   cli.emit({ event: "report", file, report });
   const downtime =
     report.seconds.downtime === null ? "" : `, ${seconds(report.seconds.downtime * 1000)} of it down`;
@@ -218,13 +219,15 @@ function tell(report: Report, file: string, cli: Cli): void {
     cli.print(`report: ${file}`);
     return;
   }
-  const what = {
-    refused: "refused, nothing was changed",
-    "old-system": "failed before any disk was written; the old system is in place",
-    failed: "failed",
-  }[report.outcome];
+  const [what, exitCode] = (
+    {
+      refused: ["refused, nothing was changed", exitCodes.refused],
+      "old-system": ["failed before any disk was written; the old system is in place", exitCodes.takenBack],
+      failed: ["failed", exitCodes.failed],
+    } as const
+  )[report.outcome];
   throw new Fail(`${what}: ${report.message ?? ""}\nreport: ${file}`, {
-    exitCode: report.outcome === "refused" ? exitCodes.refused : exitCodes.failed,
+    exitCode,
     ...(report.hint === undefined ? {} : { hint: report.hint }),
   });
 }

@@ -1,4 +1,5 @@
-import { abortDeploy } from "../operator/abort.ts";
+import { abortDeploy, waitForReturn } from "../operator/abort.ts";
+import { BaseGone, baseGone } from "../operator/base-gone.ts";
 import { deployInputs, deployWorld } from "../operator/deploy-inputs.ts";
 import type { DeployInputs, DeployWorld } from "../operator/deploy-run.ts";
 import { replayJournal } from "../operator/journal-log.ts";
@@ -6,9 +7,9 @@ import { type KnownDeploy, knownDeploy } from "../operator/known-bases.ts";
 import { proveNewSystem, unhealthy } from "../operator/prove.ts";
 import { replan } from "../operator/replan.ts";
 import { greet, LinkLost, type Quiet, type RunnerLink, runnerSocket } from "../operator/runner-link.ts";
-import { secretsLeft } from "../operator/secrets-left.ts";
-import type { JournalEntry } from "../schema/journal.ts";
-import { Fail } from "../util/fail.ts";
+import { requireSecrets, secretsLeft } from "../operator/secrets-left.ts";
+import type { BaseReport, JournalEntry } from "../schema/journal.ts";
+import { exitCodes, Fail } from "../util/fail.ts";
 import type { AddCommand } from "./commands.ts";
 import type { Cli } from "./context.ts";
 import {
@@ -38,12 +39,18 @@ export const followCommands: AddCommand = (program, act) => {
     .argument("<HOST>", host);
   hostOptions(degradedOption(follow)).action((name: string, options: HostOptions & DegradedOptions) =>
     act(async (cli) => {
-      const { link, close, known, world, quiet } = await attach(name, options, cli);
+      const { known, world } = await deployOf(name, options, cli);
       try {
-        cli.log.info(`the runner is ${link.hello.state}`);
-        await followToEnd(link, cli, name, 0, quiet);
-      } finally {
-        close();
+        const { link, close, quiet } = await attach(known, world, cli, "follow");
+        try {
+          cli.log.info(`the runner is ${link.hello.state}`);
+          await followToEnd(link, cli, known, world, 0, quiet);
+        } finally {
+          close();
+        }
+      } catch (error) {
+        if (!(error instanceof BaseGone) || error.which !== "new") throw error;
+        cli.log.info(error.message);
       }
       await prove(known, world, cli, options);
     }),
@@ -62,12 +69,16 @@ export const followCommands: AddCommand = (program, act) => {
       act(async (cli) => {
         const options = withSerials(given, more);
         const inputs = await otherDefinition(name, options, cli);
-        const { link, host, close, known, world, quiet } = await attach(name, options, cli);
+        const { known, world } = await deployOf(name, options, cli);
+        const { link, host, close, quiet } = await attach(known, world, cli, "resume");
         let wanted = known;
         try {
           if (inputs !== undefined) wanted = await replan(inputs, known, { host, link }, world);
-          else if (link.hello.state === "failed") link.send({ type: "resume" });
-          await followToEnd(link, cli, name, link.hello.seq, quiet);
+          else {
+            requireSecrets(link.hello, name);
+            if (link.hello.state === "failed") link.send({ type: "resume" });
+          }
+          await followToEnd(link, cli, wanted, world, link.hello.seq, quiet);
           link.send({ type: "restart" });
           await new Promise((resolve) => setTimeout(resolve, 500));
         } finally {
@@ -82,16 +93,22 @@ export const followCommands: AddCommand = (program, act) => {
     .argument("<HOST>", host);
   hostOptions(abort).action((name: string, options: HostOptions) =>
     act(async (cli) => {
-      const { link, close, known, world } = await attach(name, options, cli);
+      const { known, world } = await deployOf(name, options, cli);
       try {
-        await cli.log.task("returning to the old system", (log) =>
-          abortDeploy(link, known, { ...world, log }),
-        );
-        cli.print(`${name} runs its old system again`);
-        cli.emit({ event: "done" });
-      } finally {
-        close();
+        const { link, close } = await attach(known, world, cli, "abort");
+        try {
+          await cli.log.task("returning to the old system", (log) =>
+            abortDeploy(link, known, { ...world, log }),
+          );
+        } finally {
+          close();
+        }
+      } catch (error) {
+        if (!(error instanceof BaseGone) || error.which !== "old") throw error;
+        cli.log.info("the base had returned already");
       }
+      cli.print(`${name} runs its old system again`);
+      cli.emit({ event: "done" });
     }),
   );
 };
@@ -100,7 +117,8 @@ export const followCommands: AddCommand = (program, act) => {
 async function followToEnd(
   link: RunnerLink,
   cli: Cli,
-  host: string,
+  known: KnownDeploy,
+  world: DeployWorld,
   seq: number,
   quiet: Quiet,
 ): Promise<void> {
@@ -118,17 +136,34 @@ async function followToEnd(
       });
     });
     cli.emit({ event: "report", report });
-    if (report.outcome === "failed")
-      throw new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
-        hint: report.ponr
-          ? [`mend the cause, then: imgbuild resume ${host}`, secretsLeft(report, host, Date.now())]
-              .filter((part) => part !== undefined)
-              .join("; ")
-          : "no disk was written",
-      });
+    if (report.outcome === "failed") throw await failed(report, cli, known, world);
     cli.log.info("the runner is done; the new system starts");
   } finally {
     show.end();
+  }
+}
+
+/** A build that failed; before the first write the base returns to the old system by itself, which is waited for. */
+async function failed(report: BaseReport, cli: Cli, known: KnownDeploy, world: DeployWorld): Promise<Fail> {
+  const message = `the runner failed: ${report.message ?? "no reason given"}`;
+  const { host } = known;
+  if (report.ponr)
+    return new Fail(message, {
+      hint: [`mend the cause, then: imgbuild resume ${host}`, secretsLeft(report, host, Date.now())]
+        .filter((part) => part !== undefined)
+        .join("; "),
+    });
+  try {
+    await cli.log.task("waiting for the old system", (log) => waitForReturn(known, { ...world, log }));
+    return new Fail(message, {
+      exitCode: exitCodes.takenBack,
+      hint: `no disk was written, and ${host} runs its old system again; when the cause is mended: imgbuild deploy DEF ${host}`,
+    });
+  } catch (error) {
+    if (!(error instanceof Fail) || error.exitCode === exitCodes.interrupted) throw error;
+    return new Fail(message, {
+      hint: `no disk was written, but ${error.message}; look at the machine's console, and type: imgbuild follow ${host}`,
+    });
   }
 }
 
@@ -166,10 +201,23 @@ async function otherDefinition(
   return await deployInputs(options.with, name, settings, cli);
 }
 
-async function attach(name: string, options: HostOptions & ConfirmOptions, cli: Cli) {
+async function deployOf(name: string, options: HostOptions & ConfirmOptions, cli: Cli) {
   const known = await knownDeploy(cli.env, name);
-  const world = deployWorld(name, options, cli, (view) => confirm(view, options, cli));
-  const host = await world.connect({ user: "root", pins: [known.baseHostKey], timeoutMs: connectMs });
+  return { known, world: deployWorld(name, options, cli, (view) => confirm(view, options, cli)) };
+}
+
+async function attach(
+  known: KnownDeploy,
+  world: DeployWorld,
+  cli: Cli,
+  command: "follow" | "resume" | "abort",
+) {
+  const host = await world
+    .connect({ user: "root", pins: [known.baseHostKey], timeoutMs: connectMs })
+    .catch(async (error: unknown) => {
+      cli.signal.throwIfAborted();
+      throw error instanceof Fail ? await baseGone(known, command, error, world) : error;
+    });
   try {
     const open = () => host.openStreamLocal(runnerSocket);
     const link = await greet(await open(), greetMs);
@@ -178,8 +226,6 @@ async function attach(name: string, options: HostOptions & ConfirmOptions, cli: 
     return {
       link,
       host,
-      known,
-      world,
       quiet: { open, slow: known.newSystem.slow },
       close: () => {
         link.close();

@@ -12,8 +12,17 @@ export class Fail extends Error {
   }
 }
 
-/** Process exit codes, as documented in the README. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, refused: 3, bug: 70, interrupted: 130 } as const;
+/** Process exit codes, as documented in docs/COMMANDS.md. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  refused: 3,
+  /** The former system serves again. */
+  takenBack: 4,
+  bug: 70,
+  interrupted: 130,
+} as const;
 
 /** Runs `work`; a failure inside is told as having happened during `doing` ("formatting /dev/vda2"). Bugs pass untouched. */
 export async function during<T>(doing: string, work: () => Promise<T> | T): Promise<T> {

@@ -75,7 +75,7 @@ it("base-panics: the old system comes back, and the operator is told", () =>
       ...["rdinit=/no-such-init", "root=/dev/none"].flatMap((word) => ["--base-cmdline", word]),
     ];
     const ran = await imgbuild(args, { env, timeoutMs: 30 * minute });
-    expect(ran.code).toBe(1);
+    expect(ran.code).toBe(4);
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
     expect(report.outcome).toBe("old-system");
     const after = await lab.stock.waitForLogin();

@@ -37,7 +37,7 @@ async function hanging(
     ]);
     await act(lab, mark);
     const ran = await deploying;
-    expect({ code: ran.code, stdout: ran.stdout }).toMatchObject({ code: 1 });
+    expect({ code: ran.code, stdout: ran.stdout }).toMatchObject({ code: 4 });
     expect(ran.stderr).toContain("failed before any disk was written; the old system is in place");
     expect(await lab.stock.waitForLogin()).not.toBe(before);
     expect(await lab.stock.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);

@@ -50,6 +50,8 @@ async function base(
     failed?: string;
     /** What its restart brings; by default the system that was built. */
     restartBrings?: "old" | "nothing";
+    /** What came with GO is wiped as soon as a build has failed. */
+    wiped?: boolean;
   } = {},
 ) {
   const [before, after] = [tempDir(), tempDir()];
@@ -96,7 +98,10 @@ async function base(
     },
     later: (ms, what) => {
       // Nothing here lasts until secrets are wiped.
-      if (ms > minute) return;
+      if (ms > minute) {
+        if (story.wiped) what();
+        return;
+      }
       const timer = setTimeout(what, Math.min(ms, 2_000));
       onTestFinished(() => clearTimeout(timer));
     },
@@ -142,7 +147,7 @@ async function base(
       },
     );
   const go = () => runner.onMessage({ type: "go", planDigest: "plan", sealed: "s" }, () => {});
-  return { host, command, go, life };
+  return { host, command, go, life, works: () => works };
 }
 
 describe("a base that this machine has started", () => {
@@ -235,6 +240,68 @@ describe("a base that this machine has started", () => {
     );
     const built = await base();
     expectFail(await built.command(["abort"]), 1, /the new system answers/);
+  });
+
+  it("has returned by itself when it fails before the first write: exit code 4 once the old system answers", async () => {
+    const fails = (restartBrings: "old" | "nothing") =>
+      base({ restartBrings, work: () => Promise.reject(new Fail("no such disk")) });
+    const early = await fails("old");
+    expectFail(
+      await early.command(["follow"], ["the runner is waiting", early.go]),
+      4,
+      /the runner failed: no such disk/,
+      /no disk was written, and .* runs its old system again/,
+    );
+    const dark = await fails("nothing");
+    expectFail(
+      await dark.command(["follow"], ["the runner is waiting", dark.go]),
+      1,
+      /the runner failed: no such disk/,
+      /no disk was written, but the old system did not answer within 3 s/,
+    );
+  });
+
+  it("is asked for in vain once it is gone: what answers instead is named, with what to type next", async () => {
+    const returned = await base({ restartBrings: "old" });
+    expect(await returned.command(["abort"])).toMatchObject({ code: 0 });
+    expect(await returned.command(["abort"])).toMatchObject({
+      code: 0,
+      stdout: `${returned.host} runs its old system again\n`,
+    });
+    for (const command of ["follow", "resume"])
+      expectFail(await returned.command([command]), 4, /runs its old system again/, /imgbuild deploy DEF/);
+    const built = await base();
+    expectFail(await built.command(["abort"]), 1, /the new system answers/);
+    for (const command of ["abort", "resume"])
+      expectFail(await built.command([command]), 1, /runs the new system/, /imgbuild follow/);
+    const followed = await built.command(["follow"]);
+    expect({ code: followed.code, stdout: followed.stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/, as it was built\n$/),
+    });
+    const dark = await base({ restartBrings: "nothing" });
+    expect(await dark.command(["abort"])).toMatchObject({ code: 1 });
+    expectFail(
+      await dark.command(["abort"]),
+      1,
+      /neither the base nor another system answers at .*: it may be restarting into its old system, or be building/,
+      /console.*imgbuild abort/,
+    );
+  });
+
+  it("is not resumed without the secrets that it has wiped, and shows what brings them again", async () => {
+    const { command, go, host, works } = await base({
+      wiped: true,
+      work: async (_times, ponr) => {
+        await ponr();
+        throw new Fail("the mirror is gone");
+      },
+    });
+    go();
+    const again = new RegExp(`imgbuild resume ${host.replaceAll(".", "\\.")} --with DEF`);
+    expectFail(await command(["follow"]), 1, /the mirror is gone/, again);
+    expectFail(await command(["resume"]), 1, /^error: the base has wiped the secrets/, again);
+    expect(works()).toBe(1);
   });
 
   it("is left alone by an interruption, at once", async () => {
