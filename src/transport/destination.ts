@@ -68,7 +68,7 @@ export function resolveTarget(target: string, options: DestinationOptions): Dest
       hint: "use ProxyJump in your ssh_config",
     });
   const jump = one("proxyjump");
-  const files = [config.identityfile ?? []].flat().filter((file) => file.toLowerCase() !== "none");
+  const files = config.identityfile;
   const agent = one("identityagent");
   return {
     alias,
@@ -77,7 +77,12 @@ export function resolveTarget(target: string, options: DestinationOptions): Dest
     user: login,
     keyName: one("hostkeyalias") ?? host,
     identityFiles:
-      files.length > 0 ? files.map(path) : defaultIdentities.map((file) => join(options.home, ".ssh", file)),
+      files === undefined
+        ? defaultIdentities.map((file) => join(options.home, ".ssh", file))
+        : [files]
+            .flat()
+            .filter((file) => file.toLowerCase() !== "none")
+            .map(path),
     identitiesOnly: one("identitiesonly")?.toLowerCase() === "yes",
     agent:
       agent === undefined || /^\$?\{?SSH_AUTH_SOCK\}?$/.test(agent)

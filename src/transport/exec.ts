@@ -95,11 +95,9 @@ export async function execOn(
       else options.feed(channel).catch(reject);
     });
   } catch (error) {
-    if (!session.closed()) {
-      // A channel that is closed while the command runs leaves it to SIGPIPE; the signal is for one that writes nothing.
-      channel.signal("KILL");
-      channel.destroy();
-    }
+    // Ends its stdin and leaves it to SIGPIPE. A signal would reach no command of root's (sshd sends none there), and the others
+    // before they clean up.
+    if (!session.closed()) channel.destroy();
     throw error;
   } finally {
     clearTimeout(timer);
@@ -108,8 +106,8 @@ export async function execOn(
   }
 }
 
-/** Opens something on a connection, within a bound and with every failure as a Fail. */
-export async function openChannel<T>(
+/** Opens something on a connection, within a bound and with every failure as a Fail. What comes too late is closed. */
+export async function openChannel<T extends { destroy(): unknown }>(
   session: Session,
   what: string,
   open: (done: (error: Error | undefined, channel: T) => void) => void,
@@ -119,21 +117,25 @@ export async function openChannel<T>(
   let timer: NodeJS.Timeout | undefined;
   let takeBack = () => {};
   let onAbort = () => {};
+  let over = false;
   try {
     return await new Promise<T>((resolve, reject) => {
       timer = setTimeout(() => reject(new Fail(`${what}: no answer within ${openMs / 1000} s`)), openMs);
       takeBack = session.onClosed(() => reject(session.lost()));
       onAbort = () => reject(signal?.reason);
       signal?.addEventListener("abort", onAbort, { once: true });
-      open((error, channel) =>
-        error ? reject(new Fail(`${what}: ${error.message}`, { cause: error })) : resolve(channel),
-      );
+      open((error, channel) => {
+        if (error) reject(new Fail(`${what}: ${error.message}`, { cause: error }));
+        else if (over) channel.destroy();
+        else resolve(channel);
+      });
     });
   } catch (error) {
     if (error instanceof Fail || signal?.aborted) throw error;
     // ssh2 throws where the connection is half closed or the server is not of the vendor it expects.
     throw new Fail(`${what}: ${messageOf(error)}`, { cause: error });
   } finally {
+    over = true;
     clearTimeout(timer);
     takeBack();
     signal?.removeEventListener("abort", onAbort);

@@ -1,17 +1,11 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { connect, type Host } from "../../src/transport/host.ts";
-import { generateSshKey } from "../../src/transport/keys.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { Secret } from "../../src/util/secret.ts";
+import { clientKey, runHere, serverKey, serveSsh } from "../helpers/ssh-server.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-
-const hostKey = generateSshKey("host");
-const client = generateSshKey("client");
 
 /** `id` of an ordinary user, unless sudo or doas set ROOT. */
 const id = `if [ "$ROOT" = 1 ]; then echo 0; else echo 1000; fi`;
@@ -36,36 +30,13 @@ async function userHost(programs: Record<string, string>, dir: string): Promise<
   for (const name of ["sh", "cat", "rm", "mv", "chmod", "sha256sum", "wc"])
     writeFileSync(join(dir, name), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${name} "$@"\n`, { mode: 0o755 });
   writeFileSync(join(dir, "sh"), `#!/bin/sh\nexec /bin/sh "$@"\n`, { mode: 0o755 });
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => {
-    connection.on("error", () => {});
-    connection.on("authentication", (context) => context.accept());
-    connection.on("session", (accept) => {
-      accept().on("exec", (acceptExec, _reject, info) => {
-        const channel = acceptExec();
-        const child = spawn("/bin/sh", ["-c", info.command], { env: { PATH: dir } });
-        child.stdin.on("error", () => {});
-        channel.pipe(child.stdin);
-        child.stdout.on("data", (data) => channel.write(data));
-        child.stderr.on("data", (data) => channel.stderr.write(data));
-        child.on("close", (code) => {
-          channel.exit(code ?? 1);
-          channel.end();
-        });
-      });
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
+  const { port } = await serveSsh(runHere(dir));
   const host = await connect(`u@127.0.0.1:${port}`, {
     home: dir,
-    key: client.private,
-    pins: [hostKey.public],
+    key: clientKey.private,
+    pins: [serverKey.public],
   });
-  onTestFinished(() => {
-    host.close();
-    server.close();
-  });
+  onTestFinished(() => host.close());
   return host;
 }
 
