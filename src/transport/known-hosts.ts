@@ -84,8 +84,8 @@ function matchesHost(patterns: readonly string[], name: string): boolean {
 
 function matchesHash(pattern: string, name: string): boolean {
   const [, , salt, hash] = pattern.split("|");
-  if (salt === undefined || hash === undefined) return false;
-  return equal(createHmac("sha1", Buffer.from(salt, "base64")).update(name).digest("base64"), hash);
+  if (hash === undefined) return false;
+  return equal(createHmac("sha1", Buffer.from(salt!, "base64")).update(name).digest("base64"), hash);
 }
 
 function glob(pattern: string, name: string): boolean {

@@ -29,7 +29,7 @@ const agentMs = 10_000;
 export function login(
   destination: Destination,
   options: LoginOptions,
-): { handler: AuthHandlerMiddleware; skipped: readonly string[]; shown: () => string } {
+): { handler: AuthHandlerMiddleware; skipped: string[]; shown: () => string } {
   const skipped: string[] = [];
   let shown = "";
   const attempts: (() => Promise<Parameters<Parameters<AuthHandlerMiddleware>[2]>[0] | undefined>)[] = [];

@@ -47,8 +47,12 @@ export async function openSession(options: {
     for (const listener of [...listeners]) listener();
   };
   // Stays for the connection's life: without it a late error would end the process.
-  client.on("error", (error: Error) => {
+  let refuse = (_error: Error) => {};
+  client.on("error", (error: Error & { level?: string }) => {
+    // An agent that does not sign, as its owner refused: ssh2 goes on with the next key.
+    if (error.level === "agent") return void skipped.push(`a key of the agent: ${error.message}`);
     last ??= error;
+    refuse(error);
   });
   client.on("close", ended);
   const { handler, skipped, shown } = login(destination, pausing(options.login));
@@ -77,7 +81,7 @@ export async function openSession(options: {
   let onAbort: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const refuse = (error: Error) => reject(check.problem() ?? connectFailure(destination, error, skipped));
+      refuse = (error) => reject(check.problem() ?? connectFailure(destination, error, skipped));
       expire = () =>
         reject(
           new Fail(`${name} did not answer within ${Math.round(options.timeoutMs / 1000)} s`, {
@@ -88,7 +92,6 @@ export async function openSession(options: {
       signal?.addEventListener("abort", onAbort, { once: true });
       arm();
       client.once("ready", resolve);
-      client.once("error", refuse);
       client.once("close", () => refuse(new Error("the connection was closed")));
       client.connect({
         ...(options.socket === undefined
@@ -139,9 +142,8 @@ const reachHint = "is the machine up, and does the address lead to it? `ssh -v` 
 
 function connectFailure(destination: Destination, error: unknown, skipped: readonly string[]): Fail {
   const { alias, host, port, user } = destination;
-  const level = (error as { level?: string }).level;
   const text = messageOf(error);
-  if (level === "client-authentication" || /authentication/i.test(text))
+  if (/authentication/i.test(text))
     return new Fail(
       `${alias} lets ${user} in with none of your keys${skipped.map((line) => `\n  not tried: ${line}`).join("")}`,
       {
@@ -149,7 +151,7 @@ function connectFailure(destination: Destination, error: unknown, skipped: reado
         hint: `name a key by --ssh-key, add it to the agent, or log in as another user (user@${alias})`,
       },
     );
-  if (/host denied|handshake|no matching/i.test(text))
+  if (/no matching/i.test(text))
     return new Fail(`${alias} and imgbuild find no common algorithm: ${text}`, { cause: error });
   return new Fail(`no connection to ${alias} (${host} port ${port}): ${text}`, {
     cause: error,

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import ssh2, { type AuthContext, type Connection, type ServerChannel, type ServerConfig } from "ssh2";
 import { onTestFinished } from "vitest";
-import { resolveTarget } from "../../src/transport/destination.ts";
+import { type Destination, resolveTarget } from "../../src/transport/destination.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import type { LoginOptions } from "../../src/transport/login.ts";
 import { openSession, type Session } from "../../src/transport/session.ts";
@@ -68,16 +68,16 @@ export async function sessionTo(
   port: number,
   options: {
     readonly login?: LoginOptions;
+    readonly destination?: Partial<Destination>;
     readonly timeoutMs?: number;
     readonly signal?: AbortSignal;
   } = {},
 ): Promise<Session> {
+  const plain = resolveTarget(`u@127.0.0.1:${port}`, { home: "/nowhere", sshConfigFile: "/dev/null" });
   const session = await openSession({
-    destination: {
-      ...resolveTarget(`u@127.0.0.1:${port}`, { home: "/nowhere", sshConfigFile: "/dev/null" }),
-    },
+    destination: { ...plain, ...options.destination },
     check: { algorithms: ["ssh-ed25519"], verify: () => true, problem: () => undefined },
-    login: options.login ?? { key: clientKey.private },
+    login: options.login ?? (options.destination === undefined ? { key: clientKey.private } : {}),
     ...{ socket: undefined, timeoutMs: options.timeoutMs ?? 5_000, signal: options.signal },
   });
   onTestFinished(() => session.close());

@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { parseTarget, resolveTarget } from "../../src/transport/destination.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -14,7 +14,7 @@ function homeWith(config: string): string {
 
 describe("a target", () => {
   it("is a name with or without user and port", () => {
-    expect(parseTarget("web.example.org")).toEqual({ name: "web.example.org" });
+    expect(parseTarget("web.example.org")).toStrictEqual({ name: "web.example.org" });
     expect(parseTarget("root@web:2222")).toEqual({ user: "root", name: "web", port: 2222 });
     expect(parseTarget("root@[2001:db8::1]:22")).toEqual({ user: "root", name: "2001:db8::1", port: 22 });
     expect(parseTarget("2001:db8::1")).toEqual({ name: "2001:db8::1" });
@@ -212,11 +212,19 @@ describe("ssh_config", () => {
   });
 
   it("asks no resolver for a canonical name", () => {
-    for (const line of ["CanonicalizeHostname yes", "  canonicalizehostname=always"])
-      expect(resolved(`Host web\n${line}\n  CanonicalDomains example.org\n  Port 7\n`)).toMatchObject({
-        host: "web",
-        port: 7,
-      });
+    const dir = tempDir();
+    writeFileSync(join(dir, "nslookup"), `#!/bin/sh\n: > ${dir}/asked\n`, { mode: 0o755 });
+    vi.stubEnv("PATH", `${dir}:/usr/bin:/bin`);
+    for (const line of [
+      "CanonicalizeHostname yes",
+      "  canonicalizehostname=yes",
+      "\tCANONICALIZEHOSTNAME yes",
+    ])
+      expect(
+        resolved(`Host web\n  CanonicalDomains example.org example.net\n${line}\n  Port 7\n`),
+      ).toMatchObject({ host: "web", port: 7 });
+    vi.unstubAllEnvs();
+    expect(existsSync(join(dir, "asked"))).toBe(false);
   });
 });
 
@@ -233,7 +241,7 @@ describe("an Include", () => {
     "Include extra",
     "  include=extra",
     'INCLUDE  "extra"  ',
-    "Include absent extra",
+    "Include absent  extra",
     "Include\textra absent",
     "Include ~/.ssh/extra",
     "Include ext*",
@@ -255,6 +263,10 @@ describe("an Include", () => {
     expect(including(`${line}\n`, { extra: "Port 7\n" }).port).toBe(22);
   });
 
+  it("is a line of its own, whether its file ends with one or not", () => {
+    expect(including("Include extra\nPort 7\n", { extra: "User x" })).toMatchObject({ user: "x", port: 7 });
+  });
+
   it("is found by an absolute name", () => {
     const file = join(tempDir(), "elsewhere");
     writeFileSync(file, "Port 7\n");
@@ -269,6 +281,8 @@ describe("an Include", () => {
   it.each([
     ["Host web\n  HostName 192.0.2.7\n", "a HostName"],
     ["Match host web\n", "a Match"],
+    ["  Host web\n", "an indented Host"],
+    ["Host web\n  # no host = other\n", "a comment"],
     ["Host=web\n", "a Host with ="],
     ["", "no section"],
   ])("ends no section: %j (%s)", (section) => {
