@@ -45,4 +45,37 @@ describe("an SSH key", () => {
   it("is another each time", () => {
     expect(generateSshKey("one").private).not.toBe(generateSshKey("one").private);
   });
+
+  it("has its parts where OpenSSH's format wants them, whatever the comment's length", () => {
+    for (const comment of ["", "a", "ab", "abc", "a comment of more words"]) {
+      const { private: text } = sshKeyOf(seedOf(1), comment);
+      const lines = text.split("\n");
+      expect(lines[0]).toBe("-----BEGIN OPENSSH PRIVATE KEY-----");
+      expect(lines.slice(-2)).toEqual(["-----END OPENSSH PRIVATE KEY-----", ""]);
+      expect(lines.slice(1, -3).every((line) => line.length === 70)).toBe(true);
+      const parsed = ssh2.utils.parseKey(text) as ssh2.ParsedKey;
+      expect(parsed.comment).toBe(comment);
+      const blob = Buffer.from(lines.slice(1, -2).join(""), "base64");
+      // Padded to the block size of "none", 8, by 1, 2, 3 and so on.
+      const secret = blob.subarray(blob.indexOf("ssh-ed25519") + 11 + 4 + 32 + 4);
+      expect(secret.length % 8).toBe(0);
+      const padding = secret.subarray(
+        secret.length - ((8 - ((4 + 4 + 51 + 4 + 64 + 4 + comment.length) % 8)) % 8),
+      );
+      expect([...padding]).toEqual(Array.from(padding, (_, index) => index + 1));
+    }
+  });
+
+  it("shows its public half to who can open it", () => {
+    const plain = generateSshKey("plain");
+    expect(publicKeyOf(Buffer.from(plain.private))).toBe(plain.public);
+    expect(publicKeyOf(plain.public)).toBe(plain.public);
+    const encrypted = ssh2.utils.generateKeyPairSync("ed25519", {
+      ...{ passphrase: "open it", cipher: "aes256-cbc", rounds: 1 },
+    });
+    expect(publicKeyOf(encrypted.private, "open it")).toBe(encrypted.public.split(" ").slice(0, 2).join(" "));
+    expect(publicKeyOf(encrypted.private)).toBeUndefined();
+    expect(publicKeyOf(encrypted.private, "wrong")).toBeUndefined();
+    expect(publicKeyOf("no key")).toBeUndefined();
+  });
 });

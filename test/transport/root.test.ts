@@ -63,10 +63,63 @@ describe("becoming root (F04)", () => {
     );
   });
 
-  it("gives up after three wrong passwords", async () => {
+  it("takes the third password, gives up after three wrong ones, and wipes these", async () => {
     const dir = tempDir();
     const host = await userHost({ sudo: sudo(dir) }, dir);
-    await expect(host.becomeRoot({ askPassword: ask("a", "b", "c", "open sesame") })).rejects.toThrow(
+    const given: Secret[] = [];
+    const asking = (...answers: string[]) => {
+      const next = ask(...answers);
+      return async () => {
+        const answer = await next();
+        given.push(answer);
+        return answer;
+      };
+    };
+    const askPassword = asking("a", "b", "c", "open sesame");
+    await expect(host.becomeRoot({ askPassword })).rejects.toMatchObject({
+      ...{ name: "Fail", message: expect.stringMatching(/^sudo on 127.0.0.1 refused the password/) },
+      hint: expect.stringMatching(/sudo -v/),
+    });
+    expect(given.map((secret) => Buffer.from(secret.expose()).toString())).toEqual(["\0", "\0", "\0"]);
+    expect(await host.becomeRoot({ askPassword: asking("a", "b", "open sesame") })).toBe("sudo");
+    expect(given.map((secret) => Buffer.from(secret.expose()).toString()).slice(3)).toEqual([
+      ...["\0", "\0", "open sesame"],
+    ]);
+  });
+
+  it("asks nothing where the user is root, or sudo or doas want no password", async () => {
+    const askPassword = async () => expect.unreachable();
+    const free = (options: number) =>
+      `echo "$*" >> "$(dirname "$0")/argv"; shift ${options}; ROOT=1 exec "$@"`;
+    const root = await userHost({ id: "echo 0", sudo: "exit 1" }, tempDir());
+    expect(await root.becomeRoot({ askPassword })).toBe("none");
+    expect((await root.exec(["cat"], { root: true, stdin: "own\n" })).stdout).toBe("own\n");
+    for (const [program, options] of [
+      ["sudo", ["-n", "--"]],
+      ["doas", ["-n"]],
+    ] as const) {
+      const dir = tempDir();
+      const host = await userHost({ [program]: free(options.length), dirname: `echo ${dir}` }, dir);
+      expect(await host.becomeRoot({ askPassword })).toBe(program);
+      // Nothing is put before the command's own input.
+      expect((await host.exec(["cat"], { root: true, stdin: "own\n" })).stdout).toBe("own\n");
+      const bytes = Buffer.from("own bytes\n");
+      const to = join(dir, "uploaded");
+      await host.upload(bytes, to, { mode: 0o600, size: bytes.length, sha256: sha256(bytes), root: true });
+      expect(readFileSync(to, "utf8")).toBe("own bytes\n");
+      const argv = readFileSync(join(dir, "argv"), "utf8").trim().split("\n");
+      expect(argv.slice(0, 2)).toEqual([`${options.join(" ")} id -u`, `${options.join(" ")} cat`]);
+    }
+  });
+
+  it.each([
+    ["says 0 and fails", "echo 0; exit 1"],
+    ["makes another user of it", "echo 1000"],
+    ["says nothing", "true"],
+  ])("believes no sudo that %s", async (_what, script) => {
+    const host = await userHost({ sudo: script }, tempDir());
+    expect(await host.becomeRoot({})).toBe("impossible");
+    await expect(host.becomeRoot({ askPassword: ask("a", "b", "c") })).rejects.toThrow(
       /refused the password/,
     );
   });
@@ -74,8 +127,18 @@ describe("becoming root (F04)", () => {
   it("takes doas where there is no sudo, and says so where there is neither", async () => {
     expect(await (await userHost({ doas }, tempDir())).becomeRoot({})).toBe("doas");
     const host = await userHost({}, tempDir());
-    expect(await host.becomeRoot({ askPassword: ask("open sesame") })).toBe("impossible");
-    await expect(host.exec(["id"], { root: true })).rejects.toThrow(/nobody can become root/);
+    expect(await host.becomeRoot({ askPassword: async () => expect.unreachable() })).toBe("impossible");
+    await expect(host.exec(["id"], { root: true })).rejects.toMatchObject({
+      ...{
+        name: "Fail",
+        message: "nobody can become root on 127.0.0.1",
+        hint: expect.stringMatching(/sudo or doas/),
+      },
+    });
+    const options = { mode: 0o600, size: 0, sha256: "", root: true };
+    await expect(async () => host.upload(new Uint8Array(), "/nowhere/x", options)).rejects.toThrow(
+      /nobody can become root/,
+    );
   });
 
   it("asks for no password without being given a way to", async () => {
