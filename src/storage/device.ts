@@ -50,7 +50,7 @@ export async function findDevice(
     const { sectorSize } = await writableDisk(ref.partition.disk, machine);
     return { path, kernelName: basename(path), sectorSize, sizeBytes: ref.partition.sizeBytes };
   }
-  for (const kernelName of (await readdir(join(sys, "block"))).sort()) {
+  for (const kernelName of await readdir(join(sys, "block"))) {
     const read = (path: string) => text(join(sys, "block", kernelName, path));
     const path = await pathIf(ref, read, dev, kernelName);
     if (path === undefined) continue;

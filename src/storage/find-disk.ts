@@ -143,7 +143,7 @@ async function partsOf(name: string, { sys }: DiskSources) {
   const directory = join(sys, "block", name);
   const partitions: FoundPartition[] = [];
   const holders: string[] = await readdir(join(directory, "holders")).catch(() => []);
-  for (const part of (await readdir(directory)).filter((entry) => entry.startsWith(name))) {
+  for (const part of await readdir(directory)) {
     const number = await text(directory, part, "partition");
     if (number === undefined) continue;
     holders.push(...(await readdir(join(directory, part, "holders")).catch(() => [])));

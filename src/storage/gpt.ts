@@ -1,7 +1,7 @@
 import type { PartitionFacts } from "../schema/facts.ts";
 import type { Partition, WrittenDisk } from "../schema/storage.ts";
 import { Fail } from "../util/fail.ts";
-import { isKept } from "./graph.ts";
+import { keepOf } from "./graph.ts";
 import { partitionUuid, tableId } from "./ids.ts";
 import { type Extent, mib, placeAll, showMib } from "./place-partitions.ts";
 
@@ -118,10 +118,9 @@ export function layoutOf(
 }
 
 /** First byte, a multiple of 1 MiB, that no partition may reach: behind it lie a GPT's backup entries and header. */
-export function usableEnd(sizeBytes: number, sectorSize: number, table: "gpt" | "mbr" = "gpt"): number {
+export function usableEnd(sizeBytes: number, sectorSize: number, table: "gpt" | "mbr"): number {
   if (table === "mbr") return Math.floor(Math.min(sizeBytes, mbrSectors * sectorSize) / mib) * mib;
-  const backup = Math.ceil(entryBytes / sectorSize) * sectorSize + sectorSize;
-  return Math.floor((sizeBytes - backup) / mib) * mib;
+  return Math.floor((sizeBytes - entryBytes - sectorSize) / mib) * mib;
 }
 
 /** The whole table as sfdisk reads it on stdin: nothing is left to its defaults. */
@@ -177,15 +176,12 @@ function keptExtent(
   existing: readonly PartitionFacts[] | undefined,
   disk: string,
 ): (Extent & { readonly partUuid: string | undefined }) | undefined {
-  const { content } = partition;
-  if (content === undefined || !isKept(content)) return undefined;
-  const keep = "keep" in content ? content.keep : undefined;
-  const seen = existing?.find(
-    ({ uuid }) => uuid !== undefined && uuid.toLowerCase() === keep?.uuid.toLowerCase(),
-  );
+  const keep = keepOf(partition.content);
+  if (keep === undefined) return undefined;
+  const seen = existing?.find(({ uuid }) => uuid?.toLowerCase() === keep.uuid.toLowerCase());
   if (seen === undefined)
     throw new Fail(
-      `partition ${partition.name} of disk ${disk} is kept, but no partition has the UUID ${keep?.uuid}`,
+      `partition ${partition.name} of disk ${disk} is kept, but no partition has the UUID ${keep.uuid}`,
       {
         hint:
           existing === undefined
@@ -194,7 +190,7 @@ function keptExtent(
       },
     );
   const { startBytes, sizeBytes, partUuid } = seen;
-  const wanted = keep?.size ?? (typeof partition.size === "number" ? partition.size : undefined);
+  const wanted = keep.size ?? (typeof partition.size === "number" ? partition.size : undefined);
   if (wanted !== undefined && wanted !== sizeBytes)
     throw new Fail(
       `partition ${partition.name} of disk ${disk} is kept and should have ${wanted} bytes; it has ${sizeBytes}`,
@@ -204,9 +200,7 @@ function keptExtent(
 
 /** Of a partition that is kept from an MBR there is none that a GPT could have. */
 function ownUuid(partUuid: string | undefined): string | undefined {
-  return partUuid !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(partUuid)
-    ? partUuid
-    : undefined;
+  return partUuid?.match(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i)?.[0];
 }
 
 function checkFirmwareLimits(partitions: readonly LaidPartition[], sectorSize: number, disk: string): void {

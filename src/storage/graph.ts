@@ -10,6 +10,7 @@ export type Place =
   | { readonly on: "array"; readonly name: string }
   | { readonly on: "volume"; readonly group: string; readonly name: string };
 
+export type Keep = NonNullable<Extract<Content, { keep?: unknown }>["keep"]>;
 export type FieldPath = readonly (string | number)[];
 
 interface Common {
@@ -185,7 +186,12 @@ export function scopeOf(place: Place): readonly [scope: string, name: string] {
 
 /** Whether a content stays as it is on the disk. */
 export function isKept(content: Content): boolean {
-  return "keep" in content && content.keep !== undefined;
+  return keepOf(content) !== undefined;
+}
+
+/** By what a content that stays is known. */
+export function keepOf(content: Content | undefined): Keep | undefined {
+  return content !== undefined && "keep" in content ? content.keep : undefined;
 }
 
 function contentId(place: Place): string {

@@ -9,6 +9,8 @@ import {
   type Graph,
   type GraphNode,
   isKept,
+  type Keep,
+  keepOf,
   type Place,
   scopeOf,
   showPlace,
@@ -31,7 +33,8 @@ export function keptChecks(graph: Graph, refOf: (place: Place) => DeviceRef, see
   const checks: StepData[] = [];
   const closings: StepData[] = [];
   for (const node of graph.nodes) {
-    if (node.kind === "content" && isKept(node.content)) checks.push(checkOf(node, refOf));
+    const keep = node.kind === "content" ? keepOf(node.content) : undefined;
+    if (node.kind === "content" && keep !== undefined) checks.push(checkOf(node, keep, refOf));
     if (!hasKeptInside(node, graph)) continue;
     if (node.kind === "content") {
       const type = contentType(node.content);
@@ -57,8 +60,11 @@ function readOnly(step: StepData): StepData {
   return step.kind === openLuks.kind ? { ...step, readOnly: true } : step;
 }
 
-function checkOf({ content, place }: ContentNode, refOf: (place: Place) => DeviceRef): StepData {
-  const keep = "keep" in content ? content.keep : undefined;
+function checkOf(
+  { content, place }: ContentNode,
+  { uuid, size }: Keep,
+  refOf: (place: Place) => DeviceRef,
+): StepData {
   const subvolumes =
     content.type === "btrfs"
       ? Object.entries(content.subvolumes).flatMap(([name, one]) => (one.keep === true ? [name] : []))
@@ -66,8 +72,8 @@ function checkOf({ content, place }: ContentNode, refOf: (place: Place) => Devic
   return stepData(checkKept, `looking at ${showPlace(place)}, which is kept`, {
     device: refOf(place),
     type: blkidTypes[content.type] ?? content.type,
-    uuid: keep?.uuid ?? "",
-    ...(keep?.size === undefined ? {} : { sizeBytes: keep.size }),
+    uuid,
+    ...(size === undefined ? {} : { sizeBytes: size }),
     ...(content.type === "luks" ? { key: { secret: content.key, trim: isTrimmed(content) } } : {}),
     subvolumes,
   });
@@ -77,8 +83,6 @@ function hasKeptInside(node: GraphNode, graph: Graph): boolean {
   return graph.nodes.some(
     (one) =>
       one.requires.includes(node.id) &&
-      ((one.kind === "content" && isKept(one.content)) ||
-        (one.kind === "volume" && one.kept) ||
-        hasKeptInside(one, graph)),
+      ((one.kind === "content" && isKept(one.content)) || hasKeptInside(one, graph)),
   );
 }

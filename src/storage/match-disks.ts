@@ -5,6 +5,7 @@ import { writtenDisks } from "./check-storage.ts";
 import { suggestedMatch } from "./disk-names.ts";
 import { refuseMisfit } from "./fit.ts";
 import { layoutOf } from "./gpt.ts";
+import { keepOf } from "./graph.ts";
 import { tableId } from "./ids.ts";
 import { refuseSpanning } from "./membership.ts";
 import { showMib } from "./place-partitions.ts";
@@ -71,7 +72,7 @@ export function showDisk(disk: DiskFacts): string {
 }
 
 function showDisks(disks: readonly DiskFacts[]): string {
-  return disks.length === 0 ? "no disks" : disks.map(showDisk).join("; ");
+  return disks.map(showDisk).join("; ");
 }
 
 /** Disks with what a definition can say to mean each. */
@@ -170,13 +171,13 @@ function checkKept(name: string, wanted: KeptDisk, disk: DiskFacts): void {
 /** Types as the definition calls them; their places were found by UUID. */
 function checkKeptPartitions(name: string, wanted: WrittenDisk, disk: DiskFacts): void {
   for (const { name: part, content } of wanted.table.partitions) {
-    if (content === undefined || !("keep" in content) || content.keep === undefined) continue;
-    const { uuid } = content.keep;
-    const seen = disk.partitions.find((one) => one.uuid?.toLowerCase() === uuid.toLowerCase());
+    const keep = keepOf(content);
+    if (content === undefined || keep === undefined) continue;
+    const seen = disk.partitions.find((one) => one.uuid?.toLowerCase() === keep.uuid.toLowerCase());
     const type = keptTypes[content.type] ?? content.type;
     if (seen?.fsType !== type)
       throw new Fail(
-        `partition ${part} of disk ${name} is kept as ${type}, but ${uuid} is ${seen?.fsType ?? "unknown"}`,
+        `partition ${part} of disk ${name} is kept as ${type}, but ${keep.uuid} is ${seen?.fsType ?? "unknown"}`,
       );
   }
 }

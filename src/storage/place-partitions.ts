@@ -29,7 +29,7 @@ export function placeAll(
   for (let index = 0; index < wanted.length; ) {
     const own = fixed[index];
     if (own !== undefined) {
-      if (own.startBytes < at || own.startBytes + own.sizeBytes > Math.max(room.end, room.sizeBytes))
+      if (own.startBytes < at)
         throw new Fail(
           `partition ${wanted[index]!.name} of disk ${room.disk} is kept and lies before what the definition names before it`,
           { hint: "name partitions in the order in which they lie on the disk" },
@@ -41,11 +41,9 @@ export function placeAll(
       continue;
     }
     const next = fixed.findIndex((one, other) => other > index && one !== undefined);
-    const until = next < 0 ? wanted.length : next;
-    const bound = next < 0 ? room.end : Math.floor(fixed[next]!.startBytes / mib) * mib;
-    const placed = between(wanted.slice(index, until), at, bound, wanted, room);
-    extents.push(...placed);
-    at = placed.at(-1)!.startBytes + placed.at(-1)!.sizeBytes;
+    const until = next === -1 ? wanted.length : next;
+    const bound = next === -1 ? room.end : Math.floor(fixed[next]!.startBytes / mib) * mib;
+    extents.push(...between(wanted.slice(index, until), at, bound, wanted, room));
     index = until;
   }
   return extents;
@@ -75,7 +73,8 @@ function between(
     return { min: size.min ?? mib, max: size.max ?? Infinity };
   });
   const sizes = limits.map(({ min }) => min);
-  const gaps = gapsOf(wanted, sizes, start);
+  // Those before may grow: what alignment can cost at most.
+  const gaps = wanted.reduce((sum, { align = mib }) => sum + align - mib, 0);
   let free = bound - start - sizes.reduce((sum, size) => sum + size, 0) - gaps;
   // Whoever may still grow does so by the same amount, until nobody may or nothing is left.
   for (;;) {
@@ -86,7 +85,6 @@ function between(
     if (growing.length === 0 || free < mib) break;
     for (const index of growing) {
       const more = Math.min(Math.max(step, 1) * mib, free);
-      if (more < mib) break;
       sizes[index] = sizes[index]! + more;
       free -= more;
     }
@@ -101,18 +99,6 @@ function between(
     at = from + size;
   }
   return extents;
-}
-
-function gapsOf(wanted: readonly Partition[], sizes: readonly number[], start: number): number {
-  let at = start;
-  let gaps = 0;
-  for (const [index, { align }] of wanted.entries()) {
-    const from = alignUp(at, align ?? mib);
-    // Those before may grow: what alignment can cost at most.
-    gaps += align === undefined ? from - at : align - mib;
-    at = from + sizes[index]!;
-  }
-  return gaps;
 }
 
 function tooSmall(all: readonly Partition[], room: Room, partition: string, enclosed: boolean): Fail {

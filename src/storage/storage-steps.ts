@@ -14,7 +14,7 @@ import type { DeviceRef } from "./device.ts";
 import { type DiskIdentity, identityOf } from "./find-disk.ts";
 import { refuseMisfit } from "./fit.ts";
 import { type LaidPartition, type Layout, layoutOf, sfdiskScript } from "./gpt.ts";
-import { type Graph, graphOf, type Place, scopeOf } from "./graph.ts";
+import { type Graph, graphOf, keepOf, type Place, scopeOf } from "./graph.ts";
 import { contentUuid, swapUuid } from "./ids.ts";
 import { keptChecks } from "./kept.ts";
 import { madeReference, type NodeSteps, nodeSteps } from "./node-steps.ts";
@@ -139,9 +139,7 @@ function prepareSteps(
       return place.on === "kept-disk"
         ? foundOn(matched, place.disk, place.uuid)
         : madeReference(place, graph, seed);
-    const { content } = place.partition;
-    const keep = content !== undefined && "keep" in content ? content.keep : undefined;
-    return foundOn(matched, place.disk, keep?.uuid ?? "");
+    return foundOn(matched, place.disk, keepOf(place.partition.content)?.uuid ?? "");
   };
   return [
     stepData(closeDisks, "closing what is open on the disks", { disks: identities }),

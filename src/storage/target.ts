@@ -88,10 +88,8 @@ export async function refuseBusy(
       hint: "stop what is stacked on it (`dmsetup remove`, `mdadm --stop`)",
     });
   const nodes = new Set([disk.path, ...disk.partitions.map(({ kernelName }) => join(dev, kernelName))]);
-  const mounts = (await readFile(join(proc, "self/mounts"), "utf8"))
-    .split("\n")
-    .map((line) => line.split(" ")[0]);
-  const swaps = (await readFile(join(proc, "swaps"), "utf8")).split("\n").map((line) => line.split(/\s/)[0]);
-  const busy = [...mounts, ...swaps].find((source) => source !== undefined && nodes.has(source));
+  const used = `${await readFile(join(proc, "self/mounts"), "utf8")}\n${await readFile(join(proc, "swaps"), "utf8")}`;
+  const sources = used.split("\n").map((line) => line.split(/\s/)[0]!);
+  const busy = sources.find((source) => nodes.has(source));
   if (busy !== undefined) throw new Fail(`disk ${name} is in use: ${busy} is mounted or swap`);
 }

@@ -26,18 +26,18 @@ export type Closing =
 export async function readBlocks(sys = "/sys"): Promise<Block[]> {
   const blocks: Block[] = [];
   const directory = join(sys, "block");
-  for (const name of (await readdir(directory)).sort()) {
+  for (const name of await readdir(directory)) {
     const at = join(directory, name);
     const mapping = await text(join(at, "dm/name"));
     const array = await text(join(at, "md/level"));
     blocks.push({
       name,
       device: (await text(join(at, "dev"))) ?? "",
-      on: (await readdir(join(at, "slaves")).catch(() => [])).sort(),
+      on: await readdir(join(at, "slaves")).catch(() => []),
       ...(mapping === undefined ? {} : { mapping }),
       ...(array === undefined ? {} : { array: true as const }),
     });
-    for (const part of (await readdir(at)).filter((one) => one.startsWith(name)).sort())
+    for (const part of await readdir(at))
       if ((await text(join(at, part, "partition"))) !== undefined)
         blocks.push({ name: part, device: (await text(join(at, part, "dev"))) ?? "", on: [name] });
   }
@@ -96,7 +96,7 @@ export function closings(
 function stackedOn(blocks: readonly Block[], disks: ReadonlySet<string>): Block[] {
   const height = new Map<string, number>([...disks].map((name) => [name, 0]));
   // As often as there are devices: no stack is higher.
-  for (let round = 0; round < blocks.length; round += 1)
+  for (const _ of blocks)
     for (const { name, on } of blocks) {
       const below = on.flatMap((one) => height.get(one) ?? []);
       if (below.length > 0) height.set(name, Math.max(...below) + 1);

@@ -21,14 +21,7 @@ export function wipeExtents(disk: {
   // Where something is kept the table is replaced in place: a power cut must not leave the disk without one.
   const whole = disk.kept.length > 0 ? [] : [{ startBytes: 0, sizeBytes: disk.sizeBytes }];
   const devices = [...disk.partitions, ...whole];
-  const wanted = devices
-    .filter((device) => !disk.kept.some((kept) => same(kept, device)))
-    .flatMap((device) => places(device));
-  const cut = disk.kept.reduce((left, kept) => left.flatMap((one) => without(one, kept)), wanted);
-  return cut.map(({ startBytes, sizeBytes }) => ({
-    startBytes,
-    sizeBytes: Math.min(sizeBytes, disk.sizeBytes - startBytes),
-  }));
+  return disk.kept.reduce((left, kept) => left.flatMap((one) => without(one, kept)), devices.flatMap(places));
 }
 
 function places({ startBytes, sizeBytes }: Extent): Extent[] {
@@ -45,13 +38,7 @@ function places({ startBytes, sizeBytes }: Extent): Extent[] {
 function without(one: Extent, kept: Extent): Extent[] {
   const end = one.startBytes + one.sizeBytes;
   const keptEnd = kept.startBytes + kept.sizeBytes;
-  if (end <= kept.startBytes || one.startBytes >= keptEnd) return [one];
-  return [
-    { startBytes: one.startBytes, sizeBytes: kept.startBytes - one.startBytes },
-    { startBytes: keptEnd, sizeBytes: end - keptEnd },
-  ].filter(({ sizeBytes }) => sizeBytes > 0);
-}
-
-function same(a: Extent, b: Extent): boolean {
-  return a.startBytes === b.startBytes && a.sizeBytes === b.sizeBytes;
+  const before = { startBytes: one.startBytes, sizeBytes: Math.min(end, kept.startBytes) - one.startBytes };
+  const from = Math.max(one.startBytes, keptEnd);
+  return [before, { startBytes: from, sizeBytes: end - from }].filter(({ sizeBytes }) => sizeBytes > 0);
 }

@@ -51,6 +51,59 @@ describe("diskFates", () => {
     ]);
   });
 
+  it("keeps each of several kept partitions, and shows where something is mounted more than once", () => {
+    const uuids = [keptUuid, "9d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d"];
+    const kept = uuids.map((uuid, index) => ({
+      ...{ name: `kept${index}`, type: "linux" },
+      content: { type: "ext4", mount: `/kept${index}`, keep: { uuid } },
+    }));
+    const partitions = [
+      part("vda1", 1, { mountPoints: ["/a", "/b"] }),
+      ...uuids.map((uuid, index) => part(`vda${index + 2}`, 1000 + 200 * index, { fsType: "ext4", uuid })),
+    ];
+    const [fate] = diskFates(storageOf([{ ...root, size: "100MiB" }, ...kept]), {
+      system: diskFacts("vda", { serial: "SYS", partitions }),
+    });
+    expect(fate!.before.map(({ holds, fate: one }) => [holds, one])).toEqual([
+      ["no filesystem on /a, /b", "lost"],
+      ["ext4", "kept"],
+      ["ext4", "kept"],
+    ]);
+  });
+
+  it("shows what is no filesystem as what it is", () => {
+    const luks = { type: "luks", name: "c", key: "k", detachedHeader: true, content: { type: "swap" } };
+    const storage = storageFor(
+      [
+        [
+          { name: "bios", type: "bios-boot", size: "1MiB" },
+          holding({ type: "btrfs-member", pool: "p" }, "64MiB", "b"),
+          holding({ type: "btrfs", mount: "/t", subvolumes: { a: { mount: "/a" } } }, "64MiB", "t"),
+          holding({ type: "luks-header", volume: "c" }, "64MiB", "h"),
+          holding(luks, "64MiB", "c"),
+          holding({ type: "swap", randomKey: "swap" }, "64MiB", "s"),
+          holding({ type: "verity-hash" }, "64MiB", "v"),
+          holding({ type: "lvm-pv", group: "none" }, "64MiB", "l"),
+          holding({ type: "md-member", array: "none" }, "64MiB", "m"),
+        ],
+      ],
+      { pools: { p: { mount: "/p", data: "single", metadata: "single" } } },
+    );
+    const [fate] = diskFates(storage, { a: diskFacts("vda", { sizeBytes: 8192 * mib }) });
+    expect(fate!.after.map(({ holds }) => holds)).toEqual([
+      "bios-boot",
+      "btrfs pool p",
+      "btrfs on /t, /a",
+      "header of LUKS c",
+      "LUKS c: swap",
+      "swap of a random key",
+      "digests of the root",
+      "LVM none: ",
+      "RAID  none",
+      "ext4 on /",
+    ]);
+  });
+
   it("shows a stack down to where it is mounted", () => {
     const storage = storageFor(
       [

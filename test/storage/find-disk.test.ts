@@ -11,6 +11,7 @@ beforeEach(() => {
   const dir = tempDir();
   sources = { sys: join(dir, "sys"), udev: join(dir, "udev") };
   mkdirSync(join(sources.sys, "block"), { recursive: true });
+  mkdirSync(sources.udev);
 });
 
 /** Puts files below a disk's directory of the fake /sys. */
@@ -20,6 +21,11 @@ function put(name: string, files: Readonly<Record<string, string>>): void {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, `${content}\n`);
   }
+}
+
+/** What udev wrote down of the device of that number. */
+function udev(device: string, ...lines: string[]): void {
+  writeFileSync(join(sources.udev, `b${device}`), `${lines.join("\n")}\n`);
 }
 
 const virtio = { size: "8388608", serial: "SYS", dev: "254:0", "queue/logical_block_size": "512" };
@@ -75,15 +81,78 @@ describe("findDisk", () => {
 
   it("finds a SCSI disk by the serial that udev wrote down", async () => {
     put("sda", { size: "8388608", dev: "8:0", "device/model": "QEMU HARDDISK   " });
-    mkdirSync(sources.udev);
-    writeFileSync(join(sources.udev, "b8:0"), "S:disk/x\nE:ID_SERIAL=QEMU_SYS\nE:ID_SERIAL_SHORT=SYS\n");
+    udev(
+      "8:0",
+      "S:disk/x",
+      "E:ID_SERIAL=QEMU_SYS",
+      "E:XID_SERIAL_SHORT=X",
+      "E:ID_SERIAL_SHORT=SYS ",
+      "E:A=b",
+    );
     expect((await findDisk({ ...identity, model: "QEMU HARDDISK" }, sources)).kernelName).toBe("sda");
+  });
+
+  it("finds a disk without serial and WWN by its port, among others like it", async () => {
+    const bare = { size: "8388608", "device/model": "M" };
+    put("sda", { ...bare, dev: "8:0" });
+    put("sdb", { ...bare, dev: "8:16" });
+    put("sdc", bare);
+    udev("8:0", "S:disk/by-path/pci-1-ata-1", "E:DEVLINKS=S:disk/by-path/pci-1-ata-9");
+    udev("8:16", "S:disk/by-id/ata-M_1", "S:disk/by-path/pci-1-ata-2", "S:disk/by-path/pci-1-ata-2.0");
+    const at = (path: string) => findDisk({ name: "system", path, sizeBytes: identity.sizeBytes }, sources);
+    expect((await at("pci-1-ata-1")).kernelName).toBe("sda");
+    expect((await at("pci-1-ata-2.0")).kernelName).toBe("sdb");
+    await expect(at("pci-1-ata-9")).rejects.toThrow(
+      "disk system (serial any, 4294967296 bytes) is not there",
+    );
+    await expect(at("pci-1-ata-3")).rejects.toMatchObject({
+      hint: `this machine has ${["sda", "sdb", "sdc"].map((one) => `${one}: serial none, 4294967296 bytes`).join("; ")}`,
+    });
+  });
+
+  it("does not mind spaces around what the identity names, nor a model that is no more shown", async () => {
+    put("sda", { size: "8388608", "device/serial": "SYS", "device/wwid": "naa.1", "device/model": "M" });
+    const spaced = { ...identity, serial: " SYS ", wwn: "naa.1 ", model: "M " };
+    expect((await findDisk(spaced, sources)).kernelName).toBe("sda");
+    put("sda", { "device/model": "" });
+    expect(await findDisk(spaced, sources)).toMatchObject({ kernelName: "sda", sectorSize: 512 });
+  });
+
+  it("finds a disk by its WWN alone, and says in a refusal what two of one WWN are", async () => {
+    put("sda", { size: "8388608", "device/wwid": "naa.1" });
+    put("sdb", { size: "8388608" });
+    const { serial: _serial, ...known } = { ...identity, wwn: "naa.1" };
+    expect((await findDisk(known, sources)).kernelName).toBe("sda");
+    put("sdb", { "device/wwid": "naa.1" });
+    await expect(findDisk(known, sources)).rejects.toMatchObject({
+      hint: "several paths lead to it: imgbuild does not deploy to multipath disks yet",
+    });
+  });
+
+  it("says of a disk of no size and several serials what it has", async () => {
+    put("vda", { serial: "A", "device/serial": "B" });
+    await expect(findDisk(identity, sources)).rejects.toMatchObject({
+      hint: "this machine has vda: serial A or B, 0 bytes",
+    });
+  });
+
+  it("takes for partitions only what the kernel calls so", async () => {
+    put("vda", {
+      ...virtio,
+      "vda1/partition": "1",
+      "vda1/start": "2048",
+      "vda1/size": "2048",
+    });
+    expect(await findDisk(identity, sources)).toMatchObject({
+      partitions: [{ kernelName: "vda1", startBytes: 2 ** 20, sizeBytes: 2 ** 20 }],
+      holders: [],
+    });
   });
 
   it.each([
     ["another size", { size: "8388609" }],
     ["another serial", { serial: "SYS2" }],
-    ["no serial", { serial: "" }],
+    ["no serial", { serial: " " }],
   ])("does not take a disk of %s, and says what is there", async (_name, change) => {
     put("vda", { ...virtio, ...change });
     const error = await findDisk(identity, sources).catch((thrown: unknown) => thrown);
@@ -132,11 +201,21 @@ describe("findDisk", () => {
 describe("identityOf", () => {
   it("takes only what holds over a boot", () => {
     const facts = diskFacts("vda", { serial: "S", model: "M" });
-    expect(identityOf("system", facts)).toEqual({
+    expect(identityOf("system", facts)).toStrictEqual({
       name: "system",
       serial: "S",
       model: "M",
       sizeBytes: facts.sizeBytes,
     });
+  });
+
+  it("takes the port only of a disk that has neither serial nor WWN", () => {
+    const { sizeBytes } = diskFacts("sda");
+    const of = (fields: Parameters<typeof diskFacts>[1]) => identityOf("d", diskFacts("sda", fields));
+    const byPath = ["pci-1", "pci-2"];
+    expect(of({ byPath })).toStrictEqual({ name: "d", path: "pci-1", sizeBytes });
+    expect(of({ byPath, wwn: "naa.1" })).toStrictEqual({ name: "d", wwn: "naa.1", sizeBytes });
+    expect(of({ byPath, serial: "S" })).toStrictEqual({ name: "d", serial: "S", sizeBytes });
+    expect(of({})).toStrictEqual({ name: "d", sizeBytes });
   });
 });

@@ -50,9 +50,30 @@ describe("layoutOf", () => {
         ).partitions.at(-1)!;
         const backup = 128 * 128 + sectorSize;
         expect(last.startBytes + last.sizeBytes).toBeLessThanOrEqual(sizeBytes - backup);
-        expect(last.startBytes + last.sizeBytes).toBe(usableEnd(sizeBytes, sectorSize));
+        expect(last.startBytes + last.sizeBytes).toBe(usableEnd(sizeBytes, sectorSize, "gpt"));
         expect(last.sizeBytes % mib).toBe(0);
       }
+  });
+
+  it("uses a MiB to its last byte where the backup table begins at once after it", () => {
+    for (const [sectorSize, backup] of [
+      [512, 33 * 512],
+      [4096, 5 * 4096],
+    ] as const) {
+      expect(usableEnd(10 * mib + backup, sectorSize, "gpt")).toBe(10 * mib);
+      expect(usableEnd(10 * mib + backup - sectorSize, sectorSize, "gpt")).toBe(9 * mib);
+    }
+  });
+
+  it("takes a FAT of the least whole MiB, and none that is smaller", () => {
+    for (const [sectorSize, least] of [
+      [512, 34],
+      [4096, 258],
+    ] as const) {
+      const of = (size: number) => () => layout([{ ...esp, size: `${size}MiB` }], 4096 * mib, sectorSize);
+      expect(of(least)().partitions[0]!.sizeBytes).toBe(least * mib);
+      expect(of(least - 1)).toThrow(/is too small for FAT32 on disk system/);
+    }
   });
 
   it("fills a disk to the last usable MiB and not one more", () => {
@@ -145,6 +166,41 @@ describe("F36: a kept partition", () => {
     expect(places(around([root, home], [odd]))[0]).toEqual(["root", 1, 999, false]);
   });
 
+  it("keeps its size where the definition says one, or only bounds", () => {
+    for (const size of ["500MiB", { min: "1MiB" }])
+      expect(places(around([{ ...home, size }], [seen(1000, 500)]))).toEqual([["home", 1000, 500, true]]);
+    const sized = { ...home.content, keep: { uuid: keptId, size: "500MiB" } };
+    expect(places(around([{ ...home, content: sized }], [seen(1000, 500)]))[0]![2]).toBe(500);
+    expect(() => around([{ ...home, content: sized }], [seen(1000, 501)])).toThrow(
+      /should have 524288000 bytes/,
+    );
+  });
+
+  it("may begin with the first MiB and end with the disk, and lie at once after another", () => {
+    const other = "7d1f1f0a-52a5-4f0e-9c1b-0b5e6f7a8c9d";
+    const second = {
+      ...home,
+      name: "second",
+      content: { ...home.content, mount: "/x", keep: { uuid: other } },
+    };
+    expect(places(around([home, second], [seen(1, 500), { ...seen(501, 4096 - 501), uuid: other }]))).toEqual(
+      [
+        ["home", 1, 500, true],
+        ["second", 501, 4096 - 501, true],
+      ],
+    );
+  });
+
+  it("is named first and lies first, with others after it", () => {
+    expect(
+      places(around([home, { ...root, size: "100MiB" }, { ...root, name: "more" }], [seen(1, 10)])),
+    ).toEqual([
+      ["home", 1, 10, true],
+      ["root", 11, 100, false],
+      ["more", 111, 4095 - 111, false],
+    ]);
+  });
+
   it.each<[string, readonly object[], readonly ReturnType<typeof seen>[] | undefined, RegExp]>([
     ["is not there", [root, home], [{ ...seen(1000, 500), uuid: "other" }], /no partition has the UUID 6d1f/],
     ["cannot be there, as in an image", [root, home], undefined, /no partition has the UUID/],
@@ -206,9 +262,26 @@ describe("sizes that depend on the disk", () => {
     expect(second).toMatchObject({ startBytes: 4 * mib, sizeBytes: 8 * mib });
   });
 
-  it("are refused when even the least does not fit", () => {
+  it("are shares of what lies between the tables", () => {
+    expect(places(layout([linux("half", { size: "50%" })]))).toEqual([["half", 1, 2047, false]]);
+    expect(() => layout([linux("none", { size: "1%" })], 50 * mib)).toThrow(/partition none does not fit/);
+  });
+
+  it("leave what alignment may cost", () => {
+    const parts = [linux("a", { size: "1MiB" }), linux("b", { size: "rest", align: "64MiB" })];
+    expect(places(layout(parts, 100 * mib))).toEqual([
+      ["a", 1, 1, false],
+      ["b", 64, 34, false],
+    ]);
+  });
+
+  it("are refused when even the least does not fit, which the message counts", () => {
     expect(() => layout([linux("a", { size: { min: "3GiB" } }), linux("b", { size: "2GiB" })])).toThrow(
-      /too small/,
+      `the layout needs ${1 + 3072 + 2048} MiB and partitions can use 4095 MiB`,
+    );
+    const parts = [{ size: "50%" }, { size: { max: "1GiB" } }, { size: "5GiB" }, { size: "rest" }];
+    expect(() => layout(parts.map((one, index) => linux(`p${index}`, one)))).toThrow(
+      `the layout needs ${1 + 1 + 1 + 5120 + 1} MiB`,
     );
   });
 });

@@ -15,6 +15,15 @@ const both = storageOf([esp, root], { disks: { data: keptDisk } });
 const withMatch = (match: object) =>
   Storage.parse({ disks: { system: { match, table: { type: "gpt", partitions: [root] } } } });
 
+const hintOf = (storage: Storage, disks: readonly DiskFacts[]) => {
+  try {
+    matchDisks(storage, disks);
+    return undefined;
+  } catch (error) {
+    return (error as { hint?: string }).hint;
+  }
+};
+
 describe("matchDisks", () => {
   it("finds each disk of the definition", () => {
     expect(matchDisks(both, [data, system])).toEqual({ system, data });
@@ -93,6 +102,45 @@ describe("matchDisks", () => {
     expect(() => matchDisks(storage, disks)).toThrow(message);
   });
 
+  it("does not mind spaces around a serial of the definition", () => {
+    expect(matchDisks(withMatch({ serial: " SYS " }), [system]).system).toBe(system);
+  });
+
+  it("finds a kept disk by its table, and passes over disks of which less is known", () => {
+    const known = { ...data, tableUuid: "AB12CD34", byId: ["ata-D"], byPath: ["pci-1"] };
+    for (const match of [{ tableUuid: "ab12cd34" }, { byId: "ata-D" }, { path: "pci-1" }]) {
+      const storage = storageOf([esp, root], { disks: { data: { ...keptDisk, match } } });
+      expect(matchDisks(storage, [system, known]).data).toBe(known);
+      expect(() => matchDisks(storage, [system, data])).toThrow(/no disk of the machine matches disk data/);
+    }
+  });
+
+  it("finds a kept filesystem on a disk without a table", () => {
+    const whole = diskFacts("vdb", { serial: "DATA", fsType: "ext4", uuid: keptUuid });
+    expect(matchDisks(both, [system, whole]).data).toBe(whole);
+  });
+
+  it("shows what a kept disk has when its filesystem is not on it", () => {
+    const parts = [{ fsType: "xfs", uuid: "u-1" }, { fsType: "swap" }, {}].map((held, index) => ({
+      ...{ name: `vdb${index}`, startBytes: mib, sizeBytes: mib, mountPoints: [], ...held },
+    }));
+    expect(hintOf(both, [system, { ...data, partitions: parts }])).toBe(
+      "it has vdb0: xfs u-1; vdb1: swap without UUID",
+    );
+    expect(hintOf(both, [system, { ...data, partitions: [] }])).toBe("no known filesystem was seen on it");
+  });
+
+  it("shows sizes in MiB, and a machine without disks as one", () => {
+    expect(() => matchDisks(withMatch({ serial: "X", minSize: "1GiB" }), [])).toThrow(
+      "no disk of the machine matches disk system (serial X, minSize 1024 MiB)",
+    );
+    expect(hintOf(withMatch({ serial: "X" }), [])).toBe("the machine has no disks");
+    const bare = [diskFacts("vda"), diskFacts("vdb")];
+    expect(hintOf(withMatch({ serial: "X" }), bare)).toBe(
+      "the machine has no model, no serial, 4096 MiB (vda); no model, no serial, 4096 MiB (vdb)",
+    );
+  });
+
   it("F32: refuses a disk that the base could not tell from its twin", () => {
     const wanted = withMatch({ serial: "SYS", maxSize: "4GiB" });
     expect(() => matchDisks(wanted, [system, { ...system, name: "vdc" }])).toThrow(
@@ -152,6 +200,46 @@ describe("F32: disks without a serial", () => {
   });
 });
 
+describe("disks that are alike", () => {
+  const at = (path: string) => withMatch({ path });
+  const one = diskFacts("sda", { serial: "S", wwn: "naa.1", model: "M", byPath: ["pci-1"] });
+  const other = { ...one, name: "sdb", byPath: ["pci-2"] };
+
+  it.each<[string, Partial<DiskFacts>]>([
+    ["serial", { serial: "T" }],
+    ["WWN", { wwn: "naa.2" }],
+    ["model", { model: "N" }],
+    ["size", { sizeBytes: 8192 * mib }],
+  ])("are two where the %s differs", (what, change) => {
+    // Without a WWN in common they are not two paths to one disk either.
+    const [a, b] =
+      what === "serial" || what === "size" ? [one, other] : [one, other].map(({ wwn: _, ...rest }) => rest);
+    const disks = [a!, { ...b!, ...change }];
+    expect(matchDisks(at("pci-2"), disks).system).toBe(disks[1]);
+    expect(matchDisks(at("pci-1"), disks).system).toBe(disks[0]);
+  });
+
+  it("are refused as twins where serial, model and size are the same, whatever their ports", () => {
+    const [a, b] = [one, other].map(({ wwn: _, ...rest }) => rest);
+    expect(() => matchDisks(at("pci-1"), [a!, b!])).toThrow(
+      "disk system cannot be told apart from another one: M, serial S, 4096 MiB (sda); M, serial S, 4096 MiB (sdb)",
+    );
+  });
+
+  it("are two where they have nothing of their own and another port, or none", () => {
+    const bare = diskFacts("sda", { byPath: ["pci-1"] });
+    const disks = [bare, diskFacts("sdb", { byPath: ["pci-2"] }), diskFacts("sdc")];
+    expect(matchDisks(at("pci-1"), disks).system).toBe(bare);
+  });
+
+  it("are paths to one disk where a multipath map holds them, known by a WWN or not", () => {
+    const held = [one, other].map(({ wwn: _, ...rest }) => ({ ...rest, multipath: "mpatha" }));
+    expect(() => matchDisks(at("pci-1"), held)).toThrow(/sda, sdb are held by the multipath map mpatha/);
+    const apart = diskFacts("sdc", { serial: "T", byPath: ["pci-3"] });
+    expect(matchDisks(at("pci-1"), [held[0]!, apart]).system).toBe(held[0]);
+  });
+});
+
 describe("F34: what a disk to be written is part of", () => {
   const member = (disk: DiskFacts, held: Partial<DiskFacts["partitions"][number]>): DiskFacts => ({
     ...disk,
@@ -170,6 +258,13 @@ describe("F34: what a disk to be written is part of", () => {
       /vda1 of a disk that would be written is part of .* vdc1, which is not in the plan/,
     );
     expect(matchDisks(only, [member(system, held), other]).system?.name).toBe("vda");
+  });
+
+  it("is a refusal where it is a part as a whole, without a table", () => {
+    const whole = { fsType: "LVM2_member", uuid: "p", group: "vg (u)" };
+    expect(() => matchDisks(only, [member(system, whole), { ...other, ...whole }])).toThrow(
+      /vda1 of a disk that would be written is part of the volume group vg \(u\), and so is vdc, which/,
+    );
   });
 
   it("is a refusal where something unknown is stacked on it and another", () => {
@@ -192,6 +287,18 @@ describe("F36: a kept partition", () => {
     partitions: [
       { name: "vda2", startBytes: 2048 * mib, sizeBytes: 100 * mib, fsType, uuid: keptUuid, mountPoints: [] },
     ],
+  });
+
+  it("is found among others, some of which nothing is known of", () => {
+    const disk = has("ext4");
+    const [kept] = disk.partitions;
+    const { fsType: _type, uuid: _uuid, ...blank } = kept!;
+    const first = { ...kept!, name: "vda1", startBytes: mib, uuid: "x", fsType: "swap" };
+    const partitions = [{ ...blank, name: "vda3", startBytes: mib }, first, kept!];
+    expect(matchDisks(storage, [{ ...disk, partitions }]).system?.name).toBe("vda");
+    expect(() => matchDisks(storage, [{ ...disk, partitions: [{ ...blank, uuid: keptUuid }] }])).toThrow(
+      /is kept as ext4, but .* is unknown/,
+    );
   });
 
   it("is found on the disk that is written around it", () => {

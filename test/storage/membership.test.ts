@@ -23,22 +23,40 @@ describe("F34: refuseSpanning", () => {
     expect(() => refuseSpanning([seen("vda", ext4), seen("vdb", ext4)], new Set(["vda"]))).not.toThrow();
     const other = [seen("vda", { fsType: "btrfs", uuid }), seen("vdb", { fsType: "btrfs", uuid: "x" })];
     expect(() => refuseSpanning(other, new Set(["vda"]))).not.toThrow();
-    expect(() => refuseSpanning([seen("vda", { fsType: "btrfs" })], new Set(["vda"]))).not.toThrow();
+    const bare = [seen("vda", { fsType: "btrfs" }), seen("vdb", { fsType: "btrfs" })];
+    expect(() => refuseSpanning(bare, new Set(["vda"]))).not.toThrow();
+    const noGroup = { fsType: "LVM2_member", uuid, group: "" };
+    expect(() =>
+      refuseSpanning([seen("vda", noGroup), seen("vdb", noGroup)], new Set(["vda"])),
+    ).not.toThrow();
   });
 });
 
 describe("what tools tell of members", () => {
   it("reads blkid's blocks", () => {
     const text = `DEVNAME=/dev/vda1\nUUID=${uuid}\nTYPE=ext4\nPARTUUID=p-1\n\nDEVNAME=/dev/vda\nPTUUID=t\\ 1\nPTTYPE=gpt\n\nDEVNAME=/dev/vdb\n`;
-    expect([...parseBlkid(text)]).toEqual([
+    expect([...parseBlkid(text)]).toStrictEqual([
       ["vda1", { fsType: "ext4", uuid, partUuid: "p-1" }],
       ["vda", { tableUuid: "t 1" }],
     ]);
   });
 
-  it("reads pvs' lines, and knows a member without a group", () => {
-    expect([...parsePvs("  /dev/vda2|vg|abc-def\n  /dev/vdb||\n  unknown device|vg|x\n")]).toEqual([
-      ["vda2", "vg (abc-def)"],
+  it("takes of a device what blkid says of it, and no UUID without a type", () => {
+    const text = [
+      "DEVNAME=/dev/vda1\nPARTUUID=p-1\nUUID=x",
+      "DEVNAME=/dev/vda2\nTYPE=swap",
+      "DEVNAME=/dev/mapper/dev/odd\nTYPE=xfs\nUUID=y",
+      "TYPE=ext4\nUUID=of-nothing",
+    ];
+    expect([...parseBlkid(text.join("\n\n"))]).toStrictEqual([
+      ["vda1", { partUuid: "p-1" }],
+      ["vda2", { fsType: "swap" }],
+      ["mapper/dev/odd", { fsType: "xfs", uuid: "y" }],
     ]);
+  });
+
+  it("reads pvs' lines, and knows a member without a group", () => {
+    const text = "  /dev/vda2|vg|abc-def\n  /dev/vdb||\n  /dev/vdc\n  [unknown]|vg|x\n";
+    expect([...parsePvs(text)]).toEqual([["vda2", "vg (abc-def)"]]);
   });
 });

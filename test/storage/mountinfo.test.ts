@@ -17,8 +17,14 @@ describe("parseMountinfo", () => {
     ]);
   });
 
+  it("passes over a line that is none, and takes one without its end for what it is", () => {
+    expect(parseMountinfo("\n22 1\n22 1 254:1\n22 1 254:1 /\n22 1 254:1 / /a rw\n")).toEqual([
+      { device: "254:1", root: "/", point: "/a", type: "", source: "" },
+    ]);
+  });
+
   it("tells what is seen at a path: the last one mounted there", () => {
-    expect(mountedAt(parseMountinfo(text), "/mnt/a b/")?.type).toBe("xfs");
+    expect(mountedAt(parseMountinfo(text), "/mnt/a b//")?.type).toBe("xfs");
     expect(mountedAt(parseMountinfo(text), "/")?.type).toBe("ext4");
     expect(mountedAt(parseMountinfo(text), "/mnt")).toBeUndefined();
   });

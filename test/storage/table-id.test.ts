@@ -93,6 +93,6 @@ it("gives a partition that is kept from an MBR an identifier that a GPT can have
       { name: "vda1", startBytes: 2 ** 20, sizeBytes: 2 ** 20, uuid, partUuid, mountPoints: [] },
     ]).partitions[0]!.partUuid;
   expect(kept(gptUuid)).toBe(gptUuid);
-  for (const odd of ["ab12cd34-01", `${gptUuid}, name="x"`, "x"])
+  for (const odd of ["ab12cd34-01", `${gptUuid}, name="x"`, `x${gptUuid}`, "x"])
     expect(kept(odd)).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 });

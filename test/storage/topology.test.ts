@@ -51,7 +51,53 @@ describe("F35: closings", () => {
       swaps: [],
     };
     expect(closings(disks, new Set(["vda"]), now)).toEqual([{ do: "unmount", point: "/b" }]);
+    const others = mounts(mount("0:41", "/c", "/dev/vdb1", "btrfs"));
+    expect(closings(disks, new Set(["vda"]), { mounts: others, swaps: ["/dev/vdb1"] })).toEqual([]);
     expect(closings(disks, new Set(["vda"]), nothing)).toEqual([]);
+  });
+
+  it("knows a btrfs on a mapping by its source, and the swap files of a root", () => {
+    const stack = [...disks, block("dm-0", "253:0", ["vda1"], { mapping: "crypt" })];
+    const now = {
+      mounts: mounts(mount("0:40", "/", "/dev/mapper/crypt", "btrfs"), mount("0:41", "/b", "/dev/mapper/x")),
+      swaps: ["/swapfile"],
+    };
+    expect(closings(stack, new Set(["vda"]), now)).toEqual([
+      { do: "swapoff", path: "/swapfile" },
+      { do: "unmount", point: "/" },
+      { do: "remove-mapping", name: "crypt" },
+    ]);
+    const beside = { ...now, mounts: mounts(mount("254:1", "/mnt")), swaps: ["/mnt2/swapfile"] };
+    expect(closings(disks, new Set(["vda"]), beside)).toEqual([{ do: "unmount", point: "/mnt" }]);
+  });
+
+  it("closes what lies on something low and something high before either", () => {
+    const low = block("dm-1", "253:1", ["vda1"], { mapping: "low" });
+    const high = block("dm-2", "253:2", ["dm-1"], { mapping: "high" });
+    const top = block("dm-0", "253:0", ["vda1", "dm-2"], { mapping: "top" });
+    for (const blocks of [
+      [top, high, low, ...disks],
+      [...disks, low, high, top],
+    ])
+      expect(closings(blocks, new Set(["vda"]), nothing).map((one) => "name" in one && one.name)).toEqual([
+        ...["top", "high", "low"],
+      ]);
+  });
+
+  it("closes what is of one height in the order of names", () => {
+    const twins = ["dm-2", "dm-1", "dm-3"].map((name) => block(name, name, ["vda1"], { mapping: name }));
+    expect(closings([...twins, ...disks], new Set(["vda"]), nothing)).toMatchObject([
+      { name: "dm-1" },
+      { name: "dm-2" },
+      { name: "dm-3" },
+    ]);
+  });
+
+  it("refuses what also lies on a device that is not known", () => {
+    const odd = block("dm-0", "253:0", ["vda1", "sdz1"], { mapping: "odd" });
+    expect(() => closings([...disks, odd], new Set(["vda"]), nothing)).toThrow(
+      "odd lies on a disk of the plan and on sdz1",
+    );
   });
 
   it("refuses an array or a mapping that also lies on a disk that is not written", () => {
@@ -81,9 +127,12 @@ describe("readBlocks", () => {
     put("dm-0/slaves/vda1", "");
     put("md0/dev", "9:0");
     put("md0/md/level", "raid1");
-    expect(await readBlocks(sys)).toEqual([
+    put("sr0/size", "0");
+    const blocks = (await readBlocks(sys)).map((one) => ({ ...one, on: [...one.on].sort() }));
+    expect(blocks.sort((a, b) => (a.name < b.name ? -1 : 1))).toStrictEqual([
       { name: "dm-0", device: "253:0", on: ["vda1"], mapping: "crypt" },
       { name: "md0", device: "9:0", on: [], array: true },
+      { name: "sr0", device: "", on: [] },
       { name: "vda", device: "254:0", on: [] },
       { name: "vda1", device: "254:1", on: ["vda"] },
     ]);

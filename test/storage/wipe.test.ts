@@ -54,4 +54,39 @@ describe("F37: wipeExtents", () => {
     expect(covers(wiped, mib)).toBe(true);
     expect(covers(wiped, 600 * mib)).toBe(true);
   });
+
+  it("clears these places and nothing between them", () => {
+    expect(wipeExtents({ sizeBytes, partitions: [extent(100, 200)], kept: [] })).toEqual([
+      { startBytes: 164 * mib, sizeBytes: 4096 },
+      extent(299, 1),
+      extent(100, 1),
+      { startBytes: 64 * mib, sizeBytes: 4096 },
+      extent(4095, 1),
+      extent(0, 1),
+    ]);
+  });
+
+  it("reaches a copy of a superblock that ends with its device, and none that would reach beyond it", () => {
+    const copies = (size: number) =>
+      wipeExtents({ sizeBytes: size, partitions: [], kept: [] }).filter(({ sizeBytes: one }) => one === 4096);
+    expect(copies(64 * mib + 4096)).toEqual([{ startBytes: 64 * mib, sizeBytes: 4096 }]);
+    expect(copies(64 * mib + 4095)).toEqual([]);
+  });
+
+  it("clears of a place only what lies before and after what is kept", () => {
+    const half = mib / 2;
+    const partitions = [
+      { startBytes: 100 * mib - half, sizeBytes: 2 * mib },
+      { startBytes: 599 * mib, sizeBytes: mib + half },
+      { startBytes: 699 * mib, sizeBytes: 2 * mib },
+    ];
+    const kept = [extent(100, 500), { startBytes: 700 * mib + 4096, sizeBytes: 8192 }];
+    expect(wipeExtents({ sizeBytes, partitions, kept })).toEqual([
+      { startBytes: 100 * mib - half, sizeBytes: half },
+      { startBytes: 600 * mib, sizeBytes: half },
+      { startBytes: 700 * mib, sizeBytes: 4096 },
+      { startBytes: 700 * mib + 12_288, sizeBytes: mib - 12_288 },
+      extent(699, 1),
+    ]);
+  });
 });
