@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, rmdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, openDevice, showDevice } from "../storage/device.ts";
@@ -8,6 +8,7 @@ import { defineStep, type StepContext } from "./step.ts";
 import { trimmed } from "./storage-key.ts";
 
 const timeoutMs = 300_000;
+const hint = "nothing was written; compare the definition with `blkid` on the host";
 
 /** Looks, before anything is written, whether what is kept is there and is what the definition says. Reads only. */
 export const checkKept = defineStep({
@@ -24,11 +25,10 @@ export const checkKept = defineStep({
     /** Subvolumes of a btrfs that are kept. */
     subvolumes: z.array(z.string()).default([]),
   }),
-  tools: ["blkid", "cryptsetup", "mount", "umount"],
+  tools: ["blkid", "btrfs", "cryptsetup", "mount", "umount"],
   run: async ({ device, type, uuid, sizeBytes, key, subvolumes }, context) => {
     const found = await openDevice(device, context.machine);
     const what = showDevice(device);
-    const hint = "nothing was written; compare the definition with `blkid` on the host";
     const { stdout } = await context.tool(["blkid", "-p", "-o", "export", found.path], {
       timeoutMs,
       accept: [0, 2],
@@ -86,9 +86,11 @@ async function lookFor(
     timeoutMs,
   });
   try {
+    // "ID 256 gen 9 top level 5 path @home"; a directory of that name is none, and could not be mounted later.
+    const { stdout } = await context.tool(["btrfs", "subvolume", "list", where], { timeoutMs });
+    const there = new Set([...stdout.matchAll(/^ID .* path (.+)$/gm)].map((match) => match[1]!));
     for (const name of subvolumes)
-      if (!(await lstat(join(where, name)).catch(() => undefined))?.isDirectory())
-        throw new Fail(`${what} has no subvolume ${name}, which is to be kept`);
+      if (!there.has(name)) throw new Fail(`${what} has no subvolume ${name}, which is to be kept`, { hint });
   } finally {
     await context.tool(["umount", where], { timeoutMs });
     await rmdir(where);

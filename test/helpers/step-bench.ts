@@ -7,7 +7,7 @@ import { Secret } from "../../src/util/secret.ts";
 import { fakeMachine } from "./fake-machine.ts";
 import { tempDir } from "./temp-dir.ts";
 
-/** What a program answers, by the beginning of its command line; the first that fits. */
+/** What a program answers, by the beginning of its command line; the last that fits. */
 export type Answers = Readonly<
   Record<string, Partial<RunResult> | Error | ((argv: readonly string[]) => void)>
 >;
@@ -56,7 +56,7 @@ export function stepBench(
       const line = `${where}${argv.join(" ")}`;
       asked.push(line);
       options.push(given);
-      const own = Object.entries(answers).find(([start]) => line.startsWith(start))?.[1];
+      const own = Object.entries(answers).findLast(([start]) => line.startsWith(start))?.[1];
       if (own instanceof Error) throw own;
       const result = { code: 0, stdout: "", stderr: "", ...(typeof own === "function" ? own(argv) : own) };
       if (!(given.accept ?? [0]).includes(result.code)) throw new Error(`${line} exited ${result.code}`);

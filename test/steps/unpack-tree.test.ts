@@ -15,6 +15,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { packArgv, unpackArgv, unpackTree } from "../../src/steps/unpack-tree.ts";
 import { sha256 } from "../../src/util/digest.ts";
+import { Fail } from "../../src/util/fail.ts";
+import { fakeMachine } from "../helpers/fake-machine.ts";
+import { type Answers, stepBench } from "../helpers/step-bench.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const epoch = 1_000_000_000;
@@ -63,5 +66,35 @@ describe("a tree on a disk", () => {
     expect(unpackTree.schema.safeParse({ archive }).success).toBe(true);
     expect(unpackTree.schema.safeParse({ archive: "/dev/vda" }).success).toBe(false);
     expect(unpackTree.schema.safeParse({ archive, into: "/" }).success).toBe(false);
+  });
+
+  const unpack = (answers: Answers = {}) => {
+    const made = fakeMachine();
+    const { name: _, ...archive } = { ...made.disk("vdb", 3 * 2 ** 20 + 512) };
+    const bench = stepBench({ machine: made.machine, answers });
+    const run = async () => await unpackTree.run!({ archive: { name: "tree", ...archive } }, bench.context);
+    return { ...made, ...bench, run };
+  };
+
+  it("is read from that disk alone, and shows how much of it is done", async () => {
+    const { run, asked, options, said, machine, context } = unpack();
+    await run();
+    expect(asked).toEqual([unpackArgv(join(machine.dev, "vdb"), context.root).join(" ")]);
+    const [{ onLine, timeoutMs, signal }] = options as [(typeof options)[0]];
+    expect([timeoutMs, signal]).toEqual([2 * 3_600_000, context.signal]);
+    for (const line of ["tar: 1", "tar: a file is odd", "x tar: 1", "tar: 3", "tar: 90"]) onLine!(line);
+    expect(said).toEqual(["progress 1/4 MiB", "progress 3/4 MiB", "progress 4/4 MiB"]);
+    expect(lstatSync(context.root).isDirectory()).toBe(true);
+  });
+
+  it("says that it does not fit where the disk is full, and passes on any other failure", async () => {
+    const full = unpack({ tar: new Fail("tar: ./usr: Cannot write: No space left on device") });
+    await expect(full.run()).rejects.toMatchObject({
+      message: "the tree, of 4 MiB, does not fit into its filesystems",
+      hint: expect.stringMatching(/larger/),
+      cause: expect.objectContaining({ message: expect.stringMatching(/No space left/) }),
+    });
+    const other = new Fail("tar: Unexpected EOF");
+    await expect(unpack({ tar: other }).run()).rejects.toBe(other);
   });
 });
