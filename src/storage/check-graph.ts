@@ -129,16 +129,13 @@ function contentProblems(node: ContentNode, graph: Graph, storage: Storage): Sto
   if (content.type === "btrfs") problems.push(...subvolumeProblems(content, path));
   if (isKept(content)) {
     const inside = graph.nodes.find((one) => node.requires.includes(one.id));
-    const anew =
-      (inside?.kind === "content" && !isKept(inside.content)) ||
-      (inside?.kind === "volume" && !groupIsKept(graph, inside.group));
-    if (anew)
+    if (inside?.kind === "content" && !isKept(inside.content))
       problems.push({ path: [...path, "keep"], message: "cannot be kept: what it lies in is made anew" });
   }
   return problems;
 }
 
-function luksProblems({ content, path, requires }: ContentNode, graph: Graph): StorageProblem[] {
+function luksProblems({ content, path }: ContentNode, graph: Graph): StorageProblem[] {
   if (content.type !== "luks") return [];
   const problems: StorageProblem[] = [];
   const headers = graph.nodes.filter(
@@ -154,8 +151,6 @@ function luksProblems({ content, path, requires }: ContentNode, graph: Graph): S
     problems.push({ path: [...path, "unlock"], message: "clevis knows no header that lies apart" });
   if (content.detachedHeader && content.keep !== undefined)
     problems.push({ path: [...path, "keep"], message: "a volume with its header apart is not kept" });
-  if (requires.some((id) => id.startsWith("in luks")))
-    problems.push({ path, message: "a LUKS volume in a LUKS volume" });
   return problems;
 }
 
@@ -209,18 +204,22 @@ function groupIsKept(graph: Graph, name: string): boolean {
 function sameNames(graph: Graph): StorageProblem[] {
   const seen = new Map<string, string>();
   return graph.nodes.flatMap((node): StorageProblem[] => {
-    let name: string | undefined;
-    if (node.kind === "volume") name = `${node.group}-${node.name}`;
-    if (node.kind === "content" && node.content.type === "luks") name = node.content.name;
-    if (node.kind === "content" && node.content.type === "swap") name = node.content.randomKey;
+    if (node.kind !== "content") return [];
+    // Volumes have a name of two words, which no other mapping has.
+    const name = mappingOf(node.content);
     if (name === undefined) return [];
-    const what = node.kind === "content" ? showPlace(node.place) : node.id;
+    const what = showPlace(node.place);
     const other = seen.get(name);
     seen.set(name, what);
     return other === undefined
       ? []
       : [{ path: node.path, message: `would be /dev/mapper/${name}, and so would ${other}` }];
   });
+}
+
+function mappingOf(content: Content): string | undefined {
+  if (content.type === "luks") return content.name;
+  return content.type === "swap" ? content.randomKey : undefined;
 }
 
 /** Two disks of a definition that any machine could only have as one. */

@@ -158,10 +158,7 @@ function needsOpening(node: GraphNode, graph: Graph): boolean {
     return Object.values(node.content.subvolumes).some(({ keep }) => keep !== true);
   const inside = graph.nodes.filter(({ requires }) => requires.includes(node.id));
   return inside.some((one) => {
-    const kept =
-      one.kind === "content"
-        ? isKept(one.content)
-        : (one.kind === "group" || one.kind === "volume") && one.kept;
+    const kept = one.kind === "content" ? isKept(one.content) : "kept" in one && one.kept;
     return !kept || needsOpening(one, graph);
   });
 }

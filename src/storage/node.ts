@@ -21,8 +21,6 @@ export interface Needs {
   readonly packages?: readonly string[];
   /** Kernel modules of its initramfs. */
   readonly modules?: readonly string[];
-  /** Programs of the base. */
-  readonly tools: readonly string[];
 }
 
 /** A kind of content: one file of `nodes/` each. Pure: data in, steps and lines out. */

@@ -1,5 +1,4 @@
 import type { Storage } from "../schema/storage.ts";
-import type { Content } from "../schema/storage-content.ts";
 import { Fail } from "../util/fail.ts";
 import { mountsOf } from "./check-storage.ts";
 import { type ConfigFile, degradedStartFiles } from "./degraded-start.ts";
@@ -107,14 +106,6 @@ export function storageModules(storage: Storage): string[] {
   return [...new Set(nodes.flatMap((node) => needsOf(node, false).modules ?? []))].sort();
 }
 
-/** Programs of the base by which the storage is made. */
-export function storageTools(storage: Storage): string[] {
-  const { nodes } = graphOf(storage);
-  return [
-    ...new Set(["sfdisk", "mount", "umount", ...nodes.flatMap((node) => needsOf(node, false).tools)]),
-  ].sort();
-}
-
 /** Ids of the nodes that lead to the filesystem of a mount point, and its own; as from the disk up. */
 export function stackOf(storage: Storage, mount: string): GraphNode[] {
   const graph = graphOf(storage);
@@ -158,7 +149,7 @@ function needsOf(node: GraphNode, early: boolean): Needs {
     case "volume":
       return lvmVolume.needs(node.volume);
     case "group":
-      return { tools: ["lvm"], packages: ["lvm2"], modules: ["dm-mod"] };
+      return { packages: ["lvm2"], modules: ["dm-mod"] };
   }
 }
 
@@ -235,13 +226,4 @@ function zramConf({ percent, algorithm, priority }: NonNullable<Storage["zram"]>
     `swap-priority = ${priority}`,
     "",
   ].join("\n");
-}
-
-/** Whether a content has to be there before the root is mounted. */
-export function isEarly(storage: Storage, content: Content): boolean {
-  const graph = graphOf(storage);
-  const early = earlyNodes(graph, storage);
-  return graph.nodes.some(
-    (node) => node.kind === "content" && node.content === content && early.has(node.id),
-  );
 }

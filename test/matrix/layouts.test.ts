@@ -2,9 +2,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { standIns } from "../../src/operator/test-image.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Luks } from "../../src/schema/storage-content.ts";
-import { graphOf } from "../../src/storage/graph.ts";
 import { clevisPin } from "../../src/storage/nodes/luks.ts";
-import { isEarly } from "../../src/storage/storage-config.ts";
+import { stackOf } from "../../src/storage/storage-config.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
 import { defaultChecks } from "../../src/testing/checks.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
@@ -28,9 +27,8 @@ afterEach(async () => {
 
 /** The volume whose passphrase is asked for before there is a root. */
 function earlyVolume(spec: Spec): Luks | undefined {
-  for (const node of graphOf(spec.storage!).nodes)
-    if (node.kind === "content" && node.content.type === "luks" && isEarly(spec.storage!, node.content))
-      return node.content;
+  for (const node of ["/", "/usr"].flatMap((mount) => stackOf(spec.storage!, mount)))
+    if (node.kind === "content" && node.content.type === "luks") return node.content;
   return undefined;
 }
 

@@ -11,9 +11,8 @@ const pvUuid = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";
 const luksUuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
 
 describe("storageSteps", () => {
-  const stack = stepsFor(
-    [[holding({ type: "md-member", array: "md" })], [holding({ type: "md-member", array: "md" })]],
-    {
+  const stackSteps = () =>
+    stepsFor([[holding({ type: "md-member", array: "md" })], [holding({ type: "md-member", array: "md" })]], {
       arrays: {
         md: {
           level: 1,
@@ -21,13 +20,17 @@ describe("storageSteps", () => {
         },
       },
       volumeGroups: { vg: { volumes: { home: { size: "rest", content: { type: "xfs", mount: "/home" } } } } },
-    },
-  );
+    });
 
   it("makes and opens from the disk up, and closes in the opposite order", () => {
+    const stack = stackSteps();
     expect(stack.create.map(({ kind }) => kind)).toEqual([
       ...["partition-disk", "partition-disk", "make-storage", "make-storage", "open-luks"],
       ...["make-storage", "make-storage", "make-storage", "mkfs-ext4", "make-storage"],
+    ]);
+    expect(doing(stack.create).slice(0, 2)).toEqual([
+      "partitioning a (serial A, 8192 MiB)",
+      "partitioning b (serial B, 8192 MiB)",
     ]);
     expect(doing(stack.open)).toEqual(["assembling md", "opening array md as crypt", "activating vg"]);
     expect(doing(stack.close)).toEqual(["deactivating vg", "closing array md", "stopping md"]);
@@ -36,6 +39,7 @@ describe("storageSteps", () => {
   });
 
   it("holds only data that the executor accepts, and no device's name", () => {
+    const stack = stackSteps();
     const all = [
       ...stack.prepare(),
       ...stack.create,

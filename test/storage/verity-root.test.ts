@@ -152,13 +152,18 @@ describe("a root with verity", () => {
 });
 
 describe("the initramfs' scripts", () => {
-  const files = verityFiles(storageOf(), "s");
-  const named = (name: string) => files.find(({ path }) => path.endsWith(name))!;
-  const openRoot = named("local-top/imgbuild-verity");
-  const layOver = named("local-bottom/imgbuild-overlays");
+  const named = (name: string, storage = storageOf()) =>
+    verityFiles(storage, "s").find(({ path }) => path.endsWith(name))!;
+  const openRoot = () => named("local-top/imgbuild-verity");
+  const layOver = (storage?: Storage) => named("local-bottom/imgbuild-overlays", storage);
 
   it("are programs that a POSIX shell understands, and that need no other before them", () => {
-    expect(files.length).toBe(3);
+    const files = verityFiles(storageOf(), "s");
+    expect(files.map(({ path }) => path)).toEqual([
+      "/usr/share/initramfs-tools/hooks/imgbuild-verity",
+      "/usr/share/initramfs-tools/scripts/local-top/imgbuild-verity",
+      "/usr/share/initramfs-tools/scripts/local-bottom/imgbuild-overlays",
+    ]);
     for (const { content, mode } of files) {
       expect(mode).toBe("0755");
       expect(spawnSync("sh", ["-n"], { input: content, encoding: "utf8" }).stderr).toBe("");
@@ -203,24 +208,24 @@ ${functions}
 
   it("open the root by the hash on the kernel's command line, and leave it unchecked by fsck", () => {
     const words = "systemd.verity_root_data=/dev/null systemd.verity_root_hash=/dev/zero roothash=abc ro";
-    const { code, log, at } = run(openRoot.content, words, "");
+    const { code, log, at } = run(openRoot().content, words, "");
     expect([code, log]).toEqual([0, "veritysetup open /dev/null root /dev/zero abc\n"]);
     expect(readFileSync(join(at, "param.conf"), "utf8")).toBe("fastboot=y\n");
   });
 
   it("wait for the disk, but not for ever, and stop where the hash is another's", () => {
     const words = "systemd.verity_root_data=/not-there systemd.verity_root_hash=/dev/zero roothash=abc";
-    const { code, log } = run(openRoot.content, words, "veritysetup() { return 1; }");
+    const { code, log } = run(openRoot().content, words, "veritysetup() { return 1; }");
     expect(code).toBe(9);
     expect(log.match(/sleep/g)).toHaveLength(30);
     expect(log).toContain("panic the root filesystem is not that of the hash abc");
   });
 
   it("check and mount what keeps the changes, without words that are for systemd, then lay each directory over", () => {
-    const { code, log } = run(layOver.content, "ro", "");
+    const { code, log } = run(layOver().content, "ro", "");
     expect(code).toBe(0);
     const uuid = filesystemUuid("s", "system", "var");
-    expect(layOver.content).toContain(`mount_upper ${uuid} /var defaults,nodev\n`);
+    expect(layOver().content).toContain(`mount_upper ${uuid} /var defaults,nodev\n`);
     expect(log.split("\n")).toEqual([
       "checkfs /dev/found /var ext4 n",
       "mount -t ext4 -o defaults,nodev /dev/found /root/var",
@@ -231,8 +236,8 @@ ${functions}
   });
 
   it("skip fsck where the operator says so, and stop where a filesystem does not come", () => {
-    expect(run(layOver.content, "ro fsck.mode=skip", "").log).toContain("checkfs /dev/found /var ext4 y");
-    const gone = run(layOver.content, "ro", "resolve_device() { return 1; }");
+    expect(run(layOver().content, "ro fsck.mode=skip", "").log).toContain("checkfs /dev/found /var ext4 y");
+    const gone = run(layOver().content, "ro", "resolve_device() { return 1; }");
     expect(gone.code).toBe(9);
     expect(gone.log).toContain("panic the filesystem of /var is not there");
   });

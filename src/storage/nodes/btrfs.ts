@@ -7,7 +7,7 @@ import type { DeviceRef } from "../device.ts";
 import { contentUuid, filesystemUuid } from "../ids.ts";
 import type { ContentType, Needs, Site } from "../node.ts";
 
-const needs: Needs = { tools: ["mkfs.btrfs", "btrfs"], packages: ["btrfs-progs"], modules: ["btrfs"] };
+const needs: Needs = { packages: ["btrfs-progs"], modules: ["btrfs"] };
 
 export const btrfs: ContentType<Btrfs> = {
   needs: () => needs,

@@ -19,13 +19,13 @@ const types: Types = {
   f2fs,
   luks,
   // Written together with the volume that it is the header of.
-  "luks-header": { needs: () => ({ tools: [] }), create: () => [] },
+  "luks-header": { needs: () => ({}), create: () => [] },
   "lvm-pv": lvmPv,
   "md-member": mdMember,
   swap,
   vfat,
   // Written when the root is whole, by a step of its own.
-  "verity-hash": { needs: () => ({ tools: [] }), create: () => [] },
+  "verity-hash": { needs: () => ({}), create: () => [] },
   xfs,
 };
 

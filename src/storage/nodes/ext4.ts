@@ -7,9 +7,8 @@ import type { ContentType } from "../node.ts";
 export const ext4: ContentType<Ext4> = {
   needs: ({ verity }) =>
     verity === undefined
-      ? { tools: ["mke2fs"], modules: ["ext4"] }
+      ? { modules: ["ext4"] }
       : {
-          tools: ["mke2fs"],
           packages: ["cryptsetup-bin", "e2fsprogs"],
           modules: ["ext4", "dm-mod", "dm-verity", "sha256_generic", "overlay"],
         },

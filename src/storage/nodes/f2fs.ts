@@ -5,7 +5,7 @@ import { filesystemUuid } from "../ids.ts";
 import type { ContentType } from "../node.ts";
 
 export const f2fs: ContentType<F2fs> = {
-  needs: () => ({ tools: ["mkfs.f2fs"], packages: ["f2fs-tools"], modules: ["f2fs"] }),
+  needs: () => ({ packages: ["f2fs-tools"], modules: ["f2fs"] }),
   create: ({ mount, label, uuid }, { device, scope, seed, epoch, what }) => {
     const words = ["-q", "-f", "-U", uuid ?? filesystemUuid(seed, ...scope)];
     const args = [...words, ...(label === undefined ? [] : ["-l", label]), { device }];

@@ -16,7 +16,6 @@ const modules = [
 
 export const luks: ContentType<Luks> = {
   needs: ({ unlock }, early) => ({
-    tools: ["cryptsetup"],
     packages: [
       "cryptsetup",
       early ? "cryptsetup-initramfs" : "systemd-cryptsetup",

@@ -9,7 +9,7 @@ import { stepData } from "../../steps/step.ts";
 import type { DeviceRef } from "../device.ts";
 import type { ContentType, Needs } from "../node.ts";
 
-const pvNeeds: Needs = { tools: ["lvm"], packages: ["lvm2"], modules: ["dm-mod"] };
+const pvNeeds: Needs = { packages: ["lvm2"], modules: ["dm-mod"] };
 
 /** A physical volume. */
 export const lvmPv: ContentType<LvmPv> = {
@@ -63,7 +63,6 @@ export const lvmGroup = {
 
 export const lvmVolume = {
   needs: ({ kind }: Volume): Needs => ({
-    tools: ["lvm"],
     packages: ["lvm2", ...(kind === "thin" || kind === "thin-pool" ? ["thin-provisioning-tools"] : [])],
     modules: {
       linear: [],

@@ -14,13 +14,12 @@ const modulesOf = { 0: "raid0", 1: "raid1", 5: "raid456", 6: "raid456", 10: "rai
 
 /** A member of an array; that is made as a whole. */
 export const mdMember: ContentType<MdMember> = {
-  needs: () => ({ tools: ["mdadm"], packages: ["mdadm"], modules: ["md-mod"] }),
+  needs: () => ({ packages: ["mdadm"], modules: ["md-mod"] }),
   create: () => [],
 };
 
 export const mdArray = {
   needs: ({ level }: MdArray): Needs => ({
-    tools: ["mdadm", "wipefs"],
     packages: ["mdadm"],
     modules: ["md-mod", modulesOf[level]],
   }),

@@ -6,9 +6,7 @@ import type { ContentType } from "../node.ts";
 
 export const swap: ContentType<Swap> = {
   needs: ({ randomKey }) =>
-    randomKey === undefined
-      ? { tools: ["mkswap"] }
-      : { tools: ["wipefs"], packages: ["cryptsetup", "systemd-cryptsetup"] },
+    randomKey === undefined ? {} : { packages: ["cryptsetup", "systemd-cryptsetup"] },
   create: ({ label, randomKey, uuid }, { device, scope, seed, epoch, what }) => {
     // Made anew at each start; until then nothing must pass for something else.
     if (randomKey !== undefined)

@@ -5,7 +5,7 @@ import { vfatVolumeId } from "../ids.ts";
 import type { ContentType } from "../node.ts";
 
 export const vfat: ContentType<Vfat> = {
-  needs: () => ({ tools: ["mkfs.vfat"] }),
+  needs: () => ({}),
   create: ({ mount, label, uuid }, { device, scope, seed, epoch, what }) => [
     stepData(mkfsVfatDisk, `formatting ${what} as FAT for ${mount}`, {
       device,

@@ -5,7 +5,7 @@ import { filesystemUuid } from "../ids.ts";
 import type { ContentType } from "../node.ts";
 
 export const xfs: ContentType<Xfs> = {
-  needs: () => ({ tools: ["mkfs.xfs"], packages: ["xfsprogs"], modules: ["xfs"] }),
+  needs: () => ({ packages: ["xfsprogs"], modules: ["xfs"] }),
   create: ({ mount, label, uuid }, { device, scope, seed, epoch, what }) => {
     const words = ["-q", "-f", "-m", `uuid=${uuid ?? filesystemUuid(seed, ...scope)}`];
     const args = [...words, ...(label === undefined ? [] : ["-L", label]), { device }];

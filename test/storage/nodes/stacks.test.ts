@@ -18,11 +18,11 @@ describe("lvm", () => {
     pool: { kind: "thin-pool", size: "rest" },
     thin: { kind: "thin", pool: "pool", size: "2GiB", content: { type: "xfs", mount: "/t" } },
   };
-  const steps = stepsFor([[pv], [pv]], { volumeGroups: { vg: { volumes } } });
+  const steps = () => stepsFor([[pv], [pv]], { volumeGroups: { vg: { volumes } } });
 
   it("makes members, group and each kind of volume, and looks at no disk but theirs", () => {
     const make = `lvm lvcreate --quiet --yes --wipesignatures y ${on} --name`;
-    expect(argvOf(steps.create)).toEqual([
+    expect(argvOf(steps().create)).toEqual([
       "wipefs --all --quiet <a:1>",
       "lvm pvcreate --quiet --yes --devices <a:1> <a:1>",
       "wipefs --all --quiet <b:1>",
@@ -38,8 +38,8 @@ describe("lvm", () => {
   });
 
   it("opens and closes the group as a whole", () => {
-    expect(steps.open).toMatchObject([{ kind: "open-group", name: "vg", members: [{}, {}] }]);
-    expect(steps.close).toMatchObject([{ kind: "close-group", name: "vg" }]);
+    expect(steps().open).toMatchObject([{ kind: "open-group", name: "vg", members: [{}, {}] }]);
+    expect(steps().close).toMatchObject([{ kind: "close-group", name: "vg" }]);
     expect(
       storagePackages(storageFor([[pv], [pv]], { volumeGroups: { vg: { volumes } } }), "trixie"),
     ).toEqual([...["lvm2", "thin-provisioning-tools", "xfsprogs"]]);
