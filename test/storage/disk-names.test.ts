@@ -81,6 +81,18 @@ describe("isOwnMatch", () => {
     ["00000000000000000001", false],
     ["0123456789ABCDEF", false],
     ["1", false],
+    ["", false],
+    ["AB1", false],
+    ["AB12", true],
+    [" AB1 ", false],
+    ["aaaa", false],
+    ["0000000000000042", false],
+    ["0000000000001042", true],
+    ["cdef", true],
+    ["S-0000-0000", true],
+    ["0000-0000", false],
+    ["sda", false],
+    ["QM000011", true],
   ])("takes the serial %s for a disk's own: %s", (serial, own) => {
     expect(isOwnSerial(serial)).toBe(own);
   });
@@ -93,6 +105,14 @@ describe("isOwnMatch", () => {
     ["t10.ATA     Samsung SSD 860 S3Z8NB0K", true],
     [`nvme.1b36-${Buffer.from("QM00001").toString("hex")}-51454d55-00000001`, false],
     [`nvme.1d0f-${Buffer.from("vol0a1b2c3d").toString("hex")}-416d617a-00000001`, true],
+    [" naa.0000000000000000 ", false],
+    ["0x0000000000000000", false],
+    ["uuid.00000000-0000-0000-0000-000000000000", false],
+    ["eui.0000naa.0000", true],
+    ["00000x00", true],
+    ["eui.t10.QM00001", true],
+    [`x-nvme.1b36-${Buffer.from("QM00001").toString("hex")}-51454d55-00000001`, true],
+    [`nvme.1b36-${Buffer.from("QM00001").toString("hex")}-51454d55-00000001x`, true],
   ])("takes the WWN %s for a disk's own: %s", (wwn, own) => {
     expect(isOwnWwn(wwn)).toBe(own);
   });
@@ -110,6 +130,61 @@ describe("isOwnMatch", () => {
       { path: "x", model: "M", minSize: "1GiB" },
     ])
       expect(is(match)).toBe(false);
+  });
+});
+
+describe("isOwnMatch by a name in by-id", () => {
+  const byId = (name: string, serial?: string) =>
+    isOwnMatch(DiskMatch.parse({ byId: name }), diskFacts("sda", serial === undefined ? {} : { serial }));
+
+  it("reads a serial as udev writes it, with each space one underscore, and all of it", () => {
+    expect(byId("ata-M_S3Z8_NB0K", " S3Z8  NB0K ")).toBe(true);
+    expect(byId("ata-M_QM00001", "QM00001")).toBe(false);
+    expect(byId("ata-M_S3Z8NB0K-part", "S3Z8NB0K")).toBe(false);
+    expect(byId("ata-M_S3Z8NB0K")).toBe(false);
+  });
+
+  it("takes the serial and WWN of a match for what they are", () => {
+    const of = (match: object) => isOwnMatch(DiskMatch.parse(match), diskFacts("sda"));
+    expect([of({ serial: "S3Z8NB0K" }), of({ serial: "QM00001" })]).toEqual([true, false]);
+    expect([of({ wwn: "naa.5002538e40a1b2c3" }), of({ wwn: "eui.0000000000000000" })]).toEqual([true, false]);
+    expect(of({ serial: "QM00001", wwn: "naa.5002538e40a1b2c3" })).toBe(true);
+    expect(byId("x-wwn-0x5002538e40a1b2c3")).toBe(false);
+    expect(byId("wwn-0x0000nvme-eui.0000")).toBe(true);
+  });
+});
+
+describe("suggestedMatch where less is known", () => {
+  const suggested = (disk: object, ...others: object[]) => {
+    const [first, ...rest] = [disk, ...others].map((one, index) => diskFacts(`sd${index}`, one));
+    return suggestedMatch(first!, [first!, ...rest]);
+  };
+
+  it("passes over what another disk has too, with spaces or without, in any of its names", () => {
+    expect(suggested({ byPath: ["pci-1"], byId: ["ata-1"] }, { byPath: ["pci-0", "pci-1"] })).toBe(
+      'match: { byId: "ata-1" }',
+    );
+    expect(suggested({ serial: "QM00001 ", wwn: "w" }, { serial: " QM00001" })).toBe('match: { wwn: "w" }');
+    expect(suggested({ serial: " QM00001 " }, { serial: "QM00002" })).toBe('match: { serial: "QM00001" }');
+    expect(suggested({ byId: ["ata-1"] }, { byId: ["ata-1", "wwn-1"] })).toBeUndefined();
+    expect(suggested({ wwn: "w" }, { wwn: "w" })).toBeUndefined();
+    const wwn = "naa.5002538e40a1b2c3";
+    expect(suggested({ wwn, byId: ["x"] }, { wwn })).toBe('match: { byId: "x" }');
+    expect(suggested({ tableUuid: "AB12CD34" }, { tableUuid: "ab12cd34" })).toBeUndefined();
+    expect(suggested({ serial: "QM00001" }, { serial: "QM00001" })).toBeUndefined();
+  });
+
+  it("names only what a definition can say", () => {
+    expect(suggested({ byPath: ["pci 1", "pci-2"] })).toMatch(/path: "pci-2"/);
+    expect(suggested({ byPath: ["pci-1 "], byId: [" ata-1"] })).toBeUndefined();
+    expect(suggested({ byPath: [], byId: [] })).toBeUndefined();
+  });
+
+  it("bounds the size of what a port leads to in whole MiB, where it has any", () => {
+    const sized = (sizeBytes: number) => suggested({ byPath: ["p"], sizeBytes });
+    expect(sized(2 ** 20)).toBe('match: { path: "p", minSize: "1MiB", maxSize: "1MiB" }');
+    expect(sized(3 * 2 ** 19)).toBe('match: { path: "p", minSize: "1MiB", maxSize: "2MiB" }');
+    expect(sized(2 ** 19)).toBe('match: { path: "p" }');
   });
 });
 

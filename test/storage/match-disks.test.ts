@@ -189,6 +189,11 @@ describe("F32: disks without a serial", () => {
       expect(matchDisks(withMatch(match), [bare, twin])).toEqual({ system: twin });
   });
 
+  it("are found again by a WWN alone", () => {
+    const disk = diskFacts("sda", { wwn: "naa.1" });
+    expect(matchDisks(withMatch({ wwn: "naa.1" }), [disk]).system).toBe(disk);
+  });
+
   it("are refused where the base could not find them again", () => {
     const { byPath: _path, ...lost } = twin;
     expect(() => matchDisks(withMatch({ byId: "ata-X_2" }), [bare, lost])).toThrow(

@@ -2,16 +2,26 @@ import { describe, expect, it } from "vitest";
 import { Plan } from "../../src/schema/plan.ts";
 import { Storage } from "../../src/schema/storage.ts";
 import { allSteps } from "../../src/steps/registry.ts";
+import { swapUuid } from "../../src/storage/ids.ts";
 import { storageSteps } from "../../src/storage/storage-steps.ts";
-import { diskFacts, holding, keptUuid, mib, root, shownDevice } from "../helpers/storage.ts";
-import { stepsFor } from "../helpers/storage-steps.ts";
+import {
+  diskFacts,
+  holding,
+  keptDisk,
+  keptUuid,
+  mib,
+  root,
+  shownDevice,
+  storageOf,
+} from "../helpers/storage.ts";
+import { stepsFor, storageFor } from "../helpers/storage-steps.ts";
 
 const doing = (steps: readonly { doing: string }[]) => steps.map((step) => step.doing);
 const pvUuid = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";
 const luksUuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
 
 describe("storageSteps", () => {
-  const stackSteps = () =>
+  const stack = () =>
     stepsFor([[holding({ type: "md-member", array: "md" })], [holding({ type: "md-member", array: "md" })]], {
       arrays: {
         md: {
@@ -23,30 +33,30 @@ describe("storageSteps", () => {
     });
 
   it("makes and opens from the disk up, and closes in the opposite order", () => {
-    const stack = stackSteps();
-    expect(stack.create.map(({ kind }) => kind)).toEqual([
+    const made = stack();
+    expect(made.create.map(({ kind }) => kind)).toEqual([
       ...["partition-disk", "partition-disk", "make-storage", "make-storage", "open-luks"],
       ...["make-storage", "make-storage", "make-storage", "mkfs-ext4", "make-storage"],
     ]);
-    expect(doing(stack.create).slice(0, 2)).toEqual([
+    expect(doing(made.create).slice(0, 2)).toEqual([
       "partitioning a (serial A, 8192 MiB)",
       "partitioning b (serial B, 8192 MiB)",
     ]);
-    expect(doing(stack.open)).toEqual(["assembling md", "opening array md as crypt", "activating vg"]);
-    expect(doing(stack.close)).toEqual(["deactivating vg", "closing array md", "stopping md"]);
-    expect(doing(stack.mount)).toEqual(["mounting /", "mounting /home"]);
-    expect(stack.unmount).toMatchObject([{ paths: ["/home", "/"] }]);
+    expect(doing(made.open)).toEqual(["assembling md", "opening array md as crypt", "activating vg"]);
+    expect(doing(made.close)).toEqual(["deactivating vg", "closing array md", "stopping md"]);
+    expect(doing(made.mount)).toEqual(["mounting /", "mounting /home"]);
+    expect(made.unmount).toMatchObject([{ paths: ["/home", "/"] }]);
   });
 
   it("holds only data that the executor accepts, and no device's name", () => {
-    const stack = stackSteps();
+    const made = stack();
     const all = [
-      ...stack.prepare(),
-      ...stack.create,
-      ...stack.open,
-      ...stack.mount,
-      ...stack.unmount,
-      ...stack.close,
+      ...made.prepare(),
+      ...made.create,
+      ...made.open,
+      ...made.mount,
+      ...made.unmount,
+      ...made.close,
     ];
     for (const { kind, doing: what, ...data } of Plan.parse({
       version: 1,
@@ -58,12 +68,109 @@ describe("storageSteps", () => {
     expect(JSON.stringify(all)).not.toMatch(/\/dev\/(sd|vd|nvme|dm-|md\d)/);
   });
 
+  it("makes the swap file in the mounted tree, and nothing where there is none", () => {
+    const { fill } = stepsFor([[]], { swapFile: { size: "64MiB" } });
+    expect(fill).toMatchObject([
+      { kind: "swap-file", path: "/swapfile", sizeBytes: 64 * mib, uuid: swapUuid("s") },
+    ]);
+    expect(stack().fill).toEqual([]);
+    expect(stack().seal).toEqual([]);
+    expect(stack().verity).toBeUndefined();
+  });
+
+  it("mounts each of several pools by its own members, and a btrfs by what its files depend on alone", () => {
+    const member = (pool: string) => holding({ type: "btrfs-member", pool }, "1GiB", pool);
+    const pool = (mount: string) => ({
+      ...{ mount, data: "single", metadata: "single", options: ["noatime", "nosubvol=x"] },
+      compression: "zstd:1",
+    });
+    const { mount } = stepsFor([[member("p"), member("q")]], { pools: { p: pool("/p"), q: pool("/q") } });
+    expect(
+      mount.slice(1).map(({ device, others, options }) => [shownDevice(device as object), others, options]),
+    ).toEqual([
+      ["<a:1>", [], ["compress=zstd:1"]],
+      ["<a:2>", [], ["compress=zstd:1"]],
+    ]);
+    expect(mount[0]!.options).toEqual([]);
+  });
+
+  it("refuses a disk that was not matched, and a pool of nothing", () => {
+    const storage = storageFor([[], [holding({ type: "swap" })]]);
+    const a = diskFacts("vda", { serial: "A", sizeBytes: 8192 * mib });
+    expect(() => storageSteps(storage, { a }, "s", 1)).toThrow("disk b was not matched");
+    const pools = { p: { mount: "/p" } };
+    expect(() => stepsFor([[]], { pools })).toThrow("nothing is laid out for /p");
+  });
+
+  it("names disks without a serial as such", () => {
+    const storage = Storage.parse({
+      disks: { a: { match: { path: "pci-1" }, table: { type: "gpt", partitions: [root] } } },
+    });
+    const { create } = storageSteps(storage, { a: diskFacts("vda", { byPath: ["pci-1"] }) }, "s", 1);
+    expect(create[0]).toMatchObject({
+      doing: "partitioning a (serial none, 4096 MiB)",
+      disk: { path: "pci-1" },
+    });
+  });
+
   it("refuses what lies in itself", () => {
     expect(() =>
       stepsFor([[holding({ type: "lvm-pv", group: "vg" })]], {
         volumeGroups: { vg: { volumes: { a: { size: "rest", content: { type: "lvm-pv", group: "vg" } } } } },
       }),
     ).toThrow(/lies in itself/);
+  });
+});
+
+describe("F36: what is kept on another disk", () => {
+  const system = diskFacts("vda", { serial: "SYS" });
+  const prepared = (keep: readonly object[], facts: object) =>
+    storageSteps(
+      storageOf([root], { disks: { data: { ...keptDisk, keep } } }),
+      { system, data: diskFacts("vdb", { serial: "DATA", ...facts }) },
+      "s",
+      1,
+    ).prepare();
+  const part = (name: string, more: object) => ({
+    ...{ name, startBytes: mib, sizeBytes: 100 * mib, mountPoints: [] },
+    ...more,
+  });
+
+  it("is looked at as a whole disk, or by the partition that holds it, and only the plan's disks are closed", () => {
+    const steps = prepared(keptDisk.keep, { fsType: "ext4", uuid: keptUuid.toUpperCase() });
+    expect(steps).toMatchObject([
+      { kind: "close-disks", disks: [{ name: "system" }] },
+      { kind: "check-kept", uuid: keptUuid, device: { disk: { name: "data", serial: "DATA" } } },
+    ]);
+    const partitions = [
+      part("vdb1", { fsType: "xfs" }),
+      part("nvme0n1p12", { uuid: keptUuid, startBytes: 2 * mib }),
+    ];
+    expect(prepared(keptDisk.keep, { partitions })[1]).toMatchObject({
+      device: {
+        partition: { disk: { name: "data" }, number: 12, startBytes: 2 * mib, sizeBytes: 100 * mib },
+      },
+    });
+  });
+
+  it("is opened to be looked into, and what lies in it is found there", () => {
+    const keep = [{ type: "luks", uuid: luksUuid, name: "c", key: "k", content: keptDisk.keep[0] }];
+    expect(prepared(keep, { fsType: "crypto_LUKS", uuid: luksUuid }).slice(1)).toMatchObject([
+      { kind: "check-kept", device: { disk: { name: "data" } } },
+      { kind: "open-luks", readOnly: true },
+      { kind: "check-kept", device: { luks: { name: "c", uuid: luksUuid } } },
+      { kind: "close-luks" },
+    ]);
+  });
+
+  it.each<[string, object]>([
+    ["nothing has its UUID", {}],
+    ["what has it has no number", { partitions: [part("vdb", { uuid: keptUuid })] }],
+    ["what has it is numbered zero", { partitions: [part("vdb0", { uuid: keptUuid })] }],
+  ])("is a refusal where %s", (_why, facts) => {
+    expect(() => prepared(keptDisk.keep, facts)).toThrow(
+      `disk data has nothing with the UUID ${keptUuid}, which is to be kept`,
+    );
   });
 });
 
@@ -136,6 +243,45 @@ describe("F36: what is kept", () => {
     for (const part of [steps.create.slice(1), steps.open, steps.close])
       expect(JSON.stringify(part)).not.toContain(luksUuid);
     expect(steps.config.crypttab).toBe(`crypt UUID=${luksUuid} none luks\n`);
+    expect(steps.enroll).toEqual([]);
+  });
+
+  it("is not touched where all in it is kept too, through a group and a btrfs", () => {
+    const volumes = { srv: { content: { type: "ext4", mount: "/srv", keep: { uuid: keptUuid } } } };
+    const whole = [{ ...root, size: "1GiB" }];
+    const group = of(
+      { type: "lvm-pv", group: "vg", keep: { uuid: pvUuid } },
+      facts("LVM2_member", pvUuid),
+      { volumeGroups: { vg: { volumes } } },
+      whole,
+    );
+    expect(group.create.map(({ kind }) => kind)).toEqual(["partition-disk", "mkfs-ext4"]);
+    const content = {
+      type: "btrfs",
+      keep: { uuid: keptUuid },
+      subvolumes: { a: { mount: "/a", keep: true } },
+    };
+    expect(of(content, facts("btrfs", keptUuid)).create.map(({ kind }) => kind)).toEqual([
+      "partition-disk",
+      "mkfs-ext4",
+    ]);
+    const outer = {
+      ...{ type: "luks", name: "crypt", key: "k", keep: { uuid: luksUuid } },
+      content: { type: "lvm-pv", group: "vg", keep: { uuid: pvUuid } },
+    };
+    const opened = of(outer, facts("crypto_LUKS", luksUuid), { volumeGroups: { vg: { volumes } } }, whole);
+    expect(opened.create.map(({ kind }) => kind)).toEqual(["partition-disk", "mkfs-ext4"]);
+    const anew = { ...volumes, b: { size: "64MiB", content: { type: "xfs", mount: "/b" } } };
+    const some = of(
+      outer,
+      facts("crypto_LUKS", luksUuid),
+      { volumeGroups: { vg: { volumes: anew } } },
+      whole,
+    );
+    expect(some.create.map(({ kind }) => kind)).toEqual([
+      ...["partition-disk", "open-luks", "open-group", "remove-volumes", "make-storage"],
+      ...["mkfs-ext4", "make-storage"],
+    ]);
   });
 
   it("is opened while another filesystem is made in it", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Storage } from "../../src/schema/storage.ts";
 import { storageProblems } from "../../src/storage/check-graph.ts";
 import { layoutOf, sfdiskScript } from "../../src/storage/gpt.ts";
+import { partitionUuid } from "../../src/storage/ids.ts";
 import { matchDisks } from "../../src/storage/match-disks.ts";
 import { storageConfig } from "../../src/storage/storage-config.ts";
 import { diskFacts, root } from "../helpers/storage.ts";
@@ -93,6 +94,7 @@ it("gives a partition that is kept from an MBR an identifier that a GPT can have
       { name: "vda1", startBytes: 2 ** 20, sizeBytes: 2 ** 20, uuid, partUuid, mountPoints: [] },
     ]).partitions[0]!.partUuid;
   expect(kept(gptUuid)).toBe(gptUuid);
-  for (const odd of ["ab12cd34-01", `${gptUuid}, name="x"`, `x${gptUuid}`, "x"])
-    expect(kept(odd)).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  const made = partitionUuid("s", "system", "home");
+  for (const odd of ["ab12cd34-01", `${gptUuid}, name="x"`, `x${gptUuid}`, "x"]) expect(kept(odd)).toBe(made);
+  expect(made).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 });

@@ -1,4 +1,14 @@
-import { chmodSync, cpSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  lutimesSync,
+  mkdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -7,6 +17,7 @@ import {
   changesOn,
   settledTime,
   treeDelta,
+  withDigest,
 } from "../../src/storage/tree-delta.ts";
 import { settleTree } from "../../src/storage/tree-usage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -74,6 +85,47 @@ describe("treeDelta", () => {
     });
   });
 
+  it("tells of what has another time, of its own kind each", () => {
+    const { lower, merged } = trees();
+    for (const path of ["etc/a", "etc/deep"]) utimesSync(join(merged, path), 5, 5);
+    lutimesSync(join(merged, "usr/bin/link"), 5, 5);
+    expect(told(delta({ lower, merged }))).toEqual([
+      ...["set /etc/a", "set /etc/deep", "set /etc"],
+      ...["unlink /usr/bin/link", "symlink /usr/bin/link", "set /usr/bin", "set /usr", "set /"],
+    ]);
+  });
+
+  it("writes a file of the same length that has other bytes, and one in the place of a link to it", () => {
+    const { lower, merged } = trees();
+    writeFileSync(join(merged, "etc/a"), "A");
+    rmSync(join(merged, "usr/bin/link"));
+    writeFileSync(join(merged, "usr/bin/link"), "tool");
+    expect(told(delta({ lower, merged })).filter((one) => !one.startsWith("set"))).toEqual([
+      ...["unlink /etc/a", "write /etc/a", "unlink /usr/bin/link", "write /usr/bin/link"],
+    ]);
+  });
+
+  it("looks only at what an overlay was told of, and at what is gone", () => {
+    const { lower, merged } = trees();
+    const upper = tempDir();
+    mkdirSync(join(upper, "etc"));
+    writeFileSync(join(upper, "etc/new"), "new");
+    for (const path of ["etc/new", "etc/deep/b", "srv/unseen"]) writeFileSync(join(merged, path), "new");
+    rmSync(join(merged, "usr/bin/tool"));
+    const options = { upper, epoch, since: Date.now() / 1000 - 60 };
+    expect(told(treeDelta(lower, merged, options))).toEqual(["write /etc/new", "set /etc", "set /"]);
+    mkdirSync(join(upper, "usr/bin"), { recursive: true });
+    expect(told(treeDelta(lower, merged, options)).slice(2)).toEqual([
+      ...["unlink /usr/bin/tool", "set /usr/bin", "set /usr", "set /"],
+    ]);
+  });
+
+  it("refuses what no image holds", () => {
+    const { lower, merged } = trees();
+    execFileSync("mkfifo", [join(merged, "srv/fifo")]);
+    expect(() => delta({ lower, merged })).toThrow("/srv/fifo is neither a file, a directory nor a link");
+  });
+
   it("replaces a directory by a file and a file by a directory", () => {
     const { lower, merged } = trees();
     rmSync(join(merged, "etc/deep"), { recursive: true });
@@ -104,6 +156,25 @@ describe("changesOn", () => {
       "set /",
     ]);
     expect(told(changesOn(changes, "/srv", []))).toEqual(["write /page", "set /"]);
+    const made = { mode: 0o755, uid: 0, gid: 0, mtime: 5 };
+    expect(changesOn([{ do: "mkdir", path: "/srv", ...made }], "/srv", [])).toEqual([]);
+  });
+});
+
+describe("withDigest", () => {
+  it("names what is written by its bytes, wherever it lies, and leaves all else", () => {
+    const [a, b] = [join(tempDir(), "a"), join(tempDir(), "b")];
+    for (const path of [a, b]) writeFileSync(path, "same");
+    const write = (from: string): Change => ({
+      ...{ do: "write", path: "/x", from, size: 4 },
+      ...{ mode: 0o644, uid: 0, gid: 0, mtime: 0 },
+    });
+    expect(withDigest(write(a))).toEqual(withDigest(write(b)));
+    writeFileSync(b, "else");
+    expect(withDigest(write(a))).not.toEqual(withDigest(write(b)));
+    expect(withDigest(write(a))).toMatchObject({ do: "write", path: "/x", size: 4 });
+    const gone: Change = { do: "unlink", path: "/x" };
+    expect(withDigest(gone)).toBe(gone);
   });
 });
 
@@ -165,6 +236,13 @@ describe("settledTime", () => {
       epoch - 6,
     ]);
     const past = { epoch, since: 1000, now: 1020 };
+    // Of the kernel's clock for files, a second each way.
+    expect([999, 999.5, 1020.5, 1021].map((time) => settledTime(time, past))).toEqual([
+      999,
+      epoch,
+      epoch,
+      1021,
+    ]);
     expect([1010, epoch - 5].map((time) => settledTime(time, past))).toEqual([epoch, epoch - 5]);
   });
 

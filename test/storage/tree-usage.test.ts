@@ -1,7 +1,7 @@
 import { linkSync, lstatSync, lutimesSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { refuseOverfull, settleTree } from "../../src/storage/tree-usage.ts";
+import { refuseOverfull, settleTimes, settleTree, usageOfChanges } from "../../src/storage/tree-usage.ts";
 import { mib } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -63,6 +63,48 @@ describe("settleTree", () => {
   });
 });
 
+describe("settleTimes", () => {
+  it("turns later times back and rounds others down, and touches nothing that is settled", () => {
+    const root = tree();
+    const early = epoch - 1000;
+    utimesSync(join(root, "two"), early - 0.5, early - 0.5);
+    utimesSync(join(root, "d/one"), early, early);
+    lutimesSync(join(root, "link"), epoch + 5, epoch + 5);
+    settleTimes(root, epoch, Number.POSITIVE_INFINITY);
+    const times = (path: string) => {
+      const { atimeMs, mtimeMs } = lstatSync(join(root, path));
+      return [atimeMs / 1000, mtimeMs / 1000];
+    };
+    // The time of its last reading is that of whoever read it.
+    expect(["", "d", "efi", "efi/elsewhere", "link"].map((path) => times(path)[1])).toEqual(
+      Array(5).fill(epoch),
+    );
+    expect(times("two")).toEqual([epoch, early - 1]);
+    expect(times("d/one")).toEqual([early, early]);
+    expect(lstatSync(join(root, "link")).isSymbolicLink()).toBe(true);
+  });
+
+  it("knows what was made since, though the clock is long past", () => {
+    const root = tree();
+    settleTimes(root, 2 ** 32, Date.now() / 1000 - 60);
+    expect(lstatSync(join(root, "two")).mtimeMs / 1000).toBe(2 ** 32);
+  });
+});
+
+describe("usageOfChanges", () => {
+  it("counts what is written in whole blocks, and an inode for all but what only changes", () => {
+    const some = { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+    expect(
+      usageOfChanges([
+        { do: "mkdir", path: "/a", ...some },
+        { do: "write", path: "/a/b", from: "/x", size: 4097, ...some },
+        { do: "write", path: "/a/c", from: "/x", size: 4096, ...some },
+        { do: "set", path: "/a", type: 0o040000, ...some },
+      ]),
+    ).toEqual({ bytes: 3 * 4096, inodes: 3 });
+  });
+});
+
 describe("refuseOverfull", () => {
   const size = 1024 * mib;
   const room = size - size / 64 - size / 32;
@@ -74,7 +116,7 @@ describe("refuseOverfull", () => {
 
   it("refuses with the numbers what does not", () => {
     expect(() => refuseOverfull({ bytes: room + 1, inodes: 1 }, size, 0, "/var")).toThrow(
-      "the files for /var take 977 MiB, but its filesystem of 1024 MiB has room for 976 MiB",
+      /^the files for \/var take 977 MiB, but its filesystem of 1024 MiB has room for 976 MiB$/,
     );
     expect(() => refuseOverfull({ bytes: room, inodes: 1 }, size, 64 * mib, "/")).toThrow(
       /has room for 912 MiB beside the swap file of 64 MiB$/,

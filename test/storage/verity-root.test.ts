@@ -151,6 +151,170 @@ describe("a root with verity", () => {
   });
 });
 
+describe("what a root with verity needs", () => {
+  const said = (storage: Storage) =>
+    storageProblems(storage).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  const at = "storage.disks.system.table.partitions";
+  const data = (name: string, mount: string, more: object = {}) => ({
+    ...{ name, type: "linux", size: "64MiB", content: { type: "ext4", mount, ...more } },
+  });
+  const over = (all: object) =>
+    storageOf([esp, data("srv", "/srv"), verified, tree, varPart], {
+      overlays: { "/etc": { upper: "memory" }, ...all },
+    });
+
+  it.each<[string, Storage]>([
+    [
+      "an overlay below a directory of its own name",
+      over({ "/opt": { upper: "/srv/opt" }, "/optional": { upper: "memory" } }),
+    ],
+    ["digests that have just enough room", storageOf([esp, verified, { ...tree, size: "9MiB" }, varPart])],
+    [
+      "sizes that only a disk knows",
+      storageOf([esp, { ...verified, size: "50%" }, { ...tree, size: "1%" }, varPart]),
+    ],
+  ])("is right with %s", (_what, storage) => {
+    expect(said(storage)).toEqual([]);
+  });
+
+  it.each<[string, Storage, string[]]>([
+    [
+      "a place in an MBR",
+      Storage.parse({
+        disks: {
+          system: { match: { serial: "S" }, imageSize: "4GiB", table: { type: "mbr", partitions: good } },
+        },
+        overlays,
+      }),
+      [`${at}.1.content.verity: needs a \`linux-root\` partition in a GPT`],
+    ],
+    [
+      "a place in a volume",
+      storageOf(
+        [
+          ...[esp, tree, { ...varPart, size: "64MiB" }],
+          { name: "pv", type: "linux-lvm", size: "rest", content: { type: "lvm-pv", group: "vg" } },
+        ],
+        { overlays, volumeGroups: { vg: { volumes: { r: { size: "1GiB", content: verified.content } } } } },
+      ),
+      ["storage.volumeGroups.vg.volumes.r.content.verity: needs a `linux-root` partition"],
+    ],
+    [
+      "two partitions of digests",
+      storageOf([esp, verified, tree, { ...tree, name: "more" }, varPart]),
+      [`${at}.1.content.verity: needs one partition for its digests, and there are 2`],
+    ],
+    [
+      "digests in a volume",
+      storageOf(
+        [
+          ...[esp, verified, { ...varPart, size: "64MiB" }],
+          { name: "pv", type: "linux-lvm", size: "rest", content: { type: "lvm-pv", group: "vg" } },
+        ],
+        { overlays, volumeGroups: { vg: { volumes: { t: { size: "16MiB", content: tree.content } } } } },
+      ),
+      ["storage.volumeGroups.vg.volumes.t.content: lies in a `linux-root-verity` partition"],
+    ],
+    [
+      "digests of one size and a root of another",
+      storageOf([esp, verified, { ...tree, size: "8MiB" }, varPart]),
+      [`${at}.2.size: 8388608 bytes are too few for the digests of the root: they take 8462336`],
+    ],
+    [
+      "no /var",
+      storageOf([esp, tree, { ...verified, size: "rest" }], {
+        overlays: { "/etc": { upper: "memory" } },
+      }),
+      ["storage: a root with `verity` cannot be written; needs a filesystem for /var"],
+    ],
+    [
+      "no /etc that can be written",
+      storageOf(good, {}),
+      ["storage.overlays: a root with `verity` cannot be written; needs"],
+    ],
+    [
+      "a swap file",
+      storageOf(good, { overlays, swapFile: { size: "64MiB" } }),
+      ["storage.swapFile: lies on a root that cannot"],
+    ],
+    [
+      "an overlay over the root",
+      over({ "/": { upper: "memory" } }),
+      ["storage.overlays./: is a directory of the root"],
+    ],
+    [
+      "an overlay where something is mounted",
+      over({ "/srv": { upper: "memory" } }),
+      ["storage.overlays./srv: is a directory of the root"],
+    ],
+    [
+      "an overlay above a mount",
+      storageOf([esp, data("b", "/a/b"), verified, tree, varPart], {
+        overlays: { "/etc": { upper: "memory" }, "/a": { upper: "memory" } },
+      }),
+      ["storage.overlays./a: is a directory of the root"],
+    ],
+    [
+      "an overlay in memory of a directory in memory",
+      storageOf(good, {
+        overlays: { ...overlays, "/tmp/x": { upper: "memory" } },
+        tmpfs: { "/tmp": { size: "1MiB" } },
+      }),
+      ["storage.overlays./tmp/x: is a directory of the root"],
+    ],
+    [
+      "an overlay of a bind",
+      storageOf(good, {
+        overlays: { ...overlays, "/b": { upper: "memory" } },
+        binds: { "/b": { from: "/c" } },
+      }),
+      ["storage.overlays./b: is a directory of the root"],
+    ],
+    [
+      "changes in a whole filesystem",
+      over({ "/opt": { upper: "/srv" } }),
+      ["storage.overlays./opt.upper: /srv is no directory of another ext4"],
+    ],
+    [
+      "changes on the root",
+      over({ "/opt": { upper: "/home/opt" } }),
+      ["storage.overlays./opt.upper: /home/opt is no directory"],
+    ],
+    [
+      "changes on another kind of filesystem",
+      storageOf(
+        [esp, { ...data("x", "/x"), content: { type: "f2fs", mount: "/x" } }, verified, tree, varPart],
+        { overlays: { ...overlays, "/opt": { upper: "/x/opt" } } },
+      ),
+      ["storage.overlays./opt.upper: /x/opt is no directory"],
+    ],
+    [
+      "changes in LUKS",
+      storageOf(
+        [
+          esp,
+          {
+            ...data("x", "/x"),
+            content: { type: "luks", name: "c", key: "k", content: { type: "ext4", mount: "/x" } },
+          },
+          verified,
+          tree,
+          varPart,
+        ],
+        { overlays: { ...overlays, "/opt": { upper: "/x/opt" } } },
+      ),
+      ["storage.overlays./opt.upper: /x/opt is no directory"],
+    ],
+  ])("is refused for %s", (_what, storage, messages) => {
+    expect(said(storage)).toEqual(messages.map((one) => expect.stringContaining(one)));
+  });
+
+  it("says nothing of overlays where there is no root at all", () => {
+    const storage = storageOf([data("a", "/a")], { overlays: { "/etc": { upper: "/a/etc" } } });
+    expect(said(storage)).toEqual([expect.stringContaining("needs one ext4")]);
+  });
+});
+
 describe("the initramfs' scripts", () => {
   const named = (name: string, storage = storageOf()) =>
     verityFiles(storage, "s").find(({ path }) => path.endsWith(name))!;
@@ -171,6 +335,11 @@ describe("the initramfs' scripts", () => {
     }
     expect(verityFiles(Storage.parse({ disks: {} }), "s")).toEqual([]);
   });
+
+  const optionsOf = (path: string) => {
+    const at = path === "/a" ? "/run/overlay/a" : `/root/var/lib${path}`;
+    return `lowerdir=/root${path},upperdir=${at}/upper,workdir=${at}/work`;
+  };
 
   /** With functions in place of programs, each of which notes its words. */
   function run(
@@ -231,6 +400,29 @@ ${functions}
       "mount -t ext4 -o defaults,nodev /dev/found /root/var",
       "mount -t overlay -o lowerdir=/root/etc,upperdir=/root/var/lib/etc/upper,workdir=/root/var/lib/etc/work overlay /root/etc",
       "mount -t overlay -o lowerdir=/root/root,upperdir=/run/overlay/root/upper,workdir=/run/overlay/root/work overlay /root/root",
+      "",
+    ]);
+  });
+
+  it("leave out each word that is not for the kernel, and mount once what keeps the changes of several", () => {
+    const words = ["x-systemd.growfs", "nofail", "noauto", "auto", "_netdev", "nosuid", "max-x-y", "autofs"];
+    const part = { ...varPart, content: { type: "ext4", mount: "/var", options: words } };
+    const several = {
+      "/root": { upper: "/var/lib/root" },
+      "/etc": { upper: "/var/lib/etc" },
+      "/a": { upper: "memory" },
+    };
+    const { log } = run(
+      layOver(storageOf([esp, verified, tree, part], { overlays: several })).content,
+      "ro",
+      "",
+    );
+    expect(log.split("\n").map((line) => line.split(" ").slice(0, 5).join(" "))).toEqual([
+      "checkfs /dev/found /var ext4 n",
+      "mount -t ext4 -o defaults,nosuid,max-x-y,autofs",
+      ...Array(3)
+        .fill("mount -t overlay -o")
+        .map((line, index) => `${line} ${optionsOf(["/a", "/etc", "/root"][index]!)}`),
       "",
     ]);
   });

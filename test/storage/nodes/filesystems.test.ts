@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { contentUuid, filesystemUuid } from "../../../src/storage/ids.ts";
+import { contentUuid, filesystemUuid, vfatVolumeId } from "../../../src/storage/ids.ts";
 import { storageConfig, storagePackages } from "../../../src/storage/storage-config.ts";
 import { argvOf, holding, mib, storageOf } from "../../helpers/storage.ts";
 import { stepsFor, storageFor } from "../../helpers/storage-steps.ts";
@@ -53,6 +53,40 @@ describe("filesystems", () => {
       { uuid, device: { partition: { number: 1, startBytes: mib, sizeBytes: 1024 * mib } } },
       { device: { partition: { number: 2 } } },
     ]);
+  });
+
+  it("names ext4 and FAT as the definition does, by UUIDs of its own", () => {
+    const own = "7f1d9a54-3c0e-4b6a-9d58-2f6b1c8e4a90";
+    const of = (content: object, type = "linux") =>
+      stepsFor([[{ ...holding(content), type }]]).create.find(({ kind }) => String(kind).startsWith("mkfs"));
+    expect(of({ type: "ext4", mount: "/srv", label: "data", uuid: own })).toMatchObject({
+      uuid: own,
+      label: "data",
+    });
+    expect(of({ type: "ext4", mount: "/srv" })).not.toHaveProperty("label");
+    const efi = { type: "vfat", mount: "/efi" };
+    expect(of({ ...efi, label: "ESP", uuid: "AB12-CD34" }, "esp")).toMatchObject({
+      volumeId: "ab12cd34",
+      label: "ESP",
+    });
+    expect(of(efi, "esp")).toMatchObject({ kind: "mkfs-vfat", volumeId: vfatVolumeId("s", "a", "data") });
+    expect(of(efi, "esp")).not.toHaveProperty("label");
+  });
+
+  it("makes no filesystem of what only has a place", () => {
+    for (const content of [{ type: "luks-header", volume: "c" }, { type: "verity-hash" }]) {
+      expect(argvOf(stepsFor([[holding(content)]]).create)).toEqual([]);
+      expect(storagePackages(storageFor([[holding(content)]]), "trixie")).toEqual([]);
+    }
+  });
+
+  it("passes no label where there is none", () => {
+    const argv = (content: object) => argvOf(stepsFor([[holding(content)]]).create)[0];
+    expect(argv({ type: "xfs", mount: "/x" })).toBe(`mkfs.xfs -q -f -m uuid=${uuid} <a:1>`);
+    expect(argv({ type: "f2fs", mount: "/x" })).toBe(`mkfs.f2fs -q -f -U ${uuid} <a:1>`);
+    expect(argv({ type: "swap" })).toBe(
+      `mkswap --force --uuid ${contentUuid("s", "swap", "a", "data")} <a:1>`,
+    );
   });
 
   it("writes fstab by UUID; only ext4, f2fs and FAT are for fsck", () => {

@@ -114,6 +114,11 @@ describe("luks", () => {
         config: '{"pcr_bank":"sha256","pcr_ids":"0,7"}',
       },
     ]);
+    expect(enroll[0]).not.toHaveProperty("advertisement");
+    expect(enroll[0]!.doing).toBe("letting the TPM open crypt");
+    const any = stepsFor([[luks({ unlock: { type: "tpm2" } })]]);
+    expect(any.enroll).toMatchObject([{ pin: "tpm2", config: "{}" }]);
+    expect(any.open[0]).not.toHaveProperty("header");
     expect(stepsFor([[luks()]]).enroll).toEqual([]);
   });
 
@@ -124,6 +129,7 @@ describe("luks", () => {
     const file = "/run/imgbuild/tang-crypt.json";
     expect(ask).toMatchObject({ kind: "ask-tang", url: unlock.url, thumbprint: unlock.thumbprint, file });
     expect(kinds(others)).toEqual(["close-disks"]);
+    expect(enroll[0]!.doing).toBe("letting http://192.0.2.1 open crypt");
     expect(enroll).toMatchObject([
       {
         kind: "enroll-clevis",

@@ -3,7 +3,7 @@ import { contentUuid } from "../../../src/storage/ids.ts";
 import { luksUuid } from "../../../src/storage/nodes/luks.ts";
 import { mdUuid } from "../../../src/storage/nodes/md.ts";
 import { stackOf, storageConfig, storagePackages } from "../../../src/storage/storage-config.ts";
-import { argvOf, holding, storageOf } from "../../helpers/storage.ts";
+import { argvOf, holding, shownDevice, storageOf } from "../../helpers/storage.ts";
 import { stepsFor, storageFor } from "../../helpers/storage-steps.ts";
 
 const pv = holding({ type: "lvm-pv", group: "vg" });
@@ -43,6 +43,45 @@ describe("lvm", () => {
     expect(
       storagePackages(storageFor([[pv], [pv]], { volumeGroups: { vg: { volumes } } }), "trixie"),
     ).toEqual([...["lvm2", "thin-provisioning-tools", "xfsprogs"]]);
+  });
+});
+
+describe("the name of a volume in a step", () => {
+  it("is that of what is made, without where it lies", () => {
+    const header = holding({ type: "luks-header", volume: "c" }, "16MiB", "h");
+    const luks = {
+      type: "luks",
+      name: "c",
+      key: "k",
+      detachedHeader: true,
+      content: { type: "xfs", mount: "/x" },
+    };
+    const { create, open, close } = stepsFor(
+      [
+        [
+          pv,
+          header,
+          holding({ ...luks, name: "d" }, "64MiB", "d"),
+          { ...header, name: "hd", content: { type: "luks-header", volume: "d" } },
+        ],
+      ],
+      { volumeGroups: { vg: { volumes: { v: { size: "64MiB", content: luks } } } } },
+    );
+    const doing = (steps: readonly { doing: string }[]) => steps.map((step) => step.doing);
+    expect(doing(create)).toEqual(
+      expect.arrayContaining([
+        "encrypting v as c",
+        "formatting luks c as xfs for /x",
+        "making data a member of vg",
+      ]),
+    );
+    expect(doing(open).sort()).toEqual(["activating vg", "opening d as d", "opening v as c"]);
+    expect(doing(close)).toContain("closing v");
+    const headerOf = (name: string) => open.find((step) => step.name === name)?.header;
+    expect([headerOf("c"), headerOf("d")].map((one) => shownDevice(one as object))).toEqual([
+      "<a:2>",
+      "<a:4>",
+    ]);
   });
 });
 
