@@ -152,7 +152,9 @@ describe("the documentation's commands", () => {
 
   it("stand in blocks whose language is said", () => {
     expect(
-      blocks.filter(({ language }) => !["ts", "sh", "text", "mermaid"].includes(language)).map(({ place }) => place),
+      blocks
+        .filter(({ language }) => !["ts", "sh", "text", "mermaid"].includes(language))
+        .map(({ place }) => place),
     ).toEqual([]);
   });
 });
