@@ -34,6 +34,11 @@ export function placeAll(
           `partition ${wanted[index]!.name} of disk ${room.disk} is kept and lies before what the definition names before it`,
           { hint: "name partitions in the order in which they lie on the disk" },
         );
+      if (own.startBytes + own.sizeBytes > room.sizeBytes)
+        throw new Fail(
+          `partition ${wanted[index]!.name} of disk ${room.disk} is kept and ends at ${showMib(own.startBytes + own.sizeBytes)}; the disk ends at ${showMib(room.sizeBytes)}`,
+          { hint: "the disk's table is older than the disk, or damaged; mend it with sfdisk first" },
+        );
       extents.push(own);
       // A kept one may end anywhere.
       at = alignUp(own.startBytes + own.sizeBytes, mib);

@@ -230,6 +230,12 @@ describe("F36: a kept partition", () => {
       /lies before what the definition names before it/,
     ],
     [
+      "ends where no disk is any more",
+      [root, home],
+      [seen(4000, 500)],
+      /ends at 4500 MiB; the disk ends at 4096/,
+    ],
+    [
       "has another size",
       [root, { ...home, size: "499MiB" }],
       [seen(1000, 500)],
