@@ -102,9 +102,7 @@ async function feed(
   let done = 0;
   try {
     if (way !== undefined) await write(passwordLine(way));
-    for await (const chunk of typeof source === "string"
-      ? createReadStream(source, { highWaterMark: chunkBytes })
-      : slices(source)) {
+    for await (const chunk of typeof source === "string" ? createReadStream(source) : slices(source)) {
       await write(chunk as Uint8Array);
       done += (chunk as Uint8Array).length;
       alive();

@@ -63,6 +63,41 @@ describe("an archive for the kernel", () => {
     ]);
   });
 
+  it("ends at a block whatever its length, and adds none where it does already", async () => {
+    for (let size = 0; size <= 1024; size += 4) {
+      const bytes = await cpioBytes([{ type: "file", name: "a", content: Buffer.alloc(size, "x") }]);
+      expect(bytes.length % 512, String(size)).toBe(0);
+      expect(bytes.length).toBeLessThan(size + 3 * 512);
+    }
+    expect((await cpioBytes([])).length).toBe(512);
+  });
+
+  it("adds the parents that are missing, and keeps those that are named", async () => {
+    const list: CpioEntry[] = [
+      { type: "file", name: "a/b/c/d", content },
+      { type: "directory", name: "a/b", mode: 0o700 },
+      { type: "file", name: "a.b", content },
+    ];
+    expect(
+      headers(Buffer.from(await cpioBytes(list))).map((header) => {
+        const { name, mode } = header as { name: string; mode: number };
+        return `${name} ${mode.toString(8)}`;
+      }),
+    ).toEqual(["a 40755", "a.b 100644", "a/b 40700", "a/b/c 40755", "a/b/c/d 100644"]);
+  });
+
+  it("holds the longest name and target, every permission, and up to 4 GiB less one byte", async () => {
+    const name = `${"a".repeat(4000)}${"b".repeat(95)}`;
+    const [found] = headers(Buffer.from(await cpioBytes([{ type: "file", name, content, mode: 0o7777 }])));
+    expect(found).toMatchObject({ name, mode: 0o107777 });
+    const link: CpioEntry = { type: "symlink", name: "l", target: "t".repeat(4095) };
+    expect(headers(Buffer.from(await cpioBytes([link])))).toMatchObject([{ size: 4095 }]);
+    // Such a file is not there; the size itself was not refused.
+    const largest: CpioEntry = { type: "file", name: "a", path: "/dev/null", size: 2 ** 32 - 1 };
+    await expect(cpioBytes([largest])).rejects.toThrow(/is not of 4294967295 bytes/);
+    expect((await cpioBytes([{ type: "file", name: "a", path: "/dev/null", size: 0 }])).length).toBe(512);
+  });
+
   it("reads a file's content from disk, and refuses one that has changed", async () => {
     const path = join(tempDir(), "large");
     writeFileSync(path, Buffer.alloc(300_000, 5));
@@ -93,6 +128,12 @@ describe("an archive for the kernel", () => {
       [[file("/etc/passwd")], /relative path/],
       [[file("a/../b")], /relative path/],
       [[file("a//b")], /relative path/],
+      [[file("a/")], /relative path/],
+      [[file("./a")], /relative path/],
+      [[file("..")], /relative path/],
+      [[file("")], /visible ASCII/],
+      [[file("a\n")], /visible ASCII/],
+      [[file("\x7fa")], /visible ASCII/],
       [[file("TRAILER!!!")], /relative path/],
       [[file("näme")], /visible ASCII/],
       [[file("a b")], /visible ASCII/],

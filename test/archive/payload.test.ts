@@ -8,7 +8,7 @@ import {
   readPayload,
   writePayload,
 } from "../../src/archive/payload.ts";
-import { tarGz } from "../../src/archive/tar.ts";
+import { tarGz, tarMembers } from "../../src/archive/tar.ts";
 import type { Machine } from "../../src/schema/deploy.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { Fail } from "../../src/util/fail.ts";
@@ -84,6 +84,12 @@ describe("a payload", () => {
     for (const [path, bytes] of files) expect(Buffer.compare(read.files.get(path)!, bytes)).toBe(0);
   });
 
+  it("begins with the manifest and its signature; the files come in their names' order", async () => {
+    const names: string[] = [];
+    for await (const { name } of tarMembers(gunzipSync(await writePayload(whole)))) names.push(name);
+    expect(names).toEqual(["manifest.json", "manifest.sig", long, "files/empty", "plan.json"]);
+  });
+
   it("has equal bytes for equal input, in whatever order the files come", async () => {
     const reversed = new Map([...files].reverse());
     expect(sha256(await writePayload({ ...whole, files: reversed }))).toBe(sha256(await writePayload(whole)));
@@ -145,6 +151,57 @@ describe("a payload", () => {
       expect((await readPayload(bytes, { ...expected, machine: own })).files.size).toBe(3);
     const unbound = await writePayload({ ...whole, machine: { macs: [] } });
     expect((await readPayload(unbound, { ...expected, machine: { macs: [] } })).files.size).toBe(3);
+  });
+
+  it.each<[string, Machine, Machine, RegExp | undefined]>([
+    [
+      "a UUID alone, which the base does not see",
+      { uuid: "u1", macs: [] },
+      { macs: ["m1"] },
+      /nothing of its/,
+    ],
+    [
+      "cards alone, of which the base sees none",
+      { macs: ["m1"] },
+      { uuid: "u1", macs: [] },
+      /nothing of its/,
+    ],
+    [
+      "cards alone, of which the base sees others",
+      { macs: ["m1"] },
+      { uuid: "u1", macs: ["m2"] },
+      /none of the/,
+    ],
+    ["cards alone, of which the base sees some", { macs: ["m1", "m2"] }, { macs: ["m3", "m2"] }, undefined],
+    ["a UUID alone, which the base sees", { uuid: "u1", macs: [] }, { uuid: "u1", macs: ["m1"] }, undefined],
+    ["nothing", { macs: [] }, { uuid: "u1", macs: ["m1"] }, undefined],
+  ])("that was signed for %s is judged by the rest", async (_what, signedFor, own, message) => {
+    const bytes = await writePayload({ ...whole, machine: signedFor });
+    if (message === undefined)
+      expect((await readPayload(bytes, { ...expected, machine: own })).files.size).toBe(3);
+    else expect(await refusal(bytes, { machine: own })).toMatch(message);
+  });
+
+  it("says for which machine it is, and which this is", async () => {
+    const bytes = await writePayload({ ...whole, machine: { macs: ["m1", "m2"] } });
+    expect(await refusal(bytes, { machine: { uuid: "u1", macs: ["m3"] } })).toMatch(
+      /\(signed for no UUID, m1, m2; this is u1, m3\)$/,
+    );
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ["another version", { version: 1 }],
+    ["a field that is not known", { more: true }],
+    ["no time", { created: "yesterday" }],
+    ["no machine", { machine: undefined }],
+    ["a digest that is none", { files: { a: { size: 0, sha256: "00" } } }],
+    ["a longer digest", { files: { a: { size: 0, sha256: "0".repeat(65) } } }],
+    ["a size below zero", { files: { a: { size: -1, sha256: "0".repeat(64) } } }],
+    ["half a byte", { files: { a: { size: 0.5, sha256: "0".repeat(64) } } }],
+    ["more about a file", { files: { a: { size: 0, sha256: "0".repeat(64), mode: 1 } } }],
+  ])("is refused with a manifest of %s, though signed", async (_what, extra) => {
+    const bytes = await tarGz(signed([], Buffer.alloc(0), extra));
+    expect(await refusal(bytes)).toMatch(/not one this version understands/);
   });
 
   it("is refused after its time and long before it was made, with a clock's tolerance (F22, F11)", async () => {
