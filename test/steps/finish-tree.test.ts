@@ -53,7 +53,7 @@ const finish = async (root: string, more: { nonce?: string; began?: number; epoc
   await finishTree.run!({ definition: "d", epoch }, { root, nonce, began } as unknown as StepContext);
 };
 
-it("leaves nothing of the making, and all else as it is", async () => {
+it("leaves nothing of the making, no random seed among it (F30), and all else as it is", async () => {
   const traces = [
     ...["etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-", "var/lib/dpkg/status-old"],
     ...["available-old", "diversions-old", "statoverride-old"].map((name) => `var/lib/dpkg/${name}`),
