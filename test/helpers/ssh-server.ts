@@ -46,12 +46,21 @@ export async function serveSsh(
   return { port: (server.address() as { port: number }).port, connections, commands };
 }
 
+const running = new Set<Promise<unknown>>();
+
+/** When no command of a host runs here any more: what it writes is written. */
+export async function commandsEnded(): Promise<void> {
+  while (running.size > 0) await Promise.all(running);
+}
+
 /** Runs a host's commands here, in a shell with this PATH. */
 export const runHere =
   (path: string) =>
   (accept: () => ServerChannel, command: string): void => {
     const channel = accept();
     const child = spawn("/bin/sh", ["-c", command], { env: { PATH: path } });
+    const over = once(child, "close").finally(() => running.delete(over));
+    running.add(over);
     child.stdin.on("error", () => {});
     channel.pipe(child.stdin);
     channel.on("close", () => child.stdin.end());

@@ -7,7 +7,7 @@ import type { Session } from "../../src/transport/session.ts";
 import { type UploadOptions, uploadTo } from "../../src/transport/upload.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { Fail } from "../../src/util/fail.ts";
-import { runHere, serveSsh, sessionTo } from "../helpers/ssh-server.ts";
+import { commandsEnded, runHere, serveSsh, sessionTo } from "../helpers/ssh-server.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 afterEach(() => void vi.useRealTimers());
@@ -75,10 +75,12 @@ describe("an upload", () => {
     await expect(uploadTo(session, bytes, join(dir, "to"), options, undefined)).rejects.toThrow(
       `${join(dir, "to")} ${wrong}`,
     );
+    await commandsEnded();
     await expect(uploadTo(session, file, join(dir, "to"), options, undefined)).rejects.toThrow(
       `${file} ${wrong}`,
     );
-    await vi.waitFor(() => expect(readdirSync(dir)).toEqual(["source"]));
+    await commandsEnded();
+    expect(readdirSync(dir)).toEqual(["source"]);
   });
 
   it("goes to an absolute path alone", async () => {
@@ -106,7 +108,8 @@ describe("an upload", () => {
     await expect(uploadTo(session, "/nowhere", join(dir, "to"), about(bytes), undefined)).rejects.toThrow(
       /^reading \/nowhere: ENOENT/,
     );
-    await vi.waitFor(() => expect(readdirSync(dir)).toEqual(["bin"]));
+    await commandsEnded();
+    expect(readdirSync(dir)).toEqual(["bin"]);
   });
 
   it("that is cut off leaves nothing (F03)", async () => {
@@ -122,7 +125,8 @@ describe("an upload", () => {
     await expect(uploadTo(session, bytes, join(dir, "to"), options, undefined)).rejects.toThrow(
       "the cable is out",
     );
-    await vi.waitFor(() => expect(readdirSync(dir)).toEqual([]));
+    await commandsEnded();
+    expect(readdirSync(dir)).toEqual([]);
     await expect(uploadTo(session, bytes, join(dir, "to"), options, undefined)).rejects.toThrow(
       "the cable is out",
     );
