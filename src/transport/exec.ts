@@ -42,7 +42,7 @@ export async function execOn(
   signal?.throwIfAborted();
   const what = `${shorten(options.shown ?? argv)} on ${session.name}`;
   const command = quoteArgv(argv);
-  let exit: { code: number | null; signal?: string } | undefined;
+  let exit: { code: number | null; signal: string | undefined } | undefined;
   const channel = await openChannel<ClientChannel>(
     session,
     what,
@@ -50,7 +50,7 @@ export async function execOn(
       session.client.exec(command, (error, opened) => {
         // At once: a short command's exit may lie in the same packet as the answer, and would be over before we went on.
         opened?.on("exit", (code: number | null, name?: string) => {
-          exit = { code, ...(name === undefined ? {} : { signal: name }) };
+          exit = { code, signal: name };
         });
         done(error, opened);
       }),
@@ -89,8 +89,8 @@ export async function execOn(
         timeoutMs,
       );
       takeBack = session.onClosed(() => reject(session.lost()));
-      onAbort = () => reject(signal?.reason);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      onAbort = () => reject(signal!.reason);
+      signal?.addEventListener("abort", onAbort);
       if (options.feed === undefined) channel.end(options.stdin ?? "");
       else options.feed(channel).catch(reject);
     });
@@ -113,7 +113,6 @@ export async function openChannel<T extends { destroy(): unknown }>(
   open: (done: (error: Error | undefined, channel: T) => void) => void,
   signal?: AbortSignal,
 ): Promise<T> {
-  if (session.closed()) throw session.lost();
   let timer: NodeJS.Timeout | undefined;
   let takeBack = () => {};
   let onAbort = () => {};
@@ -122,8 +121,8 @@ export async function openChannel<T extends { destroy(): unknown }>(
     return await new Promise<T>((resolve, reject) => {
       timer = setTimeout(() => reject(new Fail(`${what}: no answer within ${openMs / 1000} s`)), openMs);
       takeBack = session.onClosed(() => reject(session.lost()));
-      onAbort = () => reject(signal?.reason);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      onAbort = () => reject(signal!.reason);
+      signal?.addEventListener("abort", onAbort);
       open((error, channel) => {
         if (error) reject(new Fail(`${what}: ${error.message}`, { cause: error }));
         else if (over) channel.destroy();
@@ -154,18 +153,18 @@ function collect(
   admit: (bytes: number) => boolean,
 ): () => string {
   const chunks: Buffer[] = [];
-  const decoder = new StringDecoder("utf8");
+  const decoder = new StringDecoder();
   let rest = "";
   stream.on("data", (chunk: Buffer) => {
     if (!admit(chunk.length)) return;
     chunks.push(chunk);
     if (onLine === undefined) return;
     const lines = (rest + decoder.write(chunk)).split("\n");
-    rest = lines.pop() ?? "";
+    rest = lines.pop()!;
     for (const line of lines) onLine(line);
   });
   stream.on("end", () => {
-    if (rest !== "" && onLine !== undefined) onLine(rest);
+    if (rest !== "") onLine?.(rest);
   });
   return () => Buffer.concat(chunks).toString("utf8");
 }

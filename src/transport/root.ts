@@ -18,7 +18,6 @@ const anyCode = Array.from({ length: 256 }, (_none, code) => code);
 
 /** Finds out how to act as root, and proves it by `id -u`. The password stays in memory and goes only into sudo's stdin. */
 export async function findRoot(session: Session, ask: (() => Promise<Secret>) | undefined): Promise<RootWay> {
-  const plain = { password: undefined };
   const isRoot = async (argv: readonly string[], stdin = "") => {
     const { code, stdout } = await execOn(session, [...argv, "id", "-u"], {
       stdin,
@@ -30,7 +29,7 @@ export async function findRoot(session: Session, ask: (() => Promise<Secret>) | 
   const way = (by: RootBy, before: readonly string[]): RootWay => ({
     by,
     wrap: (argv) => [...before, ...argv],
-    ...plain,
+    password: undefined,
   });
   if (await isRoot([])) return way("none", []);
   if (await isRoot(sudoPlain)) return way("sudo", sudoPlain);

@@ -78,7 +78,7 @@ export async function openSession(options: {
       },
     };
   }
-  let onAbort: (() => void) | undefined;
+  let onAbort = () => {};
   try {
     await new Promise<void>((resolve, reject) => {
       refuse = (error) => reject(check.problem() ?? connectFailure(destination, error, skipped));
@@ -88,8 +88,8 @@ export async function openSession(options: {
             hint: reachHint,
           }),
         );
-      onAbort = () => reject(signal?.reason);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      onAbort = () => reject(signal!.reason);
+      signal?.addEventListener("abort", onAbort);
       arm();
       client.once("ready", resolve);
       client.once("close", () => refuse(new Error("the connection was closed")));
@@ -113,7 +113,7 @@ export async function openSession(options: {
     throw connectFailure(destination, error, skipped);
   } finally {
     clearTimeout(timer);
-    if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+    signal?.removeEventListener("abort", onAbort);
   }
   return {
     name,

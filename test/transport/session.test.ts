@@ -62,6 +62,19 @@ describe("a connection", () => {
     (await sessionTo(port)).close();
   });
 
+  it("fails where the host ends it while we log in, or the library cannot begin it", async () => {
+    const { port, connections } = await serveSsh(noCommand, { onLogin: () => void connections[0]!.end() });
+    await expect(sessionTo(port)).rejects.toMatchObject({
+      ...{
+        name: "Fail",
+        message: `no connection to 127.0.0.1 (127.0.0.1 port ${port}): the connection was closed`,
+      },
+    });
+    await expect(sessionTo(port, { destination: { user: null as never } })).rejects.toMatchObject({
+      ...{ name: "Fail", message: expect.stringMatching(/^no connection to .*: Invalid username/) },
+    });
+  });
+
   it("is given up when the host does not answer in time", async () => {
     const ended = new Promise<void>((resolve) => {
       void listening((socket) => void socket.on("close", () => resolve()).resume()).then(async (port) => {
@@ -197,6 +210,7 @@ describe("a connection that ends", () => {
       called += 1;
     });
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const over = once(session.client, "close");
     session.close();
     expect(session.closed()).toBe(true);
     session.close();
@@ -205,5 +219,7 @@ describe("a connection that ends", () => {
     expect(cut).not.toHaveBeenCalled();
     vi.advanceTimersByTime(100);
     expect(cut).toHaveBeenCalledTimes(1);
+    await over;
+    expect(called).toBe(1);
   });
 });
