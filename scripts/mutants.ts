@@ -16,6 +16,8 @@ const parts: Readonly<Record<string, { readonly folder: string; readonly files: 
   // How a filesystem is made is shown by the tests that make it.
   storage: { folder: "storage", files: /^(?!mkfs\.ts)/ },
   steps: { folder: "steps", files: /./ },
+  // What signs and what refuses; what writes boot files is shown by machines that start.
+  boot: { folder: "boot", files: /^(sign-efi|check-.*)\.ts$/ },
   door: { folder: "system", files: /^(chroot|door.*|mount-points|process-bound)\.ts$/ },
   deploy: { folder: "operator", files: /^(preflight|deploy).*\.ts$/ },
 };

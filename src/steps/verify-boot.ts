@@ -69,7 +69,8 @@ export const verifyBoot = defineStep({
   }),
   tools: [],
   run: async (wanted, context) => {
-    const { root, log } = context;
+    const { root, log, machine } = context;
+    const source = wanted.mounted ? await mountedSource(root, join(machine.proc, "self/mounts")) : undefined;
     const tree = new Tree(root);
     const { cmdline, esp, menu, cores } = wanted;
     const rootWord = cmdline.find((word) => word.startsWith("root="));
@@ -78,19 +79,18 @@ export const verifyBoot = defineStep({
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     for (const version of versions)
       for (const name of ["vmlinuz", "initrd.img"]) big(tree, `/boot/${name}-${version}`);
-    await checkRoot(wanted, root, rootWord);
-    const driven = wanted.mounted ? await diskModules(await mountedSource(root)) : [];
+    await checkRoot(wanted, source, root, rootWord);
+    const driven = source === undefined ? [] : await diskModules(source, machine.sys);
     const modules = [...new Set([...wanted.modules, ...driven])];
     const needsNetwork = wanted.programs.includes("clevis-decrypt-tang");
-    const cards = wanted.mounted && needsNetwork ? await cardModules() : [];
+    const cards = wanted.mounted && needsNetwork ? await cardModules(machine.sys) : [];
     for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules, cards });
     for (const path of wanted.overlays)
       if (!tree.stat(path)?.isDirectory())
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
           hint: "make it by a file in it, or take it out of storage.overlays",
         });
-    const moreWords =
-      wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, context.machine)];
+    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, machine)];
     if (menu !== undefined) checkMenu(tree, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
@@ -105,7 +105,7 @@ export const verifyBoot = defineStep({
       await checkRoom(esp, tree, versions);
     }
     for (const { target, ...place } of cores)
-      await checkEmbeddedGrub(await writablePath(target, context.machine), place);
+      await checkEmbeddedGrub(await writablePath(target, machine), place);
     const loaders = [
       ...(cores.length > 0 ? ["GRUB for BIOS"] : []),
       ...(esp === undefined ? [] : [esp.loader]),
@@ -118,7 +118,8 @@ type Wanted = z.output<typeof verifyBoot.schema>;
 
 /** root= must lead to the filesystem that was made, and fstab must say the same. */
 async function checkRoot(
-  { rootUuid, rootAt, mounted, verity }: Wanted,
+  { rootUuid, rootAt, verity }: Wanted,
+  source: string | undefined,
   root: string,
   rootWord: string,
 ): Promise<void> {
@@ -135,7 +136,7 @@ async function checkRoot(
   else if (byUuid !== rootUuid)
     throw new Fail(`the kernel is told ${rootWord}, and the root filesystem has the UUID ${rootUuid}`);
   else if (!line.startsWith(`UUID=${rootUuid} `)) throw new Fail("fstab does not name the root filesystem");
-  const place = rootAt ?? (mounted ? { image: await mountedSource(root), offsetBytes: 0 } : undefined);
+  const place = rootAt ?? (source === undefined ? undefined : { image: source, offsetBytes: 0 });
   if (place === undefined) return;
   const found = await filesystemAt(place.image, place.offsetBytes);
   if (found === undefined)

@@ -1,12 +1,25 @@
-import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
+import { bootCode, placedCore } from "../../src/boot/grub.ts";
 import { loaderEntry } from "../../src/boot/loader.ts";
-import type { StepContext } from "../../src/steps/step.ts";
+import { grubCopies } from "../../src/boot/packages.ts";
+import { throwawaySigner } from "../../src/boot/self-signed.ts";
+import { makeVerity } from "../../src/steps/make-verity.ts";
 import { verifyBoot } from "../../src/steps/verify-boot.ts";
-import { silentLog } from "../../src/util/log.ts";
+import { fakeMachine } from "../helpers/fake-machine.ts";
 import { efiProgram } from "../helpers/pe.ts";
+import { stepBench } from "../helpers/step-bench.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const version = "6.1-x";
@@ -52,24 +65,37 @@ function machine() {
     esp: { path: esp, loader: "systemd-boot", sizeBytes: 64 * 2 ** 20 },
     rootAt: { image, offsetBytes: 0 },
   };
-  return { dir, root, esp, put, wanted };
+  return { ...fakeMachine(), dir, root, esp, put, image, wanted };
 }
 
 type Made = ReturnType<typeof machine>;
 
-async function verify({ root }: Made, wanted: Wanted, list = listing): Promise<void> {
-  const chroot = async (argv: readonly string[]) => {
-    expect(argv).toEqual(["lsinitramfs", `/boot/initrd.img-${version}`]);
-    return { code: 0, stdout: list, stderr: "" };
-  };
-  const context = { root, log: silentLog, chroot } as unknown as StepContext;
+async function verify({ root, machine }: Made, wanted: Wanted, list = listing): Promise<string[]> {
+  const lister = `tree: lsinitramfs /boot/initrd.img-${version}`;
+  const { context, asked, said, options } = stepBench({
+    root,
+    machine,
+    answers: { [lister]: { stdout: list } },
+  });
   await verifyBoot.run!(verifyBoot.schema.parse(wanted), context);
+  expect(asked).toEqual([lister]);
+  expect(options[0]!.timeoutMs).toBe(600_000);
+  return said;
+}
+
+/** A root of 1 MiB with verity, and where its bytes lie. */
+function verified({ disk, part, machine, dir }: Made) {
+  const parts = [1, 2].map((number) => ({ number, startBytes: number * 2 ** 20, sizeBytes: 2 ** 20 }));
+  const on = disk("vda", 4 * 2 ** 20, parts);
+  const [data, tree] = parts.map((one) => part(on, one));
+  const verity = { data: data!, tree: tree!, uuid, salt: "ab".repeat(32), file: join(dir, "hash") };
+  return { verity, data: join(machine.dev, "vda1") };
 }
 
 describe("verify-boot", () => {
   it("is content with a machine on which everything is there", async () => {
     const made = machine();
-    await verify(made, made.wanted);
+    expect(await verify(made, made.wanted)).toEqual([`info bootable: ${version}, systemd-boot`]);
   });
 
   it("takes a command line that names the root by a mapping", async () => {
@@ -82,12 +108,7 @@ describe("verify-boot", () => {
 
   it("wants a root with verity to be its mapping, for the kernel and in fstab", async () => {
     const made = machine();
-    const partition = {
-      disk: { name: "system", serial: "S", sizeBytes: 2 ** 30 },
-      ...{ number: 1, startBytes: 2 ** 20, sizeBytes: 2 ** 20 },
-    };
-    const salt = "ab".repeat(32);
-    const verity = { data: partition, tree: partition, uuid, salt, file: join(made.dir, "hash") };
+    const { verity } = verified(made);
     const mapped = { ...made.wanted, verity, cmdline: ["root=/dev/mapper/root", "ro"] };
     await expect(verify(made, { ...made.wanted, verity })).rejects.toThrow(
       /is \/dev\/mapper\/root; the kernel/,
@@ -95,6 +116,175 @@ describe("verify-boot", () => {
     await expect(verify(made, mapped)).rejects.toThrow(/and fstab says UUID=/);
     made.put("tree/etc/fstab", "/dev/mapper/root / ext4 ro 0 0\n");
     await expect(verify(made, mapped)).rejects.toThrow("names no systemd.verity_root_data");
+    const half = { ...mapped, cmdline: [...mapped.cmdline, "systemd.verity_root_data=x"] };
+    await expect(verify(made, half)).rejects.toThrow("names no systemd.verity_root_hash");
+  });
+
+  it("opens a root with verity as the kernel will, and wants its root hash in every entry", async () => {
+    const made = machine();
+    const { verity, data } = verified(made);
+    await makeVerity.run!(verity, stepBench({ machine: made.machine }).context);
+    const hash = readFileSync(verity.file, "utf8").trim();
+    const words = ["root=/dev/mapper/root", "ro", "systemd.verity_root_data=x", "systemd.verity_root_hash=y"];
+    made.put("tree/etc/fstab", "/dev/mapper/root / ext4 ro 0 0\n");
+    made.put("tree/boot/grub/grub.cfg", `${uuid}\nlinux /vmlinuz ${words.join(" ")}\n`);
+    const wanted = { ...made.wanted, verity, cmdline: words };
+    const entry = `esp/loader/entries/debian-${version}.conf`;
+    made.put(entry, loaderEntry(version, "t", words));
+    await expect(verify(made, wanted)).rejects.toThrow(`does not say roothash=${hash}`);
+    made.put(entry, loaderEntry(version, "t", [...words, `roothash=${hash}`]));
+    await verify(made, wanted);
+    writeFileSync(data, "changed");
+    truncateSync(data, 2 ** 20);
+    await expect(verify(made, wanted)).rejects.toMatchObject({
+      message: expect.stringMatching(/^the root with verity would not open: /),
+      hint: "deploy or build again",
+    });
+  });
+
+  it("looks at what is mounted where the tree is made, with this machine's own drivers", async () => {
+    const made = machine();
+    const wanted = { ...made.wanted, rootAt: undefined, mounted: true };
+    await expect(verify(made, wanted)).rejects.toThrow(`nothing is mounted at ${made.root}`);
+    const mounts = `/dev/old ${made.root} xfs rw 0 0\n${made.image} ${made.root} ext4 rw 0 0\n`;
+    writeFileSync(join(made.machine.proc, "self/mounts"), mounts);
+    await verify(made, wanted);
+    const sys = made.machine.sys;
+    const device = join(sys, "devices/pci0/virtio1");
+    for (const path of [join(device, "block/disk"), join(device, "driver/module"), join(sys, "class/block")])
+      mkdirSync(path, { recursive: true });
+    writeFileSync(join(device, "driver/module/initstate"), "live\n");
+    symlinkSync(join(device, "block/disk"), join(sys, "class/block/disk"));
+    await expect(verify(made, wanted)).rejects.toThrow(
+      "lacks what the root filesystem needs: the module module",
+    );
+    await verify(made, { ...wanted, mounted: false });
+    made.put("disk", Buffer.alloc(2 ** 20));
+    await expect(verify(made, { ...wanted, esp: undefined })).rejects.toThrow(
+      `${rootWord} leads nowhere: ${made.image} holds no filesystem for the root`,
+    );
+  });
+
+  it("wants a driver of this machine's network card where the root needs the network", async () => {
+    const made = machine();
+    writeFileSync(join(made.machine.proc, "self/mounts"), `${made.image} ${made.root} ext4 rw 0 0\n`);
+    const card = join(made.machine.sys, "class/net/eth0/device/driver");
+    mkdirSync(card, { recursive: true });
+    mkdirSync(join(made.dir, "virtio_net"));
+    writeFileSync(join(made.dir, "virtio_net/initstate"), "live\n");
+    symlinkSync(join(made.dir, "virtio_net"), join(card, "module"));
+    const wanted = { ...made.wanted, mounted: true };
+    const tang = { ...wanted, programs: ["clevis-decrypt-tang"] };
+    const list = `${listing}usr/bin/clevis-decrypt-tang\n`;
+    await verify(made, wanted);
+    await expect(verify(made, tang, list)).rejects.toThrow(
+      "no driver for any network card of this machine (virtio_net)",
+    );
+    await verify(made, { ...tang, mounted: false }, list);
+    await verify(made, tang, `${list}kernel/virtio_net.ko\n`);
+  });
+
+  it("takes for there what is built into the kernel", async () => {
+    const made = machine();
+    const without = listing.replace("ext4", "ext3");
+    await expect(verify(made, made.wanted, without)).rejects.toThrow("the module ext4");
+    made.put(`tree/usr/lib/modules/${version}/modules.builtin`, "kernel/fs/ext4/ext4.ko\n");
+    await verify(made, made.wanted, without);
+  });
+
+  it("finds the root at its place in an image", async () => {
+    const made = machine();
+    const rootAt = { image: made.image, offsetBytes: 4096 };
+    await expect(verify(made, { ...made.wanted, rootAt })).rejects.toThrow(
+      "holds no filesystem for the root",
+    );
+    const other = readFileSync(made.image);
+    other.fill(0, 1024 + 0x68, 1024 + 0x78);
+    made.put("disk", other);
+    await expect(verify(made, made.wanted)).rejects.toThrow(
+      "the ext4 that was made for the root has the UUID 00000000-0000-0000-0000-000000000000",
+    );
+  });
+
+  it("reads GRUB for BIOS back from each disk", async () => {
+    const made = machine();
+    const cores = [{ target: { image: made.image }, startBytes: 512, sizeBytes: 4096 }];
+    await expect(verify(made, { ...made.wanted, cores })).rejects.toThrow("first sector holds no boot code");
+    const place = { startBytes: 2 ** 20, sizeBytes: 64 * 512 };
+    const core = Buffer.alloc(20 * 512, 0x5a);
+    core.writeUInt16LE(19, 512 - 4);
+    const disk = Buffer.concat([
+      readFileSync(made.image),
+      placedCore(core, place.startBytes, place.sizeBytes),
+    ]);
+    bootCode(Buffer.alloc(512, 0xaa), place.startBytes).copy(disk);
+    disk.writeUInt16LE(0xaa55, 510);
+    made.put("disk", disk);
+    const wanted = { ...made.wanted, esp: undefined, cores: [{ target: { image: made.image }, ...place }] };
+    expect(await verify(made, wanted)).toEqual([`info bootable: ${version}, GRUB for BIOS`]);
+  });
+
+  it("wants what is on the ESP to be signed as the definition says", async () => {
+    const made = machine();
+    const mine = throwawaySigner("mine");
+    const esp = (secureBoot: "debian" | { certificate: string }): Wanted["esp"] => ({
+      ...{ ...made.wanted.esp!, secureBoot },
+    });
+    await expect(verify(made, { ...made.wanted, esp: esp("debian") })).rejects.toThrow("EFI/BOOT");
+    const own = { ...made.wanted, esp: esp({ certificate: mine.certificate.toString() }) };
+    await expect(verify(made, own)).rejects.toThrow("is not signed, so Secure Boot would refuse it");
+    const bad = { ...made.wanted, esp: esp({ certificate: "none" }) };
+    await expect(verify(made, bad)).rejects.toThrow("names a certificate that is none");
+  });
+
+  describe("the room for the next kernel", () => {
+    // The ESP's content takes a little more than 2 MiB; the next kernel takes 2 MiB and one to spare.
+    const withEsp = (made: Made, more: object) => ({
+      ...made.wanted,
+      esp: { ...made.wanted.esp!, ...more } as Wanted["esp"],
+    });
+
+    it("is what FAT leaves of its size beside what is there, whole directories counted", async () => {
+      const made = machine();
+      const count = (directory: string): number =>
+        readdirSync(directory, { withFileTypes: true }).reduce((sum, one) => {
+          const path = join(directory, one.name);
+          return sum + statSync(path).size + (one.isDirectory() ? count(path) : 0);
+        }, 0);
+      const kernelBytes = kernel.length + 2 ** 20;
+      const needed = kernelBytes + 2 ** 20 + count(made.esp);
+      const sizeBytes = Math.ceil(needed / 0.98);
+      await verify(made, withEsp(made, { sizeBytes: sizeBytes + 1 }));
+      await expect(verify(made, withEsp(made, { sizeBytes: sizeBytes - 2 }))).rejects.toMatchObject({
+        message: "the ESP has 4 MiB left, and the next kernel will take 4 MiB",
+        hint: "make the ESP larger",
+      });
+      await expect(verify(made, withEsp(made, { sizeBytes: 1 }))).rejects.toThrow("the ESP has 0 MiB left");
+    });
+
+    it("is asked of a mounted filesystem itself", async () => {
+      const made = machine();
+      await verify(made, withEsp(made, { sizeBytes: undefined }));
+    });
+
+    it("is wanted on an extended boot loader partition where there is one, and not with GRUB", async () => {
+      const made = machine();
+      for (const path of [`debian/${version}/linux`, `debian/${version}/initrd.img-${version}`])
+        made.put(`xb/${path}`, readFileSync(join(made.esp, path)));
+      made.put(`xb/loader/entries/debian-${version}.conf`, loaderEntry(version, "t", cmdline));
+      const kernels = { path: join(made.dir, "xb"), sizeBytes: 2 ** 20 };
+      await expect(verify(made, withEsp(made, { kernels }))).rejects.toMatchObject({
+        message: "the extended boot loader partition has 0 MiB left, and the next kernel will take 4 MiB",
+        hint: "make the extended boot loader partition larger",
+      });
+      await verify(made, withEsp(made, { kernels: { ...kernels, sizeBytes: 2 ** 26 }, sizeBytes: 1 }));
+      for (const [from, to] of grubCopies(false)) {
+        made.put(`tree${from}`, efiProgram());
+        made.put(`esp/${to}`, efiProgram());
+      }
+      made.put("esp/EFI/debian/grub.cfg", uuid);
+      await verify(made, withEsp(made, { loader: "grub", sizeBytes: 1 }));
+    });
   });
 
   it("refuses an overlay of a directory that is not there", async () => {
