@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { checkTree, type Expectation } from "../../src/steps/check-tree.ts";
 import type { StepContext } from "../../src/steps/step.ts";
 import { WrongFields } from "../../src/util/problem.ts";
+import { type Answers, stepBench } from "../helpers/step-bench.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A tree with a little of everything that is looked for. */
@@ -87,5 +88,130 @@ describe("check-tree", () => {
         /^users\.a\.groups\[0\]: .*docker.*\nservices\["x\.service"\]: .*x\.service/,
       ),
     });
+  });
+
+  /** What is wrong with these, in a tree of these files. */
+  async function problemsIn(
+    files: Readonly<Record<string, string>>,
+    wanted: readonly (readonly [Expectation["kind"], string])[],
+    answers: Answers = {},
+  ) {
+    const root = tempDir();
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text, { mode: 0o755 });
+    }
+    const { context, asked, options } = stepBench({ root, answers });
+    const expected = wanted.map(([kind, name]) => ({ path: ["field", name], kind, name }));
+    const error: unknown = await checkTree.run!({ expected }, context).catch((one: unknown) => one);
+    const found = error instanceof WrongFields ? error.problems : [];
+    if (error !== undefined && !(error instanceof WrongFields)) throw error;
+    return {
+      asked,
+      options,
+      wrong: found.map(({ path }) => path[1]),
+      messages: found.map((one) => one.message),
+    };
+  }
+
+  it("asks the tree's systemd whether it understands a calendar event, where there is one", async () => {
+    const files = { "usr/bin/systemd-analyze": "" };
+    const bad = "Failed to parse calendar specification 'offen'\nmore\n";
+    const { asked, options, messages } = await problemsIn(
+      files,
+      [
+        ["calendar event", "daily"],
+        ["calendar event", "offen"],
+      ],
+      { "tree: systemd-analyze calendar -- offen": { code: 1, stderr: bad } },
+    );
+    expect(asked).toEqual(["daily", "offen"].map((text) => `tree: systemd-analyze calendar -- ${text}`));
+    expect(options[0]).toEqual({ accept: [0, 1], timeoutMs: 30_000 });
+    expect(messages).toEqual(["offen is no calendar event: Failed to parse calendar specification 'offen'"]);
+    expect((await problemsIn({}, [["calendar event", "offen"]])).asked).toEqual([]);
+  });
+
+  it("reads users and groups that are made at the next start as systemd-sysusers does", async () => {
+    const { wrong } = await problemsIn(
+      {
+        "usr/lib/sysusers.d/a.conf": "u one\nu! two 5\n#u three\n u four\ng five\nm six\nru seven\n",
+        "etc/sysusers.d/b.conf": "u\teight - -\n",
+        "etc/sysusers.d/c.conf.old": "u nine\n",
+      },
+      [
+        ...["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].map(
+          (name) => ["user", name] as const,
+        ),
+        ...["two", "five", "six"].map((name) => ["group", name] as const),
+      ],
+    );
+    expect(wrong).toEqual(["three", "four", "five", "six", "seven", "nine", "six"]);
+  });
+
+  it("takes the whole name of a user, a group and a locale", async () => {
+    const { wrong } = await problemsIn(
+      {
+        "etc/passwd": "web-app:x:1:1:::\n",
+        "etc/group": "web-app:x:1:web\n",
+        "usr/share/i18n/SUPPORTED": "de_DE.UTF-8 UTF-8\n",
+      },
+      [
+        ["user", "web"],
+        ["user", "web-app"],
+        ["group", "web"],
+        ["group", "web-app"],
+        ["locale", "de_DE"],
+        ["locale", "UTF-8"],
+        ["locale", "de_DE.UTF-8"],
+      ],
+    );
+    expect(wrong).toEqual(["web", "web", "de_DE", "UTF-8"]);
+  });
+
+  it("says which package brings time zones, where none are there", async () => {
+    const { messages } = await problemsIn({}, [["time zone", "Europe/Berlin"]]);
+    expect(messages).toEqual(["Europe/Berlin needs the package `tzdata` in packages.install"]);
+  });
+
+  it.each([
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+  ])("finds a unit, an instance and a masked one in %s", async (directory) => {
+    const files = { [`${directory}/a.timer`]: "", [`${directory}/b@.service`]: "" };
+    const wanted = ["a.timer", "b@one.service", "b@.service", "b@one.timer", "b.service", "a.service"];
+    const { wrong } = await problemsIn(
+      files,
+      wanted.map((name) => ["unit", name] as const),
+    );
+    expect(wrong).toEqual(["b@one.timer", "b.service", "a.service"]);
+  });
+
+  it("takes an old init script for a service, and for no other unit", async () => {
+    const { wrong } = await problemsIn({ "etc/init.d/old": "" }, [
+      ["unit", "old.service"],
+      ["unit", "old.timer"],
+      ["unit", "old.service.d"],
+      ["unit", "older.service"],
+    ]);
+    expect(wrong).toEqual(["old.timer", "old.service.d", "older.service"]);
+  });
+
+  it.each(["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"])(
+    "finds a program in %s, and one by its path",
+    async (directory) => {
+      const files = { [`${directory}/tool`]: "", "opt/tool2": "" };
+      const wanted = ["tool", "/opt/tool2", "tool2"].map((name) => ["program", name] as const);
+      expect((await problemsIn(files, wanted)).wrong).toEqual(["tool2"]);
+    },
+  );
+
+  it("keeps what the definition itself says at the field", async () => {
+    const { context } = stepBench({ root: tempDir() });
+    const expected = [{ path: ["x"], kind: "user" as const, name: "app", says: "user: app" }];
+    const error = (await checkTree.run!({ expected }, context).catch((one: unknown) => one)) as WrongFields;
+    expect(error.problems).toEqual([{ path: ["x"], message: expect.any(String), says: "user: app" }]);
   });
 });
