@@ -54,24 +54,27 @@ export function oid(dotted: string): Buffer {
 
 /** The elements one after another in `bytes`; undefined where they are not DER or are cut off. */
 export function readDer(bytes: Uint8Array): DerNode[] | undefined {
-  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const nodes: DerNode[] = [];
-  for (let at = 0; at < all.length; ) {
-    const first = all[at + 1];
-    if (first === undefined) return undefined;
-    const long = first >= 0x80 ? first - 0x80 : 0;
-    if (long > 4 || at + 2 + long > all.length) return undefined;
-    const length = long === 0 ? first : all.readUIntBE(at + 2, long);
-    const start = at + 2 + long;
-    if (start + length > all.length) return undefined;
-    nodes.push({
-      tag: all[at]!,
-      whole: all.subarray(at, start + length),
-      content: all.subarray(start, start + length),
-    });
-    at = start + length;
+  for (let at = 0; at < bytes.length; ) {
+    const node = firstDer(bytes.subarray(at));
+    if (node === undefined) return undefined;
+    nodes.push(node);
+    at += node.whole.length;
   }
   return nodes;
+}
+
+/** The element with which `bytes` begin, whatever comes after it; undefined where they are not DER or are cut off. */
+export function firstDer(bytes: Uint8Array): DerNode | undefined {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [tag, first] = all;
+  if (tag === undefined || first === undefined) return undefined;
+  const long = first >= 0x80 ? first - 0x80 : 0;
+  if (long > 4 || 2 + long > all.length) return undefined;
+  const start = 2 + long;
+  const end = start + (long === 0 ? first : all.readUIntBE(2, long));
+  if (end > all.length) return undefined;
+  return { tag, whole: all.subarray(0, end), content: all.subarray(start, end) };
 }
 
 function lengthOf(length: number): number[] {

@@ -1,6 +1,17 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify, type X509Certificate } from "node:crypto";
 import { Fail } from "../util/fail.ts";
-import { type DerNode, integer, nothing, octets, oid, readDer, sequence, setOf, tagged } from "./der.ts";
+import {
+  type DerNode,
+  firstDer,
+  integer,
+  nothing,
+  octets,
+  oid,
+  readDer,
+  sequence,
+  setOf,
+  tagged,
+} from "./der.ts";
 import { type Pe, peDigest, readPe } from "./pe.ts";
 
 /** A key that firmware is told to trust: RSA, the only kind that all firmware knows. */
@@ -132,9 +143,8 @@ function namesOf(certificate: X509Certificate): { issuer: Buffer; serial: Buffer
 /** Whether the signature in a program's blob was made by the certificate's key. */
 function isSignedBy(blob: Buffer, certificate: X509Certificate): boolean {
   const inner = (node: DerNode | undefined) => (node === undefined ? [] : (readDer(node.content) ?? []));
-  // Behind it the table is filled up with zeros.
-  const outer = readFirst(blob);
-  const data = inner(inner(inner(outer)[1])[0]);
+  // After it the table is filled up with zeros.
+  const data = inner(inner(inner(firstDer(blob))[1])[0]);
   const signers = inner(data.at(-1));
   return signers.some((one) => {
     const fields = inner(one);
@@ -144,14 +154,6 @@ function isSignedBy(blob: Buffer, certificate: X509Certificate): boolean {
     const signed = Buffer.concat([Buffer.from([0x31]), attributes.whole.subarray(1)]);
     return verify("sha256", signed, certificate.publicKey, signature.content);
   });
-}
-
-function readFirst(blob: Buffer): DerNode | undefined {
-  for (let end = blob.length; end > blob.length - 8 && end > 0; end -= 1) {
-    const nodes = readDer(blob.subarray(0, end));
-    if (nodes?.length === 1) return nodes[0];
-  }
-  return undefined;
 }
 
 function sha256(bytes: Uint8Array): Buffer {

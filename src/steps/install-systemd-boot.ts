@@ -42,8 +42,9 @@ export const installSystemdBoot = defineStep({
     const cmdline = [...input.cmdline, ...word];
     const versions = kernelVersions(context.root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
-    const own = typeof secureBoot === "object" ? secureBoot : undefined;
-    const signer = own === undefined ? undefined : signerIn(context, own);
+    const own =
+      typeof secureBoot === "object" ? { ...secureBoot, signer: signerIn(context, secureBoot) } : undefined;
+    const signer = own?.signer;
     const put = putter(context.root, esp);
     const putKernel = putter(context.root, kernels ?? esp);
     for (const version of versions)
@@ -63,8 +64,12 @@ export const installSystemdBoot = defineStep({
     put.file(loader, "EFI/systemd/systemd-bootx64.efi");
     if (secureBoot === "debian") for (const [from, to] of shimCopies) put.file(from, to);
     else put.file(loader, "EFI/BOOT/BOOTX64.EFI");
-    if (own !== undefined && signer !== undefined)
-      for (const { path, content } of enrolmentFiles(signer, own.alsoTrusted.map(certificateOf), own.epoch))
+    if (own !== undefined)
+      for (const { path, content } of enrolmentFiles(
+        own.signer,
+        own.alsoTrusted.map(certificateOf),
+        own.epoch,
+      ))
         put.bytes(path, content);
     put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
     if (layout === "bls" || kernels !== undefined)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { integer, octets, oid, readDer, sequence, tagged } from "../../src/boot/der.ts";
+import { firstDer, integer, octets, oid, readDer, sequence, tagged } from "../../src/boot/der.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
@@ -30,5 +30,13 @@ describe("DER", () => {
       expect(readDer(whole.subarray(0, end))).toBeUndefined();
     expect(readDer(Buffer.from("3085ffffffffff", "hex"))).toBeUndefined();
     expect(readDer(Buffer.alloc(0))).toEqual([]);
+  });
+
+  it("is found at the beginning of more, whatever that is", () => {
+    const whole = sequence(octets(Buffer.alloc(300)));
+    for (const more of ["", "00", "0000000000", "ff", "30"])
+      expect(firstDer(Buffer.concat([whole, Buffer.from(more, "hex")]))?.whole).toEqual(whole);
+    for (const end of [0, 1, 2, 3, whole.length - 1])
+      expect(firstDer(whole.subarray(0, end))).toBeUndefined();
   });
 });
