@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { clockToleranceMs } from "../../src/archive/payload.ts";
 import { loadDefinition } from "../../src/operator/load.ts";
 import { needsOf } from "../../src/operator/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../../src/operator/preflight.ts";
@@ -103,11 +104,13 @@ describe("preflight", () => {
   });
 
   it("warns of a console of the host's command line that is left out", () => {
-    const findings = judge({ cmdline: ["quiet", 'console="x', "console=ttyS0,115200"] });
+    const findings = judge({ cmdline: ["quiet", 'console="x', "console=ttyS0,115200", "console=y'"] });
     expect(isGo(findings)).toBe(true);
     expect(findings.find(({ check }) => check === "console")).toMatchObject({
       verdict: "warn",
-      detail: expect.stringMatching(/^the host's command line has console="x, which names no console/),
+      detail: expect.stringMatching(
+        /^the host's command line has console="x console=y', which names no console/,
+      ),
     });
   });
 
@@ -203,6 +206,52 @@ describe("preflight", () => {
     const [only, ...more] = refused(findings);
     expect(only).toMatch(message);
     expect(more).toEqual([]);
+    const { check, hint } = findings.find(({ verdict }) => verdict === "no-go")!;
+    // Nothing makes another machine of it.
+    if (!["architecture", "machine"].includes(check)) expect(hint).toMatch(/\S/);
+  });
+
+  it("leaves out what it was not given: a judgement of the host, and room on disks that were not found", () => {
+    const checks = judge({}, { host: undefined, room: undefined }).map(({ check }) => check);
+    expect(checks).not.toContain("host");
+    expect(checks).not.toContain("room");
+    expect(checks).toEqual(
+      judge()
+        .map(({ check }) => check)
+        .filter((check) => !["host", "room"].includes(check)),
+    );
+  });
+
+  it.each([
+    ["the room that the packages take at least", 300, "warn"],
+    ["a little less", 299, "no-go"],
+    ["the room that they usually take", 700, "go"],
+    ["a little less than usual", 699, "warn"],
+  ])("judges a disk with %s: %d MiB", (_what, has, verdict) => {
+    const room = { has: has * mib, least: 300 * mib, usual: 700 * mib };
+    expect(judge({}, { room }).find(({ check }) => check === "room")?.verdict).toBe(verdict);
+  });
+
+  it("takes a clock that is off by as much as the base accepts, and no more", () => {
+    const now = 1_750_000_000_000;
+    const at = (ms: number) =>
+      judge({ hardwareClock: (now - clockToleranceMs - ms) / 1000 }).find(({ check }) => check === "clock");
+    expect(at(0)?.verdict).toBe("go");
+    expect(at(1000)?.verdict).toBe("no-go");
+  });
+
+  it("says to set the host's time first where that is wrong too", () => {
+    const hint = judge({ hardwareClock: 3, clock: 3 }).find(({ check }) => check === "clock")?.hint;
+    expect(hint).toMatch(/^set the host's time, then run `hwclock --systohc`/);
+  });
+
+  it("names every port that the new system's server listens at, or that none is known", () => {
+    const detail = (ports: number[]) =>
+      judge({}, { sshPorts: { ports, sure: false, reached: 2200 } }).find(
+        ({ check }) => check === "ssh server",
+      )?.detail;
+    expect(detail([22, 2222])).toMatch(/say port 22, 2222,/);
+    expect(detail([])).toMatch(/say port unknown,/);
   });
 
   it("just has memory enough at the limit", () => {
