@@ -43,12 +43,17 @@ export async function chrootRun(
     tree,
     binds.map(({ from, to }) => ({ to, isDirectory: statSync(from).isDirectory() })),
   );
-  const layout = ["--bind", tree, "/", ...interfaces, ...bindWords(binds)];
   try {
-    return await runBehindDoor({ layout, network, hostname: hostnameOf(tree) }, argv, options);
+    return await runBehindDoor(treeRoom(tree, binds, network), argv, options);
   } finally {
     clear();
   }
+}
+
+/** The tree as root directory, and the kernel's interfaces upon it. */
+export function treeRoom(tree: string, binds: readonly Bind[], network: boolean): Room {
+  const layout = ["--bind", tree, "/", ...interfaces, ...bindWords(binds)];
+  return { layout, network, hostname: hostnameOf(tree) };
 }
 
 /** Spares the wait for the disk after every file; what is built is flushed as a whole, or made anew. */
@@ -62,13 +67,18 @@ export async function treeRun(
   argv: readonly string[],
   options: TreeRunOptions = {},
 ): Promise<RunResult> {
+  return await chrootRun(tree, argv, withEatmydata(baseTree, options));
+}
+
+/** The options with the library laid over the program. */
+export function withEatmydata(baseTree: string | undefined, options: TreeRunOptions): TreeRunOptions {
   const library = baseTree === undefined || options.bare ? undefined : join(baseTree, eatmydata);
-  if (library === undefined || !existsSync(library)) return await chrootRun(tree, argv, options);
-  return await chrootRun(tree, argv, {
+  if (library === undefined || !existsSync(library)) return options;
+  return {
     ...options,
     binds: [...(options.binds ?? []), { from: library, to: eatmydataInside, readOnly: true }],
     env: { ...(options.env ?? plainEnv), LD_PRELOAD: eatmydataInside },
-  });
+  };
 }
 
 /** Runs a tool of the base's tree, which stays as it is. `binds` are what it works on, at the same paths inside. */
@@ -95,7 +105,7 @@ export async function toolFilter(
 }
 
 /** The base's programs and settings, in a root directory that is memory. */
-function toolRoom(baseTree: string, binds: readonly Bind[]): Room {
+export function toolRoom(baseTree: string, binds: readonly Bind[]): Room {
   const own = toolDirectories.flatMap((name) => ["--ro-bind", join(baseTree, name), `/${name}`]);
   const links = toolLinks.flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]);
   const empty = ["--dir", "/var", "--dir", "/root"];

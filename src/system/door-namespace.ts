@@ -27,12 +27,16 @@ let made: Promise<number> | undefined;
  * capability, it has not.
  */
 export async function doorNamespace(): Promise<number> {
-  made ??= make();
+  made ??= makeNamespace(boundArgv(["unshare", "--user", "--", "sh", "-c", gate]));
   return await made;
 }
 
-async function make(): Promise<number> {
-  const [program, ...args] = boundArgv(["unshare", "--user", "--", "sh", "-c", gate]);
+/** The namespace of a program that goes by the gate's words; `proc` is where the kernel shows processes. */
+export async function makeNamespace(
+  [program, ...args]: readonly string[],
+  proc = "/proc",
+  boundMs = makeMs,
+): Promise<number> {
   const child = spawn(program!, args, { env: plainEnv, stdio: ["pipe", "pipe", "pipe"] });
   child.stdin.on("error", () => {});
   const said = text(child.stderr);
@@ -40,15 +44,20 @@ async function make(): Promise<number> {
     () => false,
     () => false,
   );
-  const late = sleep(makeMs, false, { ref: false });
-  const line = () => Promise.race([once(child.stdout, "data").then(() => true), failed, late]);
+  const late = sleep(boundMs, false, { ref: false });
+  const line = async () => {
+    if (await Promise.race([once(child.stdout, "data").then(() => true), failed, late])) return;
+    // What it has said ends with it.
+    child.kill("SIGKILL");
+    throw refusal((await said).trim());
+  };
   try {
-    if (!(await line())) throw refusal((await said).trim());
+    await line();
     for (const map of ["uid_map", "gid_map"])
-      writeFileSync(`/proc/${child.pid}/${map}`, identity(readFileSync(`/proc/self/${map}`, "utf8")));
+      writeFileSync(`${proc}/${child.pid}/${map}`, identity(readFileSync(`/proc/self/${map}`, "utf8")));
     child.stdin.write("\n");
-    if (!(await line())) throw refusal((await said).trim());
-    return openSync(`/proc/${child.pid}/ns/user`, "r");
+    await line();
+    return openSync(`${proc}/${child.pid}/ns/user`, "r");
   } finally {
     child.kill("SIGKILL");
   }

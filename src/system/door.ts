@@ -3,7 +3,7 @@ import { doorFilter } from "./door-filter.ts";
 import { doorNamespace } from "./door-namespace.ts";
 import { type FilterOptions, filterRun } from "./filter.ts";
 import type { Given } from "./pipes.ts";
-import { boundArgv, processBound } from "./process-bound.ts";
+import { boundArgv, type ProcessBound, processBound } from "./process-bound.ts";
 import { plainEnv, type RunOptions, type RunResult, run } from "./run.ts";
 import { realUid } from "./user-namespace.ts";
 
@@ -69,16 +69,22 @@ export async function filterBehindDoor(
   await filterRun(words, { shown: argv, ...options, env: plainEnv, pipes });
 }
 
-/**
- * Every program of a package or a definition is started by this argv and no other. A process namespace lies around bubblewrap's own: whoever
- * kills what stands there ends all within, and no program within sees a process that is not its own. Its environment is put together
- * inside; what is outside has ours.
- */
+/** Every program of a package or a definition is started by this argv and no other. */
 async function doorArgv(
-  { layout, hostname, network = false }: Room,
+  room: Room,
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<{ words: readonly string[]; pipes: Given[] }> {
+  const options = doorOptions(room, env);
+  const words = aroundDoor(argv, realUid() === 0, processBound());
+  return { words, pipes: [options, doorFilter(process.arch), await doorNamespace()] };
+}
+
+/** bubblewrap's options, as it reads them. The program's environment is put together inside; what is outside has ours. */
+export function doorOptions(
+  { layout, hostname, network = false }: Room,
+  env: Readonly<Record<string, string>>,
+): Buffer {
   const options = [
     // The last thing that bubblewrap does with the second is to close it, so that no program has it.
     ...["--userns", String(namespaceFd), "--block-fd", String(namespaceFd)],
@@ -94,16 +100,20 @@ async function doorArgv(
   const odd = options.find((word) => word.includes("\0"));
   if (odd !== undefined)
     throw new Fail(`${JSON.stringify(odd)} has a NUL in it, which no program can be given`);
+  return Buffer.from(`${options.join("\0")}\0`);
+}
+
+/**
+ * A process namespace lies around bubblewrap's own: whoever kills what stands there ends all within, and no program within sees a
+ * process that is not its own.
+ */
+export function aroundDoor(argv: readonly string[], isRoot: boolean, bound: ProcessBound): readonly string[] {
   const bwrap = ["bwrap", "--args", String(optionsFd), "--", ...argv];
   const alone = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"];
-  const bound = processBound();
   const group = typeof bound === "object" && "procs" in bound ? bound.procs : "";
-  const words =
-    realUid() === 0
-      ? [...alone, "--mount", "--", "sh", "-ec", rootsScript, "sh", group, ...bwrap]
-      : boundArgv([...alone, "--", ...bwrap]);
-  const filter = doorFilter(process.arch);
-  return { words, pipes: [Buffer.from(`${options.join("\0")}\0`), filter, await doorNamespace()] };
+  return isRoot
+    ? [...alone, "--mount", "--", "sh", "-ec", rootsScript, "sh", group, ...bwrap]
+    : boundArgv([...alone, "--", ...bwrap], bound);
 }
 
 /**

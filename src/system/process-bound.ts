@@ -18,28 +18,38 @@ let own: ProcessBound | undefined;
  * (since Linux 5.14). Root's are exempt from that: the pids controller bounds them, in a group that ends with this process.
  */
 export function processBound(): ProcessBound {
-  own ??= realUid() === 0 ? rootsBound() : usersBound();
+  own ??=
+    realUid() === 0
+      ? rootsBound(readFileSync("/proc/self/cgroup", "utf8"), groups, process.pid, (drop) => {
+          process.once("exit", drop);
+        })
+      : usersBound(readFileSync("/proc/self/limits", "utf8"));
   return own;
 }
 
 /** The argv of a program that is held to a user's bound; root's own go into their group by themselves. */
-export function boundArgv(argv: readonly string[]): readonly string[] {
-  const bound = processBound();
+export function boundArgv(argv: readonly string[], bound = processBound()): readonly string[] {
   return typeof bound === "object" && "limit" in bound
     ? ["prlimit", `--nproc=${bound.limit}:${bound.limit}`, "--", ...argv]
     : argv;
 }
 
-function usersBound(): ProcessBound {
-  const hard = /^Max processes\s+\S+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-  const most = Math.min(mostProcesses, Number(hard ?? mostProcesses));
-  return { limit: most };
+/** By /proc/self/limits: no more than the user may have already. */
+export function usersBound(limits: string): ProcessBound {
+  const hard = /^Max processes\s+\S+\s+(\d+)/m.exec(limits)?.[1];
+  return { limit: Math.min(mostProcesses, Number(hard ?? mostProcesses)) };
 }
 
-function rootsBound(): ProcessBound {
-  const parent = parentGroup(readFileSync("/proc/self/cgroup", "utf8"), groups, readOr);
+/** By /proc/self/cgroup: a group for `pid` below the control groups at `top`, which `atExit` is given the end of. */
+export function rootsBound(
+  text: string,
+  top: string,
+  pid: number,
+  atExit: (drop: () => void) => void,
+): ProcessBound {
+  const parent = parentGroup(text, top, readOr);
   if (parent === undefined) return "none";
-  const group = join(parent, `${prefix}${process.pid}`);
+  const group = join(parent, `${prefix}${pid}`);
   try {
     dropDead(parent);
     mkdirSync(group);
@@ -47,7 +57,7 @@ function rootsBound(): ProcessBound {
   } catch {
     return "none";
   }
-  process.once("exit", () => drop(group));
+  atExit(() => drop(group));
   return { procs: join(group, "cgroup.procs") };
 }
 
