@@ -51,30 +51,41 @@ export function identityFiles(options: RevealOptions, env: Outside["env"]): stri
   ];
 }
 
+export interface DeployOptions extends RevealOptions {
+  readonly deadManSeconds: number;
+  readonly slow: number;
+  readonly keepAccess?: boolean;
+  readonly ignoreClock?: boolean;
+  readonly login?: string;
+  readonly baseCmdline?: readonly string[];
+  readonly withoutSecrets?: boolean;
+  readonly acceptDegraded?: boolean;
+}
+
 /** Loads all that a deploy starts from; nothing of the host is asked. `plan` needs no secrets, so it reveals none. */
 export async function deployInputs(
   path: string,
   host: string,
-  options: RevealOptions & {
-    readonly deadManSeconds: number;
-    readonly slow: number;
-    readonly keepAccess?: boolean;
-    readonly ignoreClock?: boolean;
-    readonly login?: string;
-    readonly baseCmdline?: readonly string[];
-    readonly withoutSecrets?: boolean;
-    readonly acceptDegraded?: boolean;
-  },
+  options: DeployOptions,
   outside: Outside,
 ): Promise<DeployInputs> {
+  const inputs = await definitionInputs(path, host, options, outside);
+  return { ...inputs, base: await buildBase(outside) };
+}
+
+/** The same without the base, which is made anew where this machine has none. */
+export async function definitionInputs(
+  path: string,
+  host: string,
+  options: DeployOptions,
+  outside: Omit<Outside, "cache" | "signal">,
+): Promise<Omit<DeployInputs, "base">> {
   const { env, log } = outside;
   const definition = await loadDefinition(path);
   const { spec } = definition;
   for (const line of definition.unfinished) log.warn(line);
-  if (spec.storage === undefined || spec.boot === undefined)
-    throw new Fail(
-      `${path} has no ${spec.storage === undefined ? "storage" : "boot"}, so it cannot be deployed`,
-    );
+  // What has storage has boot, by its check.
+  if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
   const { lock } = await readLockFor(definition);
   const { files, links } = readFiles(definition.filesDir);
   const secrets = new Map<string, Secret>();
@@ -89,7 +100,6 @@ export async function deployInputs(
       checkSecretContents(spec, opened);
       for (const [name, secret] of opened) secrets.set(name, secret);
     });
-  const base = await buildBase(outside);
   const { slow } = options;
   const digest = definitionDigest(spec, lock, { files, links });
   return {
@@ -103,7 +113,6 @@ export async function deployInputs(
     debs: await localDebs(definition.dir, lock),
     secrets,
     openSecrets: options.withoutSecrets ? undefined : openSecrets,
-    base,
     mirrors: await mirrorsFor(spec, env),
     login: options.login,
     deadManSeconds: options.deadManSeconds,
