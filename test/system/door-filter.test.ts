@@ -93,7 +93,8 @@ describe("the filter of the door (F42)", () => {
     expect([arm(40), arm(97, 0x10000000), arm(198, 40), arm(435)]).toEqual([
       ...["errno 1", "errno 1", "errno 97", "errno 38"],
     ]);
-    expect([arm(63), arm(220, 17), arm(198, 1)]).toEqual(["allow", "allow", "allow"]);
+    // io_setup is 0: a call that arm64 does not have must not come to that.
+    expect([arm(0), arm(63), arm(220, 17), arm(198, 1)]).toEqual(["allow", "allow", "allow", "allow"]);
     expect(() => doorFilter("ia32")).toThrow("no seccomp filter for ia32");
   });
 });

@@ -1,6 +1,6 @@
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { identity, makeNamespace } from "../../src/system/door-namespace.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -32,6 +32,15 @@ describe("the door's user namespace", () => {
     const pid = pidIn(proc);
     expect(readFileSync(join(proc, `${pid}/seen`), "utf8")).toBe(own("uid_map") + own("gid_map"));
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false), 5_000);
+  });
+
+  it("is made by a program that sees nothing of our environment", async () => {
+    vi.stubEnv("IMGBUILD_OURS", "ours");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const proc = tempDir();
+    const script = 'echo "$IMGBUILD_OURS" > $d/env; echo; read -r _; echo; read -r _';
+    closeSync(await makeNamespace(gate(proc, script), proc));
+    expect(readFileSync(join(proc, `${pidIn(proc)}/env`), "utf8")).toBe("\n");
   });
 
   it.each([

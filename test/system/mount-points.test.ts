@@ -31,7 +31,13 @@ describe("the places of mounts in a tree", () => {
       { to: "/srv/a/b", isDirectory: true },
       { to: "/etc/resolv.conf", isDirectory: false },
       { to: "/run/made/inside", isDirectory: false },
+      { to: "/tmp/made", isDirectory: true },
+      { to: "/dev/shm/made", isDirectory: true },
+      { to: "/srv/run/", isDirectory: true },
     ]);
+    expect(["run", "tmp", "dev"].map((name) => readdirSync(join(root, name)))).toEqual([[], [], []]);
+    expect(lstatSync(join(root, "srv/run")).isDirectory()).toBe(true);
+    expect(lstatSync(join(root, "etc/resolv.conf")).size).toBe(0);
     expect(lstatSync(join(root, "srv/a/b")).isDirectory()).toBe(true);
     expect(lstatSync(join(root, "etc/resolv.conf")).isFile()).toBe(true);
     clear();
@@ -39,6 +45,14 @@ describe("the places of mounts in a tree", () => {
       ["dev", "etc", "proc", "run", "sys", "tmp"],
       [],
     ]);
+  });
+
+  it("stay where something was put into them meanwhile", () => {
+    const root = tree();
+    const clear = readyMountPoints(root, [{ to: "/srv/a", isDirectory: true }]);
+    mkdirSync(join(root, "srv/a/kept"));
+    clear();
+    expect(readdirSync(join(root, "srv/a"))).toEqual(["kept"]);
   });
 
   it("that are there stay", () => {
@@ -78,6 +92,22 @@ describe("the host name of a tree", () => {
       expect(hostnameOf(root)).toBe(name);
     }
     expect(hostnameOf(tree())).toBe("localhost");
+  });
+
+  it("is looked for in a file of up to 1024 bytes", () => {
+    const root = tree();
+    const named = (size: number) => {
+      writeFileSync(join(root, "etc/hostname"), "web".padEnd(size));
+      return hostnameOf(root);
+    };
+    expect([named(1024), named(1025)]).toEqual(["web", "localhost"]);
+  });
+
+  it("is not asked for where the way to its file is none", () => {
+    const root = tree();
+    execFileSync("rmdir", [join(root, "etc")]);
+    symlinkSync("etc", join(root, "etc"));
+    expect(hostnameOf(root)).toBe("localhost");
   });
 
   it("is not read through a link, and does not wait for a pipe", () => {

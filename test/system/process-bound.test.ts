@@ -1,7 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { boundArgv, parentGroup, rootsBound, usersBound } from "../../src/system/process-bound.ts";
+import {
+  boundArgv,
+  parentGroup,
+  processBound,
+  rootsBound,
+  usersBound,
+} from "../../src/system/process-bound.ts";
+import { realUid } from "../../src/system/user-namespace.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const reading = (files: Readonly<Record<string, string>>) => (file: string) => files[file];
@@ -27,9 +34,32 @@ describe("the group for a build's processes", () => {
       parentGroup("0::/a/b\n", "/cg", reading({ "/cg/cgroup.subtree_control": "cpu\n" })),
     ).toBeUndefined();
   });
+
+  it("is found whatever controllers stand beside, and not by what a group's name has in it", () => {
+    const there = reading({ "/cg/pids/x/cgroup.procs": "" });
+    for (const controllers of ["pids", "cpu,pids", "pids,rdma,misc", "cpu,cpuacct,pids,misc"])
+      expect(parentGroup(`12:${controllers}:/x\n0::/\n`, "/cg", there), controllers).toBe("/cg/pids/x");
+    for (const controllers of ["pidsx", "xpids", "cpu"])
+      expect(parentGroup(`12:${controllers}:/x\n`, "/cg", there), controllers).toBeUndefined();
+    // A name may be anything.
+    expect(parentGroup("9:name=systemd:/a/8:pids:/x\n", "/cg", there)).toBeUndefined();
+    const second = reading({
+      "/cg/x/cgroup.subtree_control": "pids",
+      "/cg/y/cgroup.subtree_control": "pids",
+    });
+    expect(parentGroup("9:name=systemd:/a/0::/x\n0::/y\n", "/cg", second)).toBe("/cg/y");
+    expect(parentGroup("10::/x\n0::/y\n", "/cg", second)).toBe("/cg/y");
+    expect(parentGroup("", "/cg", second)).toBeUndefined();
+  });
 });
 
 describe("the bound on processes", () => {
+  it("is decided once, by who we really are", () => {
+    const bound = processBound();
+    expect(processBound()).toBe(bound);
+    expect(typeof bound === "object" && "limit" in bound).toBe(realUid() !== 0);
+  });
+
   const limits = (hard: string) =>
     `Limit  Soft Limit  Hard Limit  Units\nMax processes   31337   ${hard}   processes\n`;
 
