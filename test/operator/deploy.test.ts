@@ -70,7 +70,7 @@ interface Story {
   /** What answers after the jump; "stays" is the old system in the same boot. */
   after?: "base" | "old" | "stays";
   /** What the runner in the base says of itself instead of the truth. */
-  base?: { nonce?: string; planDigest?: string };
+  base?: { nonce?: string; planDigest?: string; refusal?: Fail };
   /** The runner's work; without it, it succeeds. */
   work?: (ponr: () => void, cut: () => void) => Promise<void>;
   /** What the new system says of itself. */
@@ -102,7 +102,10 @@ async function machine(story: Story = {}) {
       goFile: join(tempDir(), "go"),
       now: () => performance.now(),
       forget: () => {},
-      payload: { planDigest: story.base?.planDigest ?? planDigest },
+      payload:
+        story.base?.refusal === undefined
+          ? { planDigest: story.base?.planDigest ?? planDigest }
+          : { refusal: story.base.refusal },
       replace: never,
       work: async (sealed, ponr) => {
         secrets.push(Buffer.from(await openWith(identity, Buffer.from(sealed[0]!, "base64"))).toString());
@@ -700,6 +703,100 @@ describe("deploy", () => {
     const world = { ...bug.world, record: () => Promise.reject(new TypeError("oops")) };
     await expect(deploy(inputsOfDeploy(), world)).rejects.toThrow(new TypeError("oops"));
     expect(bug.notes.at(-1)).toBe("undo");
+  });
+
+  const interruption = new Fail("interrupted", { exitCode: exitCodes.interrupted });
+
+  it("says what an interruption means before GO, after it, and where nothing was started", async () => {
+    const early = await machine();
+    const stopping = { ...early.world, record: () => Promise.reject(interruption) };
+    await expect(deploy(inputsOfDeploy(), stopping)).rejects.toBe(interruption);
+    const before = await machine();
+    const connecting: DeployWorld = {
+      ...before.world,
+      connect: async (options) => {
+        if (options.key !== undefined) before.stop.abort(interruption);
+        return await before.world.connect(options);
+      },
+    };
+    await expect(deploy(inputsOfDeploy(), connecting)).rejects.toMatchObject({
+      exitCode: exitCodes.interrupted,
+      hint: "without GO the host returns to its old system after 10 s; at once by: imgbuild abort admin@web",
+    });
+    const after = await machine({
+      work: async () => {
+        after.stop.abort(interruption);
+        await new Promise(() => {});
+      },
+    });
+    await expect(deploy(inputsOfDeploy(), after.world)).rejects.toMatchObject({
+      exitCode: exitCodes.interrupted,
+      hint: "the runner goes on without you: imgbuild follow admin@web; until the first write it is taken back by: imgbuild abort admin@web",
+    });
+  });
+
+  const hurried = { deadManSeconds: 0, waitMs: { base: 100, build: 1_000, boot: 100 } };
+
+  it("sends nothing to a base that refuses its payload, and says why", async () => {
+    const { world, secrets } = await machine({
+      base: { refusal: new Fail("it is damaged", { hint: "again" }) },
+    });
+    expect(await deploy(inputsOfDeploy(hurried), world)).toMatchObject({
+      outcome: "failed",
+      message: "the base refuses: it is damaged",
+      hint: "again; no disk was written; the base returns to the old system by itself",
+    });
+    expect(secrets).toEqual([]);
+  });
+
+  it("says what becomes of a base that does not answer, before GO and after it", async () => {
+    const dark = await machine();
+    const world: DeployWorld = {
+      ...dark.world,
+      connect: async (options) => {
+        if (options.key !== undefined) throw new Fail("no route to the base");
+        return await dark.world.connect(options);
+      },
+    };
+    expect(await deploy(inputsOfDeploy(hurried), world)).toMatchObject({
+      outcome: "failed",
+      message: "the base did not answer within 0 s: no route to the base",
+      hint: "without GO it returns to the old system after 0 s",
+    });
+    const lost = await machine({
+      work: async (_ponr, cut) => {
+        lost.setLife("old");
+        cut();
+        await new Promise(() => {});
+      },
+    });
+    const gone: DeployWorld = {
+      ...lost.world,
+      connect: async (options) => {
+        if (lost.secrets.length > 0) throw new Fail("no route to host");
+        return await lost.world.connect(options);
+      },
+    };
+    expect(await deploy(inputsOfDeploy(hurried), gone)).toMatchObject({
+      outcome: "failed",
+      message: expect.stringMatching(/^the base did not answer within \d s: no route to host$/),
+      hint: "the runner may go on without you: imgbuild follow admin@web",
+    });
+  });
+
+  it("says so when the old system comes back in the middle of a build", async () => {
+    const { world, setLife } = await machine({
+      work: async (_ponr, cut) => {
+        setLife("old again");
+        cut();
+        await new Promise(() => {});
+      },
+    });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
+      outcome: "old-system",
+      message: "the old system came back instead of the base",
+      hint: expect.stringMatching(/^nothing was written; /),
+    });
   });
 
   it("tells what an interruption behind the point of no return means", async () => {
