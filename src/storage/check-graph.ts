@@ -15,6 +15,7 @@ import {
   showPlace,
 } from "./graph.ts";
 import { leastMembers } from "./nodes/md.ts";
+import { placeKey } from "./room.ts";
 import type { StorageProblem } from "./storage-problem.ts";
 
 /** What a schema cannot say of storage: names that lead nowhere, things in two places, sizes that do not fit. */
@@ -79,7 +80,7 @@ function nodeProblems(node: GraphNode, graph: Graph, storage: Storage): StorageP
 }
 
 function poolProblems(
-  { path, name, pool, members }: Extract<GraphNode, { kind: "pool" }>,
+  { id, path, name, pool, members }: Extract<GraphNode, { kind: "pool" }>,
   storage: Storage,
 ): StorageProblem[] {
   const problems: StorageProblem[] = [];
@@ -92,8 +93,8 @@ function poolProblems(
   const say = (message: string) => problems.push({ path: [...path, "startDegraded"], message });
   if (![pool.data, pool.metadata].every((profile) => profile === "raid1" || profile === "raid10"))
     say("needs `data` and `metadata` that are each on two disks: raid1 or raid10");
-  const root = mountsOf(storage).find(({ mount }) => mount === "/");
-  if (root?.place.on !== "pool" || root.place.name !== name)
+  const [root] = mountsOf(storage);
+  if (root === undefined || placeKey(root.place) !== id)
     say("is only for the pool that holds `/`; others are mounted when all of their disks are there");
   return problems;
 }
@@ -125,7 +126,7 @@ function contentProblems(node: ContentNode, graph: Graph, storage: Storage): Sto
       });
     if (node.place.on !== "partition") problems.push({ path, message: "a header lies on a partition" });
   }
-  if (content.type === "luks") problems.push(...luksProblems(node, graph));
+  if (content.type === "luks") problems.push(...luksProblems(content, path, graph));
   if (content.type === "btrfs") problems.push(...subvolumeProblems(content, path));
   if (isKept(content)) {
     const inside = graph.nodes.find((one) => node.requires.includes(one.id));
@@ -135,8 +136,11 @@ function contentProblems(node: ContentNode, graph: Graph, storage: Storage): Sto
   return problems;
 }
 
-function luksProblems({ content, path }: ContentNode, graph: Graph): StorageProblem[] {
-  if (content.type !== "luks") return [];
+function luksProblems(
+  content: Extract<Content, { type: "luks" }>,
+  path: FieldPath,
+  graph: Graph,
+): StorageProblem[] {
   const problems: StorageProblem[] = [];
   const headers = graph.nodes.filter(
     (one) =>
@@ -237,13 +241,14 @@ function twins(storage: Storage): StorageProblem[] {
         message: `matches the same disk as \`${other}\`; needs a serial or WWN of its own`,
       });
     known.set(identity, name);
-    const same = tableUuid === undefined ? undefined : tables.get(tableUuid);
+    if (tableUuid === undefined) continue;
+    const same = tables.get(tableUuid);
     if (same !== undefined && other === undefined)
       problems.push({
         path: ["storage", "disks", name, "match", "tableUuid"],
         message: `is that of \`${same}\` too, and each of them would keep it`,
       });
-    if (tableUuid !== undefined) tables.set(tableUuid, name);
+    tables.set(tableUuid, name);
   }
   return problems;
 }

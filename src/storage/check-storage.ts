@@ -45,9 +45,7 @@ export function mountsOf(storage: Storage): Mounted[] {
 /** The filesystem on which an absolute path lies, and the path as seen from that filesystem's root. */
 export function filesystemOf(storage: Storage, path: string): { on: Mounted; inner: string } {
   const on = mountsOf(storage)
-    .filter(
-      ({ mount }) => mount === "/" || path === mount || path.startsWith(`${mount === "/" ? "" : mount}/`),
-    )
+    .filter(({ mount }) => mount === "/" || path === mount || path.startsWith(`${mount}/`))
     .at(-1);
   if (on === undefined) throw new Fail("no filesystem is mounted at /");
   return { on, inner: on.mount === "/" ? path : path.slice(on.mount.length) || "/" };
@@ -100,5 +98,5 @@ function mountsOfContent(place: Mounted["place"], content: Content, path: FieldP
 }
 
 function depth(mount: string): number {
-  return mount === "/" ? 0 : mount.split("/").length - 1;
+  return mount.split("/").filter((name) => name !== "").length;
 }

@@ -34,17 +34,17 @@ export function copiesOver(free: Free, copies: number): number {
   return best(0);
 }
 
-/** What is left when `rows` rows over `width` members were taken from those with the most room, as LVM does. */
+/** What is left, in any order, when `rows` rows over `width` members were taken from those with the most room, as LVM does. */
 export function takeRows(free: Free, rows: number, width: number): number[] {
-  const left = free.map((room, index) => ({ room, index }));
+  let left = [...free];
   for (let open = rows; open > 0; ) {
-    left.sort((a, b) => b.room - a.room || a.index - b.index);
-    const last = left[width - 1]?.room ?? 0;
+    left.sort((a, b) => b - a);
+    const last = left[width - 1] ?? 0;
     if (last <= 0) break;
     // Down to the next member at once, and in shares where members are alike.
-    const step = Math.min(open, last, Math.max(last - (left[width]?.room ?? 0), Math.ceil(open / 64)));
-    for (const one of left.slice(0, width)) one.room -= step;
+    const step = Math.min(open, last, Math.max(last - (left[width] ?? 0), Math.ceil(open / 64)));
+    left = left.map((room, index) => (index < width ? room - step : room));
     open -= step;
   }
-  return left.sort((a, b) => a.index - b.index).map(({ room }) => room);
+  return left;
 }

@@ -1,5 +1,6 @@
 import type { Storage } from "../schema/storage.ts";
 import type { Content } from "../schema/storage-content.ts";
+import { keepOf } from "./graph.ts";
 import { mib } from "./place-partitions.ts";
 
 /** What is kept has a size where it is; where it is made for the first time, and is not the last, this one. */
@@ -47,7 +48,8 @@ function anew<C extends Content>(content: C): C {
 }
 
 function withUuid<C extends Content>(content: C): C {
-  if (!("keep" in content) || content.keep === undefined) return content;
-  const { keep, ...rest } = content;
+  const keep = keepOf(content);
+  if (keep === undefined) return content;
+  const { keep: _, ...rest } = content as C & { keep: unknown };
   return { ...rest, uuid: keep.uuid } as unknown as C;
 }

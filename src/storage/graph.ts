@@ -70,87 +70,64 @@ export function graphOf(storage: Storage): Graph {
     if (content.type === "luks")
       add({ on: "luks", name: content.name }, content.content, [...path, "content"], [contentId(place)]);
   };
-  for (const [disk, { table, keep }] of Object.entries(storage.disks).map(
-    ([name, one]) =>
-      [
-        name,
-        { table: "table" in one ? one.table : undefined, keep: "keep" in one ? one.keep : undefined },
-      ] as const,
-  )) {
+  for (const [disk, one] of Object.entries(storage.disks)) {
     const path = ["storage", "disks", disk];
-    for (const [index, partition] of (table?.partitions ?? []).entries())
-      if (partition.content !== undefined)
-        add(
-          { on: "partition", disk, partition },
-          partition.content,
-          [...path, "table", "partitions", index, "content"],
-          [],
-        );
-    for (const [index, entry] of (keep ?? []).entries())
-      add({ on: "kept-disk", disk, uuid: entry.uuid }, keptContent(entry), [...path, "keep", index], []);
+    if ("table" in one)
+      for (const [index, partition] of one.table.partitions.entries()) {
+        const at = [...path, "table", "partitions", index, "content"];
+        if (partition.content !== undefined)
+          add({ on: "partition", disk, partition }, partition.content, at, []);
+      }
+    else
+      for (const [index, entry] of one.keep.entries())
+        add({ on: "kept-disk", disk, uuid: entry.uuid }, keptContent(entry), [...path, "keep", index], []);
   }
-  const arrays = Object.entries(storage.arrays).map(([name, array]): ArrayNode => {
-    const path = ["storage", "arrays", name];
-    add({ on: "array", name }, array.content, [...path, "content"], [`array ${name}`]);
-    return { kind: "array", id: `array ${name}`, path, requires: [], name, array, members: [] };
-  });
-  const groups: GroupNode[] = [];
+  for (const [name, array] of Object.entries(storage.arrays))
+    add({ on: "array", name }, array.content, ["storage", "arrays", name, "content"], [`array ${name}`]);
   const volumes: VolumeNode[] = [];
   for (const [name, group] of Object.entries(storage.volumeGroups)) {
     const path = ["storage", "volumeGroups", name];
-    groups.push({
-      kind: "group",
-      id: `group ${name}`,
-      path,
-      requires: [],
-      name,
-      group,
-      members: [],
-      kept: false,
-    });
     for (const [one, volume] of Object.entries(group.volumes)) {
       const id = `volume ${name}/${one}`;
       const inPool = volume.pool === undefined ? [] : [`volume ${name}/${volume.pool}`];
       const requires = [`group ${name}`, ...inPool];
       const at = [...path, "volumes", one];
-      const kept = volume.content !== undefined && isKept(volume.content);
+      const kept = keepOf(volume.content) !== undefined;
       volumes.push({ kind: "volume", id, path: at, requires, group: name, name: one, volume, kept });
       if (volume.content !== undefined)
         add({ on: "volume", group: name, name: one }, volume.content, [...at, "content"], [id]);
     }
   }
-  const pools = Object.entries(storage.pools).map(
-    ([name, pool]): PoolNode => ({
-      kind: "pool",
-      id: `pool ${name}`,
-      path: ["storage", "pools", name],
-      requires: [],
-      name,
-      pool,
-      members: [],
-    }),
-  );
   const membersOf = (is: (content: Content) => boolean) => {
     const found = contents.filter(({ content }) => is(content));
     return { members: found.map(({ place }) => place), requires: found.map(({ id }) => id), found };
   };
   return inOrder([
-    ...arrays.map((node) => {
-      const { members, requires } = membersOf((one) => one.type === "md-member" && one.array === node.name);
-      return { ...node, members, requires };
+    ...Object.entries(storage.arrays).map(([name, array]): ArrayNode => {
+      const { members, requires } = membersOf((one) => one.type === "md-member" && one.array === name);
+      const path = ["storage", "arrays", name];
+      return { kind: "array", id: `array ${name}`, path, requires, name, array, members };
     }),
-    ...groups.map((node) => {
-      const { found, members, requires } = membersOf(
-        (one) => one.type === "lvm-pv" && one.group === node.name,
-      );
-      return { ...node, members, requires, kept: found.some(({ content }) => isKept(content)) };
+    ...Object.entries(storage.volumeGroups).map(([name, group]): GroupNode => {
+      const { found, members, requires } = membersOf((one) => one.type === "lvm-pv" && one.group === name);
+      const path = ["storage", "volumeGroups", name];
+      const kept = found.some(({ content }) => isKept(content));
+      return { kind: "group", id: `group ${name}`, path, requires, name, group, members, kept };
     }),
     // In the order in which they share the group's room, of which thin ones take none.
     ...volumes.filter(({ volume }) => volume.kind !== "thin"),
     ...volumes.filter(({ volume }) => volume.kind === "thin"),
-    ...pools.map((node) => {
-      const { members, requires } = membersOf((one) => one.type === "btrfs-member" && one.pool === node.name);
-      return { ...node, members, requires };
+    ...Object.entries(storage.pools).map(([name, pool]): PoolNode => {
+      const { members, requires } = membersOf((one) => one.type === "btrfs-member" && one.pool === name);
+      return {
+        kind: "pool",
+        id: `pool ${name}`,
+        path: ["storage", "pools", name],
+        requires,
+        name,
+        pool,
+        members,
+      };
     }),
     ...contents.map((node) => withHeader(node, contents)),
   ]);
@@ -248,7 +225,6 @@ function inOrder(nodes: readonly GraphNode[]): Graph {
       const one = byId.get(id);
       if (one !== undefined) visit(one, [...above, node.id]);
     }
-    if (cycle !== undefined) return;
     done.add(node.id);
     ordered.push(node);
   };

@@ -11,10 +11,10 @@ export function beyondFile(storage: Storage): string | undefined {
   if (written.length !== 1) return `the definition writes ${written.length} disks; a native build makes one`;
   for (const node of graphOf(storage).nodes) {
     if (node.kind !== "content") return `${node.id} cannot be made in an image file`;
-    const { content, place } = node;
-    // What is on a kept disk is only told to the new system.
-    if (place.on === "kept-disk" || node.path.includes("keep")) continue;
-    if (place.on !== "partition" || !contents.includes(content.type))
+    const { content, place, path } = node;
+    // What is on a kept disk is only named to the new system.
+    if (path.includes("keep")) continue;
+    if (!contents.includes(content.type))
       return `${content.type} in ${showPlace(place)} cannot be made in an image file`;
   }
   return undefined;

@@ -4,7 +4,7 @@ import { mountsOf } from "./check-storage.ts";
 import { type ConfigFile, degradedStartFiles } from "./degraded-start.ts";
 import { earlyNetworkFile } from "./early-network.ts";
 import { fstab, uuidOf } from "./fstab.ts";
-import { type Graph, type GraphNode, graphOf, type Place, scopeOf, showPlace } from "./graph.ts";
+import { type Graph, type GraphNode, graphOf, type Place, showPlace } from "./graph.ts";
 import { partitionUuid, tableId } from "./ids.ts";
 import type { Needs } from "./node.ts";
 import { btrfsPool } from "./nodes/btrfs.ts";
@@ -148,8 +148,9 @@ function needsOf(node: GraphNode, early: boolean): Needs {
       return btrfsPool.needs;
     case "volume":
       return lvmVolume.needs(node.volume);
+    // What its members need.
     case "group":
-      return { packages: ["lvm2"], modules: ["dm-mod"] };
+      return {};
   }
 }
 
@@ -198,14 +199,10 @@ export function stableName(place: Place, storage: Storage, seed: string): string
   switch (place.on) {
     case "partition": {
       const disk = storage.disks[place.disk];
-      const written = disk !== undefined && "table" in disk ? disk : undefined;
-      const table = written?.table;
-      const number = (table?.partitions.findIndex(({ name }) => name === place.partition.name) ?? 0) + 1;
-      const uuid =
-        written?.table.type === "mbr"
-          ? `${tableId(written, seed, place.disk)}-${String(number).padStart(2, "0")}`
-          : partitionUuid(seed, ...(scopeOf(place) as [string, string]));
-      return `/dev/disk/by-partuuid/${uuid}`;
+      if (disk === undefined || !("table" in disk) || disk.table.type !== "mbr")
+        return `/dev/disk/by-partuuid/${partitionUuid(seed, place.disk, place.partition.name)}`;
+      const number = disk.table.partitions.findIndex(({ name }) => name === place.partition.name) + 1;
+      return `/dev/disk/by-partuuid/${tableId(disk, seed, place.disk)}-${String(number).padStart(2, "0")}`;
     }
     case "kept-disk":
       return `/dev/disk/by-uuid/${place.uuid}`;

@@ -139,7 +139,7 @@ function prepareSteps(
       return place.on === "kept-disk"
         ? foundOn(matched, place.disk, place.uuid)
         : madeReference(place, graph, seed);
-    return foundOn(matched, place.disk, keepOf(place.partition.content)?.uuid ?? "");
+    return foundOn(matched, place.disk, keepOf(place.partition.content)!.uuid);
   };
   return [
     stepData(closeDisks, "closing what is open on the disks", { disks: identities }),
@@ -214,8 +214,8 @@ function mountSteps(
 }
 
 /** Options without which other things would be written than the new system reads. */
-function buildOptions({ type, options }: Mounted): string[] {
-  return type === "btrfs" ? options.filter((one) => /^(subvol|compress)=/.test(one)) : [];
+function buildOptions({ options }: Mounted): string[] {
+  return options.filter((one) => /^(subvol|compress)=/.test(one));
 }
 
 /** The salt is no secret: with it nobody can prepare blocks of one digest for all systems at once. */

@@ -7,6 +7,6 @@ export function swapHeader(sizeBytes: number, uuid: string, label = ""): Buffer 
   header.writeUInt32LE(sizeBytes / pageBytes - 1, 1028);
   Buffer.from(uuid.replaceAll("-", ""), "hex").copy(header, 1036);
   header.write(label, 1052, 15, "latin1");
-  header.write("SWAPSPACE2", pageBytes - 10, "latin1");
+  header.write("SWAPSPACE2", pageBytes - 10);
   return header;
 }

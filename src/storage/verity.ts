@@ -112,11 +112,11 @@ function levelsOf(dataBlocks: number): { readonly firsts: number[]; readonly blo
 
 function superblock({ dataBlocks, uuid, salt }: Verity): Buffer {
   const block = Buffer.alloc(verityBlock);
-  block.write(signature, 0, "latin1");
+  block.write(signature, 0);
   block.writeUInt32LE(1, 8);
   block.writeUInt32LE(1, 12);
   Buffer.from(uuid.replaceAll("-", ""), "hex").copy(block, 16);
-  block.write("sha256", 32, "latin1");
+  block.write("sha256", 32);
   block.writeUInt32LE(verityBlock, 64);
   block.writeUInt32LE(verityBlock, 68);
   block.writeBigUInt64LE(BigInt(dataBlocks), 72);

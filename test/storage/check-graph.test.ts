@@ -26,7 +26,7 @@ describe("F40: storageProblems", () => {
     [
       "an array that is not there",
       storageFor([[md]]),
-      "a.table.partitions.0.content.array: `md` is not among",
+      "a.table.partitions.0.content.array: `md` is not among the storage.arrays",
     ],
     [
       "a group that is not there, and tells those that are",
@@ -252,6 +252,18 @@ describe("F40: storageProblems", () => {
   });
 });
 
+describe("a name that leads nowhere", () => {
+  it("is shown with those that there are", () => {
+    const at = "storage.disks.a.table.partitions.0.content";
+    expect(told(storageFor([[md]]))).toEqual([`${at}.array: \`md\` is not among the storage.arrays`]);
+    const groups = { volumeGroups: { vg: { volumes: {} }, other: { volumes: {} } } };
+    const [first] = told(storageFor([[part({ type: "lvm-pv", group: "none" })]], groups)).filter((one) =>
+      one.startsWith(at),
+    );
+    expect(first).toBe(`${at}.group: \`none\` is not among the storage.volumeGroups: vg, other`);
+  });
+});
+
 describe("what a stack may be", () => {
   const pvUuid = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";
   const keep = { uuid: keptUuid };
@@ -372,6 +384,28 @@ describe("what a stack may be", () => {
       ["storage.pools.p.startDegraded: is only for the pool that holds `/`"],
     ],
     [
+      "a start without a disk of another pool than the root's",
+      Storage.parse({
+        disks: {
+          a: {
+            match: { serial: "A" },
+            imageSize: "8GiB",
+            table: {
+              type: "gpt",
+              partitions: [
+                member("x"),
+                member("y"),
+                part({ type: "btrfs-member", pool: "q" }, { name: "qx" }),
+                part({ type: "btrfs-member", pool: "q" }, { name: "qy" }),
+              ],
+            },
+          },
+        },
+        pools: { p: { mount: "/" }, q: { mount: "/q", startDegraded: true } },
+      }),
+      ["storage.pools.q.startDegraded: is only for the pool that holds `/`"],
+    ],
+    [
       "a header in a volume",
       storageFor(
         [[apart(), part({ type: "lvm-pv", group: "vg" }, { name: "pv" })]],
@@ -422,7 +456,7 @@ describe("what a stack may be", () => {
       "a kept volume of one of two groups that is new",
       storageFor([[keptPv("x"), part({ type: "lvm-pv", group: "new" }, { name: "y" })]], {
         volumeGroups: {
-          vg: { volumes: { a: { content: ext4("/a", { keep }) } } },
+          vg: { volumes: { new: { content: ext4("/a", { keep }) } } },
           new: {
             volumes: {
               a: {

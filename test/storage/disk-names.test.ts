@@ -169,6 +169,7 @@ describe("suggestedMatch where less is known", () => {
     expect(suggested({ byId: ["ata-1"] }, { byId: ["ata-1", "wwn-1"] })).toBeUndefined();
     expect(suggested({ wwn: "w" }, { wwn: "w" })).toBeUndefined();
     const wwn = "naa.5002538e40a1b2c3";
+    expect(suggested({ wwn, byPath: ["pci-1"] })).toBe(`match: { wwn: "${wwn}" }`);
     expect(suggested({ wwn, byId: ["x"] }, { wwn })).toBe('match: { byId: "x" }');
     expect(suggested({ tableUuid: "AB12CD34" }, { tableUuid: "ab12cd34" })).toBeUndefined();
     expect(suggested({ serial: "QM00001" }, { serial: "QM00001" })).toBeUndefined();

@@ -4,7 +4,7 @@ import { storageProblems } from "../../src/storage/check-graph.ts";
 import { firstInstall } from "../../src/storage/first-install.ts";
 import { luksUuid } from "../../src/storage/nodes/luks.ts";
 import { storageSteps } from "../../src/storage/storage-steps.ts";
-import { argvOf, diskFacts, keptDisk, keptUuid, mib, root } from "../helpers/storage.ts";
+import { argvOf, bios, diskFacts, keptDisk, keptUuid, mib, root, storageOf } from "../helpers/storage.ts";
 
 const pv = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";
 const outer = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
@@ -73,6 +73,10 @@ describe("firstInstall", () => {
     const first = firstInstall(storage);
     expect(first.disks.data).toEqual(storage.disks.data);
     expect(firstInstall(first)).toEqual(first);
+    const plain = storageOf([bios, root]);
+    const volumes = { a: { size: mib, kind: "linear" as const } };
+    const bare = { ...plain, volumeGroups: { vg: { volumes } } };
+    expect(firstInstall(bare)).toStrictEqual(bare);
   });
 });
 

@@ -146,17 +146,18 @@ describe("graphOf", () => {
   });
 
   it("shows a circle from where it closes, and no order then", () => {
+    const inGroup = { size: "64MiB", content: { type: "lvm-pv", group: "vg" } };
     const storage = storageFor([[]], {
-      arrays: { out: { level: 1, content: { type: "lvm-pv", group: "vg" } } },
+      arrays: { out: { level: 1, content: ext4("/out") } },
       volumeGroups: {
-        vg: { volumes: { a: { size: "64MiB", content: { type: "lvm-pv", group: "vg" } } } },
+        vg: { volumes: { a: inGroup, b: { size: "64MiB", content: { type: "md-member", array: "out" } } } },
       },
     });
     const { cycle, nodes } = graphOf(storage);
     expect(cycle).toEqual(["group vg", "volume vg/a content", "volume vg/a", "group vg"]);
     expect(nodes.map(({ id }) => id)).toEqual([
-      ...["array out", "group vg", "volume vg/a"],
-      ...["partition a/root", "array out content", "volume vg/a content"],
+      ...["array out", "group vg", "volume vg/a", "volume vg/b", "partition a/root", "array out content"],
+      ...["volume vg/a content", "volume vg/b content"],
     ]);
     expect(graphOf(storageFor([[]])).cycle).toBeUndefined();
   });

@@ -150,6 +150,67 @@ describe("what a place can hold", () => {
       2 * 4089 - 2,
     ],
     [
+      "an extent that only the header of a member leaves out",
+      () => on([6 * gib + 2 * mib], pv, volumes({ root: { size: "rest" } })),
+      "volume vg/root",
+      6140,
+    ],
+    ["a volume of one extent", () => on([6 * gib], pv, volumes({ a: { size: "4MiB" } })), "volume vg/a", 4],
+    ["a volume of no size", () => on([6 * gib], pv, volumes({ a: {} })), "volume vg/a", 6140],
+    [
+      "what a mirror and its notes leave",
+      () => on([6 * gib, 6 * gib], pv, volumes({ a: { kind: "raid1", size: "1GiB" }, b: { size: "rest" } })),
+      "volume vg/b",
+      2 * (1535 - 257) * 4,
+    ],
+    [
+      "what a mirror of three leaves",
+      () =>
+        on(
+          [6 * gib, 6 * gib, 6 * gib],
+          pv,
+          volumes({ a: { kind: "raid1", over: 3, size: "1GiB" }, b: { size: "rest" } }),
+        ),
+      "volume vg/b",
+      3 * (1535 - 257) * 4,
+    ],
+    [
+      "a stripe of an odd number of extents",
+      () => on([6 * gib, 6 * gib], pv, volumes({ a: { kind: "striped", size: "12MiB" } })),
+      "volume vg/a",
+      16,
+    ],
+    [
+      "what such a stripe leaves",
+      () =>
+        on(
+          [6 * gib, 6 * gib],
+          pv,
+          volumes({ a: { kind: "striped", size: "12MiB" }, b: { kind: "striped", size: "rest" } }),
+        ),
+      "volume vg/b",
+      2 * (1535 - 2) * 4,
+    ],
+    [
+      "what a thin pool, its metadata and the spare leave",
+      () => on([6 * gib], pv, volumes({ a: { kind: "thin-pool", size: "5GiB" }, b: { size: "rest" } })),
+      "volume vg/b",
+      (1535 - 1280 - 4) * 4,
+    ],
+    [
+      "a thin pool so large that its metadata is no larger",
+      () => on([300 * gib], pv, volumes({ pool: { kind: "thin-pool", size: "rest" } })),
+      "volume vg/pool",
+      (76_799 - 64) * 4,
+    ],
+    [
+      "a thin volume of a pool that is not there",
+      () => on([6 * gib], pv, volumes({ a: { kind: "thin", pool: "none", size: "1GiB" } })),
+      "volume vg/a",
+      0,
+    ],
+    ["LUKS in the least room", () => on([19 * mib], luks(ext4("/"))), "luks c", 1],
+    [
       "a btrfs mirror",
       () => on([6 * gib, 6 * gib], member, { pools: { p: { mount: "/" } } }),
       "pool p",
@@ -164,6 +225,8 @@ describe("what a place can hold", () => {
   it.each([
     [0, [100, 60], 160],
     [1, [100, 60], 60],
+    [1, [100, 100, 60], 60],
+    [6, [100, 100, 100, 100, 60], 180],
     [5, [100, 100, 60], 120],
     [6, [100, 100, 100, 100], 200],
     [10, [100, 100], 100],
@@ -197,6 +260,54 @@ describe("what a place can hold", () => {
   });
 });
 
+describe("what is not known", () => {
+  const known = (storage: Storage) => {
+    const { held, problems } = roomsOf(storage, (disk) => (disk === "a" ? gib : undefined));
+    expect(problems).toEqual([]);
+    return [...held.keys()];
+  };
+
+  it("is no size of what lies on it, and no problem", () => {
+    const two = (content: object, more: object) => on([gib, gib], content, more).storage;
+    expect(known(two(md, { arrays: { md: { level: 1, content: ext4("/") } } }))).toEqual(["partition a/all"]);
+    expect(known(two(pv, volumes({ a: { size: "30GiB" } })))).toEqual(["partition a/all"]);
+    expect(known(two(member, { pools: { p: { mount: "/" } } }))).toEqual(["partition a/all"]);
+    expect(known(on([gib], ext4("/a"), { swapFile: { size: "30GiB" } }).storage)).toEqual([
+      "partition a/all",
+    ]);
+  });
+
+  it("is what members have that are not there", () => {
+    const none = { arrays: { md: { level: 1, content: ext4("/m") } }, pools: { p: { mount: "/p" } } };
+    expect(known(on([gib], ext4("/"), { ...none, ...volumes({ a: { size: "30GiB" } }) }).storage)).toEqual([
+      "partition a/all",
+    ]);
+  });
+
+  it("is all that lies in itself", () => {
+    const itself = on([gib], pv, volumes({ a: { size: "30GiB", content: pv } })).storage;
+    expect(known(itself)).toEqual([]);
+  });
+
+  it("is what a thin volume of a share holds, unlike others, which share a pool's data", () => {
+    const all = {
+      p: { kind: "thin-pool", size: "64MiB" },
+      q: { kind: "thin-pool", size: "128MiB" },
+      a: { kind: "thin", pool: "q", size: "1GiB" },
+      b: { kind: "thin", pool: "q", size: "50%" },
+      c: { kind: "thin", size: "64MiB" },
+    };
+    const { storage, disks } = on([gib], pv, volumes(all));
+    const { held } = roomsOf(storage, laidOn(storage, disks));
+    expect(Object.fromEntries(held)).toEqual({
+      "partition a/all": { bytes: whole(gib) },
+      "volume vg/p": { bytes: 64 * mib },
+      "volume vg/q": { bytes: 128 * mib },
+      "volume vg/a": { bytes: 128 * mib, thinPool: { name: "vg/q", bytes: 128 * mib } },
+    });
+  });
+});
+
 describe("what cannot fit", () => {
   const big = (size: number, kind = "linear", more: object = {}) =>
     on([5 * gib, 5 * gib], pv, volumes({ root: { size: `${size}GiB`, kind, content: ext4("/"), ...more } }));
@@ -213,6 +324,16 @@ describe("what cannot fit", () => {
       "a mirror of what only one of them could hold",
       () => big(9, "raid1"),
       /needs 9216 MiB as raid1, .* 5112 MiB can be had/,
+    ],
+    [
+      "a thin pool whose metadata its own size decides",
+      () => on([4 * gib], pv, volumes({ pool: { kind: "thin-pool", size: "5GiB" } })),
+      /pool needs 5120 MiB as thin-pool, .* 4076 MiB can be had/,
+    ],
+    [
+      "a swap file as large as a root on several disks",
+      () => on([6 * gib, 6 * gib], member, { pools: { p: { mount: "/" } }, swapFile: { size: "6142MiB" } }),
+      /^the swap file of 6142 MiB does not fit on the root filesystem of 6142 MiB/,
     ],
     [
       "a stripe over more than there are",

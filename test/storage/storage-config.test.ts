@@ -170,6 +170,8 @@ describe("what leads to a mount point", () => {
 
   it("is its own pool's members", () => {
     expect(ids(only(members, pool("/")), "/")).toEqual(["partition system/p", "pool p"]);
+    const named = { ...pool("/"), volumeGroups: { q: { volumes: {} } } };
+    expect(ids(only(members, named), "/q")).toEqual(["partition system/q", "pool q"]);
     expect(ids(only(members, pool("/")), "/q")).toEqual(["partition system/q", "pool q"]);
   });
 });

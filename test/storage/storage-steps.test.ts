@@ -5,6 +5,7 @@ import { allSteps } from "../../src/steps/registry.ts";
 import { swapUuid } from "../../src/storage/ids.ts";
 import { storageSteps } from "../../src/storage/storage-steps.ts";
 import {
+  argvOf,
   diskFacts,
   holding,
   keptDisk,
@@ -92,6 +93,20 @@ describe("storageSteps", () => {
       ["<a:2>", [], ["compress=zstd:1"]],
     ]);
     expect(mount[0]!.options).toEqual([]);
+  });
+
+  it("makes each volume on the members of its own group, whatever else has its name", () => {
+    const pv = (group: string) => holding({ type: "lvm-pv", group }, "1GiB", group);
+    const groups = { vg: { volumes: { p: { size: "64MiB" } } }, p: { volumes: { b: { size: "64MiB" } } } };
+    const { create, mount } = stepsFor(
+      [[pv("vg")], [pv("p")], [holding({ type: "btrfs-member", pool: "p" })]],
+      { volumeGroups: groups, pools: { p: { mount: "/p", data: "single", metadata: "single" } } },
+    );
+    expect(argvOf(create).filter((one) => one.includes("lvcreate"))).toEqual([
+      expect.stringMatching(/ --devices <a:1> --name p .* vg$/),
+      expect.stringMatching(/ --devices <b:1> --name b .* p$/),
+    ]);
+    expect(shownDevice(mount.at(-1)!.device as object)).toBe("<c:1>");
   });
 
   it("refuses a disk that was not matched, and a pool of nothing", () => {
@@ -265,12 +280,32 @@ describe("F36: what is kept", () => {
       "partition-disk",
       "mkfs-ext4",
     ]);
+    const inLuks = (subvolumes: object) =>
+      of(
+        {
+          ...{ type: "luks", name: "crypt", key: "k", keep: { uuid: luksUuid } },
+          content: { ...content, subvolumes },
+        },
+        facts("crypto_LUKS", luksUuid),
+      ).create.map(({ kind }) => kind);
+    expect(inLuks(content.subvolumes)).toEqual(["partition-disk", "mkfs-ext4"]);
+    expect(inLuks({ ...content.subvolumes, b: {} })).toEqual([
+      ...["partition-disk", "mkfs-ext4", "open-luks", "btrfs-subvolumes"],
+    ]);
     const outer = {
       ...{ type: "luks", name: "crypt", key: "k", keep: { uuid: luksUuid } },
       content: { type: "lvm-pv", group: "vg", keep: { uuid: pvUuid } },
     };
     const opened = of(outer, facts("crypto_LUKS", luksUuid), { volumeGroups: { vg: { volumes } } }, whole);
     expect(opened.create.map(({ kind }) => kind)).toEqual(["partition-disk", "mkfs-ext4"]);
+    const bare = { ...volumes, b: { size: "64MiB" } };
+    const added = of(
+      outer,
+      facts("crypto_LUKS", luksUuid),
+      { volumeGroups: { vg: { volumes: bare } } },
+      whole,
+    );
+    expect(added.create.map(({ kind }) => kind)).toContain("open-luks");
     const anew = { ...volumes, b: { size: "64MiB", content: { type: "xfs", mount: "/b" } } };
     const some = of(
       outer,
@@ -293,6 +328,16 @@ describe("F36: what is kept", () => {
     expect(create.map(({ kind }) => kind)).toEqual(["partition-disk", "mkfs-ext4", "open-luks", "mkfs-ext4"]);
     expect(open).toMatchObject([{ uuid: luksUuid }]);
     expect(close).toMatchObject([{ uuid: luksUuid }]);
+  });
+
+  it("is not enrolled again, though another filesystem is made in it", () => {
+    const content = {
+      ...{ type: "luks", name: "crypt", key: "k", keep: { uuid: luksUuid }, unlock: { type: "tpm2" } },
+      content: { type: "ext4", mount: "/home" },
+    };
+    const steps = of(content, facts("crypto_LUKS", luksUuid));
+    expect(steps.open).toHaveLength(1);
+    expect(steps.enroll).toEqual([]);
   });
 
   it("is a group, of which single volumes are removed and made again", () => {
