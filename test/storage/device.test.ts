@@ -14,13 +14,16 @@ describe("findDevice", () => {
   it("finds a LUKS volume by name and origin, with its size", async () => {
     const sources = kernelDisks({
       sda: {},
-      "dm-3": { ...dm("crypt", `CRYPT-LUKS2-${bare}-crypt`), size: "4096" },
+      "dm-3": {
+        ...{ ...dm("crypt", `CRYPT-LUKS2-${bare}-crypt`), size: "4096" },
+        "queue/logical_block_size": "4096",
+      },
     });
     expect(await findDevice({ luks: { name: "crypt", uuid } }, sources)).toEqual({
       path: join(sources.dev, "mapper/crypt"),
       kernelName: "dm-3",
       sizeBytes: 4096 * 512,
-      sectorSize: 512,
+      sectorSize: 4096,
     });
     expect(await findDevice({ luks: { name: "other", uuid } }, sources)).toBeUndefined();
   });

@@ -70,7 +70,12 @@ describe("matchDisks", () => {
       /system and again of the definition are the same disk/,
     ],
     ["a read-only disk", both, [{ ...system, readOnly: true }, data], /disk system is read-only/],
-    ["a disk too small for its layout", both, [{ ...system, sizeBytes: 200 * mib }, data], /too small/],
+    [
+      "a disk too small for its layout",
+      both,
+      [{ ...system, sizeBytes: 200 * mib }, data],
+      /disk system of 200 MiB is too small/,
+    ],
     [
       "a disk to write that carries what is kept",
       both,
