@@ -73,6 +73,17 @@ describe("F37: wipeExtents", () => {
     expect(copies(64 * mib + 4095)).toEqual([]);
   });
 
+  it("clears nothing beyond the end, where a table names what the disk does not have", () => {
+    const partitions = [extent(4000, 96.5), extent(5000, 10), { startBytes: 4095.5 * mib, sizeBytes: mib }];
+    expect(wipeExtents({ sizeBytes, partitions, kept: [extent(1, 10)] })).toEqual([
+      { startBytes: 4064 * mib, sizeBytes: 4096 },
+      { startBytes: 4095.5 * mib, sizeBytes: mib / 2 },
+      extent(4000, 1),
+      { startBytes: 4095.5 * mib, sizeBytes: mib / 2 },
+      { startBytes: 4095.5 * mib, sizeBytes: mib / 2 },
+    ]);
+  });
+
   it("clears of a place only what lies before and after what is kept", () => {
     const half = mib / 2;
     const partitions = [
