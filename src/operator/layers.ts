@@ -67,7 +67,7 @@ export async function makeLayer(
     // A disk would keep what is only deleted later, and keys that openssh-server has made are nobody's.
     clearTraces(new Tree(root));
     settlePasswordDates(new Tree(root), plan.epoch, context.began);
-    await placeHostKeys.run!({ expected: false }, { ...context, secrets: new Map() });
+    await placeHostKeys.run({ expected: false }, { ...context, secrets: new Map() });
     settleTree(root, plan.epoch, [], context.began);
   });
 }

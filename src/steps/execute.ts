@@ -28,14 +28,9 @@ export async function executeSteps(
   try {
     for (const { step, doing, input } of ready) {
       context.signal.throwIfAborted();
-      await context.log.task(doing, (log) => during(doing, () => runStep(step, input, { ...context, log })));
+      await context.log.task(doing, (log) => during(doing, () => step.run(input, { ...context, log })));
     }
   } finally {
     process.umask(own);
   }
-}
-
-async function runStep(step: Step, input: unknown, context: StepContext): Promise<void> {
-  if (step.run !== undefined) return await step.run(input, context);
-  for (const argv of step.plan?.(input) ?? []) await context.tool(argv, { signal: context.signal });
 }

@@ -44,10 +44,7 @@ export interface Step<S extends z.ZodType = z.ZodType> {
   /** Strict; accepts the step's data without `kind` and `doing`. */
   readonly schema: S;
   readonly tools: readonly string[];
-  /** The tool commands, where the step is only that: pure, printable, tested by exact argv. */
-  readonly plan?: (input: z.output<S>) => readonly (readonly string[])[];
-  /** Runs the step; left out when running `plan` in order is all there is. */
-  readonly run?: (input: z.output<S>, context: StepContext) => Promise<void>;
+  readonly run: (input: z.output<S>, context: StepContext) => Promise<void>;
 }
 
 export function defineStep<S extends z.ZodType>(step: Step<S>): Step<S> {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkEmbeddedGrub } from "../../src/boot/check-grub.ts";
@@ -61,4 +61,43 @@ describe("checkEmbeddedGrub", () => {
       "within its room",
     );
   });
+
+  it("takes a core image that ends with its room, or with an empty sector, and none with a hole", async () => {
+    const { file, room } = disk(2 ** 20);
+    await checkEmbeddedGrub(file, { ...room, sizeBytes: 20 * sector });
+    change(file, 2 ** 20 + 19 * sector, Buffer.alloc(sector));
+    await checkEmbeddedGrub(file, room);
+    change(file, 2 ** 20 + 5 * sector, Buffer.alloc(sector - 1));
+    await checkEmbeddedGrub(file, room);
+    change(file, 2 ** 20 + 18 * sector, Buffer.alloc(sector));
+    await expect(checkEmbeddedGrub(file, room)).rejects.toThrow(
+      `missing from byte ${2 ** 20 + 18 * sector} on`,
+    );
+  });
+
+  it.each([
+    ["where its second sector is not", 2 ** 20 + 500, Buffer.from([3, 8])],
+    ["of no sector", 2 ** 20 + 508, Buffer.alloc(2)],
+  ])("refuses a core image whose rest is told to be one %s", async (_what, at, bytes) => {
+    const { file, room } = disk(2 ** 20);
+    change(file, at, bytes);
+    await expect(checkEmbeddedGrub(file, room)).rejects.toThrow("does not tell where the rest of it is");
+  });
+
+  it("leaves no file open, whatever it finds", async () => {
+    const { file, room } = disk(2 ** 20);
+    const open = () => readdirSync("/proc/self/fd").filter((fd) => linkOf(fd) === file).length;
+    await checkEmbeddedGrub(file, room);
+    change(file, 510, Buffer.alloc(2));
+    await expect(checkEmbeddedGrub(file, room)).rejects.toThrow();
+    expect(open()).toBe(0);
+  });
 });
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}

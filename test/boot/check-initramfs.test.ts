@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkInitramfs, initramfsContent } from "../../src/boot/check-initramfs.ts";
+import type { Fail } from "../../src/util/fail.ts";
 
 const listing = [
   ...[".", "init", "usr/bin/busybox", "usr/sbin/cryptsetup"],
@@ -56,5 +57,38 @@ describe("checkInitramfs", () => {
 
   it("is not taken in by a module whose name only ends alike", () => {
     expect(() => check(listing.replace("ext4.ko", "notext4.ko"))).toThrow("the module ext4");
+  });
+
+  it.each(["init", "usr/init", "sbin/init", "usr/sbin/init", "bin/init", "/init", "./init"])(
+    "starts by %s",
+    (path) => {
+      check(listing.replace("\ninit\n", `\n${path}\n`));
+    },
+  );
+
+  it.each(["etc/init", "initrd", "init.sh", "usr/lib/init", "xbin/init"])("does not start by %s", (path) => {
+    expect(() => check(listing.replace("\ninit\n", `\n${path}\n`))).toThrow("holds no /init");
+  });
+
+  it("takes no directory and no other file for a module, and looks for no card where none is asked for", () => {
+    const found = initramfsContent(
+      "a/ext4.ko.d/x\nb/xfs.ko.xz.txt\nc/btrfs.ko\nd/README\n/e/vfat.ko.gz\n",
+      "",
+    );
+    expect([...found.modules]).toEqual(["btrfs", "vfat"]);
+    expect(found.paths.has("e/vfat.ko.gz")).toBe(true);
+    checkInitramfs(initramfsContent(listing, ""), { version: "6.1", modules: [], programs: [] });
+  });
+
+  it("says all that is missing, and where to look", () => {
+    expect(() => check(listing, { modules: ["nvme", "xfs"] })).toThrow("the module nvme, xfs");
+    expect(() => check(listing, { programs: ["lvm", "mdadm"] })).toThrow(
+      "opens the root filesystem: lvm, mdadm",
+    );
+    try {
+      check("");
+    } catch (error) {
+      expect((error as Fail).hint).toContain("/etc/initramfs-tools");
+    }
   });
 });

@@ -23,7 +23,7 @@ async function tang(text?: string) {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const file = join(tempDir(), "deep/tang.json");
   const bench = stepBench();
-  const run = async () => await askTang.run!({ url, thumbprint, file }, bench.context);
+  const run = async () => await askTang.run({ url, thumbprint, file }, bench.context);
   return { ...bench, asked, file, run };
 }
 

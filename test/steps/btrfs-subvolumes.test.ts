@@ -24,7 +24,7 @@ function bench(there: readonly string[] = [], answers: Answers = {}) {
     },
   });
   const run = async (names: string[]) =>
-    await btrfsSubvolumes.run!({ device: device!, others: [other!], names }, context);
+    await btrfsSubvolumes.run({ device: device!, others: [other!], names }, context);
   return { ...made, asked, options, run, where: () => where };
 }
 

@@ -23,7 +23,7 @@ function kept(fields: Readonly<Record<string, string>>, answers: Answers = {}) {
     secrets: { typed: "open sesame\n" },
   });
   const check = async (more: Partial<z.input<typeof checkKept.schema>> = {}) =>
-    await checkKept.run!(checkKept.schema.parse({ device: { disk }, type: "ext4", uuid, ...more }), context);
+    await checkKept.run(checkKept.schema.parse({ device: { disk }, type: "ext4", uuid, ...more }), context);
   return { ...made, path, check, asked, options };
 }
 

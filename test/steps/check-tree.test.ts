@@ -37,7 +37,7 @@ async function problems(...wanted: (readonly [Expectation["kind"], string])[]) {
   const context = { root: tree() } as unknown as StepContext;
   const expected = wanted.map(([kind, name]) => ({ path: ["field"], kind, name }));
   try {
-    await checkTree.run!({ expected }, context);
+    await checkTree.run({ expected }, context);
     return [];
   } catch (error) {
     if (!(error instanceof WrongFields)) throw error;
@@ -82,7 +82,7 @@ describe("check-tree", () => {
       { path: ["services", "x.service"], kind: "unit", name: "x.service" },
     ];
     await expect(
-      checkTree.run!({ expected }, { root: tree() } as unknown as StepContext),
+      checkTree.run({ expected }, { root: tree() } as unknown as StepContext),
     ).rejects.toMatchObject({
       message: expect.stringMatching(
         /^users\.a\.groups\[0\]: .*docker.*\nservices\["x\.service"\]: .*x\.service/,
@@ -103,7 +103,7 @@ describe("check-tree", () => {
     }
     const { context, asked, options } = stepBench({ root, answers });
     const expected = wanted.map(([kind, name]) => ({ path: ["field", name], kind, name }));
-    const error: unknown = await checkTree.run!({ expected }, context).catch((one: unknown) => one);
+    const error: unknown = await checkTree.run({ expected }, context).catch((one: unknown) => one);
     const found = error instanceof WrongFields ? error.problems : [];
     if (error !== undefined && !(error instanceof WrongFields)) throw error;
     return {
@@ -211,7 +211,7 @@ describe("check-tree", () => {
   it("keeps what the definition itself says at the field", async () => {
     const { context } = stepBench({ root: tempDir() });
     const expected = [{ path: ["x"], kind: "user" as const, name: "app", says: "user: app" }];
-    const error = (await checkTree.run!({ expected }, context).catch((one: unknown) => one)) as WrongFields;
+    const error = (await checkTree.run({ expected }, context).catch((one: unknown) => one)) as WrongFields;
     expect(error.problems).toEqual([{ path: ["x"], message: expect.any(String), says: "user: app" }]);
   });
 });

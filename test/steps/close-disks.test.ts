@@ -20,7 +20,7 @@ function machine(answers: Answers = {}) {
     made.put(`sys/block/${name}/${name}1/dev`, `254:${at * 16 + 1}\n`);
   }
   const bench = stepBench({ machine: made.machine, answers });
-  const close = async () => await closeDisks.run!({ disks: [disk] }, bench.context);
+  const close = async () => await closeDisks.run({ disks: [disk] }, bench.context);
   return { ...made, ...bench, close };
 }
 
@@ -68,7 +68,7 @@ describe("close-disks", () => {
   it("refuses a disk that is not there, before anything is closed", async () => {
     const { context, asked } = machine();
     const gone = { name: "gone", serial: "GONE", sizeBytes };
-    await expect(closeDisks.run!({ disks: [gone] }, context)).rejects.toThrow("is not there");
+    await expect(closeDisks.run({ disks: [gone] }, context)).rejects.toThrow("is not there");
     expect(asked).toEqual([]);
   });
 
@@ -78,7 +78,7 @@ describe("close-disks", () => {
     put("sys/block/vdd/size", "1\n");
     expect(existsSync(join(context.machine.dev, "vdc"))).toBe(true);
     const odd = { ...context, machine: { ...context.machine, dev: "/proc/self/fd" } };
-    await expect(closeDisks.run!({ disks: [identity] }, odd)).rejects.toThrow("cannot look at");
+    await expect(closeDisks.run({ disks: [identity] }, odd)).rejects.toThrow("cannot look at");
     expect(asked).toEqual([]);
   });
 

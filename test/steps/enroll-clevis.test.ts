@@ -35,7 +35,7 @@ describe("enroll-clevis", () => {
     const { answers = {}, secret = "typed", ...rest } = more;
     const bench = stepBench({ machine: made.machine, root, answers, secrets: { typed: "open\n" } });
     const input = { device: { disk }, secret, pin, config: '{"a":1}', ...rest };
-    return { ...made, ...bench, root, run: async () => await enrollClevis.run!(input, bench.context) };
+    return { ...made, ...bench, root, run: async () => await enrollClevis.run(input, bench.context) };
   };
 
   it("works in the new system with what clevis needs of the base, and takes that away again", async () => {

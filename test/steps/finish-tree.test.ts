@@ -20,7 +20,7 @@ async function machineIdOf(options: { machineId?: string; nonce?: string }): Pro
   mkdirSync(join(root, "etc"));
   const { nonce, ...more } = options;
   const context = { root, nonce, began: 0 } as unknown as StepContext;
-  await finishTree.run!({ definition: "d", epoch: 1, ...more }, context);
+  await finishTree.run({ definition: "d", epoch: 1, ...more }, context);
   return readFileSync(join(root, "etc/machine-id"), "utf8");
 }
 
@@ -50,7 +50,7 @@ function treeWith(files: Readonly<Record<string, string>>): string {
 }
 const finish = async (root: string, more: { nonce?: string; began?: number; epoch?: number } = {}) => {
   const { nonce, began = 0, epoch = 1 } = more;
-  await finishTree.run!({ definition: "d", epoch }, { root, nonce, began } as unknown as StepContext);
+  await finishTree.run({ definition: "d", epoch }, { root, nonce, began } as unknown as StepContext);
 };
 
 it("leaves nothing of the making, no random seed among it (F30), and all else as it is", async () => {

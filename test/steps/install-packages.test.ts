@@ -55,7 +55,7 @@ describe("install-packages", () => {
       library: needs(),
       leaf: needs("library"),
     });
-    await installPackages.run!({ packages: one.packages }, one.context);
+    await installPackages.run({ packages: one.packages }, one.context);
     // The tree knows no essential package yet, so dpkg unpacks it first.
     expect(one.story()).toEqual([
       "fetch base",
@@ -84,7 +84,7 @@ describe("install-packages", () => {
       "Package: base\nStatus: install ok unpacked\nVersion: 1\nArchitecture: amd64\n\n",
     );
     const one = bench({ base: essential, other: {} }, root);
-    await installPackages.run!({ packages: one.packages }, one.context);
+    await installPackages.run({ packages: one.packages }, one.context);
     expect(one.story()).toEqual([
       "dpkg --no-triggers --force-depends --configure base",
       "fetch other",
@@ -98,7 +98,7 @@ describe("install-packages", () => {
       server: { ...needs(), control: { postinst: "#!/bin/sh\n" } },
       kernel: { locked: { depends: [], size: 30 * 2 ** 20 }, control: { postinst: "#!/bin/sh\n" } },
     });
-    await installPackages.run!({ packages: one.packages }, one.context);
+    await installPackages.run({ packages: one.packages }, one.context);
     expect(one.story().slice(2)).toEqual([
       "dpkg --no-triggers --force-depends --configure base",
       "fetch server",
@@ -118,7 +118,7 @@ describe("install-packages", () => {
 
   it("gives scripts their usual path where no kernel comes", async () => {
     const one = bench({ base: essential, other: {} });
-    await installPackages.run!({ packages: one.packages }, one.context);
+    await installPackages.run({ packages: one.packages }, one.context);
     expect(one.options.every(({ env }) => !env?.PATH?.includes(stagingPath))).toBe(true);
   });
 
@@ -127,7 +127,7 @@ describe("install-packages", () => {
     const one = bench({ base: essential, other: {} }, emptyTree(), {
       "tree: dpkg --force-unsafe-io --force-confold --no-triggers": failed,
     });
-    await expect(installPackages.run!({ packages: one.packages }, one.context)).rejects.toBe(failed);
+    await expect(installPackages.run({ packages: one.packages }, one.context)).rejects.toBe(failed);
     expect(existsSync(join(one.root, "other.txt"))).toBe(false);
   });
 });
@@ -135,7 +135,7 @@ describe("install-packages", () => {
 describe("install-leaves", () => {
   it("does the last part alone, upon a tree that has the others", async () => {
     const one = bench({ base: essential, server: needs(), leaf: needs() });
-    await installLeaves.run!({ packages: one.packages, leaves: ["leaf"] }, one.context);
+    await installLeaves.run({ packages: one.packages, leaves: ["leaf"] }, one.context);
     expect(one.story()).toEqual(["fetch leaf", "dpkg --configure --pending"]);
     expect(existsSync(join(one.root, "leaf.txt"))).toBe(true);
     expect(existsSync(join(one.root, "server.txt"))).toBe(false);
@@ -148,7 +148,7 @@ describe("install-leaves", () => {
       "Package: server\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n",
     );
     const one = bench({ server: needs(), leaf: needs("server") }, root);
-    await installLeaves.run!({ packages: one.packages, leaves: ["leaf"] }, one.context);
+    await installLeaves.run({ packages: one.packages, leaves: ["leaf"] }, one.context);
     expect(one.story()).toEqual(["fetch leaf", "dpkg --configure --pending"]);
   });
 });
@@ -163,7 +163,7 @@ describe("bootstrap-tree", () => {
       },
       emptyTree(),
     );
-    await bootstrapTree.run!({ packages: one.packages }, { ...one.context, root });
+    await bootstrapTree.run({ packages: one.packages }, { ...one.context, root });
     expect(["bin", "sbin", "lib", "lib64"].map((name) => readlinkSync(join(root, name)))).toEqual(
       ["bin", "sbin", "lib", "lib64"].map((name) => `usr/${name}`),
     );
@@ -184,7 +184,7 @@ describe("bootstrap-tree", () => {
   it("refuses packages without dpkg, and makes nothing", async () => {
     const one = bench({ bash: essential });
     const root = join(one.root, "new");
-    await expect(bootstrapTree.run!({ packages: one.packages }, { ...one.context, root })).rejects.toThrow(
+    await expect(bootstrapTree.run({ packages: one.packages }, { ...one.context, root })).rejects.toThrow(
       "dpkg is not among the essential packages",
     );
     expect(existsSync(root)).toBe(false);

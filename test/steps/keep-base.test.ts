@@ -45,7 +45,7 @@ async function base() {
     }
   };
   const keep = async (more: readonly (typeof files)[number][] = files) =>
-    await keepBase.run!({ directory, files: [...more] }, bench.context);
+    await keepBase.run({ directory, files: [...more] }, bench.context);
   return { ...made, ...bench, root, files, archive, kept, keep };
 }
 

@@ -49,7 +49,7 @@ describe("install-grub", () => {
       },
     });
     const input = { target: { image }, startBytes: mib, sizeBytes: mib, config: "search x\n", scratch };
-    const run = async () => await installGrub.run!(input, one.context);
+    const run = async () => await installGrub.run(input, one.context);
     return { ...one, image, scratch, at, run, config: () => config };
   }
 
@@ -89,7 +89,7 @@ describe("install-grub-efi", () => {
       const copies = grubCopies(shim);
       const root = treeWith(Object.fromEntries(copies.map(([from]) => [from, from])));
       const esp = join(root, "../esp");
-      await installGrubEfi.run!({ esp, shim, config: "configfile x\n" }, stepBench({ root }).context);
+      await installGrubEfi.run({ esp, shim, config: "configfile x\n" }, stepBench({ root }).context);
       for (const [from, to] of copies) expect(readFileSync(join(esp, to), "utf8")).toBe(from);
       expect(readFileSync(join(esp, "EFI/debian/grub.cfg"), "utf8")).toBe("configfile x\n");
     },
@@ -97,7 +97,7 @@ describe("install-grub-efi", () => {
 
   it("refuses a tree that lacks one of them", async () => {
     const root = treeWith({ "etc/x": "" });
-    const run = installGrubEfi.run!(
+    const run = installGrubEfi.run(
       { esp: join(root, "../esp"), shim: true, config: "" },
       stepBench({ root }).context,
     );
@@ -120,7 +120,7 @@ describe("sign-loader", () => {
   it("puts a signed loader beside the package's, with the stamp by which a change is seen", async () => {
     const program = efiProgram();
     const root = treeWith({ [loader]: program, [loaderStampPath]: "old" });
-    await signLoader.run!(keys, stepBench({ root, secrets: { db: pem } }).context);
+    await signLoader.run(keys, stepBench({ root, secrets: { db: pem } }).context);
     const signed = readPe(readFileSync(join(root, `${loader}.signed`)), "x");
     expect(signatureProblem(signed, mine.certificate)).toBeUndefined();
     expect(readFileSync(join(root, loader)).equals(program)).toBe(true);
@@ -130,7 +130,7 @@ describe("sign-loader", () => {
 
   it("refuses a tree without the loader", async () => {
     const { context } = stepBench({ root: treeWith({ "etc/x": "" }), secrets: { db: pem } });
-    await expect(signLoader.run!(keys, context)).rejects.toMatchObject({
+    await expect(signLoader.run(keys, context)).rejects.toMatchObject({
       message: `the tree has no ${loader}`,
       hint: "lock the definition again",
     });

@@ -24,7 +24,7 @@ describe("make-storage", () => {
   const settle = "udevadm settle --timeout=60";
   type Commands = z.input<typeof makeStorage.schema>["commands"];
   const make = async ({ context }: ReturnType<typeof bench>, commands: Commands) =>
-    await makeStorage.run!(makeStorage.schema.parse({ commands, epoch: 7 }), context);
+    await makeStorage.run(makeStorage.schema.parse({ commands, epoch: 7 }), context);
 
   it("loads what the programs need, runs them in order with each device's path, and waits for udev", async () => {
     const one = bench();
@@ -106,7 +106,7 @@ describe("mkfs-ext4", () => {
   it("makes it on the partition's own node, within its bound", async () => {
     const { context, asked, options, machine, device } = bench();
     const uuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
-    await mkfsExt4.run!({ device, uuid, hashSeed: "seed", label: "data" }, context);
+    await mkfsExt4.run({ device, uuid, hashSeed: "seed", label: "data" }, context);
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatch(new RegExp(`^mke2fs .*${uuid}.* ${join(machine.dev, "vda1")}$`));
     expect(asked[0]).toContain("data");
@@ -117,7 +117,7 @@ describe("mkfs-ext4", () => {
 describe("mkfs-vfat", () => {
   it("makes it with clusters that fit its size, and a time that is given", async () => {
     const { context, asked, options, machine, device } = bench();
-    await mkfsVfatDisk.run!({ device, volumeId: "1234abcd", epoch: 7 }, context);
+    await mkfsVfatDisk.run({ device, volumeId: "1234abcd", epoch: 7 }, context);
     expect(asked[0]).toMatch(new RegExp(`^mkfs.vfat .*1234abcd .*-s 8 ${join(machine.dev, "vda1")}$`));
     expect(options).toEqual([{ timeoutMs: 3_600_000, env: fixedTimeEnv(7) }]);
   });
@@ -129,7 +129,7 @@ describe("remove-volumes", () => {
       "lvm lvs": { stdout: "  root\n  home\n  rooted\n" },
     });
     const members = [device, { disk }];
-    await removeVolumes.run!({ group: "vg", names: ["root", "gone", "home"], members }, context);
+    await removeVolumes.run({ group: "vg", names: ["root", "gone", "home"], members }, context);
     const devices = `--devices ${join(machine.dev, "vda1")} --devices ${join(machine.dev, "vda")}`;
     expect(asked).toEqual([
       `lvm lvs --noheadings -o lv_name ${devices} vg`,

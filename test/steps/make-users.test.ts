@@ -29,7 +29,7 @@ function bench(answers: Answers = {}) {
     secrets: { hash: `${hash}\n`, typed: "a password" },
   });
   const make = async (...users: Partial<User>[]) =>
-    await makeUsers.run!({ users: users.map((user) => ({ ...plain, ...user })) }, one.context);
+    await makeUsers.run({ users: users.map((user) => ({ ...plain, ...user })) }, one.context);
   return { ...one, root, put, line, make };
 }
 

@@ -36,7 +36,7 @@ function bench(treeBytes = verityBytes(dataBytes)) {
     file,
     path,
     write,
-    make: async () => await makeVerity.run!(plan, one.context),
+    make: async () => await makeVerity.run(plan, one.context),
   };
 }
 

@@ -35,8 +35,7 @@ describe("mount", () => {
   const mount = async (
     { context, device }: ReturnType<typeof bench>,
     more: Partial<z.input<typeof mountDevice.schema>> = {},
-  ) =>
-    await mountDevice.run!(mountDevice.schema.parse({ device, type: "ext4", path: "/", ...more }), context);
+  ) => await mountDevice.run(mountDevice.schema.parse({ device, type: "ext4", path: "/", ...more }), context);
 
   it("mounts a filesystem at a directory of the tree, which is made", async () => {
     const one = bench();
@@ -93,7 +92,7 @@ describe("unmount", () => {
     for (const path of ["srv", "efi", "plain"]) mkdirSync(join(root, path), { recursive: true });
     writeFileSync(join(root, "file"), "");
     mounted([root, "ext4"], [`${root}/srv`, "xfs"], [`${root}/file`, "ext4"], ["/efi", "vfat"]);
-    await unmountTree.run!({ paths: ["/srv", "/efi", "/plain", "/none", "/file", "/"] }, context);
+    await unmountTree.run({ paths: ["/srv", "/efi", "/plain", "/none", "/file", "/"] }, context);
     expect(asked).toEqual([
       `sync -f ${root}/srv`,
       `umount ${root}/srv`,
@@ -107,7 +106,7 @@ describe("unmount", () => {
     const { context, mounted, root } = bench({ umount: new Error("target is busy") });
     mkdirSync(root, { recursive: true });
     mounted([root, "ext4"]);
-    await expect(unmountTree.run!({ paths: ["/"] }, context)).rejects.toThrow("target is busy");
+    await expect(unmountTree.run({ paths: ["/"] }, context)).rejects.toThrow("target is busy");
   });
 });
 
@@ -117,8 +116,7 @@ describe("swap-file", () => {
     const allocate = (argv: readonly string[]) => truncateSync(argv.at(-1)!, sizeBytes);
     const one = bench({ fallocate: allocate });
     mkdirSync(one.root);
-    const run = async () =>
-      await swapFile.run!({ path: "/var/swap/file", sizeBytes: mib, uuid }, one.context);
+    const run = async () => await swapFile.run({ path: "/var/swap/file", sizeBytes: mib, uuid }, one.context);
     return { ...one, run, file: join(one.root, "var/swap/file") };
   };
 

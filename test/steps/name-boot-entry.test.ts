@@ -66,7 +66,7 @@ describe("name-boot-entry", () => {
     if (variables) made.put("sys/firmware/efi/efivars/BootOrder-x", "");
     const one = stepBench({ machine: made.machine, answers });
     const input = { partition: made.part(disk, part), label: "web", loader };
-    return { ...made, ...one, disk, run: async () => await nameBootEntry.run!(input, one.context) };
+    return { ...made, ...one, disk, run: async () => await nameBootEntry.run(input, one.context) };
   }
 
   it("takes entries of that name out of the list, and enters the new one first", async () => {

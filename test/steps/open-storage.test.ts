@@ -37,7 +37,7 @@ describe("open-luks", () => {
   type Input = z.input<typeof openLuks.schema>;
   const open = async (one: ReturnType<typeof bench>, more: Partial<Input> = {}) => {
     const about = { device: one.device, name: "crypt", uuid, secret: "typed", trim: true, discard: false };
-    await openLuks.run!(openLuks.schema.parse({ ...about, ...more }), one.context);
+    await openLuks.run(openLuks.schema.parse({ ...about, ...more }), one.context);
   };
   const line = "cryptsetup open --type=luks2 --batch-mode --key-file=-";
 
@@ -84,10 +84,10 @@ describe("open-luks", () => {
 describe("close-luks", () => {
   it("closes it when udev has let go, and does nothing where it is not open", async () => {
     const one = bench();
-    await closeLuks.run!({ name: "crypt", uuid }, one.context);
+    await closeLuks.run({ name: "crypt", uuid }, one.context);
     expect(one.asked).toEqual([]);
     one.block("dm-0", { "dm/name": "crypt", "dm/uuid": `CRYPT-LUKS2-${uuid.replaceAll("-", "")}-crypt` });
-    await closeLuks.run!({ name: "crypt", uuid }, one.context);
+    await closeLuks.run({ name: "crypt", uuid }, one.context);
     expect(one.asked).toEqual([settle, "cryptsetup close crypt"]);
     expect(minutes(one)).toEqual([1.5, 10]);
   });
@@ -96,7 +96,7 @@ describe("close-luks", () => {
 describe("open-group and close-group", () => {
   it("activates the volumes by its members alone", async () => {
     const one = bench();
-    await openGroup.run!({ name: "vg", members: one.members }, one.context);
+    await openGroup.run({ name: "vg", members: one.members }, one.context);
     expect(one.asked).toEqual([
       "modprobe --all dm-mod",
       `lvm vgchange --quiet --activate y --devices ${one.vda1},${one.vda} vg`,
@@ -108,10 +108,10 @@ describe("open-group and close-group", () => {
   it("deactivates them where one is active, of this group and no other", async () => {
     const one = bench();
     one.block("dm-0", { "dm/name": "vgother" });
-    await closeGroup.run!({ name: "vg" }, one.context);
+    await closeGroup.run({ name: "vg" }, one.context);
     expect(one.asked).toEqual([]);
     one.block("dm-1", { "dm/name": "vg-root" });
-    await closeGroup.run!({ name: "vg" }, one.context);
+    await closeGroup.run({ name: "vg" }, one.context);
     expect(one.asked).toEqual([settle, "lvm vgchange --quiet --activate n vg"]);
     expect(minutes(one)).toEqual([1.5, 10]);
   });
@@ -122,7 +122,7 @@ describe("open-array and close-array", () => {
 
   it("assembles an array of its members alone", async () => {
     const one = bench();
-    await openArray.run!({ ...array, members: one.members }, one.context);
+    await openArray.run({ ...array, members: one.members }, one.context);
     expect(one.asked).toEqual([
       "modprobe --all md-mod",
       `mdadm --assemble --uuid=${uuid} /dev/md/root ${one.vda1} ${one.vda}`,
@@ -133,11 +133,11 @@ describe("open-array and close-array", () => {
 
   it("leaves one that runs, and stops only that", async () => {
     const one = bench();
-    await closeArray.run!(array, one.context);
+    await closeArray.run(array, one.context);
     one.block("md127", { "md/uuid": uuid });
-    await openArray.run!({ ...array, members: one.members }, one.context);
+    await openArray.run({ ...array, members: one.members }, one.context);
     expect(one.asked).toEqual([]);
-    await closeArray.run!(array, one.context);
+    await closeArray.run(array, one.context);
     expect(one.asked).toEqual([settle, `mdadm --stop ${join(one.machine.dev, "md127")}`]);
     expect(minutes(one)).toEqual([1.5, 10]);
   });
@@ -157,7 +157,7 @@ describe("look-at-group and leave-group", () => {
 
   it("activates the volumes on snapshots of the members, whose changes go to memory", async () => {
     const one = bench({ losetup: { stdout: "/dev/loop7\n" } });
-    await lookAtGroup.run!({ name: "vg", members: one.members }, one.context);
+    await lookAtGroup.run({ name: "vg", members: one.members }, one.context);
     const member = (index: number, path: string, bytes: number) => [
       `losetup --find --show ${one.machine.run}/imgbuild/${look(index)}`,
       `dmsetup create ${look(index)} --table 0 ${bytes / 512} snapshot ${path} /dev/loop7 N 8`,
@@ -184,14 +184,14 @@ describe("look-at-group and leave-group", () => {
         files.push(argv.at(-1)!);
       },
     });
-    await lookAtGroup.run!({ name: "vg", members: one.members }, one.context);
+    await lookAtGroup.run({ name: "vg", members: one.members }, one.context);
     expect(seen).toEqual(Array(2).fill([64 * mib, 0o600, 0o700]));
     expect(files.map((file) => existsSync(file))).toEqual([false, false]);
   });
 
   it("takes all of it away again, and does nothing where nothing was looked at", async () => {
     const one = bench();
-    const leave = async () => await leaveGroup.run!({ name: "vg", members: one.members }, one.context);
+    const leave = async () => await leaveGroup.run({ name: "vg", members: one.members }, one.context);
     one.block("dm-0", { "dm/name": look(1) });
     await leave();
     expect(one.asked).toEqual([]);

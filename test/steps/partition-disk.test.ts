@@ -21,7 +21,7 @@ function bench() {
   closeSync(file);
   const { context, asked, options } = stepBench({ machine: made.machine });
   const run = async (more: Partial<z.input<typeof partitionDisk.schema>> = {}) =>
-    await partitionDisk.run!(partitionDisk.schema.parse({ disk, script: "label: gpt\n", ...more }), context);
+    await partitionDisk.run(partitionDisk.schema.parse({ disk, script: "label: gpt\n", ...more }), context);
   const words = () => {
     const content = readFileSync(path);
     return Array.from({ length: sizeBytes / mib }, (_none, index) =>

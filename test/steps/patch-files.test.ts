@@ -16,7 +16,7 @@ function bench(files: Readonly<Record<string, string>> = {}) {
   }
   const one = stepBench({ root });
   const patch = async (...diffs: string[]) =>
-    await patchFiles.run!({ patches: diffs.map((diff, at) => ({ name: `p${at}.diff`, diff })) }, one.context);
+    await patchFiles.run({ patches: diffs.map((diff, at) => ({ name: `p${at}.diff`, diff })) }, one.context);
   const read = (path: string) => readFileSync(join(root, path), "utf8");
   return { ...one, root, patch, read };
 }

@@ -26,7 +26,7 @@ async function placed(expected: boolean, secrets: Record<string, string>): Promi
       stdout: `${publicKeyOf(readFileSync(join(root, argv.at(-1)!)))}\n`,
     }),
   } as unknown as StepContext;
-  await placeHostKeys.run!({ expected }, context);
+  await placeHostKeys.run({ expected }, context);
   return ssh;
 }
 

@@ -16,7 +16,7 @@ function bench(answers: Answers = {}, context: object = {}) {
   mkdirSync(join(root, "etc"));
   const one = stepBench({ root, answers, context });
   const run = async (more: Partial<z.input<typeof provision.schema>> = {}) =>
-    await provision.run!(
+    await provision.run(
       provision.schema.parse({ name: "setup", script: "#!/bin/sh -eu\ntrue\n", epoch: 7, ...more }),
       one.context,
     );

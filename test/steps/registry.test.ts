@@ -51,9 +51,8 @@ describe("the registry of steps", () => {
       }
     });
 
-    it(`${kind} says what it does, and does something`, () => {
+    it(`${kind} says what it does`, () => {
       expect(step.summary).toMatch(/^[a-z].*[^.]$/);
-      expect(step.plan ?? step.run).toBeTypeOf("function");
     });
   }
 });

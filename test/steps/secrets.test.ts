@@ -26,7 +26,7 @@ describe("write-secrets", () => {
     const bytes = Buffer.from([0, 255, 10]);
     const { context } = stepBench({ root, secrets: { token: bytes, more: "m" } });
     const more = { ...declared, name: "more", path: "/etc/more", mode: "0600" };
-    await writeSecrets.run!({ secrets: [declared, more] }, context);
+    await writeSecrets.run({ secrets: [declared, more] }, context);
     expect(readFileSync(join(root, "etc/token")).equals(bytes)).toBe(true);
     expect(["token", "more"].map((name) => modeOf(join(root, "etc", name)))).toEqual([0o440, 0o600]);
   });
@@ -39,7 +39,7 @@ describe("write-secrets", () => {
   ])("refuses %j, and writes nothing", async (change, message) => {
     const root = tree();
     const { context } = stepBench({ root, secrets: { token: "t" } });
-    await expect(writeSecrets.run!({ secrets: [{ ...declared, ...change }] }, context)).rejects.toThrow(
+    await expect(writeSecrets.run({ secrets: [{ ...declared, ...change }] }, context)).rejects.toThrow(
       message,
     );
     expect(existsSync(join(root, "etc/token"))).toBe(false);
@@ -65,7 +65,7 @@ describe("place-host-keys", () => {
       secrets: { [key]: "private", token: "no key" },
       answers: { "tree: ssh-keygen": { stdout: "public\n" } },
     });
-    await placeHostKeys.run!({ expected: true }, context);
+    await placeHostKeys.run({ expected: true }, context);
     expect(asked).toEqual(["tree: ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key"]);
     expect(sshFiles(root)).toEqual([
       ...["my_ssh_host_rsa_key", "ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"],
@@ -80,13 +80,13 @@ describe("place-host-keys", () => {
     const root = tree();
     writeFileSync(join(root, "etc/ssh/ssh_host_rsa_key"), "");
     const { context } = stepBench({ root });
-    await placeHostKeys.run!({ expected: false }, context);
+    await placeHostKeys.run({ expected: false }, context);
     expect(sshFiles(root)).toEqual([]);
   });
 
   it("refuses to go on without keys where some must come", async () => {
     const { context } = stepBench({ root: tree(), secrets: { token: "t" } });
-    await expect(placeHostKeys.run!({ expected: true }, context)).rejects.toThrow(
+    await expect(placeHostKeys.run({ expected: true }, context)).rejects.toThrow(
       "no SSH host keys came along",
     );
   });
@@ -100,7 +100,7 @@ describe("place-host-keys", () => {
   ])("refuses %j, which is no name of a host key", async (name) => {
     const root = tree();
     const { context, asked } = stepBench({ root, secrets: { [`hostkey:${name}`]: "k" } });
-    await expect(placeHostKeys.run!({ expected: true }, context)).rejects.toThrow(
+    await expect(placeHostKeys.run({ expected: true }, context)).rejects.toThrow(
       `${name} is not the name of a host key`,
     );
     expect([asked, sshFiles(root)]).toEqual([[], []]);

@@ -7,6 +7,7 @@ const step = defineStep({
   summary: "paint it",
   schema: z.strictObject({ colour: z.string(), coats: z.int().default(2) }),
   tools: [],
+  run: async () => {},
 });
 
 describe("stepData", () => {

@@ -20,7 +20,7 @@ function withKernels(...versions: string[]): string {
 describe("make-initramfs", () => {
   it("makes each kernel's, the newest last, of a given time, and the links to it", async () => {
     const { context, asked, options } = stepBench({ root: withKernels("6.1.0-10", "6.1.0-9") });
-    await makeInitramfs.run!({ epoch: 7 }, context);
+    await makeInitramfs.run({ epoch: 7 }, context);
     expect(asked).toEqual(
       ["6.1.0-9", "6.1.0-10"].flatMap((version) => [
         `tree: update-initramfs -c -k ${version}`,
@@ -37,7 +37,7 @@ describe("make-initramfs", () => {
 
   it("refuses a tree without a kernel", async () => {
     const { context } = stepBench({ root: withKernels() });
-    await expect(makeInitramfs.run!({ epoch: 7 }, context)).rejects.toMatchObject({
+    await expect(makeInitramfs.run({ epoch: 7 }, context)).rejects.toMatchObject({
       message: "the tree has no kernel in /boot",
       hint: expect.stringMatching(/linux-image/),
     });
@@ -48,7 +48,7 @@ describe("make-initramfs", () => {
 describe("make-locale", () => {
   it("has the tree's own program make it", async () => {
     const { context, asked, options } = stepBench();
-    await makeLocale.run!({}, context);
+    await makeLocale.run({}, context);
     expect(asked).toEqual(["tree: locale-gen"]);
     expect(options[0]).toMatchObject({
       timeoutMs: 1_800_000,
@@ -61,7 +61,7 @@ describe("make-locale", () => {
 describe("set-services", () => {
   it("enables, then disables, then masks, and asks for nothing where there is nothing", async () => {
     const { context, asked, options } = stepBench();
-    await setServices.run!(
+    await setServices.run(
       { mask: ["d.service"], enable: ["a.service", "b.timer"], disable: ["c.service"] },
       context,
     );
@@ -72,7 +72,7 @@ describe("set-services", () => {
     ]);
     expect(options[0]!.hint).toMatch(/neither in a package nor declared/);
     const none = stepBench();
-    await setServices.run!({ enable: [], disable: [], mask: [] }, none.context);
+    await setServices.run({ enable: [], disable: [], mask: [] }, none.context);
     expect(none.asked).toEqual([]);
   });
 });
@@ -87,11 +87,11 @@ describe("place-files", () => {
     const files = tempDir();
     mkdirSync(join(files, "etc"));
     writeFileSync(join(files, "etc/motd"), "changed");
-    await expect(placeFiles.run!({ files: [placed] }, stepBench({ root }).context)).rejects.toThrow(
+    await expect(placeFiles.run({ files: [placed] }, stepBench({ root }).context)).rejects.toThrow(
       "/etc/motd did not come along",
     );
     const { context } = stepBench({ root, context: { files } });
-    await expect(placeFiles.run!({ files: [placed] }, context)).rejects.toMatchObject({
+    await expect(placeFiles.run({ files: [placed] }, context)).rejects.toMatchObject({
       message: "/etc/motd of files/ has changed since the plan was made",
       hint: "start again",
     });

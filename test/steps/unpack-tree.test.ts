@@ -72,7 +72,7 @@ describe("a tree on a disk", () => {
     const made = fakeMachine();
     const { name: _, ...archive } = { ...made.disk("vdb", 3 * 2 ** 20 + 512) };
     const bench = stepBench({ machine: made.machine, answers });
-    const run = async () => await unpackTree.run!({ archive: { name: "tree", ...archive } }, bench.context);
+    const run = async () => await unpackTree.run({ archive: { name: "tree", ...archive } }, bench.context);
     return { ...made, ...bench, run };
   };
 

@@ -26,7 +26,7 @@ function tree(): string {
 }
 
 async function write(root: string, ...files: FileToWrite[]): Promise<void> {
-  await writeFiles.run!(writeFiles.schema.parse({ files }), { root } as StepContext);
+  await writeFiles.run(writeFiles.schema.parse({ files }), { root } as StepContext);
 }
 
 describe("write-files", () => {

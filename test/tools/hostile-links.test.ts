@@ -53,7 +53,7 @@ const signer = throwawaySigner("test");
 function step(kind: string, input: (place: Place) => object, more: Partial<StepContext> = {}): Work {
   return async (place) => {
     const one = allSteps.get(kind)!;
-    await one.run!(one.schema.parse(input(place)), fakeContext(place.dir, place.root, more));
+    await one.run(one.schema.parse(input(place)), fakeContext(place.dir, place.root, more));
   };
 }
 
@@ -86,7 +86,7 @@ function packages(kind: "bootstrap-tree" | "install-packages"): Work {
     };
     const context = fakeContext(dir, root, { chroot, packagePath });
     const wanted = kind === "bootstrap-tree" ? locked.slice(0, 1) : locked;
-    await allSteps.get(kind)!.run!({ packages: wanted }, context);
+    await allSteps.get(kind)!.run({ packages: wanted }, context);
   };
 }
 

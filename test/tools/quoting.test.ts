@@ -239,7 +239,7 @@ json.dump([[a.get("t"), a.text or ""] for a in e.fromstring(sys.stdin.buffer.rea
     truncateSync(image, 257 * 2 ** 20);
     const tool = (argv: readonly string[], options: object) => run(argv, options);
     const step = { image, offsetBytes: 2 ** 20, sizeBytes: 2 ** 28, volumeId: "1A2B3C4D", directory: from };
-    await mkfsVfatImage.run!({ ...step, mountPoint: join(dir, "efi"), epoch: 1 }, {
+    await mkfsVfatImage.run({ ...step, mountPoint: join(dir, "efi"), epoch: 1 }, {
       tool,
       root: dir,
     } as unknown as StepContext);
