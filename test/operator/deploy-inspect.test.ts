@@ -37,11 +37,13 @@ async function looked(
       const script = argv[2] ?? "";
       const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
       if (argv[1] === "-s") return ok(probeOutput(script, story.probe));
+      expect(argv[0]).toBe("sh");
       if (script.includes("SSH_CONNECTION")) return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10 22"}\n`);
       if (script.includes("authorized_keys")) {
         expect(options.accept).toContain(1);
         return ok('ssh-ed25519 AAAAcolleague them\n# a note\ncommand="ls" ssh-ed25519 AAAAforced\n');
       }
+      expect(argv.slice(0, 2)).toEqual(["sh", "-c"]);
       const url = argv.at(-1)!;
       asked.push(url);
       const isDead = story.dead?.some((one) => url.startsWith(one)) === true;

@@ -60,6 +60,12 @@ describe("the mirrors of a deploy", () => {
     expect(apt([own], { system: { mirror: own } })).toEqual([
       { archive: "debian", url: own, from: "the definition" },
     ]);
+    const both = { debian: [own], "debian-security": [security] };
+    expect(planFor(inputsOfDeploy(), facts, matched, both).apt).toContainEqual({
+      archive: "debian-security",
+      url: security,
+      from: "the host's own sources",
+    });
     // A directory of the operator's is no mirror of the machine's.
     expect(apt(["file:///srv/debian"])).toEqual([]);
   });
@@ -144,6 +150,10 @@ describe("the user to verify the new system with", () => {
     expect(chosen([key("guest"), key("admin")])).toEqual({ user: "admin" });
     expect(chosen([key("guest"), key("root")])).toEqual({ user: "root" });
     expect(chosen([key("guest")])).toEqual({ user: "guest" });
+    const two = { admin: { sudo: true, keys: [key("lost"), key("held")] } };
+    expect(loginUser(inputsOfDeploy({ spec: serverSpec({ users: two }) }), [key("held")])).toEqual({
+      user: "admin",
+    });
   });
 
   it("is the one that is asked for, if a key of ours opens it", () => {

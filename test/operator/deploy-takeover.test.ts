@@ -52,9 +52,13 @@ function shipping(
       const whole = what === "sha256sum" ? "kit\nkernel\nouter\nsquashfs\n" : "";
       return { code: 0, stdout: whole, stderr: "" };
     },
-    upload: async (source: string | Uint8Array, path: string, { size }: { size: number }) => {
-      const bytes = typeof source === "string" ? Buffer.from(source) : Buffer.from(source);
-      uploads.set(path, { bytes, size });
+    upload: async (
+      source: string | Uint8Array,
+      path: string,
+      { size, onProgress }: { size: number; onProgress?: (done: number) => void },
+    ) => {
+      uploads.set(path, { bytes: Buffer.from(source), size });
+      onProgress?.(size);
     },
     get closed() {
       return said.closed;
@@ -167,6 +171,30 @@ describe("shipping and taking over", () => {
     expect(state.bytes.payload).toBe(parts.reduce((sum, size) => sum + size, 0));
     expect(lines).toContain("sending what the host lacks of the base (1 MiB)");
     expect(lines).not.toContain("the host has this base already; it was not sent");
+  });
+
+  it("takes room for the base twice, and shows in MiB how much of it is sent", async () => {
+    const { base } = inputsOfDeploy();
+    const squashfs = { ...base.squashfs, size: 3 * 2 ** 20 + 1 };
+    const { run, said, lines } = shipping({ inputs: { base: { ...base, squashfs } } });
+    await run();
+    expect(said.size).toBe("56");
+    expect(lines).toContain("sending what the host lacks of the base (4 MiB)");
+    expect(lines).toContain("3 of 3 MiB");
+  });
+
+  it("frames kernel, outer archive and kit with their sizes, so that the new system finds the base", async () => {
+    const { base } = inputsOfDeploy();
+    const kernel = { ...base.kernel, size: 0x1234 };
+    const { run, uploads } = shipping({ inputs: { base: { ...base, kernel } } });
+    await run();
+    // Seven fields of a cpio header, of eight digits each, precede the size.
+    const sizeAt = (part: number, name: string) => {
+      const { bytes } = uploads.get(`/run/imgbuild/part${part}`)!;
+      const at = bytes.indexOf(`imgbuild/base/${name}\0`) - 110 + 54;
+      return Number.parseInt(bytes.toString("latin1", at, at + 8), 16);
+    };
+    expect([sizeAt(0, "kernel"), sizeAt(1, "outer"), sizeAt(2, "kit")]).toEqual([0x1234, 1000, 1000]);
   });
 
   it("sends no base to a host that has it", async () => {
