@@ -141,6 +141,7 @@ async function machine(story: Story = {}) {
   };
 
   const leaked: Buffer[] = [];
+  const closes: string[] = [];
   const told = (text: string) => void leaked.push(Buffer.from(text));
   const listening: Log = {
     task: async (doing, work) => {
@@ -193,11 +194,12 @@ async function machine(story: Story = {}) {
     get closed() {
       return closed;
     },
-    close: () => {},
+    close: () => void closes.push("old"),
   };
   const base: Host = {
     ...old,
     name: "base",
+    close: () => void closes.push("base"),
     exec: never,
     openStreamLocal: async (path) => {
       expect(path).toBe("/run/imgbuild/runner.sock");
@@ -222,6 +224,7 @@ async function machine(story: Story = {}) {
   const fresh: Host = {
     ...old,
     name: "new",
+    close: () => void closes.push("new"),
     exec: async (argv) => {
       if (argv.includes(markPath)) return ok((story.mark ?? ((one) => `{"nonce":"${one}"}`))(nonce));
       if (argv[0] === "cat") return ok('new-boot\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n');
@@ -262,7 +265,7 @@ async function machine(story: Story = {}) {
   const setLife = (next: typeof life) => {
     life = next;
   };
-  return { world, notes, secrets, connects, stop, setLife, drop, leaked };
+  return { world, notes, secrets, connects, stop, setLife, drop, leaked, closes };
 }
 
 /** What the payload in a part of the initramfs unpacks to. */
@@ -314,7 +317,14 @@ describe("deploy", () => {
       "build",
       "verify",
     ]);
-    expect(report.seconds.downtime).toBeGreaterThan(0);
+    const { total, downtime, phases } = report.seconds;
+    // Seconds, and of this test.
+    expect(downtime).toBeGreaterThan(0);
+    expect(total).toBeGreaterThan(downtime!);
+    expect(total).toBeLessThan(60);
+    const inPhases = phases.reduce((sum, { seconds }) => sum + seconds, 0);
+    expect(inPhases).toBeGreaterThan(downtime! / 2);
+    expect(inPhases).toBeLessThanOrEqual(total);
     // Four files, and the program that looks whether the host's cache has them.
     expect(report.bytes.base).toBe(5000);
     expect(notes.filter((note) => !note.startsWith("upload"))).toEqual([
@@ -654,6 +664,20 @@ describe("deploy", () => {
       message: "the host did not leave its old system within 1 s",
     });
     expect(notes.at(-1)).toBe("undo");
+  });
+
+  it("lets go of every connection, however it ends", async () => {
+    const done = await machine();
+    await deploy(inputsOfDeploy(), done.world);
+    expect([...new Set(done.closes)].sort()).toEqual(["base", "new", "old"]);
+    const refused = await machine({ probe: { "kexec-disabled": "1" } });
+    await deploy(inputsOfDeploy(), refused.world);
+    expect(refused.closes).toEqual(["old"]);
+    const bug = await machine({ confirm: () => Promise.reject(new TypeError("oops")) });
+    await expect(deploy(inputsOfDeploy(), bug.world)).rejects.toThrow(TypeError);
+    expect(bug.closes).toEqual(["old"]);
+    // Nothing of ours was there yet.
+    expect(bug.notes).not.toContain("undo");
   });
 
   it("is not satisfied by a system without this deploy's mark", async () => {
