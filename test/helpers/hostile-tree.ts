@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
   realpathSync,
   rmSync,
@@ -14,12 +15,14 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { makeUkiPath, stubPath } from "../../src/boot/make-uki.ts";
 import { debianLoaders, grubCopies } from "../../src/boot/packages.ts";
 import { beginDatabase } from "../../src/debian/dpkg-db.ts";
 import type { StepContext } from "../../src/steps/step.ts";
 import { thisMachine } from "../../src/storage/find-disk.ts";
+import type { Bind } from "../../src/system/chroot.ts";
+import { checkRoot, hostnameOf, readyMountPoints } from "../../src/system/mount-points.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
@@ -65,6 +68,8 @@ export function fillTree(root: string): void {
   put("etc/motd", "old\n");
   put("etc/ssh/ssh_host_rsa_key", "of the package\n", 0o600);
   put("etc/sudoers.d/README", "");
+  put("srv/net/resolv.conf", "nameserver 192.0.2.1\n");
+  symlinkSync("../srv/net/resolv.conf", join(root, "etc/resolv.conf"));
   put("etc/fstab", `UUID=${uuid} / ext4 errors=remount-ro 0 1\n`);
   put("etc/kernel/cmdline", "ro\n");
   put("etc/initramfs-tools/conf.d/x", "MODULES=list\n");
@@ -119,15 +124,17 @@ export function fakeContext(dir: string, root: string, more: Partial<StepContext
       ]),
     ),
     tool: async (argv) => {
-      for (const word of argv)
-        if (word.startsWith(dir) && existsSync(word) && !`${realpathSync(word)}/`.startsWith(`${dir}/`))
-          throw new Error(`${argv[0]} is given ${word}, which is ${realpathSync(word)}`);
+      for (const word of argv) {
+        if (word.startsWith(`${dir}/`)) lookAtWay(argv[0]!, dir, word);
+        else if (word.startsWith(`${dirname(dir)}/`)) throw new Error(`${argv[0]} is given ${word}`);
+      }
       if (argv[0] === "fallocate") truncateSync(argv.at(-1)!, Number(argv[2]));
       return done();
     },
     filter: () => Promise.reject(new Error("not used")),
     packagePath: () => ({ outside: "", inside: "" }),
-    chroot: async (argv) => {
+    chroot: async (argv, options) => {
+      lookAtMounts(root, options?.binds);
       if (argv[0] === "lsinitramfs") return done(`init\nusr/lib/modules/${version}/kernel/virtio_blk.ko\n`);
       // As the program does, to which the tree is all there is.
       if (argv[0] === makeUkiPath) new Tree(root).write(argv[argv.indexOf("--output") + 1]!, efiProgram());
@@ -135,6 +142,32 @@ export function fakeContext(dir: string, root: string, more: Partial<StepContext
     },
     ...more,
   };
+}
+
+/** What the door does to a tree before a program of it runs; a place of a mount that lies outside then is a failure. */
+export function lookAtMounts(root: string, binds: readonly Bind[] = []): void {
+  checkRoot(root);
+  const clear = readyMountPoints(
+    root,
+    binds.map(({ from, to }) => ({ to, isDirectory: lstatSync(from).isDirectory() })),
+  );
+  // The rest is in memory that is mounted on the tree before.
+  const places = binds.map(({ to }) => to).filter((to) => !/^\/(run|tmp|dev\/shm)\//.test(to));
+  for (const place of ["/dev", "/proc", "/run", "/sys", "/tmp", ...places])
+    lookAtWay("bwrap", root, join(root, place));
+  hostnameOf(root);
+  clear();
+}
+
+/** A failure where a path below the directory leads out of it, to something that is there or could be made. */
+function lookAtWay(program: string, dir: string, path: string): void {
+  let at = dir;
+  for (const name of path.slice(dir.length + 1).split("/")) {
+    at = join(at, name);
+    if (!lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink()) continue;
+    const to = existsSync(at) ? realpathSync(at) : resolve(dirname(at), readlinkSync(at));
+    if (!`${to}/`.startsWith(`${dir}/`)) throw new Error(`${program} is given ${path}, which leads to ${to}`);
+  }
 }
 
 /** Ways to make a path of a tree lead out, to a place that has whatever the tree has there. */
