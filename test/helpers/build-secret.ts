@@ -11,16 +11,21 @@ import { root } from "./storage.ts";
 /** What must be nowhere but in the output. */
 export const secretText = "plain-secret-7c1e5b90";
 
-/** A small system with one secret in a file. */
+/** A small system. */
+export const secretSpec = {
+  hostname: "secretive",
+  packages: { install: ["apt"] },
+  storage: {
+    disks: {
+      system: { match: { serial: "S" }, imageSize: "1GiB", table: { type: "gpt", partitions: [root] } },
+    },
+  },
+};
+
+/** The same with one secret in a file. */
 export async function secretDefinition(options: Parameters<typeof makeLockFor>[1]) {
   const spec = Spec.parse({
-    hostname: "secretive",
-    packages: { install: ["apt"] },
-    storage: {
-      disks: {
-        system: { match: { serial: "S" }, imageSize: "1GiB", table: { type: "gpt", partitions: [root] } },
-      },
-    },
+    ...secretSpec,
     secrets: { token: { file: "token.age", path: "/etc/token" } },
   });
   return { spec, lock: await makeLockFor(spec, options) };

@@ -1,6 +1,19 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,16 +22,22 @@ import { readFiles } from "../../src/operator/files.ts";
 import { buildImage, definitionDigest } from "../../src/operator/image.ts";
 import { mirrorsFor } from "../../src/operator/lock.ts";
 import type { ImageFormat } from "../../src/operator/output.ts";
+import { generateIdentity, sealFor } from "../../src/secrets/seal.ts";
 import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { plainEnv, run } from "../../src/system/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { secretDefinition, secretText } from "../helpers/build-secret.ts";
+import { sealedFields } from "../helpers/build-sealed.ts";
+import { secretDefinition, secretSpec, secretText } from "../helpers/build-secret.ts";
+import { environment, program } from "../helpers/cli-lab.ts";
+import { startsIn, traced } from "../helpers/exec-trace.ts";
+import { filesWith, formsOf, hitsIn, hitsInFile } from "../helpers/secret-forms.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const usual = cacheRoot(process.env);
 const clearMs = 30_000;
 const stopMs = 300_000;
+const buildMs = 900_000;
 
 /** A cache of the test's own; packages, indices and base are shared. */
 let cache = "";
@@ -45,6 +64,142 @@ async function build(format: ImageFormat, name: string, compress?: "zstd"): Prom
     { ...options, compress, checksum: format === "raw" },
   );
   return output;
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+/** Of letters and digits, with some that are different in each form. */
+const random = () => `Kz${[...randomBytes(40)].map((byte) => letters[byte % letters.length]).join("")}`;
+
+describe("a build with secrets (F26)", () => {
+  const [token, hash] = [random(), random()];
+  const secrets = new Map([
+    ["token", token],
+    ["hash", hash],
+  ]);
+  const contents = { token: `a "secret" \\ 100% $HOME\n${token}\n`, hash: `$6$salt$${hash}${hash}\n` };
+  let place: string;
+  let starts: Buffer[][];
+  let said: string;
+
+  beforeAll(async () => {
+    place = mkdtempSync(join(tmpdir(), "imgbuild-test-"));
+    const [definition, identityFile] = [join(place, "definition"), join(place, "vault/identity")];
+    for (const name of ["definition", "home", "tmp", "vault"]) mkdirSync(join(place, name));
+    const { identity, recipient } = await generateIdentity();
+    writeFileSync(identityFile, `${identity}\n`, { mode: 0o600 });
+    for (const [name, content] of Object.entries(contents))
+      writeFileSync(join(definition, `${name}.age`), await sealFor(recipient, Buffer.from(content)));
+    const { storage: _none, ...tree } = { ...secretSpec, ...sealedFields };
+    writeFileSync(
+      join(definition, "IMGBUILD.ts"),
+      `import { image } from "imgbuild";\nexport default image(${JSON.stringify(tree)});\n`,
+    );
+    const own = { IMGBUILD_CACHE: cache, TMPDIR: join(place, "tmp"), HOME: join(place, "home") };
+    const options = { env: { ...environment, ...own, XDG_STATE_HOME: own.HOME }, timeoutMs: buildMs };
+    await run([program, "lock", definition], options);
+    const ways = [
+      [
+        ...[process.execPath, "--import", "tsx", resolve("test/helpers/build-sealed.ts"), cache, definition],
+        ...[identityFile, join(place, "disk.raw")],
+      ],
+      [
+        ...[program, "--json", "build", definition, "--with-secrets", "--identity", identityFile],
+        ...["--output", join(place, "tree.tar")],
+      ],
+    ];
+    [starts, said] = [[], ""];
+    for (const argv of ways) {
+      const { stdout, stderr } = await run(traced(argv, join(place, "trace")), options);
+      starts.push(...startsIn(join(place, "trace")));
+      said += stdout + stderr;
+    }
+  });
+  afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+  it("names them to no program that it starts, in arguments or environment, in whatever form", () => {
+    const all = starts.map((words) => words.join(" "));
+    for (const known of ["dpkg --force-unsafe-io", "mke2fs", "debugfs", "--with-secrets", "IMGBUILD_CACHE="])
+      expect(
+        all.some((one) => one.includes(known)),
+        known,
+      ).toBe(true);
+    expect(starts.flatMap((words) => words.flatMap((word) => hitsIn(word, secrets)))).toEqual([]);
+  });
+
+  it("says none of them", () => {
+    expect(said).toContain('"event":"done"');
+    expect(hitsIn(Buffer.from(said), secrets)).toEqual([]);
+  });
+
+  it("leaves none of them in its cache, its directories, home or definition", () => {
+    expect(filesWith(cache, secrets)).toEqual([]);
+    for (const name of ["definition", "home", "tmp", "vault"])
+      expect(filesWith(join(place, name), secrets)).toEqual([]);
+  });
+
+  it("puts each into the blocks of its declared path alone, once, and in no other form", async () => {
+    const disk = join(place, "disk.raw");
+    const blocks = new Map<string, Set<number>>();
+    const { offset } = await rootOf(disk);
+    for (const path of ["/etc/token", "/etc/shadow"]) blocks.set(path, await blocksOf(disk, offset, path));
+    const places = hitsInFile(disk, secrets).map(({ secret, form, at }) => {
+      const block = Math.floor((at - offset) / blockBytes);
+      const path = [...blocks].find(([, own]) => own.has(block))?.[0];
+      return `${secret}, ${form}: ${path ?? `in no file, at ${at}`}`;
+    });
+    // The hash has its random part twice.
+    expect(places.sort()).toEqual([
+      ...["hash, plain: /etc/shadow", "hash, plain: /etc/shadow", "token, plain: /etc/token"],
+    ]);
+    const inArchive = hitsInFile(join(place, "tree.tar"), secrets).map(
+      ({ secret, form }) => `${secret}, ${form}`,
+    );
+    expect(inArchive.sort()).toEqual(["hash, plain", "hash, plain", "token, plain"]);
+  });
+
+  it.each([...formsOf(random()).keys()])("would be found to offend: %s", async (form) => {
+    const bytes = formsOf(token).get(form)!;
+    const text = bytes.toString("latin1").replaceAll("\0", "");
+    // What is given to a program has no NUL, and so no UTF-16.
+    if (!form.startsWith("UTF-16")) {
+      const [asArgument, asVariable] = [join(place, "argument"), join(place, "variable")];
+      await run(traced(["true", `x${text}x`], asArgument));
+      await run(traced(["true"], asVariable), { env: { ...plainEnv, V: `x${text}x` } });
+      for (const file of [asArgument, asVariable])
+        expect(startsIn(file).flatMap((words) => words.flatMap((word) => hitsIn(word, secrets)))).not.toEqual(
+          [],
+        );
+    }
+    // Over the end of what is read at a time, in what is a hole before and after.
+    const offender = join(place, "tmp/offender");
+    const fd = openSync(offender, "w");
+    const at = 8 * 2 ** 20 - 7;
+    writeSync(fd, bytes, 0, bytes.length, at);
+    ftruncateSync(fd, 32 * 2 ** 20);
+    closeSync(fd);
+    expect(hitsInFile(offender, secrets)).toContainEqual({ secret: "token", form, at });
+    expect(filesWith(join(place, "tmp"), secrets)).toContain(`${offender}: token, ${form}`);
+    rmSync(offender);
+  });
+});
+
+const blockBytes = 4096;
+
+/** Where the root's filesystem begins. */
+async function rootOf(image: string): Promise<{ offset: number }> {
+  const { stdout } = await run(["sfdisk", "--json", image]);
+  const { partitiontable } = JSON.parse(stdout) as {
+    partitiontable: { partitions: { start: number }[] };
+  };
+  return { offset: partitiontable.partitions.at(-1)!.start * 512 };
+}
+
+/** The blocks of a file of an ext4, by its own account. */
+async function blocksOf(image: string, offset: number, path: string): Promise<Set<number>> {
+  const { stdout } = await run(["debugfs", "-R", `blocks ${path}`, `${image}?offset=${offset}`]);
+  const blocks = stdout.trim().split(/\s+/).map(Number);
+  expect(blocks.every((block) => block > 0)).toBe(true);
+  return new Set(blocks);
 }
 
 describe("an output with secrets", () => {
