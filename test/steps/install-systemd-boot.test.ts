@@ -84,6 +84,14 @@ describe("install-systemd-boot", () => {
     },
   );
 
+  it("F30: leaves no random seed, which each machine makes for itself", async () => {
+    const { dir, run } = place();
+    await run({});
+    const on = readdirSync(join(dir, "esp"), { recursive: true, encoding: "utf8" });
+    expect(on).toContain("loader/loader.conf");
+    expect(on.filter((path) => /seed/.test(path))).toEqual([]);
+  });
+
   it("writes the root hash behind the command line, in an entry and in a unified image, and leaves the tree as it was", async () => {
     const { dir, root, run } = place();
     const rootHash = join(dir, "root-hash");
