@@ -73,7 +73,7 @@ export function batches<T>(all: readonly T[], size: number): T[][] {
 }
 
 /** Mulberry32. */
-function numbers(start: number): () => number {
+export function numbers(start: number): () => number {
   let state = start >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
