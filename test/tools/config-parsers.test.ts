@@ -40,7 +40,7 @@ describe(`what is written of a definition is read by the programs that it is for
     const planned = Object.entries(spec.users).map(([name, { comment, shell, groups, sudo, keys }]) => ({
       ...{ name, comment, shell, groups, sudo, keys },
     }));
-    await makeUsers.run!(
+    await makeUsers.run(
       makeUsers.schema.parse({ users: planned }),
       fakeContext(dir, root, { chroot: async () => ({ code: 0, stdout: "", stderr: "" }) }),
     );

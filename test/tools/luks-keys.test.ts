@@ -43,7 +43,7 @@ async function make(): Promise<string> {
   const tool: StepContext["tool"] = async (argv, options) =>
     argv[0] === "cryptsetup" ? await run(argv, options) : { code: 0, stdout: "", stderr: "" };
   const context = { tool, secrets, log: silentLog, signal: new AbortController().signal };
-  await makeStorage.run!({ ...input, commands }, context as unknown as StepContext);
+  await makeStorage.run({ ...input, commands }, context as unknown as StepContext);
   return file;
 }
 
