@@ -58,6 +58,8 @@ async function inBase(lab: StockLab): Promise<SshShell> {
 /** Runs lines in the base as soon as GO has come, which may be before this returns. */
 async function afterGo(lab: StockLab, script: string): Promise<void> {
   const base = await inBase(lab);
+  // The console says that the base is up before its sshd answers.
+  await base.waitForLogin();
   const waiting = `until [ -e /run/imgbuild/go ]; do sleep 0.2; done; ${script}`;
   await base.succeed(`setsid sh -c '${waiting}' </dev/null >/dev/null 2>&1 &`);
 }
