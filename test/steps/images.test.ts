@@ -307,7 +307,7 @@ describe("mkfs-vfat-image", () => {
     await make(one);
     const drive = `${one.image}@@${mib}`;
     const at = (path: string) => join(one.dir, "esp", path);
-    expect(one.asked[0]).toMatch(/^mkfs\.vfat .*12345678/);
+    expect(one.asked[0]).toMatch(/^mkfs\.vfat .*12345678 .*--offset=2048 -h 2048 .* 65536$/);
     expect(one.asked.slice(1)).toEqual([
       `mmd -i ${drive} -D s ::/EFI ::/EFI/BOOT ::/loader`,
       `mcopy -i ${drive} -o ${at("top")} ::/`,

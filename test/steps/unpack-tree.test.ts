@@ -61,6 +61,13 @@ describe("a tree on a disk", () => {
     expect(one!.length % 4096).toBe(0);
   });
 
+  it("comes with owners by number, all modes and all attributes, and says how far it is", () => {
+    expect(unpackArgv("/dev/x", "/into").join(" ")).toBe(
+      "tar --extract --file /dev/x --blocking-factor=2048 --directory /into --numeric-owner --same-owner " +
+        "--preserve-permissions --xattrs --xattrs-include=* --checkpoint=16 --checkpoint-action=echo=%u",
+    );
+  });
+
   it("is named by a disk's identity, never by a path", () => {
     const archive = { name: "tree", serial: "TREE", sizeBytes: 4096 };
     expect(unpackTree.schema.safeParse({ archive }).success).toBe(true);
