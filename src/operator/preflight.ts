@@ -254,7 +254,7 @@ function rehearsal(tried: boolean): Finding {
   if (tried) return go("rehearsal", "this definition was built here before, as it is");
   return warn(
     "rehearsal",
-    "this definition was never built here as it is: a script that fails, a unit or an owner that is not there would be found out on wiped disks",
+    "this definition was never built here as it is: a script that fails, or a unit, program, user, group, locale or time zone that no package has, would be found out on wiped disks",
     "`imgbuild test` it first",
   );
 }

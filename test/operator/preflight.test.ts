@@ -124,6 +124,12 @@ describe("preflight", () => {
       "room",
       "rehearsal",
     ]);
+    expect(findings.at(-1)).toMatchObject({
+      detail: expect.stringMatching(
+        /^this definition was never built here as it is: .*unit.*group.*locale.*wiped disks$/,
+      ),
+      hint: "`imgbuild test` it first",
+    });
   });
 
   it("refuses a host without the TPM that the definition's root is opened by, before anything is sent", async () => {
