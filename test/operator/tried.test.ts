@@ -19,7 +19,7 @@ describe("a definition that was built", () => {
     const { lock } = inputsOfDeploy();
     const files = {
       files: new Map([["/etc/motd", { bytes: Buffer.from("x"), mode: 0o644 }]]),
-      links: new Map(),
+      links: [],
     };
     const spec = serverSpec();
     const [admin, user] = Object.entries(spec.users)[0]!;
