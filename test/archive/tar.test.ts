@@ -62,7 +62,7 @@ describe("an archive of files", () => {
   it.each(["", "/a", "a/", "a//b", ".", "./a", "..", "a/../b", "a\nb", "a\0b", "a\x7fb", "x".repeat(4001)])(
     "holds no %j, written or read",
     async (name) => {
-      const refused = /archive member .* a relative path without control characters/;
+      const refused = /^archive member .* a relative path without control characters/;
       await expect(tar([{ name, content }])).rejects.toThrow(refused);
       if (name === "" || name.includes("\0") || name.length > 99 || name.endsWith("/")) return;
       const archive = await bent("a", content, (bytes) => bytes.fill(0, 0, 100).write(name, 0, "latin1"));
