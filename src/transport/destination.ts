@@ -109,8 +109,8 @@ export function parseTarget(target: string): { user?: string; name: string; port
   // A leading "-" would be an option to every tool that is shown the name.
   if (name === undefined || name.startsWith("-"))
     throw new Fail(`${target} is no target; [user@]name[:port] or an alias of ssh_config is accepted`);
-  const user = match?.[1];
-  const port = match?.[5];
+  const user = match![1];
+  const port = match![5];
   return {
     name,
     ...(user === undefined ? {} : { user }),
