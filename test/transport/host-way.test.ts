@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, connect as dial } from "node:net";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
@@ -7,6 +7,7 @@ import ssh2, { type Connection } from "ssh2";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type ConnectOptions, connect, publicKeysHeld } from "../../src/transport/host.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
+import { sha256 } from "../../src/util/digest.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { clientKey, runHere, type ServedSsh, serverKey, serveSsh } from "../helpers/ssh-server.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -202,6 +203,9 @@ describe("a host that was reached", () => {
       "root before becomeRoot",
     );
     expect(commands).toEqual([]);
+    const to = join(tempDir(), "own");
+    await host.upload(Buffer.from("x"), to, { mode: 0o600, size: 1, sha256: sha256("x") });
+    expect(readFileSync(to, "utf8")).toBe("x");
     expect((await host.exec(["cat"], { root: false, stdin: "as before" })).stdout).toBe("as before");
   });
 });

@@ -94,6 +94,7 @@ describe("becoming root (F04)", () => {
     const root = await userHost({ id: "echo 0", sudo: "exit 1" }, tempDir());
     expect(await root.becomeRoot({ askPassword })).toBe("none");
     expect((await root.exec(["cat"], { root: true, stdin: "own\n" })).stdout).toBe("own\n");
+    expect((await root.exec(["cat"], { root: true })).stdout).toBe("");
     for (const [program, options] of [
       ["sudo", ["-n", "--"]],
       ["doas", ["-n"]],
