@@ -7,8 +7,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/tools/**", "test/vm/**", "test/matrix/**"],
+          include: ["test/unit/**/*.test.ts"],
           testTimeout: 20_000,
         },
       },
@@ -33,7 +32,7 @@ export default defineConfig({
       {
         test: {
           name: "vm",
-          include: ["test/vm/**/*.test.ts"],
+          include: ["test/machine/**/*.test.ts"],
           testTimeout: 2_400_000,
           hookTimeout: 2_400_000,
           fileParallelism: false,

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { cacheRoot } from "../src/system/cache.ts";
-import { run } from "../src/system/run.ts";
+import { cacheRoot } from "../src/system/files/cache.ts";
+import { run } from "../src/system/run/run.ts";
 import { messageOf } from "../src/util/fail.ts";
 import { silentLog } from "../src/util/log.ts";
-import { accelerator } from "../src/vm/accelerator.ts";
+import { accelerator } from "../src/vm/machine/accelerator.ts";
 
 const lookMs = 5_000;
 

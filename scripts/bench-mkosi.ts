@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { plainEnv, type RunResult, run } from "../src/system/run.ts";
+import { plainEnv, type RunResult, run } from "../src/system/run/run.ts";
 import { copyArchives, sourcesList } from "../test/helpers/mmdebstrap.ts";
 import { page, type Server } from "./bench-server.ts";
 

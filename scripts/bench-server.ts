@@ -1,11 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, statfs, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fetchAll } from "../src/debian/fetch.ts";
-import { parseLock } from "../src/debian/lock.ts";
-import { chooseMirrors, type Mirrors, machineMirrors } from "../src/debian/mirrors.ts";
+import { chooseMirrors, type Mirrors, machineMirrors } from "../src/debian/archive/mirrors.ts";
+import { fetchAll } from "../src/debian/http/fetch.ts";
+import { parseLock } from "../src/debian/lock/lock.ts";
 import type { Lock } from "../src/schema/lock.ts";
-import { cacheRoot } from "../src/system/cache.ts";
+import { cacheRoot } from "../src/system/files/cache.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
 import { type Spent, timed } from "./bench-rows.ts";
 

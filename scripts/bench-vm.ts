@@ -2,13 +2,13 @@ import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadDefinition } from "../src/operator/load.ts";
-import { testImage } from "../src/operator/test-image.ts";
-import { cacheRoot } from "../src/system/cache.ts";
-import { plainEnv, run } from "../src/system/run.ts";
+import { loadDefinition } from "../src/operator/definition/load.ts";
+import { testImage } from "../src/operator/test/test-image.ts";
+import { cacheRoot } from "../src/system/files/cache.ts";
+import { plainEnv, run } from "../src/system/run/run.ts";
 import { openLab } from "../src/testing/index.ts";
 import { silentLog } from "../src/util/log.ts";
-import { accelerator, usualCpus } from "../src/vm/accelerator.ts";
+import { accelerator, usualCpus } from "../src/vm/machine/accelerator.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
 import { least, pair, type Row, rounds, type Spent, timed } from "./bench-rows.ts";
 

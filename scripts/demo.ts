@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { plainLog, seconds } from "../src/cli/log.ts";
+import { plainLog, seconds } from "../src/cli/terminal/log.ts";
 import { Report } from "../src/schema/report.ts";
 import { messageOf } from "../src/util/fail.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { run } from "../src/system/run.ts";
+import { run } from "../src/system/run/run.ts";
 import { messageOf } from "../src/util/fail.ts";
 
 /** Cases too slow for `make test`, each runnable alone. */
@@ -86,7 +86,7 @@ const cases: readonly Case[] = [
     what: "every quoting function against ten times as many odd strings as in `make test`, read by the real programs",
     argv: [
       ...["npx", "vitest", "run", "--project", "unit", "--project", "tools"],
-      ...["test/quoting.test.ts", "test/tools/quoting.test.ts"],
+      ...["test/unit/quoting.test.ts", "test/tools/quoting.test.ts"],
     ],
     env: { IMGBUILD_STRINGS: "100000" },
   },

@@ -1,7 +1,7 @@
 // Installs the Debian packages that tests, demo and local builds need; does nothing when all is there.
 import { existsSync } from "node:fs";
 import { $ } from "zx";
-import { missing, remedy } from "../src/operator/doctor.ts";
+import { missing, remedy } from "../src/operator/native/doctor.ts";
 
 const lacking = await missing(["build", "user", "vm", "tests"]);
 if (lacking.length > 0) {

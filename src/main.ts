@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { CommanderError } from "commander";
-import { Ended } from "./cli/as-root.ts";
-import { type Cli, makeCli } from "./cli/context.ts";
 import { commandLine } from "./cli/program.ts";
+import { Ended } from "./cli/terminal/as-root.ts";
+import { type Cli, makeCli } from "./cli/terminal/context.ts";
 import { asFail, exitCodes, Fail } from "./util/fail.ts";
 import { visibleText, visibleUnder } from "./util/visible.ts";
 

@@ -8,8 +8,8 @@ export default defineConfig({
         test: {
           name: "unit",
           root: ".",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/tidy.test.ts", "test/bin/**", "test/tools/**", "test/vm/**", "test/matrix/**"],
+          include: ["test/unit/**/*.test.ts"],
+          exclude: ["test/unit/tidy/**", "test/unit/bin/**"],
           setupFiles: ["scripts/mutants/umask.ts"],
           testTimeout: 20_000,
         },

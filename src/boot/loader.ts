@@ -4,7 +4,7 @@ import type { Spec } from "../schema/spec.ts";
 export const entryToken = "debian";
 
 /** Where systemd-boot's kernels and entries lie: on the ESP, or on an extended boot loader partition. */
-export type KernelsMount = "/efi" | "/xbootldr";
+type KernelsMount = "/efi" | "/xbootldr";
 
 export function kernelsMount({ storage }: Pick<Spec, "storage">): KernelsMount {
   const apart = Object.values(storage?.disks ?? {}).some(

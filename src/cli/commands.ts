@@ -1,24 +1,18 @@
-import type { Command } from "commander";
-import { asRoot } from "./as-root.ts";
-import { baseCommand } from "./base.ts";
-import { buildCommand } from "./build.ts";
-import { cacheCommand } from "./cache.ts";
-import type { Cli } from "./context.ts";
-import { deployCommand } from "./deploy.ts";
-import { doctorCommand } from "./doctor.ts";
-import { followCommands } from "./follow.ts";
-import { initCommand } from "./init.ts";
-import { lockCommand } from "./lock.ts";
-import { planCommand } from "./plan.ts";
-import { sbomCommand } from "./sbom.ts";
-import { secretsCommand } from "./secrets.ts";
-import { testCommands } from "./test.ts";
-import { vendorCommand } from "./vendor.ts";
-
-/** Gives a command's action the context; what the action throws becomes message and exit code. */
-export type Act = (run: (cli: Cli) => Promise<void>) => Promise<void>;
-/** Adds one command to the program. */
-export type AddCommand = (program: Command, act: Act) => void;
+import { baseCommand } from "./commands/base.ts";
+import { buildCommand } from "./commands/build.ts";
+import { cacheCommand } from "./commands/cache.ts";
+import { deployCommand } from "./commands/deploy.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { followCommands } from "./commands/follow.ts";
+import { initCommand } from "./commands/init.ts";
+import { lockCommand } from "./commands/lock.ts";
+import { planCommand } from "./commands/plan.ts";
+import { sbomCommand } from "./commands/sbom.ts";
+import { secretsCommand } from "./commands/secrets.ts";
+import { testCommands } from "./commands/test.ts";
+import { vendorCommand } from "./commands/vendor.ts";
+import { asRoot } from "./terminal/as-root.ts";
+import type { AddCommand } from "./terminal/context.ts";
 
 /** The command's work as root: an ordinary user's is done in a user namespace. */
 function withRoot(add: AddCommand): AddCommand {

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { type Act, commands } from "./commands.ts";
+import { commands } from "./commands.ts";
+import type { Act } from "./terminal/context.ts";
 
 /** The command line: what is accepted, and what it calls; its complaints go to `writeErr`. */
 export function commandLine(act: Act, writeErr: (text: string) => void): Command {

@@ -12,7 +12,7 @@ const Routes = z.array(
   }),
 );
 
-export const LinkReplay = z.strictObject({
+const LinkReplay = z.strictObject({
   mac: z.string(),
   mtu: z.int(),
   /** Asked of a DHCP server, because the old system did. */
@@ -75,7 +75,7 @@ export const Order = z.strictObject({
   secrets: z.array(z.string()),
 });
 
-export type LinkReplay = z.output<typeof LinkReplay>;
+type LinkReplay = z.output<typeof LinkReplay>;
 export type NetworkReplay = z.output<typeof NetworkReplay>;
 export type Machine = z.output<typeof Machine>;
 export type DeployData = z.output<typeof DeployData>;

@@ -13,7 +13,7 @@ const mostOfList = 4_096;
 
 /**
  * What a host says about itself: one line without what a terminal acts on or hides, cut where it is too long. Disks are
- * compared and confirmed in this form, see `storage/find-disk`.
+ * compared and confirmed in this form, see `disks/find-disk`.
  */
 export const asFact = (text: string): string => visibleLine(text, mostOfText);
 const Text = z.string().transform(asFact);

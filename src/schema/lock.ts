@@ -17,7 +17,7 @@ const Name = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/);
  * What is served from a base URL of its own: "debian", "debian-security", a repository that the definition names, or "local" for
  * files beside the definition.
  */
-export const Archive = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "the name of an archive");
+const Archive = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "the name of an archive");
 
 export const LockedPackage = z.strictObject({
   name: Name,
@@ -86,7 +86,7 @@ export const Lock = z.strictObject({
 });
 
 export type LockRequest = z.output<typeof LockRequest>;
-export type Archive = z.output<typeof Archive>;
+type Archive = z.output<typeof Archive>;
 export type Lock = z.output<typeof Lock>;
 export type LockedIndex = z.output<typeof LockedIndex>;
 export type LockedPackage = z.output<typeof LockedPackage>;

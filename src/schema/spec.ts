@@ -48,7 +48,7 @@ export const Repository = z.strictObject({
   fingerprint: z.string().regex(/^([0-9A-F]{40}|[0-9A-F]{64})$/, "40 capital hexadecimal digits"),
 });
 
-export const System = z.strictObject({
+const System = z.strictObject({
   distribution: z.literal("debian").default("debian"),
   suite: z.enum(["bookworm", "trixie", "forky"]).default("trixie"),
   architecture: z.enum(["amd64"]).default("amd64"),
@@ -86,7 +86,7 @@ export const Pin = z
     "needs `suite`, `origin` or `version`",
   );
 
-export const Packages = z.strictObject({
+const Packages = z.strictObject({
   install: z.array(Wanted).default([]),
   recommends: z.boolean().default(false),
   /** Packages of one's own: .deb files beside the definition. */
@@ -107,7 +107,7 @@ const Certificate = z
   .startsWith("-----BEGIN CERTIFICATE-----", 'a certificate in PEM, as from `readText("keys/db.pem")`');
 
 /** Secure Boot with keys of one's own: everything that the firmware starts is signed by one key. */
-export const OwnKeys = z.strictObject({
+const OwnKeys = z.strictObject({
   /** The secret that holds the RSA key in PEM. Given a `path`, it lies there on the new system, which signs new kernels itself. */
   key: Name,
   certificate: Certificate,
@@ -161,7 +161,7 @@ export const Network = z.strictObject({
   dns: z.array(Address).default([]),
 });
 
-export const User = z.strictObject({
+const User = z.strictObject({
   /** Numeric id; default: the next free one. */
   uid: z.int().min(1000).max(59999).optional(),
   comment: Line.regex(/^[^:]*$/).default(""),
@@ -177,7 +177,7 @@ export const User = z.strictObject({
   hashedPasswordSecret: Name.optional(),
 });
 
-export const InlineFile = z.strictObject({
+const InlineFile = z.strictObject({
   content: z.string().max(1024 * 1024),
   mode: Mode.default("0644"),
   owner: Name.default("root"),
@@ -192,7 +192,7 @@ export const Service = z.strictObject({
   unit: z.string().max(65536).optional(),
 });
 
-export const SecretFile = z.strictObject({
+const SecretFile = z.strictObject({
   /** Path of the age file, relative to the definition or `../../secrets/…`. */
   file: z.string().regex(/^[^\0]+\.age$/, "the path of an .age file"),
   /** Where the plain bytes land; left out for secrets used only by name, as `hashedPasswordSecret`. */
@@ -264,6 +264,6 @@ export type SpecInput = z.input<typeof Spec>;
 export type Boot = z.output<typeof Boot>;
 export type HealthCheck = z.output<typeof Health>;
 export type Network = z.output<typeof Network>;
-export type User = z.output<typeof User>;
+type User = z.output<typeof User>;
 export type Pin = z.output<typeof Pin>;
 export type Repository = z.output<typeof Repository>;

@@ -21,7 +21,7 @@ export const NodeName = z
 export const SecretName = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "the name of one of the secrets");
 
 /** A content that is there already, and stays: never written, verified before anything else is. */
-export const Keep = z.strictObject({
+const Keep = z.strictObject({
   /** As blkid shows it. */
   uuid: z.union([Uuid, VolumeId]),
   /** Of the partition or volume that holds it; verified when given. */
@@ -93,7 +93,7 @@ const SubvolumeName = z
     "a name of letters, digits, `_`, `.`, `-`, with or without a leading `@`",
   )
   .refine((name) => !["", ".", ".."].includes(name), "a name");
-export const Subvolume = z.strictObject({
+const Subvolume = z.strictObject({
   mount: MountPoint.optional(),
   options,
   /** It is there already and stays; of a kept filesystem only. */
@@ -186,14 +186,14 @@ export const MdMember = z.strictObject({ type: z.literal("md-member"), array: No
 /** A member of a filesystem of `storage.pools`. */
 export const BtrfsMember = z.strictObject({ type: z.literal("btrfs-member"), pool: NodeName });
 /** Where the header of a LUKS volume lies whose data has none. */
-export const LuksHeader = z.strictObject({ type: z.literal("luks-header"), volume: NodeName });
+const LuksHeader = z.strictObject({ type: z.literal("luks-header"), volume: NodeName });
 
 /** Where the digests of a root with `verity` lie. */
-export const VerityHash = z.strictObject({ type: z.literal("verity-hash") });
+const VerityHash = z.strictObject({ type: z.literal("verity-hash") });
 
 const filesystems = [Ext4, Xfs, Btrfs, F2fs, Vfat] as const;
 const inLuks = [...filesystems, Swap, LvmPv, BtrfsMember] as const;
-export const LuksContent = z.discriminatedUnion("type", inLuks);
+const LuksContent = z.discriminatedUnion("type", inLuks);
 export const Luks = z.strictObject({ ...luksFields, content: LuksContent });
 export const Content = z.discriminatedUnion("type", [...inLuks, Luks, MdMember, LuksHeader, VerityHash]);
 

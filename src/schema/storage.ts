@@ -187,7 +187,6 @@ export type Storage = z.output<typeof Storage>;
 export type WrittenDisk = z.output<typeof WrittenDisk>;
 export type KeptDisk = z.output<typeof KeptDisk>;
 export type Partition = z.output<typeof Partition>;
-export type PartitionSize = Partition["size"];
 export type DiskMatch = z.output<typeof DiskMatch>;
 export type MdArray = z.output<typeof MdArray>;
 export type Volume = z.output<typeof Volume>;

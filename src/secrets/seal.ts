@@ -1,5 +1,5 @@
 import { webcrypto } from "node:crypto";
-import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption";
+import { Decrypter, Encrypter, identityToRecipient } from "age-encryption";
 import { Fail } from "../util/fail.ts";
 
 /** What opens an age file: its text ("AGE-SECRET-KEY-1…"), or the X25519 key that the text stands for. */
@@ -16,14 +16,8 @@ export async function identityFromSeed(seed: Uint8Array): Promise<{ identity: Id
   return { identity, recipient: await recipientOf(identity) };
 }
 
-/** A new age key pair. */
-export async function generateIdentity(): Promise<{ identity: string; recipient: string }> {
-  const identity = await generateX25519Identity();
-  return { identity, recipient: await recipientOf(identity) };
-}
-
 /** The public half ("age1…") of an identity. */
-export async function recipientOf(identity: Identity): Promise<string> {
+async function recipientOf(identity: Identity): Promise<string> {
   return await identityToRecipient(identity);
 }
 

@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { fetchAll } from "../debian/fetch.ts";
+import { fetchAll } from "../debian/http/fetch.ts";
+import { thisMachine } from "../disks/find-disk.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { targetRoot } from "../schema/plan.ts";
-import type { StepContext } from "../steps/step.ts";
-import { thisMachine } from "../storage/find-disk.ts";
-import { treeRun } from "../system/chroot.ts";
-import { filterRun } from "../system/filter.ts";
-import { run } from "../system/run.ts";
+import type { StepContext } from "../steps/step/step.ts";
+import { treeRun } from "../system/door/chroot.ts";
+import { filterRun } from "../system/run/filter.ts";
+import { run } from "../system/run/run.ts";
 import { Tree } from "../tree/tree.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";

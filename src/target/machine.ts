@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../schema/deploy.ts";
-import { dmiUuidOf } from "../system/dmi-uuid.ts";
-import { run } from "../system/run.ts";
+import { dmiUuidOf } from "../system/machine/dmi-uuid.ts";
+import { run } from "../system/run/run.ts";
 
 /** Seconds since this kernel started. */
 export function uptime(): number {

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NetworkReplay } from "../schema/deploy.ts";
-import { linkCommands, upCommand } from "../system/network-replay.ts";
-import { plainEnv, run } from "../system/run.ts";
+import { linkCommands, upCommand } from "../system/machine/network-replay.ts";
+import { plainEnv, run } from "../system/run/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schema/journal.ts";
 import { protocolVersion } from "../schema/journal.ts";
-import { wipeFile } from "../system/wipe-file.ts";
+import { wipeFile } from "../system/files/wipe-file.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { DeadMan } from "./dead-man.ts";

@@ -8,7 +8,7 @@ const maxLineBytes = 8 * 1024 * 1024;
 /** Operators that can be attached at a time. */
 const maxConnections = 16;
 
-export interface Conversation {
+interface Conversation {
   /** Called for every message; what it returns is sent. */
   onMessage(message: FromOperator, send: (answer: FromRunner) => void): void;
   /** Called when somebody attaches, before anything is read. Returns what to do when they leave. */

@@ -7,8 +7,8 @@ import {
   parseCidr,
   showAddress,
 } from "../util/addresses.ts";
-import type { MachineNic } from "../vm/machine.ts";
-import type { Segment } from "../vm/segment.ts";
+import type { MachineNic } from "../vm/machine/machine.ts";
+import type { Segment } from "../vm/network/segment.ts";
 import { type Declared, type DeclaredNetwork, isGlob, matches } from "./networkd.ts";
 
 /** What the first card of a machine is called by the kernel, and by a command line that asks for old names. */
@@ -68,7 +68,7 @@ function cardOf(
 }
 
 /** What is on the cable: frames without a tag, then each VLAN. */
-export function segmentsOf(network: DeclaredNetwork, declared: Declared): Segment[] {
+function segmentsOf(network: DeclaredNetwork, declared: Declared): Segment[] {
   const named = (name: string) => declared.networks.find((one) => one.names.includes(name));
   // A bond or a bridge has the addresses of its parts, and its VLANs are on their cable.
   const whole = [network, ...network.masters.flatMap((name) => named(name) ?? [])];

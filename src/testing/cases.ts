@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bundleTests } from "../operator/test-file.ts";
+import { bundleTests } from "../operator/test/test-file.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { type Cases, collect } from "./declare.ts";
 

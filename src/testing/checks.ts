@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Spec } from "../schema/spec.ts";
-import { expectedOf } from "../system/expected.ts";
-import { run } from "../system/run.ts";
-import { systemChecks } from "../system/system-checks.ts";
+import { expectedOf } from "../system/health/expected.ts";
+import { systemChecks } from "../system/health/system-checks.ts";
+import { run } from "../system/run/run.ts";
 import { announced } from "../util/announce.ts";
 import { messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
-import type { Machine } from "../vm/machine.ts";
+import type { Machine } from "../vm/machine/machine.ts";
 
 export interface CheckResult {
   readonly check: string;
@@ -22,7 +22,7 @@ const smallSeconds = 30;
 const firmwareFlag = (name: string) =>
   `/sys/firmware/efi/efivars/${name}-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
 /** What of an image is held against its running machine. */
-export interface Checked {
+interface Checked {
   readonly spec: Spec;
   /** The public host key that the machine answers with. */
   readonly hostKey: string;

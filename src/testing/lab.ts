@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
-import type { BaseOptions } from "../operator/base.ts";
-import { loadDefinition } from "../operator/load.ts";
-import { needsOf } from "../operator/needs.ts";
-import { type TestImage, testImage } from "../operator/test-image.ts";
+import type { BaseOptions } from "../operator/base/base.ts";
+import { loadDefinition } from "../operator/definition/load.ts";
+import { needsOf } from "../operator/inspect/needs.ts";
+import { type TestImage, testImage } from "../operator/test/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
 import { Fail } from "../util/fail.ts";
-import type { Firmware } from "../vm/firmware.ts";
-import { type Lab, type LabOptions, openLab } from "../vm/lab.ts";
-import type { Machine, MachineDisk, MachineOptions } from "../vm/machine.ts";
+import { type Lab, type LabOptions, openLab } from "../vm/lab/lab.ts";
+import type { Firmware } from "../vm/machine/firmware.ts";
+import type { Machine, MachineDisk, MachineOptions } from "../vm/machine/machine.ts";
 import { cardsOf, onDeclared } from "./cards.ts";
 import { readNetworkd } from "./networkd.ts";
 

@@ -1,21 +1,21 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { deploy } from "../operator/deploy.ts";
-import { deployInputs, deployWorld, type Outside } from "../operator/deploy-inputs.ts";
-import { readFiles } from "../operator/files.ts";
-import { definitionDigest } from "../operator/image.ts";
-import { type Definition, loadDefinition } from "../operator/load.ts";
-import { needsOf } from "../operator/needs.ts";
-import { networkdFiles, standIns, testImage, withTestKey } from "../operator/test-image.ts";
+import { definitionDigest } from "../operator/build/image.ts";
+import { readFiles } from "../operator/definition/files.ts";
+import { type Definition, loadDefinition } from "../operator/definition/load.ts";
+import { deploy } from "../operator/deploy/deploy.ts";
+import { deployInputs, deployWorld, type Outside } from "../operator/deploy/inputs.ts";
+import { needsOf } from "../operator/inspect/needs.ts";
+import { networkdFiles, standIns, testImage, withTestKey } from "../operator/test/test-image.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
-import { mountsOf } from "../storage/check-storage.ts";
-import { run } from "../system/run.ts";
+import { mountsOf } from "../storage/graph/check-storage.ts";
+import { run } from "../system/run/run.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
-import type { Machine, MachineDisk, MachineNic } from "../vm/machine.ts";
-import { isWired } from "../vm/segment.ts";
+import type { Machine, MachineDisk, MachineNic } from "../vm/machine/machine.ts";
+import { isWired } from "../vm/network/segment.ts";
 import { cardsOf } from "./cards.ts";
 import { type CheckResult, machineChecks } from "./checks.ts";
 import { openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
@@ -29,7 +29,7 @@ const deadManSeconds = 600;
 const keptName = "imgbuild-rehearsal.txt";
 const keptText = "What a rehearsed deploy must not touch.\n".repeat(1000);
 
-export interface Rehearsal {
+interface Rehearsal {
   readonly report: Report;
   readonly checks: readonly CheckResult[];
   /** How a machine in emulation compares with an ordinary one; its times say as much. */
@@ -37,7 +37,7 @@ export interface Rehearsal {
 }
 
 /** What stands in for the host: "stock:bookworm", a definition, or a disk image with a login. */
-export interface Origin {
+interface Origin {
   readonly from: string;
   /** For a disk image: who may log in, and the file of the key. */
   readonly login?: { readonly user: string; readonly key: string };

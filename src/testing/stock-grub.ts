@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { chrootRun } from "../system/chroot.ts";
-import { run } from "../system/run.ts";
+import { chrootRun } from "../system/door/chroot.ts";
+import { run } from "../system/run/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { kernelVersion, stockIds } from "./stock-tree.ts";
@@ -54,7 +54,7 @@ function copyModules(tree: Tree, from: string, to: string): void {
 }
 
 /** What grub-mkconfig writes, less its decoration: the one-shot entry of grub-reboot works. */
-export function grubConfig(kernel: string): string {
+function grubConfig(kernel: string): string {
   return `if [ -s $prefix/grubenv ]; then
   load_env
 fi

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { inOnePiece } from "../system/one-piece.ts";
-import { run } from "../system/run.ts";
+import { inOnePiece } from "../system/files/one-piece.ts";
+import { run } from "../system/run/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
-import { bootstrapSources } from "../operator/bootstrap-sources.ts";
-import { chrootRun } from "../system/chroot.ts";
-import { type RunOptions, run } from "../system/run.ts";
+import { bootstrapSources } from "../operator/lock/bootstrap-sources.ts";
+import { chrootRun } from "../system/door/chroot.ts";
+import { type RunOptions, run } from "../system/run/run.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";

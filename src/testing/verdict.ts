@@ -1,9 +1,9 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { TestImage } from "../operator/test-image.ts";
+import type { TestImage } from "../operator/test/test-image.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { within } from "../util/within.ts";
-import type { Machine } from "../vm/machine.ts";
+import type { Machine } from "../vm/machine/machine.ts";
 import { type CheckResult, defaultChecks } from "./checks.ts";
 import type { Case, Cases } from "./declare.ts";
 import {
@@ -24,7 +24,7 @@ export interface Verdict {
   readonly evidence: string | undefined;
 }
 
-export interface TestPlan {
+interface TestPlan {
   readonly image: TestImage;
   readonly firmware: "bios" | "uefi";
   readonly tests: Cases;

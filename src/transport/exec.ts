@@ -1,6 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import type { ClientChannel } from "ssh2";
-import { type RunResult, showArgv } from "../system/run.ts";
+import { type RunResult, showArgv } from "../system/run/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { redacted } from "../util/redacted.ts";
 import { quoteArgv } from "./quote.ts";

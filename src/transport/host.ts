@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { ClientChannel } from "ssh2";
-import type { RunResult } from "../system/run.ts";
+import type { RunResult } from "../system/run/run.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";

@@ -54,3 +54,8 @@ export function publicKeyOf(privateKey: string | Uint8Array, passphrase?: string
   if (key === undefined) return undefined;
   return `${key.type} ${key.getPublicSSH().toString("base64")}`;
 }
+
+/** Options before a key ("command=…") would change what the base's shell does; such keys stay out. */
+export function isPlainKey(line: string): boolean {
+  return /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-|sk-)/.test(line);
+}

@@ -11,7 +11,7 @@ export interface KnownHost {
   readonly line: number;
 }
 
-export type Verdict =
+type Verdict =
   | { readonly kind: "known" }
   | { readonly kind: "unknown" }
   | { readonly kind: "changed"; readonly at: KnownHost }

@@ -10,7 +10,7 @@ import type { Secret } from "../util/secret.ts";
 import type { Destination } from "./destination.ts";
 import { publicKeyOf } from "./keys.ts";
 
-export type AskPassphrase = (keyFile: string) => Promise<Secret>;
+type AskPassphrase = (keyFile: string) => Promise<Secret>;
 
 export interface LoginOptions {
   /** A private key's text, tried before everything else. */

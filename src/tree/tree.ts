@@ -28,7 +28,7 @@ import { inDirectory, isLink, opened, removeAll, removeContent } from "./entries
 import { type Found, isMissing, O_PATH, openDirectory, pathOf, walk } from "./walk.ts";
 
 /** How a new file is made; its owner is ours unless said otherwise. */
-export interface NewFile {
+interface NewFile {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
@@ -45,7 +45,7 @@ export interface Held {
  * so this is the only way to touch a path of it: links are followed as the system in the tree would follow them, and none leads
  * out. At the end of a path a link is followed by what reads, and never by what changes: that replaces it or refuses.
  *
- * Programs of the tree have ended, all of them, before one of its files is touched (system/chroot), but for those that configure
+ * Programs of the tree have ended, all of them, before one of its files is touched (system/door/chroot), but for those that configure
  * packages while others are unpacked beside them. Nothing here leans on that: every step is made from a directory that is held open.
  */
 export class Tree {

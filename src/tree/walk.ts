@@ -16,7 +16,7 @@ export interface Found {
   readonly path: string;
 }
 
-export interface Walk {
+interface Walk {
   /** Whether a link at the end of the path is followed, as those before it always are. */
   readonly follow: boolean;
   /** Makes directories that are missing, of this mode. */

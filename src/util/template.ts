@@ -15,7 +15,7 @@ const filters: Readonly<Record<string, (value: Value) => string>> = {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const notInXml = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/u;
 
-export interface Rendered {
+interface Rendered {
   readonly text: string;
   /** What is wrong with the text, then the values that it does not use. */
   readonly problems: readonly string[];

@@ -8,10 +8,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { SignedFile } from "../../src/debian/index.ts";
-import type { Policy } from "../../src/debian/policy.ts";
-import type { Source } from "../../src/debian/sources.ts";
-import { plainEnv, run } from "../../src/system/run.ts";
+import type { SignedFile } from "../../src/debian/archive/index.ts";
+import type { Source } from "../../src/debian/archive/sources.ts";
+import type { Policy } from "../../src/debian/resolve/policy.ts";
+import { plainEnv, run } from "../../src/system/run/run.ts";
 
 /** Nobody serves it: apt reads only what lies in its lists already. */
 const host = "mirror.example.org";

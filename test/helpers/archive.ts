@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
-import type { ArchiveOptions } from "../../src/debian/release-file.ts";
-import { partsOf, type Source } from "../../src/debian/sources.ts";
+import type { ArchiveOptions } from "../../src/debian/archive/release-file.ts";
+import { partsOf, type Source } from "../../src/debian/archive/sources.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { releaseText, type SigningKey } from "./signing.ts";

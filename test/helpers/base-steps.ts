@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { StepData } from "../../src/schema/plan.ts";
-import { executeSteps } from "../../src/steps/execute.ts";
 import { allSteps } from "../../src/steps/registry.ts";
+import { executeSteps } from "../../src/steps/step/execute.ts";
 import { baseContext } from "../../src/target/context.ts";
 import { messageOf } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadDefinition } from "../../src/operator/load.ts";
-import { lockPath, makeLockFor, writeLock } from "../../src/operator/lock.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
+import { loadDefinition } from "../../src/operator/definition/load.ts";
+import { lockPath, makeLockFor, writeLock } from "../../src/operator/lock/lock.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { silentLog } from "../../src/util/log.ts";
 
 export interface BootDefinition {

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { TestImage } from "../../src/operator/test-image.ts";
+import type { TestImage } from "../../src/operator/test/test-image.ts";
 import { defaultChecks } from "../../src/testing/checks.ts";
 import { type DefinedMachine, openLab } from "../../src/testing/index.ts";
 import { machineOf } from "../../src/testing/lab.ts";

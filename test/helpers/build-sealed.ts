@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { readFiles } from "../../src/operator/files.ts";
-import { buildImage, definitionDigest } from "../../src/operator/image.ts";
-import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { readFiles } from "../../src/operator/definition/files.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";
 import { openSecretFile } from "../../src/secrets/open.ts";
 import type { Log } from "../../src/util/log.ts";

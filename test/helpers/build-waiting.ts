@@ -1,6 +1,6 @@
-import { readFiles } from "../../src/operator/files.ts";
-import { buildImage, definitionDigest } from "../../src/operator/image.ts";
-import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { readFiles } from "../../src/operator/definition/files.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { root } from "./storage.ts";

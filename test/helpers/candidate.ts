@@ -1,8 +1,8 @@
-import type { Candidate, Origin } from "../../src/debian/candidate.ts";
-import { PackageTable } from "../../src/debian/package-table.ts";
-import { tabulate } from "../../src/debian/packages-file.ts";
-import type { Policy } from "../../src/debian/policy.ts";
-import { Pool } from "../../src/debian/pool.ts";
+import type { Candidate, Origin } from "../../src/debian/package/candidate.ts";
+import { PackageTable } from "../../src/debian/package/package-table.ts";
+import { tabulate } from "../../src/debian/package/packages-file.ts";
+import type { Policy } from "../../src/debian/resolve/policy.ts";
+import { Pool } from "../../src/debian/resolve/pool.ts";
 import { sha256 } from "../../src/util/digest.ts";
 
 /** A suite as its Release tells of it. */

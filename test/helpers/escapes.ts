@@ -13,7 +13,7 @@ import {
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 
 /** What nothing of a build may reach: files of root and of a user, a disk, a process, and services of this machine. */
 export interface Outside {

@@ -1,7 +1,7 @@
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { DiskIdentity, MachinePaths } from "../../src/storage/find-disk.ts";
-import type { DiskPartition } from "../../src/storage/target.ts";
+import type { DiskIdentity, MachinePaths } from "../../src/disks/find-disk.ts";
+import type { DiskPartition } from "../../src/disks/target.ts";
 import { tempDir } from "./temp-dir.ts";
 
 interface Part {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import { exitCodeOf, ownMaps, spawnAsRoot } from "../../src/system/user-namespace.ts";
+import { exitCodeOf, ownMaps, spawnAsRoot } from "../../src/system/user/user-namespace.ts";
 import { watchTrees } from "../../src/tree/walk.ts";
 import { canary, fillTree, leaks, plant, plants, uuid, watchState } from "./hostile-tree.ts";
 import { makeMachineDisk } from "./machine-disk.ts";

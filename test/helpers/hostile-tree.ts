@@ -18,11 +18,11 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { makeUkiPath, stubPath } from "../../src/boot/make-uki.ts";
 import { debianLoaders, grubCopies } from "../../src/boot/packages.ts";
-import { beginDatabase } from "../../src/debian/dpkg-db.ts";
-import type { StepContext } from "../../src/steps/step.ts";
-import { thisMachine } from "../../src/storage/find-disk.ts";
-import type { Bind } from "../../src/system/chroot.ts";
-import { checkRoot, hostnameOf, readyMountPoints } from "../../src/system/mount-points.ts";
+import { beginDatabase } from "../../src/debian/unpack/dpkg-db.ts";
+import { thisMachine } from "../../src/disks/find-disk.ts";
+import type { StepContext } from "../../src/steps/step/step.ts";
+import type { Bind } from "../../src/system/door/chroot.ts";
+import { checkRoot, hostnameOf, readyMountPoints } from "../../src/system/door/mount-points.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";

@@ -1,4 +1,4 @@
-import type { MachinePaths } from "../../src/storage/find-disk.ts";
+import type { MachinePaths } from "../../src/disks/find-disk.ts";
 import { fakeMachine } from "./fake-machine.ts";
 
 /** A machine of block devices, each with these files of its directory in /sys; nodes of disks, partitions and mappings are there. */

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy-inputs.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
+import { deployInputs, deployWorld, type Outside } from "../../src/operator/deploy/inputs.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { type Machine, openLab, type SshShell, type TestLab } from "../../src/testing/index.ts";
 import { buildStockHost, makeDataDisk, type StockHost } from "../../src/testing/stock-host.ts";
 import { Fail } from "../../src/util/fail.ts";

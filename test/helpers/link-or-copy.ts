@@ -1,5 +1,5 @@
 import { copyFileSync, linkSync } from "node:fs";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 
 /** The same file at another place: a hard link, or a copy where the places are on two filesystems (a /tmp in RAM). */
 export function linkOrCopy(from: string, to: string): void {

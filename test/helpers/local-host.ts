@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 import type { Host } from "../../src/transport/host.ts";
 
 export interface LocalHost {

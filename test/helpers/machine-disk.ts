@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { packArgv } from "../../src/steps/unpack-tree.ts";
-import type { DiskIdentity } from "../../src/storage/find-disk.ts";
+import type { DiskIdentity } from "../../src/disks/find-disk.ts";
+import { packArgv } from "../../src/steps/tree/unpack-tree.ts";
 import { fillTree } from "./hostile-tree.ts";
 
 /** A node that every machine has, and whose name is none of a disk that it could have. */

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Lock } from "../../src/schema/lock.ts";
-import { plainEnv, run } from "../../src/system/run.ts";
+import { plainEnv, run } from "../../src/system/run/run.ts";
 
 const suite = "trixie";
 const peerMs = 3_600_000;

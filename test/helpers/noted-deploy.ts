@@ -1,4 +1,4 @@
-import type { KnownDeploy } from "../../src/operator/known-bases.ts";
+import type { KnownDeploy } from "../../src/operator/records/known-deploys.ts";
 
 const nonce = "d".repeat(64);
 

@@ -3,10 +3,10 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseLock } from "../../src/debian/lock.ts";
+import { parseLock } from "../../src/debian/lock/lock.ts";
 import type { LockedPackage } from "../../src/schema/lock.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { warmCache, webPackages } from "./cli-lab.ts";
 import { linkOrCopy } from "./link-or-copy.ts";
 

@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { beginDatabase, registerUnpacked } from "../../src/debian/dpkg-db.ts";
-import { readRules } from "../../src/debian/dpkg-rules.ts";
-import { placePackage } from "../../src/debian/place.ts";
-import { type StagedPackage, stagePackages } from "../../src/debian/stage.ts";
+import { beginDatabase, registerUnpacked } from "../../src/debian/unpack/dpkg-db.ts";
+import { readRules } from "../../src/debian/unpack/dpkg-rules.ts";
+import { placePackage } from "../../src/debian/unpack/place.ts";
+import { type StagedPackage, stagePackages } from "../../src/debian/unpack/stage.ts";
 import { makeDeb } from "./deb.ts";
 import { tempDir } from "./temp-dir.ts";
 

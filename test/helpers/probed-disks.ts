@@ -1,4 +1,4 @@
-import { parseDisks } from "../../src/operator/inspect-disks.ts";
+import { parseDisks } from "../../src/operator/inspect/inspect-disks.ts";
 import type { DiskFacts } from "../../src/schema/facts.ts";
 
 type Sections = Readonly<Record<"disks" | "disk-links" | "blkid" | "multipath", string>>;

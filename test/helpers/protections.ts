@@ -96,18 +96,20 @@ export const protections: readonly Protection[] = [
   },
   {
     what: "a package's files come into directories of the tree",
-    without: [["src/debian/tree-paths.ts", "new Tree(tree.root).directory(path);", "tree.root + path;"]],
+    without: [
+      ["src/debian/unpack/tree-paths.ts", "new Tree(tree.root).directory(path);", "tree.root + path;"],
+    ],
     seenIn: "install-leaves",
   },
   {
     what: "a package's link does not take the owner of what stands there",
     without: [
       [
-        "src/debian/place.ts",
+        "src/debian/unpack/place.ts",
         "lchownSync(to, uid, gid);\n  lutimesSync",
         "chownSync(to, uid, gid);\n  lutimesSync",
       ],
-      ["src/debian/place.ts", "  chmodSync,\n", "  chmodSync,\n  chownSync,\n"],
+      ["src/debian/unpack/place.ts", "  chmodSync,\n", "  chmodSync,\n  chownSync,\n"],
     ],
     seenIn: "install-packages",
   },
@@ -115,11 +117,11 @@ export const protections: readonly Protection[] = [
     what: "times are settled of links themselves, before a filesystem is made",
     without: [
       [
-        "src/storage/tree-usage.ts",
+        "src/disks/filesystem/tree-usage.ts",
         "const found = lstatSync(path);\n    if (found.dev",
         "const found = statSync(path);\n    if (found.dev",
       ],
-      ["src/storage/tree-usage.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
+      ["src/disks/filesystem/tree-usage.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
     ],
     seenIn: "the settling of times",
   },
@@ -127,11 +129,11 @@ export const protections: readonly Protection[] = [
     what: "times are settled of links themselves, in a layer",
     without: [
       [
-        "src/storage/tree-usage.ts",
+        "src/disks/filesystem/tree-usage.ts",
         "const found = lstatSync(path);\n    if (found.isDirectory())",
         "const found = statSync(path);\n    if (found.isDirectory())",
       ],
-      ["src/storage/tree-usage.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
+      ["src/disks/filesystem/tree-usage.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
     ],
     seenIn: "the settling of times",
   },
@@ -139,11 +141,11 @@ export const protections: readonly Protection[] = [
     what: "a tree's changes are what is in it",
     without: [
       [
-        "src/storage/tree-delta.ts",
+        "src/disks/filesystem/tree-delta.ts",
         "else if (!old.has(name)) add(at, lstatSync(join(merged, at)));",
         "else if (!old.has(name)) add(at, statSync(join(merged, at)));",
       ],
-      ["src/storage/tree-delta.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
+      ["src/disks/filesystem/tree-delta.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
     ],
     seenIn: "the changes to a tree",
   },
@@ -151,7 +153,7 @@ export const protections: readonly Protection[] = [
     what: "an archive has links as links",
     without: [
       [
-        "src/operator/tree-output.ts",
+        "src/operator/output/tree-output.ts",
         '"--numeric-owner",\n      "--one',
         '"--dereference",\n      "--numeric-owner",\n      "--one',
       ],
@@ -161,7 +163,11 @@ export const protections: readonly Protection[] = [
   {
     what: "a copy has links as links",
     without: [
-      ["src/operator/tree-output.ts", '"--archive", "--reflink', '"--archive", "--dereference", "--reflink'],
+      [
+        "src/operator/output/tree-output.ts",
+        '"--archive", "--reflink',
+        '"--archive", "--dereference", "--reflink',
+      ],
     ],
     seenIn: "the copy of the tree",
   },
@@ -169,7 +175,7 @@ export const protections: readonly Protection[] = [
     what: "an archive is unpacked over a link, and not through it",
     without: [
       [
-        "src/steps/unpack-tree.ts",
+        "src/steps/tree/unpack-tree.ts",
         '"--numeric-owner", "--same-owner", "--preserve',
         '"--numeric-owner", "--keep-directory-symlink", "--preserve',
       ],
@@ -178,14 +184,14 @@ export const protections: readonly Protection[] = [
   },
   {
     what: "a filesystem is mounted in the tree",
-    without: [["src/steps/mount.ts", "return tree.directory(path);", "return `${tree.root}${path}`;"]],
+    without: [["src/steps/disk/mount.ts", "return tree.directory(path);", "return `${tree.root}${path}`;"]],
     seenIn: "mount",
   },
   {
     what: "what is unmounted is in the tree",
     without: [
       [
-        "src/steps/mount.ts",
+        "src/steps/disk/mount.ts",
         "if (!tree.find(path)?.isDirectory()) continue;\n      const where = tree.directory(path);",
         'const where = await (await import("node:fs/promises")).realpath(tree.root + path);',
       ],
@@ -196,7 +202,7 @@ export const protections: readonly Protection[] = [
     what: "the machine is mounted in the tree for clevis",
     without: [
       [
-        "src/steps/enroll-clevis.ts",
+        "src/steps/disk/enroll-clevis.ts",
         "new Tree(context.root).directory(`/${name}`)",
         "`${context.root}/${name}`",
       ],
@@ -205,14 +211,14 @@ export const protections: readonly Protection[] = [
   },
   {
     what: "the door is no link: the kernel's interfaces",
-    without: [["src/system/mount-points.ts", "if (!found?.isDirectory())", "if (found === null)"]],
+    without: [["src/system/door/mount-points.ts", "if (!found?.isDirectory())", "if (found === null)"]],
     seenIn: "make-locale",
   },
   {
     what: "the door is no link: what a script is given",
     without: [
       [
-        "src/system/mount-points.ts",
+        "src/system/door/mount-points.ts",
         "} else if (!(directory ?",
         "} else if (found === null && !(directory ?",
       ],
@@ -221,7 +227,9 @@ export const protections: readonly Protection[] = [
   },
   {
     what: "a mount point is made in the tree",
-    without: [["src/steps/mkfs-ext4-image.ts", "if (tree.real(path) !== path) throw isLink(path);", ""]],
+    without: [
+      ["src/steps/image/mkfs-ext4-image.ts", "if (tree.real(path) !== path) throw isLink(path);", ""],
+    ],
     seenIn: "mkfs-ext4-image",
   },
 ];

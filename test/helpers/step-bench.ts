@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { StepContext } from "../../src/steps/step.ts";
-import type { MachinePaths } from "../../src/storage/find-disk.ts";
-import type { RunOptions, RunResult } from "../../src/system/run.ts";
+import type { MachinePaths } from "../../src/disks/find-disk.ts";
+import type { StepContext } from "../../src/steps/step/step.ts";
+import type { RunOptions, RunResult } from "../../src/system/run/run.ts";
 import type { Log } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { fakeMachine } from "./fake-machine.ts";

@@ -1,5 +1,5 @@
 import { Storage } from "../../src/schema/storage.ts";
-import { type StorageSteps, storageSteps } from "../../src/storage/storage-steps.ts";
+import { type StorageSteps, storageSteps } from "../../src/storage/plan/storage-steps.ts";
 import { diskFacts, mib, root } from "./storage.ts";
 
 /** Steps for disks `a`, `b` … of these partitions each, of 8 GiB; the first one has a root behind them. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Luks } from "../../src/schema/storage-content.ts";
-import { clevisBind, trusting } from "../../src/steps/enroll-clevis.ts";
+import { clevisBind, trusting } from "../../src/steps/disk/enroll-clevis.ts";
 import { clevisPin } from "../../src/storage/nodes/luks.ts";
-import { fetchAdvertisement } from "../../src/system/tang.ts";
+import { fetchAdvertisement } from "../../src/system/health/tang.ts";
 import type { DefinedMachine, MachineNic, TestLab } from "../../src/testing/index.ts";
 
 const port = 7500;

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { readPe } from "../../src/boot/efi/pe.ts";
 import { ukiPath } from "../../src/boot/loader.ts";
-import { readPe } from "../../src/boot/pe.ts";
-import { chrootRun } from "../../src/system/chroot.ts";
+import { chrootRun } from "../../src/system/door/chroot.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { type BootDefinition, bootDefinition } from "../helpers/boot-definition.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";

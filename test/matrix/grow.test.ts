@@ -1,8 +1,8 @@
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { openLab } from "../../src/testing/index.ts";
 import { environment, program } from "../helpers/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { standIns } from "../../src/operator/test-image.ts";
+import { standIns } from "../../src/operator/test/test-image.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Luks } from "../../src/schema/storage-content.ts";
 import { clevisPin } from "../../src/storage/nodes/luks.ts";
-import { stackOf } from "../../src/storage/storage-config.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
+import { stackOf } from "../../src/storage/system/storage-config.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { defaultChecks } from "../../src/testing/checks.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { silentLog } from "../../src/util/log.ts";

@@ -1,9 +1,9 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { eatmydata } from "../../src/system/chroot.ts";
-import { run } from "../../src/system/run.ts";
+import { eatmydata } from "../../src/system/door/chroot.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { environment, program, warmCache } from "../helpers/cli-lab.ts";
 import { theBase } from "../helpers/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { plainLog } from "../../src/cli/log.ts";
+import { plainLog } from "../../src/cli/terminal/log.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import { Storage } from "../../src/schema/storage.ts";
-import { laidOn } from "../../src/storage/fit.ts";
-import { roomsOf } from "../../src/storage/room.ts";
-import { storageSteps } from "../../src/storage/storage-steps.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
+import { storageSteps } from "../../src/storage/plan/storage-steps.ts";
+import { laidOn } from "../../src/storage/size/fit.ts";
+import { roomsOf } from "../../src/storage/size/room.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { blankAll, epoch, inBase, makeRack, mib, placed } from "../helpers/ladder.ts";
 import { root } from "../helpers/storage.ts";
 

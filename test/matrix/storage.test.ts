@@ -2,17 +2,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { plainLog } from "../../src/cli/log.ts";
-import { standIns } from "../../src/operator/test-image.ts";
+import { plainLog } from "../../src/cli/terminal/log.ts";
+import type { Extent } from "../../src/disks/wipe.ts";
+import { standIns } from "../../src/operator/test/test-image.ts";
 import type { DiskFacts } from "../../src/schema/facts.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Storage } from "../../src/schema/storage.ts";
-import { makeStorage } from "../../src/steps/make-storage.ts";
-import { stepData } from "../../src/steps/step.ts";
-import { firstInstall } from "../../src/storage/first-install.ts";
-import type { Extent } from "../../src/storage/wipe.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
+import { makeStorage } from "../../src/steps/disk/make-storage.ts";
+import { stepData } from "../../src/steps/step/step.ts";
+import { firstInstall } from "../../src/storage/table/first-install.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { Secret } from "../../src/util/secret.ts";
 import {
   blankAll,

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 import { environment } from "../helpers/cli-lab.ts";
 import { makeBuilder, type TestUser } from "../helpers/ordinary-user.ts";
 

@@ -1,4 +1,4 @@
-import type { Pin } from "../../src/debian/policy.ts";
+import type { Pin } from "../../src/debian/resolve/policy.ts";
 
 /** Sets of packages that are asked for over the same indices. A leading `+` asks for Recommends as well. */
 export interface Sets {

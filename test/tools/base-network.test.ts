@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { plainEnv, run } from "../../src/system/run.ts";
+import { plainEnv, run } from "../../src/system/run/run.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const script = resolve("initramfs/files/usr/lib/imgbuild/udhcpc.script");

@@ -1,24 +1,24 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { readPe } from "../../src/boot/efi/pe.ts";
+import { throwawaySigner } from "../../src/boot/efi/self-signed.ts";
+import { signatureProblem, signEfi } from "../../src/boot/efi/sign-efi.ts";
 import { ukiPath } from "../../src/boot/loader.ts";
-import { readPe } from "../../src/boot/pe.ts";
-import { throwawaySigner } from "../../src/boot/self-signed.ts";
-import { signatureProblem, signEfi } from "../../src/boot/sign-efi.ts";
-import { readFiles } from "../../src/operator/files.ts";
-import { buildImage, definitionDigest } from "../../src/operator/image.ts";
-import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { readFiles } from "../../src/operator/definition/files.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import type { Lock } from "../../src/schema/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";
-import { readFromVfat } from "../../src/steps/mkfs-vfat-image.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { theBase, workshop } from "../helpers/native.ts";
 import { esp, mib, root } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
+import { readFromVfat } from "../helpers/vfat.ts";
 
 const mine = throwawaySigner("mine");
 

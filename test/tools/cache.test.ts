@@ -1,8 +1,8 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { environment, program, warmCache } from "../helpers/cli-lab.ts";
 import { linkOrCopyAll } from "../helpers/link-or-copy.ts";
 import { makeUser, start } from "../helpers/ordinary-user.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 import { calendars } from "../helpers/calendars.ts";
 
 const systemd = async (text: string) =>

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { chrootRun, toolRun, treeRun } from "../../src/system/chroot.ts";
+import { chrootRun, toolRun, treeRun } from "../../src/system/door/chroot.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { theBase } from "../helpers/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -165,7 +165,7 @@ describe("chrootRun", () => {
 
   it("leaves no process when we are killed ourselves", async () => {
     const tree = smallTree();
-    const program = `import { chrootRun } from "./src/system/chroot.ts"; await chrootRun(${JSON.stringify(tree)}, ${JSON.stringify(sh("b setsid b sleep 604805 & wait"))});`;
+    const program = `import { chrootRun } from "./src/system/door/chroot.ts"; await chrootRun(${JSON.stringify(tree)}, ${JSON.stringify(sh("b setsid b sleep 604805 & wait"))});`;
     const file = join(tempDir(), "program.mts");
     writeFileSync(file, program.replace("./src", join(process.cwd(), "src")));
     const child = spawn(process.execPath, ["--import", "tsx", file], { stdio: "ignore" });

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { claim } from "../../src/operator/claim.ts";
+import { claim } from "../../src/operator/takeover/claim.ts";
 import { connect } from "../../src/transport/host.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { startSshd } from "../helpers/sshd.ts";

@@ -6,9 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Encrypter } from "age-encryption";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LockedPackage } from "../../src/schema/lock.ts";
-import { generateIdentity } from "../../src/secrets/seal.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import {
   cachedPackage,
@@ -23,6 +22,7 @@ import {
   warmCache,
   webPackages,
 } from "../helpers/cli-lab.ts";
+import { generateIdentity } from "../helpers/identity.ts";
 import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import { releaseText, signingKey } from "../helpers/signing.ts";
 import { startSshd } from "../helpers/sshd.ts";

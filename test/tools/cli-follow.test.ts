@@ -1,8 +1,8 @@
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { recordDeploy } from "../../src/operator/known-bases.ts";
-import { markPath } from "../../src/steps/finish-tree.ts";
+import { recordDeploy } from "../../src/operator/records/known-deploys.ts";
+import { markPath } from "../../src/steps/tree/finish-tree.ts";
 import { Journal } from "../../src/target/journal.ts";
 import { Runner } from "../../src/target/runner.ts";
 import { serve } from "../../src/target/socket.ts";

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseLock } from "../../src/debian/lock.ts";
-import { run } from "../../src/system/run.ts";
+import { parseLock } from "../../src/debian/lock/lock.ts";
+import { run } from "../../src/system/run/run.ts";
 import { environment, expectFail, program } from "../helpers/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { loadDefinition } from "../../src/operator/load.ts";
-import { makeLockFor } from "../../src/operator/lock.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
+import { loadDefinition } from "../../src/operator/definition/load.ts";
+import { makeLockFor } from "../../src/operator/lock/lock.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { docBlocks, writeModule } from "../helpers/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

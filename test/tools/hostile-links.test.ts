@@ -1,12 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { allSteps } from "../../src/steps/registry.ts";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 import type { Tried } from "../helpers/hostile-links.ts";
 import { makeUser, type TestUser } from "../helpers/ordinary-user.ts";
 import { copyOfSource, protections, takeAway } from "../helpers/protections.ts";
+import { sourcesIn } from "../helpers/sources.ts";
 import { withoutTree, works } from "../helpers/tree-works.ts";
 
 const allMs = 900_000;
@@ -69,21 +70,22 @@ describe("what keeps a link from leading out", () => {
   );
 });
 
-/** Whether a step has to do with a tree, by its source or by others of its folder: it has one by these ways alone (steps/step.ts). */
+/** Whether a step has to do with a tree, by its source or by other sources of steps: it has one by these ways alone (steps/step/step.ts). */
 function takesTree(kind: string): boolean {
-  const sources = new Map(
-    readdirSync("src/steps").map((name) => [name, readFileSync(join("src/steps", name), "utf8")]),
-  );
-  const todo = [...sources.keys()].filter((name) => sources.get(name)!.includes(`kind: "${kind}"`));
+  const sources = new Map(sourcesIn("src/steps").map((one) => [one.path, one]));
+  const todo = [...sources.values()]
+    .filter(({ text }) => text.includes(`kind: "${kind}"`))
+    .map(({ path }) => path);
   expect(todo).toHaveLength(1);
-  const seen = new Set(["step.ts"]);
-  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
-    if (seen.has(name)) continue;
-    seen.add(name);
-    const source = sources.get(name)!;
-    if (/\bcontext\.(root|chroot)\b|\.\.\/tree\/|(?<!\$)\{[^{}:;]*\b(root|chroot)\b[^{}:;]*\}/.test(source))
-      return true;
-    todo.push(...[...source.matchAll(/from "\.\/([\w-]+\.ts)"/g)].map((match) => match[1]!));
+  const seen = new Set(["src/steps/step/step.ts"]);
+  for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
+    if (seen.has(path)) continue;
+    seen.add(path);
+    const { text, takes } = sources.get(path)!;
+    const imports = [...takes.keys()];
+    if (/\bcontext\.(root|chroot)\b|(?<!\$)\{[^{}:;]*\b(root|chroot)\b[^{}:;]*\}/.test(text)) return true;
+    if (imports.some((one) => one.startsWith("src/tree/"))) return true;
+    todo.push(...imports.filter((one) => sources.has(one)));
   }
   return false;
 }

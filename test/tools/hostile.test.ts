@@ -12,10 +12,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseLock } from "../../src/debian/lock.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { chrootRun } from "../../src/system/chroot.ts";
-import { run } from "../../src/system/run.ts";
+import { parseLock } from "../../src/debian/lock/lock.ts";
+import { chrootRun } from "../../src/system/door/chroot.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { environment, program } from "../helpers/cli-lab.ts";
 import { makeDeb } from "../helpers/deb.ts";
 import { makeOutside, type Outside } from "../helpers/escapes.ts";
@@ -189,7 +189,7 @@ describe("behind the door", () => {
     const look = ["sh", "-c", "for f in /proc/self/fd/*; do readlink $f; done; cat /proc/self/fd/40"];
     writeFileSync(
       file,
-      `import { chrootRun } from ${JSON.stringify(join(process.cwd(), "src/system/chroot.ts"))};
+      `import { chrootRun } from ${JSON.stringify(join(process.cwd(), "src/system/door/chroot.ts"))};
 const { stdout } = await chrootRun(${JSON.stringify(tree)}, ${JSON.stringify(look)}, { accept: [0, 1] });
 console.log(stdout);\n`,
     );

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readFiles } from "../../src/operator/files.ts";
-import { buildImage, definitionDigest } from "../../src/operator/image.ts";
-import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { readFiles } from "../../src/operator/definition/files.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { chrootRun } from "../../src/system/chroot.ts";
+import { chrootRun } from "../../src/system/door/chroot.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { root } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { type CpioEntry, cpio } from "../../src/archive/cpio.ts";
-import { run } from "../../src/system/run.ts";
+import { run } from "../../src/system/run/run.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 it("an archive around a loop device is, byte for byte, the one around the file behind it", async () => {

@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { readFiles } from "../../src/operator/files.ts";
-import { buildImage, definitionDigest } from "../../src/operator/image.ts";
-import { makeLockFor, mirrorsFor } from "../../src/operator/lock.ts";
+import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { readFiles } from "../../src/operator/definition/files.ts";
+import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import type { Lock } from "../../src/schema/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";
-import { cacheRoot } from "../../src/system/cache.ts";
-import { run } from "../../src/system/run.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { digestOf, sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";

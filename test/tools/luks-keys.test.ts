@@ -1,9 +1,9 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { makeStorage } from "../../src/steps/make-storage.ts";
-import type { StepContext } from "../../src/steps/step.ts";
-import { run } from "../../src/system/run.ts";
+import { makeStorage } from "../../src/steps/disk/make-storage.ts";
+import type { StepContext } from "../../src/steps/step/step.ts";
+import { run } from "../../src/system/run/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { stepsFor } from "../helpers/storage-steps.ts";

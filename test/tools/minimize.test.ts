@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:f
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { minimizeDisk } from "../../src/operator/minimize.ts";
-import { run } from "../../src/system/run.ts";
+import { minimizeDisk } from "../../src/operator/output/minimize.ts";
+import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { workshop } from "../helpers/native.ts";
 

@@ -1,10 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { StagedPackage } from "../../src/debian/stage.ts";
-import { indexModules, placeWrapper, scriptPath } from "../../src/steps/module-index.ts";
-import { clearStaging, stagingPath } from "../../src/steps/unpack.ts";
-import { run } from "../../src/system/run.ts";
+import type { StagedPackage } from "../../src/debian/unpack/stage.ts";
+import { indexModules, placeWrapper, scriptPath } from "../../src/steps/packages/module-index.ts";
+import { clearStaging, stagingPath } from "../../src/steps/packages/unpack.ts";
+import { run } from "../../src/system/run/run.ts";
 import { theBase, workshop, writableBase } from "../helpers/native.ts";
 
 /** A tree with depmod, and a package beside it that brings some of the base's modules as those of a kernel of its own. */

@@ -5,9 +5,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, it } from "vitest";
 import { Storage, type WrittenDisk } from "../../src/schema/storage.ts";
-import { readFromVfat } from "../../src/steps/mkfs-vfat-image.ts";
-import { writtenDisks } from "../../src/storage/check-storage.ts";
-import { layoutOf, sfdiskScript } from "../../src/storage/gpt.ts";
+import { writtenDisks } from "../../src/storage/graph/check-storage.ts";
 import {
   contentUuid,
   filesystemUuid,
@@ -15,10 +13,12 @@ import {
   swapUuid,
   vfatUuid,
   vfatVolumeId,
-} from "../../src/storage/ids.ts";
-import { run as plainRun } from "../../src/system/run.ts";
+} from "../../src/storage/graph/ids.ts";
+import { layoutOf, sfdiskScript } from "../../src/storage/table/gpt.ts";
+import { run as plainRun } from "../../src/system/run/run.ts";
 import { type Workshop, workshop } from "../helpers/native.ts";
 import { mib } from "../helpers/storage.ts";
+import { readFromVfat } from "../helpers/vfat.ts";
 
 const epoch = 1_700_000_000;
 const seed = "a seed";

@@ -12,8 +12,8 @@ import {
   shipBase,
   undo,
   workDir,
-} from "../../src/operator/takeover.ts";
-import { run } from "../../src/system/run.ts";
+} from "../../src/operator/takeover/takeover.ts";
+import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { localHost } from "../helpers/local-host.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseLock } from "../../src/debian/lock.ts";
-import { chrootRun } from "../../src/system/chroot.ts";
-import { run } from "../../src/system/run.ts";
+import { parseLock } from "../../src/debian/lock/lock.ts";
+import { chrootRun } from "../../src/system/door/chroot.ts";
+import { run } from "../../src/system/run/run.ts";
 import { ownDefinition } from "../helpers/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 

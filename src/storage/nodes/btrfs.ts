@@ -1,11 +1,11 @@
+import type { DeviceRef } from "../../disks/device.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Btrfs, BtrfsMember, Pool } from "../../schema/storage-content.ts";
-import { btrfsSubvolumes } from "../../steps/btrfs-subvolumes.ts";
-import { makeStorage } from "../../steps/make-storage.ts";
-import { stepData } from "../../steps/step.ts";
-import type { DeviceRef } from "../device.ts";
-import { contentUuid, filesystemUuid } from "../ids.ts";
-import type { ContentType, Needs, Site } from "../node.ts";
+import { btrfsSubvolumes } from "../../steps/disk/btrfs-subvolumes.ts";
+import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { contentUuid, filesystemUuid } from "../graph/ids.ts";
+import type { ContentType, Needs, Site } from "./node.ts";
 
 const needs: Needs = { packages: ["btrfs-progs"], modules: ["btrfs"] };
 

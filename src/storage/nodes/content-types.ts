@@ -1,11 +1,11 @@
 import type { Content } from "../../schema/storage-content.ts";
-import type { ContentType } from "../node.ts";
 import { btrfs, btrfsMember } from "./btrfs.ts";
 import { ext4 } from "./ext4.ts";
 import { f2fs } from "./f2fs.ts";
 import { luks } from "./luks.ts";
 import { lvmPv } from "./lvm.ts";
 import { mdMember } from "./md.ts";
+import type { ContentType } from "./node.ts";
 import { swap } from "./swap.ts";
 import { vfat } from "./vfat.ts";
 import { xfs } from "./xfs.ts";

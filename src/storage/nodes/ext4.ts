@@ -1,8 +1,8 @@
 import type { Ext4 } from "../../schema/storage-content.ts";
-import { mkfsExt4 } from "../../steps/mkfs-disk.ts";
-import { stepData } from "../../steps/step.ts";
-import { filesystemUuid, hashSeed } from "../ids.ts";
-import type { ContentType } from "../node.ts";
+import { mkfsExt4 } from "../../steps/disk/mkfs-disk.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { filesystemUuid, hashSeed } from "../graph/ids.ts";
+import type { ContentType } from "./node.ts";
 
 export const ext4: ContentType<Ext4> = {
   needs: ({ verity }) =>

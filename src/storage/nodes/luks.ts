@@ -1,12 +1,12 @@
 import type { StepData } from "../../schema/plan.ts";
 import type { Luks, Unlock } from "../../schema/storage-content.ts";
-import { askTang } from "../../steps/ask-tang.ts";
-import { enrollClevis } from "../../steps/enroll-clevis.ts";
-import { makeStorage } from "../../steps/make-storage.ts";
-import { closeLuks, openLuks } from "../../steps/open-storage.ts";
-import { stepData } from "../../steps/step.ts";
-import { contentUuid } from "../ids.ts";
-import type { Commands, ContentType, Site } from "../node.ts";
+import { askTang } from "../../steps/disk/ask-tang.ts";
+import { enrollClevis } from "../../steps/disk/enroll-clevis.ts";
+import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { closeLuks, openLuks } from "../../steps/disk/open-storage.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { contentUuid } from "../graph/ids.ts";
+import type { Commands, ContentType, Site } from "./node.ts";
 
 /** Of the usual cipher, aes-xts-plain64, and of what opens its header; by the names of the files, which aliases are not. */
 const modules = [

@@ -1,13 +1,13 @@
+import type { DeviceRef } from "../../disks/device.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Volume } from "../../schema/storage.ts";
 import type { LvmPv } from "../../schema/storage-content.ts";
-import { leaveGroup, lookAtGroup } from "../../steps/look-at-group.ts";
-import { makeStorage } from "../../steps/make-storage.ts";
-import { closeGroup, openGroup } from "../../steps/open-storage.ts";
-import { removeVolumes } from "../../steps/remove-volumes.ts";
-import { stepData } from "../../steps/step.ts";
-import type { DeviceRef } from "../device.ts";
-import type { ContentType, Needs } from "../node.ts";
+import { leaveGroup, lookAtGroup } from "../../steps/disk/look-at-group.ts";
+import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { closeGroup, openGroup } from "../../steps/disk/open-storage.ts";
+import { removeVolumes } from "../../steps/disk/remove-volumes.ts";
+import { stepData } from "../../steps/step/step.ts";
+import type { ContentType, Needs } from "./node.ts";
 
 const pvNeeds: Needs = { packages: ["lvm2"], modules: ["dm-mod"] };
 

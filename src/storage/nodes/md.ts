@@ -1,12 +1,12 @@
+import type { DeviceRef } from "../../disks/device.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { MdArray } from "../../schema/storage.ts";
 import type { MdMember } from "../../schema/storage-content.ts";
-import { makeStorage } from "../../steps/make-storage.ts";
-import { closeArray, openArray } from "../../steps/open-storage.ts";
-import { stepData } from "../../steps/step.ts";
-import type { DeviceRef } from "../device.ts";
-import { contentUuid } from "../ids.ts";
-import type { ContentType, Needs } from "../node.ts";
+import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { closeArray, openArray } from "../../steps/disk/open-storage.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { contentUuid } from "../graph/ids.ts";
+import type { ContentType, Needs } from "./node.ts";
 
 /** Fewer members are no array of that level. */
 export const leastMembers = { 0: 2, 1: 2, 5: 3, 6: 4, 10: 2 } as const;

@@ -1,8 +1,8 @@
 import type { Swap } from "../../schema/storage-content.ts";
-import { makeStorage } from "../../steps/make-storage.ts";
-import { stepData } from "../../steps/step.ts";
-import { contentUuid } from "../ids.ts";
-import type { ContentType } from "../node.ts";
+import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { contentUuid } from "../graph/ids.ts";
+import type { ContentType } from "./node.ts";
 
 export const swap: ContentType<Swap> = {
   needs: ({ randomKey }) =>

@@ -1,8 +1,8 @@
 import type { Vfat } from "../../schema/storage-content.ts";
-import { mkfsVfatDisk } from "../../steps/mkfs-disk.ts";
-import { stepData } from "../../steps/step.ts";
-import { vfatVolumeId } from "../ids.ts";
-import type { ContentType } from "../node.ts";
+import { mkfsVfatDisk } from "../../steps/disk/mkfs-disk.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { vfatVolumeId } from "../graph/ids.ts";
+import type { ContentType } from "./node.ts";
 
 export const vfat: ContentType<Vfat> = {
   needs: () => ({}),

@@ -1,8 +1,8 @@
 import type { Xfs } from "../../schema/storage-content.ts";
-import { makeStorage } from "../../steps/make-storage.ts";
-import { stepData } from "../../steps/step.ts";
-import { filesystemUuid } from "../ids.ts";
-import type { ContentType } from "../node.ts";
+import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { filesystemUuid } from "../graph/ids.ts";
+import type { ContentType } from "./node.ts";
 
 export const xfs: ContentType<Xfs> = {
   needs: () => ({ packages: ["xfsprogs"], modules: ["xfs"] }),

@@ -1,0 +1,49 @@
+import { missing, remedy } from "../../operator/native/doctor.ts";
+import { fixOf } from "../../operator/native/ordinary-user.ts";
+import { showArgv } from "../../system/run/run.ts";
+import { namespaceTroubles } from "../../system/user/namespace-troubles.ts";
+import { Fail } from "../../util/fail.ts";
+import type { AddCommand } from "../terminal/context.ts";
+
+export const doctorCommand: AddCommand = (program, act) => {
+  program
+    .command("doctor")
+    .description("what this machine lacks, and the command that fixes it")
+    .action(() =>
+      act(async (cli) => {
+        const lacking = await missing(["build", "vm"]);
+        const root = process.getuid?.() === 0;
+        const troubles = root ? [] : await namespaceTroubles();
+        for (const need of lacking)
+          cli.emit({ event: "missing", what: need.what, package: need.package, use: need.use });
+        for (const { reason, fix } of troubles)
+          cli.emit({ event: "missing", what: reason, fix, use: "user" });
+        for (const need of lacking)
+          cli.print(`missing: ${need.what} (package ${need.package}, to ${useOf[need.use]})`);
+        for (const { reason } of troubles)
+          for (const line of reason.split("\n")) cli.print(`missing: ${line} (to ${useOf.user})`);
+        const count = lacking.length + troubles.length;
+        const fixes = [
+          ...(lacking.length > 0 ? [`${root ? "" : "sudo "}${showArgv(remedy(lacking))}`] : []),
+          ...(fixOf(troubles) ?? []),
+        ];
+        const ways = [
+          ...(fixes.length > 0 ? [fixes.join(" && ")] : []),
+          ...(troubles.length > 0 ? ["build with sudo"] : []),
+        ];
+        if (count > 0)
+          throw new Fail(`${count} ${count === 1 ? "thing is" : "things are"} missing`, {
+            hint: ways.join("\nor "),
+          });
+        cli.print("everything is here");
+        cli.emit({ event: "done", missing: 0, root });
+      }),
+    );
+};
+
+const useOf = {
+  build: "build",
+  user: "build without root",
+  vm: "run virtual machines",
+  tests: "run the project's tests",
+} as const;

@@ -1,0 +1,51 @@
+import { writeFile } from "node:fs/promises";
+import { cycloneDxOf } from "../../debian/sbom/cyclonedx.ts";
+import { spdxOf } from "../../debian/sbom/spdx.ts";
+import { loadDefinition } from "../../operator/definition/load.ts";
+import { readLockFor } from "../../operator/lock/lock.ts";
+import { requireParent } from "../../system/files/parent.ts";
+import { during, exitCodes, Fail } from "../../util/fail.ts";
+import type { AddCommand } from "../terminal/context.ts";
+
+const tool = "imgbuild";
+const formats = ["spdx", "cyclonedx"] as const;
+
+interface Options {
+  readonly format: string;
+  readonly output?: string;
+}
+
+export const sbomCommand: AddCommand = (program, act) => {
+  program
+    .command("sbom")
+    .description("what a definition's lock holds, as SPDX 2.3 or CycloneDX 1.6 JSON")
+    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .option("--format <FORMAT>", formats.join(", "), "spdx")
+    .option("-o, --output <FILE>", "a file instead of stdout")
+    .action((path: string, options: Options) =>
+      act(async (cli) => {
+        const format = formats.find((one) => one === options.format);
+        if (format === undefined)
+          throw new Fail(`--format ${options.format}: ${formats.join(", ")} are accepted`, {
+            exitCode: exitCodes.usage,
+          });
+        const { output } = options;
+        if (output !== undefined) await requireParent(output);
+        const definition = await loadDefinition(path);
+        const { lock } = await readLockFor(definition);
+        const version = program.version() ?? "";
+        const about = { name: definition.spec.hostname, tool, version };
+        const document =
+          format === "spdx"
+            ? spdxOf(lock, { ...about, tool: `${tool}-${version}` })
+            : cycloneDxOf(lock, about);
+        if (output === undefined)
+          for (const line of JSON.stringify(document, null, 2).split("\n")) cli.print(line);
+        else
+          await during(`writing ${output}`, () =>
+            writeFile(output, `${JSON.stringify(document, null, 2)}\n`),
+          );
+        cli.emit({ event: "done", format, ...(output === undefined ? { document } : { file: output }) });
+      }),
+    );
+};

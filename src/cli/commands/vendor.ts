@@ -1,0 +1,23 @@
+import { vendor } from "../../operator/cache/vendor.ts";
+import { loadDefinition } from "../../operator/definition/load.ts";
+import { requireParent } from "../../system/files/parent.ts";
+import type { AddCommand } from "../terminal/context.ts";
+
+export const vendorCommand: AddCommand = (program, act) => {
+  program
+    .command("vendor")
+    .description("collect every locked package in a directory, for builds without a network")
+    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<DIR>", "where they go; `build --vendor DIR` takes them from there")
+    .action((path: string, dir: string) =>
+      act(async (cli) => {
+        const definition = await loadDefinition(path);
+        await requireParent(dir);
+        const { packages, bytes } = await cli.log.task("collecting packages", (log) =>
+          vendor(definition, dir, { ...cli, log }),
+        );
+        cli.print(`${dir}: ${packages} packages, ${Math.round(bytes / 2 ** 20)} MiB`);
+        cli.emit({ event: "done", directory: dir, packages, bytes });
+      }),
+    );
+};

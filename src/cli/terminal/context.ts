@@ -1,0 +1,100 @@
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { cacheRoot } from "../../system/files/cache.ts";
+import { Fail } from "../../util/fail.ts";
+import type { Log } from "../../util/log.ts";
+import { Secret } from "../../util/secret.ts";
+import { visibleJson, visibleLine } from "../../util/visible.ts";
+import { jsonLog, liveLog, plainLog } from "./log.ts";
+
+/** What every command gets: the outside world, as parameters. */
+export interface Cli {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The command line, without node and program. */
+  readonly argv: readonly string[];
+  readonly log: Log;
+  readonly json: boolean;
+  /** A person is there to answer. */
+  readonly interactive: boolean;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly cache: string;
+  /** One line of data for the user, on stdout, made harmless for a terminal; with --json only `emit` writes there. */
+  print(line: string): void;
+  /** One event as a JSON line on stdout; nothing without --json. */
+  emit(event: Record<string, unknown>): void;
+  /** Asks on the terminal; refuses where nobody is there. */
+  ask(question: string): Promise<string>;
+  askSecret(question: string): Promise<Secret>;
+  close(): void;
+}
+
+/** Makes the context from the process; the one place besides `main.ts` that sees it. */
+export function makeCli(options: { json: boolean; argv: readonly string[] }, signal: AbortSignal): Cli {
+  const { env, stdin, stdout, stderr } = process;
+  const interactive = stdin.isTTY === true && stderr.isTTY === true;
+  const emit = (event: Record<string, unknown>) => {
+    if (options.json) stdout.write(`${visibleJson({ at: new Date().toISOString(), ...event })}\n`);
+  };
+  const live = !options.json && stderr.isTTY ? liveLog(stderr, Date.now) : undefined;
+  const log = options.json ? jsonLog(emit, Date.now) : (live?.log ?? plainLog(stderr, Date.now));
+  const aside = <T>(work: () => Promise<T>) => (live === undefined ? work() : live.aside(work));
+  const refuse = (question: string) => {
+    if (!interactive)
+      throw new Fail(`nobody is there to answer "${visibleLine(question)}"`, {
+        hint: "run it in a terminal, or give the answer as an option (see --help)",
+        exitCode: 3,
+      });
+  };
+  return {
+    env,
+    argv: options.argv,
+    log,
+    json: options.json,
+    interactive,
+    signal,
+    cache: cacheRoot(env),
+    print: (line) => {
+      if (!options.json) stdout.write(`${visibleLine(line)}\n`);
+    },
+    emit,
+    async ask(question) {
+      refuse(question);
+      return await aside(() => readLine(visibleLine(question), false, signal));
+    },
+    async askSecret(question) {
+      refuse(question);
+      return new Secret(
+        "answer",
+        Buffer.from(await aside(() => readLine(visibleLine(question), true, signal)), "utf8"),
+      );
+    },
+    close: () => live?.stop(),
+  };
+}
+
+/** One line from the terminal; with `hidden` nothing of it is shown. */
+async function readLine(question: string, hidden: boolean, signal: AbortSignal): Promise<string> {
+  const output = process.stderr;
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  if (hidden) {
+    output.write(question);
+    // readline echoes through this method; the question itself is already on the screen.
+    (lines as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {};
+  }
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      lines.on("close", () => reject(new Fail("no answer was given", { exitCode: 3 })));
+      lines.question(hidden ? "" : question, resolve);
+    });
+  } finally {
+    lines.close();
+    if (hidden) output.write("\n");
+  }
+}
+
+/** Gives a command's action the context; what the action throws becomes message and exit code. */
+export type Act = (run: (cli: Cli) => Promise<void>) => Promise<void>;
+/** Adds one command to the program. */
+export type AddCommand = (program: Command, act: Act) => void;

@@ -1,0 +1,156 @@
+import type { Log } from "../../util/log.ts";
+import { visibleLine, visibleUnder } from "../../util/visible.ts";
+
+const liveEveryMs = 100;
+const plainProgressEveryMs = 5_000;
+
+/** Where text goes; a terminal tells its width. */
+interface Output {
+  write(text: string): void;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** Plain lines for a pipe: a line when a task begins, one when it ends, progress every few seconds. */
+export function plainLog(out: Output, clock: () => number, depth = 0): Log {
+  const indent = "  ".repeat(depth);
+  const more = `${indent}  `;
+  let lastProgress = 0;
+  return {
+    async task(what, work) {
+      const doing = visibleLine(what);
+      const began = clock();
+      out.write(`${indent}${doing} …\n`);
+      try {
+        const value = await work(plainLog(out, clock, depth + 1));
+        out.write(`${indent}${doing}: done in ${seconds(clock() - began)}\n`);
+        return value;
+      } catch (error) {
+        out.write(`${indent}${doing}: FAILED after ${seconds(clock() - began)}\n`);
+        throw error;
+      }
+    },
+    info: (message) => out.write(`${indent}${visibleUnder(message, more)}\n`),
+    warn: (message) => out.write(`${indent}warning: ${visibleUnder(message, more)}\n`),
+    progress(done, total, unit) {
+      const now = clock();
+      if (now - lastProgress < plainProgressEveryMs) return;
+      lastProgress = now;
+      out.write(`${indent}${done} of ${total} ${visibleLine(unit)}\n`);
+    },
+  };
+}
+
+/** Events for programs, one JSON object a line. */
+export function jsonLog(
+  emit: (event: Record<string, unknown>) => void,
+  clock: () => number,
+  path: readonly string[] = [],
+): Log {
+  return {
+    async task(doing, work) {
+      const began = clock();
+      const own = [...path, doing];
+      emit({ event: "start", task: own });
+      const end = (ok: boolean) => emit({ event: "end", task: own, ok, seconds: (clock() - began) / 1000 });
+      try {
+        const value = await work(jsonLog(emit, clock, own));
+        end(true);
+        return value;
+      } catch (error) {
+        end(false);
+        throw error;
+      }
+    },
+    info: (message) => emit({ event: "info", task: path, message }),
+    warn: (message) => emit({ event: "warn", task: path, message }),
+    progress: (done, total, unit) => emit({ event: "progress", task: path, done, total, unit }),
+  };
+}
+
+/** A terminal: finished tasks stay as lines, the running ones are redrawn below them with time and progress. */
+export function liveLog(
+  out: Output,
+  clock: () => number,
+): {
+  log: Log;
+  /** Leaves the screen alone while `work` talks to the person, then goes on. */
+  aside<T>(work: () => Promise<T>): Promise<T>;
+  stop(): void;
+} {
+  const running: { doing: string; depth: number; began: number; note: string }[] = [];
+  let drawn = 0;
+  const clear = () => {
+    if (drawn > 0) out.write(`\x1b[${drawn}A\x1b[J`);
+    drawn = 0;
+  };
+  let quiet = false;
+  const draw = () => {
+    if (quiet) return;
+    const width = out.columns ?? 80;
+    clear();
+    for (const task of running) {
+      const text = `${"  ".repeat(task.depth)}▸ ${task.doing} ${seconds(clock() - task.began)}${task.note}`;
+      out.write(`${[...text].slice(0, width - 1).join("")}\n`);
+      drawn += 1;
+    }
+  };
+  const say = (line: string) => {
+    clear();
+    out.write(`${line}\n`);
+    draw();
+  };
+  const timer = setInterval(draw, liveEveryMs);
+  timer.unref();
+  const make = (depth: number, own?: (typeof running)[number]): Log => ({
+    async task(what, work) {
+      const doing = visibleLine(what);
+      const entry = { doing, depth, began: clock(), note: "" };
+      running.push(entry);
+      draw();
+      const end = (mark: string) => {
+        running.splice(running.indexOf(entry), 1);
+        say(`${"  ".repeat(depth)}${mark} ${doing} ${seconds(clock() - entry.began)}`);
+      };
+      try {
+        const value = await work(make(depth + 1, entry));
+        end("✔");
+        return value;
+      } catch (error) {
+        end("✘");
+        throw error;
+      }
+    },
+    info: (message) => say(`${"  ".repeat(depth)}${visibleUnder(message, "  ".repeat(depth + 1))}`),
+    warn: (message) => say(`${"  ".repeat(depth)}warning: ${visibleUnder(message, "  ".repeat(depth + 1))}`),
+    progress(done, total, unit) {
+      if (own !== undefined) own.note = ` · ${done} of ${total} ${visibleLine(unit)}`;
+    },
+  });
+  return {
+    log: make(0),
+    async aside(work) {
+      clear();
+      quiet = true;
+      try {
+        return await work();
+      } finally {
+        quiet = false;
+        draw();
+      }
+    },
+    stop() {
+      clearInterval(timer);
+      clear();
+    },
+  };
+}
+
+/** "0.4 s", "12 s", "3 min 5 s". */
+export function seconds(ms: number): string {
+  const tenths = Math.round(ms / 100);
+  if (tenths < 100) return `${(tenths / 10).toFixed(1)} s`;
+  // Rounded before it is split, so that no minute has 60 seconds.
+  const whole = Math.round(ms / 1000);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}

@@ -1,0 +1,58 @@
+import type { PlanView } from "../../operator/deploy/state.ts";
+import { identityOf, shownIdentity } from "../../operator/inspect/host-binding.ts";
+
+const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
+
+/** What a tired person has to read right: the host, then every disk with its fate, then the steps. */
+export function planLines(view: PlanView): string[] {
+  const { facts } = view;
+  const lines = [
+    "",
+    `host      ${facts.hostname}: ${facts.os.name}, ${facts.firmware}, ${facts.memoryMib.total} MiB of memory`,
+    `known by  ${shownIdentity(identityOf(facts))}`,
+    view.bound.by === undefined
+      ? `not bound to this host: \`${view.bound.line}\` in the definition does so`
+      : `bound to this host by ${view.bound.by}`,
+  ];
+  for (const disk of view.disks) {
+    const fate = view.fates.find(({ name }) => name === disk.name);
+    const what = `${disk.model?.trim() || "no model"}, ${idOf(disk)}, ${gib(disk.sizeBytes)}`;
+    const word = words[fate?.fate ?? (disk.action === "written" ? "wiped" : "kept")];
+    lines.push(`${word}${disk.name}: ${what}, now ${fate?.kernelName ?? "unknown"}`);
+    if (fate !== undefined) lines.push(...partLines(fate));
+  }
+  const planned = new Set(view.fates.map(({ kernelName }) => kernelName));
+  for (const other of facts.disks.filter(({ name }) => !planned.has(name)))
+    lines.push(
+      `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
+    );
+  for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
+  lines.push("", ...view.plan.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step.doing}`));
+  lines.push("", `plan      ${view.planDigest}`, "");
+  return lines;
+}
+
+function partLines({ before, after }: PlanView["fates"][number]): string[] {
+  const line = (word: string, { name, sizeBytes, holds }: PlanView["fates"][number]["before"][number]) =>
+    `            ${word}: ${name} ${gib(sizeBytes)} ${holds}`;
+  return [
+    ...before.map((part) => line(part.fate, part)),
+    // What stays was told already, by the name that it has now.
+    ...after.filter(({ fate }) => fate === "made").map((part) => line("made", part)),
+  ];
+}
+
+type Named = {
+  readonly serial?: string | null | undefined;
+  readonly wwn?: string | null | undefined;
+  readonly path?: string | undefined;
+};
+
+function idOf({ serial, wwn, path }: Named): string {
+  if (serial == null && wwn != null) return `wwn ${wwn}`;
+  return serial == null && path !== undefined ? `at ${path}` : `serial ${serial ?? "none"}`;
+}
+
+function gib(bytes: number): string {
+  return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,80 @@
+import { copyFile, link, mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Mirrors } from "../../debian/archive/mirrors.ts";
+import { fetchAll } from "../../debian/http/fetch.ts";
+import { proxiesOf } from "../../debian/http/proxy.ts";
+import { localArchive } from "../../debian/package/local.ts";
+import type { LockedPackage } from "../../schema/lock.ts";
+import type { Spec } from "../../schema/spec.ts";
+import { hold } from "../../system/files/file-lock.ts";
+import type { Log } from "../../util/log.ts";
+import { baseDefinition } from "../base/base.ts";
+import { type Definition, loadDefinition } from "../definition/load.ts";
+import { mirrorsFor, readLockFor } from "../lock/lock.ts";
+
+interface VendorOptions {
+  readonly cache: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Collects every .deb of a definition's lock, and of the base's that a build needs, below `dir`: DIR/<archive>/<path>, as
+ * mirrors have it. The definition's own .deb files are where they are.
+ */
+export async function vendor(
+  definition: Definition,
+  dir: string,
+  options: VendorOptions,
+): Promise<{ readonly packages: number; readonly bytes: number }> {
+  const { lock } = await readLockFor(definition);
+  const base = await loadDefinition(baseDefinition());
+  const { lock: baseLock } = await readLockFor(base);
+  const bySum = new Map<string, LockedPackage>();
+  for (const one of [...lock.packages, ...baseLock.packages]) bySum.set(`${one.archive}/${one.path}`, one);
+  const packages = [...bySum.values()].filter(({ archive }) => archive !== localArchive);
+  const cache = join(options.cache, "packages");
+  await mkdir(cache, { recursive: true });
+  await hold(cache);
+  await fetchAll(packages, {
+    mirrors: {
+      ...(await mirrorsFor(base.spec, options.env)),
+      ...(await mirrorsFor(definition.spec, options.env)),
+    },
+    proxies: proxiesOf(options.env),
+    dir: cache,
+    log: options.log,
+    signal: options.signal,
+  });
+  for (const one of packages) await place(join(cache, `${one.sha256}.deb`), join(dir, one.archive, one.path));
+  return { packages: packages.length, bytes: packages.reduce((sum, one) => sum + one.size, 0) };
+}
+
+/** A directory that `vendor` filled before the mirrors that are asked otherwise. */
+export function vendoredMirrors(dir: string, spec: Spec, mirrors: Mirrors): Mirrors {
+  const archives = ["debian", "debian-security", ...Object.keys(spec.system.repositories ?? {})];
+  const entries = archives.map((archive) => [
+    archive,
+    [vendorUrl(dir, archive), ...(mirrors[archive] ?? [])],
+  ]);
+  return { ...mirrors, ...Object.fromEntries(entries) } as Mirrors;
+}
+
+/** The base URL of an archive in such a directory. */
+export function vendorUrl(dir: string, archive: string): string {
+  return pathToFileURL(join(resolve(dir), archive)).href;
+}
+
+/** A link where it can be one, so that a vendored package costs its space once. */
+async function place(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  const part = `${to}.${process.pid}.part`;
+  try {
+    await link(from, part).catch(() => copyFile(from, part));
+    await rename(part, to);
+  } finally {
+    await rm(part, { force: true });
+  }
+}

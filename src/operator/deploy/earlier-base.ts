@@ -1,0 +1,24 @@
+import { Fail } from "../../util/fail.ts";
+import { type Env, knownDeploy } from "../records/known-deploys.ts";
+import type { DeployWorld } from "./state.ts";
+
+const connectMs = 20_000;
+
+/**
+ * Whether the base of an earlier deploy answers at a host that could not be logged in to: its host key is not the one in known_hosts, and
+ * whoever is told to remove that one would look for the fault in the wrong place.
+ */
+export async function earlierBase(
+  env: Env,
+  host: string,
+  { connect }: Pick<DeployWorld, "connect">,
+): Promise<boolean> {
+  try {
+    const { baseHostKey } = await knownDeploy(env, host);
+    (await connect({ user: "root", pins: [baseHostKey], timeoutMs: connectMs })).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return false;
+  }
+}

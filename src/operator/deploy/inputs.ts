@@ -1,0 +1,166 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { mirrorsInSources } from "../../debian/archive/mirrors.ts";
+import { localArchive } from "../../debian/package/local.ts";
+import type { Lock } from "../../schema/lock.ts";
+import { connect, publicKeysHeld } from "../../transport/host.ts";
+import { Fail } from "../../util/fail.ts";
+import type { Log } from "../../util/log.ts";
+import type { Secret } from "../../util/secret.ts";
+import { buildBase } from "../base/base.ts";
+import { definitionDigest } from "../build/image.ts";
+import { readFiles } from "../definition/files.ts";
+import { loadDefinition } from "../definition/load.ts";
+import { mirrorsFor, readLockFor } from "../lock/lock.ts";
+import { checkSecretContents } from "../plan/check-secrets.ts";
+import { recordDeploy } from "../records/known-deploys.ts";
+import { wasTried } from "../records/rehearsal-record.ts";
+import { revealSecrets } from "../secrets/secrets.ts";
+import type { DeployInputs, DeployWorld } from "./state.ts";
+
+/** What a command hands down of the outside world. */
+export interface Outside {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cache: string;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly interactive: boolean;
+  askSecret(question: string): Promise<Secret>;
+}
+
+interface LoginOptions {
+  readonly sshConfig?: string;
+  readonly sshKey?: readonly string[];
+  readonly knownHosts?: string;
+}
+
+export interface RevealOptions {
+  readonly identity?: readonly string[];
+  readonly passphrase?: boolean;
+}
+
+/** Bounds of the waits on ordinary hardware, in milliseconds. */
+const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
+
+/** Identity files by option, else by IMGBUILD_IDENTITY (several parted by ":"). */
+export function identityFiles(options: RevealOptions, env: Outside["env"]): string[] {
+  return [
+    ...(options.identity ?? []),
+    ...(env.IMGBUILD_IDENTITY?.split(":").filter((one) => one !== "") ?? []),
+  ];
+}
+
+export interface DeployOptions extends RevealOptions {
+  readonly deadManSeconds: number;
+  readonly slow: number;
+  readonly keepAccess?: boolean;
+  readonly ignoreClock?: boolean;
+  readonly login?: string;
+  readonly baseCmdline?: readonly string[];
+  readonly withoutSecrets?: boolean;
+  readonly acceptDegraded?: boolean;
+}
+
+/** Loads all that a deploy starts from; nothing of the host is asked. `plan` needs no secrets, so it reveals none. */
+export async function deployInputs(
+  path: string,
+  host: string,
+  options: DeployOptions,
+  outside: Outside,
+): Promise<DeployInputs> {
+  const inputs = await definitionInputs(path, host, options, outside);
+  return { ...inputs, base: await buildBase(outside) };
+}
+
+/** The same without the base, which is made anew where this machine has none. */
+export async function definitionInputs(
+  path: string,
+  host: string,
+  options: DeployOptions,
+  outside: Omit<Outside, "cache" | "signal">,
+): Promise<Omit<DeployInputs, "base">> {
+  const { env, log } = outside;
+  const definition = await loadDefinition(path);
+  const { spec } = definition;
+  for (const line of definition.unfinished) log.warn(line);
+  // What has storage has boot, by its check.
+  if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
+  const { lock } = await readLockFor(definition);
+  const { files, links } = readFiles(definition.filesDir);
+  const secrets = new Map<string, Secret>();
+  const openSecrets = () =>
+    log.task("opening the secrets", async () => {
+      const opened = await revealSecrets(definition, {
+        identityFiles: identityFiles(options, env),
+        ...(options.passphrase || outside.interactive
+          ? { passphrase: () => outside.askSecret("Passphrase of the secrets: ") }
+          : {}),
+      });
+      checkSecretContents(spec, opened);
+      for (const [name, secret] of opened) secrets.set(name, secret);
+    });
+  const { slow } = options;
+  const digest = definitionDigest(spec, lock, { files, links });
+  return {
+    host,
+    spec,
+    lock,
+    definition: digest,
+    tried: await wasTried(env, digest),
+    files,
+    links,
+    debs: await localDebs(definition.dir, lock),
+    secrets,
+    openSecrets: options.withoutSecrets ? undefined : openSecrets,
+    mirrors: await mirrorsFor(spec, env),
+    login: options.login,
+    deadManSeconds: options.deadManSeconds,
+    keepAccess: options.keepAccess === true,
+    ignoreClock: options.ignoreClock === true,
+    baseCmdline: options.baseCmdline ?? [],
+    slow,
+    ...(options.acceptDegraded === undefined ? {} : { acceptDegraded: options.acceptDegraded }),
+    waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
+  };
+}
+
+/** The .deb files beside the definition, by their paths in the lock, which has been compared with them. */
+async function localDebs(dir: string, lock: Lock): Promise<ReadonlyMap<string, Uint8Array>> {
+  const local = lock.packages.filter(({ archive }) => archive === localArchive);
+  const read = local.map(async ({ path }) => [path, await readFile(join(dir, path))] as const);
+  return new Map(await Promise.all(read));
+}
+
+/** The outside world of a deploy: how the host is reached, and who confirms. */
+export function deployWorld(
+  host: string,
+  login: LoginOptions,
+  outside: Outside,
+  confirm: DeployWorld["confirm"],
+): DeployWorld {
+  const { env, log, signal } = outside;
+  const how = {
+    home: env.HOME || homedir(),
+    log,
+    signal,
+    ...(login.sshConfig === undefined ? {} : { sshConfigFile: login.sshConfig }),
+    ...(login.knownHosts === undefined ? {} : { knownHostsFiles: [login.knownHosts] }),
+    ...(login.sshKey === undefined ? {} : { keyFiles: [...login.sshKey] }),
+    ...(env.SSH_AUTH_SOCK === undefined ? {} : { agent: env.SSH_AUTH_SOCK }),
+    ...(outside.interactive
+      ? { askPassphrase: (file: string) => outside.askSecret(`Passphrase of ${file}: `) }
+      : {}),
+  };
+  return {
+    log,
+    signal,
+    now: Date.now,
+    connect: (options) => connect(host, { ...how, ...options }),
+    publicKeys: () => publicKeysHeld(how, host),
+    mirrorsIn: mirrorsInSources,
+    confirm,
+    record: (known) => recordDeploy(env, host, known),
+    password: outside.interactive ? () => outside.askSecret(`Password for sudo on ${host}: `) : undefined,
+  };
+}

@@ -1,0 +1,135 @@
+import type { DeployData, Order } from "../../schema/deploy.ts";
+import type { Facts } from "../../schema/facts.ts";
+import type { BaseReport } from "../../schema/journal.ts";
+import type { Plan } from "../../schema/plan.ts";
+import type { Report } from "../../schema/report.ts";
+import type { DiskFate } from "../../storage/match/disk-fates.ts";
+import type { Host } from "../../transport/host.ts";
+import type { Log } from "../../util/log.ts";
+import type { Secret } from "../../util/secret.ts";
+import type { Finding } from "../inspect/finding.ts";
+import type { Bound } from "../inspect/host-binding.ts";
+import type { PlanInputs } from "../plan/plan.ts";
+import type { KnownDeploy } from "../records/known-deploys.ts";
+
+/** What a deploy starts from: all of it known before the host is asked anything. */
+export interface DeployInputs extends PlanInputs {
+  /** As the user named it. */
+  readonly host: string;
+  /** It was built here before, just as it is. */
+  readonly tried: boolean;
+  /** Packages beside the definition, by their paths in the lock: no mirror has them, so they travel along. */
+  readonly debs: ReadonlyMap<string, Uint8Array>;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Opens the definition's secrets into `secrets`: when nothing else speaks against the deploy, as it may ask for a passphrase. */
+  readonly openSecrets?: (() => Promise<void>) | undefined;
+  readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
+  /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
+  readonly login: string | undefined;
+  readonly deadManSeconds: number;
+  /** Every key of the old login opens the base too, not only the one that this deploy used. */
+  readonly keepAccess: boolean;
+  /** The payload is of any age: the machine's clock cannot be set right. */
+  readonly ignoreClock: boolean;
+  /** Words added to the base's kernel command line. */
+  readonly baseCmdline: readonly string[];
+  /** Factor on the times of the new system's checks. */
+  readonly slow: number;
+  /** Checks that fail on the new system are reported, and the deploy is done all the same. */
+  readonly acceptDegraded?: boolean;
+  /** Bounds of the waits, in milliseconds; a slow machine gets more. */
+  readonly waitMs: { readonly base: number; readonly build: number; readonly boot: number };
+}
+
+/** How to reach the machine in each of its three lives. */
+export interface ConnectOptions {
+  readonly user?: string;
+  /** Host keys to accept instead of known_hosts. */
+  readonly pins?: readonly string[];
+  /** A private key to use before the user's own. */
+  readonly key?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface DeployWorld {
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Milliseconds, as Date.now. */
+  readonly now: () => number;
+  readonly connect: (options: ConnectOptions) => Promise<Host>;
+  /** Public keys (type and base64) the operator can log in with. */
+  readonly publicKeys: () => Promise<readonly string[]>;
+  readonly mirrorsIn: (oneLine: string, deb822: string) => Facts["mirrors"];
+  /** Shows what will happen to which disk; throws a Fail with exit code 3 unless it is confirmed. */
+  readonly confirm: (view: PlanView) => Promise<void>;
+  /** Writes down, before the takeover, how the base is found again. */
+  readonly record: (known: Omit<KnownDeploy, "host">) => Promise<void>;
+  readonly password: (() => Promise<Secret>) | undefined;
+}
+
+export interface AptOrigin {
+  readonly archive: string;
+  readonly url: string;
+  readonly from: "the definition" | "the host's own sources" | "this machine";
+}
+
+/** What a person has to see before saying yes. */
+export interface PlanView {
+  readonly facts: Facts;
+  readonly findings: readonly Finding[];
+  readonly bound: Bound;
+  readonly plan: Plan;
+  readonly planDigest: string;
+  readonly disks: Report["disks"];
+  /** Where the new system's apt will get Debian's archives, and who said so. */
+  readonly apt: readonly AptOrigin[];
+  /** What each of them holds before and after. */
+  readonly fates: readonly DiskFate[];
+}
+
+/** What the phases find out and hand on. Filled in order; a phase reads only what an earlier one set. */
+export interface DeployState {
+  old?: Host;
+  facts?: Facts;
+  findings?: readonly Finding[];
+  bound?: Bound;
+  plan?: Plan;
+  planDigest?: string;
+  order?: Order;
+  loginUser?: string;
+  deploy?: Omit<DeployData, "publicKey">;
+  baseKey?: { private: string; public: string };
+  clientKey?: { private: string; public: string };
+  /** Something of ours is on the old system, in RAM. */
+  touched?: boolean;
+  /** The old system was told to start the base. */
+  jumped?: boolean;
+  /** Host keys of the old system that the new one keeps. */
+  hostKeySecrets?: ReadonlyMap<string, Secret>;
+  /** Public host keys of the new system, where they are not the old ones. */
+  newHostKeys?: readonly string[];
+  base?: Host;
+  baseReport?: BaseReport;
+  /** GO was sent: from here on the disks may have been written, whether we heard of it or not. */
+  went?: boolean;
+  /** The runner told of the first write. */
+  ponr?: boolean;
+  fresh?: Host;
+  lastOldAnswer?: number;
+  firstNewAnswer?: number;
+  newBootId?: string;
+  newOs?: string;
+  baseBootId?: string;
+  mirror?: string;
+  /** Lines of authorized_keys for the base, besides those of the definition's administrators. */
+  baseAccess: readonly string[];
+  /** Port on which the old system's sshd listens, seen from itself. */
+  sshPort: number;
+  /** The old system's own address that our connection leads to; empty where its server does not tell. */
+  sshAddress?: string;
+  bytes: { base: number; payload: number };
+  health: Report["health"];
+  disks: Report["disks"];
+  fates?: readonly DiskFate[];
+  apt?: readonly AptOrigin[];
+}

@@ -1,0 +1,84 @@
+import { type Expected, expectedOf } from "../../system/health/expected.ts";
+import type { Host } from "../../transport/host.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
+import type { NewSystem } from "../records/known-deploys.ts";
+import { undo } from "../takeover/takeover.ts";
+import { proveNewSystem, waitFor } from "./prove.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "./state.ts";
+import { newSystem, whoAnswers } from "./who-answers.ts";
+
+/** The new system has to prove itself, and to be well. */
+export async function verifyNewSystem(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<void> {
+  const proven = await proveNewSystem(expectedSystem(inputs, state), world, (host) => {
+    state.fresh = host;
+    state.firstNewAnswer = world.now();
+  });
+  state.newBootId = proven.bootId;
+  state.newOs = proven.os;
+  state.health = [...proven.health];
+  if (state.newHostKeys !== undefined)
+    world.log.info(
+      `for known_hosts, in place of the old keys: ${inputs.host} ${state.newHostKeys.join(" ")}`,
+    );
+}
+
+/** What the default checks hold the new system against. */
+export function expectedIn({ spec, files, links }: DeployInputs): Expected {
+  return expectedOf(spec, [...files.keys(), ...links.map(({ path }) => path)]);
+}
+
+/** What the new system is to be known by; noted before the takeover, for whoever has to go on without this process. */
+export function expectedSystem(inputs: DeployInputs, state: DeployState): NewSystem {
+  const { pins, user } = newSystem(inputs, state);
+  return {
+    nonce: state.deploy?.nonce ?? "-",
+    ...(pins === undefined ? {} : { pins: [...pins] }),
+    ...(user === undefined ? {} : { user }),
+    ...expectedIn(inputs),
+    slow: inputs.slow,
+    bootMs: inputs.waitMs.boot,
+  };
+}
+
+/** After a failure before any write that we know of: waits until the old system answers again, in whatever boot. */
+export async function waitForOldSystem(
+  inputs: DeployInputs,
+  state: DeployState,
+  world: DeployWorld,
+): Promise<boolean> {
+  const boundMs = inputs.deadManSeconds * 1000 + inputs.waitMs.boot;
+  try {
+    const { host, which } = await waitFor(boundMs, world, "the old system", () =>
+      whoAnswers(inputs, state, world),
+    );
+    try {
+      if (which === "new") {
+        world.log.warn("the new system answers: the runner went on without us");
+        return false;
+      }
+      if (which === "old, never left") await takeBack(host, world);
+    } finally {
+      host.close();
+    }
+    world.log.info("the old system answers, as it was");
+    return true;
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    world.log.warn(messageOf(error));
+    return false;
+  }
+}
+
+/** A kernel that is loaded and was never started would be at the next restart. */
+async function takeBack(host: Host, world: DeployWorld): Promise<void> {
+  // Nobody may be there any more to type a password.
+  if ((await host.becomeRoot({})) === "impossible")
+    world.log.warn(
+      `the base's kernel is still loaded on ${host.name}: \`kexec --unload\` as root takes it back`,
+    );
+  else await undo(host);
+}

@@ -1,0 +1,195 @@
+import { kernelsMount } from "../../boot/loader.ts";
+import type { DiskFacts, Facts } from "../../schema/facts.ts";
+import type { Lock } from "../../schema/lock.ts";
+import { type MachineNeeds, tpmProblem } from "../../schema/needs.ts";
+import type { Spec } from "../../schema/spec.ts";
+import { filesystemOf, writtenDisks } from "../../storage/graph/check-storage.ts";
+import { graphOf } from "../../storage/graph/graph.ts";
+import { storageModules } from "../../storage/system/storage-config.ts";
+import { layoutOf } from "../../storage/table/gpt.ts";
+import { type Finding, go, noGo, warn } from "./finding.ts";
+
+const mib = 2 ** 20;
+/** Debian's amd64 runs on any processor with these (x86-64-v1). */
+const cpuFlags = ["lm", "cx8", "cmov", "fpu", "fxsr", "mmx", "sse", "sse2", "syscall"] as const;
+/** A kernel with its initramfs, seen is 21 MiB for a virtual machine and 60 to 90 MiB with drivers, firmware and disk encryption. */
+const kernelBytes = { least: 16 * mib, usual: 64 * mib } as const;
+/** Loaders, menus and their directories. */
+const loaderBytes = 4 * mib;
+/** Packages smaller than this only name a kernel. */
+const kernelPackageBytes = mib;
+
+/** What a definition needs of a machine. How many disks, and of what size, is found out by matching them. */
+export interface Needs {
+  readonly machine: MachineNeeds;
+  /** Where kernels lie, if that is a partition of a size of its own; with one more kernel beside them while apt replaces it. */
+  readonly kernels: {
+    readonly on: "esp" | "xbootldr" | "/boot";
+    readonly least: number;
+    readonly usual: number;
+  }[];
+  /** "debian": what Microsoft has signed; "own": firmware that takes the definition's keys. */
+  readonly secureBoot: "debian" | "own" | undefined;
+}
+
+/** Pure: what the definition and its lock ask for. */
+export function needsOf(spec: Spec, lock?: Pick<Lock, "packages">): Needs {
+  const { storage, boot } = spec;
+  const tpm2 = storage === undefined ? undefined : tpmNeed(storage);
+  const count = Math.max(
+    1,
+    (lock?.packages ?? []).filter(
+      ({ name, size }) => name.startsWith("linux-image-") && size > kernelPackageBytes,
+    ).length,
+  );
+  const room = {
+    least: loaderBytes + count * kernelBytes.least,
+    usual: loaderBytes + (count + 1) * kernelBytes.usual,
+  };
+  return {
+    machine: {
+      ...(tpm2 && { tpm2 }),
+      cpuFlags: [...cpuFlags],
+      modules: storage === undefined ? [] : storageModules(storage),
+    },
+    kernels: kernelPlaces(spec).map((on) => ({ on, ...room })),
+    secureBoot: boot?.secureBoot === undefined ? undefined : boot.secureBoot === "debian" ? "debian" : "own",
+  };
+}
+
+function tpmNeed(storage: NonNullable<Spec["storage"]>): MachineNeeds["tpm2"] {
+  const opened = graphOf(storage).nodes.flatMap((node) =>
+    node.kind === "content" && node.content.type === "luks" && node.content.unlock.type === "tpm2"
+      ? [{ name: node.content.name, pcrs: node.content.unlock.pcrs }]
+      : [],
+  );
+  if (opened.length === 0) return undefined;
+  return {
+    // Sealed to no register, any bank will do.
+    ...(opened.some(({ pcrs }) => pcrs.length > 0) ? { bank: "sha256" } : {}),
+    volumes: opened.map(({ name }) => name),
+  };
+}
+
+function kernelPlaces({ storage, boot }: Spec): Needs["kernels"][number]["on"][] {
+  if (storage === undefined || boot === undefined) return [];
+  const copied = boot.firmware.includes("uefi") && boot.loader !== "grub";
+  const { on } = filesystemOf(storage, "/boot");
+  return [
+    ...(copied ? [kernelsMount({ storage }) === "/efi" ? ("esp" as const) : ("xbootldr" as const)] : []),
+    ...(on.mount === "/boot" && on.place.on === "partition" ? ["/boot" as const] : []),
+  ];
+}
+
+/** How the machine answers; `disks` as matched, undefined where they were not found. */
+export function judgeNeeds(
+  needs: Needs,
+  spec: Spec,
+  facts: Pick<Facts, "tpm" | "cpuFlags" | "setupMode" | "firmware">,
+  disks: Readonly<Record<string, DiskFacts>> | undefined,
+): Finding[] {
+  return [
+    ...processor(needs.machine, facts),
+    ...tpm(needs.machine, facts),
+    ...secureBoot(needs, facts),
+    ...(disks === undefined ? [] : needs.kernels.map((need) => kernelRoom(need, spec, disks))),
+  ];
+}
+
+function processor(
+  { cpuFlags: wanted }: MachineNeeds,
+  { cpuFlags: has }: Pick<Facts, "cpuFlags">,
+): Finding[] {
+  // A kernel that does not tell.
+  if (has === undefined || has.length === 0) return [];
+  const missing = wanted.filter((flag) => !has.includes(flag));
+  if (missing.length === 0) return [];
+  return [noGo("processor", `it lacks ${missing.join(", ")}`, "Debian's amd64 does not run on it")];
+}
+
+function tpm({ tpm2 }: MachineNeeds, facts: Pick<Facts, "tpm">): Finding[] {
+  if (tpm2 === undefined) return [];
+  const wants = `${tpm2.volumes.join(", ")} ${tpm2.volumes.length === 1 ? "is" : "are"} opened by a TPM 2.0`;
+  const problem = tpmProblem(tpm2, facts.tpm);
+  if (problem !== undefined)
+    return [
+      noGo(
+        "tpm",
+        `${wants}${tpm2.bank === undefined ? "" : ` with ${tpm2.bank} registers`}; ${problem}`,
+        "switch it on in the firmware (fTPM, PTT, vTPM), or let another way of `unlock` open the volume",
+      ),
+    ];
+  if (facts.tpm?.usable === false)
+    return [
+      warn(
+        "tpm",
+        `${wants}; the firmware tells of it, and the host's kernel has no driver for it loaded`,
+        "the base asks again before anything is written",
+      ),
+    ];
+  return [
+    go(
+      "tpm",
+      `TPM 2.0${facts.tpm?.banks === undefined ? "" : `, ${facts.tpm.banks.join(" and ")} registers`}`,
+    ),
+  ];
+}
+
+function secureBoot(
+  { secureBoot: wanted }: Needs,
+  { setupMode, firmware }: Pick<Facts, "setupMode" | "firmware">,
+): Finding[] {
+  if (wanted === undefined || firmware !== "uefi") return [];
+  if (wanted === "debian")
+    return [
+      warn(
+        "secure boot",
+        "it is off for the deploy",
+        "switch it on in the firmware once the new system runs",
+      ),
+    ];
+  if (setupMode)
+    return [go("secure boot", "the firmware is in setup mode and can take the definition's keys")];
+  return [
+    warn(
+      "secure boot",
+      "the firmware is not in setup mode, so it will not take the definition's keys by itself",
+      "put it into setup mode, or enter the keys in its menu; until then the new system starts unverified",
+    ),
+  ];
+}
+
+function kernelRoom(
+  { on, least, usual }: Needs["kernels"][number],
+  { storage }: Spec,
+  disks: Readonly<Record<string, DiskFacts>>,
+): Finding {
+  const sizes = (storage === undefined ? [] : writtenDisks(storage)).flatMap(([name, disk]) => {
+    const seen = disks[name];
+    if (seen === undefined) return [];
+    const { partitions } = layoutOf(
+      disk,
+      seen.sizeBytes,
+      seen.sectorSize,
+      { seed: "", name },
+      seen.partitions,
+    );
+    const mounts = new Map(
+      disk.table.partitions.map((part) => [
+        part.name,
+        part.content !== undefined && "mount" in part.content ? part.content.mount : undefined,
+      ]),
+    );
+    return partitions
+      .filter((part) => (on === "/boot" ? mounts.get(part.name) === on : part.type === on))
+      .map(({ sizeBytes }) => sizeBytes);
+  });
+  const check = `room on ${on === "/boot" ? on : on.toUpperCase()}`;
+  if (sizes.length === 0)
+    return warn(check, "no partition of the definition is known to be it", "see that kernels fit");
+  const has = Math.min(...sizes);
+  const detail = `${Math.floor(has / mib)} MiB; kernels take at least ${least / mib}, and ${usual / mib} MiB when apt brings another`;
+  if (has < least) return noGo(check, detail, "make the partition larger: a full one ends the build");
+  if (has >= usual) return go(check, detail);
+  return warn(check, detail, "an update may find it full");
+}

@@ -1,0 +1,260 @@
+import { clockToleranceMs } from "../../archive/payload.ts";
+import type { DiskFacts, Facts } from "../../schema/facts.ts";
+import type { Spec } from "../../schema/spec.ts";
+import { consoleForm } from "../../schema/words.ts";
+import { type Finding, go, noGo, warn } from "./finding.ts";
+import type { Room } from "./free-space.ts";
+import { consoleWords } from "./inspect.ts";
+import { judgeNeeds, type Needs } from "./needs.ts";
+import type { SshdPorts } from "./sshd-ports.ts";
+import { resetBy, watchdogSeconds } from "./watchdogs.ts";
+
+export interface PreflightInput {
+  readonly spec: Spec;
+  readonly facts: Facts;
+  /** Bytes of kernel and initramfs. */
+  readonly baseBytes: number;
+  /** What stands against recreating the network, from `networkReplay`. */
+  readonly networkProblems: readonly string[];
+  /** Whether the definition is for this host, where there is something to say of it. */
+  readonly host: Finding | undefined;
+  /** The error that matching the disks ended in, if it did. */
+  readonly diskProblem: { message: string; hint?: string } | undefined;
+  /** Which mirror answered the target itself, or why none did. */
+  readonly mirror: { url: string } | { problem: string };
+  /** Whether a key the operator holds opens a declared user of the new system. */
+  readonly login: { user: string } | { problem: string };
+  /** The definition was built here before, just as it is. */
+  readonly tried: boolean;
+  /** Undefined where the disks were not found. */
+  readonly room: Room | undefined;
+  /** What the definition needs of the machine. */
+  readonly needs: Needs;
+  /** The machine's disks by the definition's names, where they were found. */
+  readonly disks: Readonly<Record<string, DiskFacts>> | undefined;
+  /** Names of the packages that the new system gets. */
+  readonly locked: ReadonlySet<string>;
+  /** Where the new system's SSH server will listen, and the port at which the host was reached, as the host sees it. */
+  readonly sshPorts: SshdPorts & { readonly reached: number };
+  /** The operator's clock, in milliseconds, and whether the host's matters. */
+  readonly clock: { readonly now: number; readonly ignored: boolean };
+}
+
+/** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
+const workingMib = 420;
+/** Left to the old system while the base is loaded beside it. */
+const oldSystemMib = 48;
+/** The last second that a date can say. */
+const maxSeconds = 8_640_000_000_000;
+
+/** Every check, in the order shown; pure. A deploy goes on only when none is a no-go. */
+export function preflight(input: PreflightInput): Finding[] {
+  const { facts } = input;
+  return [
+    root(facts),
+    architecture(input.spec, facts),
+    virtualisation(facts),
+    takeover(facts),
+    wayBack(facts),
+    memory(facts, input.baseBytes),
+    clock(facts, input.clock),
+    firmware(input.spec, facts),
+    ...consoles(facts),
+    ...(input.host === undefined ? [] : [input.host]),
+    ...judgeNeeds(input.needs, input.spec, facts, input.disks),
+    input.diskProblem === undefined
+      ? go("disks", "each disk of the definition was found exactly once")
+      : noGo("disks", input.diskProblem.message, input.diskProblem.hint),
+    ...(input.room === undefined ? [] : [room(input.room)]),
+    input.networkProblems.length === 0
+      ? go("network", "can be set up again in the base")
+      : noGo(
+          "network",
+          input.networkProblems.join("; "),
+          "the base would not be reachable after the takeover",
+        ),
+    "url" in input.mirror
+      ? go("mirror", `${input.mirror.url} answers the target`)
+      : noGo(
+          "mirror",
+          input.mirror.problem,
+          "the target pulls its packages itself: name a reachable `mirror` in the definition",
+        ),
+    "user" in input.login
+      ? go("login", `the new system will let you in as ${input.login.user}`)
+      : noGo(
+          "login",
+          input.login.problem,
+          "add your public key to a user of the definition, or give --login USER",
+        ),
+    hostKeys(input.spec, facts),
+    sshServer(input.locked, input.sshPorts),
+    rehearsal(input.tried),
+  ];
+}
+
+export function isGo(findings: readonly Finding[]): boolean {
+  return findings.every((finding) => finding.verdict !== "no-go");
+}
+
+function root(facts: Facts): Finding {
+  const by = facts.user.becomesRootBy;
+  if (by === "impossible")
+    return noGo(
+      "root",
+      "the login is not root and neither sudo nor doas makes it so",
+      "log in as root, or allow sudo",
+    );
+  return go("root", by === "none" ? "logged in as root" : `by ${by}`);
+}
+
+function architecture(spec: Spec, facts: Facts): Finding {
+  const machine = { amd64: "x86_64" }[spec.system.architecture];
+  if (facts.architecture !== machine)
+    return noGo("architecture", `the host is ${facts.architecture}, the definition is for ${machine}`);
+  return go("architecture", facts.architecture);
+}
+
+function virtualisation(facts: Facts): Finding {
+  if (facts.container !== "none")
+    return noGo(
+      "machine",
+      `the host is a container (${facts.container}): it has no kernel of its own to replace`,
+    );
+  return go("machine", `${facts.os.name}, kernel ${facts.kernel}`);
+}
+
+function takeover(facts: Facts): Finding {
+  if (facts.kexecDisabled)
+    return noGo(
+      "kexec",
+      "kernel.kexec_load_disabled is 1: this kernel loads no other until it is restarted",
+      "find what sets it (/etc/sysctl.d), remove it, restart the host, and deploy again",
+    );
+  if (facts.secureBoot || !["none", ""].includes(facts.lockdown))
+    return noGo(
+      "kexec",
+      `Secure Boot ${facts.secureBoot ? "on" : "off"}, lockdown ${facts.lockdown}: only a signed kernel may be loaded`,
+      "switch Secure Boot off in the firmware for the deploy",
+    );
+  return go("kexec", "allowed");
+}
+
+/** The dead man needs a base that runs; this is about one that does not. No watchdog can be armed before kexec: drivers stop theirs in it. */
+function wayBack({ watchdogs }: Facts): Finding {
+  const { hardware } = resetBy(watchdogs);
+  const by = hardware === undefined ? "its own kernel's timer" : `the hardware watchdog (${hardware})`;
+  const none = hardware === undefined ? "; this host shows no hardware watchdog that the base drives" : "";
+  return go(
+    "return",
+    `a base that hangs before the first write is reset by ${by} after ${watchdogSeconds} s; before its first program by panic only${none}`,
+  );
+}
+
+function memory(facts: Facts, baseBytes: number): Finding {
+  const baseMib = Math.ceil(baseBytes / 2 ** 20);
+  // The packed initramfs stands in RAM while the kernel unpacks it, and the unpacked one may take half of RAM.
+  const total = Math.max(2 * baseMib + workingMib, 0);
+  // Loading needs one copy as a file on a tmpfs and one in the kernel.
+  const available = 2 * baseMib + oldSystemMib;
+  const { total: hasTotal, available: hasAvailable } = facts.memoryMib;
+  const numbers = `${hasTotal} MiB in all, ${hasAvailable} MiB available; needed ${total} and ${available} MiB`;
+  if (hasTotal < total)
+    return noGo("memory", numbers, "the base works in RAM; this machine is too small for it");
+  if (hasAvailable < available)
+    return noGo("memory", numbers, "stop services on the host to make room for the base, and deploy again");
+  return go("memory", numbers);
+}
+
+/** The base begins with the hardware clock, and would refuse a payload that is of another time. */
+function clock(facts: Facts, { now, ignored }: PreflightInput["clock"]): Finding {
+  const isOff = (seconds: number) => Math.abs(seconds * 1000 - now) > clockToleranceMs;
+  const seconds = facts.hardwareClock ?? facts.clock;
+  const which = facts.hardwareClock === undefined ? "clock" : "hardware clock";
+  const detail = `the host's ${which} says ${new Date(Math.min(seconds, maxSeconds) * 1000).toISOString()}`;
+  if (!isOff(seconds)) return go("clock", detail);
+  const off = `${detail}, yours ${new Date(now).toISOString()}`;
+  if (ignored) return warn("clock", off, "the payload will be taken at any age, as --ignore-clock says");
+  return noGo(
+    "clock",
+    `${off}: the base would refuse the payload`,
+    `${isOff(facts.clock) ? "set the host's time, then run" : "run"} \`hwclock --systohc\` on the host, or deploy with --ignore-clock`,
+  );
+}
+
+function firmware(spec: Spec, facts: Facts): Finding {
+  const serves = spec.boot?.firmware ?? [];
+  if (!serves.includes(facts.firmware))
+    return noGo(
+      "firmware",
+      `the host starts by ${facts.firmware}, the definition serves ${serves.join(" and ") || "none"}`,
+      `add "${facts.firmware}" to boot.firmware in the definition, with the partition it needs`,
+    );
+  return go("firmware", facts.firmware);
+}
+
+function consoles({ cmdline }: Facts): Finding[] {
+  const odd = consoleWords(cmdline).filter((one) => !consoleForm.test(one));
+  if (odd.length === 0) return [];
+  const words = odd.map((one) => `console=${one}`).join(" ");
+  return [
+    warn(
+      "console",
+      `the host's command line has ${words}, which names no console as the kernel takes it, and is left out`,
+      "see that one is left by which you reach the machine",
+    ),
+  ];
+}
+
+function hostKeys(spec: Spec, facts: Facts): Finding {
+  if (spec.hostKeys === "keep" && facts.hostKeys.length === 0)
+    return noGo("host keys", "none were found on the host to keep", 'say hostKeys: "new" in the definition');
+  return go("host keys", spec.hostKeys === "keep" ? `${facts.hostKeys.length} kept` : "from the definition");
+}
+
+function room({ has, least, usual }: Room): Finding {
+  const detail = `${toMib(has)} MiB where packages go; the definition takes about ${toMib(usual)} MiB`;
+  if (has < least)
+    return noGo("room", detail, "make the partitions larger, or install less: a full disk ends the build");
+  if (has >= usual) return go("room", detail);
+  return warn("room", detail, "a full disk ends the build behind the first write");
+}
+
+function toMib(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20);
+}
+
+function sshServer(
+  locked: PreflightInput["locked"],
+  { ports, sure, reached }: PreflightInput["sshPorts"],
+): Finding {
+  const check = "ssh server";
+  if (!locked.has("openssh-server"))
+    return noGo(
+      check,
+      "the definition installs none, so nobody could verify the new system or log in to it",
+      "add openssh-server to packages.install",
+    );
+  const told = `port ${ports.join(", ") || "unknown"}`;
+  if (ports.includes(reached)) return go(check, `openssh-server, ${told}`);
+  if (!sure)
+    return warn(
+      check,
+      `the definition's files say ${told}, and what else it changes may say more; the new system will be looked for at port ${reached}, where the host is reached`,
+      "see that it listens there",
+    );
+  return noGo(
+    check,
+    `the new system's listens on ${told} alone; it will be looked for at port ${reached}, where the host is reached`,
+    `have it listen on ${reached} too (with \`Port\`, or in \`ListenAddress\` where that names ports), and take that out once you come in by the other`,
+  );
+}
+
+function rehearsal(tried: boolean): Finding {
+  if (tried) return go("rehearsal", "this definition was built here before, as it is");
+  return warn(
+    "rehearsal",
+    "this definition was never built here as it is: a script that fails, or a unit, program, user, group, locale or time zone that no package has, would be found out on wiped disks",
+    "`imgbuild test` it first",
+  );
+}

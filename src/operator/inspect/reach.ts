@@ -1,0 +1,48 @@
+import type { Host } from "../../transport/host.ts";
+
+const perMirrorMs = 60_000;
+
+/** Asks for one small file by whatever the host has; bash is essential on Debian, the others are common elsewhere. */
+const reachScript = `
+url=$1
+have() { command -v "$1" >/dev/null 2>&1; }
+if have curl; then exec curl -fsSL -m 30 -r 0-63 -o /dev/null "$url"; fi
+if have wget; then exec wget -q -T 30 -O /dev/null "$url"; fi
+if have python3; then
+  exec python3 -c 'import sys,urllib.request; urllib.request.urlopen(sys.argv[1], timeout=30).read(64)' "$url"
+fi
+case $url in http://*) ;; *) echo "the host has neither curl, wget nor python3 to try https with" >&2; exit 4 ;; esac
+if have bash; then
+  exec bash -c '
+    rest=\${1#http://}; name=\${rest%%/*}; path=/\${rest#*/}
+    port=80; case $name in *:*) port=\${name##*:} ;; esac
+    exec 3<>"/dev/tcp/\${name%%:*}/$port" || exit 1
+    printf "HEAD %s HTTP/1.1\\r\\nHost: %s\\r\\nUser-Agent: imgbuild\\r\\nConnection: close\\r\\n\\r\\n" "$path" "$name" >&3
+    IFS= read -r -t 30 line <&3 || exit 1
+    case $line in HTTP/*" 200"*|HTTP/*" 30"*) exit 0 ;; esac
+    echo "the server answered: $line" >&2; exit 1' bash "$url"
+fi
+echo "the host has no program to fetch with" >&2
+exit 4
+`;
+
+/** Proves, from the target, that it reaches a mirror: the first that serves `path`, or why none does. */
+export async function reachMirror(
+  host: Host,
+  mirrors: readonly string[],
+  path: string,
+  signal: AbortSignal,
+): Promise<{ url: string } | { problem: string }> {
+  const problems: string[] = [];
+  for (const url of mirrors) {
+    const target = `${url.replace(/\/$/, "")}/${path}`;
+    const result = await host.exec(["sh", "-c", reachScript, "imgbuild", target], {
+      timeoutMs: perMirrorMs,
+      signal,
+      accept: Array.from({ length: 256 }, (_none, code) => code),
+    });
+    if (result.code === 0) return { url };
+    problems.push(`${url}: ${result.stderr.trim().split("\n").at(-1) || `exit ${result.code}`}`);
+  }
+  return { problem: `the target reaches no mirror: ${problems.join("; ") || "none is known"}` };
+}

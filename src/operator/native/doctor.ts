@@ -1,0 +1,99 @@
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { showArgv } from "../../system/run/run.ts";
+import { Fail } from "../../util/fail.ts";
+
+/** What a use of imgbuild needs on the operator's machine, with the Debian package that brings it. */
+interface Need {
+  /** A program looked up in PATH, or an absolute file. */
+  readonly what: string;
+  readonly package: string;
+  readonly use: "build" | "user" | "vm" | "tests";
+}
+
+export const needs: readonly Need[] = [
+  { what: "unshare", package: "util-linux", use: "build" },
+  { what: "bwrap", package: "bubblewrap", use: "build" },
+  { what: "tar", package: "tar", use: "build" },
+  { what: "xz", package: "xz-utils", use: "build" },
+  { what: "zstd", package: "zstd", use: "build" },
+  { what: "newuidmap", package: "uidmap", use: "user" },
+  { what: "qemu-system-x86_64", package: "qemu-system-x86", use: "vm" },
+  { what: "qemu-img", package: "qemu-utils", use: "vm" },
+  { what: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf", use: "vm" },
+  { what: "/usr/share/seabios/bios-256k.bin", package: "seabios", use: "vm" },
+  { what: "/usr/lib/ipxe/qemu/efi-virtio.rom", package: "ipxe-qemu", use: "vm" },
+  { what: "flock", package: "util-linux", use: "vm" },
+  { what: "ssh", package: "openssh-client", use: "vm" },
+  { what: "swtpm", package: "swtpm", use: "tests" },
+  { what: "mmdebstrap", package: "mmdebstrap", use: "tests" },
+  { what: "strace", package: "strace", use: "tests" },
+  { what: "visudo", package: "sudo", use: "tests" },
+  { what: "/lib/systemd/systemd-networkd", package: "systemd", use: "tests" },
+  { what: "cryptsetup", package: "cryptsetup-bin", use: "tests" },
+  { what: "/usr/lib/grub/i386-pc/boot.img", package: "grub-pc-bin", use: "tests" },
+  { what: "/usr/lib/grub/x86_64-efi/moddep.lst", package: "grub-efi-amd64-bin", use: "tests" },
+  { what: "grub-mkimage", package: "grub-common", use: "tests" },
+  { what: "mke2fs", package: "e2fsprogs", use: "tests" },
+  { what: "sfdisk", package: "fdisk", use: "tests" },
+  { what: "mkfs.vfat", package: "dosfstools", use: "tests" },
+  { what: "mcopy", package: "mtools", use: "tests" },
+  { what: "cpio", package: "cpio", use: "tests" },
+  { what: "unsquashfs", package: "squashfs-tools", use: "tests" },
+  { what: "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", package: "libfaketime", use: "tests" },
+  { what: "umoci", package: "umoci", use: "tests" },
+  { what: "sbverify", package: "sbsigntool", use: "tests" },
+  { what: "busybox", package: "busybox-static", use: "tests" },
+  { what: "dash", package: "dash", use: "tests" },
+  { what: "curl", package: "curl", use: "tests" },
+  { what: "wget", package: "wget", use: "tests" },
+  { what: "python3", package: "python3", use: "tests" },
+  { what: "ip", package: "iproute2", use: "tests" },
+  { what: "openssl", package: "openssl", use: "tests" },
+  { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },
+];
+
+const searchPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** Those of `uses` that this machine lacks. */
+export async function missing(
+  uses: readonly Need["use"][],
+  path: readonly string[] = searchPath,
+): Promise<Need[]> {
+  const found = await Promise.all(
+    needs
+      .filter((need) => uses.includes(need.use))
+      .map(async (need) => ({ need, there: await exists(need.what, path) })),
+  );
+  return found.filter(({ there }) => !there).map(({ need }) => need);
+}
+
+/** Refuses at once what would fail for want of a program after minutes. `also`: needs of other uses, by program or file. */
+export async function requireTools(use: Need["use"], also: readonly string[] = []): Promise<void> {
+  const others = (await missing(["vm"])).filter((need) => also.includes(need.what));
+  const lacking = [...(await missing([use])), ...others];
+  if (lacking.length === 0) return;
+  throw new Fail(lacking.map((need) => `${need.what} is missing (package ${need.package})`).join("\n"), {
+    hint: `${process.getuid?.() === 0 ? "" : "sudo "}${showArgv(remedy(lacking))}`,
+  });
+}
+
+/** The command that brings them, for a person to run. */
+export function remedy(lacking: readonly Need[]): readonly string[] {
+  const packages = [...new Set(lacking.map((need) => need.package))].sort();
+  return ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
+}
+
+async function exists(what: string, path: readonly string[]): Promise<boolean> {
+  const candidates = what.startsWith("/") ? [what] : path.map((directory) => join(directory, what));
+  for (const candidate of candidates) {
+    try {
+      await access(candidate, what.startsWith("/") ? constants.R_OK : constants.X_OK);
+      if ((await stat(candidate)).isFile()) return true;
+    } catch {
+      // Try the next directory.
+    }
+  }
+  return false;
+}

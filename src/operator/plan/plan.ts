@@ -1,0 +1,163 @@
+import { epochOf } from "../../debian/lock/lock-date.ts";
+import type { DiskIdentity } from "../../disks/find-disk.ts";
+import type { DiskFacts, Facts } from "../../schema/facts.ts";
+import type { Lock } from "../../schema/lock.ts";
+import { type Plan, type StepData, targetRoot } from "../../schema/plan.ts";
+import type { Spec } from "../../schema/spec.ts";
+import { askMachine } from "../../steps/boot/ask-machine.ts";
+import { keepBase } from "../../steps/boot/keep-base.ts";
+import { nameBootEntry } from "../../steps/boot/name-boot-entry.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { placeOf, type StorageSteps, storageSteps } from "../../storage/plan/storage-steps.ts";
+import type { Layout } from "../../storage/table/gpt.ts";
+import { digestOf, uuidFrom } from "../../util/digest.ts";
+import { Fail } from "../../util/fail.ts";
+import type { DefinitionFiles } from "../definition/files.ts";
+import { needsOf } from "../inspect/needs.ts";
+import { type BaseFiles, cacheDir } from "../takeover/takeover.ts";
+import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
+import { treeSteps } from "./tree.ts";
+
+/** What a plan follows from, beside the machine. */
+export interface PlanInputs {
+  readonly spec: Spec;
+  readonly lock: Lock;
+  /** Digest of spec, lock and files. */
+  readonly definition: string;
+  /** The definition's `files/`: path on the new system → bytes and mode. */
+  readonly files: DefinitionFiles["files"];
+  readonly links: DefinitionFiles["links"];
+  readonly base: BaseFiles;
+}
+
+/** Files of the making that go with the base; RAM. */
+const scratch = "/run/imgbuild/scratch";
+
+/**
+ * Everything the base will do on the disks, as data. The same definition, lock and machine (in the same boot) give the same
+ * plan, so that a plan can be read, approved by its digest, and deployed later.
+ */
+export function deployPlan(
+  inputs: PlanInputs,
+  about: {
+    readonly facts: Pick<Facts, "machineId" | "bootId" | "consoles" | "firmware">;
+    readonly disks: Readonly<Record<string, DiskFacts>>;
+    readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  },
+): Plan {
+  const { spec, lock, definition } = inputs;
+  const { facts } = about;
+  const seed = deploySeed(definition, facts);
+  const { consoles } = facts;
+  const { made, cmdline, before, boot, after } = baseSteps(spec, seed, epochOf(lock), {
+    disks: about.disks,
+    consoles,
+  });
+  const hasEsp = ({ layout }: (typeof made.disks)[number]) =>
+    layout.partitions.some(({ type }) => type === "esp");
+  const espDisk = made.disks.find(hasEsp)?.identity.name;
+  const steps: StepData[] = [
+    ...before,
+    ...treeSteps(spec, lock, {
+      storage: made.config,
+      mirrors: about.mirrors,
+      packages: new Set(lock.packages.map((one) => one.name)),
+      files: { files: inputs.files, links: inputs.links },
+      identity: "deploy",
+      cmdline,
+      definition,
+    }),
+    stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
+    ...made.enroll,
+    // Behind all that is written to the root: of one with verity, not a byte may change from here on.
+    ...boot,
+    ...after,
+    // Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk.
+    ...(facts.firmware === "uefi"
+      ? [...made.disks]
+          .reverse()
+          .flatMap(({ identity, layout }) => bootEntry(identity, layout, spec, espDisk))
+      : []),
+  ];
+  const ask = stepData(
+    askMachine,
+    "asking the machine for what is needed of it",
+    needsOf(spec, lock).machine,
+  );
+  return { version: 1, hostname: spec.hostname, definition, prepare: [ask, ...made.prepare()], steps };
+}
+
+/** What the identifiers of a deploy derive from: never the same on two machines, nor twice on one. */
+export function deploySeed(
+  definition: string,
+  { machineId, bootId }: Pick<Facts, "machineId" | "bootId">,
+): string {
+  return uuidFrom(digestOf([definition, machineId, bootId]), "deploy");
+}
+
+/** What the base does on disks, in order: whatever fills the mounted tree comes behind `before`. */
+export function baseSteps(
+  spec: Spec,
+  seed: string,
+  epoch: number,
+  about: {
+    readonly disks: Readonly<Record<string, DiskFacts>>;
+    readonly consoles: readonly string[];
+  },
+): {
+  readonly made: StorageSteps;
+  readonly cmdline: readonly string[];
+  readonly before: StepData[];
+  readonly boot: StepData[];
+  readonly after: StepData[];
+} {
+  if (spec.storage === undefined) throw new Fail("the definition has no storage");
+  const made = storageSteps(spec.storage, about.disks, seed, epoch, spec.secrets);
+  const cmdline = kernelCmdline(spec, seed, about.consoles);
+  const { filesystem, grub, verify } = bootSteps(spec, seed, {
+    cmdline,
+    consoles: about.consoles,
+    esp: `${targetRoot}/efi`,
+    xbootldr: `${targetRoot}/xbootldr`,
+    scratch,
+    epoch,
+    disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
+    verity: made.verity,
+  });
+  return {
+    made,
+    cmdline,
+    before: [...made.create, ...made.mount, ...made.fill],
+    boot: [...made.seal, ...filesystem, ...grub, ...verify],
+    after: [...made.unmount, ...made.close],
+  };
+}
+
+/** What the base has to be, byte for byte, to be found in the new system's cache. */
+function keptFiles({ digest, ...files }: PlanInputs["base"]) {
+  const wanted = (["kit", "kernel", "outer", "squashfs"] as const).map((name) => ({
+    name,
+    size: files[name].size,
+    sha256: files[name].sha256,
+  }));
+  return { directory: `${cacheDir}/${digest}`, files: wanted };
+}
+
+function bootEntry(
+  disk: DiskIdentity,
+  layout: Layout,
+  { hostname, boot }: Spec,
+  first: string | undefined,
+): StepData[] {
+  if (boot === undefined) return [];
+  return layout.partitions
+    .filter(({ type }) => type === "esp")
+    .map((part) =>
+      stepData(nameBootEntry, "entering it in the firmware's boot list", {
+        partition: placeOf(disk, part),
+        // Copies of the ESP on other disks are entries of their own.
+        label: first === disk.name ? hostname : `${hostname} (${disk.name})`,
+        loader: firmwareLoader(boot),
+      }),
+    );
+}

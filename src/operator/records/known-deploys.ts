@@ -1,0 +1,83 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { Machine } from "../../schema/deploy.ts";
+import { writeWhole } from "../../system/files/write-whole.ts";
+import { Expected } from "../../system/health/expected.ts";
+import { sha256 } from "../../util/digest.ts";
+import { Fail } from "../../util/fail.ts";
+
+/** How a new system is known, and when it is well: all that another run of this operator needs for it, and nothing secret. */
+export const NewSystem = Expected.extend({
+  /** 64 hexadecimal digits, which its mark holds. */
+  nonce: z.string(),
+  /** Host keys to accept instead of those in known_hosts. */
+  pins: z.array(z.string()).optional(),
+  user: z.string().optional(),
+  /** Factor on the times of the checks. */
+  slow: z.number(),
+  /** Bound of the wait for its first answer, in milliseconds. */
+  bootMs: z.number(),
+});
+export type NewSystem = z.output<typeof NewSystem>;
+
+/** What another run of this operator needs to find the base of a deploy again: nothing secret. */
+export const KnownDeploy = z.strictObject({
+  host: z.string(),
+  started: z.string(),
+  nonce: z.string(),
+  planDigest: z.string(),
+  /** "ssh-ed25519 AAAA…", the host key of the base. */
+  baseHostKey: z.string(),
+  /** What a build that is followed or resumed has to end in. */
+  newSystem: NewSystem,
+  /** The machine as the old system saw it: what a plan depends on besides its disks. */
+  machine: z.strictObject({
+    machineId: z.string(),
+    hardware: Machine,
+    bootId: z.string(),
+    firmware: z.enum(["uefi", "bios"]),
+    consoles: z.array(z.string()),
+    /** By which the host is known besides: the base has others. */
+    hostKeys: z.array(z.string()).optional(),
+  }),
+});
+export type KnownDeploy = z.output<typeof KnownDeploy>;
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Written before the takeover, so that `follow` works whatever becomes of this process. */
+export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
+  const file = fileOf(env, host);
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeWhole(file, `${JSON.stringify({ host, ...known }, null, 2)}\n`, 0o600);
+}
+
+export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> {
+  const file = fileOf(env, host);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  const parsed = text === undefined ? undefined : KnownDeploy.safeParse(parse(text));
+  if (!parsed?.success)
+    throw new Fail(`no deploy of ${host} was started from here`, {
+      hint: "name the host as the deploy did; another operator's deploy is followed from where it was started",
+    });
+  return parsed.data;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function fileOf(env: Env, host: string): string {
+  return join(stateDirectory(env), "deploys", `${sha256(host).slice(0, 16)}.json`);
+}
+
+/** What this operator has done, and no other machine can tell again. */
+export function stateDirectory(env: Env): string {
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local/state"), "imgbuild");
+}

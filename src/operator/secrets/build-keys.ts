@@ -1,0 +1,17 @@
+import type { Spec } from "../../schema/spec.ts";
+import { graphOf } from "../../storage/graph/graph.ts";
+import { signingSecret } from "./secrets.ts";
+
+/**
+ * Names of the secrets without which nothing can be made: they open what lies on the disks, and sign what the firmware starts.
+ * An image needs them whether or not its secrets are put in; these are put nowhere.
+ */
+export function buildKeyNames(spec: Pick<Spec, "storage" | "boot">): string[] {
+  const { storage } = spec;
+  const opening = (storage === undefined ? [] : graphOf(storage).nodes).flatMap((node) => {
+    // What is on a kept disk is no part of an image.
+    if (node.kind !== "content" || node.place.on === "kept-disk" || node.content.type !== "luks") return [];
+    return [node.content.key, node.content.recoveryKey ?? []].flat();
+  });
+  return [...new Set([...opening, signingSecret(spec) ?? []].flat())].sort();
+}

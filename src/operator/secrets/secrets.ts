@@ -1,0 +1,162 @@
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { Spec } from "../../schema/spec.ts";
+import { isPassphraseFile, type Openers, openSecretFile, readAgeFile } from "../../secrets/open.ts";
+import { sealForAll } from "../../secrets/seal.ts";
+import { Fail, reasonOf } from "../../util/fail.ts";
+import type { Secret } from "../../util/secret.ts";
+import type { Definition } from "../definition/load.ts";
+
+/** What opens the files: paths of identity files, and who is asked for a passphrase. */
+export interface SecretKeys {
+  readonly identityFiles: readonly string[];
+  readonly passphrase?: (() => Promise<Secret>) | undefined;
+}
+
+/** All secrets of a definition, or `only` some of them, in memory only: name → plain bytes. */
+export async function revealSecrets(
+  definition: Definition,
+  keys: SecretKeys,
+  only?: readonly string[],
+): Promise<Map<string, Secret>> {
+  const all = Object.entries(definition.spec.secrets);
+  const entries = only === undefined ? all : all.filter(([name]) => only.includes(name));
+  const secrets = new Map<string, Secret>();
+  if (entries.length === 0) return secrets;
+  const openers = await readOpeners(keys);
+  for (const [name, { file }] of entries)
+    secrets.set(name, await openSecretFile(resolve(definition.dir, file), { ...openers, name }));
+  return secrets;
+}
+
+/** Name of the secret that signs what a definition's firmware starts. */
+export function signingSecret({ boot }: Pick<Spec, "boot">): string | undefined {
+  if (!boot?.firmware.includes("uefi") || typeof boot.secureBoot !== "object") return undefined;
+  return boot.secureBoot.key;
+}
+
+/** One file's plain bytes; its path is the secret's name. */
+export async function showSecret(path: string, keys: SecretKeys): Promise<Secret> {
+  return await openSecretFile(path, { ...(await readOpeners(keys)), name: path });
+}
+
+/**
+ * Writes an age file anew. `edit` gets the present plain bytes, or undefined where there is no file yet, and returns the
+ * new ones. Recipients are those in the file `recipients` beside it. Returns false when nothing changed.
+ */
+export async function editSecret(
+  path: string,
+  keys: SecretKeys,
+  edit: (present: (() => Promise<Secret>) | undefined) => Promise<Uint8Array>,
+): Promise<boolean> {
+  const recipients = await readRecipients(dirname(path));
+  const exists = (await readdir(dirname(path))).includes(path.split("/").at(-1)!);
+  let before: Secret | undefined;
+  const present = async () => {
+    before = await showSecret(path, keys);
+    return before;
+  };
+  const after = await edit(exists ? present : undefined);
+  if (before !== undefined && Buffer.compare(before.expose(), after) === 0) return false;
+  await replace(path, await sealForAll(recipients, after));
+  return true;
+}
+
+/** Encrypts every age file of a directory to its present recipients. All are opened before the first is written. */
+export async function rekeySecrets(
+  dir: string,
+  keys: SecretKeys,
+): Promise<{ rekeyed: string[]; kept: string[] }> {
+  const recipients = await readRecipients(dir);
+  const openers = await readOpeners(keys);
+  const paths = (await readdir(dir)).filter((name) => name.endsWith(".age")).map((name) => join(dir, name));
+  const opened: { path: string; secret: Secret }[] = [];
+  const kept: string[] = [];
+  for (const path of paths.sort()) {
+    // A passphrase has no recipients: whoever knows it opens the file before and after.
+    if (isPassphraseFile(await readAgeFile(path))) kept.push(path);
+    else opened.push({ path, secret: await openSecretFile(path, { ...openers, name: path }) });
+  }
+  for (const { path, secret } of opened) {
+    await replace(path, await sealForAll(recipients, secret.expose()));
+    secret.wipe();
+  }
+  return { rekeyed: opened.map(({ path }) => path), kept };
+}
+
+/** Tries every secret of a definition; each with its problem, where it has one. */
+export async function checkSecrets(
+  definition: Definition,
+  keys: SecretKeys,
+): Promise<{ name: string; file: string; problem?: Fail }[]> {
+  const openers = await readOpeners(keys);
+  const results: { name: string; file: string; problem?: Fail }[] = [];
+  for (const [name, { file }] of Object.entries(definition.spec.secrets)) {
+    try {
+      (await openSecretFile(resolve(definition.dir, file), { ...openers, name })).wipe();
+      results.push({ name, file });
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      results.push({ name, file, problem: error });
+    }
+  }
+  return results;
+}
+
+async function readOpeners(keys: SecretKeys): Promise<Openers> {
+  const identities: string[] = [];
+  for (const path of keys.identityFiles) {
+    try {
+      identities.push(await readFile(path, "utf8"));
+    } catch (error) {
+      throw new Fail(`the identity file ${path} cannot be read: ${reasonOf(error)}`, {
+        cause: error,
+        hint: "name an existing one by --identity, or make one with age-keygen",
+      });
+    }
+  }
+  const { passphrase } = keys;
+  let asked: Promise<Secret> | undefined;
+  return {
+    identities,
+    passphrase:
+      passphrase === undefined
+        ? undefined
+        : () => {
+            asked ??= passphrase();
+            return asked;
+          },
+  };
+}
+
+async function readRecipients(dir: string): Promise<string[]> {
+  const path = join(dir, "recipients");
+  const hint = `put one age recipient a line ("age1…", from age-keygen) into ${path}`;
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new Fail(`no recipients to encrypt for: ${path} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+      hint,
+    });
+  }
+  const recipients = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  if (recipients.length === 0) throw new Fail(`${path} names no recipient`, { hint });
+  return recipients;
+}
+
+/** A crash leaves either the old file or the new one. */
+async function replace(path: string, sealed: Uint8Array): Promise<void> {
+  const fresh = `${path}.${randomBytes(6).toString("hex")}.new`;
+  try {
+    await writeFile(fresh, sealed, { mode: 0o644, flag: "wx" });
+    await rename(fresh, path);
+  } finally {
+    await rm(fresh, { force: true });
+  }
+}

@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { readdir, readFile, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { cpio } from "../../archive/cpio.ts";
+import type { MachinePaths } from "../../disks/find-disk.ts";
+import { Tree } from "../../tree/tree.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
+import { defineStep } from "../step/step.ts";
+
+const squashfsName = "base.squashfs";
+/** Must stay free on the new root filesystem. */
+const reserveBytes = 256 * 2 ** 20;
+
+/**
+ * Leaves the running base on the new system, byte for byte as it was shipped, so that the next deploy sends it no more.
+ * A convenience: when it cannot be, that is told and the deploy goes on.
+ */
+export const keepBase = defineStep({
+  kind: "keep-base",
+  summary: "keep the base for the next deploy",
+  schema: z.strictObject({
+    directory: z.string().startsWith("/"),
+    files: z.array(z.strictObject({ name: z.string(), size: z.int().positive(), sha256: z.string() })),
+  }),
+  tools: [],
+  run: async ({ directory, files }, { root, log, machine }) => {
+    const tree = new Tree(root);
+    try {
+      tree.remove(directory);
+      tree.makeDirectories(directory);
+      const to = tree.directory(directory);
+      const { bavail, bsize } = await statfs(to);
+      const needed = files.reduce((sum, { size }) => sum + size, reserveBytes);
+      if (bavail * bsize < needed) throw new Fail("the new root filesystem has no room for it");
+      for (const { name, size, sha256 } of files) {
+        const hash = createHash("sha256");
+        const watch = new Transform({
+          transform(chunk: Uint8Array, _encoding, done) {
+            hash.update(chunk);
+            done(null, chunk);
+          },
+        });
+        await pipeline(
+          await source(machine, name, size),
+          watch,
+          createWriteStream(join(to, name), { mode: 0o600 }),
+        );
+        if (hash.digest("hex") !== sha256) throw new Fail(`its ${name} is not what was shipped`);
+      }
+    } catch (error) {
+      tree.remove(directory);
+      log.warn(`the base is not kept; the next deploy sends it again: ${messageOf(error)}`);
+    }
+  },
+});
+
+async function source(machine: MachinePaths, name: string, size: number): Promise<Readable> {
+  // The initramfs left the small ones in RAM.
+  if (name !== "squashfs") return createReadStream(join(machine.run, "imgbuild/base", name));
+  // The squashfs is what the running root filesystem is mounted from; its archive is rebuilt around it.
+  const device = await loopDevice(machine);
+  const bytes = await sizeOfDevice(machine, device);
+  if (bytes > size) throw new Fail("the squashfs is larger than what was shipped");
+  return Readable.from(
+    cpio([{ type: "file", name: squashfsName, mode: 0o644, path: join(machine.dev, device), size: bytes }]),
+  );
+}
+
+async function loopDevice({ sys }: MachinePaths): Promise<string> {
+  for (const name of (await readdir(join(sys, "block"))).filter((one) => one.startsWith("loop"))) {
+    const file = await readFile(join(sys, "block", name, "loop/backing_file"), "utf8").catch(() => "");
+    // The initramfs is emptied when the root is switched; the kernel then says "/base.squashfs (deleted)".
+    if (file.includes(squashfsName)) return name;
+  }
+  throw new Fail("the loop device of the squashfs is not there");
+}
+
+async function sizeOfDevice({ sys, dev }: MachinePaths, name: string): Promise<number> {
+  await stat(join(dev, name));
+  return Number(await readFile(join(sys, "block", name, "size"), "utf8")) * 512;
+}

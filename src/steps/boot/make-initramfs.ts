@@ -1,0 +1,42 @@
+import { z } from "zod";
+import { plainEnv } from "../../system/run/run.ts";
+import { Tree } from "../../tree/tree.ts";
+import { Fail } from "../../util/fail.ts";
+import { defineStep } from "../step/step.ts";
+
+/** Where the processor is emulated, packing alone takes minutes. */
+const timeoutMs = 3_600_000;
+
+/** One initramfs for each kernel of the tree, by initramfs-tools. */
+export const makeInitramfs = defineStep({
+  kind: "make-initramfs",
+  summary: "make the initramfs of each kernel",
+  schema: z.strictObject({ epoch: z.int().positive() }),
+  tools: [],
+  run: async ({ epoch }, context) => {
+    const versions = kernelVersions(context.root);
+    if (versions.length === 0)
+      throw new Fail("the tree has no kernel in /boot", {
+        hint: "install linux-image-amd64 or linux-image-cloud-amd64",
+      });
+    for (const version of versions) {
+      await context.chroot(["update-initramfs", "-c", "-k", version], {
+        env: { ...plainEnv, SOURCE_DATE_EPOCH: String(epoch) },
+        timeoutMs,
+        signal: context.signal,
+        hint: "is initramfs-tools among the packages?",
+      });
+      // The kernel's own script made /vmlinuz, and left out /initrd.img, which was not there yet.
+      await context.chroot(["linux-update-symlinks", "install", version, `/boot/vmlinuz-${version}`]);
+    }
+  },
+});
+
+/** Kernel versions in /boot, the newest last. */
+export function kernelVersions(root: string): string[] {
+  return new Tree(root)
+    .list("/boot")
+    .filter((name) => name.startsWith("vmlinuz-"))
+    .map((name) => name.slice("vmlinuz-".length))
+    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+}

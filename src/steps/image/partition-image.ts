@@ -1,0 +1,39 @@
+import { open, rm } from "node:fs/promises";
+import { z } from "zod";
+import { refuseHostDisks } from "../../disks/guard.ts";
+import { defineStep } from "../step/step.ts";
+
+/** A fresh sparse file with a partition table: the disk of an offline image. */
+export const partitionImage = defineStep({
+  kind: "partition-image",
+  summary: "make a sparse image file with a partition table",
+  schema: z.strictObject({
+    image: z.string().startsWith("/"),
+    sizeBytes: z.int().positive(),
+    /** Complete sfdisk script. */
+    script: z.string(),
+  }),
+  tools: ["sfdisk"],
+  run: async ({ image, sizeBytes, script }, context) => {
+    // What is at that path may be a device or a link to one; only a regular file is replaced.
+    const exists = await open(image, "r").then(
+      (file) => file.close().then(() => true),
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return false;
+        throw error;
+      },
+    );
+    if (exists) {
+      await refuseHostDisks(image, "/nonexistent");
+      await rm(image);
+    }
+    const file = await open(image, "wx", 0o644);
+    try {
+      await file.truncate(sizeBytes);
+    } finally {
+      await file.close();
+    }
+    const argv = ["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--wipe", "always"];
+    await context.tool([...argv, "--wipe-partitions", "always", image], { stdin: script });
+  },
+});

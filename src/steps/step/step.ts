@@ -1,0 +1,57 @@
+import type { z } from "zod";
+import type { MachinePaths } from "../../disks/find-disk.ts";
+import type { LockedPackage } from "../../schema/lock.ts";
+import type { StepData } from "../../schema/plan.ts";
+import type { TreeRunOptions } from "../../system/door/chroot.ts";
+import type { FilterOptions } from "../../system/run/filter.ts";
+import type { RunOptions, RunResult } from "../../system/run/run.ts";
+import type { Log } from "../../util/log.ts";
+import type { Secret } from "../../util/secret.ts";
+
+/** What a step may use. The same steps run natively on the operator's machine and in the base on the target. */
+export interface StepContext {
+  /** Absolute path of the tree being made: a work directory, or where the new root filesystem is mounted. */
+  readonly root: string;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Where disks, mounts and what a step notes in memory are looked for. */
+  readonly machine: MachinePaths;
+  /** Runs a tool of the base (mkfs, sfdisk, mtools …). Paths in argv are valid on both sides of the base's root. */
+  tool(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Runs a tool of the base that turns one stream of bytes into another; it sees no files. */
+  filter(argv: readonly string[], options: FilterOptions): Promise<void>;
+  /** Runs a program of the tree, with the tree as its root directory, /proc, /sys and /dev in place, no services. */
+  chroot(argv: readonly string[], options?: TreeRunOptions): Promise<RunResult>;
+  /** Brings the packages, verified, to `packagePath`; a few at a time, with progress in `log`. */
+  fetch(packages: readonly LockedPackage[], log: Log): Promise<void>;
+  /** The .deb that `fetch` brought: outside of the tree, and as `chroot` sees it. */
+  packagePath(locked: LockedPackage): { readonly outside: string; readonly inside: string };
+  /** They are not needed any more; in the base they are deleted, to spare the target's disk. */
+  release(packages: readonly LockedPackage[]): Promise<void>;
+  /** Absolute directory with the definition's `files/`, or undefined when it has none. */
+  readonly files: string | undefined;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** When this build began, in seconds: what has changed since is made by it. */
+  readonly began: number;
+  /** 64 hexadecimal digits of the deploy; undefined for an image, which is of no deploy. */
+  readonly nonce: string | undefined;
+}
+
+/** A step: a schema, the tools of the base that it needs, and how it runs. Defined once, as a value. */
+export interface Step<S extends z.ZodType = z.ZodType> {
+  readonly kind: string;
+  readonly summary: string;
+  /** Strict; accepts the step's data without `kind` and `doing`. */
+  readonly schema: S;
+  readonly tools: readonly string[];
+  readonly run: (input: z.output<S>, context: StepContext) => Promise<void>;
+}
+
+export function defineStep<S extends z.ZodType>(step: Step<S>): Step<S> {
+  return step;
+}
+
+/** Plain data for a plan: the step's kind and its input, checked when it is made. */
+export function stepData<S extends z.ZodType>(step: Step<S>, doing: string, input: z.input<S>): StepData {
+  return { kind: step.kind, doing, ...(step.schema.parse(input) as object) };
+}

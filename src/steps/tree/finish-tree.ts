@@ -1,0 +1,83 @@
+import { dirname } from "node:path";
+import { z } from "zod";
+import { Tree } from "../../tree/tree.ts";
+import { canonicalJson, sha256 } from "../../util/digest.ts";
+import { defineStep } from "../step/step.ts";
+
+/** Where a deploy leaves its mark on the new system. */
+export const markPath = "/var/lib/imgbuild/deploy.json";
+
+/** Leaves nothing of the making behind, and gives the system its own identity. */
+export const finishTree = defineStep({
+  kind: "finish-tree",
+  summary: "clear the traces of the making",
+  schema: z.strictObject({
+    definition: z.string(),
+    epoch: z.int().positive(),
+    /** Of a definition that is for the host with this one; else each deploy makes another. */
+    machineId: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .optional(),
+  }),
+  tools: [],
+  run: async ({ definition, epoch, machineId: kept }, { root, nonce, began }) => {
+    const tree = new Tree(root);
+    clearTraces(tree);
+    settlePasswordDates(tree, epoch, began);
+    // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
+    const machineId = nonce === undefined ? "" : `${kept ?? sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
+    if (tree.stat("/etc/machine-id")?.isFile()) tree.rewrite("/etc/machine-id", machineId);
+    else tree.write("/etc/machine-id", machineId, { mode: 0o444 });
+    if (nonce === undefined) return;
+    tree.makeDirectories(dirname(markPath));
+    tree.write(markPath, `${canonicalJson({ version: 1, nonce, definition })}\n`);
+  },
+});
+
+/** What the making leaves behind, and what each making would have another of. */
+export function clearTraces(tree: Tree): void {
+  for (const path of [
+    "/etc/passwd-",
+    "/etc/shadow-",
+    "/etc/group-",
+    "/etc/gshadow-",
+    "/var/lib/dpkg/status-old",
+    "/var/lib/dpkg/available-old",
+    "/var/lib/dpkg/diversions-old",
+    "/var/lib/dpkg/statoverride-old",
+    "/var/lib/dbus/machine-id",
+    "/var/lib/systemd/random-seed",
+    "/var/lib/systemd/credential.secret",
+    "/root/.bash_history",
+    // ldconfig's memory of inodes and times, which are other ones in every making; it does without.
+    "/var/cache/ldconfig/aux-cache",
+    // Where packages waited to be installed.
+    "/var/cache/imgbuild-packages",
+  ])
+    tree.remove(path);
+  for (const directory of ["/tmp", "/run", "/var/tmp", "/var/cache/apt/archives/partial"])
+    tree.clear(directory);
+  // apt's own directory, as its package has it.
+  tree.clear("/var/cache/apt/archives", ["partial"]);
+  for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
+    if (tree.stat(`/var/log/${name}`)?.isFile()) tree.rewrite(`/var/log/${name}`, "");
+}
+
+const daySeconds = 86_400;
+
+/**
+ * The days on which passwords were set are days of the making. An account that nobody can log in to by password gets the day of
+ * `epoch`; a password has none, and so no age: it was made nobody knows when.
+ */
+export function settlePasswordDates(tree: Tree, epoch: number, began: number): void {
+  const file = "/etc/shadow";
+  const text = tree.text(file);
+  if (text === undefined) return;
+  const [first, last] = [began, Date.now() / 1000].map((time) => Math.floor(time / daySeconds));
+  const settled = text.replace(/^([^:\n]*):([^:\n]*):(\d+):/gm, (line, name, password, day) => {
+    if (Number(day) < first! || Number(day) > last!) return line;
+    return `${name}:${password}:${/^[!*]/.test(password) ? Math.floor(epoch / daySeconds) : ""}:`;
+  });
+  if (settled !== text) tree.rewrite(file, settled);
+}

@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { DiskIdentity, findDisk } from "../../disks/find-disk.ts";
+import { Tree } from "../../tree/tree.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
+import { defineStep } from "../step/step.ts";
+
+/** A few GiB, written by an emulated machine. */
+const timeoutMs = 2 * 3_600_000;
+/** What tar reads at a time, in its blocks of 512 bytes: a system call of an emulated machine is dear. */
+const blockingFactor = 2_048;
+const tellEvery = 16;
+const mib = 2 ** 20;
+
+/** Fills the mounted tree from a tar archive that is the content of a disk of its own; that disk is only read. */
+export const unpackTree = defineStep({
+  kind: "unpack-tree",
+  summary: "fill the tree from an archive on a disk",
+  schema: z.strictObject({ archive: DiskIdentity }),
+  tools: ["tar"],
+  run: async ({ archive }, context) => {
+    const { kernelName } = await findDisk(archive, context.machine);
+    Tree.make(context.root);
+    const total = Math.ceil(archive.sizeBytes / mib);
+    const unpacked = context.tool(unpackArgv(join(context.machine.dev, kernelName), context.root), {
+      timeoutMs,
+      signal: context.signal,
+      onLine: (line) => {
+        const records = /^tar: (\d+)$/.exec(line)?.[1];
+        if (records === undefined) return;
+        const done = Math.floor((Number(records) * blockingFactor * 512) / mib);
+        context.log.progress(Math.min(total, done), total, "MiB");
+      },
+    });
+    await unpacked.catch((error: unknown) => {
+      if (!/No space left on device/.test(messageOf(error))) throw error;
+      throw new Fail(`the tree, of ${total} MiB, does not fit into its filesystems`, {
+        cause: error,
+        hint: "make the partition or `imageSize` larger",
+      });
+    });
+  },
+});
+
+/** Owners, modes, times, links and extended attributes as they were. */
+export function unpackArgv(device: string, into: string): string[] {
+  return [
+    ...["tar", "--extract", "--file", device, `--blocking-factor=${blockingFactor}`, "--directory", into],
+    ...["--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*"],
+    ...[`--checkpoint=${tellEvery}`, "--checkpoint-action=echo=%u"],
+  ];
+}
+
+/** The archive of a tree: the same for the same tree, whose times are none later than `epoch`. */
+export function packArgv(tree: string, file: string, epoch: number): string[] {
+  return [
+    ...["tar", "--create", "--file", file, `--blocking-factor=${blockingFactor}`, "--directory", tree],
+    ...["--sort=name", "--format=posix", "--numeric-owner", "--one-file-system", "--xattrs"],
+    ...["--xattrs-include=*", `--mtime=@${epoch}`, "--clamp-mtime"],
+    "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+    ".",
+  ];
+}

@@ -1,0 +1,70 @@
+import type { Storage } from "../../schema/storage.ts";
+import { mountsOf } from "../graph/check-storage.ts";
+import type { StorageProblem } from "../graph/storage-problem.ts";
+import { stackOf } from "../system/storage-config.ts";
+
+const bootMounts = ["/efi", "/xbootldr"];
+
+/** What is wrong with where things are mounted. */
+export function mountProblems(storage: Storage): StorageProblem[] {
+  const problems: StorageProblem[] = [];
+  const mounts = mountsOf(storage);
+  const points = [
+    ...mounts.map(({ mount, path }) => ({ mount, path })),
+    ...Object.keys(storage.tmpfs).map((mount) => ({ mount, path: ["storage", "tmpfs", mount] })),
+    ...Object.keys(storage.binds).map((mount) => ({ mount, path: ["storage", "binds", mount] })),
+  ];
+  for (const [index, { mount, path }] of points.entries())
+    if (points.findIndex((one) => one.mount === mount) < index)
+      problems.push({ path, message: `${mount} is mounted twice` });
+  const root = mounts.find(({ mount }) => mount === "/");
+  if (root === undefined || root.kept || root.type === "vfat")
+    problems.push({
+      path: root?.path ?? ["storage", "disks"],
+      message: "needs one ext4, xfs, btrfs or f2fs mounted at `/` that is made anew; `root()` makes one",
+    });
+  else {
+    const key = stackOf(storage, "/").find(
+      (node) =>
+        node.kind === "content" && node.content.type === "luks" && node.content.unlock.type === "key-file",
+    );
+    if (key !== undefined)
+      problems.push({ path: [...key.path, "unlock"], message: "the root's key cannot lie on the root" });
+  }
+  for (const { type, mount, path, place } of mounts) {
+    if (type !== "vfat") continue;
+    const partition = place.on === "partition" ? place.partition.type : undefined;
+    if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
+      problems.push({ path, message: "vfat is for an ESP or an extended boot loader partition" });
+    // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
+    const wanted = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
+    if (!wanted.includes(mount))
+      problems.push({
+        path,
+        message: `${mount} is no place for it; an ESP is mounted at /efi, an extended boot loader partition at /xbootldr`,
+      });
+  }
+  const { swapFile } = storage;
+  if (swapFile !== undefined && root !== undefined) {
+    const on = mounts.findLast(
+      ({ mount }) => mount === "/" || swapFile.path.startsWith(`${mount}/`) || swapFile.path === mount,
+    );
+    if (on?.mount !== "/" || swapFile.path === "/")
+      problems.push({
+        path: ["storage", "swapFile", "path"],
+        message: `${swapFile.path} is not a file of the root filesystem`,
+      });
+    if (root.type === "btrfs")
+      problems.push({
+        path: ["storage", "swapFile"],
+        message: "a swap file on btrfs is not supported; add a swap partition",
+      });
+  }
+  for (const [mount, { from }] of Object.entries(storage.binds))
+    if (from === mount || from === "/" || mount === "/")
+      problems.push({
+        path: ["storage", "binds", mount],
+        message: "a directory is bound to another one, and neither is `/`",
+      });
+  return problems;
+}

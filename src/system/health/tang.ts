@@ -1,0 +1,132 @@
+import { createHash, createPublicKey, type JsonWebKey, verify } from "node:crypto";
+import { get, type IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { Fail, messageOf } from "../../util/fail.ts";
+
+const tries = 3;
+const usualPauseMs = 2_000;
+const timeoutMs = 20_000;
+/** A server with a dozen keys says less than a tenth of this. */
+const maxBytes = 64 * 1024;
+
+/** What a tang server says of its keys, signed by them: a JWS (RFC 7515) of a JWK set, one signature alone or several. */
+const Signature = z.looseObject({ protected: z.string(), signature: z.string() });
+const Advertisement = z.union([
+  z.looseObject({ payload: z.string(), signatures: z.array(Signature).min(1).max(32) }),
+  Signature.extend({ payload: z.string() }).transform(({ payload, ...one }) => ({
+    payload,
+    signatures: [one],
+  })),
+]);
+const Key = z.looseObject({
+  kty: z.literal("EC"),
+  crv: z.string(),
+  x: z.string(),
+  y: z.string(),
+  key_ops: z.array(z.string()).default([]),
+});
+const Keys = z.looseObject({ keys: z.array(Key).min(1).max(32) });
+type Key = z.output<typeof Key>;
+
+/** Algorithms of RFC 7518, 3.4. */
+const hashes: Readonly<Record<string, string>> = { ES256: "sha256", ES384: "sha384", ES512: "sha512" };
+
+/**
+ * The advertisement of a tang server whose signing key has that thumbprint, as text. Redirects are not followed: clevis does not
+ * follow them either.
+ */
+export async function fetchAdvertisement(
+  { url, thumbprint }: { readonly url: string; readonly thumbprint: string },
+  signal: AbortSignal,
+  pauseMs = usualPauseMs,
+): Promise<string> {
+  const full = `${url}/adv/${thumbprint}`;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const { status, text } = await ask(full, signal);
+      if (status === 404)
+        throw new Fail(`the tang server ${url} has no signing key with the thumbprint ${thumbprint}`, {
+          hint: "`tang-show-keys` on the server prints the right one",
+        });
+      if (status !== 200) throw new Error(`it answered ${status}`);
+      checkAdvertisement(text, thumbprint);
+      return text;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof Fail) throw error;
+      if (attempt === tries)
+        throw new Fail(`the tang server ${url} does not answer: ${messageOf(error)}`, {
+          hint: `is tangd running there, and is \`curl ${url}/adv\` answered in the machine's network?`,
+        });
+      await sleep(pauseMs, undefined, { signal });
+    }
+  }
+}
+
+/** Refuses what is not signed by all the keys that it names, one of which has the thumbprint; as clevis does. */
+export function checkAdvertisement(text: string, thumbprint: string): void {
+  const hint = "ask `tang-show-keys` on the server; what answers may be another one";
+  const refuse = (why: string) => new Fail(`what the tang server says of its keys ${why}`, { hint });
+  const jws = Advertisement.safeParse(parsed(text));
+  if (!jws.success) throw refuse("is no signed set of keys");
+  const { payload, signatures } = jws.data;
+  const set = Keys.safeParse(parsed(Buffer.from(payload, "base64url").toString("utf8")));
+  if (!set.success) throw refuse("is no set of keys");
+  const signing = set.data.keys.filter(({ key_ops }) => key_ops.includes("verify"));
+  if (!signing.some((key) => thumbprintOf(key) === thumbprint))
+    throw refuse(`names no signing key with the thumbprint ${thumbprint}`);
+  for (const key of signing)
+    if (!signatures.some((one) => isSigned(payload, one, key)))
+      throw refuse(`is not signed by its key ${thumbprintOf(key)}`);
+  if (!set.data.keys.some(({ key_ops }) => key_ops.includes("deriveKey")))
+    throw refuse("names no key to exchange with");
+}
+
+/** RFC 7638: the SHA-256 of the members that make the key, in their order. */
+export function thumbprintOf({ crv, kty, x, y }: Pick<Key, "crv" | "kty" | "x" | "y">): string {
+  return createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
+}
+
+function isSigned(payload: string, one: z.output<typeof Signature>, key: Key): boolean {
+  const header = z
+    .looseObject({ alg: z.string() })
+    .safeParse(parsed(Buffer.from(one.protected, "base64url").toString("utf8")));
+  const hash = header.success ? hashes[header.data.alg] : undefined;
+  if (hash === undefined) return false;
+  try {
+    const jwk = { kty: key.kty, crv: key.crv, x: key.x, y: key.y } as JsonWebKey;
+    return verify(
+      hash,
+      Buffer.from(`${one.protected}.${payload}`),
+      { key: createPublicKey({ format: "jwk", key: jwk }), dsaEncoding: "ieee-p1363" },
+      Buffer.from(one.signature, "base64url"),
+    );
+  } catch {
+    // A point that is on no curve.
+    return false;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+async function ask(url: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
+  const bound = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { signal: bound, agent: false }, resolve).on("error", reject);
+  });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new Error(`it says more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return { status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") };
+}

@@ -1,0 +1,154 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import { availableParallelism, freemem, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { plainEnv } from "../../system/run/run.ts";
+import { realUid } from "../../system/user/user-namespace.ts";
+import { Fail } from "../../util/fail.ts";
+import type { Log } from "../../util/log.ts";
+import { visibleText } from "../../util/visible.ts";
+
+/** Machines that are tested together keep two cores busy, emulated ones above all. */
+const coresOfLab = 2;
+/** How long other labs may take; a whole deploy under emulation takes half an hour. */
+const waitMs = 90 * 60_000;
+const lookEveryMs = 1_000;
+/** Of the command line of who is waited for. */
+const shownCommand = 120;
+/** Memory that the rest of the computer needs, beside the machine's own. */
+const spareMib = 256;
+const memoryWaitMs = 10 * 60_000;
+
+/**
+ * Takes one of this computer's places for a lab, of which there are as many as it has pairs of cores; waits while all are
+ * taken. The place is free again when `leave` is called, or when we die.
+ */
+export async function takePlace(options: {
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+  readonly places?: number;
+  readonly directory?: string;
+  readonly waitMs?: number;
+}): Promise<{ leave: () => Promise<void> }> {
+  const { log, signal } = options;
+  const places = options.places ?? Math.max(1, Math.floor(availableParallelism() / coresOfLab));
+  const directory = options.directory ?? join(tmpdir(), `imgbuild-machines-${realUid()}`);
+  await ownDirectory(directory);
+  const deadline = Date.now() + (options.waitMs ?? waitMs);
+  for (let told = false; ; told = true) {
+    signal?.throwIfAborted();
+    for (let place = 0; place < places; place += 1) {
+      const held = await tryLock(placeIn(directory, place));
+      if (held === undefined) continue;
+      await writeFile(placeIn(directory, place), `${process.pid} ${new Date().toISOString()}\n`);
+      return { leave: held };
+    }
+    if (!told)
+      log.info(
+        `waiting, for at most ${Math.ceil((deadline - Date.now()) / 60_000)} min: ${places === 1 ? "a lab is" : `${places} labs are`} running on this computer: ${await holders(directory, places)}`,
+      );
+    if (Date.now() > deadline)
+      throw new Fail(
+        `other labs held all ${places} places of this computer for too long: ${await holders(directory, places)}`,
+        {
+          hint: "`pgrep --full qemu-system` shows the machines that run",
+        },
+      );
+    await sleep(lookEveryMs, undefined, { signal });
+  }
+}
+
+function placeIn(directory: string, place: number): string {
+  return join(directory, `place${place}`);
+}
+
+/** Who has the places: process, since when, and what it was called with. */
+async function holders(directory: string, places: number): Promise<string> {
+  const shown = Array.from({ length: places }, async (_, place) => {
+    const noted = await readFile(placeIn(directory, place), "utf8").catch(() => "");
+    const [, pid, since] = /^(\d+) (\S+)\n$/.exec(noted) ?? [];
+    if (pid === undefined || since === undefined) return "of an unknown process";
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))
+      .split("\0")
+      .filter((one) => one !== "");
+    const called = words
+      .slice(words[0]?.endsWith("node") ? 1 : 0)
+      .join(" ")
+      .slice(0, shownCommand);
+    return `process ${pid} since ${since.slice(11, 16)} UTC${called === "" ? "" : ` (${visibleText(called)})`}`;
+  });
+  return (await Promise.all(shown)).join(", ");
+}
+
+/** Others' files in a shared directory are not to be trusted with our locks. */
+async function ownDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  const found = await lstat(directory);
+  if (!found.isDirectory() || found.uid !== process.getuid?.())
+    throw new Fail(`${directory} is not a directory of ours`, { hint: "remove it, or set TMPDIR" });
+}
+
+/** The lock is held by a process that ends with us: it reads from a pipe of ours. */
+async function tryLock(file: string): Promise<(() => Promise<void>) | undefined> {
+  const child = spawn("flock", ["--nonblock", "--no-fork", file, "sh", "-c", "echo; exec cat"], {
+    env: { ...plainEnv },
+    stdio: ["pipe", "pipe", "ignore"],
+    // A terminal's interrupt is ours to handle; the lock goes when we do.
+    detached: true,
+  });
+  const closed = once(child, "close");
+  const failed = once(child, "error").then(([error]) => {
+    throw new Fail(`flock could not be started: ${(error as Error).message}`, {
+      hint: "apt-get install util-linux",
+    });
+  });
+  failed.catch(() => {});
+  child.stdin.on("error", () => {});
+  const got = await Promise.race([
+    once(child.stdout, "data").then(() => true),
+    closed.then(() => false),
+    failed,
+  ]);
+  if (!got) return undefined;
+  child.stdout.resume();
+  return async () => {
+    child.stdin.end();
+    await closed;
+  };
+}
+
+/** Waits until the computer has this much memory to give. */
+export async function waitForMemory(
+  mib: number,
+  options: {
+    readonly log: Log;
+    readonly signal?: AbortSignal;
+    readonly waitMs?: number;
+    /** MiB that could be had now. */
+    readonly available?: () => Promise<number>;
+  },
+): Promise<void> {
+  const available = options.available ?? availableMib;
+  const deadline = Date.now() + (options.waitMs ?? memoryWaitMs);
+  for (let told = false; ; told = true) {
+    const have = await available();
+    if (have >= mib + spareMib) return;
+    if (!told)
+      options.log.info(`waiting for memory: ${mib + spareMib} MiB are needed, ${have} are available`);
+    if (Date.now() > deadline)
+      throw new Fail(`a machine of ${mib} MiB needs ${mib + spareMib} MiB; ${have} MiB are available`, {
+        hint: "end other programs, or give the machine less memory",
+      });
+    await sleep(lookEveryMs, undefined, { signal: options.signal });
+  }
+}
+
+async function availableMib(): Promise<number> {
+  const text = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const kib = text.match(/^MemAvailable:\s+(\d+) kB$/m)?.[1];
+  return kib === undefined ? Math.floor(freemem() / 2 ** 20) : Math.floor(Number(kib) / 1024);
+}

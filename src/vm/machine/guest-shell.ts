@@ -1,0 +1,255 @@
+import type { Duplex } from "node:stream";
+import { Fail } from "../../util/fail.ts";
+import { shellPort } from "./command.ts";
+
+/** What a command may print on each stream; more is a failure, told as such. */
+const maxOutputBytes = 64 * 1024 * 1024;
+/** Beyond a command's own bound: to send what it printed, on ordinary hardware. */
+const answerMs = 10_000;
+
+interface GuestResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+/**
+ * A root shell in the guest that needs neither network nor login nor anything installed: systemd (256 and later) takes a
+ * unit from the firmware's tables, and the unit's bash answers on a port of ours.
+ */
+interface GuestShell {
+  /** Runs a program of bash; its own exit code, 124 when it took longer than `timeoutMs`. */
+  run(script: string, options: { timeoutMs: number; stdin?: Uint8Array }): Promise<GuestResult>;
+  /** The id of the boot whose shell answers, once there is one that is not `notBoot`. */
+  ready(timeoutMs: number, notBoot?: string): Promise<string>;
+  readonly boot: string | undefined;
+}
+
+/** What the owner of the QEMU process does with it. */
+interface GuestShellEnd extends GuestShell {
+  /** A new process's port. */
+  attach(socket: Duplex): void;
+  /** The machine was reset. */
+  lost(): void;
+  /** The guest is again as it was when its boot had this id. */
+  restored(boot: string | undefined): void;
+  /** The machine has ended or lost power: who waits is told. */
+  close(reason: string): void;
+}
+
+const unit = "imgbuild-shell.service";
+
+/** The guest's side. What a command prints goes to files first, so that a process it leaves behind cannot hold us up. */
+const loop = `
+until [ -c /dev/virtio-ports/${shellPort} ]; do sleep 0.2; done
+exec 3<>/dev/virtio-ports/${shellPort}
+mkdir -p -m 700 /run/imgbuild-shell; cd /run/imgbuild-shell
+read -r boot </proc/sys/kernel/random/boot_id
+printf 'hello %s\\n' "$boot" >&3
+export HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+while read -r id seconds bytes script <&3; do
+  if [ "$bytes" = 0 ]; then : >in; else head -c "$bytes" <&3 >in; fi
+  eval "script=$script"
+  (exec 3>&-; cd /; exec timeout --kill-after=5 "$seconds" bash -c "$script") <in >out 2>err
+  printf 'result %s %s %s\\n' "$id" "$?" "$(stat -c %s out err | tr '\\n' ' ')" >&3
+  cat out err >&3
+done
+`.trim();
+
+/** What the machine's firmware tables must hold for `openGuestShell` to find somebody. */
+export function shellCredentials(): string[] {
+  const text = [
+    ...["[Unit]", "Description=Shell of the machine's tester", "DefaultDependencies=no"],
+    // Not bound to the port's device unit: udev's coldplug makes that go and come once more, and a command would be lost.
+    ...["Conflicts=shutdown.target", "[Service]"],
+    // systemd would read $ and % as its own.
+    `ExecStart=/bin/bash -c ${quoteForUnit(loop)}`,
+    ...["StandardError=journal", "KillMode=process", "Restart=always", "RestartSec=1", ""],
+  ].join("\n");
+  const credential = (name: string, value: string) =>
+    `io.systemd.credential.binary:${name}=${Buffer.from(value).toString("base64")}`;
+  return [
+    credential(`systemd.extra-unit.${unit}`, text),
+    credential("systemd.unit-dropin.sysinit.target", `[Unit]\nWants=${unit}\n`),
+  ];
+}
+
+function quoteForUnit(script: string): string {
+  const escaped = script.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+  return `"${escaped.replaceAll("$", "$$$$").replaceAll("%", "%%")}"`;
+}
+
+/** One word of bash on one line. */
+export function quoteLine(text: string): string {
+  if (text.includes("\0")) throw new Fail("a command cannot hold NUL");
+  return `$'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}'`;
+}
+
+export function openGuestShell(name: string, scale: number): GuestShellEnd {
+  let socket: Duplex | undefined;
+  let boot: string | undefined;
+  let nextId = 0;
+  let closed: string | undefined = `${name} is switched off`;
+  let queue: Promise<unknown> = Promise.resolve();
+  let pending:
+    | { id: number; resolve: (result: GuestResult) => void; reject: (error: Error) => void }
+    | undefined;
+  const greeted = new Set<() => void>();
+  let forget = () => {};
+
+  const onHello = (id: string) => {
+    boot = id;
+    pending?.reject(new Fail(`${name} restarted while a command ran`));
+    wakeAll();
+  };
+  const wakeAll = () => {
+    for (const wake of [...greeted]) wake();
+  };
+  const onResult = (id: number, result: GuestResult) => {
+    if (pending?.id === id) pending.resolve(result);
+  };
+
+  const runNow: GuestShell["run"] = async (script, { timeoutMs, stdin = Buffer.alloc(0) }) => {
+    if (closed !== undefined) throw new Fail(closed, { hint: "`await machine.boot()` switches it on" });
+    if (boot === undefined || socket === undefined)
+      throw new Fail(`${name} has no shell yet`, { hint: "wait for it: `await machine.boot()`" });
+    nextId += 1;
+    const id = nextId;
+    const port = socket;
+    const boundMs = timeoutMs + answerMs * scale;
+    return await new Promise<GuestResult>((resolve, reject) => {
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        pending = undefined;
+        settle();
+      };
+      const timer = setTimeout(() => {
+        // What answers later belongs to nobody, and the guest may hang for good.
+        end(() => reject(new Fail(`${name} did not answer within ${Math.round(boundMs / 1000)} s`)));
+      }, boundMs);
+      pending = {
+        id,
+        resolve: (result) => end(() => resolve(result)),
+        reject: (error) => end(() => reject(error)),
+      };
+      port.write(`${id} ${Math.ceil(timeoutMs / 1000)} ${stdin.length} ${quoteLine(script)}\n`);
+      if (stdin.length > 0) port.write(stdin);
+    });
+  };
+
+  return {
+    get boot() {
+      return boot;
+    },
+    attach: (stream) => {
+      socket = stream;
+      boot = undefined;
+      closed = undefined;
+      forget = readAnswers(stream, onHello, onResult);
+    },
+    lost: () => {
+      boot = undefined;
+      forget();
+      pending?.reject(new Fail(`${name} restarted while a command ran`));
+    },
+    restored: (id) => {
+      forget();
+      boot = id;
+      pending?.reject(new Fail(`${name} was restored while a command ran`));
+      wakeAll();
+    },
+    run: (script, options) => {
+      // One after another: there is one shell.
+      const result = queue.then(() => runNow(script, options));
+      queue = result.catch(() => {});
+      return result;
+    },
+    ready: (timeoutMs, notBoot) =>
+      new Promise((resolve, reject) => {
+        const end = (settle: () => void) => {
+          clearTimeout(timer);
+          greeted.delete(look);
+          settle();
+        };
+        const look = () => {
+          const found = boot;
+          if (closed !== undefined) end(() => reject(new Fail(closed!)));
+          else if (found !== undefined && found !== notBoot) end(() => resolve(found));
+        };
+        const late = () =>
+          end(() =>
+            reject(
+              new Fail(`${name} did not come up within ${Math.round(timeoutMs / 1000)} s`, {
+                hint: "the shell needs systemd 256 or later in the machine; older systems are reached by `ssh`",
+              }),
+            ),
+          );
+        const timer = setTimeout(late, timeoutMs);
+        greeted.add(look);
+        look();
+      }),
+    close: (reason) => {
+      closed = reason;
+      boot = undefined;
+      pending?.reject(new Fail(reason));
+      wakeAll();
+    },
+  };
+}
+
+/** Lines "hello BOOT" and "result ID CODE SIZE SIZE" followed by that many bytes. Gives back what forgets a half answer. */
+function readAnswers(
+  stream: Duplex,
+  onHello: (boot: string) => void,
+  onResult: (id: number, result: GuestResult) => void,
+): () => void {
+  let rest: Buffer = Buffer.alloc(0);
+  const parts: Buffer[] = [];
+  let wanted = 0;
+  let header: readonly number[] | undefined;
+  const forget = () => {
+    rest = Buffer.alloc(0);
+    parts.length = 0;
+    header = undefined;
+  };
+  const step = (): boolean => {
+    if (header !== undefined) {
+      if (rest.length < wanted) return false;
+      const [id, code, out] = header as [number, number, number];
+      onResult(id, { code, stdout: rest.subarray(0, out), stderr: rest.subarray(out, wanted) });
+      rest = rest.subarray(wanted);
+      header = undefined;
+      return true;
+    }
+    const end = rest.indexOf("\n");
+    if (end === -1) return false;
+    const line = rest.toString("utf8", 0, end);
+    rest = rest.subarray(end + 1);
+    const hello = line.match(/hello ([0-9a-f-]{36})$/);
+    if (hello !== null) onHello(hello[1]!);
+    const result = line.match(/^result (\d+) (\d+) (\d+) (\d+)\s*$/);
+    if (result === null) return true;
+    header = result.slice(1).map(Number);
+    wanted = header[2]! + header[3]!;
+    if (wanted > 2 * maxOutputBytes) {
+      onResult(header[0]!, tooMuch(wanted));
+      stream.destroy();
+      return false;
+    }
+    return true;
+  };
+  stream.on("data", (chunk: Buffer) => {
+    // After a kexec nobody tells that the machine has started anew in the middle of an answer.
+    if (header !== undefined && /^hello [0-9a-f-]{36}\n/.test(chunk.toString("latin1", 0, 43))) forget();
+    parts.push(chunk);
+    const have = rest.length + parts.reduce((sum, part) => sum + part.length, 0);
+    if (header !== undefined && have < wanted) return;
+    rest = Buffer.concat([rest, ...parts.splice(0)]);
+    while (step());
+  });
+  return forget;
+}
+
+function tooMuch(bytes: number): GuestResult {
+  return { code: 255, stdout: Buffer.alloc(0), stderr: Buffer.from(`${bytes} bytes were printed`) };
+}

@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from "vitest";
+import { deploy } from "../../src/operator/deploy/deploy.ts";
+import { Report } from "../../src/schema/report.ts";
+import type { Host } from "../../src/transport/host.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
+import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/lab.ts";
+import { fetchPage } from "../helpers/page.ts";
+
+const env = process.env;
+const minute = 60_000;
+const keptSum = createHash("sha256").update(kept.content).digest("hex");
+
+/** One stock host; the cases follow one another on it, so each also proves that the one before left it whole. */
+describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
+  let directory: string;
+  let lab: StockLab;
+
+  beforeAll(async () => {
+    lab = await startLab({ firmware: "bios", log: silentLog, env });
+    directory = lab.directory;
+  });
+  afterAll(() => lab?.close());
+  // The command line sees a machine that came back; only the console says from what.
+  beforeEach(() => {
+    const mark = lab.machine.console.mark();
+    onTestFailed(() => {
+      process.stderr.write(
+        `the console of ${lab.machine.name} since the test began:\n${lab.machine.console.since(mark)}\n`,
+      );
+    });
+  });
+
+  const bootId = () => lab.stock.succeed("cat /proc/sys/kernel/random/boot_id");
+  /** What of ours is on the old system, the cached base aside. */
+  const traces = () =>
+    lab.stock.succeed(
+      "ls -d /run/imgbuild 2>/dev/null; grep imgbuild /proc/mounts; cat /sys/kernel/kexec_loaded; sha256sum /srv/kept.txt",
+    );
+
+  it("refuses in preflight when a disk is not there, and changes nothing", async () => {
+    const before = await bootId();
+    // What a stock server lacks and a takeover must bring along or do without.
+    const missing = "for name in kexec node rsync cpio; do command -v $name; done; true";
+    expect(await lab.stock.succeed(missing)).toBe("");
+    const report = join(directory, "refused.json");
+    const args = deployArguments(lab, report, "target", await forAnotherDisk());
+    const ran = await imgbuild(args, { env, timeoutMs: 10 * minute });
+    expect(ran.stderr).toContain("no disk of the machine matches disk system (serial NOT-THERE");
+    expect(ran.code).toBe(3);
+    expect(Report.parse(JSON.parse(await readFile(report, "utf8"))).outcome).toBe("refused");
+    expect(await bootId()).toBe(before);
+    expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
+  });
+
+  it("returns to the old system by itself when the payload arrives damaged (F03)", async () => {
+    const before = await bootId();
+    const { inputs, world } = await deployHere(lab, env);
+    const sent: Buffer[] = [];
+    const report = await deploy(inputs, {
+      ...world,
+      connect: async (how) => withDamagedPayload(await world.connect(how), sent),
+    });
+    // Nothing that reached the old system holds a secret or a host key: they are sealed, and sent to the base alone.
+    const canaries = [...inputs.secrets.values()].map((secret) =>
+      Buffer.from(secret.expose()).toString("latin1").trim(),
+    );
+    expect(canaries.length).toBeGreaterThan(0);
+    expect(sent.length).toBeGreaterThan(0);
+    const hostKey = await lab.stock.succeed("cat /etc/ssh/ssh_host_ed25519_key");
+    // The first lines are alike in all keys; the fourth holds this one's secret.
+    for (const canary of [...canaries, hostKey.split("\n")[3]!])
+      for (const bytes of sent) {
+        expect(bytes.includes(canary, 0, "latin1")).toBe(false);
+        expect(bytes.includes(Buffer.from(canary, "latin1").toString("base64"), 0, "latin1")).toBe(false);
+      }
+    expect(report.message).toMatch(/the base refuses: .*(damaged|signature)/);
+    expect(report.outcome).toBe("old-system");
+    expect(report.bootIds.base).toBeNull();
+    const after = await bootId();
+    expect(after).not.toBe(before);
+    expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
+  });
+
+  it("returns to the old system when nobody says GO (F12)", async () => {
+    const before = await bootId();
+    const args = [...deployArguments(lab, join(directory, "lost.json")), "--dead-man", "60"];
+    const ran = await imgbuild(args, {
+      env,
+      timeoutMs: 10 * minute,
+      onStart: (child) => {
+        // The operator's machine is lost as soon as the base has been started.
+        child.stderr?.on("data", (chunk: string) => {
+          if (chunk.includes("waiting for the base")) child.kill("SIGKILL");
+        });
+      },
+    });
+    expect(ran.code).toBe(128);
+    await lab.machine.waitForConsole(/imgbuild: the base is up/);
+    const after = await lab.stock.waitForLogin({ notBoot: before });
+    expect(after).not.toBe(before);
+    expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
+  });
+
+  it("replaces the old system, and leaves no secret anywhere but at its path (F26)", async () => {
+    const before = await bootId();
+    const file = join(directory, "report.json");
+    const ran = await imgbuild(deployArguments(lab, file), { env, timeoutMs: 40 * minute });
+    expect(ran.stderr).not.toMatch(/warning: .*base is not kept/);
+    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
+    expect(report.outcome).toBe("done");
+    expect(report.bootIds.old).toBe(before);
+    expect(new Set(Object.values(report.bootIds)).size).toBe(3);
+    expect(report.fetched?.packages).toBeGreaterThan(100);
+    expect(report.bytes.payload).toBeLessThanOrEqual(256 * 1024);
+    expect(report.bytes.base).toBeLessThanOrEqual(120 * 2 ** 20);
+    expect(report.seconds.downtime).toBeGreaterThan(0);
+    expect(report.peakMemoryMib).toBeGreaterThan(0);
+    expect(report.health.length).toBeGreaterThan(0);
+    expect(report.health.filter(({ ok }) => !ok)).toEqual([]);
+    const inside = await lab.admin.succeed(
+      asRoot(
+        "sha256sum /srv/kept.txt; dpkg --audit; cat /etc/nginx/web.htpasswd; ls /var/cache/imgbuild; stat -c '%a %U:%G' /etc/nginx/web.htpasswd",
+      ),
+    );
+    const [sum, htpasswd, cached, owner] = inside.split("\n");
+    expect(sum).toBe(`${keptSum}  /srv/kept.txt`);
+    expect(cached).toMatch(/^[0-9a-f]{32}$/);
+    expect(owner).toBe("640 root:www-data");
+    expect((await fetchPage(await lab.machine.forward(80), "user", "demo")).status).toBe(200);
+    // The secret's own text is a canary: no log, report or console holds it, and on the disk it is at one place.
+    const canary = htpasswd!.split(":")[1]!;
+    expect(canary.length).toBeGreaterThan(10);
+    for (const text of [ran.stdout, ran.stderr, JSON.stringify(report), lab.machine.console.text])
+      expect(text.includes(canary)).toBe(false);
+    const places = "/etc /var /root /home /usr/local /run /boot /tmp";
+    // By stdin: sudo writes the argv of what it runs into the journal.
+    const found = await lab.admin.execute(asRoot(`grep -rlFs --devices=skip -f - ${places}`), {
+      withinSeconds: 60,
+      stdin: `${canary}\n`,
+    });
+    expect(found.stdout.trim().split("\n")).toEqual(["/etc/nginx/web.htpasswd"]);
+  });
+});
+
+function asRoot(script: string): readonly string[] {
+  return ["sudo", "-n", "sh", "-c", script];
+}
+
+/** `imgbuild/web` for a machine whose system disk has another serial. */
+async function forAnotherDisk(): Promise<string> {
+  const to = "out/other-disk";
+  await rm(to, { recursive: true, force: true });
+  await cp("imgbuild/web", to, { recursive: true });
+  const file = join(to, "IMGBUILD.ts");
+  const text = await readFile(file, "utf8");
+  await writeFile(file, text.replace("IMGBUILD-SYSTEM", "NOT-THERE"));
+  return to;
+}
+
+/** The same connection, but a byte inside of the payload is another when it is sent; the transport's own check agrees. */
+function withDamagedPayload(host: Host, sent: Buffer[]): Host {
+  return {
+    name: host.name,
+    openedBy: host.openedBy,
+    get closed() {
+      return host.closed;
+    },
+    exec: (argv, options) => host.exec(argv, options),
+    becomeRoot: (options) => host.becomeRoot(options),
+    openStreamLocal: (path) => host.openStreamLocal(path),
+    forwardTcp: (address, port) => host.forwardTcp(address, port),
+    close: () => host.close(),
+    upload: (source, to, options) => {
+      if (typeof source === "string" || !to.endsWith("/part3")) return host.upload(source, to, options);
+      const bytes = Buffer.from(source);
+      const name = bytes.indexOf("imgbuild/payload.tar.gz");
+      if (name === -1) throw new Error("the part holds no payload");
+      // The header of a cpio member: 110 characters, the size in eight hexadecimal ones from the 55th on.
+      const size = Number.parseInt(bytes.toString("latin1", name - 110 + 54, name - 110 + 62), 16);
+      const start = name - 110 + 4 * Math.ceil((110 + "imgbuild/payload.tar.gz".length + 1) / 4);
+      sent.push(Buffer.from(source), gunzipSync(bytes.subarray(start, start + size)));
+      const at = name + 4096;
+      bytes[at] = bytes[at]! ^ 0x01;
+      return host.upload(bytes, to, { ...options, sha256: createHash("sha256").update(bytes).digest("hex") });
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import { loadProgram } from "../../../bin/program.js";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+/** A checkout of two sources. */
+function checkout(said: string): string {
+  const top = tempDir();
+  mkdirSync(join(top, "src/deep"), { recursive: true });
+  mkdirSync(join(top, "bin"));
+  writeFileSync(join(top, "package-lock.json"), "{}");
+  writeFileSync(join(top, "bin/program.js"), "");
+  writeFileSync(join(top, "src/deep/said.ts"), `export const said: string = ${JSON.stringify(said)};\n`);
+  writeFileSync(
+    join(top, "src/main.ts"),
+    [
+      `import { said } from "./deep/said.ts";`,
+      "export function main(): string {",
+      "  if (said === 'fail') throw new Error('as told');",
+      "  return [said, import.meta.url].join(' ');",
+      "}",
+      "",
+    ].join("\n"),
+  );
+  return top;
+}
+
+/** What `main` of that program answers, in a process of its own as the real one. */
+function answer(top: string): string {
+  const program = pathToFileURL(join(process.cwd(), "bin/program.js")).href;
+  const code = `
+    const { loadProgram } = await import(${JSON.stringify(program)});
+    const { main } = await loadProgram(${JSON.stringify(top)});
+    try { console.log(await main()); } catch (error) { console.log(error.stack); }`;
+  return execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
+}
+
+const made = (top: string) => readdirSync(join(top, "node_modules/.cache/imgbuild")).sort();
+
+describe("loadProgram", () => {
+  it("makes one file of the sources, which knows where they lie, and makes it anew when they change", () => {
+    const top = checkout("first");
+    expect(answer(top)).toBe(`first ${pathToFileURL(join(top, "src/main.ts")).href}\n`);
+    const first = made(top);
+    expect(first).toHaveLength(2);
+    expect(answer(top)).toMatch(/^first /);
+    expect(made(top)).toEqual(first);
+    writeFileSync(join(top, "src/deep/said.ts"), `export const said = "second";\n`);
+    expect(answer(top)).toMatch(/^second /);
+    expect(made(top)).toHaveLength(2);
+    expect(made(top)[0]).not.toBe(first[0]);
+  });
+
+  it("imports while it runs, the first time and later", () => {
+    const top = checkout("x");
+    writeFileSync(
+      join(top, "src/main.ts"),
+      "export const main = async (at = 'data:text/javascript,export const said = 7') => (await import(at)).said;\n",
+    );
+    for (let times = 0; times < 2; times += 1) expect(answer(top)).toBe("7\n");
+  });
+
+  it("tells places of the sources in a stack, the first time and later", () => {
+    const top = checkout("fail");
+    for (let times = 0; times < 2; times += 1)
+      expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(src\/main\.ts:3:\d+\)/);
+  });
+
+  it("tells a stack as it is when its map was cleared away by a newer version", () => {
+    const top = checkout("fail");
+    answer(top);
+    const map = made(top).find((name) => name.endsWith(".map"))!;
+    rmSync(join(top, "node_modules/.cache/imgbuild", map));
+    expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(.*\.cjs:\d+:\d+\)/);
+  });
+
+  it("makes a program of imgbuild itself that starts", () => {
+    const said = execFileSync("bin/imgbuild", ["--version"], { encoding: "utf8" });
+    expect(said).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it("leaves sources in error to who runs them as they are", async () => {
+    const top = checkout("x");
+    writeFileSync(join(top, "src/main.ts"), "export const = ;\n");
+    expect(await loadProgram(top)).toBeUndefined();
+  });
+});

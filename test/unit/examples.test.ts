@@ -1,0 +1,160 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { commandLine } from "../../src/cli/program.ts";
+import { loadDefinition } from "../../src/operator/definition/load.ts";
+import { run } from "../../src/system/run/run.ts";
+import { docBlocks, docSpans, moduleOf, writeModule } from "../helpers/docs.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const blocks = docBlocks();
+const typeScript = blocks.filter(({ language }) => language === "ts");
+const shell = blocks
+  .filter(({ language }) => language === "sh")
+  .flatMap(({ place, text }) =>
+    text.split("\n").map((line) => ({ place, text: line.replace(/(^|\s)#.*/, "").trim() })),
+  )
+  .filter(({ text }) => text !== "");
+
+describe("the documentation's TypeScript", () => {
+  it.each(typeScript.filter((one) => moduleOf(one).kind === "definition"))(
+    "is a definition that is accepted: $place",
+    async (block) => {
+      const directory = tempDir();
+      writeModule(directory, moduleOf(block).code);
+      expect((await loadDefinition(directory)).unfinished).toEqual([]);
+    },
+  );
+
+  it("has the types of what it calls", async () => {
+    const directory = tempDir();
+    for (const [index, block] of typeScript.entries()) {
+      const at = `${index}-${block.place.replace(/\W+/g, "-")}`;
+      writeModule(join(directory, at), moduleOf(block).code);
+    }
+    const { compilerOptions } = JSON.parse(readFileSync("tsconfig.json", "utf8")) as {
+      compilerOptions: object;
+    };
+    const config = {
+      compilerOptions: {
+        ...compilerOptions,
+        noUnusedLocals: false,
+        typeRoots: [resolve("node_modules/@types")],
+        paths: {
+          imgbuild: [resolve("src/dsl/index.ts")],
+          "imgbuild/testing": [resolve("src/testing/index.ts")],
+        },
+      },
+      include: ["**/*.ts", resolve("src/**/*.d.ts")],
+    };
+    writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+    writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
+    const { stdout } = await run([resolve("node_modules/.bin/tsc"), "--project", directory], {
+      accept: [0, 1, 2],
+    });
+    expect(stdout).toBe("");
+  }, 60_000);
+});
+
+/** Words that are read as files by the command line; these exist. */
+const files = [
+  "-i",
+  "--identity",
+  "--ssh-key",
+  "-F",
+  "--ssh-config",
+  "--known-hosts",
+  "--from-key",
+  "--vendor",
+];
+
+/** The command that a line calls, by its words. */
+function commandOf(program: Command, words: readonly string[]): Command | undefined {
+  let command: Command = program;
+  for (const word of words.filter((one) => !one.startsWith("-")))
+    command = command.commands.find((one) => one.name() === word) ?? command;
+  return command === program ? undefined : command;
+}
+
+const silent = () =>
+  commandLine(
+    async () => {},
+    () => {},
+  );
+
+/** A whole line, by the real parser. */
+async function parse(text: string): Promise<void> {
+  const words = wordsOf(text);
+  const argv = words.map((word, index) =>
+    files.includes(words[index - 1] ?? "") ? import.meta.filename : word,
+  );
+  await silent()
+    .parseAsync(argv, { from: "user" })
+    .catch((error: Error) => {
+      throw new Error(`${text}: ${error.message}`);
+    });
+}
+
+/** What is only mentioned: its command and its options are some that there are. */
+function mention(text: string): void {
+  const program = silent();
+  const words = wordsOf(text);
+  const command = commandOf(program, words);
+  if (/^[a-z]/.test(words[0] ?? "")) expect(command, `there is no such command: ${text}`).toBeDefined();
+  const options = [...program.options, ...(command?.options ?? [])].flatMap(({ short, long }) => [
+    short,
+    long,
+  ]);
+  for (const [option] of text.matchAll(/(?<=[\s[])--?[a-z][a-z-]*/g))
+    expect(["--help", ...options], text).toContain(option);
+}
+
+function wordsOf(text: string): string[] {
+  return text
+    .replace(/^(sudo )?(bin\/)?imgbuild\s*/, "")
+    .split(/\s+/)
+    .filter((word) => word !== "");
+}
+
+const targets = [...readFileSync("Makefile", "utf8").matchAll(/^([a-z-]+):/gm)].map((match) => match[1]!);
+/** Other people's programs in shell blocks. */
+const others = /^(openssl|git|cd|npm|npx|sudo|node) /;
+
+describe("the documentation's commands", () => {
+  it.each(shell)("are accepted: $text ($place)", async ({ text }) => {
+    if (/^(bin\/)?imgbuild /.test(text)) return await parse(text);
+    const make = /^make ?([a-z-]*)/.exec(text);
+    if (make !== null) return expect(["", ...targets]).toContain(make[1]);
+    expect(text).toMatch(others);
+  });
+
+  it("are accepted in running text too", () => {
+    const spans = docSpans().filter(({ text }) => /^(sudo )?(bin\/)?imgbuild( |$)/.test(text));
+    expect(spans.length).toBeGreaterThan(30);
+    for (const { text } of spans) mention(text);
+    for (const { place, text } of docSpans().filter((one) => /^make [a-z]/.test(one.text)))
+      expect(targets, place).toContain(/^make ([a-z-]+)/.exec(text)![1]);
+  });
+
+  it("are all in the list of commands, with options that they have", () => {
+    const listed = docSpans().filter(({ place }) => place.startsWith("docs/COMMANDS.md"));
+    const program = silent();
+    const names = program.commands.map((one) => one.name());
+    const rows = listed.filter(({ text }) => names.includes(text.split(" ")[0]!));
+    for (const { text } of rows) mention(`imgbuild ${text}`);
+    for (const name of names)
+      expect(
+        rows.map(({ text }) => text.split(" ")[0]),
+        `the list has no ${name}`,
+      ).toContain(name);
+  });
+
+  it("stand in blocks whose language is said", () => {
+    expect(
+      blocks
+        .filter(({ language }) => !["ts", "sh", "text", "mermaid"].includes(language))
+        .map(({ place }) => place),
+    ).toEqual([]);
+  });
+});

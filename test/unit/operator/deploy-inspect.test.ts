@@ -1,0 +1,171 @@
+import { describe, expect, it } from "vitest";
+import { inspectAndPlan } from "../../../src/operator/deploy/inspect.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "../../../src/operator/deploy/state.ts";
+import type { Host } from "../../../src/transport/host.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import { Secret } from "../../../src/util/secret.ts";
+import { adminKey, inputsOfDeploy, serverSpec } from "../../helpers/deployable.ts";
+import { probeOutput } from "../../helpers/probe-output.ts";
+
+const mirror = (name: string) => `http://${name}.example/debian`;
+
+/** A host that is looked at before a deploy of `inputsOfDeploy`. */
+async function looked(
+  story: {
+    probe?: Record<string, string>;
+    reachedBy?: string;
+    /** Mirrors that the host does not reach. */
+    dead?: string[];
+    own?: string[];
+    password?: DeployWorld["password"];
+    keys?: string[];
+    inputs?: Partial<DeployInputs>;
+  } = {},
+) {
+  const asked: string[] = [];
+  const became: object[] = [];
+  const lines: string[] = [];
+  const host = {
+    name: "old",
+    openedBy: "ssh-ed25519 AAAAmine",
+    becomeRoot: async (options: object) => {
+      became.push(options);
+      return "none";
+    },
+    exec: async (argv: readonly string[], options: { timeoutMs?: number; accept?: readonly number[] }) => {
+      expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
+      const script = argv[2] ?? "";
+      const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
+      if (argv[1] === "-s") return ok(probeOutput(script, story.probe));
+      expect(argv[0]).toBe("sh");
+      if (script.includes("SSH_CONNECTION")) return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10 22"}\n`);
+      if (script.includes("authorized_keys")) {
+        expect(options.accept).toContain(1);
+        return ok('ssh-ed25519 AAAAcolleague them\n# a note\ncommand="ls" ssh-ed25519 AAAAforced\n');
+      }
+      expect(argv.slice(0, 2)).toEqual(["sh", "-c"]);
+      const url = argv.at(-1)!;
+      asked.push(url);
+      const isDead = story.dead?.some((one) => url.startsWith(one)) === true;
+      return { code: isDead ? 1 : 0, stdout: "", stderr: isDead ? "no answer" : "" };
+    },
+  } as unknown as Host;
+  const state: DeployState = {
+    ...{ bytes: { base: 0, payload: 0 }, health: [], disks: [], baseAccess: [], sshPort: 22 },
+  };
+  const world = {
+    log: { ...silentLog, info: (text: string) => lines.push(text), warn: (text: string) => lines.push(text) },
+    signal: new AbortController().signal,
+    now: Date.now,
+    connect: async () => host,
+    publicKeys: async () => story.keys ?? [adminKey],
+    mirrorsIn: () => (story.own ?? []).map((url) => ({ archive: "debian" as const, url })),
+    password: story.password,
+  } as unknown as DeployWorld;
+  const log = {
+    ...world.log,
+    task: async (_doing: string, work: (inner: never) => Promise<unknown>) => await work(log as never),
+  };
+  const inputs = inputsOfDeploy(story.inputs);
+  await inspectAndPlan(inputs, state, { ...world, log } as DeployWorld);
+  const noGo = state.findings!.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check);
+  return { state, asked, became, lines, noGo, host, inputs };
+}
+
+describe("looking at a host before a deploy", () => {
+  it("ends in a plan for this machine, and in what the base will need", async () => {
+    const { state, noGo, host, inputs, asked } = await looked();
+    expect(noGo).toEqual([]);
+    expect(state).toMatchObject({
+      ...{
+        old: host,
+        loginUser: "admin",
+        mirror: "http://deb.example.org/debian",
+        sshPort: 22,
+        sshAddress: "192.0.2.10",
+      },
+      baseAccess: ["ssh-ed25519 AAAAmine"],
+      baseKey: { public: expect.stringMatching(/^ssh-ed25519 /) },
+      clientKey: { public: expect.stringMatching(/^ssh-ed25519 /) },
+      bound: { line: expect.stringMatching(/^host: \{ dmiUuid: /) },
+      planDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(state.deploy).toEqual({
+      version: 1,
+      nonce: expect.stringMatching(/^[0-9a-f]{64}$/),
+      oldBootId: "11111111-2222-4333-8444-555555555555",
+      hostname: inputs.spec.hostname,
+      network: expect.objectContaining({ links: [expect.objectContaining({ mac: "52:54:00:12:34:56" })] }),
+      deadManSeconds: inputs.deadManSeconds,
+    });
+    expect(asked).toEqual(["http://deb.example.org/debian/dists/trixie/InRelease"]);
+  });
+
+  it("makes no plan, keys or nonce where something stands against it, and shows every finding", async () => {
+    const { state, noGo, lines } = await looked({ probe: { "kexec-disabled": "1" } });
+    expect(noGo).toEqual(["kexec"]);
+    for (const name of ["plan", "deploy", "baseKey", "mirror", "loginUser"] as const)
+      expect(state[name]).toBeUndefined();
+    expect(lines).toHaveLength(state.findings!.length);
+    expect(lines).toContainEqual(expect.stringMatching(/^NO-GO kexec: /));
+  });
+
+  it("puts the mirror that answered before the others", async () => {
+    const inputs = { mirrors: { debian: [mirror("c")], "debian-security": [] } };
+    const { state } = await looked({ own: [mirror("a"), mirror("b")], dead: [mirror("a")], inputs });
+    expect(state.mirror).toBe(mirror("b"));
+    expect(state.order!.mirrors.debian).toEqual([mirror("b"), mirror("a"), mirror("c")]);
+    const none = await looked({ own: [mirror("a")], dead: ["http"], inputs });
+    expect(none.noGo).toEqual(["mirror"]);
+    expect(none.state.plan).toBeUndefined();
+  });
+
+  it("asks for a password where somebody is there to type it", async () => {
+    const password = async () => new Secret("password", Buffer.from("x"));
+    expect((await looked({ password })).became).toEqual([{ askPassword: password }]);
+    expect((await looked()).became).toEqual([{}]);
+  });
+
+  it("lets the old login's other keys into the base where asked to, those without options", async () => {
+    const { state } = await looked({ inputs: { keepAccess: true } });
+    expect(state.baseAccess).toEqual(["ssh-ed25519 AAAAmine", "ssh-ed25519 AAAAcolleague them"]);
+  });
+
+  it("refuses an address that the base would not have, a port that the new system does not serve, and keys that open nothing", async () => {
+    expect((await looked({ reachedBy: "100.64.0.7 22" })).noGo).toEqual(["network"]);
+    const elsewhere = await looked({ reachedBy: "192.0.2.10 2200" });
+    expect(elsewhere.noGo).toEqual(["ssh server"]);
+    expect(elsewhere.state.sshPort).toBe(2200);
+    expect((await looked({ keys: [] })).noGo).toEqual(["login"]);
+  });
+
+  it("refuses disks that are not there, and a network that cannot be set up again, once each", async () => {
+    const { storage, ...rest } = serverSpec();
+    const spec = {
+      ...rest,
+      storage: { ...storage!, disks: { system: { ...storage!.disks.system!, match: { serial: "NONE" } } } },
+    };
+    const none = await looked({ inputs: { spec: spec as never } });
+    expect(none.noGo).toEqual(["disks"]);
+    expect(none.state.findings!.map(({ check }) => check)).not.toContain("room");
+    const { noGo, state } = await looked({ probe: { "ip-address": "[]" } });
+    expect(noGo).toEqual(["network"]);
+    // That our address is gone too says nothing more.
+    expect(state.findings!.find(({ check }) => check === "network")?.detail).toBe(
+      "no network card with a global address was found",
+    );
+  });
+
+  it("goes by the operator's clock unless that is not to count", async () => {
+    const probe = { "hardware-clock": "3" };
+    expect((await looked({ probe })).noGo).toEqual(["clock"]);
+    expect((await looked({ probe, inputs: { ignoreClock: true } })).noGo).toEqual([]);
+  });
+
+  it("warns of a definition that was never built here", async () => {
+    const verdict = async (tried: boolean) =>
+      (await looked({ inputs: { tried } })).state.findings!.find(({ check }) => check === "rehearsal")
+        ?.verdict;
+    expect([await verdict(true), await verdict(false)]).toEqual(["go", "warn"]);
+  });
+});

@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import type {
+  ConnectOptions,
+  DeployInputs,
+  DeployState,
+  DeployWorld,
+} from "../../../../src/operator/deploy/state.ts";
+import { expectedSystem, verifyNewSystem, waitForOldSystem } from "../../../../src/operator/deploy/verify.ts";
+import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
+import type { Host } from "../../../../src/transport/host.ts";
+import { Fail } from "../../../../src/util/fail.ts";
+import { type Log, silentLog } from "../../../../src/util/log.ts";
+import { inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
+import { fakeSystem } from "../../../helpers/fake-system.ts";
+
+const nonce = "e".repeat(64);
+const facts = machineFacts();
+const keptKeys = facts.hostKeys;
+
+/** What answers at a host after the jump: with the mark of a deploy, in a boot. */
+function answering(
+  answer: { mark?: string; boot?: string; root?: "none" | "impossible"; bug?: Error } | undefined,
+  change: { inputs?: Partial<DeployInputs>; state?: Partial<DeployState> } = {},
+) {
+  const lines: string[] = [];
+  const log: Log = {
+    ...silentLog,
+    info: (text) => void lines.push(text),
+    warn: (text) => void lines.push(`! ${text}`),
+  };
+  const said = { closed: 0, undone: 0 };
+  const connects: ConnectOptions[] = [];
+  const { shell } = fakeSystem();
+  const host = {
+    name: "web",
+    closed: false,
+    exec: async (argv: readonly string[]) => {
+      if (argv.includes(markPath)) return { code: 0, stdout: answer?.mark ?? "", stderr: "" };
+      if (argv[0] === "cat") {
+        const release = argv.includes("/etc/os-release") ? 'PRETTY_NAME="Debian 13"\n' : "";
+        return { code: 0, stdout: `${answer?.boot ?? "another"}\n${release}`, stderr: "" };
+      }
+      if (argv[2]?.includes("--unload")) {
+        said.undone += 1;
+        return { code: 0, stdout: "", stderr: "" };
+      }
+      return await shell.run(argv);
+    },
+    becomeRoot: async () => answer?.root ?? "none",
+    close: () => {
+      said.closed += 1;
+    },
+  } as unknown as Host;
+  const world = {
+    ...{ log, signal: new AbortController().signal, now: Date.now },
+    connect: async (options: ConnectOptions) => {
+      connects.push(options);
+      if (answer?.bug !== undefined) throw answer.bug;
+      if (answer === undefined) throw new Fail("no route to host");
+      return host;
+    },
+  } as unknown as DeployWorld;
+  const state = {
+    ...{ facts, deploy: { nonce }, loginUser: "admin", bytes: { base: 0, payload: 0 }, health: [] },
+    ...change.state,
+  } as unknown as DeployState;
+  const waitMs = { base: 1, build: 1, boot: 50 };
+  const inputs = inputsOfDeploy({ deadManSeconds: 0, waitMs, ...change.inputs });
+  return { inputs, state, world, lines, said, connects, host };
+}
+
+describe("the way back to the old system", () => {
+  const back = async (...given: Parameters<typeof answering>) => {
+    const { inputs, state, world, lines, said } = answering(...given);
+    return { came: await waitForOldSystem(inputs, state, world), lines, said };
+  };
+
+  it("is at its end when that answers in another boot", async () => {
+    const { came, lines, said } = await back({});
+    expect([came, said]).toEqual([true, { closed: 1, undone: 0 }]);
+    expect(lines).toEqual(["the old system answers, as it was"]);
+  });
+
+  it("takes the loaded kernel back where the host never left", async () => {
+    const { came, said } = await back({ boot: facts.bootId });
+    expect([came, said]).toEqual([true, { closed: 1, undone: 1 }]);
+  });
+
+  it("says how the kernel is taken back where that needs a password", async () => {
+    const { came, lines, said } = await back({ boot: facts.bootId, root: "impossible" });
+    expect([came, said]).toEqual([true, { closed: 1, undone: 0 }]);
+    expect(lines[0]).toMatch(/^! the base's kernel is still loaded on web: `kexec --unload` as root/);
+  });
+
+  it("is none where the new system answers", async () => {
+    const { came, lines, said } = await back({ mark: `{"nonce":"${nonce}"}` });
+    expect([came, said.closed, said.undone]).toEqual([false, 1, 0]);
+    expect(lines).toEqual(["! the new system answers: the runner went on without us"]);
+  });
+
+  it("is given up within its bound where nothing answers, and lets a bug through", async () => {
+    const { came, lines } = await back(undefined);
+    expect(came).toBe(false);
+    expect(lines).toEqual([
+      expect.stringMatching(/^! the old system did not answer within 0 s: no route to host$/),
+    ]);
+    await expect(back({ bug: new TypeError("oops") })).rejects.toThrow(new TypeError("oops"));
+  });
+
+  it("is waited for as long as the dead man and a start may take", async () => {
+    const { inputs, state, world } = answering(undefined, { inputs: { deadManSeconds: 100 } });
+    let now = 0;
+    const times = { ...world, now: () => (now += 40_000) };
+    await waitForOldSystem(inputs, state, times);
+    // Begun at 40 s, and asked until 140 s and a little.
+    expect(now).toBe(160_000);
+  }, 20_000);
+});
+
+describe("the new system", () => {
+  it("is expected with the mark, the old host keys where they are kept, and what the definition wants", () => {
+    const health = [{ type: "unit" as const, unit: "nginx.service" }];
+    const spec = serverSpec({ health, services: { "nginx.service": { state: "enabled" } } });
+    const given = { spec, slow: 3, links: [{ path: "/etc/link", target: "x" }] as never };
+    const files = new Map([["/etc/file", { content: Buffer.from(""), mode: 0o644 }]]) as never;
+    const { inputs, state } = answering({}, { inputs: { ...given, files } });
+    expect(expectedSystem(inputs, state)).toMatchObject({
+      ...{ nonce, pins: keptKeys, user: "admin", slow: 3, bootMs: 50, health, units: ["nginx.service"] },
+      placed: expect.arrayContaining(["/etc/file", "/etc/link"]),
+    });
+  });
+
+  it("is expected with its own keys where it gets new ones, and with no user where none is known", () => {
+    const keys = ["ssh-ed25519 AAAAnew"];
+    const { inputs, state } = answering({}, { inputs: { spec: serverSpec({ hostKeys: "new" }) } });
+    const expected = expectedSystem(inputs, { ...state, newHostKeys: keys });
+    expect(expected.pins).toEqual(keys);
+    const { loginUser: _none, deploy: _neither, ...rest } = state;
+    const bare = expectedSystem(inputs, rest as DeployState);
+    expect(bare).not.toHaveProperty("user");
+    expect(bare).not.toHaveProperty("pins");
+    expect(bare.nonce).toBe("-");
+  });
+
+  it("is noted with boot, name and health, and what known_hosts is to have", async () => {
+    const keys = ["ssh-ed25519 AAAAnew"];
+    const spec = serverSpec({ hostKeys: "new" });
+    const story = answering(
+      { mark: `{"nonce":"${nonce}"}`, boot: "new-boot" },
+      { inputs: { spec }, state: { newHostKeys: keys } },
+    );
+    const { inputs, state, world, lines, connects, host } = story;
+    await verifyNewSystem(inputs, state, world);
+    expect(state).toMatchObject({ fresh: host, newBootId: "new-boot", newOs: "Debian 13" });
+    expect(state.firstNewAnswer).toBeGreaterThan(0);
+    expect(state.health.length).toBeGreaterThan(0);
+    expect(connects).toEqual([expect.objectContaining({ pins: keys, user: "admin" })]);
+    expect(lines).toContain("for known_hosts, in place of the old keys: admin@web ssh-ed25519 AAAAnew");
+    const kept = answering({ mark: `{"nonce":"${nonce}"}` });
+    await verifyNewSystem(kept.inputs, kept.state, kept.world);
+    expect(kept.lines.join()).not.toContain("known_hosts");
+  });
+});

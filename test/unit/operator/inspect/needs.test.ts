@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadDefinition } from "../../../../src/operator/definition/load.ts";
+import { judgeNeeds, needsOf } from "../../../../src/operator/inspect/needs.ts";
+import { readLockFor } from "../../../../src/operator/lock/lock.ts";
+import type { Facts } from "../../../../src/schema/facts.ts";
+import type { Spec } from "../../../../src/schema/spec.ts";
+import { locked, lockOf, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
+import { diskFacts, mib } from "../../../helpers/storage.ts";
+
+const layout = async (name: string) => (await loadDefinition(join("imgbuild/layouts", name))).spec;
+
+function judge(spec: Spec, facts: Partial<Facts> = {}) {
+  const disks = Object.fromEntries(
+    Object.keys(spec.storage?.disks ?? {}).map((name) => [name, diskFacts("vda", { sizeBytes: 8192 * mib })]),
+  );
+  return judgeNeeds(needsOf(spec, lockOf(spec)), spec, machineFacts(facts), disks);
+}
+const named = (findings: ReturnType<typeof judge>, check: string) =>
+  findings.find((one) => one.check === check);
+
+const tpm = { version: 2, usable: true, banks: ["sha1", "sha256"] };
+
+describe("needsOf", () => {
+  it("is a TPM 2.0 with sha256 registers where a volume is sealed to some, and none else", async () => {
+    expect(needsOf(await layout("luks-tpm2")).machine.tpm2).toEqual({ bank: "sha256", volumes: ["root"] });
+    expect(needsOf(await layout("luks-lvm")).machine.tpm2).toBeUndefined();
+    expect(needsOf(serverSpec()).machine.tpm2).toBeUndefined();
+  });
+
+  it("is the kernel modules of every layer of the storage", async () => {
+    expect(needsOf(await layout("md-raid5-lvm")).machine.modules).toEqual(
+      expect.arrayContaining(["md-mod", "raid456", "dm-mod"]),
+    );
+    expect(needsOf(await layout("luks-tpm2")).machine.modules).toEqual(
+      expect.arrayContaining(["dm-crypt", "ext4", "tpm_crb"]),
+    );
+  });
+
+  it("is room for the kernels of the lock, where they lie in a partition of a size of its own", () => {
+    const spec = serverSpec();
+    const kernel = (name: string, size: number) => locked(`linux-image-${name}`, { size });
+    const room = (...packages: ReturnType<typeof kernel>[]) => needsOf(spec, { packages }).kernels;
+    expect(room()).toEqual([{ on: "esp", least: 20 * mib, usual: 132 * mib }]);
+    expect(room(kernel("amd64", 2000), kernel("6.12.0-amd64", 90 * mib))).toEqual(room());
+    expect(room(kernel("6.12.0-amd64", 90 * mib), kernel("6.1.0-amd64", 90 * mib))).toEqual([
+      { on: "esp", least: 36 * mib, usual: 196 * mib },
+    ]);
+    expect(needsOf(serverSpec({ boot: { loader: "grub" } })).kernels).toEqual([]);
+  });
+});
+
+describe("a machine's answers", () => {
+  it("refuse imgbuild/layouts/luks-tpm2 where there is no TPM, or not such a one", async () => {
+    const spec = await layout("luks-tpm2");
+    const wants = "root is opened by a TPM 2.0 with sha256 registers";
+    const answers: [Facts["tpm"], string][] = [
+      [undefined, "the machine shows no TPM"],
+      [{ version: 1, usable: false }, "the machine has a TPM 1.2"],
+      [{ ...tpm, banks: ["sha1"] }, "the machine's TPM has no sha256 registers (it has sha1)"],
+    ];
+    for (const [seen, problem] of answers)
+      expect(named(judge(spec, { tpm: seen }), "tpm")).toMatchObject({
+        verdict: "no-go",
+        detail: `${wants}; ${problem}`,
+        hint: expect.stringMatching(/switch it on in the firmware/),
+      });
+    expect(named(judge(spec, { tpm }), "tpm")).toEqual({
+      check: "tpm",
+      verdict: "go",
+      detail: "TPM 2.0, sha1 and sha256 registers",
+    });
+    // The base has a driver of its own, and asks again.
+    expect(named(judge(spec, { tpm: { version: 2, usable: false } }), "tpm")?.verdict).toBe("warn");
+    expect(named(judge(await layout("luks-lvm")), "tpm")).toBeUndefined();
+  });
+
+  it("refuse a processor that Debian's amd64 does not run on, if it tells", () => {
+    const { cpuFlags } = needsOf(serverSpec()).machine;
+    expect(named(judge(serverSpec(), { cpuFlags }), "processor")).toBeUndefined();
+    expect(named(judge(serverSpec()), "processor")).toBeUndefined();
+    const old = cpuFlags.filter((flag) => flag !== "lm");
+    expect(named(judge(serverSpec(), { cpuFlags: old }), "processor")).toMatchObject({
+      verdict: "no-go",
+      detail: "it lacks lm",
+    });
+  });
+
+  it.each([
+    [34, "no-go"],
+    [100, "warn"],
+    [512, "go"],
+  ])("say whether two kernels fit an ESP of %i MiB: %s", (sizeMib, verdict) => {
+    const spec = serverSpec();
+    const disk = spec.storage!.disks.system!;
+    if (!("table" in disk)) throw new Error("the disk is written");
+    disk.table.partitions.find(({ name }) => name === "esp")!.size = sizeMib * mib;
+    const kernels = ["linux-image-6.12.0-amd64", "linux-image-6.1.0-amd64"];
+    const packages = kernels.map((name) => locked(name, { size: 90 * mib }));
+    const findings = judgeNeeds(needsOf(spec, { packages }), spec, machineFacts(), {
+      system: diskFacts("vda", { sizeBytes: 8192 * mib }),
+    });
+    expect(named(findings, "room on ESP")).toMatchObject({
+      verdict,
+      detail: expect.stringMatching(`^${sizeMib} MiB; kernels take at least 36,`),
+    });
+  });
+
+  it("say what becomes of Secure Boot", () => {
+    const debian = serverSpec({ boot: { loader: "grub", secureBoot: "debian" } });
+    expect(named(judge(debian), "secure boot")).toMatchObject({
+      verdict: "warn",
+      detail: "it is off for the deploy",
+    });
+    expect(named(judge(debian, { firmware: "bios" }), "secure boot")).toBeUndefined();
+    const own = serverSpec({
+      boot: { loader: "uki", secureBoot: { key: "sb", certificate: "-----BEGIN CERTIFICATE-----" } },
+    });
+    expect(named(judge(own), "secure boot")?.verdict).toBe("warn");
+    expect(named(judge(own, { setupMode: true }), "secure boot")?.verdict).toBe("go");
+  });
+
+  it("are asked for with the layout's own lock", async () => {
+    const definition = await loadDefinition("imgbuild/layouts/luks-tpm2");
+    const { lock } = await readLockFor(definition);
+    expect(needsOf(definition.spec, lock).kernels).toMatchObject([{ on: "esp", least: 20 * mib }]);
+  });
+});

@@ -1,0 +1,70 @@
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { reachMirror } from "../../../../src/operator/inspect/reach.ts";
+import { localHost } from "../../../helpers/local-host.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
+import { deadUrl, web, webOf } from "../../../helpers/web.ts";
+
+const signal = new AbortController().signal;
+const path = "dists/trixie/InRelease";
+
+/** This machine as a host that has these programs and no others. */
+function hostWith(...programs: readonly string[]) {
+  const bin = join(tempDir(), "bin");
+  mkdirSync(bin);
+  for (const name of ["sh", ...programs])
+    symlinkSync(`/usr/bin/${name === "sh" ? "dash" : name}`, join(bin, name));
+  return localHost({ wrap: (argv) => ["/usr/bin/env", "-i", `PATH=${bin}`, ...argv] }).host;
+}
+
+describe("reachMirror", () => {
+  for (const program of ["bash", "python3", "wget", "curl"])
+    it(`asks by ${program} where the host has only that`, async () => {
+      const { url, asked } = await webOf(new Map([[`debian/${path}`, "x".repeat(2000)]]));
+      const mirror = `${url}/debian/`;
+      expect(await reachMirror(hostWith(program), [mirror], path, signal)).toEqual({ url: mirror });
+      expect(asked).toEqual([`/debian/${path}`]);
+    });
+
+  it("takes the first that serves the file, and goes on past those that do not", async () => {
+    const good = await webOf(new Map([[path, "x"]]));
+    const bad = await webOf(new Map());
+    const host = hostWith("bash");
+    const dead = await deadUrl();
+    expect(await reachMirror(host, [dead, bad.url, good.url], path, signal)).toEqual({ url: good.url });
+    expect(await reachMirror(host, [good.url, bad.url], path, signal)).toEqual({ url: good.url });
+    expect([good.asked.length, bad.asked.length]).toEqual([2, 1]);
+  });
+
+  it("says of each why it is none", async () => {
+    const bad = await webOf(new Map());
+    const broken = await web((_request, response) => response.destroy());
+    const dead = await deadUrl();
+    const answer = await reachMirror(hostWith("bash"), [bad.url, dead, broken.url], path, signal);
+    expect(answer).toMatchObject({ problem: expect.stringMatching(/^the target reaches no mirror: /) });
+    const { problem } = answer as { problem: string };
+    expect(problem).toContain(`${bad.url}: the server answered: HTTP/1.1 404 Not Found`);
+    expect(problem).toMatch(new RegExp(`${dead}: .*refused`, "i"));
+    expect(problem).toMatch(new RegExp(`${broken.url}: `));
+  });
+
+  it("says what the host lacks", async () => {
+    expect(await reachMirror(hostWith(), ["http://192.0.2.1"], path, signal)).toEqual({
+      problem: "the target reaches no mirror: http://192.0.2.1: the host has no program to fetch with",
+    });
+    expect(await reachMirror(hostWith("bash"), ["https://192.0.2.1"], path, signal)).toEqual({
+      problem: expect.stringContaining("neither curl, wget nor python3 to try https with"),
+    });
+    expect(await reachMirror(hostWith(), [], path, signal)).toEqual({
+      problem: "the target reaches no mirror: none is known",
+    });
+  });
+
+  it("hands the mirror's name over as a word, whatever is in it", async () => {
+    const marker = join(tempDir(), "ran");
+    for (const url of [`http://127.0.0.1:1/$(touch ${marker})`, `http://127.0.0.1:1/;touch ${marker}`, "-o"])
+      expect(await reachMirror(hostWith("bash"), [url], path, signal)).toHaveProperty("problem");
+    expect(existsSync(marker)).toBe(false);
+  });
+});

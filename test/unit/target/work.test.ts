@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import type { Order } from "../../../src/schema/deploy.ts";
+import type { Plan } from "../../../src/schema/plan.ts";
+import { sealFor } from "../../../src/secrets/seal.ts";
+import { workThroughPlan } from "../../../src/target/work.ts";
+import { silentLog } from "../../../src/util/log.ts";
+import { generateIdentity } from "../../helpers/identity.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+import { deadUrl, portal, webOf } from "../../helpers/web.ts";
+
+const nginx = {
+  name: "nginx",
+  version: "1.26.3-3",
+  architecture: "amd64",
+  archive: "debian",
+  path: "pool/main/n/nginx/nginx_1.26.3-3_amd64.deb",
+  size: 1000,
+  sha256: "a".repeat(64),
+};
+
+/** A plan that would install one package and nothing else, worked through with no disk in it. */
+async function work(
+  change: Partial<Order> = {},
+  sealedFor?: string,
+  steps?: Plan["steps"],
+  more: ReadonlyMap<string, Uint8Array> = new Map(),
+  bundles: readonly Readonly<Record<string, string>>[] = [{}],
+) {
+  const { identity, recipient } = await generateIdentity();
+  const plan: Plan = {
+    version: 1,
+    hostname: "web",
+    definition: "d",
+    prepare: [],
+    steps: steps ?? [{ kind: "install-packages", doing: "installing", packages: [nginx] }],
+  };
+  const order: Order = {
+    version: 1,
+    definition: "d",
+    planDigest: "p",
+    disks: [],
+    mirrors: { debian: [] },
+    secrets: [],
+    ...change,
+  };
+  const seal = async (bundle: object) =>
+    Buffer.from(await sealFor(sealedFor ?? recipient, Buffer.from(JSON.stringify(bundle)))).toString(
+      "base64",
+    );
+  let ponr = false;
+  const error = await workThroughPlan({
+    order,
+    files: new Map([["plan.json", Buffer.from(JSON.stringify(plan))], ...more]),
+    directory: tempDir(),
+    identity,
+    sealed: await Promise.all(bundles.map(seal)),
+    ponr: () => {
+      ponr = true;
+    },
+    log: silentLog,
+    signal: new AbortController().signal,
+    fetched: { packages: 0, bytes: 0 },
+    nonce: "0".repeat(64),
+  }).then(
+    () => undefined,
+    (thrown: Error) => thrown,
+  );
+  return { ponr, message: error?.message };
+}
+
+describe("workThroughPlan ends before the first write (F16) when", () => {
+  it("the mirror is dead", async () => {
+    const { ponr, message } = await work({ mirrors: { debian: [await deadUrl()] } });
+    expect(message).toMatch(/^no mirror can be reached: http:\/\/127\.0\.0\.1:\d+.*ECONNREFUSED/);
+    expect(ponr).toBe(false);
+  });
+
+  it("the archive has replaced a package since the lock was made", async () => {
+    const { url } = await webOf(new Map());
+    const { ponr, message } = await work({ mirrors: { debian: [url] } });
+    expect(message).toMatch(/^no mirror has pool\/main\/n\/nginx\/nginx_1\.26\.3-3_amd64\.deb .*404/);
+    expect(ponr).toBe(false);
+  });
+
+  it("a login page stands before the mirror", async () => {
+    const { ponr, message } = await work({ mirrors: { debian: [(await portal()).url] } });
+    expect(message).toMatch(/what the server gives is no package/);
+    expect(ponr).toBe(false);
+  });
+
+  it("a confirmed disk is not there", async () => {
+    const disks = [{ name: "system", serial: "NOT-THERE", sizeBytes: 4096 }];
+    const { ponr, message } = await work({ disks });
+    expect(message).toMatch(/^disk system \(serial NOT-THERE, 4096 bytes\) is not there$/);
+    expect(ponr).toBe(false);
+  });
+
+  it("a secret did not come, or what came is sealed for another base", async () => {
+    const lacking = await work({ secrets: ["token"] });
+    expect(lacking.message).toMatch(/the secret token did not come/);
+    const other = await work({}, (await generateIdentity()).recipient);
+    expect(other.message).toBeDefined();
+    expect([lacking.ponr, other.ponr]).toEqual([false, false]);
+  });
+
+  it("a package of the definition's own did not travel along; when it did, that is none", async () => {
+    const bytes = Buffer.from("!<arch>\n and the rest");
+    const own = {
+      ...nginx,
+      name: "own",
+      archive: "local",
+      path: "debs/own_1.0_amd64.deb",
+      size: bytes.length,
+    };
+    const steps = [
+      { kind: "install-packages", doing: "installing", packages: [own] },
+      { kind: "format-everything", doing: "formatting" },
+    ];
+    const { url } = await webOf(new Map());
+    const mirrors = { debian: [url] };
+    expect((await work({ mirrors }, undefined, steps)).message).toMatch(
+      /debs\/own_1\.0_amd64\.deb \(no mirror/,
+    );
+    const along = new Map([[`debs/${own.path}`, bytes]]);
+    const { ponr, message } = await work({ mirrors }, undefined, steps, along);
+    expect(message).toMatch(/unknown kind format-everything/);
+    expect(ponr).toBe(false);
+  });
+
+  it("a secret came with an earlier GO only, of which host keys alone are still of use", async () => {
+    const text = Buffer.from("x").toString("base64");
+    const earlier = { token: text, "hostkey:ssh_host_ed25519_key": text };
+    const bundles = [earlier, {}];
+    const token = await work({ secrets: ["token"] }, undefined, undefined, undefined, bundles);
+    expect(token.message).toMatch(/the secret token did not come/);
+    const secrets = ["hostkey:ssh_host_ed25519_key"];
+    const kept = await work({ secrets }, undefined, undefined, undefined, bundles);
+    expect(kept.message).toMatch(/no mirror is known/);
+    // Where other host keys came, the earlier ones are nobody's.
+    const other = [earlier, { "hostkey:ssh_host_rsa_key": text }];
+    expect((await work({ secrets }, undefined, undefined, undefined, other)).message).toMatch(
+      /the secret hostkey:ssh_host_ed25519_key did not come/,
+    );
+  });
+
+  it("the plan has a step that this runner does not know", async () => {
+    const { ponr, message } = await work({}, undefined, [{ kind: "format-everything", doing: "formatting" }]);
+    expect(message).toMatch(/unknown kind format-everything/);
+    expect(ponr).toBe(false);
+  });
+});
