@@ -35,8 +35,7 @@ fresh: setup
 ifeq ($(IMAGE),)
 test: fresh ## the project's own tests; with IMAGE=web: build that definition, boot it in QEMU, run its checks
 	@npm run --silent lint && npm run --silent types && npm run --silent unit
-	@$(ROOT) npm run --silent tools
-	@$(ROOT) npm run --silent vm
+	@$(ROOT) node --import tsx scripts/slow-tests.ts
 else
 test: setup
 	@bin/imgbuild test imgbuild/$(IMAGE)
