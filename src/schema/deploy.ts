@@ -75,7 +75,6 @@ export const Order = z.strictObject({
   secrets: z.array(z.string()),
 });
 
-type LinkReplay = z.output<typeof LinkReplay>;
 export type NetworkReplay = z.output<typeof NetworkReplay>;
 export type Machine = z.output<typeof Machine>;
 export type DeployData = z.output<typeof DeployData>;

@@ -86,7 +86,6 @@ export const Lock = z.strictObject({
 });
 
 export type LockRequest = z.output<typeof LockRequest>;
-type Archive = z.output<typeof Archive>;
 export type Lock = z.output<typeof Lock>;
 export type LockedIndex = z.output<typeof LockedIndex>;
 export type LockedPackage = z.output<typeof LockedPackage>;

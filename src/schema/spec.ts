@@ -264,6 +264,5 @@ export type SpecInput = z.input<typeof Spec>;
 export type Boot = z.output<typeof Boot>;
 export type HealthCheck = z.output<typeof Health>;
 export type Network = z.output<typeof Network>;
-type User = z.output<typeof User>;
 export type Pin = z.output<typeof Pin>;
 export type Repository = z.output<typeof Repository>;
