@@ -21,7 +21,7 @@ export function wipeExtents(disk: {
   // Where something is kept the table is replaced in place: a power cut must not leave the disk without one.
   const whole = disk.kept.length > 0 ? [] : [{ startBytes: 0, sizeBytes: disk.sizeBytes }];
   const devices = [...disk.partitions, ...whole];
-  // A table that is older than its disk may name what lies beyond the end.
+  // A table that is older than its disk may name space beyond the end.
   const beyond = { startBytes: disk.sizeBytes, sizeBytes: Number.POSITIVE_INFINITY };
   return [...disk.kept, beyond].reduce(
     (left, other) => left.flatMap((one) => without(one, other)),

@@ -64,7 +64,7 @@ export function readDer(bytes: Uint8Array): DerNode[] | undefined {
   return nodes;
 }
 
-/** The element with which `bytes` begin, whatever comes after it; undefined where they are not DER or are cut off. */
+/** The element with which `bytes` begin; what follows is ignored; undefined where they are not DER or are cut off. */
 export function firstDer(bytes: Uint8Array): DerNode | undefined {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [tag, first] = all;

@@ -94,7 +94,7 @@ export const deployCommand: AddCommand = (program, act) => {
             hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
           });
         }
-        tell(report, file, cli);
+        showOutcome(report, file, cli);
       }),
   );
 };
@@ -206,7 +206,7 @@ function wipeName({ serial, wwn, path }: PlanView["disks"][number]): string {
 }
 
 /** Shows what came of a deploy; a Fail with the exit code of the outcome, unless it is done. */
-export function tell(report: Report, file: string, cli: Pick<Cli, "emit" | "print">): void {
+export function showOutcome(report: Report, file: string, cli: Pick<Cli, "emit" | "print">): void {
   cli.emit({ event: "report", file, report });
   const downtime =
     report.seconds.downtime === null ? "" : `, ${seconds(report.seconds.downtime * 1000)} of it down`;

@@ -65,7 +65,7 @@ export async function inspectAndPlan(
     sshPorts: { ...sshdPorts(inputs.spec, inputs), reached: state.sshPort },
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
-  for (const finding of state.findings) tell(log, finding);
+  for (const finding of state.findings) showFinding(log, finding);
   if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;
   if ("user" in login) state.loginUser = login.user;
   state.mirror = mirror.url;
@@ -230,7 +230,10 @@ export function loginUser(
   };
 }
 
-export function tell(log: { info(text: string): void; warn(text: string): void }, finding: Finding): void {
+export function showFinding(
+  log: { info(text: string): void; warn(text: string): void },
+  finding: Finding,
+): void {
   const line = `${finding.verdict === "go" ? "ok   " : finding.verdict === "warn" ? "warn " : "NO-GO"} ${finding.check}: ${finding.detail}`;
   if (finding.verdict === "go") log.info(line);
   else log.warn(finding.hint === undefined ? line : `${line}; ${finding.hint}`);

@@ -10,7 +10,7 @@ import type { KnownDeploy } from "../records/known-deploys.ts";
 import { sealSecrets, signedPayload } from "../runner-link/payload.ts";
 import type { Hello, RunnerLink } from "../runner-link/runner-link.ts";
 import { hostKeysFor } from "./host-keys.ts";
-import { loginUser, matchOrTell, mirrorOrder, planFor, reachedAt, tell } from "./inspect.ts";
+import { loginUser, matchOrTell, mirrorOrder, planFor, reachedAt, showFinding } from "./inspect.ts";
 import type { DeployInputs, DeployState, DeployWorld } from "./state.ts";
 import { expectedIn } from "./verify.ts";
 
@@ -74,7 +74,7 @@ export async function replan(
     },
     clock: { now: world.now(), ignored: true },
   }).filter(({ check }) => asked.includes(check));
-  for (const finding of findings) tell(log, finding);
+  for (const finding of findings) showFinding(log, finding);
   if (!isGo(findings) || "problem" in disks || !("user" in login))
     throw new Fail("the definition does not fit the machine; the base is as it was", {
       exitCode: exitCodes.refused,

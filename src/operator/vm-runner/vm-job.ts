@@ -17,7 +17,7 @@ export interface VmJob {
   readonly lock: Lock;
   readonly disks: readonly VmDisk[];
   readonly secrets: ReadonlyMap<string, Secret>;
-  /** Seconds since the epoch that the machine's clock begins with: what is made does not tell when. */
+  /** Seconds since the epoch that the machine's clock begins with: the result does not depend on when it was made. */
   readonly clock: number;
   /** For files on their way; the caller's to remove. */
   readonly directory: string;

@@ -104,7 +104,7 @@ export function doorOptions(
 }
 
 /**
- * A process namespace lies around bubblewrap's own: whoever kills what stands there ends all within, and no program within sees a
+ * A process namespace lies around bubblewrap's own: killing its first process ends all within, and no program within sees a
  * process that is not its own.
  */
 export function aroundDoor(argv: readonly string[], isRoot: boolean, bound: ProcessBound): readonly string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { tell } from "../../../../src/cli/commands/deploy.ts";
+import { showOutcome } from "../../../../src/cli/commands/deploy.ts";
 import type { Report } from "../../../../src/schema/report.ts";
 
 function reportOf(change: Partial<Report>): Report {
@@ -31,7 +31,7 @@ function shown(change: Partial<Report>) {
     print: (line: string) => void printed.push(line),
     emit: (event: Record<string, unknown>) => void events.push(event),
   };
-  const work = () => tell(reportOf(change), "out/report.json", cli);
+  const work = () => showOutcome(reportOf(change), "out/report.json", cli);
   return { printed, events, work };
 }
 

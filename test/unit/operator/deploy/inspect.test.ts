@@ -5,7 +5,7 @@ import {
   mirrorOrder,
   planFor,
   reachedAt,
-  tell,
+  showFinding,
 } from "../../../../src/operator/deploy/inspect.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { isPlainKey } from "../../../../src/transport/keys.ts";
@@ -201,9 +201,9 @@ it("a finding is shown by its verdict, and what is not well with what to do", ()
     info: (text: string) => lines.push(`i ${text}`),
     warn: (text: string) => lines.push(`w ${text}`),
   };
-  tell(log, { check: "memory", verdict: "go", detail: "enough", hint: "not shown" });
-  tell(log, { check: "room", verdict: "warn", detail: "little", hint: "install less" });
-  tell(log, { check: "machine", verdict: "no-go", detail: "a container" });
+  showFinding(log, { check: "memory", verdict: "go", detail: "enough", hint: "not shown" });
+  showFinding(log, { check: "room", verdict: "warn", detail: "little", hint: "install less" });
+  showFinding(log, { check: "machine", verdict: "no-go", detail: "a container" });
   expect(lines).toEqual([
     "i ok    memory: enough",
     "w warn  room: little; install less",

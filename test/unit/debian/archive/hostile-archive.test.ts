@@ -1,22 +1,22 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadIndex } from "../../../src/debian/archive/index.ts";
-import { verifyRelease } from "../../../src/debian/archive/release.ts";
-import { fetchPackage } from "../../../src/debian/http/fetch.ts";
-import type { LockedPackage } from "../../../src/schema/lock.ts";
-import { sha256 } from "../../../src/util/digest.ts";
-import { Fail } from "../../../src/util/fail.ts";
+import { loadIndex } from "../../../../src/debian/archive/index.ts";
+import { verifyRelease } from "../../../../src/debian/archive/release.ts";
+import { fetchPackage } from "../../../../src/debian/http/fetch.ts";
+import type { LockedPackage } from "../../../../src/schema/lock.ts";
+import { sha256 } from "../../../../src/util/digest.ts";
+import { Fail } from "../../../../src/util/fail.ts";
 import {
   type ArchiveShape,
   archiveOf,
   archiveOptions,
   bounds,
   trixieSources,
-} from "../../helpers/archive.ts";
-import { releaseText, type SigningKey, signingKey } from "../../helpers/signing.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
-import { webOf } from "../../helpers/web.ts";
+} from "../../../helpers/archive.ts";
+import { releaseText, type SigningKey, signingKey } from "../../../helpers/signing.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
+import { webOf } from "../../../helpers/web.ts";
 
 // F23: what a mirror, or somebody before it, may send. Each is refused with a clear error, and nothing of it stays in the cache.
 

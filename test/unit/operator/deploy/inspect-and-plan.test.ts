@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { inspectAndPlan } from "../../../src/operator/deploy/inspect.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "../../../src/operator/deploy/state.ts";
-import type { Host } from "../../../src/transport/host.ts";
-import { silentLog } from "../../../src/util/log.ts";
-import { Secret } from "../../../src/util/secret.ts";
-import { adminKey, inputsOfDeploy, serverSpec } from "../../helpers/deployable.ts";
-import { probeOutput } from "../../helpers/probe-output.ts";
+import { inspectAndPlan } from "../../../../src/operator/deploy/inspect.ts";
+import type { DeployInputs, DeployState, DeployWorld } from "../../../../src/operator/deploy/state.ts";
+import type { Host } from "../../../../src/transport/host.ts";
+import { silentLog } from "../../../../src/util/log.ts";
+import { Secret } from "../../../../src/util/secret.ts";
+import { adminKey, inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
+import { probeOutput } from "../../../helpers/probe-output.ts";
 
 const mirror = (name: string) => `http://${name}.example/debian`;
 

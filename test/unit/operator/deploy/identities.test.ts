@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { hostKeysFor } from "../../../src/operator/deploy/host-keys.ts";
-import { newIdentity } from "../../../src/operator/deploy/ship.ts";
-import { deploySeed } from "../../../src/operator/plan/plan.ts";
-import { generateSshKey, publicKeyOf } from "../../../src/transport/keys.ts";
-import { silentLog } from "../../../src/util/log.ts";
-import { Secret } from "../../../src/util/secret.ts";
-import { inputsOfDeploy, serverSpec } from "../../helpers/deployable.ts";
+import { hostKeysFor } from "../../../../src/operator/deploy/host-keys.ts";
+import { newIdentity } from "../../../../src/operator/deploy/ship.ts";
+import { deploySeed } from "../../../../src/operator/plan/plan.ts";
+import { generateSshKey, publicKeyOf } from "../../../../src/transport/keys.ts";
+import { silentLog } from "../../../../src/util/log.ts";
+import { Secret } from "../../../../src/util/secret.ts";
+import { inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
 
 async function keysOf(
   hostKeys: "new" | { secret: string },

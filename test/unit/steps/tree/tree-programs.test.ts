@@ -1,13 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { kernelVersions, makeInitramfs } from "../../../src/steps/boot/make-initramfs.ts";
-import { makeLocale } from "../../../src/steps/tree/make-locale.ts";
-import { placeFiles } from "../../../src/steps/tree/place-files.ts";
-import { setServices } from "../../../src/steps/tree/set-services.ts";
-import { sha256 } from "../../../src/util/digest.ts";
-import { stepBench } from "../../helpers/step-bench.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
+import { kernelVersions, makeInitramfs } from "../../../../src/steps/boot/make-initramfs.ts";
+import { makeLocale } from "../../../../src/steps/tree/make-locale.ts";
+import { placeFiles } from "../../../../src/steps/tree/place-files.ts";
+import { setServices } from "../../../../src/steps/tree/set-services.ts";
+import { sha256 } from "../../../../src/util/digest.ts";
+import { stepBench } from "../../../helpers/step-bench.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
 
 function withKernels(...versions: string[]): string {
   const root = tempDir();

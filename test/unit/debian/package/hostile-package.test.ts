@@ -3,12 +3,12 @@ import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { stagePackages } from "../../../src/debian/unpack/stage.ts";
-import { filterRun } from "../../../src/system/run/filter.ts";
-import { Fail } from "../../../src/util/fail.ts";
-import { arMember, type DebMember, makeDeb, tarOf } from "../../helpers/deb.ts";
-import { emptyTree, place, stage } from "../../helpers/placing.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
+import { stagePackages } from "../../../../src/debian/unpack/stage.ts";
+import { filterRun } from "../../../../src/system/run/filter.ts";
+import { Fail } from "../../../../src/util/fail.ts";
+import { arMember, type DebMember, makeDeb, tarOf } from "../../../helpers/deb.ts";
+import { emptyTree, place, stage } from "../../../helpers/placing.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
 
 // F38: what a package's archive may hold. Nothing of it leads out of the tree; what no package holds is refused before anything is placed.
 

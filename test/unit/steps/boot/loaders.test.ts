@@ -1,19 +1,19 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readPe } from "../../../src/boot/efi/pe.ts";
-import { throwawaySigner } from "../../../src/boot/efi/self-signed.ts";
-import { signatureProblem } from "../../../src/boot/efi/sign-efi.ts";
-import { bootCode, grubModules, placedCore } from "../../../src/boot/grub.ts";
-import { loaderStampPath } from "../../../src/boot/kernel-hooks.ts";
-import { debianLoaders, grubCopies } from "../../../src/boot/packages.ts";
-import { installGrub } from "../../../src/steps/boot/install-grub.ts";
-import { installGrubEfi } from "../../../src/steps/boot/install-grub-efi.ts";
-import { certificateOf, signerIn, signLoader } from "../../../src/steps/boot/sign-loader.ts";
-import { sha256 } from "../../../src/util/digest.ts";
-import { efiProgram } from "../../helpers/pe.ts";
-import { type Answers, stepBench } from "../../helpers/step-bench.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
+import { readPe } from "../../../../src/boot/efi/pe.ts";
+import { throwawaySigner } from "../../../../src/boot/efi/self-signed.ts";
+import { signatureProblem } from "../../../../src/boot/efi/sign-efi.ts";
+import { bootCode, grubModules, placedCore } from "../../../../src/boot/grub.ts";
+import { loaderStampPath } from "../../../../src/boot/kernel-hooks.ts";
+import { debianLoaders, grubCopies } from "../../../../src/boot/packages.ts";
+import { installGrub } from "../../../../src/steps/boot/install-grub.ts";
+import { installGrubEfi } from "../../../../src/steps/boot/install-grub-efi.ts";
+import { certificateOf, signerIn, signLoader } from "../../../../src/steps/boot/sign-loader.ts";
+import { sha256 } from "../../../../src/util/digest.ts";
+import { efiProgram } from "../../../helpers/pe.ts";
+import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const mib = 2 ** 20;
 

@@ -10,17 +10,17 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { fixedTimeEnv } from "../../../src/disks/filesystem/mkfs.ts";
-import { mkfsExt4Image } from "../../../src/steps/image/mkfs-ext4-image.ts";
-import { mkfsVfatImage } from "../../../src/steps/image/mkfs-vfat-image.ts";
-import { partitionImage } from "../../../src/steps/image/partition-image.ts";
-import { patchExt4Image } from "../../../src/steps/image/patch-ext4-image.ts";
-import { swapFileImage } from "../../../src/steps/image/swap-file-image.ts";
-import { swapPartitionImage } from "../../../src/steps/image/swap-partition-image.ts";
-import { allSteps } from "../../../src/steps/registry.ts";
-import { type Answers, stepBench } from "../../helpers/step-bench.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
-import { readFromVfat } from "../../helpers/vfat.ts";
+import { fixedTimeEnv } from "../../../../src/disks/filesystem/mkfs.ts";
+import { mkfsExt4Image } from "../../../../src/steps/image/mkfs-ext4-image.ts";
+import { mkfsVfatImage } from "../../../../src/steps/image/mkfs-vfat-image.ts";
+import { partitionImage } from "../../../../src/steps/image/partition-image.ts";
+import { patchExt4Image } from "../../../../src/steps/image/patch-ext4-image.ts";
+import { swapFileImage } from "../../../../src/steps/image/swap-file-image.ts";
+import { swapPartitionImage } from "../../../../src/steps/image/swap-partition-image.ts";
+import { allSteps } from "../../../../src/steps/registry.ts";
+import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
+import { readFromVfat } from "../../../helpers/vfat.ts";
 
 const mib = 2 ** 20;
 const uuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
