@@ -2,10 +2,13 @@ import { spawn } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -55,6 +58,21 @@ async function expectGone(word: string, tree: string): Promise<void> {
 }
 
 describe("chrootRun", () => {
+  it("runs a program of a tree in /dev/shm, whose device nodes are read-only all the same", async () => {
+    const tree = smallTree();
+    const shm = mkdtempSync("/dev/shm/imgbuild-chroot-");
+    try {
+      cpSync(tree, join(shm, "tree"), { recursive: true, verbatimSymlinks: true });
+      const { stdout } = await chrootRun(
+        join(shm, "tree"),
+        sh("b chmod 600 /dev/null 2>/dev/null || echo cannot change; b echo text > /dev/null && echo can write"),
+      );
+      expect(stdout).toBe("cannot change\ncan write\n");
+    } finally {
+      rmSync(shm, { recursive: true });
+    }
+  });
+
   it("leaves no mount and no process when the program ends, whatever it started", async () => {
     const tree = smallTree();
     const { stdout, stderr } = await chrootRun(

@@ -41,12 +41,13 @@ export const interfaces: readonly string[] = [
 
 /**
  * Before bubblewrap, where we are the machine's root: the device nodes that programs get are the machine's own, and would be theirs to change,
- * so they become read-only (bubblewrap's own way to that forbids to open them too). The group counts processes.
+ * so they become read-only (bubblewrap's own way to that forbids to open them too). What is mounted below /dev stays: a tree may be in
+ * /dev/shm. The group counts processes.
  */
 const rootsScript = `
 [ -z "$1" ] || echo 0 > "$1"
 shift
-mount -o bind,ro /dev /dev
+mount -o rbind,ro /dev /dev
 exec "$@"`;
 
 /** Runs a program behind the door; what it starts is gone with it, whatever ends it. */
