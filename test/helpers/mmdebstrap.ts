@@ -39,7 +39,7 @@ export async function copyArchives(lock: Lock, from: string, to: string): Promis
 
 /** Where apt finds what our locks are made from. */
 export function sourcesList(mirrors: Readonly<Record<string, readonly string[]>>): string {
-  const keyring = resolve("src/debian/keyrings", `${suite}.asc`);
+  const keyring = resolve("src/debian/archive/keyrings", `${suite}.asc`);
   const list = [
     `deb [signed-by=${keyring}] ${mirrors.debian?.[0]} ${suite} main`,
     `deb [signed-by=${keyring}] ${mirrors.debian?.[0]} ${suite}-updates main`,
