@@ -1,3 +1,4 @@
+// @ts-nocheck
 import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin";
 
 /** Calls whose words are read by people. A condition among them is changed as anywhere else. */

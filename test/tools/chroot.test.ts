@@ -65,7 +65,9 @@ describe("chrootRun", () => {
       cpSync(tree, join(shm, "tree"), { recursive: true, verbatimSymlinks: true });
       const { stdout } = await chrootRun(
         join(shm, "tree"),
-        sh("b chmod 600 /dev/null 2>/dev/null || echo cannot change; b echo text > /dev/null && echo can write"),
+        sh(
+          "b chmod 600 /dev/null 2>/dev/null || echo cannot change; b echo text > /dev/null && echo can write",
+        ),
       );
       expect(stdout).toBe("cannot change\ncan write\n");
     } finally {
