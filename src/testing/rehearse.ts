@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { definitionDigest } from "../operator/build/image.ts";
+import { definitionDigest } from "../operator/definition/digest.ts";
 import { readFiles } from "../operator/definition/files.ts";
 import { type Definition, loadDefinition } from "../operator/definition/load.ts";
 import { deploy } from "../operator/deploy/deploy.ts";
@@ -29,7 +29,7 @@ const deadManSeconds = 600;
 const keptName = "imgbuild-rehearsal.txt";
 const keptText = "What a rehearsed deploy must not touch.\n".repeat(1000);
 
-interface Rehearsal {
+export interface Rehearsal {
   readonly report: Report;
   readonly checks: readonly CheckResult[];
   /** How a machine in emulation compares with an ordinary one; its times say as much. */
@@ -83,7 +83,7 @@ export async function rehearse(
         ...plain,
         spec: changed,
         secrets,
-        definition: definitionDigest(changed, plain.lock, { files: plain.files, links: plain.links }),
+        definition: definitionDigest(changed, plain.lock, plain),
       },
       deployWorld("target", ssh, outside, async () => {}),
     );

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { buildImage } from "../../src/operator/build/image.ts";
+import { definitionDigest } from "../../src/operator/definition/digest.ts";
 import { readFiles } from "../../src/operator/definition/files.ts";
 import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";

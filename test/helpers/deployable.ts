@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { lockRequest } from "../../src/debian/lock/lock-request.ts";
-import type { DeployInputs } from "../../src/operator/deploy/state.ts";
+import type { DeployInputs } from "../../src/operator/deploy/world.ts";
 import type { Facts } from "../../src/schema/facts.ts";
 import { Lock, type LockedPackage } from "../../src/schema/lock.ts";
 import { Spec, type SpecInput } from "../../src/schema/spec.ts";

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { buildImage } from "../../src/operator/build/image.ts";
+import { definitionDigest } from "../../src/operator/definition/digest.ts";
 import { readFiles } from "../../src/operator/definition/files.ts";
 import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import { Spec } from "../../src/schema/spec.ts";

@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { buildImage, definitionDigest } from "../../src/operator/build/image.ts";
+import { buildImage } from "../../src/operator/build/image.ts";
+import { definitionDigest } from "../../src/operator/definition/digest.ts";
 import { readFiles } from "../../src/operator/definition/files.ts";
 import { makeLockFor, mirrorsFor } from "../../src/operator/lock/lock.ts";
 import type { Lock } from "../../src/schema/lock.ts";

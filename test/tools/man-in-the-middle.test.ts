@@ -2,9 +2,12 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { buildInBase, waitForBase } from "../../src/operator/deploy/build.ts";
+import { buildInBase } from "../../src/operator/deploy/build.ts";
+import { newTrail } from "../../src/operator/deploy/phases.ts";
 import { proveNewSystem } from "../../src/operator/deploy/prove.ts";
-import type { DeployState, DeployWorld } from "../../src/operator/deploy/state.ts";
+import type { TakenOver } from "../../src/operator/deploy/results.ts";
+import { waitForBase } from "../../src/operator/deploy/take-over.ts";
+import type { DeployWorld } from "../../src/operator/deploy/world.ts";
 import { type FromRunner, protocolVersion } from "../../src/schema/journal.ts";
 import { run } from "../../src/system/run/run.ts";
 import { connect } from "../../src/transport/host.ts";
@@ -19,6 +22,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 
 const nonce = "b".repeat(64);
 const planDigest = "plan";
+const token = new Secret("token", Buffer.from("s3cret"));
 const fingerprintOf = (publicKey: string) => fingerprint(Buffer.from(publicKey.split(" ")[1]!, "base64"));
 
 /** OpenSSH with a /run of its own. What logs in, and what is said to a runner there, is written down. */
@@ -56,41 +60,40 @@ async function system(operatorKey: string, greeting: Partial<Extract<FromRunner,
 
 /** A deploy that has told the old system to jump, and now connects to whatever answers at `port`. */
 function jumped(port: number, operator: { private: string; public: string }, pin: string) {
-  const state: DeployState = {
-    ...{ bytes: { base: 0, payload: 0 }, health: [], disks: [], baseAccess: [], sshPort: 22 },
-    ...{ facts: machineFacts(), planDigest, jumped: true, clientKey: operator },
-    baseKey: { private: "", public: pin },
-    deploy: {
-      ...{ version: 1, nonce, oldBootId: "b", hostname: "web", deadManSeconds: 10 },
-      network: { links: [], dns: [] },
-    },
-  };
+  const takenOver = {
+    ...{ facts: machineFacts(), planDigest, secrets: new Map([["token", token]]) },
+    ...{ hostKeys: { secrets: new Map(), pins: [] }, newSystem: { nonce } },
+    identity: { nonce, clientKey: operator, baseKey: { private: "", public: pin } },
+  } as unknown as TakenOver;
+  const trail = newTrail();
   const world = {
     ...{ log: silentLog, signal: new AbortController().signal, now: Date.now, password: undefined },
     connect: (options: object) => connect(`root@127.0.0.1:${port}`, { home: tempDir(), ...options }),
   } as unknown as DeployWorld;
-  const inputs = inputsOfDeploy({
-    secrets: new Map([["token", new Secret("token", Buffer.from("s3cret"))]]),
-    waitMs: { base: 2_000, build: 5_000, boot: 2_000 },
-  });
-  return { inputs, state, world };
+  const inputs = inputsOfDeploy({ waitMs: { base: 2_000, build: 5_000, boot: 2_000 } });
+  return {
+    world,
+    trail,
+    waitForBase: () => waitForBase(inputs, takenOver, world, trail),
+    buildInBase: () => buildInBase(inputs, takenOver, world, trail),
+  };
 }
 
 describe("a man in the middle (F24), with OpenSSH", () => {
   it("between operator and base is refused by its key, which is shown, before anything is said to it", async () => {
     const operator = generateSshKey("operator");
     const [base, middle] = [await system(operator.public), await system(operator.public)];
-    const { inputs, state, world } = jumped(middle.port, operator, base.hostKey);
-    await expect(waitForBase(inputs, state, world)).rejects.toThrow(
+    const wrong = jumped(middle.port, operator, base.hostKey);
+    await expect(wrong.waitForBase()).rejects.toThrow(
       `answers with another host key than the expected one: ssh-ed25519 ${fingerprintOf(middle.hostKey)}`,
     );
-    await expect(buildInBase(inputs, state, world)).rejects.toThrow("another host key");
+    await expect(wrong.buildInBase()).rejects.toThrow("another host key");
     expect(middle.heard).toEqual([]);
-    expect(state.went).toBeUndefined();
+    expect(wrong.trail.has("go")).toBe(false);
     // The same way leads to the base itself, which is told GO: only the key made the difference.
     const right = jumped(base.port, operator, base.hostKey);
-    await waitForBase(right.inputs, right.state, right.world);
-    await expect(buildInBase(right.inputs, right.state, right.world)).rejects.toThrow("enough");
+    await right.waitForBase();
+    await expect(right.buildInBase()).rejects.toThrow("enough");
     expect(base.heard.join("")).toContain('"type":"go"');
   });
 
@@ -100,8 +103,7 @@ describe("a man in the middle (F24), with OpenSSH", () => {
   ])("that has the base's key and tells of %s gets no secret", async (_what, greeting, message) => {
     const operator = generateSshKey("operator");
     const base = await system(operator.public, greeting);
-    const { inputs, state, world } = jumped(base.port, operator, base.hostKey);
-    await expect(waitForBase(inputs, state, world)).rejects.toThrow(message);
+    await expect(jumped(base.port, operator, base.hostKey).waitForBase()).rejects.toThrow(message);
     expect([...new Set(base.heard)]).toEqual(["attached"]);
   });
 

@@ -1,8 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { cycloneDxOf } from "../../debian/sbom/cyclonedx.ts";
 import { spdxOf } from "../../debian/sbom/spdx.ts";
-import { loadDefinition } from "../../operator/definition/load.ts";
-import { readLockFor } from "../../operator/lock/lock.ts";
+import { openDefinition } from "../../operator/lock/open-definition.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { during, exitCodes, Fail } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
@@ -31,10 +30,9 @@ export const sbomCommand: AddCommand = (program, act) => {
           });
         const { output } = options;
         if (output !== undefined) await requireParent(output);
-        const definition = await loadDefinition(path);
-        const { lock } = await readLockFor(definition);
+        const { spec, lock } = await openDefinition(path);
         const version = program.version() ?? "";
-        const about = { name: definition.spec.hostname, tool, version };
+        const about = { name: spec.hostname, tool, version };
         const document =
           format === "spdx"
             ? spdxOf(lock, { ...about, tool: `${tool}-${version}` })

@@ -12,6 +12,11 @@ export interface SecretOptions {
   passphrase?: boolean;
 }
 
+/** What is done with a new system whose checks fail. */
+export interface DegradedOptions {
+  acceptDegraded?: boolean;
+}
+
 /** How to log in; what ssh_config says is used without being asked. */
 export function hostOptions(command: Command): Command {
   return command
@@ -50,4 +55,19 @@ export function present(path: string): string {
 export function positive(text: string): number {
   if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("a whole number above zero is accepted");
+}
+
+/** A size of memory or disk. */
+export function bytes(text: string): number {
+  const [, number, unit = ""] = /^(0|[1-9][0-9]{0,12})(KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
+  const size = Number(number) * 2 ** (10 * ["", "KiB", "MiB", "GiB", "TiB"].indexOf(unit));
+  if (number !== undefined && Number.isSafeInteger(size)) return size;
+  throw new InvalidArgumentError('a size such as "20GiB" or "512MiB" is accepted');
+}
+
+export function degradedOption(command: Command): Command {
+  return command.option(
+    "--accept-degraded",
+    "report failed checks of the new system, and exit 0 all the same",
+  );
 }

@@ -1,5 +1,6 @@
-import type { PlanView } from "../../operator/deploy/state.ts";
+import type { PlanView } from "../../operator/deploy/world.ts";
 import { identityOf, shownIdentity } from "../../operator/inspect/host-binding.ts";
+import type { Plan } from "../../schema/plan.ts";
 
 const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
 
@@ -27,9 +28,13 @@ export function planLines(view: PlanView): string[] {
       `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
     );
   for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
-  lines.push("", ...view.plan.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step.doing}`));
+  lines.push("", ...stepLines(view.plan));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;
+}
+
+export function stepLines({ steps }: Pick<Plan, "steps">): string[] {
+  return steps.map(({ doing }, index) => `${String(index + 1).padStart(3)}. ${doing}`);
 }
 
 function partLines({ before, after }: PlanView["fates"][number]): string[] {

@@ -23,9 +23,9 @@ import { digestOf, sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { readFiles } from "../definition/files.ts";
-import { type Definition, loadDefinition } from "../definition/load.ts";
 import { watchdogs } from "../inspect/watchdogs.ts";
-import { mirrorsFor, readLockFor } from "../lock/lock.ts";
+import { mirrorsFor } from "../lock/lock.ts";
+import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
 import { requireTools } from "../native/doctor.ts";
 import { nativeContext } from "../native/native-context.ts";
 import { basePlaces, makeBaseAsRoot } from "../native/ordinary-user.ts";
@@ -134,22 +134,20 @@ async function definitionBytes(): Promise<string> {
   return digestOf([await sourceDigest(), content]).slice(0, 32);
 }
 
-async function treeInputs(): Promise<{ definition: Definition; digest: string }> {
-  const definition = await loadDefinition(baseDefinition());
-  const { lock } = await readLockFor(definition);
-  const files = readFiles(definition.filesDir);
-  const content = [...files.files].map(([path, { bytes, mode }]) => [path, sha256(bytes), mode]);
-  const digest = digestOf([treeVersion, definition.spec, lock.packages, content]).slice(0, 32);
+async function treeInputs(): Promise<{ definition: OpenDefinition; digest: string }> {
+  const definition = await openDefinition(baseDefinition());
+  const { spec, lock, files } = definition;
+  const content = [...files].map(([path, { bytes, mode }]) => [path, sha256(bytes), mode]);
+  const digest = digestOf([treeVersion, spec, lock.packages, content]).slice(0, 32);
   return { definition, digest };
 }
 
-async function makeTree(definition: Definition, into: string, options: BaseOptions): Promise<void> {
+async function makeTree(definition: OpenDefinition, into: string, options: BaseOptions): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Fail("making the base needs root", { hint: "run the same command with sudo; it is made once" });
   await requireTools("build");
-  const { lock } = await readLockFor(definition);
+  const { lock, files } = definition;
   const { log, signal } = options;
-  const files = readFiles(definition.filesDir);
   const root = join(into, "tree");
   const epoch = epochOf(lock);
   const context = nativeContext({
@@ -179,7 +177,7 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
       ],
     }),
     stepData(placeFiles, "placing files", {
-      files: [...files.files].map(([path, { bytes, mode }]) => ({
+      files: [...files].map(([path, { bytes, mode }]) => ({
         path,
         mode: `0${mode.toString(8)}`,
         sha256: sha256(bytes),
@@ -195,7 +193,7 @@ async function makeTree(definition: Definition, into: string, options: BaseOptio
 async function finishBase(
   root: string,
   into: string,
-  definition: Definition,
+  definition: OpenDefinition,
   options: { epoch: number; signal: AbortSignal },
 ): Promise<void> {
   const [version] = kernelVersions(root).reverse();

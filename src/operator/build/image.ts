@@ -1,17 +1,14 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { epochOf } from "../../debian/lock/lock-date.ts";
-import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { inWorkDirectory } from "../../system/files/work-directory.ts";
 import { Tree } from "../../tree/tree.ts";
-import { digestOf } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { silentLog } from "../../util/log.ts";
 import { together } from "../../util/together.ts";
-import type { DefinitionFiles } from "../definition/files.ts";
 import { requireTools } from "../native/doctor.ts";
 import { type ImageFormat, isDirectory, isDisk } from "../output/output.ts";
 import { checkSigningKey } from "../plan/boot-steps.ts";
@@ -186,18 +183,4 @@ async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
   }
   if (!found.isDirectory()) throw new Fail(`${to} is there, and is not a directory`, { hint });
   if ((await readdir(to)).length > 0) throw new Fail(`${to} is not empty`, { hint });
-}
-
-/** Digest by which a definition is known: what it says, the exact packages, and its files. */
-export function definitionDigest(spec: Spec, lock: Lock, files: DefinitionFiles): string {
-  return digestOf({
-    spec,
-    packages: lock.packages,
-    files: [...files.files].map(([path, { bytes, mode }]) => [
-      path,
-      digestOf(Buffer.from(bytes).toString("base64")),
-      mode,
-    ]),
-    links: files.links,
-  });
 }

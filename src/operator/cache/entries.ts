@@ -50,6 +50,15 @@ export function cacheEntries(cache: string): CacheEntry[] {
   });
 }
 
+/** It holds trees, whose files have many owners. */
+export function hasTrees(cache: string): boolean {
+  return namesIn(cache).some(({ name }) => /^(tree|base)(-|$)/.test(name));
+}
+
+export function sumOf(entries: readonly CacheEntry[]): { entries: number; bytes: number } {
+  return { entries: entries.length, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
 function below(directory: string, kind: CacheKind, name: RegExp): CacheEntry[] {
   return namesIn(directory).map((one) => {
     const path = join(directory, one.name);

@@ -10,8 +10,8 @@ import type { Spec } from "../../schema/spec.ts";
 import { hold } from "../../system/files/file-lock.ts";
 import type { Log } from "../../util/log.ts";
 import { baseDefinition } from "../base/base.ts";
-import { type Definition, loadDefinition } from "../definition/load.ts";
-import { mirrorsFor, readLockFor } from "../lock/lock.ts";
+import { mirrorsFor } from "../lock/lock.ts";
+import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
 
 interface VendorOptions {
   readonly cache: string;
@@ -25,16 +25,15 @@ interface VendorOptions {
  * mirrors have it. The definition's own .deb files are where they are.
  */
 export async function vendor(
-  definition: Definition,
+  definition: Pick<OpenDefinition, "spec" | "lock">,
   dir: string,
   options: VendorOptions,
 ): Promise<{ readonly packages: number; readonly bytes: number }> {
-  const { lock } = await readLockFor(definition);
-  const base = await loadDefinition(baseDefinition());
-  const { lock: baseLock } = await readLockFor(base);
-  const bySum = new Map<string, LockedPackage>();
-  for (const one of [...lock.packages, ...baseLock.packages]) bySum.set(`${one.archive}/${one.path}`, one);
-  const packages = [...bySum.values()].filter(({ archive }) => archive !== localArchive);
+  const base = await openDefinition(baseDefinition());
+  const byPath = new Map<string, LockedPackage>();
+  for (const one of [...definition.lock.packages, ...base.lock.packages])
+    byPath.set(`${one.archive}/${one.path}`, one);
+  const packages = [...byPath.values()].filter(({ archive }) => archive !== localArchive);
   const cache = join(options.cache, "packages");
   await mkdir(cache, { recursive: true });
   await hold(cache);

@@ -9,15 +9,13 @@ import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
 import { buildBase } from "../base/base.ts";
-import { definitionDigest } from "../build/image.ts";
-import { readFiles } from "../definition/files.ts";
-import { loadDefinition } from "../definition/load.ts";
-import { mirrorsFor, readLockFor } from "../lock/lock.ts";
+import { mirrorsFor } from "../lock/lock.ts";
+import { openDefinition } from "../lock/open-definition.ts";
 import { checkSecretContents } from "../plan/check-secrets.ts";
 import { recordDeploy } from "../records/known-deploys.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
-import { revealSecrets } from "../secrets/secrets.ts";
-import type { DeployInputs, DeployWorld } from "./state.ts";
+import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
+import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** What a command hands down of the outside world. */
 export interface Outside {
@@ -29,27 +27,15 @@ export interface Outside {
   askSecret(question: string): Promise<Secret>;
 }
 
-interface LoginOptions {
+/** How to log in, as the command line says it. */
+export interface LoginOptions {
   readonly sshConfig?: string;
   readonly sshKey?: readonly string[];
   readonly knownHosts?: string;
 }
 
-export interface RevealOptions {
-  readonly identity?: readonly string[];
-  readonly passphrase?: boolean;
-}
-
 /** Bounds of the waits on ordinary hardware, in milliseconds. */
 const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
-
-/** Identity files by option, else by IMGBUILD_IDENTITY (several parted by ":"). */
-export function identityFiles(options: RevealOptions, env: Outside["env"]): string[] {
-  return [
-    ...(options.identity ?? []),
-    ...(env.IMGBUILD_IDENTITY?.split(":").filter((one) => one !== "") ?? []),
-  ];
-}
 
 export interface DeployOptions extends RevealOptions {
   readonly deadManSeconds: number;
@@ -81,14 +67,14 @@ export async function definitionInputs(
   outside: Omit<Outside, "cache" | "signal">,
 ): Promise<Omit<DeployInputs, "base">> {
   const { env, log } = outside;
-  const definition = await loadDefinition(path);
-  const { spec } = definition;
-  for (const line of definition.unfinished) log.warn(line);
-  // What has storage has boot, by its check.
-  if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
-  const { lock } = await readLockFor(definition);
-  const { files, links } = readFiles(definition.filesDir);
-  const secrets = new Map<string, Secret>();
+  const definition = await openDefinition(path, {
+    log,
+    check: ({ spec }) => {
+      // What has storage has boot, by its check.
+      if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
+    },
+  });
+  const { spec, lock, files, links, digest } = definition;
   const openSecrets = () =>
     log.task("opening the secrets", async () => {
       const opened = await revealSecrets(definition, {
@@ -98,10 +84,9 @@ export async function definitionInputs(
           : {}),
       });
       checkSecretContents(spec, opened);
-      for (const [name, secret] of opened) secrets.set(name, secret);
+      return opened;
     });
   const { slow } = options;
-  const digest = definitionDigest(spec, lock, { files, links });
   return {
     host,
     spec,
@@ -111,7 +96,7 @@ export async function definitionInputs(
     files,
     links,
     debs: await localDebs(definition.dir, lock),
-    secrets,
+    secrets: new Map(),
     openSecrets: options.withoutSecrets ? undefined : openSecrets,
     mirrors: await mirrorsFor(spec, env),
     login: options.login,

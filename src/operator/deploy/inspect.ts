@@ -1,4 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { identityOf } from "../../disks/find-disk.ts";
+import type { NetworkReplay } from "../../schema/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { tableId } from "../../storage/graph/ids.ts";
@@ -6,85 +8,116 @@ import { diskFates } from "../../storage/match/disk-fates.ts";
 import { matchDisks } from "../../storage/match/match-disks.ts";
 import { networkReplay, reachProblem } from "../../system/machine/network-replay.ts";
 import type { Host } from "../../transport/host.ts";
-import { isPlainKey } from "../../transport/keys.ts";
+import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
 import { digestOf } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Finding } from "../inspect/finding.ts";
 import { roomOf } from "../inspect/free-space.ts";
-import { boundTo, hostFinding } from "../inspect/host-binding.ts";
+import { type Bound, boundTo, hostFinding } from "../inspect/host-binding.ts";
 import { inspect } from "../inspect/inspect.ts";
 import { needsOf } from "../inspect/needs.ts";
-import { isGo, preflight } from "../inspect/preflight.ts";
+import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachMirror } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
 import { aptMirror } from "../plan/apt-files.ts";
 import { deployPlan, deploySeed } from "../plan/plan.ts";
 import { sizeOf } from "../takeover/takeover.ts";
-import { newIdentity } from "./ship.ts";
-import type { AptOrigin, DeployInputs, DeployState, DeployWorld } from "./state.ts";
+import type { Trail } from "./phases.ts";
+import type { Confirmed, Identity, Inspected, Planned } from "./results.ts";
+import type { AptOrigin, DeployInputs, DeployWorld } from "./world.ts";
 
 const smallMs = 30_000;
 
 /** Looks at the host, decides what would happen, and judges it. Changes nothing; refusals are for the next phase. */
 export async function inspectAndPlan(
   inputs: DeployInputs,
-  state: DeployState,
   world: DeployWorld,
-): Promise<void> {
+  trail: Trail,
+): Promise<Inspected> {
   const { log, signal } = world;
-  const host = await log.task(`connecting to ${inputs.host}`, () => world.connect({}));
-  state.old = host;
-  const by = await host.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
-  state.facts = await log.task("looking at the machine", () => inspect(host, by, world.mirrorsIn, signal));
-  const { facts } = state;
-  await readLogin(host, inputs, state);
-  const disks = matchOrTell(inputs.spec, facts);
-  const { problems } = networkReplay(facts);
-  const unreached = reachProblem(facts, state.sshAddress ?? "");
+  const old = await log.task(`connecting to ${inputs.host}`, () => world.connect({}));
+  trail.mark({ at: "connected", old });
+  const by = await old.becomeRoot(world.password === undefined ? {} : { askPassword: world.password });
+  const facts = await log.task("looking at the machine", () => inspect(old, by, world.mirrorsIn, signal));
+  trail.mark({ at: "looked", facts });
+  const access = [old.openedBy, ...(inputs.keepAccess ? await oldKeys(old) : [])];
+  const reached = await reachedAt(old);
+  const { problems, replay } = networkReplay(facts);
+  const unreached = reachProblem(facts, reached.address);
   const mirrors = mirrorOrder(inputs, facts);
-  const suite = inputs.spec.system.suite;
   const mirror = await log.task("trying the mirrors from the target", () =>
-    reachMirror(host, mirrors.debian, `dists/${suite}/InRelease`, signal),
+    reachMirror(old, mirrors.debian, `dists/${inputs.spec.system.suite}/InRelease`, signal),
   );
   const login = loginUser(inputs, await world.publicKeys());
-  const bound = boundTo(inputs.spec, facts, "problem" in disks ? undefined : disks.matched);
-  state.findings = preflight({
-    spec: inputs.spec,
-    facts,
-    host: hostFinding(bound, "problem" in disks ? facts.disks : undefined),
-    baseBytes: sizeOf(inputs.base),
+  const { disks, bound, findings } = judge(inputs, facts, {
+    ...{ mirror, login, baseBytes: sizeOf(inputs.base), port: reached.port },
     networkProblems: unreached === undefined || problems.length > 0 ? problems : [unreached],
-    diskProblem: "problem" in disks ? disks.problem : undefined,
-    mirror,
-    login,
-    tried: inputs.tried,
-    room: "problem" in disks ? undefined : roomOf(inputs.spec, inputs.lock, disks.matched),
-    needs: needsOf(inputs.spec, inputs.lock),
-    disks: "problem" in disks ? undefined : disks.matched,
-    locked: new Set(inputs.lock.packages.map(({ name }) => name)),
-    sshPorts: { ...sshdPorts(inputs.spec, inputs), reached: state.sshPort },
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
-  for (const finding of state.findings) showFinding(log, finding);
-  if (!isGo(state.findings) || "problem" in disks || !("url" in mirror)) return;
-  if ("user" in login) state.loginUser = login.user;
-  state.mirror = mirror.url;
+  for (const finding of findings) showFinding(log, finding);
+  const look = { old, facts, findings, reached, access };
+  const inspected: Inspected =
+    isGo(findings) && disks !== undefined && "url" in mirror && "user" in login
+      ? {
+          ...{ ...look, verdict: "go", bound, loginUser: login.user, mirror: mirror.url },
+          ...planFor(inputs, facts, disks, withFirst(mirrors, mirror.url)),
+          ...baseOf(inputs, facts, replay),
+        }
+      : { ...look, verdict: "no-go" };
+  trail.mark({ at: "inspected", inspected });
+  return inspected;
+}
+
+/** What definition and machine make of each other: the disks, where each was found; how the host is bound; every finding. */
+export function judge(
+  inputs: DeployInputs,
+  facts: Facts,
+  asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "networkProblems"> & {
+    /** At which the machine was reached, as it sees itself. */
+    readonly port: number;
+  },
+): {
+  readonly disks: Readonly<Record<string, DiskFacts>> | undefined;
+  readonly bound: Bound;
+  readonly findings: readonly Finding[];
+} {
+  const { spec, lock } = inputs;
+  const { port, ...more } = asked;
+  const match = matchOrTell(spec, facts);
+  const disks = "problem" in match ? undefined : match.matched;
+  const bound = boundTo(spec, facts, disks);
+  const findings = preflight({
+    ...more,
+    spec,
+    facts,
+    host: hostFinding(bound, disks === undefined ? facts.disks : undefined),
+    diskProblem: "problem" in match ? match.problem : undefined,
+    tried: inputs.tried,
+    room: disks === undefined ? undefined : roomOf(spec, lock, disks),
+    needs: needsOf(spec, lock),
+    disks,
+    locked: new Set(lock.packages.map(({ name }) => name)),
+    sshPorts: { ...sshdPorts(spec, inputs), reached: port },
+  });
+  return { disks, bound, findings };
+}
+
+/** The mirror that answered comes before the others. */
+function withFirst(mirrors: ReturnType<typeof mirrorOrder>, url: string): Record<string, string[]> {
+  return { ...mirrors, debian: [url, ...mirrors.debian.filter((other) => other !== url)] };
+}
+
+/** What the base of this deploy is known by, and what it is to know. */
+function baseOf(
+  { spec, deadManSeconds }: DeployInputs,
+  { bootId }: Facts,
+  network: NetworkReplay,
+): Pick<Confirmed, "identity" | "data"> {
   const identity = newIdentity();
-  state.baseKey = identity.baseKey;
-  state.clientKey = identity.clientKey;
-  const others = mirrors.debian.filter((url) => url !== mirror.url);
-  Object.assign(
-    state,
-    { bound },
-    planFor(inputs, facts, disks.matched, { ...mirrors, debian: [mirror.url, ...others] }),
-  );
-  state.deploy = {
-    version: 1,
-    nonce: identity.nonce,
-    oldBootId: facts.bootId,
-    hostname: inputs.spec.hostname,
-    network: networkReplay(facts).replay,
-    deadManSeconds: inputs.deadManSeconds,
+  const { nonce } = identity;
+  return {
+    identity,
+    data: { version: 1, nonce, oldBootId: bootId, hostname: spec.hostname, network, deadManSeconds },
   };
 }
 
@@ -94,7 +127,7 @@ export function planFor(
   facts: Parameters<typeof deployPlan>[1]["facts"] & Pick<Facts, "mirrors">,
   matched: Readonly<Record<string, DiskFacts>>,
   mirrors: Readonly<Record<string, string[]>>,
-): Required<Pick<DeployState, "order" | "plan" | "planDigest" | "fates" | "disks" | "apt">> {
+): Planned {
   const { storage } = inputs.spec;
   const plan = deployPlan(inputs, { facts, disks: matched, mirrors });
   const planDigest = digestOf(plan);
@@ -148,14 +181,6 @@ function tableOf(name: string, storage: Spec["storage"], seed: string): { tableU
 function pathOf(name: string, seen: DiskFacts): { path?: string } {
   const { path } = identityOf(name, seen);
   return path === undefined ? {} : { path };
-}
-
-/** By which key and at which address and port the old system was reached: the base answers in the same way. */
-async function readLogin(host: Host, { keepAccess }: DeployInputs, state: DeployState): Promise<void> {
-  state.baseAccess = [host.openedBy, ...(keepAccess ? await oldKeys(host) : [])];
-  const { address, port } = await reachedAt(host);
-  state.sshPort = port;
-  state.sshAddress = address;
 }
 
 /** Every key that opens the login we used. */
@@ -237,4 +262,13 @@ export function showFinding(
   const line = `${finding.verdict === "go" ? "ok   " : finding.verdict === "warn" ? "warn " : "NO-GO"} ${finding.check}: ${finding.detail}`;
   if (finding.verdict === "go") log.info(line);
   else log.warn(finding.hint === undefined ? line : `${line}; ${finding.hint}`);
+}
+
+/** Keys and nonce of one deploy. */
+export function newIdentity(): Identity {
+  return {
+    nonce: randomBytes(32).toString("hex"),
+    baseKey: generateSshKey("imgbuild-base"),
+    clientKey: generateSshKey("imgbuild-operator"),
+  };
 }

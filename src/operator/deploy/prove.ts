@@ -6,16 +6,14 @@ import type { Host } from "../../transport/host.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
-import type { DeployWorld } from "./state.ts";
+import { waysTo } from "./who-answers.ts";
+import type { DeployWorld } from "./world.ts";
 
 const tryEveryMs = 2_000;
 const connectMs = 20_000;
 const smallMs = 30_000;
 
-interface Proven {
-  readonly host: Host;
-  /** When it answered first. */
-  readonly answered: number;
+export interface Proof {
   readonly bootId: string;
   readonly os: string;
   readonly health: readonly HealthResult[];
@@ -23,24 +21,26 @@ interface Proven {
 
 type World = Pick<DeployWorld, "connect" | "log" | "now" | "signal">;
 
-/** Waits for the new system, proves that it is the one just built, and runs the default checks. The caller closes `host`. */
+/** Waits for the new system, proves that it is the one just built, and runs the default checks. */
 export async function proveNewSystem(
-  wanted: NewSystem,
+  expected: NewSystem,
   world: World,
   onAnswer: (host: Host) => void = () => {},
-): Promise<Proven> {
-  const { pins, user } = wanted;
-  const host = await waitFor(wanted.bootMs, world, "the new system", () =>
-    world.connect({
-      timeoutMs: connectMs,
-      ...(pins === undefined ? {} : { pins }),
-      ...(user === undefined ? {} : { user }),
-    }),
+): Promise<Proof> {
+  const host = await waitFor(expected.bootMs, world, "the new system", () =>
+    world.connect({ timeoutMs: connectMs, ...waysTo(expected) }),
   );
-  onAnswer(host);
-  const answered = world.now();
+  try {
+    onAnswer(host);
+    return await proofOf(host, expected, world);
+  } finally {
+    host.close();
+  }
+}
+
+async function proofOf(host: Host, expected: NewSystem, { log, signal }: World): Promise<Proof> {
   const mark = await host.exec(["cat", markPath], { timeoutMs: smallMs, accept: [0, 1] });
-  if (!mark.stdout.includes(wanted.nonce))
+  if (!mark.stdout.includes(expected.nonce))
     throw new Fail("the system that answers is not the one just built", {
       hint: "it carries no mark of this deploy: the firmware may have started another disk",
     });
@@ -48,11 +48,11 @@ export async function proveNewSystem(
     timeoutMs: smallMs,
   });
   const os = /^PRETTY_NAME="?([^"\n]*)/m.exec(stdout)?.[1] ?? "unknown";
-  world.log.info(`${os} answers with the pinned host key and this deploy's mark`);
+  log.info(`${os} answers with the pinned host key and this deploy's mark`);
   const isRoot = await becomesRoot(host);
-  const scale = Math.max(1, wanted.slow);
+  const scale = Math.max(1, expected.slow);
   const health = await systemChecks(
-    wanted,
+    expected,
     {
       run: (argv, options) =>
         host.exec(argv, {
@@ -61,10 +61,10 @@ export async function proveNewSystem(
           timeoutMs: (options?.timeoutMs ?? smallMs) * scale,
         }),
     },
-    { log: world.log, signal: world.signal, slow: wanted.slow },
+    { log, signal, slow: expected.slow },
   );
-  const judged = isRoot ? health : health.map((result) => withoutRoot(result, world.log));
-  return { host, answered, bootId: stdout.split("\n")[0]!, os, health: judged };
+  const judged = isRoot ? health : health.map((result) => withoutRoot(result, log));
+  return { bootId: stdout.split("\n")[0]!, os, health: judged };
 }
 
 /** Nobody is asked for a password: it is the new system that is judged, and whoever started this may be gone. */

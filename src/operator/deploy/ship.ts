@@ -1,18 +1,20 @@
-import { randomBytes } from "node:crypto";
 import { cpioBytes } from "../../archive/cpio.ts";
 import { type DeployData, deployWord, type Machine } from "../../schema/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
-import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
+import { isPlainKey } from "../../transport/keys.ts";
 import { canonicalJson, sha256 } from "../../util/digest.ts";
 import { messageOf } from "../../util/fail.ts";
+import type { KnownDeploy } from "../records/known-deploys.ts";
 import { signedPayload } from "../runner-link/payload.ts";
 import { deployParts } from "../takeover/base-cpio.ts";
 import { claim } from "../takeover/claim.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "../takeover/takeover.ts";
-import { keepIdentity } from "./build.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "./state.ts";
+import { keptHostKeys, ownHostKeys } from "./host-keys.ts";
+import type { Trail } from "./phases.ts";
+import type { Confirmed, HostKeys, Shipped } from "./results.ts";
 import { expectedSystem } from "./verify.ts";
+import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** Beside base and payload: the kit, unpacked, and some room. */
 const workExtraMib = 48;
@@ -22,39 +24,80 @@ const panicSeconds = 20;
 /** Brings base and payload to the host, loads the base's kernel beside the running one, and lets it jump. */
 export async function shipAndTakeOver(
   inputs: DeployInputs,
-  state: DeployState,
+  confirmed: Confirmed,
   world: DeployWorld,
-): Promise<void> {
-  const { old, facts, deploy } = state;
-  if (old === undefined || facts === undefined || deploy === undefined)
-    throw new Error("ship before inspect");
-  const { base } = inputs;
+  trail: Trail,
+): Promise<Shipped> {
+  const { old } = confirmed;
   const { signal, log } = world;
-  const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
   await claim(old, { log, signal });
-  await keepIdentity(inputs, state, log);
-  state.touched = true;
+  const hostKeys = await hostKeysFor(inputs, confirmed, log);
+  const newSystem = expectedSystem(inputs, confirmed, hostKeys);
+  const shipped: Shipped = { ...confirmed, hostKeys, newSystem };
+  trail.mark({ at: "touched", old });
+  await load(inputs, confirmed, world, trail);
+  await world.record(recordOf(shipped, world.now()));
+  await log.task("starting the base", () =>
+    jump(old, signal).catch((error: unknown) => {
+      // A connection that breaks now may be the jump itself: who answers next tells.
+      if (!old.closed || signal.aborted) throw error;
+      log.warn(`${messageOf(error)}; looking whether the base comes`);
+    }),
+  );
+  trail.mark({ at: "jumped", shipped, now: world.now() });
+  old.close();
+  return shipped;
+}
+
+/** Read while the old system still answers, if they must survive it. */
+async function hostKeysFor(
+  { spec: { hostKeys, hostname } }: DeployInputs,
+  { old, facts, secrets }: Confirmed,
+  log: DeployWorld["log"],
+): Promise<HostKeys> {
+  if (hostKeys === "keep") return await keptHostKeys(old, facts, log);
+  return ownHostKeys(hostKeys, hostname, secrets);
+}
+
+/** Everything is on the host then, and its kernel has the base's. */
+async function load(
+  inputs: DeployInputs,
+  confirmed: Confirmed,
+  { log, signal, now }: DeployWorld,
+  trail: Trail,
+): Promise<void> {
+  const { base } = inputs;
+  const { old, facts } = confirmed;
+  const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));
-  const shipped = await log.task(`sending what the host lacks of the base (${baseMib} MiB)`, (inner) =>
-    shipBase(old, base, facts.cacheMib, signal, (done, total) =>
-      inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
-    ),
+  const { directory, hadAll, sentBytes } = await log.task(
+    `sending what the host lacks of the base (${baseMib} MiB)`,
+    (inner) =>
+      shipBase(old, base, facts.cacheMib, signal, (done, total) =>
+        inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
+      ),
   );
-  if (shipped.hadAll) log.info("the host has this base already; it was not sent");
-  state.bytes.base = shipped.sentBytes;
+  if (hadAll) log.info("the host has this base already; it was not sent");
+  trail.mark({ at: "sent", base: sentBytes, payload: 0 });
   const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
-  const { archive, digest } = await deployCpio(state, deploy, inputs, world);
+  const { archive, digest } = await deployCpio(inputs, confirmed, now);
   const parts = await deployParts(sizes, archive);
-  state.bytes.payload += parts.reduce((sum, part) => sum + part.length, 0);
+  trail.mark({ at: "sent", base: 0, payload: parts.reduce((sum, part) => sum + part.length, 0) });
   await log.task("sending the payload and loading the base's kernel", () =>
-    loadBase(old, shipped.directory, parts, commandLine(inputs, state, digest), signal),
+    loadBase(old, directory, parts, commandLine(inputs, facts, digest), signal),
   );
-  await world.record({
-    started: new Date(world.now()).toISOString(),
-    nonce: deploy.nonce,
-    planDigest: state.planDigest ?? "",
-    baseHostKey: state.baseKey?.public ?? "",
-    newSystem: expectedSystem(inputs, state),
+}
+
+function recordOf(
+  { facts, identity, planDigest, newSystem }: Shipped,
+  now: number,
+): Omit<KnownDeploy, "host"> {
+  return {
+    started: new Date(now).toISOString(),
+    nonce: identity.nonce,
+    planDigest,
+    baseHostKey: identity.baseKey.public,
+    newSystem,
     machine: {
       machineId: facts.machineId,
       hardware: hardwareOf(facts),
@@ -63,37 +106,21 @@ export async function shipAndTakeOver(
       consoles: [...facts.consoles],
       hostKeys: [...facts.hostKeys],
     },
-  });
-  await log.task("starting the base", () =>
-    jump(old, signal).catch((error: unknown) => {
-      // A connection that breaks now may be the jump itself: who answers next tells.
-      if (!old.closed || signal.aborted) throw error;
-      log.warn(`${messageOf(error)}; looking whether the base comes`);
-    }),
-  );
-  state.jumped = true;
-  state.lastOldAnswer = world.now();
-  old.close();
+  };
 }
 
 /** What the base gets besides itself, as a cpio that the kernel unpacks over it; the digest binds it to the command line. */
 async function deployCpio(
-  state: DeployState,
-  deploy: Omit<DeployData, "publicKey">,
   inputs: DeployInputs,
-  world: DeployWorld,
+  { plan, order, identity, facts, data: known, access, reached }: Confirmed,
+  now: () => number,
 ): Promise<{ archive: Uint8Array; digest: string }> {
-  const { plan, order, baseKey, clientKey, facts } = state;
-  if (!plan || !order || !baseKey || !clientKey || !facts) throw new Error("ship before inspect");
+  const { baseKey, clientKey, nonce } = identity;
   const { payload, publicKey } = await signedPayload(
     { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
-    {
-      nonce: deploy.nonce,
-      machine: hardwareOf(facts),
-      now: inputs.ignoreClock ? undefined : world.now(),
-    },
+    { nonce, machine: hardwareOf(facts), now: inputs.ignoreClock ? undefined : now() },
   );
-  const data = canonicalJson({ ...deploy, publicKey } satisfies DeployData);
+  const data = canonicalJson({ ...known, publicKey } satisfies DeployData);
   const root = (path: string, bytes: Uint8Array | string, mode: number) => ({
     type: "file" as const,
     name: `imgbuild/${path}`,
@@ -107,10 +134,10 @@ async function deployCpio(
     root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),
     root(
       "ssh/authorized_keys",
-      `${[clientKey.public, ...keysToBase(state.baseAccess, inputs.spec)].join("\n")}\n`,
+      `${[clientKey.public, ...keysToBase(access, inputs.spec)].join("\n")}\n`,
       0o600,
     ),
-    root("ssh/port", `${state.sshPort}\n`, 0o644),
+    root("ssh/port", `${reached.port}\n`, 0o644),
   ]);
   return { archive, digest: sha256(data) };
 }
@@ -136,8 +163,7 @@ function hardwareOf({ dmiUuid, links }: Facts): Machine {
   return { ...(dmiUuid === undefined ? {} : { uuid: dmiUuid }), macs: [...new Set(macs)].sort() };
 }
 
-function commandLine(inputs: DeployInputs, state: DeployState, digest: string): string[] {
-  const consoles = state.facts?.consoles ?? [];
+function commandLine(inputs: DeployInputs, { consoles }: Facts, digest: string): string[] {
   return [
     ...consoles.map((name) => `console=${name}`),
     `panic=${panicSeconds}`,
@@ -147,17 +173,4 @@ function commandLine(inputs: DeployInputs, state: DeployState, digest: string): 
     ...inputs.baseCmdline,
     `${deployWord}=${digest}`,
   ];
-}
-
-/** Keys and nonce of one deploy; in memory only. */
-export function newIdentity(): {
-  nonce: string;
-  baseKey: { private: string; public: string };
-  clientKey: { private: string; public: string };
-} {
-  return {
-    nonce: randomBytes(32).toString("hex"),
-    baseKey: generateSshKey("imgbuild-base"),
-    clientKey: generateSshKey("imgbuild-operator"),
-  };
 }

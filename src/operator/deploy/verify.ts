@@ -3,27 +3,29 @@ import type { Host } from "../../transport/host.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import { undo } from "../takeover/takeover.ts";
+import type { Trail } from "./phases.ts";
 import { proveNewSystem, waitFor } from "./prove.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "./state.ts";
-import { newSystem, whoAnswers } from "./who-answers.ts";
+import type { Built, Confirmed, HostKeys, Shipped, Verified } from "./results.ts";
+import { whoAnswers } from "./who-answers.ts";
+import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** The new system has to prove itself, and to be well. */
 export async function verifyNewSystem(
   inputs: DeployInputs,
-  state: DeployState,
+  built: Built,
   world: DeployWorld,
-): Promise<void> {
-  const proven = await proveNewSystem(expectedSystem(inputs, state), world, (host) => {
-    state.fresh = host;
-    state.firstNewAnswer = world.now();
-  });
-  state.newBootId = proven.bootId;
-  state.newOs = proven.os;
-  state.health = [...proven.health];
-  if (state.newHostKeys !== undefined)
+  trail: Trail,
+): Promise<Verified> {
+  const proof = await proveNewSystem(built.newSystem, world, () =>
+    trail.mark({ at: "answered", now: world.now() }),
+  );
+  const verified = { ...built, ...proof };
+  trail.mark({ at: "verified", verified });
+  if (inputs.spec.hostKeys !== "keep")
     world.log.info(
-      `for known_hosts, in place of the old keys: ${inputs.host} ${state.newHostKeys.join(" ")}`,
+      `for known_hosts, in place of the old keys: ${inputs.host} ${built.hostKeys.pins.join(" ")}`,
     );
+  return verified;
 }
 
 /** What the default checks hold the new system against. */
@@ -32,12 +34,15 @@ export function expectedIn({ spec, files, links }: DeployInputs): Expected {
 }
 
 /** What the new system is to be known by; noted before the takeover, for whoever has to go on without this process. */
-export function expectedSystem(inputs: DeployInputs, state: DeployState): NewSystem {
-  const { pins, user } = newSystem(inputs, state);
+export function expectedSystem(
+  inputs: DeployInputs,
+  { identity, loginUser }: Pick<Confirmed, "identity" | "loginUser">,
+  { pins }: Pick<HostKeys, "pins">,
+): NewSystem {
   return {
-    nonce: state.deploy?.nonce ?? "-",
-    ...(pins === undefined ? {} : { pins: [...pins] }),
-    ...(user === undefined ? {} : { user }),
+    nonce: identity.nonce,
+    pins: [...pins],
+    user: loginUser,
     ...expectedIn(inputs),
     slow: inputs.slow,
     bootMs: inputs.waitMs.boot,
@@ -47,13 +52,14 @@ export function expectedSystem(inputs: DeployInputs, state: DeployState): NewSys
 /** After a failure before any write that we know of: waits until the old system answers again, in whatever boot. */
 export async function waitForOldSystem(
   inputs: DeployInputs,
-  state: DeployState,
+  shipped: Pick<Shipped, "facts" | "newSystem">,
   world: DeployWorld,
+  went: boolean,
 ): Promise<boolean> {
   const boundMs = inputs.deadManSeconds * 1000 + inputs.waitMs.boot;
   try {
     const { host, which } = await waitFor(boundMs, world, "the old system", () =>
-      whoAnswers(inputs, state, world),
+      whoAnswers(shipped, world, went),
     );
     try {
       if (which === "new") {

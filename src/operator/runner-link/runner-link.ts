@@ -36,7 +36,7 @@ export interface RunnerLink {
 }
 
 /** What is done about a runner that says nothing. */
-export interface Quiet {
+interface Quiet {
   /** Opens another stream to the runner's socket. */
   readonly open: () => Promise<Duplex>;
   /** Factor on the times, for a slow machine. */

@@ -14,6 +14,20 @@ export interface SecretKeys {
   readonly passphrase?: (() => Promise<Secret>) | undefined;
 }
 
+/** How secrets are opened, as the command line says it. */
+export interface RevealOptions {
+  readonly identity?: readonly string[];
+  readonly passphrase?: boolean;
+}
+
+/** Identity files of the option and of IMGBUILD_IDENTITY, which separates several by ":". */
+export function identityFiles(
+  { identity = [] }: RevealOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): string[] {
+  return [...identity, ...(env.IMGBUILD_IDENTITY ?? "").split(":").filter((path) => path !== "")];
+}
+
 /** All secrets of a definition, or `only` some of them, in memory only: name → plain bytes. */
 export async function revealSecrets(
   definition: Definition,

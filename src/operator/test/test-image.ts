@@ -13,11 +13,13 @@ import { Fail } from "../../util/fail.ts";
 import { Secret } from "../../util/secret.ts";
 import { baseTree } from "../base/base.ts";
 import { sourceDigest } from "../base/source-digest.ts";
-import { buildImage, definitionDigest } from "../build/image.ts";
+import { buildImage } from "../build/image.ts";
 import { needsVm } from "../build/image-plan.ts";
-import { type DefinitionFiles, readFiles } from "../definition/files.ts";
+import { definitionDigest } from "../definition/digest.ts";
+import type { DefinitionFiles } from "../definition/files.ts";
 import { type Definition, withLines } from "../definition/load.ts";
-import { mirrorsFor, readLockFor } from "../lock/lock.ts";
+import { mirrorsFor } from "../lock/lock.ts";
+import { type OpenDefinition, withContent } from "../lock/open-definition.ts";
 import { networkFiles } from "../plan/configure.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { signingSecret } from "../secrets/secrets.ts";
@@ -52,28 +54,27 @@ export interface TestImage {
  * With real `secrets` it is made in `directory` and cached nowhere.
  */
 export async function testImage(
-  definition: Definition,
+  loaded: Definition,
   options: VmOptions,
   real?: { readonly secrets: ReadonlyMap<string, Secret>; readonly directory: string },
 ): Promise<TestImage> {
-  if (definition.spec.storage === undefined || definition.spec.boot === undefined)
-    throw new Fail(`${definition.file} has no storage or no boot, so there is nothing to start`);
+  const { spec } = loaded;
+  if (spec.storage === undefined || spec.boot === undefined)
+    throw new Fail(`${loaded.file} has no storage or no boot, so there is nothing to start`);
+  const definition = await withContent(loaded);
   if (real !== undefined) {
     await make(definition, real.directory, real.secrets, options);
     return await read(definition, real.directory);
   }
-  const { spec } = definition;
-  const { lock } = await readLockFor(definition);
   const base = await baseTree(options);
-  const content = definitionDigest(spec, lock, readFiles(definition.filesDir));
-  const digest = digestOf([content, base.digest, await sourceDigest()]).slice(0, 32);
+  const digest = digestOf([definition.digest, base.digest, await sourceDigest()]).slice(0, 32);
   const directory = join(options.cache, "image", digest);
   await inOnePiece(directory, (work) =>
     options.log.task(`building ${spec.hostname}`, (log) =>
       make(definition, work, standIns(spec), { ...options, log }),
     ),
   );
-  await noteTried(options.env, content);
+  await noteTried(options.env, definition.digest);
   return await read(definition, directory);
 }
 
@@ -86,15 +87,13 @@ const files = {
 };
 
 async function make(
-  definition: Definition,
+  definition: OpenDefinition,
   directory: string,
   secrets: ReadonlyMap<string, Secret>,
   options: VmOptions,
 ): Promise<void> {
-  const { filesDir } = definition;
-  const { lock } = await readLockFor(definition);
+  const { filesDir, lock } = definition;
   const { spec, secrets: given } = withTestKey(definition.spec, secrets);
-  const placed = readFiles(filesDir);
   const host = generateSshKey("imgbuild-test-host");
   if (lock.packages.some(({ name }) => name === "openssh-server"))
     given.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
@@ -102,8 +101,8 @@ async function make(
   const inputs = {
     spec,
     lock,
-    definition: definitionDigest(spec, lock, placed),
-    files: placed,
+    definition: definitionDigest(spec, lock, definition),
+    files: definition,
     filesDir,
     mirrors: await mirrorsFor(spec, options.env, definition.dir),
     secrets: given,
@@ -128,8 +127,8 @@ async function make(
   }
 }
 
-async function read({ spec, filesDir }: Definition, directory: string): Promise<TestImage> {
-  const { files: placed, links } = readFiles(filesDir);
+async function read(definition: OpenDefinition, directory: string): Promise<TestImage> {
+  const { spec, files: placed, links } = definition;
   const disks = Object.entries(spec.storage?.disks ?? {});
   const serial = (name: string, given: string | undefined) => (given ?? name).slice(0, 20);
   const written = spec.storage === undefined ? [] : bootFirst(writtenDisks(spec.storage));

@@ -38,12 +38,13 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   ],
   "an output, or a file on its way to it, in a directory of our own": [
     "operator/build: finish-output image vm-image",
+    "operator/host: deploy-definition",
     "operator/output: disk-output minimize oci tree-output",
     "operator/test: test-image",
     "operator/vm-runner: vm-initrd vm-run",
     "steps/boot: install-grub",
     "steps/image: partition-image swap-file-image swap-partition-image",
-    "testing: checks rehearse stock-host verdict",
+    "testing: checks rehearse stock-host test-definition verdict",
   ],
   "/dev, /proc, /sys and other files of the machine on which it runs": [
     "boot/check: card-modules check-grub disk-modules superblock",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planLines } from "../../../../src/cli/terminal/plan-text.ts";
-import type { PlanView } from "../../../../src/operator/deploy/state.ts";
+import type { PlanView } from "../../../../src/operator/deploy/world.ts";
 import { DiskFacts, Facts } from "../../../../src/schema/facts.ts";
 import { machineFacts } from "../../../helpers/deployable.ts";
 import { diskFacts, keptUuid, mib } from "../../../helpers/storage.ts";

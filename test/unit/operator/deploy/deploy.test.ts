@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { deploy } from "../../../../src/operator/deploy/deploy.ts";
-import type { ConnectOptions, DeployWorld, PlanView } from "../../../../src/operator/deploy/state.ts";
+import type { ConnectOptions, DeployWorld, PlanView } from "../../../../src/operator/deploy/world.ts";
 import { Report } from "../../../../src/schema/report.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
 import { openWith } from "../../../../src/secrets/seal.ts";
@@ -467,7 +467,12 @@ describe("deploy", () => {
   });
 
   it("opens the secrets after every refusal that needs none, and before anybody confirms", async () => {
-    const opening = (notes: string[]) => ({ openSecrets: async () => void notes.push("open") });
+    const opening = (notes: string[]) => ({
+      openSecrets: async () => {
+        notes.push("open");
+        return new Map();
+      },
+    });
     const refused = await machine({ probe: { "kexec-disabled": "1" } });
     await deploy(inputsOfDeploy(opening(refused.notes)), refused.world);
     expect(refused.notes).toEqual([]);

@@ -1,28 +1,22 @@
 import { expect, it } from "vitest";
-import { hostKeysFor } from "../../../../src/operator/deploy/host-keys.ts";
-import { newIdentity } from "../../../../src/operator/deploy/ship.ts";
+import { ownHostKeys } from "../../../../src/operator/deploy/host-keys.ts";
+import { newIdentity } from "../../../../src/operator/deploy/inspect.ts";
 import { deploySeed } from "../../../../src/operator/plan/plan.ts";
 import { generateSshKey, publicKeyOf } from "../../../../src/transport/keys.ts";
-import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
 
-async function keysOf(
-  hostKeys: "new" | { secret: string },
-  secrets: ReadonlyMap<string, Secret> = new Map(),
-) {
-  const spec = serverSpec({ hostKeys, secrets: { key: { file: "key.age" } } });
-  const made = await hostKeysFor({ ...inputsOfDeploy({ secrets }), spec }, {}, silentLog);
-  return [...made].map(([name, secret]) => [name, publicKeyOf(secret.expose())]);
+function keysOf(hostKeys: "new" | { secret: string }, secrets: ReadonlyMap<string, Secret> = new Map()) {
+  const keys = ownHostKeys(hostKeys, "web", secrets);
+  return [...keys.secrets].map(([name, secret]) => [name, publicKeyOf(secret.expose())]);
 }
 
-it("F30: two deploys of a definition have host keys of their own, but for a key that it names", async () => {
-  const [[first], [second]] = [await keysOf("new"), await keysOf("new")];
+it("F30: two deploys of a definition have host keys of their own, but for a key that it names", () => {
+  const [[first], [second]] = [keysOf("new"), keysOf("new")];
   expect(first).toEqual(["hostkey:ssh_host_ed25519_key", expect.stringMatching(/^ssh-ed25519 /)]);
   expect(second![1]).not.toBe(first![1]);
   const own = generateSshKey("own");
   const secrets = new Map([["key", new Secret("key", Buffer.from(own.private))]]);
-  const named = [await keysOf({ secret: "key" }, secrets), await keysOf({ secret: "key" }, secrets)];
+  const named = [keysOf({ secret: "key" }, secrets), keysOf({ secret: "key" }, secrets)];
   expect(named.map(([one]) => one![1])).toEqual([own.public, own.public].map((line) => publicOf(line)));
 });
 

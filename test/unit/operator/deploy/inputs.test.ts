@@ -6,7 +6,6 @@ import {
   type DeployOptions,
   definitionInputs,
   deployWorld,
-  identityFiles,
   type Outside,
 } from "../../../../src/operator/deploy/inputs.ts";
 import { knownDeploy } from "../../../../src/operator/records/known-deploys.ts";
@@ -48,13 +47,6 @@ function definition(fields: string): string {
   );
   return dir;
 }
-
-describe("the files of identities", () => {
-  it("are those of the option and of the environment", () => {
-    expect(identityFiles({ identity: ["a"] }, { IMGBUILD_IDENTITY: "b::c" })).toEqual(["a", "b", "c"]);
-    expect(identityFiles({}, {})).toEqual([]);
-  });
-});
 
 describe("what a deploy starts from", () => {
   it("is the definition with its lock and files, and waits as long as it is to", async () => {
@@ -110,9 +102,9 @@ describe("what a deploy starts from", () => {
 
   it("opens the secrets when it is asked to and not before, by the identities that are given", async () => {
     const options = { ...usual, identity: ["secrets/demo-identity.txt"] };
-    const { secrets, openSecrets } = await definitionInputs("imgbuild/web", "web", options, outside().world);
-    expect(secrets.size).toBe(0);
-    await openSecrets!();
+    const inputs = await definitionInputs("imgbuild/web", "web", options, outside().world);
+    expect(inputs.secrets.size).toBe(0);
+    const secrets = await inputs.openSecrets!();
     expect([...secrets.values()].every((secret) => secret.expose().length > 0)).toBe(true);
     expect(secrets.size).toBeGreaterThan(0);
   });

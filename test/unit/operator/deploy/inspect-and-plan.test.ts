@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { inspectAndPlan } from "../../../../src/operator/deploy/inspect.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "../../../../src/operator/deploy/state.ts";
+import { newTrail } from "../../../../src/operator/deploy/phases.ts";
+import type { Inspected } from "../../../../src/operator/deploy/results.ts";
+import type { DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
@@ -50,9 +52,6 @@ async function looked(
       return { code: isDead ? 1 : 0, stdout: "", stderr: isDead ? "no answer" : "" };
     },
   } as unknown as Host;
-  const state: DeployState = {
-    ...{ bytes: { base: 0, payload: 0 }, health: [], disks: [], baseAccess: [], sshPort: 22 },
-  };
   const world = {
     log: { ...silentLog, info: (text: string) => lines.push(text), warn: (text: string) => lines.push(text) },
     signal: new AbortController().signal,
@@ -67,32 +66,41 @@ async function looked(
     task: async (_doing: string, work: (inner: never) => Promise<unknown>) => await work(log as never),
   };
   const inputs = inputsOfDeploy(story.inputs);
-  await inspectAndPlan(inputs, state, { ...world, log } as DeployWorld);
-  const noGo = state.findings!.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check);
-  return { state, asked, became, lines, noGo, host, inputs };
+  const inspected = await inspectAndPlan(inputs, { ...world, log } as DeployWorld, newTrail());
+  const noGo = inspected.findings.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check);
+  return { inspected, asked, became, lines, noGo, host, inputs };
+}
+
+function going(inspected: Inspected) {
+  if (inspected.verdict === "no-go") throw new Error("it is a no-go");
+  return inspected;
 }
 
 describe("looking at a host before a deploy", () => {
   it("ends in a plan for this machine, and in what the base will need", async () => {
-    const { state, noGo, host, inputs, asked } = await looked();
+    const { inspected, noGo, host, inputs, asked } = await looked();
     expect(noGo).toEqual([]);
-    expect(state).toMatchObject({
+    expect(inspected).toMatchObject({
       ...{
+        verdict: "go",
         old: host,
         loginUser: "admin",
         mirror: "http://deb.example.org/debian",
-        sshPort: 22,
-        sshAddress: "192.0.2.10",
+        reached: { address: "192.0.2.10", port: 22 },
       },
-      baseAccess: ["ssh-ed25519 AAAAmine"],
-      baseKey: { public: expect.stringMatching(/^ssh-ed25519 /) },
-      clientKey: { public: expect.stringMatching(/^ssh-ed25519 /) },
+      access: ["ssh-ed25519 AAAAmine"],
+      identity: {
+        baseKey: { public: expect.stringMatching(/^ssh-ed25519 /) },
+        clientKey: { public: expect.stringMatching(/^ssh-ed25519 /) },
+      },
       bound: { line: expect.stringMatching(/^host: \{ dmiUuid: /) },
       planDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
-    expect(state.deploy).toEqual({
+    const { data, identity } = going(inspected);
+    expect(identity.nonce).toMatch(/^[0-9a-f]{64}$/);
+    expect(data).toEqual({
       version: 1,
-      nonce: expect.stringMatching(/^[0-9a-f]{64}$/),
+      nonce: identity.nonce,
       oldBootId: "11111111-2222-4333-8444-555555555555",
       hostname: inputs.spec.hostname,
       network: expect.objectContaining({ links: [expect.objectContaining({ mac: "52:54:00:12:34:56" })] }),
@@ -102,22 +110,23 @@ describe("looking at a host before a deploy", () => {
   });
 
   it("makes no plan, keys or nonce where something stands against it, and shows every finding", async () => {
-    const { state, noGo, lines } = await looked({ probe: { "kexec-disabled": "1" } });
+    const { inspected, noGo, lines } = await looked({ probe: { "kexec-disabled": "1" } });
     expect(noGo).toEqual(["kexec"]);
-    for (const name of ["plan", "deploy", "baseKey", "mirror", "loginUser"] as const)
-      expect(state[name]).toBeUndefined();
-    expect(lines).toHaveLength(state.findings!.length);
+    expect(inspected.verdict).toBe("no-go");
+    for (const name of ["plan", "data", "identity", "mirror", "loginUser"])
+      expect(inspected).not.toHaveProperty(name);
+    expect(lines).toHaveLength(inspected.findings.length);
     expect(lines).toContainEqual(expect.stringMatching(/^NO-GO kexec: /));
   });
 
   it("puts the mirror that answered before the others", async () => {
     const inputs = { mirrors: { debian: [mirror("c")], "debian-security": [] } };
-    const { state } = await looked({ own: [mirror("a"), mirror("b")], dead: [mirror("a")], inputs });
-    expect(state.mirror).toBe(mirror("b"));
-    expect(state.order!.mirrors.debian).toEqual([mirror("b"), mirror("a"), mirror("c")]);
+    const { inspected } = await looked({ own: [mirror("a"), mirror("b")], dead: [mirror("a")], inputs });
+    expect(going(inspected).mirror).toBe(mirror("b"));
+    expect(going(inspected).order.mirrors.debian).toEqual([mirror("b"), mirror("a"), mirror("c")]);
     const none = await looked({ own: [mirror("a")], dead: ["http"], inputs });
     expect(none.noGo).toEqual(["mirror"]);
-    expect(none.state.plan).toBeUndefined();
+    expect(none.inspected).not.toHaveProperty("plan");
   });
 
   it("asks for a password where somebody is there to type it", async () => {
@@ -127,15 +136,15 @@ describe("looking at a host before a deploy", () => {
   });
 
   it("lets the old login's other keys into the base where asked to, those without options", async () => {
-    const { state } = await looked({ inputs: { keepAccess: true } });
-    expect(state.baseAccess).toEqual(["ssh-ed25519 AAAAmine", "ssh-ed25519 AAAAcolleague them"]);
+    const { inspected } = await looked({ inputs: { keepAccess: true } });
+    expect(inspected.access).toEqual(["ssh-ed25519 AAAAmine", "ssh-ed25519 AAAAcolleague them"]);
   });
 
   it("refuses an address that the base would not have, a port that the new system does not serve, and keys that open nothing", async () => {
     expect((await looked({ reachedBy: "100.64.0.7 22" })).noGo).toEqual(["network"]);
     const elsewhere = await looked({ reachedBy: "192.0.2.10 2200" });
     expect(elsewhere.noGo).toEqual(["ssh server"]);
-    expect(elsewhere.state.sshPort).toBe(2200);
+    expect(elsewhere.inspected.reached.port).toBe(2200);
     expect((await looked({ keys: [] })).noGo).toEqual(["login"]);
   });
 
@@ -147,11 +156,11 @@ describe("looking at a host before a deploy", () => {
     };
     const none = await looked({ inputs: { spec: spec as never } });
     expect(none.noGo).toEqual(["disks"]);
-    expect(none.state.findings!.map(({ check }) => check)).not.toContain("room");
-    const { noGo, state } = await looked({ probe: { "ip-address": "[]" } });
+    expect(none.inspected.findings.map(({ check }) => check)).not.toContain("room");
+    const { noGo, inspected } = await looked({ probe: { "ip-address": "[]" } });
     expect(noGo).toEqual(["network"]);
     // That our address is gone too says nothing more.
-    expect(state.findings!.find(({ check }) => check === "network")?.detail).toBe(
+    expect(inspected.findings.find(({ check }) => check === "network")?.detail).toBe(
       "no network card with a global address was found",
     );
   });
@@ -164,7 +173,7 @@ describe("looking at a host before a deploy", () => {
 
   it("warns of a definition that was never built here", async () => {
     const verdict = async (tried: boolean) =>
-      (await looked({ inputs: { tried } })).state.findings!.find(({ check }) => check === "rehearsal")
+      (await looked({ inputs: { tried } })).inspected.findings.find(({ check }) => check === "rehearsal")
         ?.verdict;
     expect([await verdict(true), await verdict(false)]).toEqual(["go", "warn"]);
   });

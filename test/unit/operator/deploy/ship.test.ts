@@ -1,8 +1,10 @@
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { planFor } from "../../../../src/operator/deploy/inspect.ts";
-import { keysToBase, newIdentity, shipAndTakeOver } from "../../../../src/operator/deploy/ship.ts";
-import type { DeployInputs, DeployState, DeployWorld } from "../../../../src/operator/deploy/state.ts";
+import { newIdentity, planFor } from "../../../../src/operator/deploy/inspect.ts";
+import { newTrail } from "../../../../src/operator/deploy/phases.ts";
+import type { Confirmed } from "../../../../src/operator/deploy/results.ts";
+import { keysToBase, shipAndTakeOver } from "../../../../src/operator/deploy/ship.ts";
+import type { DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import { openPayload } from "../../../../src/target/open-payload.ts";
 import type { Host } from "../../../../src/transport/host.ts";
@@ -69,20 +71,33 @@ function shipping(
     system: diskFacts("vda", { serial: "SYS" }),
     data: diskFacts("vdb", { serial: "DATA", fsType: "ext4", uuid: keptUuid }),
   };
-  const { nonce, baseKey, clientKey } = newIdentity();
-  const state: DeployState = {
-    ...{ old: host, facts, baseKey, clientKey },
+  const identity = newIdentity();
+  const { nonce } = identity;
+  const confirmed: Confirmed = {
+    ...{
+      verdict: "go",
+      old: host,
+      facts,
+      identity,
+      findings: [],
+      bound: { line: "" },
+      secrets: inputs.secrets,
+    },
     ...planFor(inputs, facts, matched, { debian: ["http://deb.example.org/debian"], "debian-security": [] }),
-    deploy: {
+    data: {
       ...{ version: 1, nonce, oldBootId: facts.bootId, hostname: spec.hostname, deadManSeconds: 600 },
-      network: { links: [], routes: [], dns: [] },
-    } as unknown as NonNullable<DeployState["deploy"]>,
+      network: { links: [], dns: [] },
+    },
     loginUser: "admin",
-    baseAccess: ["ssh-ed25519 AAAAmine", 'command="ls" ssh-ed25519 AAAAforced'],
-    sshPort: 2222,
-    bytes: { base: 0, payload: 0 },
-    health: [],
+    mirror: "http://deb.example.org/debian",
+    access: ["ssh-ed25519 AAAAmine", 'command="ls" ssh-ed25519 AAAAforced'],
+    reached: { address: "192.0.2.10", port: 2222 },
   };
+  const trail = newTrail();
+  const sent = () => ({
+    base: trail.all("sent").reduce((sum, { base }) => sum + base, 0),
+    payload: trail.all("sent").reduce((sum, { payload }) => sum + payload, 0),
+  });
   const records: Parameters<DeployWorld["record"]>[0][] = [];
   const lines: string[] = [];
   const note = (text: string) => void lines.push(text);
@@ -103,11 +118,11 @@ function shipping(
     },
   } as unknown as DeployWorld;
   return {
-    run: () => shipAndTakeOver(inputs, state, world),
+    run: () => shipAndTakeOver(inputs, confirmed, world, trail),
     notes,
     uploads,
     said,
-    state,
+    ...{ confirmed, trail, sent },
     records,
     lines,
     stop,
@@ -155,20 +170,21 @@ describe("what the base lets in", () => {
 
 describe("shipping and taking over", () => {
   it("claims the host first, notes how the base is found before the jump, and lets the old system go", async () => {
-    const { run, notes, state, said } = shipping();
+    const { run, notes, trail, said } = shipping();
     await run();
     expect(notes).toEqual(["dropbear", "mount -t tmpfs", ".room", "--load ", "record", "JUMP", "close"]);
-    expect(state).toMatchObject({ touched: true, jumped: true, lastOldAnswer: now });
+    expect(trail.has("touched")).toBe(true);
+    expect(trail.last("jumped")).toMatchObject({ now });
     // Twice the base of 4000 bytes, in whole MiB, and some room.
     expect(said.size).toBe("50");
   });
 
   it("counts what was sent, and shows how far it is", async () => {
-    const { run, uploads, state, lines } = shipping();
+    const { run, uploads, sent, lines } = shipping();
     await run();
-    expect(state.bytes.base).toBe(4000);
+    expect(sent().base).toBe(4000);
     const parts = [0, 1, 2, 3].map((index) => uploads.get(`/run/imgbuild/part${index}`)!.size);
-    expect(state.bytes.payload).toBe(parts.reduce((sum, size) => sum + size, 0));
+    expect(sent().payload).toBe(parts.reduce((sum, size) => sum + size, 0));
     expect(lines).toContain("sending what the host lacks of the base (1 MiB)");
     expect(lines).not.toContain("the host has this base already; it was not sent");
   });
@@ -198,10 +214,10 @@ describe("shipping and taking over", () => {
   });
 
   it("sends no base to a host that has it", async () => {
-    const { run, state, lines, uploads } = shipping({ cached: true });
+    const { run, sent, lines, uploads } = shipping({ cached: true });
     await run();
     expect([...uploads.keys()].filter((path) => !path.includes("/part"))).toEqual(["/run/imgbuild/busybox"]);
-    expect(state.bytes.base).toBe(1000);
+    expect(sent().base).toBe(1000);
     expect(lines).toContain("the host has this base already; it was not sent");
   });
 
@@ -215,14 +231,15 @@ describe("shipping and taking over", () => {
   });
 
   it("lays keys, port and a payload that is signed for this machine into the initramfs, private ones closed", async () => {
-    const { run, uploads, state } = shipping();
+    const { run, uploads, confirmed } = shipping();
+    const { identity } = confirmed;
     await run();
     const text = (name: string) => member(uploads, name).content.toString();
-    expect(text("ssh/host_key")).toBe(state.baseKey!.private);
-    expect(text("ssh/host_key.pub")).toBe(`${state.baseKey!.public}\n`);
+    expect(text("ssh/host_key")).toBe(identity.baseKey.private);
+    expect(text("ssh/host_key.pub")).toBe(`${identity.baseKey.public}\n`);
     expect(text("ssh/port")).toBe("2222\n");
     expect(text("ssh/authorized_keys")).toBe(
-      `${[state.clientKey!.public, "ssh-ed25519 AAAAmine", admin].join("\n")}\n`,
+      `${[identity.clientKey.public, "ssh-ed25519 AAAAmine", admin].join("\n")}\n`,
     );
     const modes = [
       "deploy.json",
@@ -236,12 +253,12 @@ describe("shipping and taking over", () => {
       0o600, 0o600, 0o600, 0o600, 0o644, 0o644,
     ]);
     const { nonce, publicKey } = JSON.parse(text("deploy.json")) as { nonce: string; publicKey: string };
-    expect(nonce).toBe(state.deploy!.nonce);
+    expect(nonce).toBe(identity.nonce);
     const payload = member(uploads, "payload.tar.gz").content;
     expect(gunzipSync(payload).includes("plan.json")).toBe(true);
     const machine = { macs: ["52:54:00:12:34:56"] };
     const { order } = await openPayload(payload, { publicKey, nonce }, { machine, now: new Date(now) });
-    expect(order.planDigest).toBe(state.planDigest);
+    expect(order.planDigest).toBe(confirmed.planDigest);
   });
 
   it.each([
@@ -270,62 +287,54 @@ describe("shipping and taking over", () => {
     ];
     const uuid = "4c4c4544-0042-3510-8051-b6c04f4e3233";
     const facts = { links: links as unknown as Facts["links"], dmiUuid: uuid };
-    const { run, records, state } = shipping({ facts });
-    await run();
+    const { run, records, confirmed } = shipping({ facts });
+    const { identity } = confirmed;
+    const { hostKeys } = await run();
     expect(records).toEqual([
       {
         started: "2025-06-15T15:06:40.000Z",
-        nonce: state.deploy!.nonce,
-        planDigest: state.planDigest,
-        baseHostKey: state.baseKey!.public,
+        nonce: identity.nonce,
+        planDigest: confirmed.planDigest,
+        baseHostKey: identity.baseKey.public,
         newSystem: expect.objectContaining({
-          nonce: state.deploy!.nonce,
-          pins: state.newHostKeys,
+          nonce: identity.nonce,
+          pins: hostKeys.pins,
           user: "admin",
         }),
         machine: {
           machineId: "0123456789abcdef0123456789abcdef",
           // Physical cards alone, each once, in one order.
           hardware: { uuid, macs: ["52:54:00:aa:00:01", "52:54:00:aa:00:02"] },
-          ...{ bootId: state.facts!.bootId, firmware: "uefi", consoles: ["tty0", "ttyS0,115200"] },
+          ...{ bootId: confirmed.facts.bootId, firmware: "uefi", consoles: ["tty0", "ttyS0,115200"] },
           hostKeys: ["ssh-ed25519 AAAAold"],
         },
       },
     ]);
-    expect(JSON.stringify(records)).not.toContain(state.baseKey!.private.split("\n")[3]);
+    expect(JSON.stringify(records)).not.toContain(identity.baseKey.private.split("\n")[3]);
   });
 
   it("has not touched a host that another deploy holds, and has one whose preparing failed", async () => {
     const held = shipping({ fails: "dropbear" });
     await expect(held.run()).rejects.toThrow("dropbear failed");
-    expect(held.state.touched).toBeUndefined();
+    expect(held.trail.has("touched")).toBe(false);
     const small = shipping({ fails: "mount -t tmpfs" });
     await expect(small.run()).rejects.toThrow("mount -t tmpfs failed");
-    expect(small.state).toMatchObject({ touched: true });
-    expect(small.state.jumped).toBeUndefined();
+    expect(small.trail.has("touched")).toBe(true);
+    expect(small.trail.has("jumped")).toBe(false);
   });
 
   it("takes a connection that breaks in the jump for the jump, but no refusal and no interruption", async () => {
     const broken = shipping({ fails: "JUMP", closes: true });
     await broken.run();
-    expect(broken.state.jumped).toBe(true);
+    expect(broken.trail.has("jumped")).toBe(true);
     expect(broken.lines).toContain("JUMP failed; looking whether the base comes");
     const refused = shipping({ fails: "JUMP" });
     await expect(refused.run()).rejects.toThrow("JUMP failed");
-    expect(refused.state.jumped).toBeUndefined();
+    expect(refused.trail.has("jumped")).toBe(false);
     const stopped = shipping({ fails: "JUMP", closes: true });
     stopped.stop.abort();
     await expect(stopped.run()).rejects.toThrow("JUMP failed");
   });
-
-  it.each(["old", "facts", "deploy", "plan", "order", "baseKey", "clientKey"] as const)(
-    "is a bug before the host was looked at: without %s",
-    async (name) => {
-      const { run, state } = shipping();
-      delete state[name];
-      await expect(run()).rejects.toThrow("ship before inspect");
-    },
-  );
 });
 
 it("each deploy has a nonce and keys of its own", () => {

@@ -1,11 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type {
-  ConnectOptions,
-  DeployInputs,
-  DeployState,
-  DeployWorld,
-} from "../../../../src/operator/deploy/state.ts";
+import { newTrail } from "../../../../src/operator/deploy/phases.ts";
+import type { Built } from "../../../../src/operator/deploy/results.ts";
 import { expectedSystem, verifyNewSystem, waitForOldSystem } from "../../../../src/operator/deploy/verify.ts";
+import type { ConnectOptions, DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { Fail } from "../../../../src/util/fail.ts";
@@ -16,11 +13,12 @@ import { fakeSystem } from "../../../helpers/fake-system.ts";
 const nonce = "e".repeat(64);
 const facts = machineFacts();
 const keptKeys = facts.hostKeys;
+const key = { private: "", public: "" };
 
 /** What answers at a host after the jump: with the mark of a deploy, in a boot. */
 function answering(
   answer: { mark?: string; boot?: string; root?: "none" | "impossible"; bug?: Error } | undefined,
-  change: { inputs?: Partial<DeployInputs>; state?: Partial<DeployState> } = {},
+  change: { inputs?: Partial<DeployInputs>; pins?: string[] } = {},
 ) {
   const lines: string[] = [];
   const log: Log = {
@@ -60,19 +58,19 @@ function answering(
       return host;
     },
   } as unknown as DeployWorld;
-  const state = {
-    ...{ facts, deploy: { nonce }, loginUser: "admin", bytes: { base: 0, payload: 0 }, health: [] },
-    ...change.state,
-  } as unknown as DeployState;
   const waitMs = { base: 1, build: 1, boot: 50 };
   const inputs = inputsOfDeploy({ deadManSeconds: 0, waitMs, ...change.inputs });
-  return { inputs, state, world, lines, said, connects, host };
+  const hostKeys = { secrets: new Map(), pins: change.pins ?? keptKeys };
+  const known = { identity: { nonce, ...{ baseKey: key, clientKey: key } }, loginUser: "admin" };
+  const newSystem = expectedSystem(inputs, known, hostKeys);
+  const built = { facts, ...known, hostKeys, newSystem } as unknown as Built;
+  return { inputs, built, world, lines, said, connects };
 }
 
 describe("the way back to the old system", () => {
   const back = async (...given: Parameters<typeof answering>) => {
-    const { inputs, state, world, lines, said } = answering(...given);
-    return { came: await waitForOldSystem(inputs, state, world), lines, said };
+    const { inputs, built, world, lines, said } = answering(...given);
+    return { came: await waitForOldSystem(inputs, built, world, false), lines, said };
   };
 
   it("is at its end when that answers in another boot", async () => {
@@ -108,10 +106,10 @@ describe("the way back to the old system", () => {
   });
 
   it("is waited for as long as the dead man and a start may take", async () => {
-    const { inputs, state, world } = answering(undefined, { inputs: { deadManSeconds: 100 } });
+    const { inputs, built, world } = answering(undefined, { inputs: { deadManSeconds: 100 } });
     let now = 0;
     const times = { ...world, now: () => (now += 40_000) };
-    await waitForOldSystem(inputs, state, times);
+    await waitForOldSystem(inputs, built, times, false);
     // Begun at 40 s, and asked until 140 s and a little.
     expect(now).toBe(160_000);
   }, 20_000);
@@ -123,41 +121,34 @@ describe("the new system", () => {
     const spec = serverSpec({ health, services: { "nginx.service": { state: "enabled" } } });
     const given = { spec, slow: 3, links: [{ path: "/etc/link", target: "x" }] as never };
     const files = new Map([["/etc/file", { content: Buffer.from(""), mode: 0o644 }]]) as never;
-    const { inputs, state } = answering({}, { inputs: { ...given, files } });
-    expect(expectedSystem(inputs, state)).toMatchObject({
+    expect(answering({}, { inputs: { ...given, files } }).built.newSystem).toMatchObject({
       ...{ nonce, pins: keptKeys, user: "admin", slow: 3, bootMs: 50, health, units: ["nginx.service"] },
       placed: expect.arrayContaining(["/etc/file", "/etc/link"]),
     });
   });
 
-  it("is expected with its own keys where it gets new ones, and with no user where none is known", () => {
-    const keys = ["ssh-ed25519 AAAAnew"];
-    const { inputs, state } = answering({}, { inputs: { spec: serverSpec({ hostKeys: "new" }) } });
-    const expected = expectedSystem(inputs, { ...state, newHostKeys: keys });
-    expect(expected.pins).toEqual(keys);
-    const { loginUser: _none, deploy: _neither, ...rest } = state;
-    const bare = expectedSystem(inputs, rest as DeployState);
-    expect(bare).not.toHaveProperty("user");
-    expect(bare).not.toHaveProperty("pins");
-    expect(bare.nonce).toBe("-");
+  it("is expected with its own keys where it gets new ones", () => {
+    const pins = ["ssh-ed25519 AAAAnew"];
+    const { newSystem } = answering({}, { inputs: { spec: serverSpec({ hostKeys: "new" }) }, pins }).built;
+    expect(newSystem.pins).toEqual(pins);
   });
 
   it("is noted with boot, name and health, and what known_hosts is to have", async () => {
-    const keys = ["ssh-ed25519 AAAAnew"];
+    const pins = ["ssh-ed25519 AAAAnew"];
     const spec = serverSpec({ hostKeys: "new" });
-    const story = answering(
-      { mark: `{"nonce":"${nonce}"}`, boot: "new-boot" },
-      { inputs: { spec }, state: { newHostKeys: keys } },
-    );
-    const { inputs, state, world, lines, connects, host } = story;
-    await verifyNewSystem(inputs, state, world);
-    expect(state).toMatchObject({ fresh: host, newBootId: "new-boot", newOs: "Debian 13" });
-    expect(state.firstNewAnswer).toBeGreaterThan(0);
-    expect(state.health.length).toBeGreaterThan(0);
-    expect(connects).toEqual([expect.objectContaining({ pins: keys, user: "admin" })]);
+    const story = answering({ mark: `{"nonce":"${nonce}"}`, boot: "new-boot" }, { inputs: { spec }, pins });
+    const { inputs, built, world, lines, connects, said } = story;
+    const trail = newTrail();
+    const verified = await verifyNewSystem(inputs, built, world, trail);
+    expect(verified).toMatchObject({ bootId: "new-boot", os: "Debian 13" });
+    expect(verified.health.length).toBeGreaterThan(0);
+    expect(trail.last("answered")?.now).toBeGreaterThan(0);
+    expect(trail.last("verified")?.verified).toBe(verified);
+    expect(said.closed).toBe(1);
+    expect(connects).toEqual([expect.objectContaining({ pins, user: "admin" })]);
     expect(lines).toContain("for known_hosts, in place of the old keys: admin@web ssh-ed25519 AAAAnew");
     const kept = answering({ mark: `{"nonce":"${nonce}"}` });
-    await verifyNewSystem(kept.inputs, kept.state, kept.world);
+    await verifyNewSystem(kept.inputs, kept.built, kept.world, newTrail());
     expect(kept.lines.join()).not.toContain("known_hosts");
   });
 });

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { definitionDigest } from "../../../../src/operator/build/image.ts";
+import { definitionDigest } from "../../../../src/operator/definition/digest.ts";
 import { noteTried, wasTried } from "../../../../src/operator/records/rehearsal-record.ts";
 import { inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";

@@ -6,6 +6,7 @@ import type { Definition } from "../../../../src/operator/definition/load.ts";
 import {
   checkSecrets,
   editSecret,
+  identityFiles,
   rekeySecrets,
   revealSecrets,
   showSecret,
@@ -48,6 +49,13 @@ function definition(dir: string, names: readonly string[]): Definition {
   const spec = { ...({} as Spec), secrets: Spec.shape.secrets.parse(secrets) };
   return { spec, dir: join(dir, "web"), file: join(dir, "web/IMGBUILD.ts"), unfinished: [] };
 }
+
+describe("the files of identities", () => {
+  it("are those of the option and of the environment", () => {
+    expect(identityFiles({ identity: ["a"] }, { IMGBUILD_IDENTITY: "b::c" })).toEqual(["a", "b", "c"]);
+    expect(identityFiles({}, {})).toEqual([]);
+  });
+});
 
 describe("the secrets of a definition", () => {
   it("are revealed by identity and passphrase, which is asked for once and only when needed", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { showOutcome } from "../../../../src/cli/commands/deploy.ts";
+import { showOutcome } from "../../../../src/cli/terminal/outcome.ts";
 import type { Report } from "../../../../src/schema/report.ts";
 
 function reportOf(change: Partial<Report>): Report {

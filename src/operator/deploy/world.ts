@@ -1,6 +1,4 @@
-import type { DeployData, Order } from "../../schema/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
-import type { BaseReport } from "../../schema/journal.ts";
 import type { Plan } from "../../schema/plan.ts";
 import type { Report } from "../../schema/report.ts";
 import type { DiskFate } from "../../storage/match/disk-fates.ts";
@@ -20,9 +18,10 @@ export interface DeployInputs extends PlanInputs {
   readonly tried: boolean;
   /** Packages beside the definition, by their paths in the lock: no mirror has them, so they travel along. */
   readonly debs: ReadonlyMap<string, Uint8Array>;
+  /** Secrets that are open already. */
   readonly secrets: ReadonlyMap<string, Secret>;
-  /** Opens the definition's secrets into `secrets`: when nothing else speaks against the deploy, as it may ask for a passphrase. */
-  readonly openSecrets?: (() => Promise<void>) | undefined;
+  /** Opens those of the definition: when nothing else speaks against the deploy, as it may ask for a passphrase. */
+  readonly openSecrets?: (() => Promise<ReadonlyMap<string, Secret>>) | undefined;
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
@@ -85,51 +84,4 @@ export interface PlanView {
   readonly apt: readonly AptOrigin[];
   /** What each of them holds before and after. */
   readonly fates: readonly DiskFate[];
-}
-
-/** What the phases find out and hand on. Filled in order; a phase reads only what an earlier one set. */
-export interface DeployState {
-  old?: Host;
-  facts?: Facts;
-  findings?: readonly Finding[];
-  bound?: Bound;
-  plan?: Plan;
-  planDigest?: string;
-  order?: Order;
-  loginUser?: string;
-  deploy?: Omit<DeployData, "publicKey">;
-  baseKey?: { private: string; public: string };
-  clientKey?: { private: string; public: string };
-  /** Something of ours is on the old system, in RAM. */
-  touched?: boolean;
-  /** The old system was told to start the base. */
-  jumped?: boolean;
-  /** Host keys of the old system that the new one keeps. */
-  hostKeySecrets?: ReadonlyMap<string, Secret>;
-  /** Public host keys of the new system, where they are not the old ones. */
-  newHostKeys?: readonly string[];
-  base?: Host;
-  baseReport?: BaseReport;
-  /** GO was sent: from here on the disks may have been written, whether we heard of it or not. */
-  went?: boolean;
-  /** The runner told of the first write. */
-  ponr?: boolean;
-  fresh?: Host;
-  lastOldAnswer?: number;
-  firstNewAnswer?: number;
-  newBootId?: string;
-  newOs?: string;
-  baseBootId?: string;
-  mirror?: string;
-  /** Lines of authorized_keys for the base, besides those of the definition's administrators. */
-  baseAccess: readonly string[];
-  /** Port on which the old system's sshd listens, seen from itself. */
-  sshPort: number;
-  /** The old system's own address that our connection leads to; empty where its server does not tell. */
-  sshAddress?: string;
-  bytes: { base: number; payload: number };
-  health: Report["health"];
-  disks: Report["disks"];
-  fates?: readonly DiskFate[];
-  apt?: readonly AptOrigin[];
 }

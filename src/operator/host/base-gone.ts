@@ -1,7 +1,25 @@
 import { exitCodes, Fail } from "../../util/fail.ts";
+import type { DeployWorld } from "../deploy/world.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
-import { type WhoIsBack, whoIsBack } from "./abort.ts";
-import type { DeployWorld } from "./state.ts";
+import { type BaseLink, greetBase } from "../runner-link/base-link.ts";
+import { type WhoIsBack, whoIsBack } from "./who-is-back.ts";
+
+const connectMs = 30_000;
+type Command = "follow" | "resume" | "abort";
+
+/** The base of a deploy that was started before, found again by the host key that was noted at the takeover. A BaseGone where it is not there. */
+export async function reachBase(
+  known: KnownDeploy,
+  world: Pick<DeployWorld, "connect" | "signal">,
+  command: Command,
+): Promise<BaseLink> {
+  const how = { user: "root", pins: [known.baseHostKey], timeoutMs: connectMs };
+  const host = await world.connect(how).catch(async (error: unknown) => {
+    world.signal.throwIfAborted();
+    throw error instanceof Fail ? await baseGone(known, command, error, world) : error;
+  });
+  return await greetBase(host, known.nonce, world.signal);
+}
 
 /** The base of a deploy cannot be reached; `which` is the system that answers in its place, undefined where none does. */
 export class BaseGone extends Fail {
@@ -16,7 +34,7 @@ export class BaseGone extends Fail {
 /** What is known of a host whose base could not be connected to, which failed with `cause`, and what to type next. Looks once. */
 export async function baseGone(
   known: KnownDeploy,
-  command: "follow" | "resume" | "abort",
+  command: Command,
   cause: Fail,
   world: Pick<DeployWorld, "connect">,
 ): Promise<BaseGone> {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { earlierBase } from "../../../../src/operator/deploy/earlier-base.ts";
+import { earlierBase } from "../../../../src/operator/host/earlier-base.ts";
 import { recordDeploy } from "../../../../src/operator/records/known-deploys.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { localHost } from "../../../helpers/local-host.ts";

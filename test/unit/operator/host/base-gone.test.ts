@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { waitForReturn, whoIsBack } from "../../../../src/operator/deploy/abort.ts";
-import { baseGone } from "../../../../src/operator/deploy/base-gone.ts";
-import type { ConnectOptions } from "../../../../src/operator/deploy/state.ts";
+import type { ConnectOptions } from "../../../../src/operator/deploy/world.ts";
+import { baseGone } from "../../../../src/operator/host/base-gone.ts";
+import { waitForReturn, whoIsBack } from "../../../../src/operator/host/who-is-back.ts";
 import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { Fail } from "../../../../src/util/fail.ts";

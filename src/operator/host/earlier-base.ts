@@ -1,6 +1,6 @@
 import { Fail } from "../../util/fail.ts";
+import type { DeployWorld } from "../deploy/world.ts";
 import { type Env, knownDeploy } from "../records/known-deploys.ts";
-import type { DeployWorld } from "./state.ts";
 
 const connectMs = 20_000;
 

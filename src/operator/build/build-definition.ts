@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import type { Mirrors } from "../../debian/archive/mirrors.ts";
+import type { Spec } from "../../schema/spec.ts";
+import { idsAreMapped } from "../../system/user/user-namespace.ts";
+import { exitCodes, Fail } from "../../util/fail.ts";
+import type { Secret } from "../../util/secret.ts";
+import { vendoredMirrors, vendorUrl } from "../cache/vendor.ts";
+import { withGrowth } from "../check/growth.ts";
+import { withImageSize } from "../check/image-size.ts";
+import { definitionDigest } from "../definition/digest.ts";
+import { withLines } from "../definition/load.ts";
+import { mirrorsFor } from "../lock/lock.ts";
+import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
+import { type ImageFormat, isDirectory, isDisk, type Output, outputOf } from "../output/output.ts";
+import { noteTried } from "../records/rehearsal-record.ts";
+import { buildKeyNames } from "../secrets/build-keys.ts";
+import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
+import type { VmOptions } from "../vm-runner/vm-run.ts";
+import type { ImageInputs } from "./build.ts";
+import { buildImage, readyToBuild } from "./image.ts";
+
+/** What is to be made, as the command line says it. */
+export interface ImageOptions extends RevealOptions {
+  readonly output: string;
+  readonly format?: string;
+  readonly size?: string;
+  readonly compress?: string;
+  readonly checksum?: boolean;
+  readonly minimize?: boolean;
+  readonly inVm?: boolean;
+  readonly withSecrets?: boolean;
+  /** A directory that `vendor` filled. */
+  readonly vendor?: string;
+}
+
+interface Outside extends VmOptions {
+  askSecret(question: string): Promise<Secret>;
+}
+
+interface Image {
+  readonly format: ImageFormat;
+  /** Of what was built: size and growth of the disk are of it. */
+  readonly definition: string;
+  /** Names of several disks, whose files are in the output. */
+  readonly disks: readonly string[];
+  readonly files: readonly string[];
+}
+
+/** Builds a definition's image with its lock and secrets, and notes that it could be built. */
+export async function buildDefinition(path: string, options: ImageOptions, outside: Outside): Promise<Image> {
+  const { log } = outside;
+  const { format, compress } = checkedOutput(options);
+  const definition = await openDefinition(path, {
+    log,
+    check: ({ spec }) => readyToBuild(spec, options.output, format, options),
+  });
+  const spec = specOf(definition, options);
+  const secrets = await secretsOf(definition, spec, options, outside);
+  const digest = definitionDigest(spec, definition.lock, definition);
+  const { mirrors, env } = await sourcesOf(definition, spec, options, outside);
+  const { lock, filesDir } = definition;
+  const inputs = { spec, lock, definition: digest, files: definition, filesDir, mirrors, ...secrets };
+  const { inVm, checksum, minimize } = options;
+  const disks = await log.task(`building ${spec.hostname}`, (inner) =>
+    withLines(definition, () =>
+      buildImage(inputs, options.output, format, {
+        ...{ ...outside, env, log: inner, inVm, compress, checksum, minimize },
+      }),
+    ),
+  );
+  await noteTried(outside.env, definition.digest);
+  if (format === "dir" && (await idsAreMapped()))
+    log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
+  const files = disks.length === 0 ? [options.output] : disks.map((name) => join(options.output, name));
+  return { format, definition: digest, disks, files };
+}
+
+function checkedOutput(options: ImageOptions): Output {
+  const output = outputOf(options.output, options);
+  const { format } = output;
+  const refuse = (message: string): never => {
+    throw new Fail(message, { exitCode: exitCodes.usage });
+  };
+  if (options.checksum && isDirectory(format)) refuse("--checksum: a directory has none");
+  if (isDisk(format)) return output;
+  if (options.size !== undefined) refuse(`--size ${options.size}: ${format} holds no disk`);
+  if (options.inVm) refuse(`--in-vm: ${format} holds no disks`);
+  if (options.minimize) refuse(`--minimize: ${format} holds no disk`);
+  return output;
+}
+
+function specOf({ spec, lock }: OpenDefinition, { size, minimize }: ImageOptions): Spec {
+  const sized = size === undefined ? spec : withImageSize(spec, size);
+  return minimize ? withGrowth(sized, lock) : sized;
+}
+
+/** All of its secrets where they are to be put in, else those without which nothing can be made. */
+async function secretsOf(
+  definition: OpenDefinition,
+  spec: Spec,
+  options: ImageOptions,
+  outside: Outside,
+): Promise<Pick<ImageInputs, "secrets" | "keys">> {
+  const passphrase = () => outside.askSecret("Passphrase of the secrets: ");
+  const openers = { identityFiles: identityFiles(options, outside.env), passphrase };
+  if (options.withSecrets) return { secrets: await revealSecrets(definition, openers), keys: undefined };
+  const needed = buildKeyNames(spec);
+  const keys = await revealSecrets(definition, openers, needed);
+  const left = Object.keys(spec.secrets).filter((name) => !needed.includes(name) || spec.secrets[name]?.path);
+  if (left.length > 0)
+    outside.log.warn(`the image goes without its secrets (${left.join(", ")}); --with-secrets puts them in`);
+  return { secrets: undefined, keys };
+}
+
+/** Where packages come from: those of the image by its mirrors, those of the base, which is made beside it, by the environment. */
+async function sourcesOf(
+  { dir }: OpenDefinition,
+  spec: Spec,
+  { vendor }: ImageOptions,
+  { env }: Outside,
+): Promise<{ readonly mirrors: Mirrors; readonly env: Outside["env"] }> {
+  const usual = await mirrorsFor(spec, env, dir);
+  if (vendor === undefined) return { mirrors: usual, env };
+  return {
+    mirrors: vendoredMirrors(vendor, spec, usual),
+    env: { ...env, IMGBUILD_MIRROR: vendorUrl(vendor, "debian") },
+  };
+}

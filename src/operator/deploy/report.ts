@@ -1,0 +1,67 @@
+import type { Report } from "../../schema/report.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
+import type { Trail } from "./phases.ts";
+import type { DeployInputs } from "./world.ts";
+
+/** What came of a deploy, and all that is known of its way there. */
+export function reportOf(
+  inputs: DeployInputs,
+  trail: Trail,
+  end: {
+    readonly outcome: Report["outcome"];
+    readonly error: unknown;
+    /** Milliseconds. */
+    readonly began: number;
+    readonly now: number;
+  },
+): Report {
+  const { outcome, error, began, now } = end;
+  const facts = trail.last("looked")?.facts;
+  const inspected = trail.last("inspected")?.inspected;
+  const go = inspected?.verdict === "go" ? inspected : undefined;
+  const report = trail.last("base report")?.report;
+  const verified = trail.last("verified")?.verified;
+  return {
+    version: 1,
+    outcome,
+    ...(error === undefined ? {} : { message: messageOf(error) }),
+    ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
+    host: inputs.host,
+    hostname: inputs.spec.hostname,
+    definition: inputs.definition,
+    planDigest: go?.planDigest ?? "",
+    started: new Date(began).toISOString(),
+    seconds: {
+      total: (now - began) / 1000,
+      downtime: downtimeOf(trail),
+      phases: trail.all("phase").map(({ phase, seconds }) => ({ phase, seconds })),
+      steps: [...(report?.seconds ?? [])],
+    },
+    bytes: sentBytes(trail),
+    ...(report === undefined ? {} : { fetched: { ...report.fetched, mirror: go?.mirror ?? "" } }),
+    peakMemoryMib: report?.peakMemoryMib ?? null,
+    bootIds: {
+      old: facts?.bootId ?? "",
+      base: trail.last("base")?.bootId ?? null,
+      new: verified?.bootId ?? null,
+    },
+    os: { old: facts?.os.name ?? "", new: verified?.os ?? null },
+    disks: go?.disks ?? [],
+    preflight: [...(inspected?.findings ?? [])],
+    health: [...(verified?.health ?? [])],
+  };
+}
+
+/** Seconds from the last answer of the old system to the first of the new one. */
+function downtimeOf(trail: Trail): number | null {
+  const [from, to] = [trail.last("jumped"), trail.last("answered")];
+  return from === undefined || to === undefined ? null : (to.now - from.now) / 1000;
+}
+
+function sentBytes(trail: Trail): Report["bytes"] {
+  const sent = trail.all("sent");
+  return {
+    base: sent.reduce((sum, { base }) => sum + base, 0),
+    payload: sent.reduce((sum, { payload }) => sum + payload, 0),
+  };
+}

@@ -1,0 +1,95 @@
+import type { DeployData, Order } from "../../schema/deploy.ts";
+import type { Facts } from "../../schema/facts.ts";
+import type { BaseReport } from "../../schema/journal.ts";
+import type { HealthResult } from "../../system/health/health.ts";
+import type { Host } from "../../transport/host.ts";
+import type { Secret } from "../../util/secret.ts";
+import type { Finding } from "../inspect/finding.ts";
+import type { NewSystem } from "../records/known-deploys.ts";
+import type { PlanView } from "./world.ts";
+
+// What the phases give, each to the next.
+
+interface KeyPair {
+  readonly private: string;
+  readonly public: string;
+}
+
+/** Keys and nonce of one deploy; in memory only. */
+export interface Identity {
+  /** 64 hexadecimal digits. */
+  readonly nonce: string;
+  readonly baseKey: KeyPair;
+  readonly clientKey: KeyPair;
+}
+
+/** The old system, looked at and not changed. */
+interface Look {
+  /** Whoever looked closes it. */
+  readonly old: Host;
+  readonly facts: Facts;
+  readonly findings: readonly Finding[];
+  /** Where its sshd is reached, as it sees itself; the address is empty where it does not say. */
+  readonly reached: { readonly address: string; readonly port: number };
+  /** Lines of authorized_keys for the base, besides those of the definition's administrators. */
+  readonly access: readonly string[];
+}
+
+/** Something stands against the deploy. */
+interface NoGo extends Look {
+  readonly verdict: "no-go";
+}
+
+/** What will be done to the disks, for the runner and for whoever has to say yes. */
+export interface Planned extends Pick<PlanView, "plan" | "planDigest" | "disks" | "apt" | "fates"> {
+  readonly order: Order;
+}
+
+interface Go extends Look, Planned {
+  readonly verdict: "go";
+  readonly bound: PlanView["bound"];
+  /** User of the new system to verify it with. */
+  readonly loginUser: string;
+  /** The one that answered the host. */
+  readonly mirror: string;
+  readonly identity: Identity;
+  readonly data: Omit<DeployData, "publicKey">;
+}
+
+export type Inspected = NoGo | Go;
+
+/** Somebody has said yes, and the secrets are open. */
+export interface Confirmed extends Go {
+  readonly secrets: ReadonlyMap<string, Secret>;
+}
+
+/** The old system was told to start the base. */
+export interface Shipped extends Confirmed {
+  readonly hostKeys: HostKeys;
+  readonly newSystem: NewSystem;
+}
+
+export interface HostKeys {
+  /** Private ones, by the names under which they travel with the secrets. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Public halves, by which the new system is known. */
+  readonly pins: readonly string[];
+}
+
+/** The base has proved itself. */
+export interface TakenOver extends Shipped {
+  readonly baseBootId: string;
+}
+
+/** The machine starts what was built. */
+export interface Built extends TakenOver {
+  /** Undefined where the machine restarted before it came. */
+  readonly baseReport: BaseReport | undefined;
+}
+
+/** The new system has proved itself. */
+export interface Verified extends Built {
+  readonly bootId: string;
+  readonly os: string;
+  readonly health: readonly HealthResult[];
+}

@@ -1,0 +1,61 @@
+import { mkdir, stat, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { Report } from "../../schema/report.ts";
+import { requireParent } from "../../system/files/parent.ts";
+import { during, Fail, messageOf } from "../../util/fail.ts";
+import { deploy } from "../deploy/deploy.ts";
+import {
+  type DeployOptions,
+  deployInputs,
+  deployWorld,
+  type LoginOptions,
+  type Outside,
+} from "../deploy/inputs.ts";
+import type { DeployWorld } from "../deploy/world.ts";
+import { noteTried } from "../records/rehearsal-record.ts";
+import { earlierBase } from "./earlier-base.ts";
+
+const usualReport = "out/report.json";
+
+interface Outcome {
+  readonly report: Report;
+  /** Where it was written. */
+  readonly file: string;
+  /** What is shown in its place, where it is known better why the deploy came to nothing. */
+  readonly instead: Fail | undefined;
+}
+
+/** Deploys a definition to a host, and writes the report to its file. */
+export async function deployDefinition(
+  path: string,
+  host: string,
+  options: DeployOptions & LoginOptions & { readonly report?: string },
+  outside: Outside,
+  confirm: DeployWorld["confirm"],
+): Promise<Outcome> {
+  const file = resolve(options.report ?? usualReport);
+  // A place that cannot be written is told now, not when the server is another one.
+  await during("the report", () => placeForReport(file, options.report !== undefined));
+  const inputs = await deployInputs(path, host, options, outside);
+  const world = deployWorld(host, options, outside, confirm);
+  const report = await deploy(inputs, world);
+  if (report.outcome === "done") await noteTried(outside.env, inputs.definition);
+  await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
+    outside.log.warn(`the report could not be written: ${messageOf(error)}`),
+  );
+  // Not even looked at: it may be in the middle of another deploy.
+  const isUnseen = report.outcome === "failed" && report.os.old === "";
+  if (!isUnseen || !(await earlierBase(outside.env, host, world)))
+    return { report, file, instead: undefined };
+  const instead = new Fail(`${host} runs the base of an earlier deploy, which waits there\nreport: ${file}`, {
+    hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
+  });
+  return { report, file, instead };
+}
+
+/** The directory of the usual place is made; one that was named has to be there. */
+async function placeForReport(file: string, named: boolean): Promise<void> {
+  if (!named) await mkdir(dirname(file), { recursive: true });
+  await requireParent(file);
+  if ((await stat(file).catch(() => undefined))?.isDirectory()) throw new Fail(`${file} is a directory`);
+}
