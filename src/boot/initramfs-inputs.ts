@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import { onlyArchitecture } from "../tables/architecture.ts";
 import { Tree } from "../tree/tree.ts";
 import { mergedUsr, parentsOf } from "../util/tree-path.ts";
 
@@ -26,10 +27,11 @@ const read = [
   ...["/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload", "/usr/lib/klibc", "/usr/lib/dracut"],
   ...["/etc/console-setup", "/etc/locale.conf", "/etc/vconsole.conf", "/etc/nsswitch.conf", "/boot"],
 ];
+const libraries = `/${onlyArchitecture.libraries}`;
 /** Directories of everything: that one is named says nothing of what lies in it. */
 const common = new Set([
   ...["/", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share", "/usr/local", "/etc", "/var", "/run"],
-  ...["/var/lib", "/var/cache", "/var/log", "/var/tmp", "/usr/lib/systemd", "/usr/lib/x86_64-linux-gnu"],
+  ...["/var/lib", "/var/cache", "/var/log", "/var/tmp", "/usr/lib/systemd", libraries],
 ]);
 const linkerCaches = new Set(["/etc/ld.so.cache", "/var/cache/ldconfig", "/var/cache/ldconfig/aux-cache"]);
 const programs = /^\/usr\/(local\/)?s?bin$/;
@@ -59,7 +61,7 @@ export function initramfsInputs(tree: string, before: string): (path: string) =>
 
 /** A library matters when it takes the place of another of its name; a new name is asked for by no program that was there before. */
 function wasLibrary(root: string, path: string): boolean {
-  const places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib64"];
+  const places = [libraries, "/usr/lib", "/usr/lib64"];
   return places.some((place) => new Tree(root).find(`${place}/${basename(path)}`) !== undefined);
 }
 

@@ -1,5 +1,7 @@
+import { distribution } from "../tables/distribution.ts";
 import { shellWord } from "../util/shell-word.ts";
-import { makeUki, makeUkiPath, stubPath } from "./make-uki.ts";
+import { debianLoaders, onEsp, stubPath } from "./efi-files.ts";
+import { makeUki, makeUkiPath } from "./make-uki.ts";
 
 /** A file of the new system; `mode` default "0644". */
 export interface BootFile {
@@ -79,7 +81,7 @@ ${copies.map(([from, to]) => `put ${from} ${to}`).join("\n")}
 `,
     },
     {
-      path: "/etc/apt/apt.conf.d/90imgbuild-boot",
+      path: `${distribution.settings}/apt.conf.d/90imgbuild-boot`,
       content: `// Made by imgbuild: newer bootloaders reach the ESP.\nDPkg::Post-Invoke { "if [ -x ${updateLoadersPath} ]; then ${updateLoadersPath}; fi"; };\n`,
     },
   ];
@@ -89,7 +91,7 @@ ${copies.map(([from, to]) => `put ${from} ${to}`).join("\n")}
 const afterKernel = (what: string) => `${head}set -eu
 [ -d /run/systemd/system ] || exit 0
 ! bootctl is-installed --quiet 2>/dev/null || exit 0
-[ -e /efi/EFI/systemd/systemd-bootx64.efi ] || exit 0
+[ -e /efi/${onEsp.systemdBoot} ] || exit 0
 export SYSTEMD_RELAX_ESP_CHECKS=1
 exec kernel-install ${what}
 `;
@@ -164,7 +166,7 @@ sbsign --key "$key" --cert ${certificatePath} --output "$to.signing" "$1" >&2
 mv -f "$to.signing" "$to"
 `;
 
-const loader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+const loader = debianLoaders.systemdBoot;
 /** bootctl(1) prefers the signed loader to the other; an old signed one stays where there is no key for a newer one. */
 const signLoader = `${head}set -eu
 now=$(sha256sum < ${loader} | cut -c 1-64)

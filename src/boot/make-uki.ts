@@ -1,9 +1,6 @@
 /** Where the program lies on every system that starts by unified kernel images. */
 export const makeUkiPath = "/usr/lib/imgbuild/make-uki";
 
-/** systemd's boot stub, of the package systemd-boot-efi. */
-export const stubPath = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-
 /**
  * Lays a kernel, its initramfs and its command line into systemd's boot stub: a unified kernel image (UAPI specification). In Perl,
  * because perl-base is on every Debian system, so the same program makes the image at a build and at every update of a kernel;

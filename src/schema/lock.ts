@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { architectureNames } from "../tables/architecture.ts";
 import { Pin } from "./spec.ts";
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -22,7 +23,7 @@ const Archive = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "the name of an archi
 export const LockedPackage = z.strictObject({
   name: Name,
   version: z.string().regex(/^[A-Za-z0-9.+:~-]+$/),
-  architecture: z.enum(["amd64", "all"]),
+  architecture: z.enum([...architectureNames, "all"]),
   archive: Archive,
   /** Whose index it comes from. */
   suite: z.string().optional(),

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { architectureNames, onlyName } from "../tables/architecture.ts";
+import { releaseNames, unreleased, usualRelease } from "../tables/release.ts";
 import { HostBinding } from "./host.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
@@ -32,7 +34,9 @@ const KernelWord = z
 /** A URL's reader passes over line ends and blanks, apt's sources do not. */
 const webUrl = (protocol: RegExp) =>
   z.url({ protocol }).regex(/^[!-~]+$/, "a URL of printable ASCII without blanks");
-const debianSuite = /^(bookworm|trixie|forky|sid)(-backports|-backports-sloppy|-proposed-updates)?$/;
+const debianSuite = new RegExp(
+  `^(${[...releaseNames, unreleased].join("|")})(-backports|-backports-sloppy|-proposed-updates)?$`,
+);
 const ArchiveName = z
   .string()
   .regex(/^(?!(debian|debian-security|local)$)[a-z][a-z0-9-]{0,31}$/, "a name that is not Debian's own");
@@ -50,8 +54,8 @@ export const Repository = z.strictObject({
 
 const System = z.strictObject({
   distribution: z.literal("debian").default("debian"),
-  suite: z.enum(["bookworm", "trixie", "forky"]).default("trixie"),
-  architecture: z.enum(["amd64"]).default("amd64"),
+  suite: z.enum(releaseNames).default(usualRelease),
+  architecture: z.enum(architectureNames).default(onlyName),
   components: z
     .array(z.enum(["main", "contrib", "non-free", "non-free-firmware"]))
     .min(1)

@@ -4,6 +4,7 @@ import type { Spec } from "../schema/spec.ts";
 import { expectedOf } from "../system/health/expected.ts";
 import { systemChecks } from "../system/health/system-checks.ts";
 import { run } from "../system/run/run.ts";
+import { installHint } from "../tables/distribution.ts";
 import { announced } from "../util/announce.ts";
 import { messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -125,7 +126,7 @@ async function sshTakes(machine: Machine, user: string, key: string, hostKey: st
     {
       timeoutMs: 2 * sshSeconds * 1000 * machine.scale,
       accept: [0, 255],
-      hint: "apt-get install openssh-client",
+      hint: installHint("openssh-client"),
     },
   );
   if (/Server accepts key:/.test(stderr)) return;

@@ -11,6 +11,8 @@ import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
 import { mountsOf } from "../storage/graph/check-storage.ts";
 import { run } from "../system/run/run.ts";
+import { installHint } from "../tables/distribution.ts";
+import { stockRelease } from "../tables/release.ts";
 import { generateSshKey } from "../transport/keys.ts";
 import { sha256 } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
@@ -136,8 +138,8 @@ async function standIn(
       disks: await disksFor(definition, system, lab, options),
     });
   if (origin.from.startsWith("stock:")) {
-    if (origin.from !== "stock:bookworm")
-      throw new Fail(`--from ${origin.from}: stock:bookworm is what can be built`, { exitCode: 2 });
+    if (origin.from !== `stock:${stockRelease}`)
+      throw new Fail(`--from ${origin.from}: stock:${stockRelease} is what can be built`, { exitCode: 2 });
     const stock = await buildStockHost(options);
     const machine = await machineWith(stock.system);
     const root = machine.ssh({ user: "root", key: stock.key, pins: stock.hostKeys });
@@ -220,7 +222,7 @@ async function disksFor(
       const content = join(lab.directory, keptName);
       await writeFile(content, keptText);
       await run(["debugfs", "-w", "-R", `write ${content} ${keptName}`, file], {
-        hint: "apt-get install e2fsprogs",
+        hint: installHint("e2fsprogs"),
       });
       disks.push({ image: { file, format: "raw" }, serial });
     } else if (disks.some((one) => one.image === system)) {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { chrootRun } from "../system/door/chroot.ts";
 import { run } from "../system/run/run.ts";
+import { onlyArchitecture } from "../tables/architecture.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import { kernelVersion, stockIds } from "./stock-tree.ts";
@@ -10,6 +11,7 @@ const embedded = `search.fs_uuid ${stockIds.root} root\nset prefix=($root)/boot/
 
 /** In the tree, and no place over which a program's own memory is laid. */
 const made = "/var/tmp/grub";
+const { efi, grub } = onlyArchitecture;
 const modules = { bios: ["biosdisk"], uefi: [] } as const;
 const common = ["part_gpt", "ext2", "fat", "search_fs_uuid", "normal"];
 
@@ -23,7 +25,7 @@ export async function installGrub(
 ): Promise<{ kernel: string; core: Uint8Array }> {
   const files = new Tree(tree);
   const kernel = kernelVersion(tree);
-  for (const platform of ["i386-pc", "x86_64-efi"])
+  for (const platform of Object.values(grub))
     copyModules(files, `/usr/lib/grub/${platform}`, `/boot/grub/${platform}`);
   files.write("/boot/grub/grub.cfg", grubConfig(kernel));
   await chrootRun(tree, ["grub-editenv", "/boot/grub/grubenv", "create"]);
@@ -34,11 +36,11 @@ export async function installGrub(
       ...["grub-mkimage", "--format", format, "--output", `${made}/${output}`],
       ...["--config", `${made}/embedded.cfg`, "--prefix", "/boot/grub", ...extra, ...common],
     ]);
-  await make("i386-pc", "core.img", modules.bios);
-  await make("x86_64-efi", "bootx64.efi", modules.uefi);
+  await make(grub.bios, "core.img", modules.bios);
+  await make(grub.efi, efi.removable, modules.uefi);
   const at = ["-i", `${esp.file}@@${esp.offset}`];
   await run(["mmd", ...at, "::/EFI", "::/EFI/BOOT"]);
-  await run(["mcopy", ...at, join(files.directory(made), "bootx64.efi"), "::/EFI/BOOT/BOOTX64.EFI"]);
+  await run(["mcopy", ...at, join(files.directory(made), efi.removable), `::/EFI/BOOT/${efi.removable}`]);
   const core = files.read(`${made}/core.img`);
   if (core === undefined) throw new Fail("grub-mkimage made no core image");
   files.remove(made);

@@ -1,7 +1,9 @@
 import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { partitionTypes } from "../storage/table/gpt.ts";
 import { inOnePiece } from "../system/files/one-piece.ts";
 import { run } from "../system/run/run.ts";
+import { onlyArchitecture } from "../tables/architecture.ts";
 import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";
@@ -75,9 +77,9 @@ async function makeStockHost(
 
 async function writeDisk(tree: string, image: string): Promise<{ kernel: string }> {
   await partition(image, diskMib, [
-    `start=${layout.biosBoot.start}MiB, size=${layout.biosBoot.size}MiB, type=21686148-6449-6E6F-744E-656564454649`,
-    `start=${layout.esp.start}MiB, size=${layout.esp.size}MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B`,
-    `start=${layout.root.start}MiB, size=${layout.root.size}MiB, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4`,
+    `start=${layout.biosBoot.start}MiB, size=${layout.biosBoot.size}MiB, type=${partitionTypes["bios-boot"][0]}`,
+    `start=${layout.esp.start}MiB, size=${layout.esp.size}MiB, type=${partitionTypes.esp[0]}`,
+    `start=${layout.root.start}MiB, size=${layout.root.size}MiB, type=${partitionTypes.linux[0]}`,
   ]);
   const sectors = (sizeMib: number) => (sizeMib * mib) / 512;
   await run([
@@ -93,7 +95,7 @@ async function writeDisk(tree: string, image: string): Promise<{ kernel: string 
 /** GRUB's first stage in the boot sector, the rest in the BIOS boot partition, each told where the next one is. */
 async function writeBiosBoot(tree: string, image: string, core: Uint8Array): Promise<void> {
   const start = BigInt((layout.biosBoot.start * mib) / 512);
-  const boot = Buffer.from(new Tree(tree).read("/usr/lib/grub/i386-pc/boot.img") ?? []);
+  const boot = Buffer.from(new Tree(tree).read(`/usr/lib/grub/${onlyArchitecture.grub.bios}/boot.img`) ?? []);
   // boot.S: kernel_sector (8 bytes) at 0x5c; at 0x66 a jump that is replaced by no-ops for disks, as grub-bios-setup does.
   boot.writeBigUInt64LE(start, 0x5c);
   boot.writeUInt16LE(0x9090, 0x66);
@@ -121,7 +123,7 @@ export async function makeDataDisk(options: {
   readonly sizeMib?: number;
 }): Promise<void> {
   const sizeMib = options.sizeMib ?? 256;
-  await partition(options.file, sizeMib, ["start=1MiB, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4"]);
+  await partition(options.file, sizeMib, [`start=1MiB, type=${partitionTypes.linux[0]}`]);
   const tree = `${options.file}.tree`;
   await mkdir(tree);
   try {

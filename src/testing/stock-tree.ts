@@ -2,6 +2,9 @@ import { dirname } from "node:path";
 import { bootstrapSources } from "../operator/lock/bootstrap-sources.ts";
 import { chrootRun } from "../system/door/chroot.ts";
 import { type RunOptions, run } from "../system/run/run.ts";
+import { onlyArchitecture } from "../tables/architecture.ts";
+import { installHint } from "../tables/distribution.ts";
+import { stockRelease } from "../tables/release.ts";
 import { Tree } from "../tree/tree.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -10,20 +13,19 @@ import type { Log } from "../util/log.ts";
 const bootstrapTimeoutMs = 30 * 60_000;
 const initramfsTimeoutMs = 10 * 60_000;
 
-const suite = "bookworm";
-
+const { packages } = onlyArchitecture;
 /** What a provider's Debian 12 has: nothing of imgbuild's, no kexec-tools, no Node, no rsync, no cpio. */
 export const stockPackages = [
   "dbus",
-  "grub-efi-amd64-bin",
-  "grub-pc-bin",
+  packages.grubEfi,
+  packages.grubBios,
   "grub2-common",
   "ifupdown",
   "iproute2",
   "isc-dhcp-client",
   "kmod",
   "libpam-systemd",
-  "linux-image-cloud-amd64",
+  packages.cloudKernel,
   "openssh-server",
   "procps",
   "sudo",
@@ -90,7 +92,7 @@ export async function makeStockTree(
   },
 ) {
   const options: RunOptions = signal === undefined ? {} : { signal };
-  const sources = await bootstrapSources(suite, { env, signal });
+  const sources = await bootstrapSources(stockRelease, { env, signal });
   await log.task(`bootstrapping ${stockPackages.length} packages and what they need`, async () => {
     await run(
       [
@@ -101,7 +103,7 @@ export async function makeStockTree(
         "--aptopt=APT::Install-Recommends false",
         "--dpkgopt=force-unsafe-io",
         `--include=${stockPackages.join(",")}`,
-        suite,
+        stockRelease,
         tree,
         ...sources,
       ],
@@ -110,7 +112,7 @@ export async function makeStockTree(
         timeoutMs: bootstrapTimeoutMs,
         // The kernel's hook would make an initramfs before the tree is complete; it is made once, below.
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8", INITRD: "No" },
-        hint: `apt-get install mmdebstrap; it was given ${sources.join(", ")}`,
+        hint: `${installHint("mmdebstrap")}; it was given ${sources.join(", ")}`,
       },
     );
   });

@@ -8,6 +8,7 @@ import { identityFiles, type RevealOptions, revealSecrets } from "../operator/se
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
 import { requireParent } from "../system/files/parent.ts";
 import { guardDirectory } from "../system/files/work-directory.ts";
+import { onlyArchitecture } from "../tables/architecture.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import { casesOf } from "./cases.ts";
@@ -40,7 +41,7 @@ interface Outside extends BaseOptions {
 type Firmware = "bios" | "uefi";
 
 /** Looked for before the image is built, which takes longer than to find that nothing can boot it. */
-const machineTools = ["qemu-system-x86_64", "qemu-img"];
+const machineTools = [onlyArchitecture.qemu.program, "qemu-img"];
 
 /** Builds the image, boots it by each firmware, and runs its checks and tests. A Fail that names each check that failed. */
 export async function testDefinition(

@@ -16,8 +16,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { makeUkiPath, stubPath } from "../../src/boot/make-uki.ts";
-import { debianLoaders, grubCopies } from "../../src/boot/packages.ts";
+import { debianLoaders, grubCopies, stubPath } from "../../src/boot/efi-files.ts";
+import { makeUkiPath } from "../../src/boot/make-uki.ts";
 import { beginDatabase } from "../../src/debian/unpack/dpkg-db.ts";
 import { thisMachine } from "../../src/disks/find-disk.ts";
 import type { StepContext } from "../../src/steps/step/step.ts";

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { cardsOf } from "../../src/testing/cards.ts";
 import { readNetworkd } from "../../src/testing/networkd.ts";
-import { forwardsBy, type NicShape } from "../../src/vm/machine/command.ts";
+import type { NicShape } from "../../src/vm/machine/command.ts";
+import { forwardsBy } from "../../src/vm/machine/forwards.ts";
 import { startQemu } from "../../src/vm/machine/qemu.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 

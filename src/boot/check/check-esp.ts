@@ -4,8 +4,8 @@ import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { type Pe, peDigest, readPe } from "../efi/pe.ts";
 import { signatureProblem } from "../efi/sign-efi.ts";
+import { grubCopies, onEsp, shimCopies } from "../efi-files.ts";
 import { ukiPath } from "../loader.ts";
-import { grubCopies, shimCopies } from "../packages.ts";
 
 const hint = "the firmware would not start the system";
 
@@ -52,8 +52,8 @@ function checkLoaders(check: EspToCheck): void {
     const packaged = new Tree(check.root).read(from);
     if (!packaged?.equals(bytes(check, to))) throw refuse(`${to} is not the tree's ${from}`);
   }
-  const paths = copies.length > 0 ? copies.map(([, to]) => to) : ["EFI/BOOT/BOOTX64.EFI"];
-  if (loader !== "grub") paths.push("EFI/systemd/systemd-bootx64.efi");
+  const paths = copies.length > 0 ? copies.map(([, to]) => to) : [onEsp.removable];
+  if (loader !== "grub") paths.push(onEsp.systemdBoot);
   for (const path of paths) checkSigned(check, readPe(bytes(check, path), path), path);
 }
 

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Fail } from "../../util/fail.ts";
 
 /** Of the PE format: offsets from the signature "PE\0\0" and from the optional header of 64-bit images. */
 const at = { machine: 4, sections: 6, optionalSize: 20, optional: 24 } as const;
 const optional = { magic: 0, headers: 60, checksum: 64, certificates: 144, least: 152 } as const;
-const x64 = 0x8664;
 const sectionBytes = 40;
 
 interface PeSection {
@@ -12,7 +12,7 @@ interface PeSection {
   readonly content: Buffer;
 }
 
-/** A program for UEFI firmware on x86-64, whole. */
+/** A program for UEFI firmware whole. */
 export interface Pe {
   readonly bytes: Buffer;
   readonly sections: readonly PeSection[];
@@ -36,7 +36,8 @@ export function readPe(given: Uint8Array, what: string): Pe {
     bytes.readUInt32BE(start) !== 0x50450000
   )
     throw refuse("is no EFI program");
-  if (bytes.readUInt16LE(start + at.machine) !== x64) throw refuse("is an EFI program for another processor");
+  if (bytes.readUInt16LE(start + at.machine) !== onlyArchitecture.efi.machine)
+    throw refuse("is an EFI program for another processor");
   const header = start + at.optional;
   if (bytes.readUInt16LE(header + optional.magic) !== 0x20b) throw refuse("is no 64-bit EFI program");
   const table = header + bytes.readUInt16LE(start + at.optionalSize);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { stockRelease } from "../../tables/release.ts";
 import {
   type RehearsalOptions,
   rehearseDefinition,
@@ -25,8 +26,8 @@ export const testCommands: AddCommand = (program, act) => {
     .option("--deploy", "rehearse the deploy onto a VM that stands in for the host")
     .option(
       "--from <HOST>",
-      "what it stands in with: stock:bookworm, a definition, or a disk image",
-      "stock:bookworm",
+      `what it stands in with: stock:${stockRelease}, a definition, or a disk image`,
+      `stock:${stockRelease}`,
     )
     .option("--from-user <USER>", "who logs in there, when it is a disk image")
     .option("--from-key <FILE>", "the private key for that", present)

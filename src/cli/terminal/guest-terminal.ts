@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { installHint } from "../../tables/distribution.ts";
 import type { DefinedMachine } from "../../testing/lab.ts";
 import { generateSshKey } from "../../transport/keys.ts";
 import { Fail } from "../../util/fail.ts";
@@ -71,7 +72,7 @@ export async function shellIn(machine: DefinedMachine, cli: Cli): Promise<void> 
   const onAbort = () => child.kill("SIGTERM");
   cli.signal.addEventListener("abort", onAbort, { once: true });
   const [code] = (await once(child, "close").catch((error: Error) => {
-    throw new Fail(`ssh could not be started: ${error.message}`, { hint: "apt-get install openssh-client" });
+    throw new Fail(`ssh could not be started: ${error.message}`, { hint: installHint("openssh-client") });
   })) as [number | null];
   cli.signal.removeEventListener("abort", onAbort);
   if (code !== 0) throw new Fail(`the shell ended with ${code ?? "a signal"}`);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { LockedIndex } from "../../schema/lock.ts";
+import { installHint } from "../../tables/distribution.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { download } from "../http/http.ts";
@@ -159,7 +160,7 @@ async function unpack(name: string, bytes: Buffer): Promise<Buffer> {
       { encoding: "buffer", maxBuffer: maxPackagesBytes, timeout: unpackMs },
       (error, stdout) => {
         if (error === null) return resolve(stdout);
-        const hint = { hint: "apt-get install xz-utils" };
+        const hint = { hint: installHint("xz-utils") };
         reject(
           new Fail(
             `xz could not unpack ${name}: ${error.message.slice(0, 200)}`,

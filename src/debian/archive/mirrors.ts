@@ -1,5 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { distribution } from "../../tables/distribution.ts";
+import { archiveSuites } from "../../tables/release.ts";
 
 /** Debian's own archives, each served from a base URL of its own. */
 type DebianArchive = "debian" | "debian-security";
@@ -13,8 +15,9 @@ const fallback: Mirrors = {
   "debian-security": ["http://security.debian.org/debian-security"],
 };
 
-const debianSuite =
-  /^(buster|bullseye|bookworm|trixie|forky|duke|sid|experimental|stable|testing|unstable|oldstable)(-updates|-security|\/updates|-backports|-proposed-updates)?$/;
+const debianSuite = new RegExp(
+  `^(${archiveSuites.join("|")})(-updates|-security|/updates|-backports|-proposed-updates)?$`,
+);
 
 interface MirrorUrl {
   readonly archive: DebianArchive;
@@ -74,7 +77,7 @@ export function mirrorsInSources(oneLine: string, deb822: string): MirrorUrl[] {
 }
 
 /** The mirrors in this machine's own /etc/apt; none where there is no apt. */
-export async function machineMirrors(etcApt = "/etc/apt"): Promise<MirrorUrl[]> {
+export async function machineMirrors(etcApt: string = distribution.settings): Promise<MirrorUrl[]> {
   const parts = await readdir(join(etcApt, "sources.list.d")).catch(() => []);
   const read = async (names: readonly string[]) =>
     (await Promise.all(names.map((name) => readFile(join(etcApt, name), "utf8").catch(() => "")))).join(

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { releaseOf, releases, unreleased, usualRelease } from "../../tables/release.ts";
 
 /** A suite whose packages are looked at, and who must have signed for it. */
 export interface Source {
@@ -33,7 +34,7 @@ export async function debianSources(
 
 /** The suites that make a release what its users run. */
 export function partsOf(suite: string): { readonly archive: string; readonly suite: string }[] {
-  if (/-|^sid$/.test(suite)) return [{ archive: "debian", suite }];
+  if (suite.includes("-") || suite === unreleased) return [{ archive: "debian", suite }];
   return [
     { archive: "debian", suite },
     { archive: "debian", suite: `${suite}-updates` },
@@ -43,6 +44,6 @@ export function partsOf(suite: string): { readonly archive: string; readonly sui
 
 /** Armored public keys of Debian's archive, as shipped with imgbuild. What is not released yet is signed by the newest. */
 export async function debianKeyring(suite: string): Promise<string> {
-  const release = /^bookworm/.test(suite) ? "bookworm" : "trixie";
-  return await readFile(join(dirname(fileURLToPath(import.meta.url)), "keyrings", `${release}.asc`), "utf8");
+  const { keyring } = releaseOf(suite) ?? releases[usualRelease];
+  return await readFile(join(dirname(fileURLToPath(import.meta.url)), "keyrings", keyring), "utf8");
 }

@@ -1,3 +1,5 @@
+import type { ArchitectureName } from "../../tables/architecture.ts";
+
 /** A suite of an archive, with what its Release says about it. */
 export interface Origin {
   /** Names the mirrors that serve it: "debian", "debian-security", or a repository of the definition. */
@@ -18,7 +20,7 @@ export interface Origin {
 export interface Candidate {
   readonly name: string;
   readonly version: string;
-  readonly architecture: "amd64" | "all";
+  readonly architecture: ArchitectureName | "all";
   readonly origin: Origin;
   readonly path: string;
   readonly size: number;

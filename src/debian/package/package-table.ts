@@ -1,3 +1,4 @@
+import { onlyName } from "../../tables/architecture.ts";
 import type { Candidate, Origin } from "./candidate.ts";
 import { columns, type TableHead, tableVersion } from "./packages-file.ts";
 
@@ -88,7 +89,7 @@ function candidateOf(name: string, cells: readonly string[], origin: Origin): Ca
   return {
     name,
     version: get("Version"),
-    architecture: get("Architecture") === "all" ? "all" : "amd64",
+    architecture: get("Architecture") === "all" ? "all" : onlyName,
     origin,
     path: get("Filename"),
     size: Number(get("Size")),

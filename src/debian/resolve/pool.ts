@@ -1,3 +1,4 @@
+import { onlyName } from "../../tables/architecture.ts";
 import type { Candidate } from "../package/candidate.ts";
 import { type Dependency, type Possibility, parseDependencies } from "../package/dependency.ts";
 import type { PackageTable } from "../package/package-table.ts";
@@ -48,7 +49,7 @@ export class Pool {
   readonly #relations = new Map<Candidate, Relations>();
   readonly #targets = new Map<string, readonly Candidate[]>();
 
-  constructor(tables: readonly PackageTable[], policy: Policy, native = "amd64") {
+  constructor(tables: readonly PackageTable[], policy: Policy, native: string = onlyName) {
     this.tables = tables;
     this.#policy = policy;
     this.#native = native;

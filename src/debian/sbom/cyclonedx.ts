@@ -1,6 +1,7 @@
 import type { Lock, LockedPackage } from "../../schema/lock.ts";
+import { releaseOf } from "../../tables/release.ts";
 import { digestOf, uuidFrom } from "../../util/digest.ts";
-import { purlOf, releaseNumbers } from "./purl.ts";
+import { purlOf } from "./purl.ts";
 import { madeAt } from "./spdx.ts";
 
 const image = "image";
@@ -32,7 +33,7 @@ export function cycloneDxOf(
         type: "operating-system",
         "bom-ref": "os",
         name: lock.request.distribution,
-        version: releaseNumbers[suite] ?? suite,
+        version: releaseOf(suite)?.number ?? suite,
       },
       ...packages.map((one) => componentOf(one, refs.get(one.name)!)),
     ],

@@ -1,8 +1,5 @@
 import type { LockedPackage } from "../../schema/lock.ts";
 
-/** Numbers of Debian's releases, by which scanners know them. */
-export const releaseNumbers: Readonly<Record<string, string>> = { bookworm: "12", trixie: "13", forky: "14" };
-
 /** A package's URL (package-url.github.io), by which scanners find what is known of it. */
 export function purlOf(locked: LockedPackage, suite: string): string {
   const { name, version, architecture, archive, source } = locked;

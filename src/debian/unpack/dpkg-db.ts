@@ -1,9 +1,16 @@
+import { onlyName } from "../../tables/architecture.ts";
+import { distribution } from "../../tables/distribution.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { diverted, type TreeRules } from "./dpkg-rules.ts";
 import { conffilesOf, type StagedPackage } from "./stage.ts";
 
-const admin = "/var/lib/dpkg";
+const admin = distribution.database;
+
+/** What dpkg keeps of its files as they were before. */
+export const databaseBackups = ["status", "available", "diversions", "statoverride"].map(
+  (name) => `${admin}/${name}-old`,
+);
 
 /** dpkg's own directory and files in a tree in which dpkg has not run yet. */
 export function beginDatabase(root: string): void {
@@ -60,6 +67,15 @@ export function ownersIn(root: string): Map<string, string> {
     for (const path of (tree.text(`${admin}/info/${file}`) ?? "").split("\n")) owners.set(path, name);
   }
   return owners;
+}
+
+/** The paths of a package's configuration files, as dpkg knows them. */
+export function conffilePaths(root: string, owner: string): string[] {
+  const tree = new Tree(root);
+  const [text = ""] = [owner, `${owner}:${onlyName}`].flatMap(
+    (name) => tree.text(`${admin}/info/${name}.conffiles`) ?? [],
+  );
+  return text.split("\n");
 }
 
 /** The name of a package's files in info/, and by which triggers know it. */

@@ -1,3 +1,4 @@
+import { distribution } from "../../tables/distribution.ts";
 import { Tree } from "../../tree/tree.ts";
 
 /** Owner and mode that the tree gives a path whatever its package says (dpkg-statoverride(1)). */
@@ -23,8 +24,8 @@ export function readRules(root: string): TreeRules {
   const users = ids(textOf("/etc/passwd"));
   const groups = ids(textOf("/etc/group"));
   return {
-    diversions: diversionsIn(textOf("/var/lib/dpkg/diversions")),
-    overrides: overridesIn(textOf("/var/lib/dpkg/statoverride"), users, groups),
+    diversions: diversionsIn(textOf(`${distribution.database}/diversions`)),
+    overrides: overridesIn(textOf(`${distribution.database}/statoverride`), users, groups),
     users,
     groups,
   };

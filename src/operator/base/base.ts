@@ -18,6 +18,7 @@ import { toolRun } from "../../system/door/chroot.ts";
 import { hold } from "../../system/files/file-lock.ts";
 import { inOnePiece } from "../../system/files/one-piece.ts";
 import { plainEnv } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Tree } from "../../tree/tree.ts";
 import { digestOf, sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
@@ -44,7 +45,7 @@ const packVersion = 2;
 /** What the outer archive loads before it can mount the squashfs. */
 const outerModules = ["loop", "squashfs", "overlay"];
 const squashMs = 1_800_000;
-const libraries = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
+const libraries = [onlyArchitecture.libraries, "usr/lib64", "usr/lib"];
 
 export interface BaseOptions {
   readonly cache: string;
@@ -259,7 +260,7 @@ async function copyKit(tree: Tree, kit: string): Promise<void> {
   for (const [name, path] of closure)
     tree.copyOut(path, join(kit, name.startsWith("ld-linux") ? "ld.so" : `lib/${name}`));
   if (![...closure.keys()].some((name) => name.startsWith("ld-linux")))
-    tree.copyOut("usr/lib64/ld-linux-x86-64.so.2", join(kit, "ld.so"));
+    tree.copyOut(onlyArchitecture.linker, join(kit, "ld.so"));
 }
 
 function refuse(what: string, missing: readonly string[]): void {

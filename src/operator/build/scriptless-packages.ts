@@ -9,6 +9,7 @@ import { installLeaves } from "../../steps/packages/install-leaves.ts";
 import { installPackages } from "../../steps/packages/install-packages.ts";
 import { type StepContext, stepData } from "../../steps/step/step.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
+import { distribution } from "../../tables/distribution.ts";
 import { Tree } from "../../tree/tree.ts";
 import { digestOf } from "../../util/digest.ts";
 import { mergedUsr } from "../../util/tree-path.ts";
@@ -53,7 +54,7 @@ export function leafPaths({ system }: TreeLayers, root: string): (path: string) 
   const { leaves } = installLeaves.schema.pick({ leaves: true }).strip().parse(step);
   const wanted = new Set(leaves);
   const paths = new Set<string>();
-  const info = "/var/lib/dpkg/info";
+  const info = `${distribution.database}/info`;
   const tree = new Tree(root);
   // A script of the definition may have taken dpkg's database away.
   for (const name of tree.list(info)) {

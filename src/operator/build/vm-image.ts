@@ -4,14 +4,16 @@ import type { Lock } from "../../schema/lock.ts";
 import type { StepContext } from "../../steps/step/step.ts";
 import { packArgv } from "../../steps/tree/unpack-tree.ts";
 import { plainEnv } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import type { Secret } from "../../util/secret.ts";
 import { runInVm, type VmOptions } from "../vm-runner/vm-run.ts";
 import type { VmPlan } from "./vm-plan.ts";
 
 const packMs = 3_600_000;
 
+const { qemu } = onlyArchitecture;
 /** What the machine needs on this computer, beside what a build does. */
-export const baseMachineTools = ["qemu-system-x86_64", "/usr/share/seabios/bios-256k.bin", "flock"];
+export const baseMachineTools = [qemu.program, qemu.bios, "flock"];
 
 /** A raw disk, by the definition's name for it. */
 export interface MadeDisk {

@@ -5,6 +5,7 @@ import { storageProblems } from "../../storage/check/check-graph.ts";
 import { mountsOf, writtenDisks } from "../../storage/graph/check-storage.ts";
 import { graphOf } from "../../storage/graph/graph.ts";
 import { verityPlaces } from "../../storage/system/verity-root.ts";
+import { releases } from "../../tables/release.ts";
 import type { Problem } from "../../util/problem.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblem } from "./calendar.ts";
@@ -123,8 +124,8 @@ function loaderProblems(spec: Spec, boot: Boot): Problem[] {
       return [
         { path, message: '"debian" signs no unified images; use a key of your own, or the loader "grub"' },
       ];
-    if (loader === "systemd-boot" && spec.system.suite === "bookworm")
-      return [{ path, message: 'bookworm has no signed systemd-boot; use the loader "grub"' }];
+    if (loader === "systemd-boot" && !releases[spec.system.suite].signedSystemdBoot)
+      return [{ path, message: `${spec.system.suite} has no signed systemd-boot; use the loader "grub"` }];
     return [];
   }
   if (loader === "grub")

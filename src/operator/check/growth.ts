@@ -2,6 +2,7 @@ import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { type LaidPartition, layoutOf } from "../../storage/table/gpt.ts";
+import { releases } from "../../tables/release.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 
 const sectorSize = 512;
@@ -29,9 +30,8 @@ export function withGrowth(spec: Spec, lock: Lock): Spec {
   };
 }
 
-/** Debian 12 has it in systemd itself. */
 function repartPackage({ system }: Spec): string {
-  return system.suite === "bookworm" ? "systemd" : "systemd-repart";
+  return releases[system.suite].systemdInParts ? "systemd-repart" : "systemd";
 }
 
 function lastExt4({ storage }: Spec): { partitions: readonly LaidPartition[]; mount: string } {

@@ -1,15 +1,17 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { requireParent } from "../../system/files/parent.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { usualRelease } from "../../tables/release.ts";
 import { Fail } from "../../util/fail.ts";
 
 const template = `import { biosBoot, dhcp, disk, esp, gpt, image, readLines, root, unitIsActive } from "imgbuild";
 
 export default image({
   hostname: "server",
-  system: { suite: "trixie" },
+  system: { suite: "${usualRelease}" },
   packages: {
-    install: ["apt", "dbus", "e2fsprogs", "initramfs-tools", "linux-image-amd64", "openssh-server", "sudo", "systemd-resolved", "systemd-sysv", "udev", "zstd"],
+    install: ["apt", "dbus", "e2fsprogs", "initramfs-tools", "${onlyArchitecture.packages.kernel}", "openssh-server", "sudo", "systemd-resolved", "systemd-sysv", "udev", "zstd"],
   },
   storage: {
     disks: {

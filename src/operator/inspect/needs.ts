@@ -7,11 +7,10 @@ import { filesystemOf, writtenDisks } from "../../storage/graph/check-storage.ts
 import { graphOf } from "../../storage/graph/graph.ts";
 import { storageModules } from "../../storage/system/storage-config.ts";
 import { layoutOf } from "../../storage/table/gpt.ts";
+import { architectures } from "../../tables/architecture.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 
 const mib = 2 ** 20;
-/** Debian's amd64 runs on any processor with these (x86-64-v1). */
-const cpuFlags = ["lm", "cx8", "cmov", "fpu", "fxsr", "mmx", "sse", "sse2", "syscall"] as const;
 /** A kernel with its initramfs, seen is 21 MiB for a virtual machine and 60 to 90 MiB with drivers, firmware and disk encryption. */
 const kernelBytes = { least: 16 * mib, usual: 64 * mib } as const;
 /** Loaders, menus and their directories. */
@@ -49,7 +48,7 @@ export function needsOf(spec: Spec, lock?: Pick<Lock, "packages">): Needs {
   return {
     machine: {
       ...(tpm2 && { tpm2 }),
-      cpuFlags: [...cpuFlags],
+      cpuFlags: [...architectures[spec.system.architecture].cpuFlags],
       modules: storage === undefined ? [] : storageModules(storage),
     },
     kernels: kernelPlaces(spec).map((on) => ({ on, ...room })),
@@ -89,7 +88,7 @@ export function judgeNeeds(
   disks: Readonly<Record<string, DiskFacts>> | undefined,
 ): Finding[] {
   return [
-    ...processor(needs.machine, facts),
+    ...processor(needs.machine, spec, facts),
     ...tpm(needs.machine, facts),
     ...secureBoot(needs, facts),
     ...(disks === undefined ? [] : needs.kernels.map((need) => kernelRoom(need, spec, disks))),
@@ -98,13 +97,16 @@ export function judgeNeeds(
 
 function processor(
   { cpuFlags: wanted }: MachineNeeds,
+  { system }: Spec,
   { cpuFlags: has }: Pick<Facts, "cpuFlags">,
 ): Finding[] {
   // A kernel that does not tell.
   if (has === undefined || has.length === 0) return [];
   const missing = wanted.filter((flag) => !has.includes(flag));
   if (missing.length === 0) return [];
-  return [noGo("processor", `it lacks ${missing.join(", ")}`, "Debian's amd64 does not run on it")];
+  return [
+    noGo("processor", `it lacks ${missing.join(", ")}`, `Debian's ${system.architecture} does not run on it`),
+  ];
 }
 
 function tpm({ tpm2 }: MachineNeeds, facts: Pick<Facts, "tpm">): Finding[] {

@@ -2,6 +2,7 @@ import { clockToleranceMs } from "../../archive/payload.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { consoleForm } from "../../schema/words.ts";
+import { architectures } from "../../tables/architecture.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 import type { Room } from "./free-space.ts";
 import { consoleWords } from "./inspect.ts";
@@ -109,7 +110,7 @@ function root(facts: Facts): Finding {
 }
 
 function architecture(spec: Spec, facts: Facts): Finding {
-  const machine = { amd64: "x86_64" }[spec.system.architecture];
+  const machine = architectures[spec.system.architecture].kernel;
   if (facts.architecture !== machine)
     return noGo("architecture", `the host is ${facts.architecture}, the definition is for ${machine}`);
   return go("architecture", facts.architecture);

@@ -1,3 +1,7 @@
+import { distribution } from "../../tables/distribution.ts";
+
+const { settings, httpClient } = distribution;
+
 /**
  * The inspection of a live host: one constant POSIX sh script on stdin of `sh -s`, run as root, read only.
  * It needs a kernel with /proc and /sys, `cat`, and uses what else it finds; nothing of ours is on the host yet.
@@ -110,9 +114,9 @@ for l in /sys/class/net/*; do
 done
 
 section apt-sources
-for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do [ -r "$f" ] && cat "$f" && echo; done
+for f in ${settings}/sources.list ${settings}/sources.list.d/*.list; do [ -r "$f" ] && cat "$f" && echo; done
 section apt-sources-deb822
-for f in /etc/apt/sources.list.d/*.sources; do [ -r "$f" ] && cat "$f" && echo; done
+for f in ${settings}/sources.list.d/*.sources; do [ -r "$f" ] && cat "$f" && echo; done
 
 section host-keys
 for f in /etc/ssh/ssh_host_*_key.pub; do [ -r "$f" ] && cat "$f"; done
@@ -121,7 +125,7 @@ d=/var/cache; [ -d "$d" ] || d=/var
 df -Pk "$d" 2>/dev/null | sed 1d
 section tools
 for t in kexec systemctl sha256sum base64 mount curl wget perl python3 bash setsid; do have "$t" && echo "$t"; done
-[ -x /usr/lib/apt/methods/http ] && echo apt-http
+[ -x ${httpClient} ] && echo apt-http
 section end
 `;
 

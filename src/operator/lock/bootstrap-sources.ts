@@ -2,6 +2,7 @@ import { partsOf } from "../../debian/archive/sources.ts";
 import { download, type TransferBounds } from "../../debian/http/http.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import { Spec } from "../../schema/spec.ts";
+import type { ReleaseName } from "../../tables/release.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import { mirrorsFor } from "./lock.ts";
 
@@ -14,7 +15,7 @@ const bounds: TransferBounds = { windowMs: 20_000, leastBytes: 1024, pauseMs: 50
  * are chosen here for everything, the first that has each suite. A suite beside the release that no mirror has is left out.
  */
 export async function bootstrapSources(
-  suite: "bookworm" | "trixie" | "forky",
+  suite: ReleaseName,
   options: {
     readonly env: Readonly<Record<string, string | undefined>>;
     /** Default: as they are chosen on this machine. */

@@ -2,6 +2,8 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { showArgv } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { installArgv } from "../../tables/distribution.ts";
 import { Fail } from "../../util/fail.ts";
 
 /** What a use of imgbuild needs on the operator's machine, with the Debian package that brings it. */
@@ -12,6 +14,7 @@ interface Need {
   readonly use: "build" | "user" | "vm" | "tests";
 }
 
+const { grub, libraries, packages, qemu } = onlyArchitecture;
 export const needs: readonly Need[] = [
   { what: "unshare", package: "util-linux", use: "build" },
   { what: "bwrap", package: "bubblewrap", use: "build" },
@@ -19,10 +22,10 @@ export const needs: readonly Need[] = [
   { what: "xz", package: "xz-utils", use: "build" },
   { what: "zstd", package: "zstd", use: "build" },
   { what: "newuidmap", package: "uidmap", use: "user" },
-  { what: "qemu-system-x86_64", package: "qemu-system-x86", use: "vm" },
+  { what: qemu.program, package: packages.qemu, use: "vm" },
   { what: "qemu-img", package: "qemu-utils", use: "vm" },
-  { what: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf", use: "vm" },
-  { what: "/usr/share/seabios/bios-256k.bin", package: "seabios", use: "vm" },
+  { what: qemu.uefi.uefi[0]![0], package: packages.firmware, use: "vm" },
+  { what: qemu.bios, package: "seabios", use: "vm" },
   { what: "/usr/lib/ipxe/qemu/efi-virtio.rom", package: "ipxe-qemu", use: "vm" },
   { what: "flock", package: "util-linux", use: "vm" },
   { what: "ssh", package: "openssh-client", use: "vm" },
@@ -32,8 +35,8 @@ export const needs: readonly Need[] = [
   { what: "visudo", package: "sudo", use: "tests" },
   { what: "/lib/systemd/systemd-networkd", package: "systemd", use: "tests" },
   { what: "cryptsetup", package: "cryptsetup-bin", use: "tests" },
-  { what: "/usr/lib/grub/i386-pc/boot.img", package: "grub-pc-bin", use: "tests" },
-  { what: "/usr/lib/grub/x86_64-efi/moddep.lst", package: "grub-efi-amd64-bin", use: "tests" },
+  { what: `/usr/lib/grub/${grub.bios}/boot.img`, package: packages.grubBios, use: "tests" },
+  { what: `/usr/lib/grub/${grub.efi}/moddep.lst`, package: packages.grubEfi, use: "tests" },
   { what: "grub-mkimage", package: "grub-common", use: "tests" },
   { what: "mke2fs", package: "e2fsprogs", use: "tests" },
   { what: "sfdisk", package: "fdisk", use: "tests" },
@@ -41,7 +44,7 @@ export const needs: readonly Need[] = [
   { what: "mcopy", package: "mtools", use: "tests" },
   { what: "cpio", package: "cpio", use: "tests" },
   { what: "unsquashfs", package: "squashfs-tools", use: "tests" },
-  { what: "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", package: "libfaketime", use: "tests" },
+  { what: `/${libraries}/faketime/libfaketime.so.1`, package: "libfaketime", use: "tests" },
   { what: "umoci", package: "umoci", use: "tests" },
   { what: "sbverify", package: "sbsigntool", use: "tests" },
   { what: "busybox", package: "busybox-static", use: "tests" },
@@ -82,7 +85,7 @@ export async function requireTools(use: Need["use"], also: readonly string[] = [
 /** The command that brings them, for a person to run. */
 export function remedy(lacking: readonly Need[]): readonly string[] {
   const packages = [...new Set(lacking.map((need) => need.package))].sort();
-  return ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
+  return installArgv("--no-install-recommends", ...packages);
 }
 
 async function exists(what: string, path: readonly string[]): Promise<boolean> {

@@ -3,11 +3,12 @@ import { createReadStream } from "node:fs";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunResult } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { sha256 } from "../../util/digest.ts";
 import type { Compression } from "./output.ts";
 
 /** As the platform of an image has it (OCI Image Format Specification 1.1, image-index). */
-const platform = { architecture: "amd64", os: "linux" } as const;
+const platform = { architecture: onlyArchitecture.oci, os: "linux" } as const;
 const mediaTypes = {
   index: "application/vnd.oci.image.index.v1+json",
   manifest: "application/vnd.oci.image.manifest.v1+json",

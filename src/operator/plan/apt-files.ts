@@ -1,8 +1,9 @@
 import { partsOf } from "../../debian/archive/sources.ts";
 import type { Pin, Spec } from "../../schema/spec.ts";
 import type { FileToWrite } from "../../steps/tree/write-files.ts";
+import { distribution } from "../../tables/distribution.ts";
 
-const debianKeys = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const { keyring, settings } = distribution;
 
 /** What the new system's own apt reads: the suites that its packages came from, whose keys count, and which versions it prefers. */
 export function aptFiles(
@@ -14,23 +15,25 @@ export function aptFiles(
   const debian = ["debian", "debian-security"].flatMap((archive) => {
     const own = parts.filter((part) => part.archive === archive).map((part) => part.suite);
     const url = aptMirror(mirrors, archive);
-    return url === undefined || own.length === 0 ? [] : [source(url, own, components, debianKeys)];
+    return url === undefined || own.length === 0 ? [] : [source(url, own, components, keyring)];
   });
   const others = Object.entries(repositories).flatMap(([name, one]): FileToWrite[] => {
-    const key = `/etc/apt/keyrings/${name}.asc`;
+    const key = `${settings}/keyrings/${name}.asc`;
     return [
       { path: key, content: one.key },
       {
-        path: `/etc/apt/sources.list.d/${name}.sources`,
+        path: `${settings}/sources.list.d/${name}.sources`,
         content: source(one.url, [one.suite], one.components, key),
       },
     ];
   });
   const preferences = preferencesOf(system, packages.pins ?? []);
   return [
-    { path: "/etc/apt/sources.list.d/debian.sources", content: debian.join("\n") },
+    { path: `${settings}/sources.list.d/debian.sources`, content: debian.join("\n") },
     ...others,
-    ...(preferences === "" ? [] : [{ path: "/etc/apt/preferences.d/imgbuild.pref", content: preferences }]),
+    ...(preferences === ""
+      ? []
+      : [{ path: `${settings}/preferences.d/imgbuild.pref`, content: preferences }]),
   ];
 }
 

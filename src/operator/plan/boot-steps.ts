@@ -1,3 +1,4 @@
+import { onEsp } from "../../boot/efi-files.ts";
 import { type BootPlace, embeddedConfig, espConfig, grubMenu } from "../../boot/grub.ts";
 import { kernelsMount } from "../../boot/loader.ts";
 import type { Target } from "../../disks/target.ts";
@@ -49,8 +50,8 @@ export function checkSigningKey(spec: Spec, secrets: ReadonlyMap<string, Secret>
 
 /** What the firmware's own boot entry starts: the first program on the way. */
 export function firmwareLoader({ loader, secureBoot }: Boot): string {
-  if (secureBoot === "debian") return "\\EFI\\debian\\shimx64.efi";
-  return loader === "grub" ? "\\EFI\\debian\\grubx64.efi" : "\\EFI\\systemd\\systemd-bootx64.efi";
+  const first = secureBoot === "debian" ? "shim" : loader === "grub" ? "grub" : "systemdBoot";
+  return `\\${onEsp[first].replaceAll("/", "\\")}`;
 }
 
 interface Options {

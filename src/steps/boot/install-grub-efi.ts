@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { grubCopies } from "../../boot/packages.ts";
+import { grubCopies } from "../../boot/efi-files.ts";
 import { defineStep } from "../step/step.ts";
 import { putter } from "./install-systemd-boot.ts";
 

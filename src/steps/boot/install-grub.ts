@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { z } from "zod";
 import { bootCode, grubModules, placedCore } from "../../boot/grub.ts";
 import { Target, writablePath } from "../../disks/target.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { defineStep } from "../step/step.ts";
 
 /** GRUB's modules, of the base: the core image does not depend on what the new system has installed. */
-const directory = "/usr/lib/grub/i386-pc";
+const platform = onlyArchitecture.grub.bios;
+const directory = `/usr/lib/grub/${platform}`;
 
 /** GRUB for BIOS: core image before or in a partition of its own, boot code in the first sector; written last, in this order. */
 export const installGrub = defineStep({
@@ -30,7 +32,7 @@ export const installGrub = defineStep({
     const bootFile = join(scratch, "grub-boot.img");
     try {
       await writeFile(config, text);
-      const format = ["--format", "i386-pc", "--directory", directory, "--prefix", "/boot/grub"];
+      const format = ["--format", platform, "--directory", directory, "--prefix", "/boot/grub"];
       await context.tool([
         "grub-mkimage",
         ...format,

@@ -3,9 +3,9 @@ import { dirname } from "node:path";
 import { z } from "zod";
 import { enrolmentFiles } from "../../boot/efi/efi-keys.ts";
 import { type Signer, signEfi } from "../../boot/efi/sign-efi.ts";
+import { debianLoaders, onEsp, shimCopies, stubPath } from "../../boot/efi-files.ts";
 import { entryToken, loaderConfig, loaderEntry, ukiPath } from "../../boot/loader.ts";
-import { makeUkiPath, stubPath } from "../../boot/make-uki.ts";
-import { debianLoaders, shimCopies } from "../../boot/packages.ts";
+import { makeUkiPath } from "../../boot/make-uki.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
@@ -61,9 +61,9 @@ export const installSystemdBoot = defineStep({
         putKernel.file(`/boot/initrd.img-${version}`, `${entryToken}/${version}/initrd.img-${version}`);
       }
     const loader = `${debianLoaders.systemdBoot}${secureBoot === undefined ? "" : ".signed"}`;
-    put.file(loader, "EFI/systemd/systemd-bootx64.efi");
+    put.file(loader, onEsp.systemdBoot);
     if (secureBoot === "debian") for (const [from, to] of shimCopies) put.file(from, to);
-    else put.file(loader, "EFI/BOOT/BOOTX64.EFI");
+    else put.file(loader, onEsp.removable);
     if (own !== undefined)
       for (const { path, content } of enrolmentFiles(
         own.signer,

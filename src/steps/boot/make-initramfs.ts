@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { plainEnv } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep } from "../step/step.ts";
 
+const { packages } = onlyArchitecture;
 /** Where the processor is emulated, packing alone takes minutes. */
 const timeoutMs = 3_600_000;
 
@@ -17,7 +19,7 @@ export const makeInitramfs = defineStep({
     const versions = kernelVersions(context.root);
     if (versions.length === 0)
       throw new Fail("the tree has no kernel in /boot", {
-        hint: "install linux-image-amd64 or linux-image-cloud-amd64",
+        hint: `install ${packages.kernel} or ${packages.cloudKernel}`,
       });
     for (const version of versions) {
       await context.chroot(["update-initramfs", "-c", "-k", version], {

@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { type Signer, signEfi, signerOf } from "../../boot/efi/sign-efi.ts";
+import { debianLoaders } from "../../boot/efi-files.ts";
 import { loaderStampPath } from "../../boot/kernel-hooks.ts";
-import { debianLoaders } from "../../boot/packages.ts";
 import { Tree } from "../../tree/tree.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";

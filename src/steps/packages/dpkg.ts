@@ -2,6 +2,7 @@ import { ownersIn, statusStanzas } from "../../debian/unpack/dpkg-db.ts";
 import type { StagedPackage } from "../../debian/unpack/stage.ts";
 import { nextRound } from "../../debian/unpack/unpack-order.ts";
 import type { LockedPackage } from "../../schema/lock.ts";
+import { onlyName } from "../../tables/architecture.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
@@ -137,7 +138,7 @@ function markAutomatic(tree: Tree, packages: readonly LockedPackage[]): void {
     .filter((one) => !one.requested && !one.bootstrap)
     .map((one) => one.name)
     .sort()
-    .map((name) => `Package: ${name}\nArchitecture: amd64\nAuto-Installed: 1\n`);
+    .map((name) => `Package: ${name}\nArchitecture: ${onlyName}\nAuto-Installed: 1\n`);
   tree.write("/var/lib/apt/extended_states", stanzas.map((one) => `${one}\n`).join(""));
 }
 

@@ -1,5 +1,7 @@
 import { dirname } from "node:path";
 import { z } from "zod";
+import { databaseBackups } from "../../debian/unpack/dpkg-db.ts";
+import { distribution } from "../../tables/distribution.ts";
 import { Tree } from "../../tree/tree.ts";
 import { canonicalJson, sha256 } from "../../util/digest.ts";
 import { defineStep } from "../step/step.ts";
@@ -42,10 +44,7 @@ export function clearTraces(tree: Tree): void {
     "/etc/shadow-",
     "/etc/group-",
     "/etc/gshadow-",
-    "/var/lib/dpkg/status-old",
-    "/var/lib/dpkg/available-old",
-    "/var/lib/dpkg/diversions-old",
-    "/var/lib/dpkg/statoverride-old",
+    ...databaseBackups,
     "/var/lib/dbus/machine-id",
     "/var/lib/systemd/random-seed",
     "/var/lib/systemd/credential.secret",
@@ -56,11 +55,11 @@ export function clearTraces(tree: Tree): void {
     "/var/cache/imgbuild-packages",
   ])
     tree.remove(path);
-  for (const directory of ["/tmp", "/run", "/var/tmp", "/var/cache/apt/archives/partial"])
+  for (const directory of ["/tmp", "/run", "/var/tmp", `${distribution.archives}/partial`])
     tree.clear(directory);
   // apt's own directory, as its package has it.
-  tree.clear("/var/cache/apt/archives", ["partial"]);
-  for (const name of ["dpkg.log", "alternatives.log", "bootstrap.log"])
+  tree.clear(distribution.archives, ["partial"]);
+  for (const name of distribution.logs)
     if (tree.stat(`/var/log/${name}`)?.isFile()) tree.rewrite(`/var/log/${name}`, "");
 }
 

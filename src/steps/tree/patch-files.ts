@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { ownersIn } from "../../debian/unpack/dpkg-db.ts";
+import { conffilePaths, ownersIn } from "../../debian/unpack/dpkg-db.ts";
 import { Patch } from "../../schema/tree-edits.ts";
-import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { applyDiff, DiffProblem, type FileDiff, parseDiff } from "../../util/unified-diff.ts";
 import { defineStep } from "../step/step.ts";
@@ -25,7 +24,7 @@ export const patchFiles = defineStep({
       for (const file of diffsOf(name, diff)) {
         patchFile(root, name, file);
         const owner = owners.get(file.path) ?? owners.get(file.path.replace(/^\/usr\//, "/"));
-        if (owner !== undefined && !conffilesOf(root, owner).includes(file.path))
+        if (owner !== undefined && !conffilePaths(root, owner).includes(file.path))
           log.warn(
             `${file.path} is no conffile: an upgrade of ${owner} puts its own in the place of the patched one`,
           );
@@ -57,12 +56,4 @@ function diffsOf(name: string, diff: string): FileDiff[] {
     if (!(error instanceof DiffProblem)) throw error;
     throw new Fail(`${name}: ${error.message}`);
   }
-}
-
-function conffilesOf(root: string, owner: string): string[] {
-  const tree = new Tree(root);
-  const [text = ""] = [`${owner}.conffiles`, `${owner}:amd64.conffiles`].flatMap(
-    (name) => tree.text(`/var/lib/dpkg/info/${name}`) ?? [],
-  );
-  return text.split("\n");
 }

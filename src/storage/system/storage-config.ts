@@ -1,4 +1,5 @@
 import type { Storage } from "../../schema/storage.ts";
+import { type ReleaseName, releases } from "../../tables/release.ts";
 import { Fail } from "../../util/fail.ts";
 import { mountsOf } from "../graph/check-storage.ts";
 import { type Graph, type GraphNode, graphOf, type Place, showPlace } from "../graph/graph.ts";
@@ -90,13 +91,13 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
 }
 
 /** Debian packages that a system needs to start from its disks and to keep them. */
-export function storagePackages(storage: Storage, suite: string): string[] {
+export function storagePackages(storage: Storage, suite: ReleaseName): string[] {
   const graph = graphOf(storage);
   const early = earlyNodes(graph, storage);
   const packages = graph.nodes.flatMap((node) => needsOf(node, early.has(node.id)).packages ?? []);
   if (storage.zram !== undefined) packages.push("systemd-zram-generator");
-  // Part of systemd's own package before trixie.
-  const there = suite === "bookworm" ? packages.filter((one) => one !== "systemd-cryptsetup") : packages;
+  const { systemdInParts } = releases[suite];
+  const there = packages.filter((name) => systemdInParts || name !== "systemd-cryptsetup");
   return [...new Set(there)].sort();
 }
 

@@ -1,6 +1,7 @@
 import { type Extent, mib, placeAll, showMib } from "../../disks/place-partitions.ts";
 import type { PartitionFacts } from "../../schema/facts.ts";
 import type { Partition, WrittenDisk } from "../../schema/storage.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Fail } from "../../util/fail.ts";
 import { keepOf } from "../graph/graph.ts";
 import { partitionUuid, tableId } from "../graph/ids.ts";
@@ -10,20 +11,23 @@ const entryBytes = 128 * 128;
 /** An MBR counts sectors in 32 bits. */
 const mbrSectors = 2 ** 32;
 
-/** Type GUIDs, from the UAPI Discoverable Partitions Specification, of x86-64; and the types of an MBR. */
-const types: Readonly<Record<Partition["type"], readonly [guid: string, mbr: string | undefined]>> = {
+const { partitionTypes: own } = onlyArchitecture;
+/** Type GUIDs, from the UAPI Discoverable Partitions Specification; and the types of an MBR. */
+export const partitionTypes: Readonly<
+  Record<Partition["type"], readonly [guid: string, mbr: string | undefined]>
+> = {
   "bios-boot": ["21686148-6449-6E6F-744E-656564454649", undefined],
   esp: ["C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ef"],
   xbootldr: ["BC13C2FF-59E6-4262-A352-B275FD6F7172", "ea"],
   linux: ["0FC63DAF-8483-4772-8E79-3D69D8477DE4", "83"],
-  "linux-root": ["4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709", "83"],
-  "linux-usr": ["8484680C-9521-48C6-9C11-B0720656F69E", "83"],
+  "linux-root": [own["linux-root"], "83"],
+  "linux-usr": [own["linux-usr"], "83"],
   "linux-home": ["933AC7E1-2EB4-4F13-B844-0E14E2AEF915", "83"],
   "linux-srv": ["3B8F8425-20E0-4F3B-907F-1A25A76F98E8", "83"],
   "linux-var": ["4D21B016-B534-45C2-A9FB-5C16E091FD2D", "83"],
   "linux-tmp": ["7EC6F557-3BC5-4ACA-B293-16EF5DF639D1", "83"],
   "linux-swap": ["0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "82"],
-  "linux-root-verity": ["2C7357ED-EBD2-46D9-AEC1-23D437EC2BF5", "83"],
+  "linux-root-verity": [own["linux-root-verity"], "83"],
   "linux-lvm": ["E6D6D379-F507-44C2-A23C-238F2A3DF928", "8e"],
   "linux-raid": ["A19D880F-05FC-4D3B-A006-743F0F84911E", "fd"],
   "linux-luks": ["CA7D7CCB-63ED-4C53-861C-1742536059CC", "e8"],
@@ -150,7 +154,7 @@ export function sfdiskScript(layout: Layout): string {
 }
 
 function typeOf(partition: Partition, table: "gpt" | "mbr", disk: string): string {
-  const [guid, mbr] = types[partition.type];
+  const [guid, mbr] = partitionTypes[partition.type];
   if (table === "gpt") return partition.typeGuid?.toUpperCase() ?? guid;
   if (mbr === undefined)
     throw new Fail(

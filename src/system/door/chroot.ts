@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Fail } from "../../util/fail.ts";
 import type { FilterOptions } from "../run/filter.ts";
 import { plainEnv, type RunOptions, type RunResult } from "../run/run.ts";
@@ -57,7 +58,7 @@ export function treeRoom(tree: string, binds: readonly Bind[], network: boolean)
 }
 
 /** Spares the wait for the disk after every file; what is built is flushed as a whole, or made anew. */
-export const eatmydata = "usr/lib/x86_64-linux-gnu/libeatmydata.so";
+export const eatmydata = `${onlyArchitecture.libraries}/libeatmydata.so`;
 const eatmydataInside = "/run/imgbuild/libeatmydata.so";
 
 /** `chrootRun` with the base's libeatmydata laid over the program, where the base has one. */

@@ -1,3 +1,4 @@
+import { installHint } from "../../tables/distribution.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, fstatSync, openSync, statSync, utimesSync } from "node:fs";
@@ -56,7 +57,7 @@ async function lockOf(path: string, how: readonly string[]): Promise<number | "b
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     closeSync(fd);
-    throw new Fail("program not found: flock", { hint: "apt-get install util-linux" });
+    throw new Fail("program not found: flock", { hint: installHint("util-linux") });
   }
 }
 

@@ -1,3 +1,4 @@
+import { distribution } from "../../tables/distribution.ts";
 import { announced } from "../../util/announce.ts";
 import { messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
@@ -148,14 +149,14 @@ async function mounts(shell: HealthShell): Promise<Finding> {
 }
 
 async function audit(shell: HealthShell, slow: number): Promise<Finding> {
-  const { stdout, stderr, code } = await bounded(["dpkg", "--audit"], bounds.audit, slow, shell);
+  const { stdout, stderr, code } = await bounded(distribution.audit, bounds.audit, slow, shell);
   if (code === 0 && stdout.trim() === "") return undefined;
-  return { problem: stdout.trim() || stderr.trim() || `dpkg --audit exited ${code}` };
+  return { problem: stdout.trim() || stderr.trim() || `${distribution.audit.join(" ")} exited ${code}` };
 }
 
 /** Holds every packaged file against its checksum, which reads the whole system once. */
 async function verify(expected: Expected, shell: HealthShell, slow: number): Promise<Finding> {
-  const { stdout, code } = await bounded(["dpkg", "--verify"], bounds.verify, slow, shell);
+  const { stdout, code } = await bounded(distribution.verify, bounds.verify, slow, shell);
   const placed = new Set(expected.placed);
   const { changed, unread } = changedFiles(stdout);
   const others = changed.filter((path) => !placed.has(mergedUsr(path)));

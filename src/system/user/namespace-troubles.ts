@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import { installArgv } from "../../tables/distribution.ts";
 import { messageOf } from "../../util/fail.ts";
 import { plainEnv } from "../run/run.ts";
 import { countIds, type IdMaps, neededIds, wantedIds } from "./id-maps.ts";
@@ -58,7 +59,7 @@ export function troublesIn(facts: NamespaceFacts): Trouble[] {
   if (!facts.programs)
     troubles.push({
       reason: "newuidmap and newgidmap are missing (package uidmap)",
-      fix: ["apt-get", "install", "--yes", "uidmap"],
+      fix: installArgv("uidmap"),
     });
   if (user === undefined) troubles.push({ reason: "this user has no entry in /etc/passwd" });
   else troubles.push(...lackingIds(user, facts));

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { plainEnv } from "../../system/run/run.ts";
 import { realUid } from "../../system/user/user-namespace.ts";
+import { installHint } from "../../tables/distribution.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { visibleText } from "../../util/visible.ts";
@@ -103,7 +104,7 @@ async function tryLock(file: string): Promise<(() => Promise<void>) | undefined>
   const closed = once(child, "close");
   const failed = once(child, "error").then(([error]) => {
     throw new Fail(`flock could not be started: ${(error as Error).message}`, {
-      hint: "apt-get install util-linux",
+      hint: installHint("util-linux"),
     });
   });
   failed.catch(() => {});

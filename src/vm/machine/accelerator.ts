@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { run } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { installHint } from "../../tables/distribution.ts";
 import { digestOf } from "../../util/digest.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
@@ -52,7 +54,7 @@ export async function accelerator(options: {
       throw new Fail(`IMGBUILD_ACCEL is "${override}"; it can be kvm, hvf or tcg`);
     return { name: override, scale: scales[override], reason: "IMGBUILD_ACCEL says so" };
   }
-  const version = (await run(["qemu-system-x86_64", "--version"], { hint, timeoutMs: 30_000 })).stdout;
+  const version = (await run([qemu.program, "--version"], { hint: qemuHint, timeoutMs: 30_000 })).stdout;
   const bootId = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
   const file = join(options.cache, `accelerator-${digestOf([bootId, version]).slice(0, 16)}.json`);
   let verdict = await readVerdict(file);
@@ -68,7 +70,8 @@ export async function accelerator(options: {
 const Verdict = z.strictObject({ works: z.boolean(), reason: z.string() });
 type Verdict = z.output<typeof Verdict>;
 
-const hint = "apt-get install qemu-system-x86 qemu-utils ovmf";
+const { packages, qemu } = onlyArchitecture;
+export const qemuHint = installHint(packages.qemu, "qemu-utils", packages.firmware);
 
 /** Boots the proof's disk, with the CPU that machines get, and says whether it came through within the bound. */
 async function proveAccelerator(
@@ -86,19 +89,19 @@ async function proveAccelerator(
     await writeFile(file, disk);
     await run(
       [
-        ...["qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"],
-        ...["-machine", "q35", ...acceleratorArgs(name), "-m", "64M"],
+        ...[qemu.program, "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"],
+        ...["-machine", qemu.machine, ...acceleratorArgs(name), "-m", "64M"],
         ...["-drive", `if=none,id=disk,format=raw,read-only=on,file=${file}`, "-device"],
         ...["virtio-blk-pci,drive=disk", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
       ],
-      { accept: [proofExitCode], timeoutMs: proofTimeoutMs, hint, ...(signal && { signal }) },
+      { accept: [proofExitCode], timeoutMs: proofTimeoutMs, hint: qemuHint, ...(signal && { signal }) },
     );
     return { works: true, reason: `${name} boots` };
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof Fail)) throw error;
     // The argv says nothing to a person; what QEMU printed, or that it hung, does.
-    const why = error.message.replace(/^qemu-system-x86_64 .*iosize=4/, "a boot sector").split("\n");
+    const why = error.message.replace(new RegExp(`^${qemu.program} .*iosize=4`), "a boot sector").split("\n");
     return { works: false, reason: `${name} fails its proof: ${why.slice(0, 2).join(": ")}` };
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -1,4 +1,7 @@
+import { onlyArchitecture } from "../../tables/architecture.ts";
 import { isWired, type Segment, userNetdev } from "../network/segment.ts";
+
+const { qemu } = onlyArchitecture;
 
 export type AcceleratorName = "kvm" | "hvf" | "tcg";
 type DiskBus = "virtio" | "scsi" | "nvme" | "sata" | "usb";
@@ -70,36 +73,39 @@ export const shellPort = "org.imgbuild.shell";
 const translationMib = 128;
 
 /**
- * QEMU's argv. The machine is a small cloud server: q35, virtio disks, network and random numbers, VGA, a keyboard and a
+ * QEMU's argv. The machine is a small cloud server: virtio disks, network and random numbers, VGA, a keyboard and a
  * serial port. It starts stopped, so that nothing of the console is missed. Disks and all cards but the first sit behind
  * ports of their own, so that they can be pulled and plugged in.
  */
 export function qemuCommand(shape: MachineShape): string[] {
-  const scsi = shape.disks.some((disk) => disk.bus === "scsi");
-  const usb = shape.disks.some((disk) => disk.bus === "usb");
+  return [qemu.program, ...computerArgs(shape), ...wireArgs(shape), ...diskArgs(shape), ...otherArgs(shape)];
+}
+
+function computerArgs(shape: MachineShape): string[] {
+  const { direct, clock } = shape;
   return [
-    "qemu-system-x86_64",
     ...["-name", escapeComma(shape.name)],
     ...["-no-user-config", "-nodefaults", "-display", "none", "-vga", "std", "-S"],
-    ...["-machine", shape.uefi?.secure ? "q35,smm=on" : "q35"],
+    ...["-machine", `${qemu.machine}${shape.uefi?.secure ? qemu.secure : ""}`],
     ...acceleratorArgs(shape.accelerator),
     ...["-smp", String(shape.cpus)],
     ...["-m", `${shape.memoryMib}M`],
-    ...(shape.direct === undefined
-      ? []
-      : [
-          // Neither is split at commas, unlike most that QEMU is told.
-          ...["-kernel", shape.direct.kernel, "-initrd", shape.direct.initrd],
-          ...["-append", shape.direct.cmdline.join(" ")],
-        ]),
+    // Neither file is split at commas, unlike most that QEMU is given.
+    ...(direct
+      ? ["-kernel", direct.kernel, "-initrd", direct.initrd, "-append", direct.cmdline.join(" ")]
+      : []),
     ...(shape.once ? ["-no-reboot"] : []),
-    ...(shape.clock === undefined
+    ...(clock === undefined
       ? []
-      : ["-rtc", `base=${new Date(shape.clock * 1000).toISOString().slice(0, 19)},clock=vm`]),
-    ...[
-      "-chardev",
-      `socket,id=console,fd=${machineFds.console},logfile=${escapeComma(shape.consoleFile)},logappend=on`,
-    ],
+      : ["-rtc", `base=${new Date(clock * 1000).toISOString().slice(0, 19)},clock=vm`]),
+  ];
+}
+
+/** Sockets of ours, firmware and network cards. */
+function wireArgs(shape: MachineShape): string[] {
+  const log = escapeComma(shape.consoleFile);
+  return [
+    ...["-chardev", `socket,id=console,fd=${machineFds.console},logfile=${log},logappend=on`],
     ...["-serial", "chardev:console"],
     ...["-chardev", `socket,id=qmp,fd=${machineFds.qmp}`],
     ...["-mon", "chardev=qmp,mode=control"],
@@ -117,27 +123,38 @@ export function qemuCommand(shape: MachineShape): string[] {
       chardev: "shell",
       name: shape.port ?? shellPort,
     }),
-    ...(scsi ? device({ driver: "virtio-scsi-pci", id: "scsi0" }) : []),
-    ...(usb ? device({ driver: "qemu-xhci", id: "usb0" }) : []),
-    ...shape.disks.flatMap((disk, index) => [
+  ];
+}
+
+function diskArgs({ disks, direct }: MachineShape): string[] {
+  const on = (bus: DiskBus) => disks.some((disk) => disk.bus === bus);
+  return [
+    ...(on("scsi") ? device({ driver: "virtio-scsi-pci", id: "scsi0" }) : []),
+    ...(on("usb") ? device({ driver: "qemu-xhci", id: "usb0" }) : []),
+    ...disks.flatMap((disk, index) => [
       ...["-blockdev", JSON.stringify(blockNode(disk, index))],
       ...(needsPort(disk) ? device(rootPort(`disk${index}-port`, 0x10 + index)) : []),
-      ...device(shape.direct === undefined ? diskDevice(disk, index) : unbootable(diskDevice(disk, index))),
+      ...device(direct === undefined ? diskDevice(disk, index) : unbootable(diskDevice(disk, index))),
     ]),
+  ];
+}
+
+function otherArgs({ tpmSocket, oemStrings = [], watchdog }: MachineShape): string[] {
+  return [
     ...["-object", "rng-random,id=rng0,filename=/dev/urandom"],
     ...device({ driver: "virtio-rng-pci", rng: "rng0" }),
     ...device({ driver: "virtio-balloon-pci", id: "balloon0" }),
-    ...(shape.tpmSocket === undefined
+    ...(tpmSocket === undefined
       ? []
       : [
-          ...["-chardev", `socket,id=tpm,path=${escapeComma(shape.tpmSocket)}`],
+          ...["-chardev", `socket,id=tpm,path=${escapeComma(tpmSocket)}`],
           ...["-tpmdev", "emulator,id=tpm0,chardev=tpm"],
           ...device({ driver: "tpm-crb", tpmdev: "tpm0" }),
         ]),
-    ...(shape.oemStrings === undefined || shape.oemStrings.length === 0
+    ...(oemStrings.length === 0
       ? []
-      : ["-smbios", `type=11,${shape.oemStrings.map((one) => `value=${escapeComma(one)}`).join(",")}`]),
-    ...(shape.watchdog ? [...device({ driver: "i6300esb" }), "-action", "watchdog=reset"] : []),
+      : ["-smbios", `type=11,${oemStrings.map((text) => `value=${escapeComma(text)}`).join(",")}`]),
+    ...(watchdog ? [...device({ driver: "i6300esb" }), "-action", "watchdog=reset"] : []),
   ];
 }
 
@@ -227,20 +244,6 @@ export function uplinksOf(nics: readonly NicShape[]): { readonly segment: Segmen
   return nics.flatMap(({ kind, segments = [] }, nic) =>
     kind === "user" && isWired(segments) ? segments.map((segment) => ({ segment, nic })) : [],
   );
-}
-
-/** Which back of a card knows its forwards, and what of the guest they lead to; the first card that has a way out. */
-export function forwardsBy(
-  nics: readonly NicShape[],
-): { readonly netdev: string; readonly guest: string } | undefined {
-  const uplinks = uplinksOf(nics);
-  for (const [index, { kind, segments = [] }] of nics.entries()) {
-    if (kind !== "user") continue;
-    const uplink = uplinks.findIndex(({ nic }) => nic === index);
-    const [first = {}] = segments;
-    return { netdev: uplink === -1 ? `net${index}` : `uplink${uplink}`, guest: first.guest ?? "" };
-  }
-  return undefined;
 }
 
 /** QEMU's own network on one end of a hub, a socket of ours on the other. */

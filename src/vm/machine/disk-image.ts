@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import { run } from "../../system/run/run.ts";
+import { installHint } from "../../tables/distribution.ts";
 
-const hint = "apt-get install qemu-utils";
+const hint = installHint("qemu-utils");
 
 /**
  * A qcow2 file that holds only what differs from `base`, which is never written and must stay where it is. It is at least

@@ -4,6 +4,8 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { plainEnv, run } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { installHint } from "../../tables/distribution.ts";
 import { Fail } from "../../util/fail.ts";
 
 /** swtpm's own start, until its socket is there. */
@@ -15,24 +17,6 @@ const tpmStartMs = 10_000;
  */
 export type Firmware = "bios" | "uefi" | "secure-boot" | "setup-mode";
 
-/** Where distributions put OVMF: code, and a variable store that is empty or, for Secure Boot, holds Microsoft's keys. */
-const ovmfFiles: Readonly<Record<Exclude<Firmware, "bios">, readonly (readonly [string, string])[]>> = {
-  uefi: [
-    ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
-    ["/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"],
-    ["/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"],
-  ],
-  "secure-boot": [
-    ["/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"],
-    ["/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"],
-  ],
-  "setup-mode": [
-    ["/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
-    ["/usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"],
-    ["/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"],
-  ],
-};
-
 /**
  * Firmware code, and variables that are the machine's own and outlive its process; qcow2, so that a snapshot can hold
  * them. `variables`: a raw store to begin with instead of the distribution's, as one with keys of one's own.
@@ -42,16 +26,16 @@ export async function uefiFiles(
   directory: string,
   variables?: string,
 ): Promise<{ code: string; variables: string; secure: boolean }> {
-  const known = ovmfFiles[firmware];
+  const known = onlyArchitecture.qemu.uefi[firmware];
   const found = known.find(([code, store]) => existsSync(code) && existsSync(variables ?? store));
   if (found === undefined)
     throw new Fail(`no ${firmware} firmware for QEMU: ${known[0]?.[0]} is missing`, {
-      hint: "apt-get install ovmf",
+      hint: installHint(onlyArchitecture.packages.firmware),
     });
   const own = join(directory, "uefi-variables.qcow2");
   if (!existsSync(own))
     await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "--", variables ?? found[1], own], {
-      hint: "apt-get install qemu-utils",
+      hint: installHint("qemu-utils"),
     });
   return { code: found[0], variables: own, secure: firmware !== "uefi" };
 }
@@ -85,7 +69,7 @@ export async function startTpm(directory: string): Promise<{ socket: string; sto
     if (ended === undefined && Date.now() < until) continue;
     child.kill("SIGKILL");
     throw new Fail(`the software TPM did not start: ${ended ?? "it gave no socket"}`, {
-      hint: "apt-get install swtpm",
+      hint: installHint("swtpm"),
     });
   }
   return { socket, stop: () => void child.kill("SIGKILL") };

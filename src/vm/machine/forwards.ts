@@ -1,5 +1,5 @@
 import { Fail } from "../../util/fail.ts";
-import { forwardsBy, type NicShape } from "./command.ts";
+import { type NicShape, uplinksOf } from "./command.ts";
 
 /** Ports of this computer behind which the guest's are. They are kept from one QEMU process to the next. */
 interface Forwards {
@@ -37,4 +37,18 @@ export function makeForwards(
       for (const [port, own] of wanted) await add(port, own);
     },
   };
+}
+
+/** Which back of a card knows its forwards, and what of the guest they lead to; the first card that has a way out. */
+export function forwardsBy(
+  nics: readonly NicShape[],
+): { readonly netdev: string; readonly guest: string } | undefined {
+  const uplinks = uplinksOf(nics);
+  for (const [index, { kind, segments = [] }] of nics.entries()) {
+    if (kind !== "user") continue;
+    const uplink = uplinks.findIndex(({ nic }) => nic === index);
+    const [first = {}] = segments;
+    return { netdev: uplink === -1 ? `net${index}` : `uplink${uplink}`, guest: first.guest ?? "" };
+  }
+  return undefined;
 }

@@ -5,6 +5,7 @@ import { plainEnv } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
 import { within } from "../../util/within.ts";
 import { isWired } from "../network/segment.ts";
+import { qemuHint } from "./accelerator.ts";
 import { type MachineShape, machineFds, qemuCommand, uplinksOf } from "./command.ts";
 import { openQmp, type Qmp } from "./qmp.ts";
 
@@ -12,8 +13,6 @@ import { openQmp, type Qmp } from "./qmp.ts";
 const startTimeoutMs = 30_000;
 /** Each rung of stopping: asked by the monitor, SIGTERM, SIGKILL. */
 const stopTimeoutMs = 5_000;
-
-const qemuHint = "apt-get install qemu-system-x86 qemu-utils ovmf";
 
 /** A QEMU process, stopped before the guest's first instruction: send `cont` to let it run. */
 export interface Qemu {

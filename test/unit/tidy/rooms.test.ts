@@ -6,26 +6,28 @@ import { circlesOf, type Source, sourcesIn } from "../../helpers/sources.ts";
 // Imports go down only: a folder may import from itself and from those listed.
 const low = ["schema", "util"];
 const mayImport: Record<string, readonly string[]> = {
-  cli: ["testing", "operator", "vm", "system", "transport", "debian", ...low],
+  cli: ["testing", "operator", "vm", "system", "tables", "transport", "debian", ...low],
   operator: [
-    ...["archive", "boot", "debian", "disks", "secrets", "steps", "storage", "system", "transport", "tree"],
-    ...["vm", ...low],
+    ...["archive", "boot", "debian", "disks", "secrets", "steps", "storage", "system", "tables"],
+    ...["transport", "tree", "vm", ...low],
   ],
-  testing: ["operator", "storage", "system", "transport", "tree", "vm", ...low],
+  testing: ["operator", "storage", "system", "tables", "transport", "tree", "vm", ...low],
   target: ["archive", "debian", "disks", "secrets", "steps", "system", "tree", ...low],
-  storage: ["disks", "steps", ...low],
-  steps: ["archive", "boot", "debian", "disks", "system", "tree", ...low],
-  boot: ["tree", ...low],
+  storage: ["disks", "steps", "tables", ...low],
+  steps: ["archive", "boot", "debian", "disks", "system", "tables", "tree", ...low],
+  boot: ["tables", "tree", ...low],
   disks: ["system", ...low],
-  debian: ["system", "tree", ...low],
+  debian: ["system", "tables", "tree", ...low],
   transport: ["system", "util"],
   secrets: ["util"],
   archive: low,
-  vm: ["system", "transport", "util"],
-  system: ["tree", ...low],
+  vm: ["system", "tables", "util"],
+  system: ["tables", "tree", ...low],
   tree: ["util"],
   dsl: ["schema", "util"],
-  schema: ["util"],
+  schema: ["tables", "util"],
+  // What is known of architectures, releases and the distribution: data that all look up, so it is below all.
+  tables: [],
   util: [],
 };
 

@@ -5,8 +5,8 @@ import { checkEsp, type EspToCheck } from "../../../../src/boot/check/check-esp.
 import { enrolmentFiles } from "../../../../src/boot/efi/efi-keys.ts";
 import { throwawaySigner } from "../../../../src/boot/efi/self-signed.ts";
 import { signEfi } from "../../../../src/boot/efi/sign-efi.ts";
+import { grubCopies, shimCopies } from "../../../../src/boot/efi-files.ts";
 import { loaderEntry, ukiPath } from "../../../../src/boot/loader.ts";
-import { grubCopies, shimCopies } from "../../../../src/boot/packages.ts";
 import { efiProgram } from "../../../helpers/pe.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 

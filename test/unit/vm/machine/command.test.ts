@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  acceleratorArgs,
-  forwardsBy,
-  type MachineShape,
-  qemuCommand,
-} from "../../../../src/vm/machine/command.ts";
+import { acceleratorArgs, type MachineShape, qemuCommand } from "../../../../src/vm/machine/command.ts";
+import { forwardsBy } from "../../../../src/vm/machine/forwards.ts";
 import type { Segment } from "../../../../src/vm/network/segment.ts";
 
 const shape: MachineShape = {

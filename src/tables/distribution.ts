@@ -1,0 +1,32 @@
+/**
+ * What files outside of `debian` and `steps/packages` know of dpkg and apt: where a system has its records and settings, and the
+ * commands by which it is asked (test/unit/tidy/tables.test.ts).
+ */
+export const distribution = {
+  /** dpkg's records. */
+  database: "/var/lib/dpkg",
+  /** What apt has fetched. */
+  archives: "/var/cache/apt/archives",
+  /** apt's settings, below them what it reads of each kind. */
+  settings: "/etc/apt",
+  /** The keys of the distribution's own archive. */
+  keyring: "/usr/share/keyrings/debian-archive-keyring.gpg",
+  /** apt's own client, which a host may lend us for a look at a mirror. */
+  httpClient: "/usr/lib/apt/methods/http",
+  /** Prints what is wrong with the records, and nothing if all is well. */
+  audit: ["dpkg", "--audit"],
+  /** Holds every packaged file against its checksum. */
+  verify: ["dpkg", "--verify"],
+  /** Logs of what the making has installed. */
+  logs: ["dpkg.log", "alternatives.log", "bootstrap.log"],
+} as const;
+
+/** What to type for a package that is missing. */
+export function installHint(...packages: readonly string[]): string {
+  return ["apt-get", "install", ...packages].join(" ");
+}
+
+/** The same for a script. */
+export function installArgv(...packages: readonly string[]): string[] {
+  return ["apt-get", "install", "--yes", ...packages];
+}
