@@ -3,7 +3,7 @@ import type { ClientChannel } from "ssh2";
 import { type RunResult, showArgv } from "../system/run/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { redacted } from "../util/redacted.ts";
-import { quoteArgv } from "./quote.ts";
+import { shellLine } from "../util/shell-word.ts";
 import type { Session } from "./session.ts";
 
 export interface ExecOptions {
@@ -41,7 +41,7 @@ export async function execOn(
   const { signal } = options;
   signal?.throwIfAborted();
   const what = `${shorten(options.shown ?? argv)} on ${session.name}`;
-  const command = quoteArgv(argv);
+  const command = shellLine(argv);
   let exit: { code: number | null; signal: string | undefined } | undefined;
   const channel = await openChannel<ClientChannel>(
     session,

@@ -2,10 +2,9 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { parsePlainYaml } from "../../src/debian/lock/plain-yaml.ts";
 import { Boot, Repository } from "../../src/schema/spec.ts";
-import { quoteArgv } from "../../src/transport/quote.ts";
-import { shellWord } from "../../src/util/shell-word.ts";
+import { shellLine, shellWord } from "../../src/util/shell-word.ts";
 import { render } from "../../src/util/template.ts";
-import { quoteLine } from "../../src/vm/machine/guest-shell.ts";
+import { bashWord } from "../../src/vm/machine/guest-shell.ts";
 import { expectSame, howMany, oddStrings, seed, shells, testMs, through } from "../helpers/odd-strings.ts";
 
 describe(`a string that is quoted is itself again (F39, ${howMany} strings, IMGBUILD_SEED=${seed})`, () => {
@@ -14,7 +13,7 @@ describe(`a string that is quoted is itself again (F39, ${howMany} strings, IMGB
   for (const shell of shells) {
     it(`to ${shell.join(" ")}, as an argument`, { timeout: testMs }, () => {
       expectSame(
-        through(shell, words, (batch) => quoteArgv(["printf", "%s\\0", ...batch])),
+        through(shell, words, (batch) => shellLine(["printf", "%s\\0", ...batch])),
         words,
       );
     });
@@ -38,7 +37,7 @@ describe(`a string that is quoted is itself again (F39, ${howMany} strings, IMGB
 
   it("to the guest's bash, on one line", { timeout: testMs }, () => {
     const lines = (batch: readonly string[]) => {
-      const quoted = batch.map(quoteLine);
+      const quoted = batch.map(bashWord);
       for (const one of quoted) expect(one).not.toMatch(/[\n\r]/);
       return quoted.map((one) => `printf '%s\\0' ${one}`).join("\n");
     };

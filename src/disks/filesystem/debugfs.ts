@@ -16,7 +16,7 @@ export function debugfsScript(changes: readonly Change[], epoch: number): string
     if (change.do !== "set") {
       // Names are entered in the present directory only.
       const directory = dirname(change.path);
-      if (directory !== at) lines.push(`cd ${word(directory)}`);
+      if (directory !== at) lines.push(`cd ${debugfsWord(directory)}`);
       at = directory;
     }
     lines.push(...commands(change, epoch));
@@ -27,7 +27,7 @@ export function debugfsScript(changes: readonly Change[], epoch: number): string
 }
 
 function commands(change: Change, epoch: number): string[] {
-  const name = word(basename(change.path));
+  const name = debugfsWord(basename(change.path));
   switch (change.do) {
     case "unlink":
       return [`rm ${name}`];
@@ -36,9 +36,9 @@ function commands(change: Change, epoch: number): string[] {
     case "mkdir":
       return [`mkdir ${name}`, ...made(change, 0o040000, epoch)];
     case "symlink":
-      return [`symlink ${name} ${word(change.link)}`, ...made(change, 0o120000, epoch)];
+      return [`symlink ${name} ${debugfsWord(change.link)}`, ...made(change, 0o120000, epoch)];
     case "write":
-      return [`write ${word(change.from)} ${name}`, ...made(change, 0o100000, epoch)];
+      return [`write ${debugfsWord(change.from)} ${name}`, ...made(change, 0o100000, epoch)];
     case "set": {
       const { path, type, mode, uid, gid, mtime } = change;
       const time = `@${epoch}`;
@@ -66,11 +66,13 @@ function made(
 }
 
 function fields(path: string, values: Readonly<Record<string, string | number>>): string[] {
-  return Object.entries(values).map(([field, value]) => `set_inode_field ${word(path)} ${field} ${value}`);
+  return Object.entries(values).map(
+    ([field, value]) => `set_inode_field ${debugfsWord(path)} ${field} ${value}`,
+  );
 }
 
 /** One word of debugfs' language: quoted, with quotes doubled. What looks like an inode number is one to it. */
-export function word(text: string): string {
+export function debugfsWord(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (/[\x00-\x1f]/.test(text) || /(^|\/)</.test(text))
     throw new Untold(`debugfs has no words for ${JSON.stringify(text)}`);

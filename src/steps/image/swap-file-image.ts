@@ -1,6 +1,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { word } from "../../disks/filesystem/debugfs.ts";
+import { debugfsWord } from "../../disks/filesystem/debugfs.ts";
 import { fixedTimeEnv } from "../../disks/filesystem/mkfs.ts";
 import { swapHeader } from "../../disks/filesystem/swap-file.ts";
 import { refuseHostDisks } from "../../disks/guard.ts";
@@ -33,7 +33,7 @@ export const swapFileImage = defineStep({
     const parents = path.split("/").slice(1, -1);
     const script = [
       ...parents.map((_name, index) => `mkdir /${parents.slice(0, index + 1).join("/")}`),
-      `write ${word(header)} ${path}`,
+      `write ${debugfsWord(header)} ${path}`,
       `set_inode_field ${path} mode 0100600`,
       `set_inode_field ${path} uid 0`,
       `set_inode_field ${path} gid 0`,

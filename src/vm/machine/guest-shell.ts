@@ -63,7 +63,7 @@ export function shellCredentials(): string[] {
     // Not bound to the port's device unit: udev's coldplug makes that go and come once more, and a command would be lost.
     ...["Conflicts=shutdown.target", "[Service]"],
     // systemd would read $ and % as its own.
-    `ExecStart=/bin/bash -c ${quoteForUnit(loop)}`,
+    `ExecStart=/bin/bash -c ${unitWord(loop)}`,
     ...["StandardError=journal", "KillMode=process", "Restart=always", "RestartSec=1", ""],
   ].join("\n");
   const credential = (name: string, value: string) =>
@@ -74,13 +74,14 @@ export function shellCredentials(): string[] {
   ];
 }
 
-function quoteForUnit(script: string): string {
+/** One word of a command line of systemd (systemd.service(5)). */
+function unitWord(script: string): string {
   const escaped = script.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
   return `"${escaped.replaceAll("$", "$$$$").replaceAll("%", "%%")}"`;
 }
 
-/** One word of bash on one line. */
-export function quoteLine(text: string): string {
+/** One word of bash on one line, which the guest's loop reads; a word of sh would keep its line ends. */
+export function bashWord(text: string): string {
   if (text.includes("\0")) throw new Fail("a command cannot hold NUL");
   return `$'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}'`;
 }
@@ -88,55 +89,25 @@ export function quoteLine(text: string): string {
 export function openGuestShell(name: string, scale: number): GuestShellEnd {
   let socket: Duplex | undefined;
   let boot: string | undefined;
-  let nextId = 0;
   let closed: string | undefined = `${name} is switched off`;
   let queue: Promise<unknown> = Promise.resolve();
-  let pending:
-    | { id: number; resolve: (result: GuestResult) => void; reject: (error: Error) => void }
-    | undefined;
-  const greeted = new Set<() => void>();
   let forget = () => {};
-
-  const onHello = (id: string) => {
-    boot = id;
-    pending?.reject(new Fail(`${name} restarted while a command ran`));
-    wakeAll();
-  };
+  const asking = makeAsking(name, scale);
+  const greeted = new Set<() => void>();
   const wakeAll = () => {
     for (const wake of [...greeted]) wake();
   };
-  const onResult = (id: number, result: GuestResult) => {
-    if (pending?.id === id) pending.resolve(result);
+  const onHello = (id: string) => {
+    boot = id;
+    asking.fail(`${name} restarted while a command ran`);
+    wakeAll();
   };
-
-  const runNow: GuestShell["run"] = async (script, { timeoutMs, stdin = Buffer.alloc(0) }) => {
+  const runNow: GuestShell["run"] = async (script, options) => {
     if (closed !== undefined) throw new Fail(closed, { hint: "`await machine.boot()` switches it on" });
     if (boot === undefined || socket === undefined)
       throw new Fail(`${name} has no shell yet`, { hint: "wait for it: `await machine.boot()`" });
-    nextId += 1;
-    const id = nextId;
-    const port = socket;
-    const boundMs = timeoutMs + answerMs * scale;
-    return await new Promise<GuestResult>((resolve, reject) => {
-      const end = (settle: () => void) => {
-        clearTimeout(timer);
-        pending = undefined;
-        settle();
-      };
-      const timer = setTimeout(() => {
-        // What answers later belongs to nobody, and the guest may hang for good.
-        end(() => reject(new Fail(`${name} did not answer within ${Math.round(boundMs / 1000)} s`)));
-      }, boundMs);
-      pending = {
-        id,
-        resolve: (result) => end(() => resolve(result)),
-        reject: (error) => end(() => reject(error)),
-      };
-      port.write(`${id} ${Math.ceil(timeoutMs / 1000)} ${stdin.length} ${quoteLine(script)}\n`);
-      if (stdin.length > 0) port.write(stdin);
-    });
+    return await asking.ask(socket, script, options);
   };
-
   return {
     get boot() {
       return boot;
@@ -145,17 +116,17 @@ export function openGuestShell(name: string, scale: number): GuestShellEnd {
       socket = stream;
       boot = undefined;
       closed = undefined;
-      forget = readAnswers(stream, onHello, onResult);
+      forget = readAnswers(stream, onHello, asking.answer);
     },
     lost: () => {
       boot = undefined;
       forget();
-      pending?.reject(new Fail(`${name} restarted while a command ran`));
+      asking.fail(`${name} restarted while a command ran`);
     },
     restored: (id) => {
       forget();
       boot = id;
-      pending?.reject(new Fail(`${name} was restored while a command ran`));
+      asking.fail(`${name} was restored while a command ran`);
       wakeAll();
     },
     run: (script, options) => {
@@ -165,36 +136,90 @@ export function openGuestShell(name: string, scale: number): GuestShellEnd {
       return result;
     },
     ready: (timeoutMs, notBoot) =>
-      new Promise((resolve, reject) => {
-        const end = (settle: () => void) => {
-          clearTimeout(timer);
-          greeted.delete(look);
-          settle();
-        };
-        const look = () => {
-          const found = boot;
-          if (closed !== undefined) end(() => reject(new Fail(closed!)));
-          else if (found !== undefined && found !== notBoot) end(() => resolve(found));
-        };
-        const late = () =>
-          end(() =>
-            reject(
-              new Fail(`${name} did not come up within ${Math.round(timeoutMs / 1000)} s`, {
-                hint: "the shell needs systemd 256 or later in the machine; older systems are reached by `ssh`",
-              }),
-            ),
-          );
-        const timer = setTimeout(late, timeoutMs);
-        greeted.add(look);
-        look();
+      untilGreeted(name, timeoutMs, greeted, () => {
+        if (closed !== undefined) throw new Fail(closed);
+        return boot === notBoot ? undefined : boot;
       }),
     close: (reason) => {
       closed = reason;
       boot = undefined;
-      pending?.reject(new Fail(reason));
+      asking.fail(reason);
       wakeAll();
     },
   };
+}
+
+/** One question at a time, and what becomes of it. */
+function makeAsking(name: string, scale: number) {
+  let pending:
+    | { id: number; resolve: (result: GuestResult) => void; reject: (error: Error) => void }
+    | undefined;
+  let nextId = 0;
+  return {
+    ask: async (
+      port: Duplex,
+      script: string,
+      { timeoutMs, stdin = Buffer.alloc(0) }: { timeoutMs: number; stdin?: Uint8Array },
+    ): Promise<GuestResult> => {
+      nextId += 1;
+      const id = nextId;
+      const boundMs = timeoutMs + answerMs * scale;
+      return await new Promise<GuestResult>((resolve, reject) => {
+        const end = (settle: () => void) => {
+          clearTimeout(timer);
+          pending = undefined;
+          settle();
+        };
+        const timer = setTimeout(() => {
+          // A later answer is to no question any more, and the guest may hang for good.
+          end(() => reject(new Fail(`${name} did not answer within ${Math.round(boundMs / 1000)} s`)));
+        }, boundMs);
+        pending = {
+          id,
+          resolve: (result) => end(() => resolve(result)),
+          reject: (error) => end(() => reject(error)),
+        };
+        port.write(`${id} ${Math.ceil(timeoutMs / 1000)} ${stdin.length} ${bashWord(script)}\n`);
+        if (stdin.length > 0) port.write(stdin);
+      });
+    },
+    answer: (id: number, result: GuestResult): void => {
+      if (pending?.id === id) pending.resolve(result);
+    },
+    fail: (why: string): void => pending?.reject(new Fail(why)),
+  };
+}
+
+/** Waits until `look` gives a boot; it is called at once, and when one of `greeted` is. */
+function untilGreeted(
+  name: string,
+  timeoutMs: number,
+  greeted: Set<() => void>,
+  look: () => string | undefined,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      greeted.delete(wake);
+      settle();
+    };
+    const wake = () => {
+      try {
+        const found = look();
+        if (found !== undefined) end(() => resolve(found));
+      } catch (error) {
+        end(() => reject(error));
+      }
+    };
+    const timer = setTimeout(() => {
+      const late = new Fail(`${name} did not come up within ${Math.round(timeoutMs / 1000)} s`, {
+        hint: "the shell needs systemd 256 or later in the machine; older systems are reached by `ssh`",
+      });
+      end(() => reject(late));
+    }, timeoutMs);
+    greeted.add(wake);
+    wake();
+  });
 }
 
 /** Lines "hello BOOT" and "result ID CODE SIZE SIZE" followed by that many bytes. Gives back what forgets a half answer. */

@@ -3,8 +3,8 @@ import { lstat, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../system/run/run.ts";
-import { quoteArgv, quoteWord } from "../../transport/quote.ts";
 import { Fail } from "../../util/fail.ts";
+import { shellLine, shellWord } from "../../util/shell-word.ts";
 import { visibleText } from "../../util/visible.ts";
 
 /** Bounds on ordinary hardware; an emulated machine gets more, see `Machine.scale`. */
@@ -62,9 +62,16 @@ export interface Shell {
   copyFrom(from: string, to: string): Promise<void>;
 }
 
+/** What runs commands; the rest of a shell is made of it. */
+type Commands = Pick<Shell, "execute" | "succeed" | "fail" | "journal">;
+type Raw = (
+  command: Command,
+  options: ExecuteOptions,
+) => Promise<{ code: number; stdout: Buffer; stderr: Buffer }>;
+
 export function makeShell(name: string, scale: number, execute: Execute): Shell {
-  const raw = async (command: Command, options: ExecuteOptions, seconds = commandSeconds) => {
-    const bound = options.withinSeconds ?? seconds;
+  const raw: Raw = async (command, options) => {
+    const bound = options.withinSeconds ?? commandSeconds;
     const stdin = options.stdin === undefined ? {} : { stdin: Buffer.from(options.stdin) };
     const timeoutMs = bound * 1000 * scale;
     const began = performance.now();
@@ -74,23 +81,46 @@ export function makeShell(name: string, scale: number, execute: Execute): Shell 
       throw new Fail(`${name}: ${shown(command)} did not end within ${Math.round(bound * scale)} s`);
     return result;
   };
-  const texts = (result: { code: number; stdout: Buffer; stderr: Buffer }): Executed => ({
-    code: result.code,
-    stdout: result.stdout.toString("utf8"),
-    stderr: result.stderr.toString("utf8"),
-  });
-  const shell: Shell = {
-    execute: async (command, options = {}) => texts(await raw(command, options)),
+  const commands: Commands = {
+    execute: async (command, options = {}) => {
+      const { code, stdout, stderr } = await raw(command, options);
+      return { code, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") };
+    },
     succeed: async (command, options = {}) => {
-      const result = await shell.execute(command, options);
+      const result = await commands.execute(command, options);
       if (result.code === 0) return result.stdout.replace(/\n$/, "");
       throw new Fail(`${name}: ${shown(command)} exited ${result.code}${tail(result)}`);
     },
     fail: async (command, options = {}) => {
-      const result = await shell.execute(command, options);
+      const result = await commands.execute(command, options);
       if (result.code !== 0) return result;
       throw new Fail(`${name}: ${shown(command)} succeeded, and was to fail${tail(result)}`);
     },
+    journal: ({ unit, lines } = {}) =>
+      commands.succeed(
+        [
+          ...["journalctl", "--boot", "--no-pager", "--output=short-monotonic"],
+          ...(unit === undefined ? [] : [`--unit=${unit}`]),
+          ...(lines === undefined ? [] : [`--lines=${lines}`]),
+        ],
+        { withinSeconds: copySeconds },
+      ),
+  };
+  return { ...commands, ...waitsOf(commands, name, scale), ...copiesOf(name, raw) };
+}
+
+function waitsOf(
+  shell: Commands,
+  name: string,
+  scale: number,
+): Omit<Shell, keyof Commands | "copyTo" | "copyFrom"> {
+  /** Until the program exits 0. */
+  const untilZero = (what: string, argv: readonly string[], options: ExecuteOptions) =>
+    until(shell, name, scale, options, what, async () => {
+      const last = await shell.execute(argv, oneTry(options));
+      return last.code === 0 ? { value: undefined } : { last };
+    });
+  return {
     waitUntilSucceeds: (command, options = {}) =>
       until(shell, name, scale, options, shown(command), async () => {
         const result = await shell.execute(command, oneTry(options));
@@ -109,50 +139,32 @@ export function makeShell(name: string, scale: number, execute: Execute): Shell 
         if (state !== "failed") return { last };
         throw new Fail(`${name}: unit ${unit} has failed\n${await shell.journal({ unit, lines: 30 })}`);
       }),
-    waitForPort: (port, options = {}) =>
-      until(shell, name, scale, options, `port ${port}`, async () => {
-        // bash opens TCP connections by itself, so that nothing has to be installed for it.
-        const script = `exec 9<>"/dev/tcp/$1/$2"`;
-        const argv = [
-          "timeout",
-          "20",
-          "bash",
-          "-c",
-          script,
-          "bash",
-          options.address ?? "localhost",
-          String(port),
-        ];
-        const last = await shell.execute(argv, oneTry(options));
-        return last.code === 0 ? { value: undefined } : { last };
-      }),
-    waitForFile: (path, options = {}) =>
-      until(shell, name, scale, options, `file ${path}`, async () => {
-        const last = await shell.execute(["test", "-e", path], oneTry(options));
-        return last.code === 0 ? { value: undefined } : { last };
-      }),
-    journal: ({ unit, lines } = {}) =>
-      shell.succeed(
-        [
-          ...["journalctl", "--boot", "--no-pager", "--output=short-monotonic"],
-          ...(unit === undefined ? [] : [`--unit=${unit}`]),
-          ...(lines === undefined ? [] : [`--lines=${lines}`]),
-        ],
-        { withinSeconds: copySeconds },
-      ),
+    waitForPort: (port, options = {}) => {
+      // bash opens TCP connections by itself, so that nothing has to be installed for it.
+      const script = `exec 9<>"/dev/tcp/$1/$2"`;
+      const { address = "localhost" } = options;
+      const argv = ["timeout", "20", "bash", "-c", script, "bash", address, String(port)];
+      return untilZero(`port ${port}`, argv, options);
+    },
+    waitForFile: (path, options = {}) => untilZero(`file ${path}`, ["test", "-e", path], options),
+  };
+}
+
+function copiesOf(name: string, raw: Raw): Pick<Shell, "copyTo" | "copyFrom"> {
+  return {
     copyTo: async (from, to) => {
       const what = await stat(from).catch(() => {
         throw new Fail(`${from} is not there to be copied to ${name}`);
       });
       const stdin = what.isDirectory() ? await pack(from) : await readFile(from);
-      const place = quoteWord(to);
+      const place = shellWord(to);
       const script = what.isDirectory()
         ? `mkdir -p -- ${place} && tar --extract --no-same-owner -C ${place}`
         : `install -D -m ${(what.mode & 0o777).toString(8)} -- /dev/stdin ${place}`;
       await copied(name, `copying ${from} to ${to}`, raw(script, { stdin, withinSeconds: copySeconds }));
     },
     copyFrom: async (from, to) => {
-      const place = quoteWord(from);
+      const place = shellWord(from);
       const script = `if [ -d ${place} ]; then echo d; tar --create -C ${place} .; else echo f; cat -- ${place}; fi`;
       const said = `copying ${from} from ${name}`;
       const { stdout } = await copied(name, said, raw(script, { withinSeconds: copySeconds }));
@@ -164,14 +176,13 @@ export function makeShell(name: string, scale: number, execute: Execute): Shell 
       await run(["tar", "--extract", "--no-same-owner", "-C", to], { stdin: content });
     },
   };
-  return shell;
 }
 
 type Attempt<T> = { readonly value: T } | { readonly last: Executed };
 
 /** Tries until there is a value, at least once, and not beyond the bound. */
 async function until<T>(
-  shell: Shell,
+  shell: Commands,
   name: string,
   scale: number,
   options: ExecuteOptions,
@@ -225,7 +236,7 @@ async function pack(directory: string): Promise<Buffer> {
 }
 
 function scriptOf(command: Command): string {
-  return typeof command === "string" ? command : quoteArgv(command);
+  return typeof command === "string" ? command : shellLine(command);
 }
 
 function shown(command: Command): string {

@@ -6,9 +6,9 @@ import { createInterface } from "node:readline";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { claim } from "../../../../src/operator/takeover/claim.ts";
 import type { Host } from "../../../../src/transport/host.ts";
-import { quoteArgv } from "../../../../src/transport/quote.ts";
 import { exitCodes } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
+import { shellLine } from "../../../../src/util/shell-word.ts";
 import { localHost } from "../../../helpers/local-host.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
@@ -25,7 +25,7 @@ async function connection(name = "sshd-session", shell: readonly string[] = ["sh
     ...localHost().host,
     exec: async ([first, ...argv]) => {
       expect(first).toBe("sh");
-      server.stdin.write(`${quoteArgv([...shell, ...argv])}; echo "= $?"\n`);
+      server.stdin.write(`${shellLine([...shell, ...argv])}; echo "= $?"\n`);
       let stdout = "";
       for (;;) {
         const { value, done } = await lines.next();

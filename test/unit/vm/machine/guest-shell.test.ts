@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { openGuestShell, quoteLine, shellCredentials } from "../../../../src/vm/machine/guest-shell.ts";
+import { bashWord, openGuestShell, shellCredentials } from "../../../../src/vm/machine/guest-shell.ts";
 
 const boot = "01234567-89ab-cdef-0123-456789abcdef";
 const other = "fedcba98-89ab-cdef-0123-456789abcdef";
@@ -110,10 +110,10 @@ describe("a guest's shell", () => {
   });
 });
 
-describe("quoteLine", () => {
+describe("bashWord", () => {
   it("makes one line that bash reads back as it was", () => {
     for (const text of ["a b", "it's", "a\\nb", 'one\ntwo\r\n\t$HOME `x` "y" é\x01\x7f', "'\\''", ""]) {
-      const line = quoteLine(text);
+      const line = bashWord(text);
       expect(line).not.toContain("\n");
       expect(
         execFileSync("bash", ["-c", `read -r line; eval "x=$line"; printf %s "$x"`], {
@@ -124,7 +124,7 @@ describe("quoteLine", () => {
   });
 
   it("refuses NUL, which bash cannot hold", () => {
-    expect(() => quoteLine("a\0b")).toThrow("a command cannot hold NUL");
+    expect(() => bashWord("a\0b")).toThrow("a command cannot hold NUL");
   });
 });
 

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { quoteArgv, quoteWord } from "../../../src/transport/quote.ts";
+import { shellLine, shellWord } from "../../../src/util/shell-word.ts";
 
 const words = [
   ...[
@@ -58,20 +58,20 @@ describe("a quoted argv", () => {
   for (const shell of shells)
     it(`is the same argv after ${shell}`, () => {
       const before = shell.endsWith("busybox") ? ["sh"] : [];
-      const line = quoteArgv(["printf", "%s\\0", ...words]);
+      const line = shellLine(["printf", "%s\\0", ...words]);
       const out = execFileSync(shell, [...before, "-c", line], { encoding: "utf8" });
       expect(out.split("\0").slice(0, -1)).toEqual(words);
     });
 
   it("begins with a program, never with an assignment, a keyword or an alias", () => {
     for (const first of ["a=b", "if", "while", "{", "!"]) {
-      const line = `${quoteArgv([first, "x"])} 2>/dev/null; echo $?`;
+      const line = `${shellLine([first, "x"])} 2>/dev/null; echo $?`;
       expect(execFileSync("/bin/sh", ["-c", line], { encoding: "utf8" }).trim(), first).toBe("127");
     }
   });
 
   it("holds neither NUL nor nothing", () => {
-    expect(() => quoteWord("a\0b")).toThrow(/NUL/);
-    expect(() => quoteArgv([])).toThrow(/empty/);
+    expect(() => shellWord("a\0b")).toThrow(/NUL/);
+    expect(() => shellLine([])).toThrow(/empty/);
   });
 });
