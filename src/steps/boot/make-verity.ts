@@ -1,11 +1,13 @@
-import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
+import { mkdir, open, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
-import type { MachinePaths } from "../../disks/find-disk.ts";
 import { DiskPartition, partitionPath } from "../../disks/target.ts";
-import { type Bytes, type Verity, verityBlock, verityBytes, writeVerity } from "../../disks/verity.ts";
+import { verityBytes, verityFormat } from "../../disks/verity.ts";
 import { Fail } from "../../util/fail.ts";
-import { defineStep } from "../step/step.ts";
+import { defineStep, type StepContext } from "../step/step.ts";
+
+/** All of the root is read. */
+const timeoutMs = 6 * 3_600_000;
 
 /** A verified root as plans name it. */
 export const VerityPlan = z.strictObject({
@@ -23,59 +25,33 @@ export const makeVerity = defineStep({
   kind: "make-verity",
   summary: "write the digests of a root that is verified",
   schema: VerityPlan,
-  tools: [],
-  run: async (plan, { log, machine }) => {
-    const { data, tree, file } = plan;
-    if (tree.sizeBytes < verityBytes(data.sizeBytes))
+  tools: ["veritysetup"],
+  run: async ({ data, tree, uuid, salt, file }, { log, machine, tool }) => {
+    const { sizeBytes: dataBytes } = data;
+    if (tree.sizeBytes < verityBytes(dataBytes))
       throw new Fail(
-        `the digests of the root take ${verityBytes(data.sizeBytes)} bytes; their partition has ${tree.sizeBytes}`,
+        `the digests of the root take ${verityBytes(dataBytes)} bytes; their partition has ${tree.sizeBytes}`,
       );
-    const root = await withBoth(plan, machine, "r+", (from, to) => writeVerity(verityOf(plan), from, to));
+    const [from, to] = [await partitionPath(data, machine), await partitionPath(tree, machine)];
+    const { stdout } = await tool(verityFormat({ dataBytes, uuid, salt }, from, to), { timeoutMs });
+    const root = /^Root hash:\s+([0-9a-f]{64})$/m.exec(stdout)?.[1];
+    if (root === undefined) throw new Fail(`veritysetup names no root hash:\n${stdout.trim()}`);
+    const written = await open(to, "r+");
+    await written.sync().finally(() => written.close());
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await writeFile(file, `${root}\n`);
     log.info(`root hash ${root}`);
   },
 });
 
-/** What the superblock says. */
-export function verityOf({ data, uuid, salt }: VerityPlan): Verity {
-  return { dataBlocks: Math.floor(data.sizeBytes / verityBlock), uuid, salt };
-}
-
-/** Data and digests on their disks. */
-export async function withBoth<T>(
+/** What speaks against the root hash, after a look at every block; undefined when nothing does. */
+export async function verityProblem(
   { data, tree }: VerityPlan,
-  machine: MachinePaths,
-  mode: "r" | "r+",
-  work: (data: Bytes, tree: Bytes) => Promise<T>,
-): Promise<T> {
-  const from = await open(await partitionPath(data, machine), "r");
-  try {
-    const to = await open(await partitionPath(tree, machine), mode);
-    try {
-      const result = await work(bytesOf(from), bytesOf(to));
-      if (mode === "r+") await to.sync();
-      return result;
-    } finally {
-      await to.close();
-    }
-  } finally {
-    await from.close();
-  }
-}
-
-function bytesOf(handle: FileHandle): Bytes {
-  return {
-    read: async (at, length) => {
-      const buffer = Buffer.alloc(length);
-      const { bytesRead } = await handle.read(buffer, 0, length, at);
-      if (bytesRead !== length) throw new Fail(`only ${bytesRead} of ${length} bytes could be read at ${at}`);
-      return buffer;
-    },
-    write: async (at, bytes) => {
-      const { bytesWritten } = await handle.write(bytes, 0, bytes.length, at);
-      if (bytesWritten !== bytes.length)
-        throw new Fail(`only ${bytesWritten} of ${bytes.length} bytes could be written at ${at}`);
-    },
-  };
+  rootHash: string,
+  { machine, tool }: Pick<StepContext, "machine" | "tool">,
+): Promise<string | undefined> {
+  const [from, to] = [await partitionPath(data, machine), await partitionPath(tree, machine)];
+  const verify = ["veritysetup", "verify", from, to, rootHash];
+  const { code, stderr } = await tool(verify, { accept: [0, 1, 2], timeoutMs });
+  return code === 0 ? undefined : stderr.trim();
 }

@@ -7,15 +7,14 @@ import { checkEmbeddedGrub } from "../../boot/check/check-grub.ts";
 import { checkInitramfs, initramfsContent } from "../../boot/check/check-initramfs.ts";
 import { diskModules, mountedSource } from "../../boot/check/disk-modules.ts";
 import { filesystemAt } from "../../boot/check/superblock.ts";
-import type { MachinePaths } from "../../disks/find-disk.ts";
 import { Target, writablePath } from "../../disks/target.ts";
-import { verityProblem, verityRoot } from "../../disks/verity.ts";
+import { verityRoot } from "../../disks/verity.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
 import { rootHashWord } from "./install-systemd-boot.ts";
 import { kernelVersions } from "./make-initramfs.ts";
-import { VerityPlan, verityOf, withBoth } from "./make-verity.ts";
+import { VerityPlan, verityProblem } from "./make-verity.ts";
 import { certificateOf } from "./sign-loader.ts";
 
 /** Smaller than this is no kernel and no initramfs. */
@@ -66,7 +65,7 @@ export const verifyBoot = defineStep({
     /** The tree is mounted from the disks on which it will boot, with this machine's drivers. */
     mounted: z.boolean().default(false),
   }),
-  tools: [],
+  tools: ["veritysetup"],
   run: async (wanted, context) => {
     const { root, log, machine } = context;
     const source = wanted.mounted ? await mountedSource(root, join(machine.proc, "self/mounts")) : undefined;
@@ -89,7 +88,7 @@ export const verifyBoot = defineStep({
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
           hint: "make it by a file in it, or take it out of storage.overlays",
         });
-    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, machine)];
+    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, context)];
     if (menu !== undefined) checkMenu(tree, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
@@ -150,15 +149,13 @@ async function checkRoot(
 async function checkVerity(
   plan: VerityPlan,
   cmdline: readonly string[],
-  machine: MachinePaths,
+  context: StepContext,
 ): Promise<string> {
   for (const name of ["systemd.verity_root_data", "systemd.verity_root_hash"])
     if (!cmdline.some((word) => word.startsWith(`${name}=`)))
       throw new Fail(`the kernel's command line names no ${name}`);
   const word = await rootHashWord(plan.file);
-  const problem = await withBoth(plan, machine, "r", (data, tree) =>
-    verityProblem(verityOf(plan), word.slice(word.indexOf("=") + 1), data, tree),
-  );
+  const problem = await verityProblem(plan, word.slice(word.indexOf("=") + 1), context);
   if (problem !== undefined)
     throw new Fail(`the root with verity would not open: ${problem}`, { hint: "deploy or build again" });
   return word;
