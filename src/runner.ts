@@ -30,7 +30,7 @@ void start().catch((error: unknown) => {
   process.exitCode = 1;
 });
 
-/** The target's entry: everything it needs lies under /run/imgbuild, put there by the initramfs. */
+/** The target's entry: everything it needs is under /run/imgbuild, put there by the initramfs. */
 async function start(): Promise<void> {
   const file = `${stateDir}/deploy.json`;
   if (!existsSync(file)) {
@@ -47,11 +47,10 @@ async function start(): Promise<void> {
   await log
     .task("restoring the network", (inner) => restoreNetwork(deploy.network, inner))
     .catch((error: unknown) => {
-      // Without a network nobody can come; the dead-man timer brings the old system back.
+      // Without a network the operator cannot come; the dead-man timer brings the old system back.
       journal.add({ type: "warn", message: messageOf(error) });
       console.error(messageOf(error));
     });
-  let payload = await payloadOf(deploy, came);
   const stop = new AbortController();
   const runner = new Runner({
     journal,
@@ -60,7 +59,33 @@ async function start(): Promise<void> {
     bootId: bootId(),
     recipient: identity.recipient,
     goFile,
-    payload: "refusal" in payload ? payload : { planDigest: payload.order.planDigest },
+    ...withPayload(deploy, await payloadOf(deploy, came), {
+      ...{ identity: identity.identity, log, signal: stop.signal, fetched },
+    }),
+    report: reporter(journal, memory, fetched),
+    stop: (why) => stop.abort(why),
+    deadMan: deadManOf({ directory: stateDir, seconds: deploy.deadManSeconds }),
+    restart,
+    now: () => uptime() * 1000,
+    forget: () => process.exit(forgotten),
+    later: (ms, what) => void setTimeout(what, ms),
+  });
+  await serve(`${stateDir}/runner.sock`, runner);
+  if (deploy.port !== undefined) converse(await openPort(deploy.port), runner);
+  else log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
+}
+
+type RunnerOptions = ConstructorParameters<typeof Runner>[0];
+
+/** What the runner does with the payload: the one that came, until it is replaced. */
+function withPayload(
+  deploy: DeployData,
+  came: OpenedPayload | { refusal: Fail },
+  means: Pick<Parameters<typeof workThroughPlan>[0], "identity" | "log" | "signal" | "fetched">,
+): Pick<RunnerOptions, "payload" | "replace" | "work"> {
+  let payload = came;
+  return {
+    payload: "refusal" in came ? came : { planDigest: came.order.planDigest },
     replace: async (publicKey, bytes) => {
       const here = { machine: hardware(), now: new Date() };
       const next = await openPayload(bytes, { ...deploy, publicKey }, here);
@@ -73,41 +98,29 @@ async function start(): Promise<void> {
     work: async (sealed, ponr) => {
       if ("refusal" in payload) throw payload.refusal;
       const { order, files } = payload;
-      await workThroughPlan({
-        order,
-        files,
-        identity: identity.identity,
-        sealed,
-        ponr,
-        log,
-        signal: stop.signal,
-        fetched,
-        nonce: deploy.nonce,
-      });
+      await workThroughPlan({ ...means, order, files, sealed, ponr, nonce: deploy.nonce });
     },
-    report: (outcome, ponr, error): BaseReport => ({
-      outcome,
-      ponr,
-      bootId: bootId(),
-      peakMemoryMib: memory.peakMib(),
-      totalMemoryMib: memory.totalMib(),
-      fetched: { ...fetched },
-      seconds: journal.entries.flatMap(({ event }) =>
-        event.type === "end" ? [{ doing: event.doing, seconds: event.seconds }] : [],
-      ),
-      ...(error === undefined ? {} : { message: messageOf(error) }),
-      ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
-    }),
-    stop: (why) => stop.abort(why),
-    deadMan: deadManOf({ directory: stateDir, seconds: deploy.deadManSeconds }),
-    restart,
-    now: () => uptime() * 1000,
-    forget: () => process.exit(forgotten),
-    later: (ms, what) => void setTimeout(what, ms),
+  };
+}
+
+function reporter(
+  journal: Journal,
+  memory: ReturnType<typeof watchMemory>,
+  fetched: Fetched,
+): RunnerOptions["report"] {
+  return (outcome, ponr, error): BaseReport => ({
+    outcome,
+    ponr,
+    bootId: bootId(),
+    peakMemoryMib: memory.peakMib(),
+    totalMemoryMib: memory.totalMib(),
+    fetched: { ...fetched },
+    seconds: journal.entries.flatMap(({ event }) =>
+      event.type === "end" ? [{ doing: event.doing, seconds: event.seconds }] : [],
+    ),
+    ...(error === undefined ? {} : { message: messageOf(error) }),
+    ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
   });
-  await serve(`${stateDir}/runner.sock`, runner);
-  if (deploy.port !== undefined) converse(await openPort(deploy.port), runner);
-  else log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
 }
 
 /** The payload that came along, or a later one, or why it is none. After GO its time has been judged already. */

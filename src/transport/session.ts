@@ -25,80 +25,154 @@ export interface Session {
   readonly close: () => void;
 }
 
-/** Connects and logs in within `timeoutMs`, over `socket` when the way leads through another host. */
-export async function openSession(options: {
+interface Opening {
   readonly destination: Destination;
   readonly check: HostKeyCheck;
   readonly login: LoginOptions;
   readonly socket: Duplex | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-}): Promise<Session> {
-  const { destination, check, signal } = options;
+}
+
+/** Connects and logs in within `timeoutMs`, over `socket` when the way leads through another host. */
+export async function openSession(options: Opening): Promise<Session> {
+  const { destination, signal } = options;
   const name = destination.alias;
   signal?.throwIfAborted();
   const client = new ssh2.Client();
-  let last: Error | undefined;
-  let closed = false;
-  const listeners = new Set<() => void>();
-  const ended = () => {
-    if (closed) return;
-    closed = true;
-    for (const listener of [...listeners]) listener();
+  const clock = makeClock(options.timeoutMs);
+  const { handler, skipped, shown } = login(destination, pausing(options.login, clock));
+  const life = watch(client, skipped);
+  try {
+    await connected(client, life, clock, { ...options, handler, skipped });
+  } catch (error) {
+    client.destroy();
+    if (error instanceof Fail || signal?.aborted) throw error;
+    throw connectFailure(destination, error, skipped);
+  }
+  return {
+    name,
+    client,
+    openedBy: shown(),
+    closed: () => life.closed,
+    lost: () => {
+      const { last } = life;
+      return new Fail(`the connection to ${name} was lost${last === undefined ? "" : `: ${last.message}`}`, {
+        cause: last,
+      });
+    },
+    onClosed(callback) {
+      if (life.closed) callback();
+      else life.listeners.add(callback);
+      return () => life.listeners.delete(callback);
+    },
+    close() {
+      if (life.closed) return;
+      client.end();
+      setTimeout(() => client.destroy(), closeMs).unref();
+      life.end();
+    },
+  };
+}
+
+/** What becomes of a connection. */
+interface Life {
+  closed: boolean;
+  /** The first error. */
+  last: Error | undefined;
+  readonly listeners: Set<() => void>;
+  /** Takes errors while somebody waits for the login. */
+  refuse: (error: Error) => void;
+  readonly end: () => void;
+}
+
+function watch(client: Client, skipped: string[]): Life {
+  const life: Life = {
+    closed: false,
+    last: undefined,
+    listeners: new Set(),
+    refuse: () => {},
+    end: () => {
+      if (life.closed) return;
+      life.closed = true;
+      for (const listener of [...life.listeners]) listener();
+    },
   };
   // Stays for the connection's life: without it a late error would end the process.
-  let refuse = (_error: Error) => {};
   client.on("error", (error: Error & { level?: string }) => {
     // An agent that does not sign, as its owner refused: ssh2 goes on with the next key.
     if (error.level === "agent") return void skipped.push(`a key of the agent: ${error.message}`);
-    last ??= error;
-    refuse(error);
+    life.last ??= error;
+    life.refuse(error);
   });
-  client.on("close", ended);
-  const { handler, skipped, shown } = login(destination, pausing(options.login));
+  client.on("close", life.end);
+  return life;
+}
+
+/** A bound that can be stopped, and starts anew. */
+interface Clock {
+  expire: () => void;
+  readonly arm: () => void;
+  readonly stop: () => void;
+}
+
+function makeClock(timeoutMs: number): Clock {
   let timer: NodeJS.Timeout | undefined;
-  let expire = () => {};
-  const arm = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => expire(), options.timeoutMs);
+  const stop = () => clearTimeout(timer);
+  const clock: Clock = {
+    expire: () => {},
+    arm: () => {
+      stop();
+      timer = setTimeout(() => clock.expire(), timeoutMs);
+    },
+    stop,
   };
-  // A person types in their own time; the host has its own bound for that (LoginGraceTime).
-  function pausing(given: LoginOptions): LoginOptions {
-    const ask = given.askPassphrase;
-    if (ask === undefined) return given;
-    return {
-      ...given,
-      askPassphrase: async (file) => {
-        clearTimeout(timer);
-        try {
-          return await ask(file);
-        } finally {
-          arm();
-        }
-      },
-    };
-  }
+  return clock;
+}
+
+/** A person types in their own time; the host has its own bound for that (LoginGraceTime). */
+function pausing(given: LoginOptions, clock: Clock): LoginOptions {
+  const ask = given.askPassphrase;
+  if (ask === undefined) return given;
+  return {
+    ...given,
+    askPassphrase: async (file) => {
+      clock.stop();
+      try {
+        return await ask(file);
+      } finally {
+        clock.arm();
+      }
+    },
+  };
+}
+
+async function connected(
+  client: Client,
+  life: Life,
+  clock: Clock,
+  options: Opening & Pick<ReturnType<typeof login>, "handler" | "skipped">,
+): Promise<void> {
+  const { destination, check, socket, signal, skipped } = options;
   let onAbort = () => {};
   try {
     await new Promise<void>((resolve, reject) => {
-      refuse = (error) => reject(check.problem() ?? connectFailure(destination, error, skipped));
-      expire = () =>
-        reject(
-          new Fail(`${name} did not answer within ${Math.round(options.timeoutMs / 1000)} s`, {
-            hint: reachHint,
-          }),
-        );
+      life.refuse = (error) => reject(check.problem() ?? connectFailure(destination, error, skipped));
+      clock.expire = () => {
+        const seconds = Math.round(options.timeoutMs / 1000);
+        reject(new Fail(`${destination.alias} did not answer within ${seconds} s`, { hint: reachHint }));
+      };
       onAbort = () => reject(signal!.reason);
       signal?.addEventListener("abort", onAbort);
-      arm();
+      clock.arm();
       client.once("ready", resolve);
-      client.once("close", () => refuse(new Error("the connection was closed")));
+      client.once("close", () => life.refuse(new Error("the connection was closed")));
       client.connect({
-        ...(options.socket === undefined
+        ...(socket === undefined
           ? { host: destination.host, port: destination.port }
-          : { sock: options.socket as never }),
+          : { sock: socket as never }),
         username: destination.user,
-        authHandler: handler,
+        authHandler: options.handler,
         // Exactly true or false: see HostKeyCheck.
         hostVerifier: (key: Buffer): boolean => check.verify(key) === true,
         algorithms: { serverHostKey: check.algorithms },
@@ -107,35 +181,10 @@ export async function openSession(options: {
         keepaliveCountMax: keepalives,
       });
     });
-  } catch (error) {
-    client.destroy();
-    if (error instanceof Fail || signal?.aborted) throw error;
-    throw connectFailure(destination, error, skipped);
   } finally {
-    clearTimeout(timer);
+    clock.stop();
     signal?.removeEventListener("abort", onAbort);
   }
-  return {
-    name,
-    client,
-    openedBy: shown(),
-    closed: () => closed,
-    lost: () =>
-      new Fail(`the connection to ${name} was lost${last === undefined ? "" : `: ${last.message}`}`, {
-        cause: last,
-      }),
-    onClosed(callback) {
-      if (closed) callback();
-      else listeners.add(callback);
-      return () => listeners.delete(callback);
-    },
-    close() {
-      if (closed) return;
-      client.end();
-      setTimeout(() => client.destroy(), closeMs).unref();
-      ended();
-    },
-  };
 }
 
 const reachHint = "is the machine up, and does the address lead to it? `ssh -v` shows how far it gets";

@@ -18,7 +18,7 @@ export interface TarMember {
 
 /** Takes what one archive holds, in order. */
 export interface TarSink {
-  /** Called for every member; what it returns gets the member's bytes in pieces, and is closed behind the last. */
+  /** Called for every member; what it returns gets the member's bytes in pieces, and is closed after the last. */
   member(member: TarMember): TarContent | undefined;
   /** The archive is over. */
   end(): void;
@@ -45,20 +45,21 @@ const types: Readonly<Record<string, TarMember["type"] | "long-name" | "long-lin
   K: "long-link",
 };
 
+const none = Buffer.alloc(0);
+
 /**
  * Reads archives that follow each other in one stream; `next` gives the sink of each as it begins. It is pushed and writes at
  * once, so that a tree of any size is unpacked in the memory of one piece.
  */
 export function tarReader(next: () => TarSink): { push(chunk: Buffer): void; finish(): void } {
   let sink: TarSink | undefined;
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = none;
   let content: TarContent | undefined;
   let left = 0;
   let padding = 0;
-  let longName: Buffer[] | undefined;
-  const long: { name?: string; link?: string } = {};
+  const long: LongNames = {};
 
-  const header = (block: Buffer): void => {
+  const begin = (block: Buffer): void => {
     // Archives end in blocks of zeros, and are padded with more of them.
     if (block[0] === 0 && block.every((byte) => byte === 0)) {
       sink?.end();
@@ -66,55 +67,32 @@ export function tarReader(next: () => TarSink): { push(chunk: Buffer): void; fin
       return;
     }
     sink ??= next();
-    checkSum(block);
-    const flag = block.toString("latin1", 156, 157);
-    const type = types[flag];
-    if (type === undefined)
-      throw new Fail(`a package's archive has a member of type ${JSON.stringify(flag)}`);
-    const size = type === "file" || type.startsWith("long") ? number(block, 124, 136) : 0;
+    const { type, size } = kindOf(block);
     left = size;
     padding = (blockBytes - (size % blockBytes)) % blockBytes;
     if (type === "long-name" || type === "long-link") {
-      if (size > maxLongName) throw new Fail(`a package's archive has a name of ${size} bytes`);
-      const pieces: Buffer[] = [];
-      longName = pieces;
-      content = {
-        write: (piece) => pieces.push(Buffer.from(piece)),
-        close: () => {
-          long[type === "long-name" ? "name" : "link"] = text(Buffer.concat(pieces), 0, size);
-        },
-      };
+      content = longName(type, size, long);
       return;
     }
-    const name = long.name ?? text(block, 0, 100);
-    const member: TarMember = {
-      name,
-      // Before POSIX a directory was a file with a slash behind its name.
-      type: type === "file" && name.endsWith("/") ? "directory" : type,
-      mode: number(block, 100, 108) & 0o7777,
-      uid: number(block, 108, 116),
-      gid: number(block, 116, 124),
-      userName: text(block, 265, 297),
-      groupName: text(block, 297, 329),
-      mtime: number(block, 136, 148),
-      size,
-      link: long.link ?? text(block, 157, 257),
-    };
-    delete long.name;
-    delete long.link;
-    content = sink.member(member);
+    content = sink.member(memberOf(block, type, size, long));
     if (left === 0) endOfContent();
   };
   const endOfContent = () => {
     content?.close();
     content = undefined;
-    longName = undefined;
+  };
+  /** Takes what of a piece belongs to the next header, and gives its length. */
+  const takeHeader = (piece: Buffer): number => {
+    const taken = piece.subarray(0, blockBytes - rest.length);
+    const block = taken.length === blockBytes ? taken : Buffer.concat([rest, taken]);
+    rest = block.length < blockBytes ? block : none;
+    if (block.length === blockBytes) begin(block);
+    return taken.length;
   };
 
   return {
     push(chunk) {
-      let at = 0;
-      while (at < chunk.length) {
+      for (let at = 0; at < chunk.length; ) {
         if (left > 0) {
           const piece = chunk.subarray(at, at + left);
           content?.write(piece);
@@ -125,25 +103,55 @@ export function tarReader(next: () => TarSink): { push(chunk: Buffer): void; fin
           const skipped = Math.min(padding, chunk.length - at);
           at += skipped;
           padding -= skipped;
-        } else {
-          const need = blockBytes - rest.length;
-          if (rest.length === 0 && chunk.length - at >= blockBytes)
-            header(chunk.subarray(at, at + blockBytes));
-          else {
-            rest = Buffer.concat([rest, chunk.subarray(at, at + need)]);
-            if (rest.length < blockBytes) return;
-            const block = rest;
-            rest = Buffer.alloc(0);
-            header(block);
-          }
-          at += need;
-        }
+        } else at += takeHeader(chunk.subarray(at));
       }
     },
     finish() {
-      if (left > 0 || padding > 0 || rest.length > 0 || longName !== undefined || sink !== undefined)
+      if (left > 0 || padding > 0 || rest.length > 0 || content !== undefined || sink !== undefined)
         throw new Fail("a package's archive ends early");
     },
+  };
+}
+
+/** Names that came before the member whose they are. */
+type LongNames = { "long-name"?: string; "long-link"?: string };
+
+function kindOf(block: Buffer): { type: TarMember["type"] | keyof LongNames; size: number } {
+  checkSum(block);
+  const flag = block.toString("latin1", 156, 157);
+  const type = types[flag];
+  if (type === undefined) throw new Fail(`a package's archive has a member of type ${JSON.stringify(flag)}`);
+  return { type, size: type === "file" || type.startsWith("long") ? number(block, 124, 136) : 0 };
+}
+
+function longName(type: keyof LongNames, size: number, long: LongNames): TarContent {
+  if (size > maxLongName) throw new Fail(`a package's archive has a name of ${size} bytes`);
+  const pieces: Buffer[] = [];
+  return {
+    write: (piece) => pieces.push(Buffer.from(piece)),
+    close: () => {
+      long[type] = text(Buffer.concat(pieces), 0, size);
+    },
+  };
+}
+
+function memberOf(block: Buffer, type: TarMember["type"], size: number, long: LongNames): TarMember {
+  const name = long["long-name"] ?? text(block, 0, 100);
+  const link = long["long-link"] ?? text(block, 157, 257);
+  delete long["long-name"];
+  delete long["long-link"];
+  return {
+    name,
+    // Before POSIX a directory was a file with a slash behind its name.
+    type: type === "file" && name.endsWith("/") ? "directory" : type,
+    mode: number(block, 100, 108) & 0o7777,
+    uid: number(block, 108, 116),
+    gid: number(block, 116, 124),
+    userName: text(block, 265, 297),
+    groupName: text(block, 297, 329),
+    mtime: number(block, 136, 148),
+    size,
+    link,
   };
 }
 

@@ -4,6 +4,7 @@ import { type Change, changesOn } from "../../disks/filesystem/tree-delta.ts";
 import { refuseOverfull, type TreeUsage, usageOfChanges } from "../../disks/filesystem/tree-usage.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
+import type { Storage } from "../../schema/storage.ts";
 import { mkfsExt4Image } from "../../steps/image/mkfs-ext4-image.ts";
 import { mkfsVfatImage } from "../../steps/image/mkfs-vfat-image.ts";
 import { partitionImage } from "../../steps/image/partition-image.ts";
@@ -16,7 +17,7 @@ import { contentUuid, filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from ".
 import { beyondFile } from "../../storage/system/native.ts";
 import { storageConfig } from "../../storage/system/storage-config.ts";
 import { firstInstall } from "../../storage/table/first-install.ts";
-import { layoutOf, sfdiskScript } from "../../storage/table/gpt.ts";
+import { type Layout, layoutOf, sfdiskScript } from "../../storage/table/gpt.ts";
 import { digestOf, uuidFrom } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { bootSteps, kernelCmdline } from "../plan/boot-steps.ts";
@@ -93,56 +94,32 @@ export function asImage(inputs: ImageInputs): ImageInputs {
 /** The plan for an image that is made natively. */
 export function imagePlan(given: ImageInputs): ImagePlan {
   const inputs = asImage(given);
-  const { spec, lock, definition } = inputs;
+  const { spec, lock } = inputs;
   const { storage } = spec;
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
   const unable = beyondFile(storage);
   if (unable !== undefined) throw new NeedsVm(unable);
   const [name, disk] = writtenDisks(storage)[0]!;
   const seed = imageSeed(spec);
-  const epoch = epochOf(lock);
   const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
+  const plan: DiskPlan = { storage, seed, name, layout, epoch: epochOf(lock) };
+  const { epoch } = plan;
   const consoles = spec.boot?.consoles ?? [];
   const cmdline = kernelCmdline(spec, seed, consoles);
-  const tree = treeLayers(spec, lock, {
-    storage: storageConfig(storage, seed, spec.secrets),
-    mirrors: inputs.mirrors,
-    packages: new Set(lock.packages.map((one) => one.name)),
-    files: inputs.files,
-    identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
-    cmdline,
-    definition,
-  });
-  const mounts = mountsOf(storage)
-    .filter((one) => !one.kept && one.disk === name)
-    .map(({ mount }) => mount);
-  const parts = layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
-    if (content?.type !== "ext4" && content?.type !== "vfat") return [];
-    const label = content.label === undefined ? {} : { label: content.label };
-    const reservedBytes = content.mount === "/" ? (storage.swapFile?.size ?? 0) : 0;
-    const { mount, type } = content;
-    return [
-      {
-        ...{ type, mount, offsetBytes, sizeBytes, part, label, reservedBytes },
-        ...{ own: content.uuid, below: outermost(mount, mounts) },
-      },
-    ];
-  });
+  const parts = partsOf(plan);
   const ext4 = parts.filter(({ type }) => type !== "vfat");
   const rootOffset = ext4.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
-  const swaps = layout.partitions.flatMap(({ content, startBytes, sizeBytes, name: part }) =>
-    content?.type === "swap" && content.randomKey === undefined
-      ? [{ offsetBytes: startBytes, sizeBytes, part, own: content.uuid, label: content.label }]
-      : [],
-  );
-  const bootOf = ({ image, esp, xbootldr, scratch }: ImagePaths) =>
-    bootSteps(spec, seed, {
-      ...{ cmdline, consoles, esp, xbootldr, scratch, epoch, disks: [{ layout, target: { image } }] },
-      rootAt: { image, offsetBytes: rootOffset },
-    });
   return {
     epoch,
-    tree,
+    tree: treeLayers(spec, lock, {
+      storage: storageConfig(storage, seed, spec.secrets),
+      mirrors: inputs.mirrors,
+      packages: new Set(lock.packages.map((one) => one.name)),
+      files: inputs.files,
+      identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
+      cmdline,
+      definition: inputs.definition,
+    }),
     filesystems: ext4,
     disk: (paths) => [
       stepData(partitionImage, "partitioning the image", {
@@ -150,61 +127,18 @@ export function imagePlan(given: ImageInputs): ImagePlan {
         sizeBytes: disk.imageSize,
         script: sfdiskScript(layout),
       }),
-      ...ext4.map(({ mount, below, part, label, own, ...place }) =>
-        stepData(mkfsExt4Image, `making the ext4 filesystem for ${mount}`, {
-          image: paths.image,
-          offsetBytes: place.offsetBytes,
-          sizeBytes: place.sizeBytes,
-          uuid: own ?? filesystemUuid(seed, name, part),
-          hashSeed: hashSeed(seed, name, part),
-          directory: join(paths.tree, mount),
-          mount,
-          without: below.map((other) => join(paths.tree, other)),
-          reservedBytes: place.reservedBytes,
-          epoch,
-          ...label,
-        }),
-      ),
-      ...swaps.map(({ part, own, label, ...place }) =>
-        stepData(swapPartitionImage, `making the swap partition ${part}`, {
-          image: paths.image,
-          ...place,
-          uuid: own ?? contentUuid(seed, "swap", name, part),
-          ...(label === undefined ? {} : { label }),
-        }),
-      ),
-      ...ext4
-        .filter(({ reservedBytes }) => reservedBytes > 0)
-        .map(({ offsetBytes, reservedBytes }) =>
-          stepData(swapFileImage, "making the swap file", {
-            image: paths.image,
-            offsetBytes,
-            path: storage.swapFile!.path,
-            sizeBytes: reservedBytes,
-            uuid: swapUuid(seed),
-            epoch,
-          }),
-        ),
+      ...ext4.map((part) => ext4Step(plan, part, paths)),
+      ...swapSteps(plan, paths),
+      ...ext4.filter(({ reservedBytes }) => reservedBytes > 0).map((part) => swapFileStep(plan, part, paths)),
     ],
-    boot: (paths) => {
-      const { filesystem, grub, verify } = bootOf(paths);
+    boot: ({ image, esp, xbootldr, scratch }) => {
+      const { filesystem, grub, verify } = bootSteps(spec, seed, {
+        ...{ cmdline, consoles, esp, xbootldr, scratch, epoch, disks: [{ layout, target: { image } }] },
+        rootAt: { image, offsetBytes: rootOffset },
+      });
       return [...filesystem, ...grub, ...verify];
     },
-    esp: (paths) =>
-      parts
-        .filter(({ type }) => type === "vfat")
-        .map(({ mount, part, label, own, offsetBytes, sizeBytes }) =>
-          stepData(mkfsVfatImage, `making the FAT filesystem for ${mount}`, {
-            image: paths.image,
-            offsetBytes,
-            sizeBytes,
-            volumeId: own?.replace("-", "").toLowerCase() ?? vfatVolumeId(seed, name, part),
-            directory: mount === "/xbootldr" ? paths.xbootldr : paths.esp,
-            mountPoint: join(paths.tree, mount),
-            epoch,
-            ...label,
-          }),
-        ),
+    esp: (paths) => parts.filter(({ type }) => type === "vfat").map((part) => vfatStep(plan, part, paths)),
     patch: (image, changes, doing) =>
       ext4.flatMap(({ mount, below, offsetBytes }) => {
         const inside = changesOn(changes, mount, below);
@@ -217,15 +151,100 @@ export function imagePlan(given: ImageInputs): ImagePlan {
       for (const [index, { mount, below, sizeBytes, reservedBytes }] of ext4.entries()) {
         const more = usageOfChanges(changesOn(changes, mount, below));
         const bytes = usage[index]!.bytes + more.bytes;
-        refuseOverfull(
-          { bytes, inodes: usage[index]!.inodes + more.inodes },
-          sizeBytes,
-          reservedBytes,
-          mount,
-        );
+        const inodes = usage[index]!.inodes + more.inodes;
+        refuseOverfull({ bytes, inodes }, sizeBytes, reservedBytes, mount);
       }
     },
   };
+}
+
+/** The one disk that the image is. */
+interface DiskPlan {
+  readonly storage: Storage;
+  readonly seed: string;
+  /** By which the definition knows it. */
+  readonly name: string;
+  readonly layout: Layout;
+  readonly epoch: number;
+}
+
+/** A partition with a filesystem. */
+interface Part extends ImageFilesystem {
+  readonly type: "ext4" | "vfat";
+  readonly part: string;
+  readonly label: { readonly label?: string };
+  /** The identity that the definition gives it. */
+  readonly own: string | undefined;
+}
+
+function partsOf({ storage, name, layout }: DiskPlan): Part[] {
+  const mounts = mountsOf(storage)
+    .filter((one) => !one.kept && one.disk === name)
+    .map(({ mount }) => mount);
+  return layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
+    if (content?.type !== "ext4" && content?.type !== "vfat") return [];
+    const label = content.label === undefined ? {} : { label: content.label };
+    const reservedBytes = content.mount === "/" ? (storage.swapFile?.size ?? 0) : 0;
+    const { mount, type } = content;
+    return [
+      {
+        ...{ type, mount, offsetBytes, sizeBytes, part, label, reservedBytes },
+        ...{ own: content.uuid, below: outermost(mount, mounts) },
+      },
+    ];
+  });
+}
+
+function ext4Step({ seed, name, epoch }: DiskPlan, given: Part, paths: ImagePaths): StepData {
+  const { mount, below, part, label, own, ...place } = given;
+  return stepData(mkfsExt4Image, `making the ext4 filesystem for ${mount}`, {
+    image: paths.image,
+    offsetBytes: place.offsetBytes,
+    sizeBytes: place.sizeBytes,
+    uuid: own ?? filesystemUuid(seed, name, part),
+    hashSeed: hashSeed(seed, name, part),
+    directory: join(paths.tree, mount),
+    mount,
+    without: below.map((other) => join(paths.tree, other)),
+    reservedBytes: place.reservedBytes,
+    epoch,
+    ...label,
+  });
+}
+
+function vfatStep({ seed, name, epoch }: DiskPlan, given: Part, paths: ImagePaths): StepData {
+  const { mount, part, label, own, offsetBytes, sizeBytes } = given;
+  return stepData(mkfsVfatImage, `making the FAT filesystem for ${mount}`, {
+    image: paths.image,
+    offsetBytes,
+    sizeBytes,
+    volumeId: own?.replace("-", "").toLowerCase() ?? vfatVolumeId(seed, name, part),
+    directory: mount === "/xbootldr" ? paths.xbootldr : paths.esp,
+    mountPoint: join(paths.tree, mount),
+    epoch,
+    ...label,
+  });
+}
+
+function swapSteps({ seed, name, layout }: DiskPlan, { image }: ImagePaths): StepData[] {
+  return layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
+    if (content?.type !== "swap" || content.randomKey !== undefined) return [];
+    const uuid = content.uuid ?? contentUuid(seed, "swap", name, part);
+    const label = content.label === undefined ? {} : { label: content.label };
+    return [
+      stepData(swapPartitionImage, `making the swap partition ${part}`, {
+        ...{ image, offsetBytes, sizeBytes, uuid, ...label },
+      }),
+    ];
+  });
+}
+
+function swapFileStep({ storage, seed, epoch }: DiskPlan, part: Part, { image }: ImagePaths): StepData {
+  const { path } = storage.swapFile!;
+  const { offsetBytes, reservedBytes: sizeBytes } = part;
+  return stepData(swapFileImage, "making the swap file", {
+    ...{ image, offsetBytes, path, sizeBytes, uuid: swapUuid(seed), epoch },
+  });
 }
 
 /** The mount points below one, without those that lie below another of them. */

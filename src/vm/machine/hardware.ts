@@ -36,63 +36,27 @@ export interface Hardware {
 
 const errnos = { EIO: 5, ENOSPC: 28 } as const;
 
-export function makeHardware(machine: {
+interface Owner {
   readonly name: string;
   readonly scale: number;
   readonly disks: readonly DiskShape[];
   readonly nics: readonly { readonly network: "internet" | Switch; readonly mac: string }[];
   readonly running: () => Qemu;
-  readonly monitor: (command: string) => Promise<string>;
-}): Hardware {
-  const { name, scale, disks, nics, running } = machine;
-  let faults = 0;
-  const qmp = (command: string, args: Readonly<Record<string, unknown>>) =>
-    running().qmp.execute(command, args);
-  const diskAt = (serial: string): number => {
-    const found = disks.flatMap((disk, index) => (disk.serial === serial ? [index] : []));
-    if (found.length === 1) return found[0]!;
-    const known = disks.map((disk) => disk.serial).join(", ") || "none";
-    throw new Fail(`${name} has ${found.length} disks with serial ${serial}; its disks: ${known}`);
-  };
-  const nicAt = (nic: number): number => {
-    if (nics[nic] !== undefined) return nic;
-    throw new Fail(`${name} has no network card ${nic}; it has ${nics.length}, counted from 0`);
-  };
-  const link = (nic: number, up: boolean) => qmp("set_link", { name: `nic${nicAt(nic)}`, up });
-  const deviceOf = (part: Part): string => {
-    if ("disk" in part) return `disk${diskAt(part.disk)}`;
-    if (nicAt(part.nic) === 0)
-      throw new Fail(`${name}'s first network card cannot be taken out`, {
-        hint: "`block` pulls its cable; give the machine a second card to take out",
-      });
-    return `nic${part.nic}`;
-  };
-  const contentOf = (index: number) => `disk${index}-content`;
-  const putBefore = async (index: number, node: string) =>
-    void (await qmp("qom-set", { path: `/machine/peripheral/disk${index}`, property: "drive", value: node }));
-  // Of one life of the machine: the next process has sound disks.
-  const faulty = new WeakMap<Qemu, Map<number, string>>();
-  const faultsNow = () => {
-    const known = faulty.get(running()) ?? new Map<number, string>();
-    faulty.set(running(), known);
-    return known;
-  };
-  const heal = async (index: number) => {
-    const node = faultsNow().get(index);
-    if (node === undefined) return;
-    await putBefore(index, contentOf(index));
-    await qmp("blockdev-del", { "node-name": node });
-    faultsNow().delete(index);
-  };
+}
 
+export function makeHardware(machine: Owner): Hardware {
+  const { name, scale, disks, nics, running } = machine;
+  const { fail, heal } = makeFaults(running);
+  const qmp: Qemu["qmp"]["execute"] = (command, args) => running().qmp.execute(command, args);
+  const link = (nic: number, up: boolean) => qmp("set_link", { name: `nic${nicAt(machine, nic)}`, up });
   return {
     block: async (nic = 0) => void (await link(nic, false)),
     unblock: async (nic = 0) => void (await link(nic, true)),
     unplug: async (part, { withinSeconds = unplugSeconds } = {}) => {
-      const device = deviceOf(part);
+      const device = deviceOf(machine, part);
       const boundMs = withinSeconds * scale * 1000;
       const gone = running().qmp.waitForEvent("DEVICE_DELETED", (data) => data.device === device, boundMs);
-      // A rejection while `device_del` is still asked would be nobody's.
+      // A rejection while `device_del` is still asked would be unhandled.
       gone.catch(() => {});
       await qmp("device_del", { id: device });
       await gone.catch((error: unknown) => {
@@ -104,39 +68,86 @@ export function makeHardware(machine: {
     },
     plug: async (part) => {
       if ("disk" in part) {
-        const index = diskAt(part.disk);
+        const index = diskAt(machine, part.disk);
         await qmp("device_add", { ...diskDevice(disks[index]!, index) });
         return;
       }
-      deviceOf(part);
+      deviceOf(machine, part);
       const { network, mac } = nics[part.nic]!;
       await qmp("device_add", nicDevice({ kind: network === "internet" ? "user" : "switch", mac }, part.nic));
     },
-    failDisk: async (serial, { on, error = "EIO", sector, once = false }) => {
-      const index = diskAt(serial);
-      await heal(index);
-      faults += 1;
-      const node = `fault${faults}`;
-      const rule = {
-        event: "none",
-        iotype: on,
-        errno: errnos[error],
-        once,
-        ...(sector === undefined ? {} : { sector }),
-      };
-      const image = contentOf(index);
-      await qmp("blockdev-add", { driver: "blkdebug", "node-name": node, image, "inject-error": [rule] });
-      await putBefore(index, node);
-      faultsNow().set(index, node);
-    },
-    healDisk: async (serial) => await heal(diskAt(serial)),
+    failDisk: async (serial, fault) => await fail(diskAt(machine, serial), fault),
+    healDisk: async (serial) => await heal(diskAt(machine, serial)),
     slowDisk: async (serial, bytesPerSecond) => {
-      const index = diskAt(serial);
-      // The half of a virtio device that knows the disk's content is behind the one with the name.
+      const index = diskAt(machine, serial);
+      // The half of a virtio device that knows the disk's content is below the device with the name.
       const isVirtio = (disks[index]!.bus ?? "virtio") === "virtio";
       const id = isVirtio ? `/machine/peripheral/disk${index}/virtio-backend` : `disk${index}`;
-      const none = { bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
-      await qmp("block_set_io_throttle", { id, bps: bytesPerSecond, ...none });
+      const unbound = { bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+      await qmp("block_set_io_throttle", { id, bps: bytesPerSecond, ...unbound });
     },
   };
+}
+
+/** Puts a filter that answers with errors between a disk's device and its content. */
+function makeFaults(running: () => Qemu): {
+  readonly fail: (index: number, fault: DiskFault) => Promise<void>;
+  readonly heal: (index: number) => Promise<void>;
+} {
+  let count = 0;
+  const qmp: Qemu["qmp"]["execute"] = (command, args) => running().qmp.execute(command, args);
+  // Of one life of the machine: the next process has sound disks.
+  const faulty = new WeakMap<Qemu, Map<number, string>>();
+  const faultsNow = () => {
+    const known = faulty.get(running()) ?? new Map<number, string>();
+    faulty.set(running(), known);
+    return known;
+  };
+  const putBefore = async (index: number, node: string) =>
+    void (await qmp("qom-set", { path: `/machine/peripheral/disk${index}`, property: "drive", value: node }));
+  const heal = async (index: number) => {
+    const node = faultsNow().get(index);
+    if (node === undefined) return;
+    await putBefore(index, `disk${index}-content`);
+    await qmp("blockdev-del", { "node-name": node });
+    faultsNow().delete(index);
+  };
+  const fail = async (index: number, { on, error = "EIO", sector, once = false }: DiskFault) => {
+    await heal(index);
+    count += 1;
+    const node = `fault${count}`;
+    const rule = {
+      event: "none",
+      iotype: on,
+      errno: errnos[error],
+      once,
+      ...(sector !== undefined && { sector }),
+    };
+    const image = `disk${index}-content`;
+    await qmp("blockdev-add", { driver: "blkdebug", "node-name": node, image, "inject-error": [rule] });
+    await putBefore(index, node);
+    faultsNow().set(index, node);
+  };
+  return { fail, heal };
+}
+
+function diskAt({ name, disks }: Owner, serial: string): number {
+  const found = disks.flatMap((disk, index) => (disk.serial === serial ? [index] : []));
+  if (found.length === 1) return found[0]!;
+  const known = disks.map((disk) => disk.serial).join(", ") || "none";
+  throw new Fail(`${name} has ${found.length} disks with serial ${serial}; its disks: ${known}`);
+}
+
+function nicAt({ name, nics }: Owner, nic: number): number {
+  if (nics[nic] !== undefined) return nic;
+  throw new Fail(`${name} has no network card ${nic}; it has ${nics.length}, counted from 0`);
+}
+
+function deviceOf(owner: Owner, part: Part): string {
+  if ("disk" in part) return `disk${diskAt(owner, part.disk)}`;
+  if (nicAt(owner, part.nic) === 0)
+    throw new Fail(`${owner.name}'s first network card cannot be taken out`, {
+      hint: "`block` pulls its cable; give the machine a second card to take out",
+    });
+  return `nic${part.nic}`;
 }

@@ -1,36 +1,15 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { Fail } from "../../util/fail.ts";
-import { within } from "../../util/within.ts";
-import { type Console, makeConsole } from "../shell/console.ts";
+import type { Console } from "../shell/console.ts";
 import { makeShell, type Shell } from "../shell/shell.ts";
 import { type SshLogin, type SshShell, sshShell } from "../shell/ssh-shell.ts";
-import { type Accelerator, usualCpus } from "./accelerator.ts";
-import type { MachineShape, NicShape } from "./command.ts";
-import { startTpm, uefiFiles } from "./firmware.ts";
-import { makeForwards } from "./forwards.ts";
-import { openGuestShell, shellCredentials } from "./guest-shell.ts";
 import { type DiskFault, type Hardware, makeHardware, type Part } from "./hardware.ts";
 import { keysOf } from "./keys.ts";
-import {
-  balloon,
-  cardNames,
-  checkName,
-  credentialStrings,
-  type MachineDisk,
-  type MachineNic,
-  type MachineOptions,
-  macOf,
-  makeDisks,
-} from "./machine-parts.ts";
-import { type Qemu, startQemu } from "./qemu.ts";
-import { plugIn } from "./wires.ts";
+import { type Life, type MachinePlace, makeLife } from "./life.ts";
+import { balloon, type MachineDisk, type MachineNic, type MachineOptions } from "./machine-parts.ts";
 
 /** On ordinary hardware; an emulated machine gets more, see `Machine.scale`. */
 const bootSeconds = 60;
 const shutdownSeconds = 30;
-/** Writing or reading a snapshot with all of the guest's memory. */
-const snapshotTimeoutMs = 300_000;
 const keyMs = 30;
 
 /**
@@ -92,132 +71,51 @@ export interface Machine extends Shell, Hardware {
 export type { DiskFault, MachineDisk, MachineNic, MachineOptions, Part };
 
 /** A machine whose files are in `directory`. Made by a lab, which also ends it. */
-export async function makeMachine(
-  options: MachineOptions,
-  place: {
-    readonly directory: string;
-    readonly accelerator: Accelerator;
-    /** Waits until the computer has this many MiB to give. */
-    readonly room: (mib: number) => Promise<void>;
-    readonly signal?: AbortSignal;
-  },
-): Promise<Machine> {
-  const { directory, accelerator } = place;
-  const { name } = options;
-  const scale = accelerator.scale;
-  checkName(name);
-  await mkdir(directory, { recursive: true });
-  const disks = await makeDisks(options.disks, directory);
-  const nics = (options.nics ?? [{ network: "internet" as const }]).map((nic, index) => ({
-    ...nic,
-    mac: nic.mac ?? macOf(name, index),
-  }));
-  const shapes = nics.map(
-    ({ network, mac, segments }): NicShape => ({
-      kind: network === "internet" ? "user" : "switch",
-      mac,
-      ...(segments && { segments }),
-    }),
-  );
-  const { console, append, close, reopen, rewind } = makeConsole();
-  const guest = openGuestShell(name, scale);
-  const snapshots = new Map<string, { readonly boot: string | undefined; readonly shown: string }>();
-  let memoryMib = options.memoryMib ?? 1024;
-  let qemu: Qemu | undefined;
-
-  const running = (): Qemu => {
-    if (qemu?.isRunning) return qemu;
-    throw new Fail(`${name} is switched off`, { hint: "`await machine.start()` or `boot()` switches it on" });
-  };
-  const monitor = async (command: string, timeoutMs?: number): Promise<string> => {
-    const said = await running().qmp.execute("human-monitor-command", { "command-line": command }, timeoutMs);
-    return String(said).trim();
-  };
-  const quietly = async (command: string, timeoutMs?: number) => {
-    const said = await monitor(command, timeoutMs);
-    if (said !== "") throw new Fail(`${name}: ${command.split(" ")[0]}: ${said}`);
-  };
-  const gone = async (timeoutMs: number, what: string) => {
-    if (await within(running().ended, timeoutMs)) return;
-    throw new Fail(`${name} ${what} within ${timeoutMs / 1000} s; the console's end:\n${console.tail()}`);
-  };
-
-  const forwards = makeForwards(name, shapes, monitor);
-  const launch = async (snapshotName?: string) => {
-    const firmware = options.firmware ?? "bios";
-    const uefi =
-      firmware === "bios" ? undefined : await uefiFiles(firmware, directory, options.uefiVariables);
-    await place.room(memoryMib);
-    const tpm = options.tpm ? await startTpm(directory) : undefined;
-    const shape: MachineShape = {
-      name,
-      memoryMib,
-      cpus: options.cpus ?? usualCpus(accelerator, 2),
-      accelerator: accelerator.name,
-      disks,
-      nics: shapes,
-      consoleFile: join(directory, "console.log"),
-      oemStrings: [
-        ...(options.shell === false ? [] : shellCredentials()),
-        ...credentialStrings({ ...(options.shell === false ? {} : cardNames(nics)), ...options.credentials }),
-      ],
-      ...(uefi && { uefi }),
-      ...(tpm && { tpmSocket: tpm.socket }),
-      ...(options.watchdog && { watchdog: true }),
-    };
-    const started = await startQemu(shape, place.signal).catch((error: unknown) => {
-      tpm?.stop();
-      throw error;
-    });
-    reopen();
-    guest.attach(started.shell);
-    started.serial.setEncoding("utf8").on("data", append);
-    plugIn(name, nics, shapes, started);
-    void started.ended.then((how) => {
-      tpm?.stop();
-      if (qemu !== started) return;
-      close(`${name}: ${how}`);
-      guest.close(`${name} is switched off: ${how}`);
-    });
-    started.qmp.onEvent((event) => {
-      if (event === "RESET") guest.lost();
-    });
-    qemu = started;
-    try {
-      if (snapshotName !== undefined) await quietly(`loadvm ${snapshotName}`, snapshotTimeoutMs);
-      await forwards.renew();
-    } catch (error) {
-      await started.stop();
-      throw error;
-    }
-    await started.qmp.execute("cont");
-  };
-
+export async function makeMachine(options: MachineOptions, place: MachinePlace): Promise<Machine> {
+  const life = await makeLife(options, place);
+  const { name, scale, console, guest, running } = life;
+  const isRunning = () => life.latest()?.isRunning === true;
+  const shell = makeShell(name, scale, (script, how) => guest.run(script, how));
   const machine: Machine = {
-    ...makeShell(name, scale, (script, how) => guest.run(script, how)),
-    ...makeHardware({ name, scale, disks, nics, running, monitor }),
+    ...shell,
+    ...makeHardware(life),
+    ...powerOf(life, shell, isRunning),
+    ...consoleOf(life),
+    ...memoryOf(life, isRunning),
     name,
-    directory,
+    directory: place.directory,
     scale,
     console,
     get isRunning() {
-      return qemu?.isRunning === true;
+      return isRunning();
     },
     get pid() {
-      return qemu?.isRunning ? qemu.pid : undefined;
+      return isRunning() ? running().pid : undefined;
     },
+    forward: life.forward,
+    ssh: (login) => sshShell(machine, login),
+    qmp: async (command, args) => running().qmp.execute(command, args),
+  };
+  return machine;
+}
+
+type Power = "start" | "boot" | "reboot" | "shutdown" | "crash" | "reset" | "stop" | "cutPowerWhen";
+
+function powerOf(life: Life, shell: Shell, isRunning: () => boolean): Pick<Machine, Power> {
+  const { name, scale, console, guest, running } = life;
+  const power: Pick<Machine, Power> = {
     start: async () => {
-      if (!machine.isRunning) await launch();
+      if (!isRunning()) await life.launch();
     },
     boot: async ({ withinSeconds = bootSeconds, notBoot } = {}) => {
       const boundMs = withinSeconds * scale * 1000;
       const deadline = Date.now() + boundMs;
-      await machine.start();
+      await power.start();
       try {
         const boot = await guest.ready(boundMs, notBoot);
         // Its exit code says whether a unit has failed, which is for the caller to ask.
         const left = Math.max(1, (deadline - Date.now()) / 1000 / scale);
-        await machine.execute("systemctl is-system-running --wait", { withinSeconds: left });
+        await shell.execute("systemctl is-system-running --wait", { withinSeconds: left });
         return boot;
       } catch (error) {
         if (!(error instanceof Fail)) throw error;
@@ -231,12 +129,12 @@ export async function makeMachine(
       const notBoot = guest.boot;
       if (notBoot === undefined) throw new Fail(`${name} is not up, so nothing can be asked to restart`);
       // In a moment: systemd would end the shell before it has answered.
-      await machine.succeed("(sleep 0.5; systemctl reboot) >/dev/null 2>&1 &");
-      return await machine.boot({ ...how, notBoot });
+      await shell.succeed("(sleep 0.5; systemctl reboot) >/dev/null 2>&1 &");
+      return await power.boot({ ...how, notBoot });
     },
     shutdown: async ({ withinSeconds = shutdownSeconds } = {}) => {
       await running().qmp.execute("system_powerdown");
-      await gone(withinSeconds * scale * 1000, "did not power off");
+      await life.gone(withinSeconds * scale * 1000, "did not power off");
     },
     crash: async () => await running().kill(),
     reset: async () => {
@@ -244,7 +142,22 @@ export async function makeMachine(
       guest.lost();
       await qmp.execute("system_reset");
     },
-    stop: async () => await qemu?.stop(),
+    stop: async () => await life.latest()?.stop(),
+    cutPowerWhen: async (pattern, { withinSeconds = bootSeconds } = {}) => {
+      await console.waitFor(pattern, withinSeconds * scale * 1000, console.mark());
+      await running().kill();
+    },
+  };
+  return power;
+}
+
+/** What a person before it sees and types. */
+function consoleOf({
+  console,
+  scale,
+  running,
+}: Life): Pick<Machine, "type" | "waitForConsole" | "sendKeys" | "screenshot"> {
+  return {
     type: (text) => void running().serial.write(text),
     waitForConsole: async (pattern, { withinSeconds = bootSeconds, after } = {}) =>
       console.waitFor(pattern, withinSeconds * scale * 1000, after),
@@ -256,36 +169,35 @@ export async function makeMachine(
     },
     screenshot: async (file) =>
       void (await running().qmp.execute("screendump", { filename: file, format: "png" })),
-    forward: (port) => forwards.to(port),
+  };
+}
+
+function memoryOf(life: Life, isRunning: () => boolean): Pick<Machine, "snapshot" | "restore" | "setMemory"> {
+  const { name, scale, console, guest } = life;
+  const snapshots = new Map<string, { readonly boot: string | undefined; readonly shown: string }>();
+  return {
     snapshot: async (snapshotName) => {
-      await quietly(`savevm ${snapshotName}`, snapshotTimeoutMs);
+      await life.quietly(`savevm ${snapshotName}`);
       snapshots.set(snapshotName, { boot: guest.boot, shown: console.text });
     },
     restore: async (snapshotName) => {
       const snapshot = snapshots.get(snapshotName);
       if (snapshot === undefined) throw new Fail(`${name} has no snapshot ${snapshotName}`);
       // In a process of its own: an old one does not turn its processors' clocks back, and may lack devices of then.
-      await qemu?.kill();
-      rewind(snapshot.shown);
-      await launch(snapshotName);
+      await life.latest()?.kill();
+      life.rewind(snapshot.shown);
+      await life.launch(snapshotName);
       guest.restored(snapshot.boot);
-    },
-    cutPowerWhen: async (pattern, { withinSeconds = bootSeconds } = {}) => {
-      await console.waitFor(pattern, withinSeconds * scale * 1000, console.mark());
-      await running().kill();
     },
     setMemory: async (mib) => {
       if (!Number.isInteger(mib) || mib < 64) throw new Fail(`${mib} MiB: at least 64, whole, are accepted`);
-      if (!machine.isRunning) {
-        memoryMib = mib;
+      if (!isRunning()) {
+        life.memoryMib = mib;
         return;
       }
-      if (mib > memoryMib)
-        throw new Fail(`${name} was started with ${memoryMib} MiB and cannot get ${mib} while it runs`);
-      await balloon(running(), mib, name, scale);
+      if (mib > life.memoryMib)
+        throw new Fail(`${name} was started with ${life.memoryMib} MiB and cannot get ${mib} while it runs`);
+      await balloon(life.running(), mib, name, scale);
     },
-    ssh: (login) => sshShell(machine, login),
-    qmp: async (command, args) => running().qmp.execute(command, args),
   };
-  return machine;
 }
