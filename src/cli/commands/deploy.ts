@@ -1,29 +1,16 @@
-import { deployDefinition } from "../../operator/host/deploy-definition.ts";
+import { type DeployRequest, deployDefinition } from "../../operator/host/deploy-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import {
-  type DegradedOptions,
-  degradedOption,
-  each,
-  type HostOptions,
-  hostOptions,
-  type SecretOptions,
-  secretOptions,
-} from "../terminal/options.ts";
+import { degradedOption, each, hostOptions, secretOptions } from "../terminal/options.ts";
 import { showOutcome } from "../terminal/outcome.ts";
 
 /** Between GO and the first write the packages are asked for, among other things. */
 const minDeadManSeconds = 60;
 
-interface Options extends HostOptions, SecretOptions, ConfirmOptions, DegradedOptions {
-  login?: string;
-  report?: string;
-  deadMan: string;
-  keepAccess?: boolean;
-  ignoreClock?: boolean;
-  slow: string;
-  baseCmdline?: string[];
+interface Options extends Omit<DeployRequest, "deadManSeconds" | "slow">, ConfirmOptions {
+  readonly deadMan: string;
+  readonly slow: string;
 }
 
 export const deployCommand: AddCommand = (program, act) => {

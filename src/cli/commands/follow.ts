@@ -1,24 +1,20 @@
-import { deployInputs, deployWorld } from "../../operator/deploy/inputs.ts";
+import { deployInputs, deployWorld, type LoginOptions } from "../../operator/deploy/inputs.ts";
 import type { Proof } from "../../operator/deploy/prove.ts";
 import { abortDeploy } from "../../operator/host/abort.ts";
 import { followDeploy, resumeDeploy, type Watch } from "../../operator/host/follow.ts";
 import { knownDeploy } from "../../operator/records/known-deploys.ts";
+import type { RevealOptions } from "../../operator/secrets/secrets.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
-import {
-  type DegradedOptions,
-  degradedOption,
-  type HostOptions,
-  hostOptions,
-  type SecretOptions,
-  secretOptions,
-} from "../terminal/options.ts";
+import { degradedOption, hostOptions, secretOptions } from "../terminal/options.ts";
 
-interface FollowOptions extends HostOptions, DegradedOptions {}
+interface FollowOptions extends LoginOptions {
+  readonly acceptDegraded?: boolean;
+}
 
-interface ResumeOptions extends FollowOptions, SecretOptions, ConfirmOptions {
-  with?: string;
-  login?: string;
+interface ResumeOptions extends FollowOptions, RevealOptions, ConfirmOptions {
+  readonly with?: string;
+  readonly login?: string;
 }
 
 const hostHelp = "[user@]name[:port] or alias, as the deploy named it";
@@ -75,7 +71,7 @@ const addAbort: AddCommand = (program, act) => {
     .command("abort")
     .description("until the disks are written: return a host to its old system, and wait until that answers")
     .argument("<HOST>", hostHelp);
-  hostOptions(command).action((host: string, options: HostOptions) =>
+  hostOptions(command).action((host: string, options: LoginOptions) =>
     act(async (cli) => {
       const known = await knownDeploy(cli.env, host);
       await abortDeploy(known, watching(host, options, cli).world);

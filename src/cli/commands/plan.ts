@@ -1,12 +1,8 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
-import { planDefinition, planWithoutHost } from "../../operator/host/plan-definition.ts";
+import { type PlanOptions, planDefinition, planWithoutHost } from "../../operator/host/plan-definition.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { type HostOptions, hostOptions } from "../terminal/options.ts";
+import { hostOptions } from "../terminal/options.ts";
 import { planLines, stepLines } from "../terminal/plan-text.ts";
-
-interface Options extends HostOptions {
-  login?: string;
-}
 
 export const planCommand: AddCommand = (program, act) => {
   const command = program
@@ -18,7 +14,7 @@ export const planCommand: AddCommand = (program, act) => {
       "[user@]name[:port], or an alias of your ssh_config; without it the steps for a machine of the declared sizes",
     )
     .option("--login <USER>", "user of the new system that would verify it");
-  hostOptions(command).action((path: string, host: string | undefined, options: Options) =>
+  hostOptions(command).action((path: string, host: string | undefined, options: PlanOptions) =>
     act(async (cli) => {
       if (host === undefined) {
         const { definition, plan } = await planWithoutHost(path, options, cli);

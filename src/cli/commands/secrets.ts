@@ -6,6 +6,8 @@ import { loadDefinition } from "../../operator/definition/load.ts";
 import {
   checkSecrets,
   editSecret,
+  identityFiles,
+  type RevealOptions,
   rekeySecrets,
   type SecretKeys,
   showSecret,
@@ -13,7 +15,7 @@ import {
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
-import { type SecretOptions, secretOptions } from "../terminal/options.ts";
+import { secretOptions } from "../terminal/options.ts";
 
 /** Memory, not a disk: where plain text is while somebody edits it. */
 const memoryDir = "/dev/shm";
@@ -23,7 +25,7 @@ export const secretsCommand: AddCommand = (program, act) => {
   const secrets = program.command("secrets").description("show, edit and re-encrypt age files");
   secretOptions(
     secrets.command("show").description("print the plain text").argument("<FILE>", "an .age file"),
-  ).action((file: string, options: SecretOptions) =>
+  ).action((file: string, options: RevealOptions) =>
     act(async (cli) => {
       const secret = await showSecret(resolve(file), secretKeys(options, cli));
       if (cli.json)
@@ -36,7 +38,7 @@ export const secretsCommand: AddCommand = (program, act) => {
       .command("edit")
       .description("write an age file anew, in $EDITOR or from stdin, for the recipients named beside it")
       .argument("<FILE>", "an .age file, existing or not"),
-  ).action((file: string, options: SecretOptions) =>
+  ).action((file: string, options: RevealOptions) =>
     act(async (cli) => {
       const edit =
         process.stdin.isTTY === true
@@ -52,7 +54,7 @@ export const secretsCommand: AddCommand = (program, act) => {
       .command("rekey")
       .description("encrypt all age files of a directory to the recipients that it names now")
       .argument("<DIR>", "a directory with a file `recipients`"),
-  ).action((dir: string, options: SecretOptions) =>
+  ).action((dir: string, options: RevealOptions) =>
     act(async (cli) => {
       const { rekeyed, kept } = await rekeySecrets(resolve(dir), secretKeys(options, cli));
       for (const path of rekeyed) cli.print(`rekeyed ${path}`);
@@ -65,7 +67,7 @@ export const secretsCommand: AddCommand = (program, act) => {
       .command("check")
       .description("try to open every secret of a definition")
       .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file"),
-  ).action((path: string, options: SecretOptions) =>
+  ).action((path: string, options: RevealOptions) =>
     act(async (cli) => {
       const results = await checkSecrets(await loadDefinition(path), secretKeys(options, cli));
       for (const { name, file, problem } of results) {
@@ -85,10 +87,9 @@ export const secretsCommand: AddCommand = (program, act) => {
 };
 
 /** Identities of the options, else of IMGBUILD_IDENTITY; a passphrase is asked for only with --passphrase. */
-function secretKeys(options: SecretOptions, cli: Cli): SecretKeys {
-  const fromEnv = (cli.env.IMGBUILD_IDENTITY ?? "").split(":").filter((path) => path !== "");
+function secretKeys(options: RevealOptions, cli: Cli): SecretKeys {
   return {
-    identityFiles: options.identity ?? fromEnv,
+    identityFiles: options.identity ?? identityFiles({}, cli.env),
     passphrase: options.passphrase === true ? () => cli.askSecret("Passphrase: ") : undefined,
   };
 }

@@ -1,22 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 
-export interface HostOptions {
-  sshConfig?: string;
-  sshKey?: string[];
-  knownHosts?: string;
-}
-
-export interface SecretOptions {
-  identity?: string[];
-  passphrase?: boolean;
-}
-
-/** What is done with a new system whose checks fail. */
-export interface DegradedOptions {
-  acceptDegraded?: boolean;
-}
-
 /** How to log in; what ssh_config says is used without being asked. */
 export function hostOptions(command: Command): Command {
   return command

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BaseReport, JournalEntry } from "../../schema/journal.ts";
 import { Fail } from "../../util/fail.ts";
+import { within } from "../../util/within.ts";
 import type { BaseLink } from "../runner-link/base-link.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
 import { sealSecrets } from "../runner-link/payload.ts";
@@ -56,7 +57,7 @@ async function followToReport(
         if (!(error instanceof LinkLost) || world.now() > until) throw error;
         world.log.warn(`${error.message}; attaching again`);
       }
-      base = await attachAgain(inputs, takenOver, world, { until, ponr: journal.seen().ponr });
+      base = await attachAgain(inputs, takenOver, world, { until, ponr: journal.last().ponr });
       // It was lost on its way.
       if (base?.link.hello.state === "waiting") await sayGo(base, takenOver, trail);
     }
@@ -80,19 +81,19 @@ async function sayGo(
 
 interface ShownJournal {
   /** Number of the last entry, and whether the first write was among them. */
-  readonly seen: () => { readonly seq: number; readonly ponr: boolean };
+  readonly last: () => { readonly seq: number; readonly ponr: boolean };
   readonly entry: (entry: JournalEntry) => void;
   readonly end: () => void;
 }
 
 function journalOf({ log }: DeployWorld, trail: Trail): ShownJournal {
   const show = replayJournal(log);
-  let seen = { seq: 0, ponr: false };
+  let last = { seq: 0, ponr: false };
   return {
-    seen: () => seen,
+    last: () => last,
     entry: (entry) => {
       const isFirstWrite = entry.event.type === "ponr";
-      seen = { seq: entry.seq, ponr: seen.ponr || isFirstWrite };
+      last = { seq: entry.seq, ponr: last.ponr || isFirstWrite };
       if (isFirstWrite) {
         trail.mark({ at: "ponr" });
         log.info("point of no return: the disks are being written");
@@ -109,23 +110,10 @@ async function followUntil(
   { slow }: DeployInputs,
   ms: number,
 ): Promise<BaseReport> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => {
-        link.close();
-        reject(
-          new Fail("the build did not end within its bound", { hint: "`imgbuild follow` attaches again" }),
-        );
-      },
-      Math.max(ms, 1),
-    );
-  });
-  try {
-    return await Promise.race([link.follow(journal.seen().seq, journal.entry, { open, slow }), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const report = link.follow(journal.last().seq, journal.entry, { open, slow });
+  if (await within(report, Math.max(ms, 1))) return await report;
+  link.close();
+  throw new Fail("the build did not end within its bound", { hint: "`imgbuild follow` attaches again" });
 }
 
 function failure(report: BaseReport, host: string, now: number): Fail {

@@ -138,20 +138,20 @@ export function planFor(
       version: 1,
       definition: inputs.definition,
       planDigest,
-      disks: Object.entries(matched).map(([name, seen]) => identityOf(name, seen)),
+      disks: Object.entries(matched).map(([name, disk]) => identityOf(name, disk)),
       mirrors,
       secrets: [...new Set([...Object.keys(inputs.spec.secrets), ...inputs.secrets.keys()])],
     },
     apt: aptOrigins(inputs.spec, facts.mirrors, mirrors),
     fates: storage === undefined ? [] : diskFates(storage, matched),
-    disks: Object.entries(matched).map(([name, seen]) => ({
+    disks: Object.entries(matched).map(([name, disk]) => ({
       name,
       ...tableOf(name, storage, deploySeed(inputs.definition, facts)),
-      serial: seen.serial ?? null,
-      ...(seen.wwn === undefined ? {} : { wwn: seen.wwn }),
-      ...pathOf(name, seen),
-      model: seen.model ?? null,
-      sizeBytes: seen.sizeBytes,
+      serial: disk.serial ?? null,
+      ...(disk.wwn === undefined ? {} : { wwn: disk.wwn }),
+      ...pathOf(name, disk),
+      model: disk.model ?? null,
+      sizeBytes: disk.sizeBytes,
       action: "table" in (storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
     })),
   };
@@ -165,7 +165,7 @@ function aptOrigins(
   return ["debian", "debian-security"].flatMap((archive): AptOrigin[] => {
     const url = aptMirror(mirrors, archive);
     if (url === undefined) return [];
-    const isHosts = own.some((one) => one.archive === archive && one.url === url);
+    const isHosts = own.some((mirror) => mirror.archive === archive && mirror.url === url);
     const from =
       system.mirror !== undefined ? "the definition" : isHosts ? "the host's own sources" : "this machine";
     return [{ archive, url, from }];
@@ -178,8 +178,8 @@ function tableOf(name: string, storage: Spec["storage"], seed: string): { tableU
   return disk !== undefined && "table" in disk ? { tableUuid: tableId(disk, seed, name) } : {};
 }
 
-function pathOf(name: string, seen: DiskFacts): { path?: string } {
-  const { path } = identityOf(name, seen);
+function pathOf(name: string, disk: DiskFacts): { path?: string } {
+  const { path } = identityOf(name, disk);
   return path === undefined ? {} : { path };
 }
 
@@ -220,7 +220,7 @@ export function mirrorOrder(
   const of = (archive: "debian" | "debian-security") => [
     ...new Set([
       ...(inputs.spec.system.mirror === undefined
-        ? facts.mirrors.filter((one) => one.archive === archive).map((one) => one.url)
+        ? facts.mirrors.filter((mirror) => mirror.archive === archive).map(({ url }) => url)
         : []),
       ...inputs.mirrors[archive],
     ]),

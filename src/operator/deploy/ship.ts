@@ -112,7 +112,7 @@ function recordOf(
 /** What the base gets besides itself, as a cpio that the kernel unpacks over it; the digest binds it to the command line. */
 async function deployCpio(
   inputs: DeployInputs,
-  { plan, order, identity, facts, data: known, access, reached }: Confirmed,
+  { plan, order, identity, facts, data, access, reached }: Confirmed,
   now: () => number,
 ): Promise<{ archive: Uint8Array; digest: string }> {
   const { baseKey, clientKey, nonce } = identity;
@@ -120,7 +120,7 @@ async function deployCpio(
     { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
     { nonce, machine: hardwareOf(facts), now: inputs.ignoreClock ? undefined : now() },
   );
-  const data = canonicalJson({ ...known, publicKey } satisfies DeployData);
+  const deploy = canonicalJson({ ...data, publicKey } satisfies DeployData);
   const root = (path: string, bytes: Uint8Array | string, mode: number) => ({
     type: "file" as const,
     name: `imgbuild/${path}`,
@@ -128,7 +128,7 @@ async function deployCpio(
     content: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
   });
   const archive = await cpioBytes([
-    root("deploy.json", data, 0o600),
+    root("deploy.json", deploy, 0o600),
     root("payload.tar.gz", payload, 0o600),
     root("ssh/host_key", baseKey.private, 0o600),
     root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),
@@ -139,7 +139,7 @@ async function deployCpio(
     ),
     root("ssh/port", `${reached.port}\n`, 0o644),
   ]);
-  return { archive, digest: sha256(data) };
+  return { archive, digest: sha256(deploy) };
 }
 
 /**
@@ -151,8 +151,8 @@ export function keysToBase(access: readonly string[], { users }: Pick<Spec, "use
     user.sudo || name === "root" ? user.keys : [],
   );
   const lines = [...access, ...admins].filter(isPlainKey);
-  const known = new Map(lines.map((line) => [line.split(" ").slice(0, 2).join(" "), line]));
-  return [...known.values()];
+  const byKey = new Map(lines.map((line) => [line.split(" ").slice(0, 2).join(" "), line]));
+  return [...byKey.values()];
 }
 
 /** What the machine is known by, whichever system runs on it: its physical network cards alone keep their addresses. */

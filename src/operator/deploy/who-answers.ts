@@ -8,44 +8,52 @@ import type { ConnectOptions, DeployWorld } from "./world.ts";
 const connectMs = 20_000;
 const smallMs = 30_000;
 
-/** A system that answers in place of the base; the caller closes `host`. */
-interface Answering {
-  readonly host: Host;
-  /** The boot that was to be left; the old system in another boot; or the one that this deploy made. */
-  readonly which: "old, never left" | "old" | "new";
+/** The old system in the boot that it was to leave, or in another one; or the system that the deploy made. */
+export type System = "old, never left" | "old" | "new";
+
+/** A way to a machine, by host keys that one of its systems has. */
+interface Way {
+  readonly to: "old" | "new";
+  readonly how: ConnectOptions;
+}
+
+/** Which system answers in place of a deploy's base; before GO there is no new one. A Fail where none does. The caller closes `host`. */
+export async function whoAnswers(
+  { facts, newSystem }: Pick<Shipped, "facts" | "newSystem">,
+  world: Pick<DeployWorld, "connect">,
+  went: boolean,
+): Promise<{ readonly host: Host; readonly which: System }> {
+  const old: Way[] = facts.hostKeys.length === 0 ? [] : [{ to: "old", how: { pins: facts.hostKeys } }];
+  const ways: Way[] = went ? [...old, { to: "new", how: waysTo(newSystem) }] : old;
+  return await askSystem(ways, { nonce: newSystem.nonce, oldBootId: facts.bootId }, world);
 }
 
 /**
- * Which system of a machine answers, told by host key, boot and this deploy's mark: the new system may have the old one's keys, and a
- * connection may be lost for so long that the whole build is missed. A Fail when none does. Before GO there is no new system.
+ * Asks by each way until a system answers. It is told by host key, boot and the deploy's mark: the new system may have the old one's
+ * keys, and a connection may be lost for so long that the whole build is missed. Where none answers, the first way's error is thrown.
  */
-export async function whoAnswers(
-  { facts, newSystem }: Pick<Shipped, "facts" | "newSystem">,
+export async function askSystem(
+  ways: readonly Way[],
+  { nonce, oldBootId }: { readonly nonce: string; readonly oldBootId: string },
   { connect }: Pick<DeployWorld, "connect">,
-  went: boolean,
-): Promise<Answering> {
-  const ways = [
-    ...(facts.hostKeys.length === 0 ? [] : [{ isOld: true, how: { pins: facts.hostKeys } }]),
-    // Its users and keys may be others.
-    ...(went ? [{ isOld: false, how: waysTo(newSystem) }] : []),
-  ];
-  let last: unknown = new Fail("no host key of the old system is known");
-  for (const { isOld, how } of ways) {
+): Promise<{ readonly host: Host; readonly which: System }> {
+  let first: Fail | undefined;
+  for (const { to, how } of ways) {
     let host: Host | undefined;
     try {
       host = await connect({ timeoutMs: connectMs, ...how });
       const mark = await host.exec(["cat", markPath], { timeoutMs: smallMs, accept: [0, 1] });
-      if (mark.stdout.includes(newSystem.nonce)) return { host, which: "new" };
+      if (mark.stdout.includes(nonce)) return { host, which: "new" };
       const boot = await host.exec(["cat", "/proc/sys/kernel/random/boot_id"], { timeoutMs: smallMs });
-      if (isOld) return { host, which: boot.stdout.trim() === facts.bootId ? "old, never left" : "old" };
+      if (to === "old") return { host, which: boot.stdout.trim() === oldBootId ? "old, never left" : "old" };
       throw new Fail("what answers has the new system's host key, and no mark of this deploy");
     } catch (error) {
       host?.close();
       if (!(error instanceof Fail)) throw error;
-      last = error;
+      first ??= error;
     }
   }
-  throw last;
+  throw first ?? new Fail("no host key of the old system is known");
 }
 
 /** How a new system is reached. */

@@ -1,9 +1,10 @@
 import { Fail, messageOf } from "../../util/fail.ts";
+import type { System } from "../deploy/who-answers.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
 import type { RunnerLink } from "../runner-link/runner-link.ts";
 import { BaseGone, reachBase } from "./base-gone.ts";
-import { type WhoIsBack, waitForReturn } from "./who-is-back.ts";
+import { waitForReturn } from "./who-is-back.ts";
 
 /** Sends a host back to its old system, and waits until that answers; a Fail says what is known where it does not. */
 export async function abortDeploy(known: KnownDeploy, world: DeployWorld): Promise<void> {
@@ -28,7 +29,7 @@ async function sendBack(link: RunnerLink, known: KnownDeploy, world: DeployWorld
   link.close();
   if (returning) world.log.info("the base restarts into the old system");
   else world.log.warn("the base did not answer; looking for the old system");
-  let which: WhoIsBack;
+  let which: System;
   try {
     which = await waitForReturn(known, world);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { exitCodes, Fail } from "../../util/fail.ts";
+import type { System } from "../deploy/who-answers.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
 import { type BaseLink, greetBase } from "../runner-link/base-link.ts";
-import { type WhoIsBack, whoIsBack } from "./who-is-back.ts";
+import { whoIsBack } from "./who-is-back.ts";
 
 const connectMs = 30_000;
 type Command = "follow" | "resume" | "abort";
@@ -23,9 +24,9 @@ export async function reachBase(
 
 /** The base of a deploy cannot be reached; `which` is the system that answers in its place, undefined where none does. */
 export class BaseGone extends Fail {
-  readonly which: WhoIsBack | undefined;
+  readonly which: System | undefined;
 
-  constructor(which: WhoIsBack | undefined, message: string, options: ConstructorParameters<typeof Fail>[1]) {
+  constructor(which: System | undefined, message: string, options: ConstructorParameters<typeof Fail>[1]) {
     super(message, options);
     this.which = which;
   }

@@ -17,6 +17,11 @@ import { earlierBase } from "./earlier-base.ts";
 
 const usualReport = "out/report.json";
 
+/** As the command line says it. */
+export interface DeployRequest extends DeployOptions, LoginOptions {
+  readonly report?: string;
+}
+
 interface Outcome {
   readonly report: Report;
   /** Where it was written. */
@@ -29,7 +34,7 @@ interface Outcome {
 export async function deployDefinition(
   path: string,
   host: string,
-  options: DeployOptions & LoginOptions & { readonly report?: string },
+  options: DeployRequest,
   outside: Outside,
   confirm: DeployWorld["confirm"],
 ): Promise<Outcome> {

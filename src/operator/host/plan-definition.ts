@@ -13,7 +13,8 @@ import { newTrail } from "../deploy/phases.ts";
 import type { Inspected } from "../deploy/results.ts";
 import { deployPlan } from "../plan/plan.ts";
 
-type Options = LoginOptions & Pick<DeployOptions, "login">;
+/** As the command line says them. */
+export type PlanOptions = LoginOptions & Pick<DeployOptions, "login">;
 
 const usual = { deadManSeconds: 600, slow: 1, withoutSecrets: true } as const;
 
@@ -21,7 +22,7 @@ const usual = { deadManSeconds: 600, slow: 1, withoutSecrets: true } as const;
 export async function planDefinition(
   path: string,
   host: string,
-  options: Options,
+  options: PlanOptions,
   outside: Outside,
 ): Promise<Inspected> {
   const inputs = await deployInputs(path, host, { ...options, ...usual }, outside);
@@ -40,7 +41,7 @@ export async function planDefinition(
 /** The same for no host: the steps on a machine with just the disks that the definition declares, as large as their images. */
 export async function planWithoutHost(
   path: string,
-  options: Options,
+  options: PlanOptions,
   outside: Outside,
 ): Promise<{ readonly definition: string; readonly plan: Plan }> {
   const inputs = await deployInputs(path, "", { ...options, ...usual }, outside);

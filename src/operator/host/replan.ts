@@ -84,12 +84,12 @@ export async function replan(
 /** The machine as the old system saw it, for a kernel started by kexec may not know its firmware; its disks as they are now. */
 async function factsOf(host: Host, { machine }: KnownDeploy, world: DeployWorld): Promise<Facts> {
   const by = await host.becomeRoot({});
-  const seen = await world.log.task("looking at the machine", () =>
+  const current = await world.log.task("looking at the machine", () =>
     inspect(host, by, world.mirrorsIn, world.signal),
   );
-  const { hardware, hostKeys = seen.hostKeys, ...before } = machine;
-  const { uuid: dmiUuid = seen.dmiUuid } = hardware;
-  return { ...seen, ...before, hostKeys, ...(dmiUuid === undefined ? {} : { dmiUuid }) };
+  const { hardware, hostKeys = current.hostKeys, ...before } = machine;
+  const { uuid: dmiUuid = current.dmiUuid } = hardware;
+  return { ...current, ...before, hostKeys, ...(dmiUuid === undefined ? {} : { dmiUuid }) };
 }
 
 /** Host keys that are kept came with the first GO, and the runner has them until it wipes what came with it. Then new ones are made. */

@@ -192,16 +192,7 @@ async function bounded<T>(
   timeoutMs: number,
   onTimeout: () => void,
 ): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => {
-      onTimeout();
-      resolve(undefined);
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
+  if (await within(work, timeoutMs)) return await work;
+  onTimeout();
+  return undefined;
 }
