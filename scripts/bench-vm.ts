@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadDefinition } from "../src/operator/definition/load.ts";
+import { openDefinition } from "../src/operator/lock/open-definition.ts";
 import { testImage } from "../src/operator/test/test-image.ts";
 import { cacheRoot } from "../src/system/files/cache.ts";
 import { plainEnv, run } from "../src/system/run/run.ts";
@@ -22,7 +22,7 @@ const definition = "imgbuild/web";
 export async function vmRows(): Promise<Row[]> {
   const cache = cacheRoot(process.env);
   const outside = { cache, env: process.env, log: silentLog, signal: new AbortController().signal };
-  const image = await testImage(await loadDefinition(definition), outside);
+  const image = await testImage(await openDefinition(definition), outside);
   const proven = await accelerator({ cache, override: process.env.IMGBUILD_ACCEL, log: silentLog });
   const verdict = async () => {
     const ran = await imgbuild(["test", definition, "--firmware", "bios"], {

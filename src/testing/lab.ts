@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { BaseOptions } from "../operator/base/base.ts";
-import { loadDefinition } from "../operator/definition/load.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
+import { openDefinition } from "../operator/lock/open-definition.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
 import { Fail } from "../util/fail.ts";
@@ -47,7 +47,7 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   async function machine(how: MachineOptions): Promise<Machine>;
   async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
     if (!("definition" in how)) return await lab.machine(how);
-    const definition = await loadDefinition(resolve(options.from ?? ".", how.definition));
+    const definition = await openDefinition(resolve(options.from ?? ".", how.definition));
     const image = await testImage(definition, { ...options, hasPlace: true });
     return await machineOf(lab, image, how);
   }

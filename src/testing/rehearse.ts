@@ -1,11 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { definitionDigest } from "../operator/definition/digest.ts";
-import { readFiles } from "../operator/definition/files.ts";
-import { type Definition, loadDefinition } from "../operator/definition/load.ts";
 import { deploy } from "../operator/deploy/deploy.ts";
-import { deployInputs, deployWorld, type Outside } from "../operator/deploy/inputs.ts";
+import { deployInputs, deployWorld, type Outside, requireStorage } from "../operator/deploy/inputs.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
+import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
 import { networkdFiles, standIns, testImage, withTestKey } from "../operator/test/test-image.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -56,9 +55,8 @@ export async function rehearse(
   options: TestLabOptions & Pick<Outside, "askSecret">,
 ): Promise<Rehearsal> {
   const { log, signal } = options;
-  const definition = await loadDefinition(path);
+  const definition = await openDefinition(path, { check: ({ spec }) => requireStorage(spec, path) });
   const { spec } = definition;
-  if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
   const lab = await openTestLab(options);
   try {
     const host = await standIn(definition, origin, firmware, lab, options);
@@ -118,7 +116,7 @@ interface StandIn {
 }
 
 async function standIn(
-  definition: Definition,
+  definition: OpenDefinition,
   origin: Origin,
   firmware: "bios" | "uefi",
   lab: TestLab,
@@ -172,7 +170,7 @@ async function standIn(
       },
     };
   }
-  const before = await testImage(await loadDefinition(origin.from), { ...options, hasPlace: true });
+  const before = await testImage(await openDefinition(origin.from), { ...options, hasPlace: true });
   const machine = await machineWith({ file: before.system.file, format: "raw" });
   const user = Object.entries(before.spec.users).find(([, one]) => one.sudo)?.[0] ?? "root";
   return {
@@ -190,8 +188,8 @@ async function standIn(
 }
 
 /** The cards of the new system's network. The host before it asks for its address there, and has to get the same. */
-function cardsForBoth({ spec, filesDir }: Definition): MachineNic[] {
-  const declared = readNetworkd(networkdFiles(spec, readFiles(filesDir).files));
+function cardsForBoth({ spec, files }: OpenDefinition): MachineNic[] {
+  const declared = readNetworkd(networkdFiles(spec, files));
   const cards = cardsOf(declared, spec.boot?.cmdline);
   const isBoth = ({ segments = [] }: MachineNic) =>
     !isWired(segments) && segments.every(({ guest, ipv4 }) => guest === ipv4?.dhcpStart);
@@ -204,7 +202,7 @@ function cardsForBoth({ spec, filesDir }: Definition): MachineNic[] {
 
 /** The definition's disks as it will look for them: the first written one holds the old system, kept ones a filesystem. */
 async function disksFor(
-  definition: Definition,
+  definition: OpenDefinition,
   system: NonNullable<MachineDisk["image"]>,
   lab: TestLab,
   options: TestLabOptions,

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { BaseOptions } from "../operator/base/base.ts";
-import { type Definition, loadDefinition } from "../operator/definition/load.ts";
+import { loadDefinition } from "../operator/definition/load.ts";
+import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
 import { requireTools } from "../operator/native/doctor.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../operator/secrets/secrets.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
@@ -80,15 +81,14 @@ export async function rehearseDefinition(
   path: string,
   options: RehearsalOptions,
   outside: Outside,
-): Promise<Rehearsal & { readonly hostname: string }> {
+): Promise<Rehearsal> {
   const { spec } = await loadDefinition(path);
   const wanted = options.firmware === "declared" ? "one" : options.firmware;
   const [firmware] = chosen(wanted, spec.boot?.firmware ?? []);
   await requireTools("build", machineTools);
   const { from, fromUser: user, fromKey: key } = options;
   const origin = { from, ...(user && key ? { login: { user, key } } : {}) };
-  const rehearsal = await rehearse(path, origin, firmware!, { ...outside, from: "." });
-  return { ...rehearsal, hostname: spec.hostname };
+  return await rehearse(path, origin, firmware!, { ...outside, from: "." });
 }
 
 /** A machine of the definition's image, for as long as `work` takes. */
@@ -113,13 +113,16 @@ async function withImage(
   path: string,
   options: TestOptions,
   outside: Outside,
-  work: (image: TestImage, definition: Definition, directory: string) => Promise<void>,
+  work: (image: TestImage, definition: OpenDefinition, directory: string) => Promise<void>,
 ): Promise<void> {
   const { log, signal } = outside;
-  const definition = await loadDefinition(path);
-  for (const line of definition.unfinished) log.warn(line);
-  chosen(options.firmware, definition.spec.boot?.firmware ?? []);
-  await requireTools("build", machineTools);
+  const definition = await openDefinition(path, {
+    log,
+    check: async ({ spec }) => {
+      chosen(options.firmware, spec.boot?.firmware ?? []);
+      await requireTools("build", machineTools);
+    },
+  });
   const directory = await mkdtemp(join(tmpdir(), "imgbuild-test-"));
   const guard = options.withSecrets && !options.keep ? guardDirectory(directory) : undefined;
   let done = false;

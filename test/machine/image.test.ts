@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadDefinition } from "../../src/operator/definition/load.ts";
+import { openDefinition } from "../../src/operator/lock/open-definition.ts";
 import { revealSecrets } from "../../src/operator/secrets/secrets.ts";
 import { type TestImage, testImage } from "../../src/operator/test/test-image.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
@@ -30,7 +30,7 @@ describe("the image of imgbuild/web", () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "imgbuild-image-"));
-    const definition = await loadDefinition("imgbuild/web");
+    const definition = await openDefinition("imgbuild/web");
     const secrets = await revealSecrets(definition, { identityFiles: ["secrets/demo-identity.txt"] });
     image = await testImage(definition, options, { secrets, directory });
   });

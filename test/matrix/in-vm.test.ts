@@ -5,10 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { baseTree } from "../../src/operator/base/base.ts";
 import type { ImageInputs } from "../../src/operator/build/build.ts";
 import { buildImage } from "../../src/operator/build/image.ts";
-import { definitionDigest } from "../../src/operator/definition/digest.ts";
-import { readFiles } from "../../src/operator/definition/files.ts";
-import { loadDefinition } from "../../src/operator/definition/load.ts";
-import { mirrorsFor, readLockFor } from "../../src/operator/lock/lock.ts";
+import { mirrorsFor } from "../../src/operator/lock/lock.ts";
+import { openDefinition } from "../../src/operator/lock/open-definition.ts";
 import { standIns, type TestImage, testImage } from "../../src/operator/test/test-image.ts";
 import { hostKeyPrefix } from "../../src/steps/tree/write-secrets.ts";
 import { toolRun } from "../../src/system/door/chroot.ts";
@@ -72,14 +70,12 @@ describe("in-vm: imgbuild/web built in a virtual machine", () => {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), "imgbuild-in-vm-"));
     [native, vm] = ["native.raw", "vm.raw"].map((name) => join(directory, name)) as [string, string];
-    const definition = await loadDefinition("imgbuild/web");
-    const { spec, filesDir } = definition;
-    const { lock } = await readLockFor(definition);
-    const files = readFiles(filesDir);
+    const definition = await openDefinition("imgbuild/web");
+    const { spec, lock, filesDir, digest } = definition;
     const secrets = standIns(spec);
     secrets.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
     const inputs: ImageInputs = {
-      ...{ spec, lock, definition: definitionDigest(spec, lock, files), files, filesDir, secrets },
+      ...{ spec, lock, definition: digest, files: definition, filesDir, secrets },
       mirrors: await mirrorsFor(spec, options.env),
     };
     await buildImage(inputs, native, "raw", options);

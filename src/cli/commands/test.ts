@@ -70,13 +70,13 @@ async function test(path: string, options: TestOptions, cli: Cli): Promise<void>
 }
 
 async function rehearse(path: string, options: RehearsalOptions, cli: Cli): Promise<void> {
-  const { report, checks, accelerator, hostname } = await rehearseDefinition(path, options, cli);
+  const { report, checks, accelerator } = await rehearseDefinition(path, options, cli);
   cli.emit({ event: "rehearsal", accelerator, report, checks });
   const { total, downtime, phases } = report.seconds;
   for (const { phase, seconds: took } of phases) cli.print(`  ${phase.padEnd(10)} ${seconds(took * 1000)}`);
   const failed = checks.filter(({ ok }) => !ok);
   cli.print(
-    `${options.from} becomes ${hostname}: ${seconds(total * 1000)}, ${seconds((downtime ?? 0) * 1000)} of it down${
+    `${options.from} becomes ${report.hostname}: ${seconds(total * 1000)}, ${seconds((downtime ?? 0) * 1000)} of it down${
       accelerator === "tcg" ? " (emulated: a real machine takes a fraction of it)" : ""
     }; ${checks.length - failed.length} of ${checks.length} checks passed`,
   );

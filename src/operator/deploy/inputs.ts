@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { mirrorsInSources } from "../../debian/archive/mirrors.ts";
 import { localArchive } from "../../debian/package/local.ts";
 import type { Lock } from "../../schema/lock.ts";
+import type { Spec } from "../../schema/spec.ts";
 import { connect, publicKeysHeld } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
@@ -67,13 +68,7 @@ export async function definitionInputs(
   outside: Omit<Outside, "cache" | "signal">,
 ): Promise<Omit<DeployInputs, "base">> {
   const { env, log } = outside;
-  const definition = await openDefinition(path, {
-    log,
-    check: ({ spec }) => {
-      // What has storage has boot, by its check.
-      if (spec.storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
-    },
-  });
+  const definition = await openDefinition(path, { log, check: ({ spec }) => requireStorage(spec, path) });
   const { spec, lock, files, links, digest } = definition;
   const openSecrets = () =>
     log.task("opening the secrets", async () => {
@@ -108,6 +103,11 @@ export async function definitionInputs(
     ...(options.acceptDegraded === undefined ? {} : { acceptDegraded: options.acceptDegraded }),
     waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
   };
+}
+
+/** What has storage has boot, by its check. */
+export function requireStorage({ storage }: Spec, path: string): void {
+  if (storage === undefined) throw new Fail(`${path} has no storage, so it cannot be deployed`);
 }
 
 /** The .deb files beside the definition, by their paths in the lock, which has been compared with them. */

@@ -25,17 +25,7 @@ export async function openDefinition(
   const definition = await loadDefinition(path);
   for (const line of definition.unfinished) options.log?.warn(line);
   await options.check?.(definition);
-  return await withContent(definition);
-}
-
-/** The same of a definition that is loaded already. */
-export async function withContent(definition: Definition): Promise<OpenDefinition> {
   const { lock } = await readLockFor(definition);
   const content = readFiles(definition.filesDir);
-  return {
-    ...definition,
-    ...content,
-    lock,
-    digest: definitionDigest(definition.spec, lock, content),
-  };
+  return { ...definition, ...content, lock, digest: definitionDigest(definition.spec, lock, content) };
 }

@@ -17,9 +17,9 @@ import { buildImage } from "../build/image.ts";
 import { needsVm } from "../build/image-plan.ts";
 import { definitionDigest } from "../definition/digest.ts";
 import type { DefinitionFiles } from "../definition/files.ts";
-import { type Definition, withLines } from "../definition/load.ts";
+import { withLines } from "../definition/load.ts";
 import { mirrorsFor } from "../lock/lock.ts";
-import { type OpenDefinition, withContent } from "../lock/open-definition.ts";
+import type { OpenDefinition } from "../lock/open-definition.ts";
 import { networkFiles } from "../plan/configure.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { signingSecret } from "../secrets/secrets.ts";
@@ -54,14 +54,13 @@ export interface TestImage {
  * With real `secrets` it is made in `directory` and cached nowhere.
  */
 export async function testImage(
-  loaded: Definition,
+  definition: OpenDefinition,
   options: VmOptions,
   real?: { readonly secrets: ReadonlyMap<string, Secret>; readonly directory: string },
 ): Promise<TestImage> {
-  const { spec } = loaded;
+  const { spec } = definition;
   if (spec.storage === undefined || spec.boot === undefined)
-    throw new Fail(`${loaded.file} has no storage or no boot, so there is nothing to start`);
-  const definition = await withContent(loaded);
+    throw new Fail(`${definition.file} has no storage or no boot, so there is nothing to start`);
   if (real !== undefined) {
     await make(definition, real.directory, real.secrets, options);
     return await read(definition, real.directory);
