@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -104,6 +105,20 @@ describe("the source tree", () => {
     );
     const given = Object.entries(mayImport).flatMap(([from, all]) => all.map((to) => `${from} → ${to}`));
     expect(given.filter((one) => !used.has(one))).toEqual([]);
+  });
+  it("is drawn in docs/ARCHITECTURE.md by lines that are permissions", () => {
+    const picture = /^flowchart TD\n([\s\S]*?)^```$/m.exec(
+      readFileSync("docs/ARCHITECTURE.md", "utf8").split("## Who may import whom")[1]!,
+    );
+    const lines = picture![1]!.trim().split("\n");
+    const drawn = lines.flatMap((line) => {
+      const places = line.split(" --> ").map((names) => names.trim().split(" & "));
+      return places
+        .slice(1)
+        .flatMap((to, index) => places[index]!.flatMap((from) => to.map((one) => [from, one] as const)));
+    });
+    expect(drawn.length).toBeGreaterThan(15);
+    expect(drawn.filter(([from, to]) => !mayImport[from]?.includes(to))).toEqual([]);
   });
   it("has no file that only tests use", () => {
     const taken = new Set(users.flatMap(({ takes, names }) => [...takes.keys(), ...names]));
