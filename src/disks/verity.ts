@@ -2,9 +2,9 @@
 export const verityRoot = "/dev/mapper/root";
 
 /** Of data and of digests. */
-const blockBytes = 4096;
+export const verityBlock = 4096;
 /** SHA-256 digests that a block of them holds. */
-const perBlock = blockBytes / 32;
+const perBlock = verityBlock / 32;
 
 /** The format of dm-verity as plans have it; the root hash vouches for every byte of `dataBytes`, less what is no whole block. */
 interface Verity {
@@ -21,18 +21,18 @@ export function verityBytes(dataBytes: number): number {
     count = Math.ceil(count / perBlock);
     total += count;
   } while (count > 1);
-  return total * blockBytes;
+  return total * verityBlock;
 }
 
 /** Writes superblock and digests of `data` to `tree`, and prints the root hash. Nothing is left to veritysetup's defaults. */
 export function verityFormat({ dataBytes, uuid, salt }: Verity, data: string, tree: string): string[] {
   return [
     ...["veritysetup", "format", "--format=1", "--hash=sha256", `--salt=${salt}`, `--uuid=${uuid}`],
-    ...[`--data-block-size=${blockBytes}`, `--hash-block-size=${blockBytes}`],
+    ...[`--data-block-size=${verityBlock}`, `--hash-block-size=${verityBlock}`],
     ...[`--data-blocks=${blocksOf(dataBytes)}`, data, tree],
   ];
 }
 
 function blocksOf(dataBytes: number): number {
-  return Math.floor(dataBytes / blockBytes);
+  return Math.floor(dataBytes / verityBlock);
 }

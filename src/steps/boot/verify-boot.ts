@@ -7,6 +7,7 @@ import { checkEmbeddedGrub } from "../../boot/check/check-grub.ts";
 import { checkInitramfs, initramfsContent } from "../../boot/check/check-initramfs.ts";
 import { diskModules, mountedSource } from "../../boot/check/disk-modules.ts";
 import { filesystemAt } from "../../boot/check/superblock.ts";
+import type { MachinePaths } from "../../disks/find-disk.ts";
 import { Target, writablePath } from "../../disks/target.ts";
 import { verityRoot } from "../../disks/verity.ts";
 import { Tree } from "../../tree/tree.ts";
@@ -65,7 +66,7 @@ export const verifyBoot = defineStep({
     /** The tree is mounted from the disks on which it will boot, with this machine's drivers. */
     mounted: z.boolean().default(false),
   }),
-  tools: ["veritysetup"],
+  tools: [],
   run: async (wanted, context) => {
     const { root, log, machine } = context;
     const source = wanted.mounted ? await mountedSource(root, join(machine.proc, "self/mounts")) : undefined;
@@ -88,7 +89,7 @@ export const verifyBoot = defineStep({
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
           hint: "make it by a file in it, or take it out of storage.overlays",
         });
-    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, context)];
+    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, machine)];
     if (menu !== undefined) checkMenu(tree, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
@@ -149,13 +150,13 @@ async function checkRoot(
 async function checkVerity(
   plan: VerityPlan,
   cmdline: readonly string[],
-  context: StepContext,
+  machine: MachinePaths,
 ): Promise<string> {
   for (const name of ["systemd.verity_root_data", "systemd.verity_root_hash"])
     if (!cmdline.some((word) => word.startsWith(`${name}=`)))
       throw new Fail(`the kernel's command line names no ${name}`);
   const word = await rootHashWord(plan.file);
-  const problem = await verityProblem(plan, word.slice(word.indexOf("=") + 1), context);
+  const problem = await verityProblem(plan, machine);
   if (problem !== undefined)
     throw new Fail(`the root with verity would not open: ${problem}`, { hint: "deploy or build again" });
   return word;

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from "node:fs";
+import { lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { verityBytes } from "../../../../src/disks/verity.ts";
@@ -24,8 +24,15 @@ function bench(answers: Answers = says, treeBytes = verityBytes(dataBytes)) {
     ...{ uuid: "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718", salt: "ab".repeat(32), file },
   };
   const step = stepBench({ machine: made.machine, answers });
-  const devices = [1, 2].map((number) => join(made.machine.dev, `vda${number}`)).join(" ");
-  return { ...step, plan, file, devices, make: async () => await makeVerity.run(plan, step.context) };
+  const at = (number: number) => join(made.machine.dev, `vda${number}`);
+  return {
+    ...step,
+    plan,
+    file,
+    at,
+    devices: `${at(1)} ${at(2)}`,
+    make: async () => await makeVerity.run(plan, step.context),
+  };
 }
 
 describe("make-verity", () => {
@@ -56,13 +63,22 @@ describe("make-verity", () => {
 });
 
 describe("verityProblem", () => {
-  it("is what veritysetup finds", async () => {
-    const sound = bench();
-    expect(await verityProblem(sound.plan, hash, sound.context)).toBeUndefined();
-    expect(sound.asked).toEqual([`veritysetup verify ${sound.devices} ${hash}`]);
-    const changed = bench({ "veritysetup verify": { code: 2, stderr: "at position 0.\n" } });
-    expect(await verityProblem(changed.plan, hash, changed.context)).toBe("at position 0.");
-    const gone = bench({ "veritysetup verify": { code: 4 } });
-    await expect(verityProblem(gone.plan, hash, gone.context)).rejects.toThrow("exited 4");
+  it.each<[string, (at: (number: number) => string, file: string) => void]>([
+    ["a filesystem that was mounted to be written", (at) => change(at(1), 1100)],
+    ["a superblock of another making", (at) => change(at(2), 17)],
+    ["digests that were changed", (at) => change(at(2), 2 * 4096)],
+    ["another root hash", (_at, file) => writeFileSync(file, `${"00".repeat(32)}\n`)],
+  ])("tells %s", async (_what, damage) => {
+    const { make, plan, file, context, at } = bench();
+    await make();
+    expect(await verityProblem(plan, context.machine)).toBeUndefined();
+    damage(at, file);
+    expect(await verityProblem(plan, context.machine)).toMatch(/has changed since/);
   });
 });
+
+function change(path: string, position: number): void {
+  const bytes = readFileSync(path);
+  bytes[position]! ^= 1;
+  writeFileSync(path, bytes);
+}
