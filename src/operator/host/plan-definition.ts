@@ -1,6 +1,10 @@
-import type { DiskFacts } from "../../schema/facts.ts";
+import type { DiskFacts, PartitionFacts } from "../../schema/facts.ts";
 import type { Plan } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
+import type { WrittenDisk } from "../../schema/storage.ts";
+import { keepOf } from "../../storage/graph/graph.ts";
+import { firstInstall } from "../../storage/table/first-install.ts";
+import { layoutOf } from "../../storage/table/gpt.ts";
 import {
   type DeployOptions,
   deployInputs,
@@ -16,6 +20,9 @@ import { deployPlan } from "../plan/plan.ts";
 /** As the command line says them. */
 export type PlanOptions = LoginOptions & Pick<DeployOptions, "login">;
 
+const sectorSize = 512;
+const gib = 2 ** 30;
+const mib = 2 ** 20;
 const usual = { deadManSeconds: 600, slow: 1, withoutSecrets: true } as const;
 
 /** What a deploy of a definition to a host would do, and what stands against it; changes nothing. */
@@ -59,21 +66,44 @@ export async function planWithoutHost(
   return { definition, plan };
 }
 
-function declaredDisks(spec: Spec): Record<string, DiskFacts> {
-  const disks = Object.entries(spec.storage?.disks ?? {}).map(([name, disk]): [string, DiskFacts] => [
-    name,
-    {
+/** Each as an inspection would see it, with nothing on it but what is to be kept. */
+export function declaredDisks({ storage }: Pick<Spec, "storage">): Record<string, DiskFacts> {
+  if (storage === undefined) return {};
+  const first = firstInstall(storage).disks;
+  const disks = Object.entries(storage.disks).map(([name, disk]): [string, DiskFacts] => {
+    const { serial, wwn, minSize = gib } = disk.match;
+    const uuids = "keep" in disk ? disk.keep.map(({ uuid }) => uuid) : [];
+    return [
       name,
-      ...(disk.match.serial === undefined ? {} : { serial: disk.match.serial }),
-      ...(disk.match.wwn === undefined ? {} : { wwn: disk.match.wwn }),
-      sizeBytes: "table" in disk ? disk.imageSize : (disk.match.minSize ?? 2 ** 30),
-      sectorSize: 512,
-      removable: false,
-      readOnly: false,
-      holders: [],
-      mountPoints: [],
-      partitions: [],
-    },
-  ]);
+      {
+        ...{ name, sizeBytes: "table" in disk ? disk.imageSize : minSize, sectorSize },
+        ...(serial === undefined ? {} : { serial }),
+        ...(wwn === undefined ? {} : { wwn }),
+        ...{ removable: false, readOnly: false, holders: [], mountPoints: [] },
+        partitions:
+          "table" in disk
+            ? keptParts(name, disk, first[name] as WrittenDisk)
+            : uuids.map((uuid, index) => partOf(name, index + 1, { startBytes: mib, sizeBytes: mib }, uuid)),
+      },
+    ];
+  });
   return Object.fromEntries(disks);
+}
+
+/** Where the partitions that are kept would lie if they were made. */
+function keptParts(name: string, { table }: WrittenDisk, first: WrittenDisk): PartitionFacts[] {
+  const { partitions } = layoutOf(first, first.imageSize, sectorSize, { seed: "", name });
+  return partitions.flatMap((part, index) => {
+    const keep = keepOf(table.partitions[index]?.content);
+    return keep === undefined ? [] : [partOf(name, part.number, part, keep.uuid)];
+  });
+}
+
+function partOf(
+  disk: string,
+  number: number,
+  { startBytes, sizeBytes }: Pick<PartitionFacts, "startBytes" | "sizeBytes">,
+  uuid: string,
+): PartitionFacts {
+  return { name: `${disk}${number}`, startBytes, sizeBytes, uuid, mountPoints: [] };
 }
