@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { mmdebstrap, preparePeer } from "../test/helpers/mmdebstrap.ts";
+import { mmdebstrap, preparePeer } from "../test/helpers/labs/mmdebstrap.ts";
 import { inTurns, least, pair, type Row, rounds, row, type Spent, timed } from "./bench-rows.ts";
 import { build, command, edit, forgetTrees, install, relock, type Server } from "./bench-server.ts";
 

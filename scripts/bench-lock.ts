@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../src/system/run/run.ts";
-import { sourcesList } from "../test/helpers/mmdebstrap.ts";
+import { sourcesList } from "../test/helpers/labs/mmdebstrap.ts";
 import { inTurns, type Row, row, timed } from "./bench-rows.ts";
 import { command, type Server } from "./bench-server.ts";
 

@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { plainEnv, type RunResult, run } from "../src/system/run/run.ts";
-import { copyArchives, sourcesList } from "../test/helpers/mmdebstrap.ts";
+import { copyArchives, sourcesList } from "../test/helpers/labs/mmdebstrap.ts";
 import { page, type Server } from "./bench-server.ts";
 
 const suite = "trixie";

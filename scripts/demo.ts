@@ -5,8 +5,8 @@ import { plainLog, seconds } from "../src/cli/terminal/log.ts";
 import { Report } from "../src/schema/report.ts";
 import { messageOf } from "../src/util/fail.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
-import { deployArguments, kept, type StockLab, startLab } from "../test/helpers/lab.ts";
-import { fetchPage } from "../test/helpers/page.ts";
+import { deployArguments, kept, type StockLab, startLab } from "../test/helpers/labs/lab.ts";
+import { fetchPage } from "../test/helpers/labs/page.ts";
 
 /**
  * The main job, shown: a stock Debian 12 host that somebody else installed runs in QEMU; one command makes it

@@ -1,5 +1,6 @@
-import { readdirSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { run } from "../src/system/run/run.ts";
 import { messageOf } from "../src/util/fail.ts";
 
@@ -269,44 +270,49 @@ if (wanted === "--list")
     console.log(`${name.padEnd(22)} ${what}${faults.length === 0 ? "" : ` (${faults.join(", ")})`}`);
 else process.exitCode = await runCases(wanted);
 
+/** Runs the chosen case or all, as many at once as there are cores: each boots machines of one processor, or works by itself. */
 async function runCases(name: string | undefined): Promise<number> {
-  const chosen = cases.filter((one) => name === undefined || one.name === name);
+  const chosen = cases.filter((known) => name === undefined || known.name === name);
   if (chosen.length === 0) {
-    console.error(`no case ${name}; there are ${cases.map((one) => one.name).join(", ")}`);
+    console.error(`no case ${name}; there are ${cases.map((known) => known.name).join(", ")}`);
     return 2;
   }
   await mkdir("out", { recursive: true });
-  let failed = 0;
-  for (const one of chosen) {
-    console.log(`${one.name}: ${one.what} …`);
-    const began = Date.now();
-    let outcome = "passed";
-    try {
-      await run(one.argv, {
-        timeoutMs: caseMs,
-        env: { ...(process.env as Record<string, string>), ...one.env },
-        onLine: (line) => console.log(`  ${line}`),
-      });
-    } catch (error) {
-      outcome = "failed";
-      failed += 1;
-      console.error(messageOf(error));
-    }
-    const seconds = Math.round((Date.now() - began) / 1000);
-    console.log(`${one.name}: ${outcome} in ${seconds} s`);
-    await record({ case: one.name, outcome, seconds, at: new Date().toISOString() });
+  const queue = [...chosen];
+  const failed: string[] = [];
+  const work = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      if (!(await runCase(next))) failed.push(next.name);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  if (chosen.length > 1) console.log(`${chosen.length - failed.length} of ${chosen.length} cases passed`);
+  if (failed.length > 0) console.error(`failed: ${failed.join(", ")}`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+async function runCase({ name, what, argv, env }: Case): Promise<boolean> {
+  console.log(`${name}: ${what} …`);
+  const began = Date.now();
+  let outcome = "passed";
+  try {
+    await run(argv, {
+      timeoutMs: caseMs,
+      env: { ...(process.env as Record<string, string>), ...env },
+      onLine: (line) => console.log(`${name} | ${line}`),
+    });
+  } catch (error) {
+    outcome = "failed";
+    console.error(`${name}: ${messageOf(error)}`);
   }
-  return failed === 0 ? 0 : 1;
+  const seconds = Math.round((Date.now() - began) / 1000);
+  console.log(`${name}: ${outcome} in ${seconds} s`);
+  record({ case: name, outcome, seconds, at: new Date().toISOString() });
+  return outcome === "passed";
 }
 
 /** One row a case, the latest; the others stay. */
-async function record(row: { case: string; outcome: string; seconds: number; at: string }): Promise<void> {
-  const rows = await readFile(file, "utf8").then(
-    (text) => JSON.parse(text) as { case: string }[],
-    () => [],
-  );
-  await writeFile(
-    file,
-    `${JSON.stringify([...rows.filter((one) => one.case !== row.case), row], null, 2)}\n`,
-  );
+function record(row: { case: string; outcome: string; seconds: number; at: string }): void {
+  const rows = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { case: string }[]) : [];
+  const others = rows.filter((known) => known.case !== row.case);
+  writeFileSync(file, `${JSON.stringify([...others, row], null, 2)}\n`);
 }

@@ -8,8 +8,8 @@ import { Report } from "../../src/schema/report.ts";
 import type { Host } from "../../src/transport/host.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/lab.ts";
-import { fetchPage } from "../helpers/page.ts";
+import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
+import { fetchPage } from "../helpers/labs/page.ts";
 
 const env = process.env;
 const minute = 60_000;

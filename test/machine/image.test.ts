@@ -8,8 +8,8 @@ import { type TestImage, testImage } from "../../src/operator/test/test-image.ts
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { booted } from "../helpers/booted.ts";
-import { fetchPage } from "../helpers/page.ts";
+import { booted } from "../helpers/labs/booted.ts";
+import { fetchPage } from "../helpers/labs/page.ts";
 
 const options = {
   cache: cacheRoot(process.env),

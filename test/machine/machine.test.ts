@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
-import { fetchPage } from "../helpers/page.ts";
+import { fetchPage } from "../helpers/labs/page.ts";
 
 /** One machine, booted once; every case finds it as it was then. Each method is seen to succeed and to fail. */
 describe("a machine of imgbuild/web", () => {

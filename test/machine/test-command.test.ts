@@ -1,8 +1,8 @@
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { environment, ownDefinition } from "../helpers/cli-lab.ts";
 import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
+import { environment, ownDefinition } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const timeoutMs = 20 * 60_000;

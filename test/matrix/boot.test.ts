@@ -5,7 +5,7 @@ import { readPe } from "../../src/boot/efi/pe.ts";
 import { ukiPath } from "../../src/boot/loader.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
-import { type BootDefinition, bootDefinition } from "../helpers/boot-definition.ts";
+import { type BootDefinition, bootDefinition } from "../helpers/builders/boot-definition.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 
 const gptBoth = "gpt(biosBoot(), esp(), root())";

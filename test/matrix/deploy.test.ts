@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { Report } from "../../src/schema/report.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { deployArguments, kept, type StockLab, startLab } from "../helpers/lab.ts";
+import { deployArguments, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
 
 const env = process.env;
 const minute = 60_000;

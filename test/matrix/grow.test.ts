@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { openLab } from "../../src/testing/index.ts";
-import { environment, program } from "../helpers/cli-lab.ts";
+import { environment, program } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const gib = 2 ** 30;

@@ -11,7 +11,7 @@ import { sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
 import type { SshShell } from "../../src/vm/shell/ssh-shell.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/lab.ts";
+import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
 
 const env = process.env;
 const minute = 60_000;

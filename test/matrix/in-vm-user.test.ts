@@ -10,8 +10,8 @@ import { sealForAll } from "../../src/secrets/seal.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { openLab } from "../../src/testing/index.ts";
-import { environment, expectFail, left, ownDefinition, program } from "../helpers/cli-lab.ts";
-import { givePackages, makeBuilder, makeUser, start, type TestUser } from "../helpers/ordinary-user.ts";
+import { environment, expectFail, left, ownDefinition, program } from "../helpers/labs/cli-lab.ts";
+import { givePackages, makeBuilder, makeUser, start, type TestUser } from "../helpers/labs/ordinary-user.ts";
 
 const buildMs = 3_600_000;
 const everyCode = Array.from({ length: 256 }, (_, code) => code);

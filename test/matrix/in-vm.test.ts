@@ -15,8 +15,8 @@ import { run } from "../../src/system/run/run.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { booted } from "../helpers/booted.ts";
-import { treeDifferences } from "../helpers/same-tree.ts";
+import { treeDifferences } from "../helpers/checks/same-tree.ts";
+import { booted } from "../helpers/labs/booted.ts";
 
 const options = {
   cache: cacheRoot(process.env),

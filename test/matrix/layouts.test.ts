@@ -8,8 +8,8 @@ import { cacheRoot } from "../../src/system/files/cache.ts";
 import { defaultChecks } from "../../src/testing/checks.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { layouts, specOf } from "../helpers/ladder.ts";
-import { bind, bindToTang, opensByTang, tangLab } from "../helpers/tang-lab.ts";
+import { layouts, specOf } from "../helpers/builders/ladder.ts";
+import { bind, bindToTang, opensByTang, tangLab } from "../helpers/labs/tang-lab.ts";
 
 const options = {
   cache: cacheRoot(process.env),

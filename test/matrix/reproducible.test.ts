@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { eatmydata } from "../../src/system/door/chroot.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
-import { environment, program, warmCache } from "../helpers/cli-lab.ts";
-import { theBase } from "../helpers/native.ts";
+import { environment, program, warmCache } from "../helpers/labs/cli-lab.ts";
+import { theBase } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** The example with all that could differ: users, a kernel with its initramfs, both bootloaders, a swap file. */

@@ -15,8 +15,8 @@ import { executeSteps } from "../../src/steps/step/execute.ts";
 import { stepData } from "../../src/steps/step/step.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { mmdebstrap, preparePeer } from "../helpers/mmdebstrap.ts";
-import { treeDifferences } from "../helpers/same-tree.ts";
+import { treeDifferences } from "../helpers/checks/same-tree.ts";
+import { mmdebstrap, preparePeer } from "../helpers/labs/mmdebstrap.ts";
 
 const options = {
   cache: cacheRoot(process.env),

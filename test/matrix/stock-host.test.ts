@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from "vitest";
 import { silentLog } from "../../src/util/log.ts";
-import { kept, startLab } from "../helpers/lab.ts";
+import { kept, startLab } from "../helpers/labs/lab.ts";
 
 async function stockLab(firmware: "bios" | "uefi") {
   const lab = await startLab({ firmware, log: silentLog, env: process.env });

@@ -9,8 +9,8 @@ import { storageSteps } from "../../src/storage/plan/storage-steps.ts";
 import { laidOn } from "../../src/storage/size/fit.ts";
 import { roomsOf } from "../../src/storage/size/room.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
-import { blankAll, epoch, inBase, makeRack, mib, placed } from "../helpers/ladder.ts";
-import { root } from "../helpers/storage.ts";
+import { blankAll, epoch, inBase, makeRack, mib, placed } from "../helpers/builders/ladder.ts";
+import { root } from "../helpers/builders/storage.ts";
 
 const options = {
   cache: cacheRoot(process.env),

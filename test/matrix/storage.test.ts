@@ -27,7 +27,7 @@ import {
   type Rack,
   specOf,
   stepsOn,
-} from "../helpers/ladder.ts";
+} from "../helpers/builders/ladder.ts";
 
 const options = {
   cache: cacheRoot(process.env),

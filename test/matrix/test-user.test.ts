@@ -2,8 +2,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { run } from "../../src/system/run/run.ts";
-import { environment } from "../helpers/cli-lab.ts";
-import { makeBuilder, type TestUser } from "../helpers/ordinary-user.ts";
+import { environment } from "../helpers/labs/cli-lab.ts";
+import { makeBuilder, type TestUser } from "../helpers/labs/ordinary-user.ts";
 
 const testMs = 3_600_000;
 let user: TestUser;

@@ -11,7 +11,7 @@ import { resolve } from "../../src/debian/resolve/resolve.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { type AptAnswer, type AptRoot, aptRoot } from "../helpers/apt.ts";
+import { type AptAnswer, type AptRoot, aptRoot } from "../helpers/labs/apt.ts";
 import { differences, groups, type Sets } from "./apt-sets.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "imgbuild-apt-"));

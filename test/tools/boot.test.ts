@@ -16,10 +16,10 @@ import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { theBase, workshop } from "../helpers/native.ts";
-import { esp, mib, root } from "../helpers/storage.ts";
+import { esp, mib, root } from "../helpers/builders/storage.ts";
+import { readFromVfat } from "../helpers/checks/vfat.ts";
+import { theBase, workshop } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-import { readFromVfat } from "../helpers/vfat.ts";
 
 const mine = throwawaySigner("mine");
 

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
-import { environment, program, warmCache } from "../helpers/cli-lab.ts";
+import { environment, program, warmCache } from "../helpers/labs/cli-lab.ts";
+import { makeUser, start } from "../helpers/labs/ordinary-user.ts";
 import { linkOrCopyAll } from "../helpers/link-or-copy.ts";
-import { makeUser, start } from "../helpers/ordinary-user.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const minuteMs = 60_000;
@@ -31,7 +31,7 @@ describe("a build while the cache is cleared of everything", () => {
     const env = { ...environment, IMGBUILD_CACHE: cache };
     const output = join(dir, "out/waiting.raw");
     mkdirSync(join(dir, "out"));
-    const waiting = ["--import", "tsx", "test/helpers/build-waiting.ts", cache, output];
+    const waiting = ["--import", "tsx", "test/helpers/labs/build-waiting.ts", cache, output];
     const build = start(["nice", "-n", "19", process.execPath, ...waiting], 10 * minuteMs);
     onTestFinished(async () => {
       build.child.kill("SIGTERM");

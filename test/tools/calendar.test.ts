@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { run } from "../../src/system/run/run.ts";
-import { calendars } from "../helpers/calendars.ts";
+import { calendars } from "../helpers/builders/calendars.ts";
 
 const systemd = async (text: string) =>
   (await run(["systemd-analyze", "calendar", "--", text], { accept: [0, 1] })).code === 0;

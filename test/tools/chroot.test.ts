@@ -17,7 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { chrootRun, toolRun, treeRun } from "../../src/system/door/chroot.ts";
 import { Fail } from "../../src/util/fail.ts";
-import { theBase } from "../helpers/native.ts";
+import { theBase } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** A tree with BusyBox alone. */

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { claim } from "../../src/operator/takeover/claim.ts";
 import { connect } from "../../src/transport/host.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { startSshd } from "../helpers/sshd.ts";
+import { startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const quiet = { log: silentLog, signal: new AbortController().signal };

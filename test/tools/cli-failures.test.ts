@@ -9,6 +9,9 @@ import type { LockedPackage } from "../../src/schema/lock.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
+import { generateIdentity } from "../helpers/builders/identity.ts";
+import { releaseText, signingKey } from "../helpers/builders/signing.ts";
+import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import {
   cachedPackage,
   environment,
@@ -21,13 +24,10 @@ import {
   program,
   warmCache,
   webPackages,
-} from "../helpers/cli-lab.ts";
-import { generateIdentity } from "../helpers/identity.ts";
-import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
-import { releaseText, signingKey } from "../helpers/signing.ts";
-import { startSshd } from "../helpers/sshd.ts";
+} from "../helpers/labs/cli-lab.ts";
+import { startSshd } from "../helpers/labs/sshd.ts";
+import { deadUrl, web } from "../helpers/labs/web.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-import { deadUrl, web } from "../helpers/web.ts";
 
 const cli = (
   args: readonly string[],

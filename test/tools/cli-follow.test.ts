@@ -8,12 +8,12 @@ import { Runner } from "../../src/target/runner.ts";
 import { serve } from "../../src/target/socket.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { baseReport } from "../helpers/base-report.ts";
-import { environment, expectFail } from "../helpers/cli-lab.ts";
-import { noDeadMan } from "../helpers/dead-man.ts";
+import { baseReport } from "../helpers/fakes/base-report.ts";
+import { noDeadMan } from "../helpers/fakes/dead-man.ts";
+import { notedDeploy } from "../helpers/fakes/noted-deploy.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { notedDeploy } from "../helpers/noted-deploy.ts";
-import { sshHome, startSshd } from "../helpers/sshd.ts";
+import { environment, expectFail } from "../helpers/labs/cli-lab.ts";
+import { sshHome, startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const nonce = "c".repeat(64);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../../src/util/digest.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
 import {
   cachedPackage,
   environment,
@@ -13,10 +14,9 @@ import {
   program,
   warmCache,
   webPackages,
-} from "../helpers/cli-lab.ts";
-import { imgbuild } from "../helpers/imgbuild.ts";
+} from "../helpers/labs/cli-lab.ts";
+import { web } from "../helpers/labs/web.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-import { web } from "../helpers/web.ts";
 
 beforeAll(warmCache);
 

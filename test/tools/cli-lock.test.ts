@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseLock } from "../../src/debian/lock/lock.ts";
 import { run } from "../../src/system/run/run.ts";
-import { environment, expectFail, program } from "../helpers/cli-lab.ts";
+import { environment, expectFail, program } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const imgbuild = (...argv: string[]) =>

@@ -6,8 +6,8 @@ import { networkFiles } from "../../src/operator/plan/configure.ts";
 import { Network, Spec } from "../../src/schema/spec.ts";
 import { makeUsers } from "../../src/steps/tree/make-users.ts";
 import { run } from "../../src/system/run/run.ts";
-import { fakeContext } from "../helpers/hostile-tree.ts";
-import { numbers, seed } from "../helpers/odd-strings.ts";
+import { fakeContext } from "../helpers/builders/hostile-tree.ts";
+import { numbers, seed } from "../helpers/builders/odd-strings.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const users = 1_000;

@@ -3,7 +3,7 @@ import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { makeLockFor } from "../../src/operator/lock/lock.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { docBlocks, writeModule } from "../helpers/docs.ts";
+import { docBlocks, writeModule } from "../helpers/checks/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const whole = docBlocks().filter(({ language, text }) => language === "ts" && /^export default/m.test(text));

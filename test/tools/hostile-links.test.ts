@@ -4,16 +4,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { allSteps } from "../../src/steps/registry.ts";
 import { run } from "../../src/system/run/run.ts";
-import type { Tried } from "../helpers/hostile-links.ts";
-import { makeUser, type TestUser } from "../helpers/ordinary-user.ts";
-import { copyOfSource, protections, takeAway } from "../helpers/protections.ts";
-import { sourcesIn } from "../helpers/sources.ts";
-import { withoutTree, works } from "../helpers/tree-works.ts";
+import { withoutTree, works } from "../helpers/builders/tree-works.ts";
+import { copyOfSource, protections, takeAway } from "../helpers/checks/protections.ts";
+import { sourcesIn } from "../helpers/checks/sources.ts";
+import type { Tried } from "../helpers/labs/hostile-links.ts";
+import { makeUser, type TestUser } from "../helpers/labs/ordinary-user.ts";
 
 const allMs = 900_000;
 /** Mounts of its own: some works mount, and the machine's only disk is made up. */
 const alone = ["unshare", "--mount", "--propagation", "private"];
-const program = ["node", "--import", "tsx", "test/helpers/hostile-links.ts"];
+const program = ["node", "--import", "tsx", "test/helpers/labs/hostile-links.ts"];
 
 let user: TestUser;
 beforeAll(async () => {

@@ -16,10 +16,10 @@ import { parseLock } from "../../src/debian/lock/lock.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
-import { environment, program } from "../helpers/cli-lab.ts";
-import { makeDeb } from "../helpers/deb.ts";
-import { makeOutside, type Outside } from "../helpers/escapes.ts";
-import { givePackages, makeBuilder, type TestUser } from "../helpers/ordinary-user.ts";
+import { makeDeb } from "../helpers/builders/deb.ts";
+import { makeOutside, type Outside } from "../helpers/builders/escapes.ts";
+import { environment, program } from "../helpers/labs/cli-lab.ts";
+import { givePackages, makeBuilder, type TestUser } from "../helpers/labs/ordinary-user.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const buildMs = 900_000;

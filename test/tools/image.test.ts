@@ -9,7 +9,7 @@ import { Spec } from "../../src/schema/spec.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { root } from "../helpers/storage.ts";
+import { root } from "../helpers/builders/storage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const options = {

@@ -12,7 +12,7 @@ import { run } from "../../src/system/run/run.ts";
 import { digestOf, sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { root } from "../helpers/storage.ts";
+import { root } from "../helpers/builders/storage.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const options = {

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { run } from "../../src/system/run/run.ts";
-import { environment, expectFail, program } from "../helpers/cli-lab.ts";
+import { environment, expectFail, program } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const imgbuild = (...argv: string[]) =>

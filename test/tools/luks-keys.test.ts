@@ -6,7 +6,7 @@ import type { StepContext } from "../../src/steps/step/step.ts";
 import { run } from "../../src/system/run/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { stepsFor } from "../helpers/storage-steps.ts";
+import { stepsFor } from "../helpers/builders/storage-steps.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const passphrase = "of the definition";

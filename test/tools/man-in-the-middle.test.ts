@@ -15,9 +15,9 @@ import { generateSshKey } from "../../src/transport/keys.ts";
 import { fingerprint } from "../../src/transport/known-hosts.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { inputsOfDeploy, machineFacts } from "../helpers/deployable.ts";
-import { generateIdentity } from "../helpers/identity.ts";
-import { startSshd } from "../helpers/sshd.ts";
+import { inputsOfDeploy, machineFacts } from "../helpers/builders/deployable.ts";
+import { generateIdentity } from "../helpers/builders/identity.ts";
+import { startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const nonce = "b".repeat(64);

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { minimizeDisk } from "../../src/operator/output/minimize.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
-import { workshop } from "../helpers/native.ts";
+import { workshop } from "../helpers/labs/native.ts";
 
 const mib = 2 ** 20;
 const epoch = 1_750_000_000;

@@ -5,7 +5,7 @@ import type { StagedPackage } from "../../src/debian/unpack/stage.ts";
 import { indexModules, placeWrapper, scriptPath } from "../../src/steps/packages/module-index.ts";
 import { clearStaging, stagingPath } from "../../src/steps/packages/unpack.ts";
 import { run } from "../../src/system/run/run.ts";
-import { theBase, workshop, writableBase } from "../helpers/native.ts";
+import { theBase, workshop, writableBase } from "../helpers/labs/native.ts";
 
 /** A tree with depmod, and a package beside it that brings some of the base's modules as those of a kernel of its own. */
 async function kernelBeside(): Promise<{ root: string; staged: StagedPackage; files: Map<string, string> }> {

@@ -18,9 +18,9 @@ import { Encrypter } from "age-encryption";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { run } from "../../src/system/run/run.ts";
 import { gateArgv } from "../../src/system/user/user-namespace.ts";
-import { environment, expectFail, hidePrograms, left, program } from "../helpers/cli-lab.ts";
-import { makeBuilder, makeUser, type Started, start, type TestUser } from "../helpers/ordinary-user.ts";
-import { startSshd } from "../helpers/sshd.ts";
+import { environment, expectFail, hidePrograms, left, program } from "../helpers/labs/cli-lab.ts";
+import { makeBuilder, makeUser, type Started, start, type TestUser } from "../helpers/labs/ordinary-user.ts";
+import { startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const quickMs = 60_000;

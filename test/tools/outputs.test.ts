@@ -29,8 +29,8 @@ import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { workshop } from "../helpers/native.ts";
-import { root } from "../helpers/storage.ts";
+import { root } from "../helpers/builders/storage.ts";
+import { workshop } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const options = {

@@ -25,8 +25,8 @@ import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { workshop, writableBase } from "../helpers/native.ts";
-import { root } from "../helpers/storage.ts";
+import { root } from "../helpers/builders/storage.ts";
+import { workshop, writableBase } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const epoch = 1_750_000_000;
@@ -200,7 +200,7 @@ describe("patches and scripts in a deploy", () => {
         process.execPath,
         "--import",
         "tsx",
-        "test/helpers/base-steps.ts",
+        "test/helpers/labs/base-steps.ts",
         join(dir, "steps.json"),
       ];
       return await run(["unshare", "--mount", "sh", "-c", enter, "sh", tree, ...program], { accept: [0, 1] });

@@ -23,7 +23,7 @@ import {
   seed,
   testMs,
   through,
-} from "../helpers/odd-strings.ts";
+} from "../helpers/builders/odd-strings.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 describe(`a string that is quoted is itself again to the real program (F39, ${howMany} strings, IMGBUILD_SEED=${seed})`, () => {

@@ -21,7 +21,7 @@ import { type DeployData, deployWord } from "../../src/schema/deploy.ts";
 import type { Plan } from "../../src/schema/plan.ts";
 import { hardware } from "../../src/target/machine.ts";
 import { digestOf, sha256 } from "../../src/util/digest.ts";
-import { lockOf, serverSpec } from "../helpers/deployable.ts";
+import { lockOf, serverSpec } from "../helpers/builders/deployable.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const nonce = "e".repeat(64);

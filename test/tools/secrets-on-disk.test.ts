@@ -28,12 +28,12 @@ import { cacheRoot } from "../../src/system/files/cache.ts";
 import { plainEnv, run } from "../../src/system/run/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { sealedFields } from "../helpers/build-sealed.ts";
-import { secretDefinition, secretSpec, secretText } from "../helpers/build-secret.ts";
-import { environment, program } from "../helpers/cli-lab.ts";
-import { startsIn, traced } from "../helpers/exec-trace.ts";
-import { generateIdentity } from "../helpers/identity.ts";
-import { filesWith, formsOf, hitsIn, hitsInFile } from "../helpers/secret-forms.ts";
+import { secretDefinition, secretSpec, secretText } from "../helpers/builders/build-secret.ts";
+import { generateIdentity } from "../helpers/builders/identity.ts";
+import { startsIn, traced } from "../helpers/checks/exec-trace.ts";
+import { filesWith, formsOf, hitsIn, hitsInFile } from "../helpers/checks/secret-forms.ts";
+import { sealedFields } from "../helpers/labs/build-sealed.ts";
+import { environment, program } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const usual = cacheRoot(process.env);
@@ -101,7 +101,14 @@ describe("a build with secrets (F26)", () => {
     await run([program, "lock", definition], options);
     const ways = [
       [
-        ...[process.execPath, "--import", "tsx", resolve("test/helpers/build-sealed.ts"), cache, definition],
+        ...[
+          process.execPath,
+          "--import",
+          "tsx",
+          resolve("test/helpers/labs/build-sealed.ts"),
+          cache,
+          definition,
+        ],
         ...[identityFile, join(place, "disk.raw")],
       ],
       [
@@ -246,7 +253,7 @@ describe("a build with secrets that is killed", () => {
 });
 
 function start(out: string, stopIn = "") {
-  const program = resolve("test/helpers/build-secret.ts");
+  const program = resolve("test/helpers/builders/build-secret.ts");
   const args = ["--import", "tsx", program, cache, join(out, "disk.raw"), stopIn];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
   let text = "";

@@ -14,7 +14,7 @@ import { describe, expect, it } from "vitest";
 import { generateSshKey } from "../../src/transport/keys.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { workshop, writableBase } from "../helpers/native.ts";
+import { workshop, writableBase } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 /** "0:0 640" of a path that is itself looked at. */

@@ -16,9 +16,9 @@ import {
 } from "../../src/storage/graph/ids.ts";
 import { layoutOf, sfdiskScript } from "../../src/storage/table/gpt.ts";
 import { run as plainRun } from "../../src/system/run/run.ts";
-import { type Workshop, workshop } from "../helpers/native.ts";
-import { mib } from "../helpers/storage.ts";
-import { readFromVfat } from "../helpers/vfat.ts";
+import { mib } from "../helpers/builders/storage.ts";
+import { readFromVfat } from "../helpers/checks/vfat.ts";
+import { type Workshop, workshop } from "../helpers/labs/native.ts";
 
 const epoch = 1_700_000_000;
 const seed = "a seed";

@@ -15,7 +15,7 @@ import {
 } from "../../src/operator/takeover/takeover.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
-import { localHost } from "../helpers/local-host.ts";
+import { localHost } from "../helpers/fakes/local-host.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const signal = new AbortController().signal;

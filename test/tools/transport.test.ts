@@ -17,7 +17,7 @@ import { connect, type Host, publicKeysHeld } from "../../src/transport/host.ts"
 import { sha256 } from "../../src/util/digest.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { Secret } from "../../src/util/secret.ts";
-import { startSshd } from "../helpers/sshd.ts";
+import { startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 async function withHost(): Promise<{

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseLock } from "../../src/debian/lock/lock.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { run } from "../../src/system/run/run.ts";
-import { ownDefinition } from "../helpers/cli-lab.ts";
+import { ownDefinition } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const program = resolve("bin/imgbuild");

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { verityBytes } from "../../src/disks/verity.ts";
 import { makeVerity, verityProblem } from "../../src/steps/boot/make-verity.ts";
 import { run } from "../../src/system/run/run.ts";
-import { fakeMachine } from "../helpers/fake-machine.ts";
-import { stepBench } from "../helpers/step-bench.ts";
+import { fakeMachine } from "../helpers/fakes/fake-machine.ts";
+import { stepBench } from "../helpers/fakes/step-bench.ts";
 
 const mib = 2 ** 20;
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { expect, it } from "vitest";
-import { docSpans, docs } from "../helpers/docs.ts";
+import { docSpans, docs } from "../helpers/checks/docs.ts";
 
 it("what docs/SECURITY.md promises is shown by tests that are there", () => {
   const named = readFileSync("docs/SECURITY.md", "utf8").match(/\btest\/[\w/-]+\.test\.ts/g) ?? [];

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { commandLine } from "../../src/cli/program.ts";
 import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { run } from "../../src/system/run/run.ts";
-import { docBlocks, docSpans, moduleOf, writeModule } from "../helpers/docs.ts";
+import { docBlocks, docSpans, moduleOf, writeModule } from "../helpers/checks/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const blocks = docBlocks();

@@ -5,7 +5,15 @@ import { Boot, Repository } from "../../src/schema/spec.ts";
 import { shellLine, shellWord } from "../../src/util/shell-word.ts";
 import { render } from "../../src/util/template.ts";
 import { bashWord } from "../../src/vm/machine/guest-shell.ts";
-import { expectSame, howMany, oddStrings, seed, shells, testMs, through } from "../helpers/odd-strings.ts";
+import {
+  expectSame,
+  howMany,
+  oddStrings,
+  seed,
+  shells,
+  testMs,
+  through,
+} from "../helpers/builders/odd-strings.ts";
 
 describe(`a string that is quoted is itself again (F39, ${howMany} strings, IMGBUILD_SEED=${seed})`, () => {
   const words = oddStrings(howMany, seed);

@@ -4,9 +4,9 @@ import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { planFor } from "../../src/operator/deploy/inspect.ts";
 import { boundTo } from "../../src/operator/inspect/host-binding.ts";
 import { matchDisks } from "../../src/storage/match/match-disks.ts";
-import { inputsOfDeploy, lockOf, machineFacts } from "../helpers/deployable.ts";
-import { docBlocks, writeModule } from "../helpers/docs.ts";
-import { diskFacts, keptUuid, mib } from "../helpers/storage.ts";
+import { inputsOfDeploy, lockOf, machineFacts } from "../helpers/builders/deployable.ts";
+import { diskFacts, keptUuid, mib } from "../helpers/builders/storage.ts";
+import { docBlocks, writeModule } from "../helpers/checks/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const mirror = "http://mirror.example.org/debian";

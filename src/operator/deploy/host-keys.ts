@@ -1,12 +1,14 @@
 import type { Facts } from "../../schema/facts.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, publicKeyOf } from "../../transport/keys.ts";
+import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
 import type { HostKeys } from "./results.ts";
 
 const smallMs = 30_000;
+const hostKeysScript: HostScript = { name: "list-host-keys", text: "ls /etc/ssh/ssh_host_*_key" };
 /** Kinds that Debian's server knows and offers by itself; it is long since DSA was one of them. */
 const keptKinds = /^ssh_host_(ed25519|ecdsa|rsa)_key$/;
 
@@ -49,7 +51,7 @@ export async function keptHostKeys(
   log: Log,
 ): Promise<HostKeys> {
   const secrets = new Map<string, Secret>();
-  const list = await old.exec(["sh", "-c", "ls /etc/ssh/ssh_host_*_key"], {
+  const list = await old.exec(scriptArgv(hostKeysScript), {
     root: true,
     timeoutMs: smallMs,
   });

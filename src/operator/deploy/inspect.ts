@@ -9,6 +9,7 @@ import { matchDisks } from "../../storage/match/match-disks.ts";
 import { networkReplay, reachProblem } from "../../system/machine/network-replay.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
+import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { digestOf } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Finding } from "../inspect/finding.ts";
@@ -27,6 +28,11 @@ import type { Confirmed, Identity, Inspected, Planned } from "./results.ts";
 import type { AptOrigin, DeployInputs, DeployWorld } from "./world.ts";
 
 const smallMs = 30_000;
+const oldKeysScript: HostScript = {
+  name: "list-keys",
+  text: 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null',
+};
+const reachedAtScript: HostScript = { name: "reached-at", text: 'echo "$SSH_CONNECTION"' };
 
 /** Looks at the host, decides what would happen, and judges it. Changes nothing; refusals are for the next phase. */
 export async function inspectAndPlan(
@@ -185,7 +191,7 @@ function pathOf(name: string, disk: DiskFacts): { path?: string } {
 
 /** Every key that opens the login we used. */
 async function oldKeys(host: Host): Promise<string[]> {
-  const { stdout } = await host.exec(["sh", "-c", 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null'], {
+  const { stdout } = await host.exec(scriptArgv(oldKeysScript), {
     timeoutMs: smallMs,
     accept: [0, 1],
   });
@@ -194,7 +200,7 @@ async function oldKeys(host: Host): Promise<string[]> {
 
 /** The address and port of the host, as it sees them, that our connection leads to. */
 export async function reachedAt(host: Host): Promise<{ readonly address: string; readonly port: number }> {
-  const { stdout } = await host.exec(["sh", "-c", 'echo "$SSH_CONNECTION"'], { timeoutMs: smallMs });
+  const { stdout } = await host.exec(scriptArgv(reachedAtScript), { timeoutMs: smallMs });
   const [, address = "", port] = / (\S+) (\d+)$/.exec(stdout.trim()) ?? [];
   return { address, port: Number(port ?? 22) };
 }

@@ -1,9 +1,12 @@
 import type { Host } from "../../transport/host.ts";
+import { type HostScript, scriptArgv } from "../../transport/script.ts";
 
 const perMirrorMs = 60_000;
 
 /** Asks for one small file by whatever the host has; bash is essential on Debian, the others are common elsewhere. */
-const reachScript = `
+const reachScript: HostScript = {
+  name: "reach-mirror",
+  text: `
 url=$1
 have() { command -v "$1" >/dev/null 2>&1; }
 if have curl; then exec curl -fsSL -m 30 -r 0-63 -o /dev/null "$url"; fi
@@ -24,7 +27,8 @@ if have bash; then
 fi
 echo "the host has no program to fetch with" >&2
 exit 4
-`;
+`,
+};
 
 /** Proves, from the target, that it reaches a mirror: the first that serves `path`, or why none does. */
 export async function reachMirror(
@@ -36,7 +40,7 @@ export async function reachMirror(
   const problems: string[] = [];
   for (const url of mirrors) {
     const target = `${url.replace(/\/$/, "")}/${path}`;
-    const result = await host.exec(["sh", "-c", reachScript, "imgbuild", target], {
+    const result = await host.exec(scriptArgv(reachScript, [target]), {
       timeoutMs: perMirrorMs,
       signal,
       accept: Array.from({ length: 256 }, (_none, code) => code),

@@ -1,4 +1,5 @@
 import type { Host } from "../../transport/host.ts";
+import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { workDir } from "./takeover.ts";
@@ -18,7 +19,9 @@ const turnSeconds = 20;
  * Whoever looks holds flock on the directory meanwhile; the kernel lets it go with the process. Without flock(1) a claim is a link to what
  * is complete already, which one alone can make, and a stale one that is taken over is looked at again after a moment.
  */
-const claimScript = `
+const claimScript: HostScript = {
+  name: "claim",
+  text: `
 set -u
 umask 077
 lock=$1
@@ -56,7 +59,8 @@ if ! take; then
   [ -n "$turns" ] || sleep 1
 fi
 [ "$(cat "$lock")" = "$mine" ] || exit ${held}
-`;
+`,
+};
 
 /** Refuses where another deploy of this host is under way: its files and the kernel that it loaded would be taken from it. */
 export async function claim(
@@ -64,7 +68,7 @@ export async function claim(
   { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
   file: string = claimFile,
 ): Promise<void> {
-  const { code, stdout } = await host.exec(["sh", "-c", claimScript, "imgbuild", file], {
+  const { code, stdout } = await host.exec(scriptArgv(claimScript, [file]), {
     root: true,
     timeoutMs: smallMs,
     signal,

@@ -1,4 +1,5 @@
 import type { Host } from "../../transport/host.ts";
+import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 
@@ -27,17 +28,22 @@ interface FileInfo {
 }
 
 /** A tmpfs of our own, executable unlike /run, closed to everybody but root; what a lost run left there is removed. */
-const prepareScript = `
+const prepareScript: HostScript = {
+  name: "prepare",
+  text: `
 set -eu
 umask 077
 d=$1
 mkdir -p "$d"
 if grep -q " $d tmpfs " /proc/mounts; then mount -o "remount,size=$2m" "$d"; rm -rf "$d"/*
 else mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"; fi
-`;
+`,
+};
 
 /** Answers which cached file is whole: prints the names of those whose SHA-256 is right, by a program that we brought. */
-const cachedScript = `
+const cachedScript: HostScript = {
+  name: "look-in-cache",
+  text: `
 set -eu
 d=$1 busybox=$2
 shift 2
@@ -48,22 +54,28 @@ while [ $# -gt 1 ]; do
   shift 2
 done
 rm -f "$busybox"
-`;
+`,
+};
 
 /** A base of another version is of no use any more when this one comes. */
-const makeRoomScript = `
+const makeRoomScript: HostScript = {
+  name: "make-room",
+  text: `
 set -eu
 mkdir -p -m 0755 "$1"
 : > "$1/.room"
 rm -f "$1/.room"
 for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
-`;
+`,
+};
 
 /**
  * The initramfs: the base, then its own small files once more, so that the new system can keep the base, then the deploy.
  * Copies in RAM go as soon as they are in it. The kit is unpacked to `loader`: its own file may lie beside it.
  */
-const stageScript = `
+const stageScript: HostScript = {
+  name: "stage",
+  text: `
 set -eu
 umask 077
 d=$1 source=$2
@@ -77,13 +89,16 @@ kexec() { "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" "$@
 kexec --load "$source/kernel" --initrd="$d/initrd" --command-line="$3"
 rm -f "$d/initrd"
 [ "$(cat /sys/kernel/kexec_loaded)" = 1 ]
-`;
+`,
+};
 
 /**
  * The jump happens after the answer is out; systemd stops services and unmounts first, so the old disks are clean. What was taken back
  * in the meantime is left alone. A kexec that comes back would leave the old system with read-only disks: then it is restarted.
  */
-const jumpScript = `
+const jumpScript: HostScript = {
+  name: "jump",
+  text: `
 set -eu
 d=$1 trigger=$2
 sync
@@ -102,15 +117,19 @@ JUMP
 if command -v setsid >/dev/null 2>&1; then setsid sh "$d/jump" "$d" "$trigger" </dev/null >/dev/null 2>&1 &
 else nohup sh "$d/jump" "$d" "$trigger" </dev/null >/dev/null 2>&1 &
 fi
-`;
+`,
+};
 
 /** Takes back what was prepared: the loaded kernel, the claim and the tmpfs. The cache of the base stays. */
-const undoScript = `
+const undoScript: HostScript = {
+  name: "undo",
+  text: `
 d=$1
 [ -x "$d/loader/kexec" ] && "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" --unload
 rm -f "$d.lock"
 umount -l "$d" && rmdir "$d"
-`;
+`,
+};
 
 const minute = 60_000;
 
@@ -243,11 +262,11 @@ export async function undo(host: Host): Promise<void> {
 
 async function script(
   host: Host,
-  text: string,
+  toRun: HostScript,
   args: readonly string[],
   options: { timeoutMs: number; signal?: AbortSignal; accept?: readonly number[] },
 ) {
-  return await host.exec(["sh", "-c", text, "imgbuild", ...args], { root: true, ...options });
+  return await host.exec(scriptArgv(toRun, args), { root: true, ...options });
 }
 
 async function upload(

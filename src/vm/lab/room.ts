@@ -11,8 +11,6 @@ import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { visibleText } from "../../util/visible.ts";
 
-/** Machines that are tested together keep two cores busy, emulated ones above all. */
-const coresOfLab = 2;
 /** How long other labs may take; a whole deploy under emulation takes half an hour. */
 const waitMs = 90 * 60_000;
 const lookEveryMs = 1_000;
@@ -23,8 +21,8 @@ const spareMib = 256;
 const memoryWaitMs = 10 * 60_000;
 
 /**
- * Takes one of this computer's places for a lab, of which there are as many as it has pairs of cores; waits while all are
- * taken. The place is free again when `leave` is called, or when we die.
+ * Takes one of this computer's places for a lab, of which there are as many as it has cores, since a machine has one
+ * processor; waits while all are taken. The place is free again when `leave` is called, or when we die.
  */
 export async function takePlace(options: {
   readonly log: Log;
@@ -34,11 +32,11 @@ export async function takePlace(options: {
   readonly waitMs?: number;
 }): Promise<{ leave: () => Promise<void> }> {
   const { log, signal } = options;
-  const places = options.places ?? Math.max(1, Math.floor(availableParallelism() / coresOfLab));
+  const places = options.places ?? availableParallelism();
   const directory = options.directory ?? join(tmpdir(), `imgbuild-machines-${realUid()}`);
   await ownDirectory(directory);
   const deadline = Date.now() + (options.waitMs ?? waitMs);
-  for (let told = false; ; told = true) {
+  for (let isFirst = true; ; isFirst = false) {
     signal?.throwIfAborted();
     for (let place = 0; place < places; place += 1) {
       const held = await tryLock(placeIn(directory, place));
@@ -46,7 +44,7 @@ export async function takePlace(options: {
       await writeFile(placeIn(directory, place), `${process.pid} ${new Date().toISOString()}\n`);
       return { leave: held };
     }
-    if (!told)
+    if (isFirst)
       log.info(
         `waiting, for at most ${Math.ceil((deadline - Date.now()) / 60_000)} min: ${places === 1 ? "a lab is" : `${places} labs are`} running on this computer: ${await holders(directory, places)}`,
       );
@@ -73,7 +71,7 @@ async function holders(directory: string, places: number): Promise<string> {
     if (pid === undefined || since === undefined) return "of an unknown process";
     const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))
       .split("\0")
-      .filter((one) => one !== "");
+      .filter((word) => word !== "");
     const called = words
       .slice(words[0]?.endsWith("node") ? 1 : 0)
       .join(" ")
@@ -135,10 +133,10 @@ export async function waitForMemory(
 ): Promise<void> {
   const available = options.available ?? availableMib;
   const deadline = Date.now() + (options.waitMs ?? memoryWaitMs);
-  for (let told = false; ; told = true) {
+  for (let isFirst = true; ; isFirst = false) {
     const have = await available();
     if (have >= mib + spareMib) return;
-    if (!told)
+    if (isFirst)
       options.log.info(`waiting for memory: ${mib + spareMib} MiB are needed, ${have} are available`);
     if (Date.now() > deadline)
       throw new Fail(`a machine of ${mib} MiB needs ${mib + spareMib} MiB; ${have} MiB are available`, {

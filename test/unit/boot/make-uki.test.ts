@@ -6,7 +6,7 @@ import { throwawaySigner } from "../../../src/boot/efi/self-signed.ts";
 import { signEfi } from "../../../src/boot/efi/sign-efi.ts";
 import { makeUki } from "../../../src/boot/make-uki.ts";
 import { run } from "../../../src/system/run/run.ts";
-import { efiProgram } from "../../helpers/pe.ts";
+import { efiProgram } from "../../helpers/builders/pe.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const stub = efiProgram({ ".text": Buffer.alloc(600, 1), ".sdmagic": Buffer.from("#### LoaderInfo") });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bootFiles, bootPackages, certificateFiles } from "../../../src/boot/packages.ts";
 import type { SpecInput } from "../../../src/schema/spec.ts";
-import { serverSpec } from "../../helpers/deployable.ts";
+import { serverSpec } from "../../helpers/builders/deployable.ts";
 
 const certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----";
 const own = { key: "sb", certificate };

@@ -2,8 +2,8 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findDevice, openDevice, showDevice } from "../../../src/disks/device.ts";
-import { kernelDisks } from "../../helpers/kernel-disks.ts";
-import { mib } from "../../helpers/storage.ts";
+import { mib } from "../../helpers/builders/storage.ts";
+import { kernelDisks } from "../../helpers/fakes/kernel-disks.ts";
 
 const uuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
 const bare = uuid.replaceAll("-", "");

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type DiskSources, findDisk, identityOf } from "../../../src/disks/find-disk.ts";
 import { DiskFacts } from "../../../src/schema/facts.ts";
-import { diskFacts } from "../../helpers/storage.ts";
+import { diskFacts } from "../../helpers/builders/storage.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 let sources: DiskSources;

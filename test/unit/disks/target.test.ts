@@ -8,8 +8,8 @@ import {
   writableDisk,
   writablePath,
 } from "../../../src/disks/target.ts";
-import { kernelDisks } from "../../helpers/kernel-disks.ts";
-import { mib } from "../../helpers/storage.ts";
+import { mib } from "../../helpers/builders/storage.ts";
+import { kernelDisks } from "../../helpers/fakes/kernel-disks.ts";
 
 const part = (number: number, startMib: number, sizeMib: number) => ({
   kernelName: `vda${number}`,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { wipeExtents } from "../../../src/disks/wipe.ts";
-import { mib } from "../../helpers/storage.ts";
+import { mib } from "../../helpers/builders/storage.ts";
 
 const gib = 1024 * mib;
 const extent = (startMib: number, sizeMib: number) => ({

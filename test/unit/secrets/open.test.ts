@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { openSecretFile } from "../../../src/secrets/open.ts";
 import { openWith, sealFor, sealForAll } from "../../../src/secrets/seal.ts";
 import { Secret } from "../../../src/util/secret.ts";
-import { generateIdentity } from "../../helpers/identity.ts";
+import { generateIdentity } from "../../helpers/builders/identity.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const plain = Buffer.from("open sesame\n");

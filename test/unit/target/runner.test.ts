@@ -6,8 +6,8 @@ import { Journal } from "../../../src/target/journal.ts";
 import { Runner, type RunnerWorld, secretsKeptMs } from "../../../src/target/runner.ts";
 import { Fail } from "../../../src/util/fail.ts";
 import { silentLog } from "../../../src/util/log.ts";
-import { baseReport } from "../../helpers/base-report.ts";
-import { noDeadMan } from "../../helpers/dead-man.ts";
+import { baseReport } from "../../helpers/fakes/base-report.ts";
+import { noDeadMan } from "../../helpers/fakes/dead-man.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 /** A world without a machine: work ends when the test says, time passes by hand, a restart is only counted. */

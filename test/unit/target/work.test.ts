@@ -4,9 +4,9 @@ import type { Plan } from "../../../src/schema/plan.ts";
 import { sealFor } from "../../../src/secrets/seal.ts";
 import { workThroughPlan } from "../../../src/target/work.ts";
 import { silentLog } from "../../../src/util/log.ts";
-import { generateIdentity } from "../../helpers/identity.ts";
+import { generateIdentity } from "../../helpers/builders/identity.ts";
+import { deadUrl, portal, webOf } from "../../helpers/labs/web.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
-import { deadUrl, portal, webOf } from "../../helpers/web.ts";
 
 const nginx = {
   name: "nginx",

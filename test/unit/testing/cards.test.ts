@@ -4,7 +4,7 @@ import type { SpecInput } from "../../../src/schema/spec.ts";
 import { cardsOf, onDeclared } from "../../../src/testing/cards.ts";
 import { readNetworkd } from "../../../src/testing/networkd.ts";
 import { makeSwitch } from "../../../src/vm/network/switch.ts";
-import { serverSpec } from "../../helpers/deployable.ts";
+import { serverSpec } from "../../helpers/builders/deployable.ts";
 
 const folder = "/etc/systemd/network";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { machineOf, uefiFor } from "../../../src/testing/lab.ts";
 import type { Machine, MachineOptions } from "../../../src/vm/machine/machine.ts";
-import { serverSpec } from "../../helpers/deployable.ts";
+import { serverSpec } from "../../helpers/builders/deployable.ts";
 
 describe("uefiFor", () => {
   it("is firmware that knows the keys of the definition's signatures, or is about to take them", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sourcesIn } from "../../helpers/sources.ts";
+import { sourcesIn } from "../../helpers/checks/sources.ts";
 
 // Programs are started in these files alone: our own tools, the operator's ssh and qemu, and what is behind the door.
 const mayStart = [

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
-import { circlesOf, type Source, sourcesIn } from "../../helpers/sources.ts";
+import { circlesOf, type Source, sourcesIn } from "../../helpers/checks/sources.ts";
 
 // Imports go down only: a folder may import from itself and from those listed.
 const low = ["schema", "util"];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sourcesIn } from "../../helpers/sources.ts";
+import { sourcesIn } from "../../helpers/checks/sources.ts";
 
 interface Rule {
   /** What only the table may say. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sourcesIn } from "../../helpers/sources.ts";
+import { sourcesIn } from "../../helpers/checks/sources.ts";
 
 /**
  * Folders whose code works on trees, where scripts may have put links anywhere: there src/tree is the way to a file. What else these

@@ -6,7 +6,7 @@ import { type ExecOptions, execOn, openChannel } from "../../../src/transport/ex
 import type { Session } from "../../../src/transport/session.ts";
 import { Fail } from "../../../src/util/fail.ts";
 import { Secret } from "../../../src/util/secret.ts";
-import { type ServedSsh, serveSsh, sessionTo } from "../../helpers/ssh-server.ts";
+import { type ServedSsh, serveSsh, sessionTo } from "../../helpers/labs/ssh-server.ts";
 
 afterEach(() => void vi.useRealTimers());
 

@@ -9,7 +9,7 @@ import { type ConnectOptions, connect, publicKeysHeld } from "../../../src/trans
 import { generateSshKey } from "../../../src/transport/keys.ts";
 import { sha256 } from "../../../src/util/digest.ts";
 import { Fail } from "../../../src/util/fail.ts";
-import { clientKey, runHere, type ServedSsh, serverKey, serveSsh } from "../../helpers/ssh-server.ts";
+import { clientKey, runHere, type ServedSsh, serverKey, serveSsh } from "../../helpers/labs/ssh-server.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 afterEach(() => void vi.useRealTimers());

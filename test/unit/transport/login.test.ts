@@ -9,7 +9,7 @@ import { type Destination, resolveTarget } from "../../../src/transport/destinat
 import { generateSshKey } from "../../../src/transport/keys.ts";
 import { heldKeys, type LoginOptions, login } from "../../../src/transport/login.ts";
 import { Secret } from "../../../src/util/secret.ts";
-import { serveAgent } from "../../helpers/ssh-agent.ts";
+import { serveAgent } from "../../helpers/labs/ssh-agent.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 afterEach(() => void vi.useRealTimers());

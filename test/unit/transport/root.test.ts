@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { connect, type Host } from "../../../src/transport/host.ts";
 import { sha256 } from "../../../src/util/digest.ts";
 import { Secret } from "../../../src/util/secret.ts";
-import { clientKey, runHere, serverKey, serveSsh } from "../../helpers/ssh-server.ts";
+import { clientKey, runHere, serverKey, serveSsh } from "../../helpers/labs/ssh-server.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 /** `id` of an ordinary user, unless sudo or doas set ROOT. */

@@ -7,8 +7,8 @@ import ssh2 from "ssh2";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Fail } from "../../../src/util/fail.ts";
 import { Secret } from "../../../src/util/secret.ts";
-import { serveAgent } from "../../helpers/ssh-agent.ts";
-import { clientKey, serveSsh, sessionTo } from "../../helpers/ssh-server.ts";
+import { serveAgent } from "../../helpers/labs/ssh-agent.ts";
+import { clientKey, serveSsh, sessionTo } from "../../helpers/labs/ssh-server.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 afterEach(() => void vi.useRealTimers());

@@ -7,7 +7,7 @@ import type { Session } from "../../../src/transport/session.ts";
 import { type UploadOptions, uploadTo } from "../../../src/transport/upload.ts";
 import { sha256 } from "../../../src/util/digest.ts";
 import { Fail } from "../../../src/util/fail.ts";
-import { commandsEnded, runHere, serveSsh, sessionTo } from "../../helpers/ssh-server.ts";
+import { commandsEnded, runHere, serveSsh, sessionTo } from "../../helpers/labs/ssh-server.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 afterEach(() => void vi.useRealTimers());

@@ -7,7 +7,7 @@ import { throwawaySigner } from "../../../../src/boot/efi/self-signed.ts";
 import { signEfi } from "../../../../src/boot/efi/sign-efi.ts";
 import { grubCopies, shimCopies } from "../../../../src/boot/efi-files.ts";
 import { loaderEntry, ukiPath } from "../../../../src/boot/loader.ts";
-import { efiProgram } from "../../../helpers/pe.ts";
+import { efiProgram } from "../../../helpers/builders/pe.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const version = "6.1-x";

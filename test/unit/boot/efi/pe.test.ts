@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { peDigest, readPe } from "../../../../src/boot/efi/pe.ts";
-import { efiProgram } from "../../../helpers/pe.ts";
+import { efiProgram } from "../../../helpers/builders/pe.ts";
 
 describe("readPe", () => {
   it("gives the parts of a program, without what fills them up", () => {

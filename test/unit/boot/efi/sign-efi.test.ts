@@ -24,7 +24,7 @@ import { enrolmentFiles } from "../../../../src/boot/efi/efi-keys.ts";
 import { peDigest, readPe } from "../../../../src/boot/efi/pe.ts";
 import { throwawaySigner } from "../../../../src/boot/efi/self-signed.ts";
 import { signatureProblem, signEfi, signerOf } from "../../../../src/boot/efi/sign-efi.ts";
-import { efiProgram } from "../../../helpers/pe.ts";
+import { efiProgram } from "../../../helpers/builders/pe.ts";
 
 const mine = throwawaySigner("mine");
 const other = throwawaySigner("other");

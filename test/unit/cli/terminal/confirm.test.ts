@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type ConfirmOptions, confirm } from "../../../../src/cli/terminal/confirm.ts";
 import type { Cli } from "../../../../src/cli/terminal/context.ts";
 import type { PlanView } from "../../../../src/operator/deploy/world.ts";
-import { machineFacts } from "../../../helpers/deployable.ts";
+import { machineFacts } from "../../../helpers/builders/deployable.ts";
 
 const path = "pci-0000:00:06.0";
 const line = 'host: { dmiUuid: "4c4c4544-0042-3510-8051-b6c04f4e3233" }';

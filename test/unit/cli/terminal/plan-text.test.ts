@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { planLines } from "../../../../src/cli/terminal/plan-text.ts";
 import type { PlanView } from "../../../../src/operator/deploy/world.ts";
 import { DiskFacts, Facts } from "../../../../src/schema/facts.ts";
-import { machineFacts } from "../../../helpers/deployable.ts";
-import { diskFacts, keptUuid, mib } from "../../../helpers/storage.ts";
+import { machineFacts } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, keptUuid, mib } from "../../../helpers/builders/storage.ts";
 
 const step = (doing: string) => ({ kind: "x", doing });
 const disk = (name: string, fields: Partial<PlanView["disks"][number]>): PlanView["disks"][number] => ({

@@ -13,10 +13,10 @@ import {
   archiveOptions,
   bounds,
   trixieSources,
-} from "../../../helpers/archive.ts";
-import { releaseText, type SigningKey, signingKey } from "../../../helpers/signing.ts";
+} from "../../../helpers/builders/archive.ts";
+import { releaseText, type SigningKey, signingKey } from "../../../helpers/builders/signing.ts";
+import { webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { webOf } from "../../../helpers/web.ts";
 
 // F23: what a mirror, or somebody before it, may send. Each is refused with a clear error, and nothing of it stays in the cache.
 

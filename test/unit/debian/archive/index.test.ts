@@ -11,10 +11,10 @@ import {
   archiveOptions,
   packagesOf,
   trixieSources,
-} from "../../../helpers/archive.ts";
-import { releaseText, type SigningKey, signingKey } from "../../../helpers/signing.ts";
+} from "../../../helpers/builders/archive.ts";
+import { releaseText, type SigningKey, signingKey } from "../../../helpers/builders/signing.ts";
+import { portal, web, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { portal, web, webOf } from "../../../helpers/web.ts";
 
 let key: SigningKey;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { verifyRelease } from "../../../../src/debian/archive/release.ts";
 import { debianKeyring } from "../../../../src/debian/archive/sources.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { releaseText, type SigningKey, signingKey } from "../../../helpers/signing.ts";
+import { releaseText, type SigningKey, signingKey } from "../../../helpers/builders/signing.ts";
 
 let key: SigningKey;
 let other: SigningKey;

@@ -5,10 +5,10 @@ import { loadIndex } from "../../../../src/debian/archive/index.ts";
 import type { ArchiveOptions } from "../../../../src/debian/archive/release-file.ts";
 import { keyOf, warnUnbounded } from "../../../../src/debian/archive/seen-release.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { archiveOf, archiveOptions, trixieSources } from "../../../helpers/archive.ts";
-import { type SigningKey, signingKey } from "../../../helpers/signing.ts";
+import { archiveOf, archiveOptions, trixieSources } from "../../../helpers/builders/archive.ts";
+import { type SigningKey, signingKey } from "../../../helpers/builders/signing.ts";
+import { webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { webOf } from "../../../helpers/web.ts";
 
 let key: SigningKey;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { checkAvailable } from "../../../../src/debian/http/available.ts";
 import type { LockedPackage } from "../../../../src/schema/lock.ts";
 import type { Fail } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { deadUrl, portal, web, webOf } from "../../../helpers/web.ts";
+import { deadUrl, portal, web, webOf } from "../../../helpers/labs/web.ts";
 
 function locked(name: string, archive = "debian"): LockedPackage {
   return {

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { fetchAll, fetchPackage } from "../../../../src/debian/http/fetch.ts";
 import type { LockedPackage } from "../../../../src/schema/lock.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
+import { portal, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { portal, webOf } from "../../../helpers/web.ts";
 
 function locked(name: string, bytes: Buffer, archive: LockedPackage["archive"] = "debian"): LockedPackage {
   return {

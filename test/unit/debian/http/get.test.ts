@@ -8,8 +8,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { download, downloadTo, type TransferBounds } from "../../../../src/debian/http/http.ts";
 import type { Proxies } from "../../../../src/debian/http/proxy.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
+import { type Web, web, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { type Web, web, webOf } from "../../../helpers/web.ts";
 
 const bounds: TransferBounds = { windowMs: 2_000, leastBytes: 1, pauseMs: 1 };
 const content = Buffer.from(Array.from({ length: 4000 }, (_none, index) => index % 251));

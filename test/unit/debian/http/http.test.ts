@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { download, downloadTo, type TransferBounds } from "../../../../src/debian/http/http.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
 import { Fail } from "../../../../src/util/fail.ts";
+import { deadUrl, portal, web, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { deadUrl, portal, web, webOf } from "../../../helpers/web.ts";
 
 /** None of the answers is slow, however busy this machine. */
 const bounds: TransferBounds = { windowMs: 10_000, leastBytes: 1, pauseMs: 1 };

@@ -5,8 +5,8 @@ import { compareLock, signedDigest } from "../../../../src/debian/lock/compare-l
 import { PackageTable } from "../../../../src/debian/package/package-table.ts";
 import { tableVersion, tabulate } from "../../../../src/debian/package/packages-file.ts";
 import type { LockedPackage } from "../../../../src/schema/lock.ts";
-import { candidate, packagesText, trixie } from "../../../helpers/candidate.ts";
-import { locked } from "../../../helpers/deployable.ts";
+import { candidate, packagesText, trixie } from "../../../helpers/builders/candidate.ts";
+import { locked } from "../../../helpers/builders/deployable.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const signed = ["bash", "nginx"].map((name) => candidate(name, { version: "1.0" }));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatLock, parseLock } from "../../../../src/debian/lock/lock.ts";
 import { epochOf, withDateOf } from "../../../../src/debian/lock/lock-date.ts";
 import { Lock } from "../../../../src/schema/lock.ts";
-import { lockOf, serverSpec } from "../../../helpers/deployable.ts";
+import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 
 const old = lockOf(serverSpec());
 const [index] = old.indices;

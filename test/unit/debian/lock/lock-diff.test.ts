@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatLock, parseLock } from "../../../../src/debian/lock/lock.ts";
 import { diffLocks } from "../../../../src/debian/lock/lock-diff.ts";
-import { lockedPackage, lockOf } from "../../../helpers/lock.ts";
+import { lockedPackage, lockOf } from "../../../helpers/builders/lock.ts";
 
 describe("diffLocks", () => {
   it("tells what came, went and changed, by source package", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatLock, lockedVersions, parseLock } from "../../../../src/debian/lock/lock.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { lockedPackage, lockOf } from "../../../helpers/lock.ts";
+import { lockedPackage, lockOf } from "../../../helpers/builders/lock.ts";
 
 const sha = (digit: string) => digit.repeat(64);
 

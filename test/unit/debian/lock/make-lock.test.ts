@@ -15,11 +15,11 @@ import type { Lock } from "../../../../src/schema/lock.ts";
 import { Spec, type SpecInput } from "../../../../src/schema/spec.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { archiveOf, archiveOptions, trixieSources } from "../../../helpers/archive.ts";
-import { candidate, packagesText } from "../../../helpers/candidate.ts";
-import { type SigningKey, signingKey } from "../../../helpers/signing.ts";
+import { archiveOf, archiveOptions, trixieSources } from "../../../helpers/builders/archive.ts";
+import { candidate, packagesText } from "../../../helpers/builders/candidate.ts";
+import { type SigningKey, signingKey } from "../../../helpers/builders/signing.ts";
+import { webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { webOf } from "../../../helpers/web.ts";
 
 let key: SigningKey;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readArchives } from "../../../../src/debian/package/archives.ts";
 import { filterRun } from "../../../../src/system/run/filter.ts";
-import { tarOf } from "../../../helpers/deb.ts";
+import { tarOf } from "../../../helpers/builders/deb.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** The names that come out of archives which are each a file of their own, in lanes of gzip. */

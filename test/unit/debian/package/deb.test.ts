@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bytesOfMember, membersOfDeb, unpacker } from "../../../../src/debian/package/deb.ts";
-import { arMember } from "../../../helpers/deb.ts";
+import { arMember } from "../../../helpers/builders/deb.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 function deb(...parts: (Buffer | string)[]): string {

@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { stagePackages } from "../../../../src/debian/unpack/stage.ts";
 import { filterRun } from "../../../../src/system/run/filter.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { arMember, type DebMember, makeDeb, tarOf } from "../../../helpers/deb.ts";
-import { emptyTree, place, stage } from "../../../helpers/placing.ts";
+import { arMember, type DebMember, makeDeb, tarOf } from "../../../helpers/builders/deb.ts";
+import { emptyTree, place, stage } from "../../../helpers/builders/placing.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 // F38: what a package's archive may hold. Nothing of it leads out of the tree; what no package holds is refused before anything is placed.

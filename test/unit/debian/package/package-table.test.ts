@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { PackageTable } from "../../../../src/debian/package/package-table.ts";
 import { tabulate } from "../../../../src/debian/package/packages-file.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { candidate, packagesText, trixie } from "../../../helpers/candidate.ts";
+import { candidate, packagesText, trixie } from "../../../helpers/builders/candidate.ts";
 
 const bash = candidate("bash", { essential: true, priority: "required", preDepends: "libc6 (>= 2)" });
 const perl = candidate("perl", { multiArch: "allowed", provides: "perlapi-5.40, perl5", source: "perl (2)" });

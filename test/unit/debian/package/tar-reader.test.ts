@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type TarMember, tarReader } from "../../../../src/debian/package/tar-reader.ts";
-import { tarOf } from "../../../helpers/deb.ts";
+import { tarOf } from "../../../helpers/builders/deb.ts";
 
 /** All archives of a stream, cut into pieces of that many bytes. */
 function read(bytes: Buffer, pieceBytes: number): { members: Partial<TarMember>[]; contents: string[] }[] {

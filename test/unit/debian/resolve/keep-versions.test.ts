@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Candidate } from "../../../../src/debian/package/candidate.ts";
 import { versionsToKeep } from "../../../../src/debian/resolve/keep-versions.ts";
-import { candidate, poolOf, security } from "../../../helpers/candidate.ts";
+import { candidate, poolOf, security } from "../../../helpers/builders/candidate.ts";
 
 const old = (name: string, fields: Partial<Candidate> = {}) => candidate(name, fields);
 const fresh = (name: string, fields: Partial<Candidate> = {}) =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { candidateOf, type Pin, priorityOf } from "../../../../src/debian/resolve/policy.ts";
-import { backports, candidate, originOf, security, trixie } from "../../../helpers/candidate.ts";
+import { backports, candidate, originOf, security, trixie } from "../../../helpers/builders/candidate.ts";
 
 const stable = candidate("app", { version: "1.0" });
 const newer = candidate("app", { version: "2.0~bpo", origin: backports });

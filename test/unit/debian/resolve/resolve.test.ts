@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Candidate } from "../../../../src/debian/package/candidate.ts";
 import { resolve } from "../../../../src/debian/resolve/resolve.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { backports, candidate, poolOf, security } from "../../../helpers/candidate.ts";
+import { backports, candidate, poolOf, security } from "../../../helpers/builders/candidate.ts";
 
 function resolved(candidates: readonly Candidate[], install: readonly string[], recommends = false) {
   return resolve(poolOf(candidates), { install, recommends, suite: "trixie" });

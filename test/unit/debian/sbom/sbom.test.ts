@@ -3,7 +3,7 @@ import { cycloneDxOf } from "../../../../src/debian/sbom/cyclonedx.ts";
 import { purlOf } from "../../../../src/debian/sbom/purl.ts";
 import { spdxOf } from "../../../../src/debian/sbom/spdx.ts";
 import type { LockedPackage } from "../../../../src/schema/lock.ts";
-import { lockedPackage, lockOf } from "../../../helpers/lock.ts";
+import { lockedPackage, lockOf } from "../../../helpers/builders/lock.ts";
 
 const lock = lockOf([
   lockedPackage("libc6", "2.41-12+deb13u1", { bootstrap: true, source: "glibc" }),

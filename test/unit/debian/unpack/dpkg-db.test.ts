@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ownersIn, statusStanzas } from "../../../../src/debian/unpack/dpkg-db.ts";
-import { emptyTree, place, stage } from "../../../helpers/placing.ts";
+import { emptyTree, place, stage } from "../../../helpers/builders/placing.ts";
 
 const read = (root: string, path: string) => readFileSync(join(root, "var/lib/dpkg", path), "utf8");
 

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { emptyTree, place, stage } from "../../../helpers/placing.ts";
+import { emptyTree, place, stage } from "../../../helpers/builders/placing.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const text = (root: string, path: string) => readFileSync(join(root, path), "utf8");

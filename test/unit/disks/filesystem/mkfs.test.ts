@@ -7,7 +7,7 @@ import {
   mkfsVfatInto,
   sectorsPerCluster,
 } from "../../../../src/disks/filesystem/mkfs.ts";
-import { mib } from "../../../helpers/storage.ts";
+import { mib } from "../../../helpers/builders/storage.ts";
 
 const ext4 = { uuid: "u-u", hashSeed: "s-s", label: "root" };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { swapHeader } from "../../../../src/disks/filesystem/swap-file.ts";
-import { mib } from "../../../helpers/storage.ts";
+import { mib } from "../../../helpers/builders/storage.ts";
 
 describe("swapHeader", () => {
   it("is the first page of a swap area, as the kernel's union swap_header has it", () => {

@@ -7,7 +7,7 @@ import {
   settleTree,
   usageOfChanges,
 } from "../../../../src/disks/filesystem/tree-usage.ts";
-import { mib } from "../../../helpers/storage.ts";
+import { mib } from "../../../helpers/builders/storage.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const epoch = 1_600_000_000;

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { neededLibraries } from "../../../../src/operator/base/elf.ts";
-import { elf } from "../../../helpers/elf.ts";
+import { elf } from "../../../helpers/builders/elf.ts";
 
 describe("neededLibraries", () => {
   it("gives what the dynamic section asks for, in its order", () => {

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { libraryClosure, missingLibraries } from "../../../../src/operator/base/libraries.ts";
-import { elf } from "../../../helpers/elf.ts";
+import { elf } from "../../../helpers/builders/elf.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const lib = "usr/lib/x86_64-linux-gnu";

@@ -8,8 +8,8 @@ import type { SpecInput } from "../../../../src/schema/spec.ts";
 import { allSteps } from "../../../../src/steps/registry.ts";
 import { digestOf } from "../../../../src/util/digest.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { lockOf, serverSpec } from "../../../helpers/deployable.ts";
-import { keptUuid } from "../../../helpers/storage.ts";
+import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { keptUuid } from "../../../helpers/builders/storage.ts";
 
 function inputs(change: Partial<SpecInput> = {}, secrets?: Record<string, string>): ImageInputs {
   const spec = serverSpec(change);

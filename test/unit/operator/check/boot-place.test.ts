@@ -24,7 +24,7 @@ import {
 import { Spec, type SpecInput } from "../../../../src/schema/spec.ts";
 import { writtenDisks } from "../../../../src/storage/graph/check-storage.ts";
 import { layoutOf } from "../../../../src/storage/table/gpt.ts";
-import { mib } from "../../../helpers/storage.ts";
+import { mib } from "../../../helpers/builders/storage.ts";
 
 type StorageInput = NonNullable<SpecInput["storage"]>;
 const specOf = (storage: StorageInput) => Spec.parse({ hostname: "web", storage, boot: {} });

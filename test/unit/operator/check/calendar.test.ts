@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { calendarProblem } from "../../../../src/operator/check/calendar.ts";
-import { calendars } from "../../../helpers/calendars.ts";
+import { calendars } from "../../../helpers/builders/calendars.ts";
 
 describe("calendarProblem", () => {
   it.each(calendars.right)("takes %s", (text) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkSpec } from "../../../../src/operator/check/check.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
 
 const told = (link: object) =>
   checkSpec(serverSpec({ network: { lan: { match: { name: "en*" }, ...link } } } as never))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkSpec } from "../../../../src/operator/check/check.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
-import { bios, esp, keptDisk, root } from "../../../helpers/storage.ts";
+import { bios, esp, keptDisk, root } from "../../../helpers/builders/storage.ts";
 
 /** The problems of a definition as "path: message". */
 function problems(change: Record<string, unknown>): string[] {

@@ -3,7 +3,7 @@ import { checkSpec } from "../../../../src/operator/check/check.ts";
 import { withGrowth } from "../../../../src/operator/check/growth.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
 import { exitCodes } from "../../../../src/util/fail.ts";
-import { lockOf, serverSpec } from "../../../helpers/deployable.ts";
+import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 
 const spec = serverSpec({ packages: { install: ["systemd-repart", "sudo"] } });
 const lock = lockOf(spec, ["systemd", "systemd-repart"]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { withImageSize } from "../../../../src/operator/check/image-size.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
 import { exitCodes } from "../../../../src/util/fail.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
 
 describe("an image's size given by hand", () => {
   it("takes the place of the definition's, and of nothing else", () => {

@@ -17,13 +17,14 @@ import { generateSshKey } from "../../../../src/transport/keys.ts";
 import { exitCodes, Fail } from "../../../../src/util/fail.ts";
 import { type Log, silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { baseReport } from "../../../helpers/base-report.ts";
-import { noDeadMan } from "../../../helpers/dead-man.ts";
-import { adminKey, inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
-import { type FakeSystem, fakeSystem } from "../../../helpers/fake-system.ts";
-import { generateIdentity } from "../../../helpers/identity.ts";
-import { probeOutput } from "../../../helpers/probe-output.ts";
-import { digitalOcean } from "../../../helpers/probed-disks.ts";
+import { adminKey, inputsOfDeploy, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { generateIdentity } from "../../../helpers/builders/identity.ts";
+import { baseReport } from "../../../helpers/fakes/base-report.ts";
+import { noDeadMan } from "../../../helpers/fakes/dead-man.ts";
+import { type FakeSystem, fakeSystem } from "../../../helpers/fakes/fake-system.ts";
+import { probeOutput } from "../../../helpers/fakes/probe-output.ts";
+import { digitalOcean } from "../../../helpers/fakes/probed-disks.ts";
+import { scriptName } from "../../../helpers/fakes/script-name.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const oldKey = generateSshKey("old");
@@ -56,7 +57,7 @@ const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
 interface Story {
   /** Sections of the probe that differ from those of a good machine. */
   probe?: Record<string, string>;
-  /** What the old system says to a script that has this in it. */
+  /** The script that the old system cannot run. */
   fails?: string;
   confirm?: (view: PlanView) => Promise<void>;
   /** The old system's address and port that the operator is connected to. */
@@ -158,23 +159,26 @@ async function machine(story: Story = {}) {
     openedBy: operatorKey,
     exec: async (argv, options = {}) => {
       leaked.push(Buffer.from(JSON.stringify(argv)), Buffer.from(options.stdin ?? ""));
-      const script = argv[2] ?? "";
+      const script = scriptName(argv);
       if (argv[1] === "-s")
         return ok(
-          probeOutput(script, { "host-keys": `${oldKey.public} root@old\nssh-rsa AAAArsa`, ...story.probe }),
+          probeOutput(argv[2]!, {
+            "host-keys": `${oldKey.public} root@old\nssh-rsa AAAArsa`,
+            ...story.probe,
+          }),
         );
-      if (story.fails !== undefined && script.includes(story.fails)) throw new Fail(`${story.fails} failed`);
-      if (script.includes("authorized_keys")) return ok(`${operatorKey} me\n${colleagueKey} a colleague\n`);
-      if (script.includes("SSH_CONNECTION"))
+      if (story.fails !== undefined && script === story.fails) throw new Fail(`${story.fails} failed`);
+      if (script === "list-keys") return ok(`${operatorKey} me\n${colleagueKey} a colleague\n`);
+      if (script === "reached-at")
         return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10"} ${story.reachedAt ?? 22}\n`);
-      if (script.startsWith("ls /etc/ssh"))
+      if (script === "list-host-keys")
         return ok("/etc/ssh/ssh_host_dsa_key\n/etc/ssh/ssh_host_ed25519_key\n");
       if (argv[0] === "cat")
         return ok(argv.includes("--") ? (story.hostKey ?? oldKey.private) : `${oldBoot}\n`);
-      if (script.includes("dropbear") && story.held) return { code: 75, stdout: "4711\n", stderr: "" };
-      if (script.includes("--unload")) notes.push("undo");
-      if (script.includes("--load ")) notes.push("load");
-      if (script.includes("JUMP")) {
+      if (script === "claim" && story.held) return { code: 75, stdout: "4711\n", stderr: "" };
+      if (script === "undo") notes.push("undo");
+      if (script === "stage") notes.push("load");
+      if (script === "jump") {
         notes.push("jump");
         if (story.after !== "stays") life = story.after === "old" ? "old again" : "base";
         if (story.breaks) {
@@ -361,7 +365,7 @@ describe("deploy", () => {
       },
     ],
     ["is not healthy", { health: 3 }],
-    ["cannot jump", { fails: "JUMP" }],
+    ["cannot jump", { fails: "jump" }],
   ])(
     "tells no secret to the old system, the log, the record or the report of a deploy that %s (F26)",
     async (_what, story) => {
@@ -506,9 +510,9 @@ describe("deploy", () => {
   });
 
   it.each([
-    ["the host has no room", "mount -t tmpfs", "mount -t tmpfs failed"],
-    ["its kernel takes no other", "--load ", "--load  failed"],
-    ["the jump is refused", "JUMP", "JUMP failed"],
+    ["the host has no room", "prepare", "prepare failed"],
+    ["its kernel takes no other", "stage", "stage failed"],
+    ["the jump is refused", "jump", "jump failed"],
   ])("takes back what it brought when %s", async (_what, fails, message) => {
     const { world, notes } = await machine({ fails });
     expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "old-system", message });

@@ -13,7 +13,7 @@ import { noteTried } from "../../../../src/operator/records/rehearsal-record.ts"
 import { generateSshKey } from "../../../../src/transport/keys.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { notedDeploy } from "../../../helpers/noted-deploy.ts";
+import { notedDeploy } from "../../../helpers/fakes/noted-deploy.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const usual: DeployOptions = { deadManSeconds: 600, slow: 1 };

@@ -6,8 +6,9 @@ import type { DeployInputs, DeployWorld } from "../../../../src/operator/deploy/
 import type { Host } from "../../../../src/transport/host.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { adminKey, inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
-import { probeOutput } from "../../../helpers/probe-output.ts";
+import { adminKey, inputsOfDeploy, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { probeOutput } from "../../../helpers/fakes/probe-output.ts";
+import { scriptName } from "../../../helpers/fakes/script-name.ts";
 
 const mirror = (name: string) => `http://${name}.example/debian`;
 
@@ -36,16 +37,16 @@ async function looked(
     },
     exec: async (argv: readonly string[], options: { timeoutMs?: number; accept?: readonly number[] }) => {
       expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
-      const script = argv[2] ?? "";
+      const script = scriptName(argv);
       const ok = (stdout = "") => ({ code: 0, stdout, stderr: "" });
-      if (argv[1] === "-s") return ok(probeOutput(script, story.probe));
+      if (argv[1] === "-s") return ok(probeOutput(argv[2]!, story.probe));
       expect(argv[0]).toBe("sh");
-      if (script.includes("SSH_CONNECTION")) return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10 22"}\n`);
-      if (script.includes("authorized_keys")) {
+      if (script === "reached-at") return ok(`192.0.2.1 1 ${story.reachedBy ?? "192.0.2.10 22"}\n`);
+      if (script === "list-keys") {
         expect(options.accept).toContain(1);
         return ok('ssh-ed25519 AAAAcolleague them\n# a note\ncommand="ls" ssh-ed25519 AAAAforced\n');
       }
-      expect(argv.slice(0, 2)).toEqual(["sh", "-c"]);
+      expect(script).toBe("reach-mirror");
       const url = argv.at(-1)!;
       asked.push(url);
       const isDead = story.dead?.some((one) => url.startsWith(one)) === true;

@@ -11,8 +11,8 @@ import type { Host } from "../../../../src/transport/host.ts";
 import { isPlainKey } from "../../../../src/transport/keys.ts";
 import { digestOf } from "../../../../src/util/digest.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { adminKey, inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { diskFacts, keptUuid } from "../../../helpers/storage.ts";
+import { adminKey, inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, keptUuid } from "../../../helpers/builders/storage.ts";
 
 const key = (name: string) => `ssh-ed25519 AAAA${name}`;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { newTrail, type Phase, runPhases } from "../../../../src/operator/deploy/phases.ts";
 import type { DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { inputsOfDeploy } from "../../../helpers/deployable.ts";
+import { inputsOfDeploy } from "../../../helpers/builders/deployable.ts";
 
 /** Six phases that count on; each writes down when it works and when it clears up. */
 function counting(failsAt?: number) {

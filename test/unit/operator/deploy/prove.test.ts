@@ -5,8 +5,8 @@ import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { type FakeSystem, fakeSystem } from "../../../helpers/fake-system.ts";
-import { localHost } from "../../../helpers/local-host.ts";
+import { type FakeSystem, fakeSystem } from "../../../helpers/fakes/fake-system.ts";
+import { localHost } from "../../../helpers/fakes/local-host.ts";
 
 const nonce = "a".repeat(64);
 const wanted: NewSystem = {

@@ -11,8 +11,9 @@ import type { Host } from "../../../../src/transport/host.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import type { Log } from "../../../../src/util/log.ts";
-import { inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { diskFacts, keptUuid } from "../../../helpers/storage.ts";
+import { inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, keptUuid } from "../../../helpers/builders/storage.ts";
+import { scriptName } from "../../../helpers/fakes/script-name.ts";
 
 const now = 1_750_000_000_000;
 const admin = "ssh-ed25519 AAAAadmin me";
@@ -38,20 +39,16 @@ function shipping(
     name: "old",
     openedBy: admin,
     exec: async (argv: readonly string[]) => {
-      const script = argv[2] ?? "";
       if (argv[0] === "test") return { code: story.cached ? 0 : 1, stdout: "", stderr: "" };
-      const what =
-        ["dropbear", "mount -t tmpfs", "sha256sum", ".room", "--load ", "JUMP"].find((one) =>
-          script.includes(one),
-        ) ?? argv.join(" ");
+      const what = scriptName(argv) ?? argv.join(" ");
       notes.push(what);
-      if (what === "mount -t tmpfs") said.size = argv.at(-1)!;
-      if (what === "--load ") said.commandLine = argv.at(-1)!;
+      if (what === "prepare") said.size = argv.at(-1)!;
+      if (what === "stage") said.commandLine = argv.at(-1)!;
       if (what === story.fails) {
         said.closed = story.closes === true;
         throw new Fail(`${what} failed`);
       }
-      const whole = what === "sha256sum" ? "kit\nkernel\nouter\nsquashfs\n" : "";
+      const whole = what === "look-in-cache" ? "kit\nkernel\nouter\nsquashfs\n" : "";
       return { code: 0, stdout: whole, stderr: "" };
     },
     upload: async (
@@ -172,7 +169,7 @@ describe("shipping and taking over", () => {
   it("claims the host first, notes how the base is found before the jump, and lets the old system go", async () => {
     const { run, notes, trail, said } = shipping();
     await run();
-    expect(notes).toEqual(["dropbear", "mount -t tmpfs", ".room", "--load ", "record", "JUMP", "close"]);
+    expect(notes).toEqual(["claim", "prepare", "make-room", "stage", "record", "jump", "close"]);
     expect(trail.has("touched")).toBe(true);
     expect(trail.last("jumped")).toMatchObject({ now });
     // Twice the base of 4000 bytes, in whole MiB, and some room.
@@ -314,26 +311,26 @@ describe("shipping and taking over", () => {
   });
 
   it("has not touched a host that another deploy holds, and has one whose preparing failed", async () => {
-    const held = shipping({ fails: "dropbear" });
-    await expect(held.run()).rejects.toThrow("dropbear failed");
+    const held = shipping({ fails: "claim" });
+    await expect(held.run()).rejects.toThrow("claim failed");
     expect(held.trail.has("touched")).toBe(false);
-    const small = shipping({ fails: "mount -t tmpfs" });
-    await expect(small.run()).rejects.toThrow("mount -t tmpfs failed");
+    const small = shipping({ fails: "prepare" });
+    await expect(small.run()).rejects.toThrow("prepare failed");
     expect(small.trail.has("touched")).toBe(true);
     expect(small.trail.has("jumped")).toBe(false);
   });
 
   it("takes a connection that breaks in the jump for the jump, but no refusal and no interruption", async () => {
-    const broken = shipping({ fails: "JUMP", closes: true });
+    const broken = shipping({ fails: "jump", closes: true });
     await broken.run();
     expect(broken.trail.has("jumped")).toBe(true);
-    expect(broken.lines).toContain("JUMP failed; looking whether the base comes");
-    const refused = shipping({ fails: "JUMP" });
-    await expect(refused.run()).rejects.toThrow("JUMP failed");
+    expect(broken.lines).toContain("jump failed; looking whether the base comes");
+    const refused = shipping({ fails: "jump" });
+    await expect(refused.run()).rejects.toThrow("jump failed");
     expect(refused.trail.has("jumped")).toBe(false);
-    const stopped = shipping({ fails: "JUMP", closes: true });
+    const stopped = shipping({ fails: "jump", closes: true });
     stopped.stop.abort();
-    await expect(stopped.run()).rejects.toThrow("JUMP failed");
+    await expect(stopped.run()).rejects.toThrow("jump failed");
   });
 });
 

@@ -7,8 +7,9 @@ import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { type Log, silentLog } from "../../../../src/util/log.ts";
-import { inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { fakeSystem } from "../../../helpers/fake-system.ts";
+import { inputsOfDeploy, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { fakeSystem } from "../../../helpers/fakes/fake-system.ts";
+import { scriptName } from "../../../helpers/fakes/script-name.ts";
 
 const nonce = "e".repeat(64);
 const facts = machineFacts();
@@ -38,7 +39,7 @@ function answering(
         const release = argv.includes("/etc/os-release") ? 'PRETTY_NAME="Debian 13"\n' : "";
         return { code: 0, stdout: `${answer?.boot ?? "another"}\n${release}`, stderr: "" };
       }
-      if (argv[2]?.includes("--unload")) {
+      if (scriptName(argv) === "undo") {
         said.undone += 1;
         return { code: 0, stdout: "", stderr: "" };
       }

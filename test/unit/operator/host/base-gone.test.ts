@@ -6,7 +6,7 @@ import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { notedDeploy } from "../../../helpers/noted-deploy.ts";
+import { notedDeploy } from "../../../helpers/fakes/noted-deploy.ts";
 
 const known = { ...notedDeploy, host: "web" };
 const { nonce, machine, newSystem } = known;

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { earlierBase } from "../../../../src/operator/host/earlier-base.ts";
 import { recordDeploy } from "../../../../src/operator/records/known-deploys.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { localHost } from "../../../helpers/local-host.ts";
-import { notedDeploy } from "../../../helpers/noted-deploy.ts";
+import { localHost } from "../../../helpers/fakes/local-host.ts";
+import { notedDeploy } from "../../../helpers/fakes/noted-deploy.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 it("an earlier deploy's base is known by its own host key, where there was one and it answers", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { declaredDisks } from "../../../../src/operator/host/plan-definition.ts";
 import { openDefinition } from "../../../../src/operator/lock/open-definition.ts";
 import { deployPlan } from "../../../../src/operator/plan/plan.ts";
-import { inputsOfDeploy } from "../../../helpers/deployable.ts";
+import { inputsOfDeploy } from "../../../helpers/builders/deployable.ts";
 
 const examples = [
   "imgbuild/web",

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { roomOf } from "../../../../src/operator/inspect/free-space.ts";
 import { Storage } from "../../../../src/schema/storage.ts";
-import { lockOf, serverSpec } from "../../../helpers/deployable.ts";
-import { diskFacts, mib } from "../../../helpers/storage.ts";
+import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, mib } from "../../../helpers/builders/storage.ts";
 
 it("counts the partitions for filesystems, and packages as large as they unpack to, with the swap file", () => {
   const spec = serverSpec();

@@ -5,9 +5,9 @@ import { HostBinding } from "../../../../src/schema/host.ts";
 import type { Spec } from "../../../../src/schema/spec.ts";
 import { diskFates } from "../../../../src/storage/match/disk-fates.ts";
 import { matchDisks } from "../../../../src/storage/match/match-disks.ts";
-import { machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { digitalOcean, disksOf, hetznerCloud } from "../../../helpers/probed-disks.ts";
-import { esp, root, storageOf } from "../../../helpers/storage.ts";
+import { machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { esp, root, storageOf } from "../../../helpers/builders/storage.ts";
+import { digitalOcean, disksOf, hetznerCloud } from "../../../helpers/fakes/probed-disks.ts";
 
 const dmiUuid = "4c4c4544-0042-3510-8051-b6c04f4e3233";
 const machineId = "0123456789abcdef0123456789abcdef";

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { mirrorsInSources } from "../../../../src/debian/archive/mirrors.ts";
 import { inspect } from "../../../../src/operator/inspect/inspect.ts";
 import type { Host } from "../../../../src/transport/host.ts";
-import { probeOutput } from "../../../helpers/probe-output.ts";
-import { mib } from "../../../helpers/storage.ts";
+import { mib } from "../../../helpers/builders/storage.ts";
+import { probeOutput } from "../../../helpers/fakes/probe-output.ts";
 
 const signal = new AbortController().signal;
 

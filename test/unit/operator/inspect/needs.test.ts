@@ -5,8 +5,8 @@ import { judgeNeeds, needsOf } from "../../../../src/operator/inspect/needs.ts";
 import { readLockFor } from "../../../../src/operator/lock/lock.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import type { Spec } from "../../../../src/schema/spec.ts";
-import { locked, lockOf, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { diskFacts, mib } from "../../../helpers/storage.ts";
+import { locked, lockOf, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, mib } from "../../../helpers/builders/storage.ts";
 
 const layout = async (name: string) => (await loadDefinition(join("imgbuild/layouts", name))).spec;
 

@@ -5,8 +5,8 @@ import { needsOf } from "../../../../src/operator/inspect/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../../../../src/operator/inspect/preflight.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
-import { machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { diskFacts } from "../../../helpers/storage.ts";
+import { machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { diskFacts } from "../../../helpers/builders/storage.ts";
 
 const mib = 2 ** 20;
 

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { reachMirror } from "../../../../src/operator/inspect/reach.ts";
-import { localHost } from "../../../helpers/local-host.ts";
+import { localHost } from "../../../helpers/fakes/local-host.ts";
+import { deadUrl, web, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { deadUrl, web, webOf } from "../../../helpers/web.ts";
 
 const signal = new AbortController().signal;
 const path = "dists/trixie/InRelease";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { chooseMirrors, mirrorsInSources } from "../../../../src/debian/archive/mirrors.ts";
 import { bootstrapSources } from "../../../../src/operator/lock/bootstrap-sources.ts";
-import { deadUrl, webOf } from "../../../helpers/web.ts";
+import { deadUrl, webOf } from "../../../helpers/labs/web.ts";
 
 const release = (suite: string) => [`debian/dists/${suite}/InRelease`, "signed"] as const;
 

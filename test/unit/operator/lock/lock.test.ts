@@ -13,7 +13,7 @@ import {
 } from "../../../../src/operator/lock/lock.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { locked, lockOf, serverSpec } from "../../../helpers/deployable.ts";
+import { locked, lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 function definition(change: Partial<SpecInput> = {}): Definition {

@@ -9,7 +9,7 @@ import { openDefinition } from "../../../../src/operator/lock/open-definition.ts
 import { Spec } from "../../../../src/schema/spec.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { lockOf } from "../../../helpers/deployable.ts";
+import { lockOf } from "../../../helpers/builders/deployable.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** A definition with a file, a link, and the lock of a hostname. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { aptFiles } from "../../../../src/operator/plan/apt-files.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
 
 const mirrors = {
   debian: ["file:///srv/vendor/debian", "http://a.example.org/debian", "http://b.example.org/debian"],

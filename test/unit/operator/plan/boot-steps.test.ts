@@ -14,8 +14,8 @@ import { writtenDisks } from "../../../../src/storage/graph/check-storage.ts";
 import { filesystemUuid } from "../../../../src/storage/graph/ids.ts";
 import { layoutOf } from "../../../../src/storage/table/gpt.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
-import { mib } from "../../../helpers/storage.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
+import { mib } from "../../../helpers/builders/storage.ts";
 
 const seed = "seed";
 const uuid = filesystemUuid(seed, "system", "root");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkSecretContents } from "../../../../src/operator/plan/check-secrets.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
 
 const of = (texts: Readonly<Record<string, string>>) =>
   new Map(Object.entries(texts).map(([name, text]) => [name, new Secret(name, Buffer.from(text))]));

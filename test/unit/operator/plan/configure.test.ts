@@ -3,7 +3,7 @@ import { type ConfigureOptions, configureSteps } from "../../../../src/operator/
 import type { StepData } from "../../../../src/schema/plan.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { adminKey, serverSpec } from "../../../helpers/deployable.ts";
+import { adminKey, serverSpec } from "../../../helpers/builders/deployable.ts";
 
 const mirrors = { debian: ["http://a.example.org/debian", "http://b.example.org/debian"] };
 

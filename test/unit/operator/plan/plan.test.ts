@@ -7,8 +7,8 @@ import { allSteps } from "../../../../src/steps/registry.ts";
 import { filesystemUuid } from "../../../../src/storage/graph/ids.ts";
 import { matchDisks } from "../../../../src/storage/match/match-disks.ts";
 import { digestOf } from "../../../../src/util/digest.ts";
-import { lockOf, machineFacts, serverSpec } from "../../../helpers/deployable.ts";
-import { diskFacts, keptUuid } from "../../../helpers/storage.ts";
+import { lockOf, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, keptUuid } from "../../../helpers/builders/storage.ts";
 
 const file = (name: string) => ({ path: `/c/${name}`, size: 7, sha256: "0".repeat(64) });
 const base = {

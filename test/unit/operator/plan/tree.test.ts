@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { treeSteps } from "../../../../src/operator/plan/tree.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
-import { lockOf, serverSpec } from "../../../helpers/deployable.ts";
+import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 
 function tree(change: Partial<SpecInput> = {}, names?: readonly string[]) {
   const spec = serverSpec(change);

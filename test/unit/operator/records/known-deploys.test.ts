@@ -2,7 +2,7 @@ import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { knownDeploy, recordDeploy } from "../../../../src/operator/records/known-deploys.ts";
-import { notedDeploy } from "../../../helpers/noted-deploy.ts";
+import { notedDeploy } from "../../../helpers/fakes/noted-deploy.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 describe("a deploy that was started from here", () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { definitionDigest } from "../../../../src/operator/definition/digest.ts";
 import { noteTried, wasTried } from "../../../../src/operator/records/rehearsal-record.ts";
-import { inputsOfDeploy, serverSpec } from "../../../helpers/deployable.ts";
+import { inputsOfDeploy, serverSpec } from "../../../helpers/builders/deployable.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 describe("a definition that was built", () => {

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { buildKeyNames } from "../../../../src/operator/secrets/build-keys.ts";
 import { Storage } from "../../../../src/schema/storage.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
-import { keptUuid, storageOf } from "../../../helpers/storage.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
+import { keptUuid, storageOf } from "../../../helpers/builders/storage.ts";
 
 const luks = (name: string, key: string, more: object = {}) => ({ type: "luks", name, key, ...more });
 const partition = (name: string, content: object) => ({ name, type: "linux", size: "64MiB", content });

@@ -14,7 +14,7 @@ import {
 import { Spec } from "../../../../src/schema/spec.ts";
 import { sealFor } from "../../../../src/secrets/seal.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { generateIdentity } from "../../../helpers/identity.ts";
+import { generateIdentity } from "../../../helpers/builders/identity.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const text = (secret: Secret | undefined) => Buffer.from(secret?.expose() ?? []).toString();

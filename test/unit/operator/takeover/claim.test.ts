@@ -9,7 +9,7 @@ import type { Host } from "../../../../src/transport/host.ts";
 import { exitCodes } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { shellLine } from "../../../../src/util/shell-word.ts";
-import { localHost } from "../../../helpers/local-host.ts";
+import { localHost } from "../../../helpers/fakes/local-host.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const quiet = { log: silentLog, signal: new AbortController().signal };

@@ -9,7 +9,7 @@ import {
   workDir,
 } from "../../../../src/operator/takeover/takeover.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { localHost } from "../../../helpers/local-host.ts";
+import { localHost } from "../../../helpers/fakes/local-host.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 // What needs mounts and a kernel to load is in test/tools/takeover.test.ts.

@@ -10,7 +10,7 @@ import { Plan } from "../../../../src/schema/plan.ts";
 import { checkDeployData } from "../../../../src/target/open-payload.ts";
 import { digestOf } from "../../../../src/util/digest.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { lockOf, serverSpec } from "../../../helpers/deployable.ts";
+import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const nonce = "a".repeat(64);

@@ -9,9 +9,9 @@ import { converse } from "../../../../src/target/socket.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { type Log, silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { baseReport } from "../../../helpers/base-report.ts";
-import { noDeadMan } from "../../../helpers/dead-man.ts";
-import { generateIdentity } from "../../../helpers/identity.ts";
+import { generateIdentity } from "../../../helpers/builders/identity.ts";
+import { baseReport } from "../../../helpers/fakes/base-report.ts";
+import { noDeadMan } from "../../../helpers/fakes/dead-man.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** A runner as in the base, at the other end of a machine's port. Its machine ends when it restarts. */

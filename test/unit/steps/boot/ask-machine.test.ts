@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { MachinePaths } from "../../../../src/disks/find-disk.ts";
 import { askMachine, flagsProblem, readTpm } from "../../../../src/steps/boot/ask-machine.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 /** A machine whose kernel shows a TPM. */
 function machineWith(version: string, banks: readonly string[], device = true): MachinePaths {

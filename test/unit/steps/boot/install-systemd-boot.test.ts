@@ -9,8 +9,8 @@ import { signatureProblem } from "../../../../src/boot/efi/sign-efi.ts";
 import { debianLoaders, shimCopies, stubPath } from "../../../../src/boot/efi-files.ts";
 import { makeUkiPath } from "../../../../src/boot/make-uki.ts";
 import { installSystemdBoot } from "../../../../src/steps/boot/install-systemd-boot.ts";
-import { efiProgram } from "../../../helpers/pe.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { efiProgram } from "../../../helpers/builders/pe.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const version = "6.1-x";

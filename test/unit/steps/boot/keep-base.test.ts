@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { cpio } from "../../../../src/archive/cpio.ts";
 import { keepBase } from "../../../../src/steps/boot/keep-base.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const directory = "/var/cache/imgbuild/base";
 const squashfs = Buffer.alloc(8192, 3);

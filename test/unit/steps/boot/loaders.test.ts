@@ -11,8 +11,8 @@ import { installGrub } from "../../../../src/steps/boot/install-grub.ts";
 import { installGrubEfi } from "../../../../src/steps/boot/install-grub-efi.ts";
 import { certificateOf, signerIn, signLoader } from "../../../../src/steps/boot/sign-loader.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { efiProgram } from "../../../helpers/pe.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { efiProgram } from "../../../helpers/builders/pe.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const mib = 2 ** 20;

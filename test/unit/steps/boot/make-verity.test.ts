@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { verityBytes } from "../../../../src/disks/verity.ts";
 import { makeVerity, verityProblem } from "../../../../src/steps/boot/make-verity.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const mib = 2 ** 20;
 const dataBytes = 2 * mib;

@@ -2,8 +2,8 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { entriesOf, entryProblem, nameBootEntry } from "../../../../src/steps/boot/name-boot-entry.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 // As efibootmgr 17 and 18 print it.
 const printed = [

@@ -17,9 +17,9 @@ import { bootCode, placedCore } from "../../../../src/boot/grub.ts";
 import { loaderEntry } from "../../../../src/boot/loader.ts";
 import { makeVerity } from "../../../../src/steps/boot/make-verity.ts";
 import { verifyBoot } from "../../../../src/steps/boot/verify-boot.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { efiProgram } from "../../../helpers/pe.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { efiProgram } from "../../../helpers/builders/pe.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const version = "6.1-x";

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { askTang } from "../../../../src/steps/disk/ask-tang.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const advertisement = readFileSync("test/fixtures/tang-advertisement.jws", "utf8");

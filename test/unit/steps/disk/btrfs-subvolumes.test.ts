@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { btrfsSubvolumes } from "../../../../src/steps/disk/btrfs-subvolumes.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 /** A btrfs on two disks, in which `there` are the names that it has. */
 function bench(there: readonly string[] = [], answers: Answers = {}) {

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { closeDisks } from "../../../../src/steps/disk/close-disks.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const sizeBytes = 64 * 2 ** 20;
 const part = { number: 1, startBytes: 2 ** 20, sizeBytes: 2 ** 20 };

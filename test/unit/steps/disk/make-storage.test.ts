@@ -6,8 +6,8 @@ import { makeStorage } from "../../../../src/steps/disk/make-storage.ts";
 import { mkfsExt4, mkfsVfatDisk } from "../../../../src/steps/disk/mkfs-disk.ts";
 import { removeVolumes } from "../../../../src/steps/disk/remove-volumes.ts";
 import { trimmed } from "../../../../src/steps/disk/storage-key.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const mib = 2 ** 20;
 const part = { number: 1, startBytes: mib, sizeBytes: 512 * mib };

@@ -12,8 +12,8 @@ import {
   openGroup,
   openLuks,
 } from "../../../../src/steps/disk/open-storage.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const mib = 2 ** 20;
 const part = { number: 1, startBytes: mib, sizeBytes: mib };

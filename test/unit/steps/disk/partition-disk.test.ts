@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { partitionDisk } from "../../../../src/steps/disk/partition-disk.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const mib = 2 ** 20;
 const sizeBytes = 16 * mib;

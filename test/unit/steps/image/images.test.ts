@@ -18,9 +18,9 @@ import { patchExt4Image } from "../../../../src/steps/image/patch-ext4-image.ts"
 import { swapFileImage } from "../../../../src/steps/image/swap-file-image.ts";
 import { swapPartitionImage } from "../../../../src/steps/image/swap-partition-image.ts";
 import { allSteps } from "../../../../src/steps/registry.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { readFromVfat } from "../../../helpers/checks/vfat.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-import { readFromVfat } from "../../../helpers/vfat.ts";
 
 const mib = 2 ** 20;
 const uuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";

@@ -13,8 +13,8 @@ import {
   withDpkg,
 } from "../../../../src/steps/packages/dpkg.ts";
 import { holdStaging, scriptEnv, stagingPath } from "../../../../src/steps/packages/unpack.ts";
-import { emptyTree, stage } from "../../../helpers/placing.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { emptyTree, stage } from "../../../helpers/builders/placing.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 const locked = (name: string, more: Partial<LockedPackage> = {}): LockedPackage => ({
   ...{ name, version: "1", architecture: "amd64", archive: "debian", path: `pool/${name}.deb`, size: 1 },

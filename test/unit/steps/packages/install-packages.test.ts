@@ -7,9 +7,9 @@ import { installLeaves } from "../../../../src/steps/packages/install-leaves.ts"
 import { installPackages } from "../../../../src/steps/packages/install-packages.ts";
 import { scriptPath } from "../../../../src/steps/packages/module-index.ts";
 import { stagingPath } from "../../../../src/steps/packages/unpack.ts";
-import { makeDeb } from "../../../helpers/deb.ts";
-import { emptyTree } from "../../../helpers/placing.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { makeDeb } from "../../../helpers/builders/deb.ts";
+import { emptyTree } from "../../../helpers/builders/placing.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 interface Given {
   readonly locked?: Partial<LockedPackage>;

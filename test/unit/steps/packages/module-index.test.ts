@@ -12,7 +12,7 @@ import { describe, expect, it } from "vitest";
 import type { StagedPackage } from "../../../../src/debian/unpack/stage.ts";
 import { indexModules, placeWrapper, scriptPath } from "../../../../src/steps/packages/module-index.ts";
 import { clearStaging, stagingPath } from "../../../../src/steps/packages/unpack.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** A package whose files wait beside the tree. */

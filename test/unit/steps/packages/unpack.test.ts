@@ -11,9 +11,9 @@ import {
   unregistered,
 } from "../../../../src/steps/packages/unpack.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { makeDeb } from "../../../helpers/deb.ts";
-import { emptyTree, stage } from "../../../helpers/placing.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { makeDeb } from "../../../helpers/builders/deb.ts";
+import { emptyTree, stage } from "../../../helpers/builders/placing.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 
 describe("fetchAndStage", () => {
   it("brings packages, unpacks them beside the tree, shows how far it is, and gives them free", async () => {

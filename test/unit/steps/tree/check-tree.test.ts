@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { StepContext } from "../../../../src/steps/step/step.ts";
 import { checkTree, type Expectation } from "../../../../src/steps/tree/check-tree.ts";
 import { WrongFields } from "../../../../src/util/problem.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** A tree with a little of everything that is looked for. */

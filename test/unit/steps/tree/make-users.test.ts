@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { isCryptHash, makeUsers } from "../../../../src/steps/tree/make-users.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 type User = z.input<typeof makeUsers.schema>["users"][number];

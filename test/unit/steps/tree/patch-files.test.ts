@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { patchFiles } from "../../../../src/steps/tree/patch-files.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const diffOf = (path: string, from = "old") => `--- a${path}\n+++ b${path}\n@@ -1 +1 @@\n-${from}\n+new\n`;

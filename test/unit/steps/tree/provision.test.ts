@@ -6,7 +6,7 @@ import { provision } from "../../../../src/steps/tree/provision.ts";
 import type { TreeRunOptions } from "../../../../src/system/door/chroot.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const inside = "/run/imgbuild/provision";

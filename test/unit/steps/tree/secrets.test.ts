@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { placeHostKeys } from "../../../../src/steps/tree/place-host-keys.ts";
 import { writeSecrets } from "../../../../src/steps/tree/write-secrets.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** A tree whose user `me` is whoever runs this. */

@@ -6,7 +6,7 @@ import { makeLocale } from "../../../../src/steps/tree/make-locale.ts";
 import { placeFiles } from "../../../../src/steps/tree/place-files.ts";
 import { setServices } from "../../../../src/steps/tree/set-services.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { stepBench } from "../../../helpers/step-bench.ts";
+import { stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 function withKernels(...versions: string[]): string {

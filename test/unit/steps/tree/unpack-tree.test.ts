@@ -16,8 +16,8 @@ import { describe, expect, it } from "vitest";
 import { packArgv, unpackArgv, unpackTree } from "../../../../src/steps/tree/unpack-tree.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
 import { Fail } from "../../../../src/util/fail.ts";
-import { fakeMachine } from "../../../helpers/fake-machine.ts";
-import { type Answers, stepBench } from "../../../helpers/step-bench.ts";
+import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
+import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const epoch = 1_000_000_000;

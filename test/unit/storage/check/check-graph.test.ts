@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Storage } from "../../../../src/schema/storage.ts";
 import { storageProblems } from "../../../../src/storage/check/check-graph.ts";
-import { holding, keptDisk, keptUuid, root } from "../../../helpers/storage.ts";
-import { storageFor } from "../../../helpers/storage-steps.ts";
+import { holding, keptDisk, keptUuid, root } from "../../../helpers/builders/storage.ts";
+import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const told = (storage: Storage) =>
   storageProblems(storage).map(({ path, message }) => `${path.join(".")}: ${message}`);

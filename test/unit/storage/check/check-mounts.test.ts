@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Storage } from "../../../../src/schema/storage.ts";
 import { mountProblems } from "../../../../src/storage/check/check-mounts.ts";
-import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/storage.ts";
+import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
 
 const said = (storage: Storage) =>
   mountProblems(storage).map(({ path, message }) => `${path.join(".")}: ${message}`);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { WrittenDisk } from "../../../../src/schema/storage.ts";
 import { tableProblems } from "../../../../src/storage/check/check-table.ts";
-import { bios, esp, keptUuid, root } from "../../../helpers/storage.ts";
+import { bios, esp, keptUuid, root } from "../../../helpers/builders/storage.ts";
 
 const problemsOf = (partitions: readonly object[], more: object = {}, type = "gpt") => {
   const disk = WrittenDisk.parse({ match: { serial: "A" }, table: { type, partitions }, ...more });

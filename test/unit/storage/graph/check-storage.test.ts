@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { filesystemOf, mountsOf, writtenDisks } from "../../../../src/storage/graph/check-storage.ts";
-import { esp, keptDisk, keptUuid, root, storageOf } from "../../../helpers/storage.ts";
+import { esp, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
 
 const other = (partitions: readonly object[]) => ({
   match: { serial: "OTHER" },

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Storage } from "../../../../src/schema/storage.ts";
 import { graphOf, type Place, scopeOf, showPlace } from "../../../../src/storage/graph/graph.ts";
-import { holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/storage.ts";
-import { storageFor } from "../../../helpers/storage-steps.ts";
+import { holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
+import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const ext4 = (mount: string) => ({ type: "ext4", mount });
 const luks = (name: string, more: object = {}) => ({

@@ -5,7 +5,7 @@ import { partitionUuid } from "../../../../src/storage/graph/ids.ts";
 import { matchDisks } from "../../../../src/storage/match/match-disks.ts";
 import { storageConfig } from "../../../../src/storage/system/storage-config.ts";
 import { layoutOf, sfdiskScript } from "../../../../src/storage/table/gpt.ts";
-import { diskFacts, root } from "../../../helpers/storage.ts";
+import { diskFacts, root } from "../../../helpers/builders/storage.ts";
 
 const gptUuid = "5f3c2a1e-8f0b-4c55-9d0e-0a6b8f7c1d22";
 const mbrUuid = "ab12cd34";

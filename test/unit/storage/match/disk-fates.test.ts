@@ -9,8 +9,8 @@ import {
   mib,
   root,
   storageOf,
-} from "../../../helpers/storage.ts";
-import { storageFor } from "../../../helpers/storage-steps.ts";
+} from "../../../helpers/builders/storage.ts";
+import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const part = (name: string, startMib: number, more: object = {}) => ({
   ...{ name, startBytes: startMib * mib, sizeBytes: 100 * mib, mountPoints: [], ...more },

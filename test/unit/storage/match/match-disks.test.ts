@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { DiskFacts } from "../../../../src/schema/facts.ts";
 import { Storage } from "../../../../src/schema/storage.ts";
 import { matchDisks, showDisk } from "../../../../src/storage/match/match-disks.ts";
-import { diskFacts, esp, keptDisk, keptUuid, mib, root, storageOf } from "../../../helpers/storage.ts";
+import {
+  diskFacts,
+  esp,
+  keptDisk,
+  keptUuid,
+  mib,
+  root,
+  storageOf,
+} from "../../../helpers/builders/storage.ts";
 
 const system = diskFacts("vda", { serial: "SYS" });
 const data = diskFacts("vdb", {

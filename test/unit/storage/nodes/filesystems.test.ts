@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { contentUuid, filesystemUuid, vfatVolumeId } from "../../../../src/storage/graph/ids.ts";
 import { storageConfig, storagePackages } from "../../../../src/storage/system/storage-config.ts";
-import { argvOf, holding, mib, storageOf } from "../../../helpers/storage.ts";
-import { stepsFor, storageFor } from "../../../helpers/storage-steps.ts";
+import { argvOf, holding, mib, storageOf } from "../../../helpers/builders/storage.ts";
+import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const uuid = filesystemUuid("s", "a", "data");
 const linesOf = (content: object, where: RegExp) =>

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { partitionUuid } from "../../../../src/storage/graph/ids.ts";
 import { luksUuid } from "../../../../src/storage/nodes/luks.ts";
 import { storagePackages } from "../../../../src/storage/system/storage-config.ts";
-import { argvOf, holding } from "../../../helpers/storage.ts";
-import { stepsFor, storageFor } from "../../../helpers/storage-steps.ts";
+import { argvOf, holding } from "../../../helpers/builders/storage.ts";
+import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const luks = (more: object = {}) =>
   holding({ type: "luks", name: "crypt", key: "k", content: { type: "ext4", mount: "/srv" }, ...more });

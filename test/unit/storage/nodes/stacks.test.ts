@@ -3,8 +3,8 @@ import { contentUuid } from "../../../../src/storage/graph/ids.ts";
 import { luksUuid } from "../../../../src/storage/nodes/luks.ts";
 import { mdUuid } from "../../../../src/storage/nodes/md.ts";
 import { stackOf, storageConfig, storagePackages } from "../../../../src/storage/system/storage-config.ts";
-import { argvOf, holding, shownDevice, storageOf } from "../../../helpers/storage.ts";
-import { stepsFor, storageFor } from "../../../helpers/storage-steps.ts";
+import { argvOf, holding, shownDevice, storageOf } from "../../../helpers/builders/storage.ts";
+import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const pv = holding({ type: "lvm-pv", group: "vg" });
 const md = holding({ type: "md-member", array: "data" });

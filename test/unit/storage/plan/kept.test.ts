@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Storage } from "../../../../src/schema/storage.ts";
 import { graphOf, type Place, showPlace } from "../../../../src/storage/graph/graph.ts";
 import { keptChecks } from "../../../../src/storage/plan/kept.ts";
-import { keptUuid, mib } from "../../../helpers/storage.ts";
+import { keptUuid, mib } from "../../../helpers/builders/storage.ts";
 
 const luksUuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
 const pvUuid = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";

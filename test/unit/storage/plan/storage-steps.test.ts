@@ -14,8 +14,8 @@ import {
   root,
   shownDevice,
   storageOf,
-} from "../../../helpers/storage.ts";
-import { stepsFor, storageFor } from "../../../helpers/storage-steps.ts";
+} from "../../../helpers/builders/storage.ts";
+import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const doing = (steps: readonly { doing: string }[]) => steps.map((step) => step.doing);
 const pvUuid = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";

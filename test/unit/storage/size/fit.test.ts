@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { declaredMisfits, laidOn, refuseMisfit } from "../../../../src/storage/size/fit.ts";
-import { diskFacts, mib, root, storageOf } from "../../../helpers/storage.ts";
+import { diskFacts, mib, root, storageOf } from "../../../helpers/builders/storage.ts";
 
 const linux = (size: string) => [{ ...root, size }];
 const other = (size: string) => ({

@@ -6,7 +6,7 @@ import { matchDisks } from "../../../../src/storage/match/match-disks.ts";
 import { storageSteps } from "../../../../src/storage/plan/storage-steps.ts";
 import { laidOn, refuseMisfit } from "../../../../src/storage/size/fit.ts";
 import { arrayBytes, poolBytes, roomsOf } from "../../../../src/storage/size/room.ts";
-import { diskFacts, mib } from "../../../helpers/storage.ts";
+import { diskFacts, mib } from "../../../helpers/builders/storage.ts";
 
 const gib = 1024 * mib;
 const ext4 = (mount: string) => ({ type: "ext4", mount });

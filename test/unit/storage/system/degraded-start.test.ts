@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { Storage } from "../../../../src/schema/storage.ts";
 import { storageProblems } from "../../../../src/storage/check/check-graph.ts";
 import { degradedStartFiles } from "../../../../src/storage/system/degraded-start.ts";
-import { holding } from "../../../helpers/storage.ts";
-import { storageFor } from "../../../helpers/storage-steps.ts";
+import { holding } from "../../../helpers/builders/storage.ts";
+import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const member = [holding({ type: "btrfs-member", pool: "system" })];

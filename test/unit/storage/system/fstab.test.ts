@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import { Storage } from "../../../../src/schema/storage.ts";
 import { contentUuid, filesystemUuid, vfatUuid, vfatVolumeId } from "../../../../src/storage/graph/ids.ts";
 import { fstab, fstabField } from "../../../../src/storage/system/fstab.ts";
-import { bios, esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/storage.ts";
+import {
+  bios,
+  esp,
+  holding,
+  keptDisk,
+  keptUuid,
+  root,
+  storageOf,
+} from "../../../helpers/builders/storage.ts";
 
 describe("fstab", () => {
   it("mounts by UUID, root first, parents before children, the swap file last", () => {

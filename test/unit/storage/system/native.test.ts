@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { beyondFile } from "../../../../src/storage/system/native.ts";
-import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/storage.ts";
+import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
 
 const other = {
   match: { serial: "O" },

@@ -10,8 +10,8 @@ import {
   storageModules,
   storagePackages,
 } from "../../../../src/storage/system/storage-config.ts";
-import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/storage.ts";
-import { storageFor } from "../../../helpers/storage-steps.ts";
+import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
+import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const paths = (storage: Storage) => storageConfig(storage, "s").files.map(({ path }) => path);
 const content = (storage: Storage, path: string) =>

@@ -10,7 +10,7 @@ import { storageSteps } from "../../../../src/storage/plan/storage-steps.ts";
 import { fstab } from "../../../../src/storage/system/fstab.ts";
 import { storageConfig, storagePackages } from "../../../../src/storage/system/storage-config.ts";
 import { verityFiles } from "../../../../src/storage/system/verity-root.ts";
-import { diskFacts, esp, mib } from "../../../helpers/storage.ts";
+import { diskFacts, esp, mib } from "../../../helpers/builders/storage.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const verified = {

@@ -7,8 +7,14 @@ import {
   isOwnWwn,
   suggestedMatch,
 } from "../../../../src/storage/table/disk-names.ts";
-import { digitalOcean, disksOf, dmMultipath, hetznerCloud, twoPaths } from "../../../helpers/probed-disks.ts";
-import { diskFacts, root } from "../../../helpers/storage.ts";
+import { diskFacts, root } from "../../../helpers/builders/storage.ts";
+import {
+  digitalOcean,
+  disksOf,
+  dmMultipath,
+  hetznerCloud,
+  twoPaths,
+} from "../../../helpers/fakes/probed-disks.ts";
 
 const withMatch = (match: object) =>
   Storage.parse({ disks: { system: { match, table: { type: "gpt", partitions: [root] } } } });

@@ -13,7 +13,7 @@ import {
   mib,
   root,
   storageOf,
-} from "../../../helpers/storage.ts";
+} from "../../../helpers/builders/storage.ts";
 
 const pv = "Kq3vY1-7bXc-9dTe-2fRg-4hJk-6lMn-8pQrSt";
 const outer = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";

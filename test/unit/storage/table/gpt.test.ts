@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { WrittenDisk } from "../../../../src/schema/storage.ts";
 import { diskUuid, mbrId, partitionUuid } from "../../../../src/storage/graph/ids.ts";
 import { layoutOf, sfdiskScript, usableEnd } from "../../../../src/storage/table/gpt.ts";
-import { bios, esp, mib, root, storageOf } from "../../../helpers/storage.ts";
+import { bios, esp, mib, root, storageOf } from "../../../helpers/builders/storage.ts";
 
 const ids = { seed: "s", name: "system" };
 

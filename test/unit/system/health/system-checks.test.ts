@@ -3,8 +3,8 @@ import { type Expected, expectedOf } from "../../../../src/system/health/expecte
 import { changedFiles, systemChecks } from "../../../../src/system/health/system-checks.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { serverSpec } from "../../../helpers/deployable.ts";
-import { type FakeSystem, fakeSystem } from "../../../helpers/fake-system.ts";
+import { serverSpec } from "../../../helpers/builders/deployable.ts";
+import { type FakeSystem, fakeSystem } from "../../../helpers/fakes/fake-system.ts";
 
 const expected = (change: Partial<Expected> = {}): Expected => ({
   health: [],

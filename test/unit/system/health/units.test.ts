@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { judgeUnits } from "../../../../src/system/health/units.ts";
-import { type FakeUnit, fakeSystem } from "../../../helpers/fake-system.ts";
+import { type FakeUnit, fakeSystem } from "../../../helpers/fakes/fake-system.ts";
 
 const signal = new AbortController().signal;
 
