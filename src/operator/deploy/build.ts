@@ -52,16 +52,19 @@ async function followToReport(
         const report = await followUntil(base, journal, inputs, until - world.now());
         return { report, base };
       } catch (error) {
-        base.close();
         world.signal.throwIfAborted();
         if (!(error instanceof LinkLost) || world.now() > until) throw error;
         world.log.warn(`${error.message}; attaching again`);
+        base.close();
       }
       base = await attachAgain(inputs, takenOver, world, { until, ponr: journal.last().ponr });
       // It was lost on its way.
       if (base?.link.hello.state === "waiting") await sayGo(base, takenOver, trail);
     }
     return undefined;
+  } catch (error) {
+    base?.close();
+    throw error;
   } finally {
     journal.end();
   }
