@@ -47,79 +47,91 @@ export function treeDelta(
   options: { readonly upper?: string | undefined; readonly epoch: number; readonly since: number },
 ): Change[] {
   const { upper, epoch, since } = options;
-  const now = Date.now() / 1000;
-  const changes: Change[] = [];
-  const attributes = (found: Stats): Attributes => ({
+  const trees = { lower, merged, upper, times: { epoch, since, now: Date.now() / 1000 } };
+  return difference(trees, "", lstatSync(lower), lstatSync(merged));
+}
+
+interface Trees {
+  readonly lower: string;
+  readonly merged: string;
+  readonly upper: string | undefined;
+  readonly times: Times;
+}
+interface Times {
+  readonly epoch: number;
+  readonly since: number;
+  readonly now: number;
+}
+
+/** Of a path that both trees have. */
+function difference(trees: Trees, path: string, before: Stats, after: Stats): Change[] {
+  const { lower, merged, times } = trees;
+  const [from, to] = [join(lower, path), join(merged, path)];
+  const keepsAttributes = same(attributesOf(before, times), attributesOf(after, times));
+  if (after.isDirectory() && before.isDirectory()) {
+    const inside = insideOf(trees, path);
+    return inside.length === 0 && keepsAttributes
+      ? []
+      : [...inside, setting(path === "" ? "/" : path, after, times)];
+  }
+  if (after.isFile() && before.isFile() && sameContent(from, before, to, after))
+    return keepsAttributes ? [] : [setting(path, after, times)];
+  const isSameLink =
+    after.isSymbolicLink() && before.isSymbolicLink() && readlinkSync(from) === readlinkSync(to);
+  return isSameLink && keepsAttributes
+    ? []
+    : [...removal(trees, path, before), ...addition(trees, path, after)];
+}
+
+/** Of what is in a directory that both trees have. */
+function insideOf(trees: Trees, path: string): Change[] {
+  const { lower, merged, upper } = trees;
+  const before = new Set(names(join(lower, path)));
+  const after = new Set(names(join(merged, path)));
+  const touched = upper === undefined ? after : new Set(names(join(upper, path)));
+  return [...new Set([...before, ...after])].sort().flatMap((name) => {
+    const at = `${path}/${name}`;
+    if (!after.has(name)) return removal(trees, at, lstatSync(join(lower, at)));
+    if (!touched.has(name)) return [];
+    const found = lstatSync(join(merged, at));
+    return before.has(name)
+      ? difference(trees, at, lstatSync(join(lower, at)), found)
+      : addition(trees, at, found);
+  });
+}
+
+function removal(trees: Trees, path: string, found: Stats): Change[] {
+  if (!found.isDirectory()) return [{ do: "unlink", path }];
+  const at = join(trees.lower, path);
+  const inside = names(at).flatMap((name) => removal(trees, `${path}/${name}`, lstatSync(join(at, name))));
+  return [...inside, { do: "rmdir", path }];
+}
+
+function addition(trees: Trees, path: string, found: Stats): Change[] {
+  const attributes = attributesOf(found, trees.times);
+  const from = join(trees.merged, path);
+  if (found.isSymbolicLink()) return [{ do: "symlink", path, link: readlinkSync(from), ...attributes }];
+  if (found.isFile()) return [{ do: "write", path, from, size: found.size, ...attributes }];
+  if (!found.isDirectory()) throw new Untold(`${path} is neither a file, a directory nor a link`);
+  return [
+    { do: "mkdir", path, ...attributes },
+    ...names(from).flatMap((name) => addition(trees, `${path}/${name}`, lstatSync(join(from, name)))),
+    // What was put in has changed its time.
+    setting(path, found, trees.times),
+  ];
+}
+
+function setting(path: string, found: Stats, times: Times): Change {
+  return { do: "set", path, type: found.mode & 0o170000, ...attributesOf(found, times) };
+}
+
+function attributesOf(found: Stats, times: Times): Attributes {
+  return {
     mode: found.mode & 0o7777,
     uid: found.uid,
     gid: found.gid,
-    mtime: settledTime(found.mtimeMs / 1000, { epoch, since, now }),
-  });
-  const set = (path: string, found: Stats): Change => ({
-    do: "set",
-    path,
-    type: found.mode & 0o170000,
-    ...attributes(found),
-  });
-  const remove = (path: string, old: Stats) => {
-    if (!old.isDirectory()) {
-      changes.push({ do: "unlink", path });
-      return;
-    }
-    for (const name of names(join(lower, path)))
-      remove(`${path}/${name}`, lstatSync(join(lower, path, name)));
-    changes.push({ do: "rmdir", path });
+    mtime: settledTime(found.mtimeMs / 1000, times),
   };
-  const add = (path: string, made: Stats) => {
-    const wanted = attributes(made);
-    const from = join(merged, path);
-    if (made.isDirectory()) {
-      changes.push({ do: "mkdir", path, ...wanted });
-      for (const name of names(from)) add(`${path}/${name}`, lstatSync(join(from, name)));
-      // What was put in has changed its time.
-      changes.push(set(path, made));
-    } else if (made.isSymbolicLink())
-      changes.push({ do: "symlink", path, link: readlinkSync(from), ...wanted });
-    else if (made.isFile()) changes.push({ do: "write", path, from, size: made.size, ...wanted });
-    else throw new Untold(`${path} is neither a file, a directory nor a link`);
-  };
-  const compare = (path: string, old: Stats, made: Stats) => {
-    if (made.isDirectory() && old.isDirectory()) {
-      const before = changes.length;
-      visit(path);
-      const touched = changes.length > before || !same(attributes(old), attributes(made));
-      if (touched) changes.push(set(path === "" ? "/" : path, made));
-    } else if (
-      made.isFile() &&
-      old.isFile() &&
-      sameContent(join(lower, path), old, join(merged, path), made)
-    ) {
-      if (!same(attributes(old), attributes(made))) changes.push(set(path, made));
-    } else if (
-      !made.isSymbolicLink() ||
-      !old.isSymbolicLink() ||
-      readlinkSync(join(lower, path)) !== readlinkSync(join(merged, path)) ||
-      !same(attributes(old), attributes(made))
-    ) {
-      remove(path, old);
-      add(path, made);
-    }
-  };
-  /** Looks through a directory that both trees have. */
-  const visit = (path: string) => {
-    const old = new Set(names(join(lower, path)));
-    const made = new Set(names(join(merged, path)));
-    const touched = upper === undefined ? made : new Set(names(join(upper, path)));
-    for (const name of [...new Set([...old, ...made])].sort()) {
-      const at = `${path}/${name}`;
-      if (!made.has(name)) remove(at, lstatSync(join(lower, at)));
-      else if (!touched.has(name)) continue;
-      else if (!old.has(name)) add(at, lstatSync(join(merged, at)));
-      else compare(at, lstatSync(join(lower, at)), lstatSync(join(merged, at)));
-    }
-  };
-  compare("", lstatSync(lower), lstatSync(merged));
-  return changes;
 }
 
 /** The changes that a filesystem sees which is mounted there; a mount point is a directory on both. */
@@ -165,14 +177,10 @@ export function withDigest(change: Change): unknown {
 }
 
 /** The time that a file keeps: what is made now is as old as what it is made of. */
-export function settledTime(
-  mtime: number,
-  times: { readonly epoch: number; readonly since: number; readonly now: number },
-): number {
-  const { epoch, since, now } = times;
+export function settledTime(mtime: number, { epoch, since, now }: Times): number {
   // The kernel's clock for files is a little behind.
-  const made = mtime > since - 1 && mtime < now + 1;
-  return made || mtime > epoch ? epoch : Math.floor(mtime);
+  const isNew = mtime > since - 1 && mtime < now + 1;
+  return isNew || mtime > epoch ? epoch : Math.floor(mtime);
 }
 
 /** Sorted by bytes, as no locale would. */
