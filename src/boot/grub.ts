@@ -1,3 +1,4 @@
+import { filesystems, filesystemTypes } from "../schema/filesystem/filesystems.ts";
 import { Fail } from "../util/fail.ts";
 
 /**
@@ -16,10 +17,7 @@ export const grubModules = [
   "biosdisk",
   "part_gpt",
   "part_msdos",
-  "ext2",
-  "xfs",
-  "btrfs",
-  "f2fs",
+  ...filesystemTypes.flatMap((type) => filesystems[type].grubModules),
   "lvm",
   "diskfilter",
   "mdraid1x",

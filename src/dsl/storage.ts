@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { SystemType } from "../schema/filesystem/filesystems.ts";
 import type {
   KeptDisk,
   MdArray,
@@ -12,19 +13,18 @@ import type {
   Btrfs,
   BtrfsMember,
   Ext4,
-  F2fs,
   Luks,
   LvmPv,
   MdMember,
   Pool,
+  SimpleInput,
   Swap,
   Vfat,
-  Xfs,
 } from "../schema/storage-content.ts";
 
 type DiskInput = z.input<typeof WrittenDisk>;
 type KeptDiskInput = z.input<typeof KeptDisk>;
-type KeptInput = Extract<KeptDiskInput["keep"][number], { type: "ext4" | "xfs" | "btrfs" | "f2fs" }>;
+type KeptInput = Extract<KeptDiskInput["keep"][number], { type: SystemType }>;
 type PartitionInput = z.input<typeof Partition>;
 type Ext4Input = z.input<typeof Ext4>;
 type VfatInput = z.input<typeof Vfat>;
@@ -102,11 +102,11 @@ export function vfat(input: Untyped<VfatInput>): VfatInput {
   return { ...input, type: "vfat" };
 }
 
-export function xfs(input: Untyped<z.input<typeof Xfs>>): z.input<typeof Xfs> {
+export function xfs(input: Untyped<SimpleInput>): SimpleInput {
   return { ...input, type: "xfs" };
 }
 
-export function f2fs(input: Untyped<z.input<typeof F2fs>>): z.input<typeof F2fs> {
+export function f2fs(input: Untyped<SimpleInput>): SimpleInput {
   return { ...input, type: "f2fs" };
 }
 

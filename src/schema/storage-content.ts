@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { filesystems, filesystemTypes, type SimpleType, simpleTypes } from "./filesystem/filesystems.ts";
 import { Size } from "./size.ts";
 
 /** What a partition, an array, a volume or an opened LUKS volume holds: one node of the storage graph. */
@@ -43,31 +44,19 @@ const LvmUuid = z
   .string()
   .regex(/^[A-Za-z0-9]{6}(-[A-Za-z0-9]{4}){5}-[A-Za-z0-9]{6}$/, "the UUID of an LVM2_member");
 
-export const Ext4 = z.strictObject({
-  type: z.literal("ext4"),
-  mount: MountPoint,
-  label: label(16),
-  options,
-  uuid,
-  keep: Keep.optional(),
+/** What a definition says of any filesystem. */
+const filesystem = <T extends SimpleType | "ext4">(type: T) =>
+  z.strictObject({
+    type: z.literal(type),
+    mount: MountPoint,
+    label: label(filesystems[type].longestLabel),
+    options,
+    uuid,
+    keep: Keep.optional(),
+  });
+export const Ext4 = filesystem("ext4").extend({
   /** Of the root: it cannot be written, and what was changed on the disk is not read. Needs a `verity-hash` beside it. */
   verity: z.literal(true).optional(),
-});
-export const Xfs = z.strictObject({
-  type: z.literal("xfs"),
-  mount: MountPoint,
-  label: label(12),
-  options,
-  uuid,
-  keep: Keep.optional(),
-});
-export const F2fs = z.strictObject({
-  type: z.literal("f2fs"),
-  mount: MountPoint,
-  label: label(16),
-  options,
-  uuid,
-  keep: Keep.optional(),
 });
 
 /** FAT32: an EFI system partition or an extended boot loader partition. */
@@ -76,7 +65,10 @@ export const Vfat = z.strictObject({
   mount: MountPoint,
   label: z
     .string()
-    .regex(/^[A-Z0-9_-]{1,11}$/, "1 to 11 capitals, digits, `_` or `-`")
+    .regex(
+      new RegExp(`^[A-Z0-9_-]{1,${filesystems.vfat.longestLabel}}$`),
+      "1 to 11 capitals, digits, `_` or `-`",
+    )
     .optional(),
   options: z.array(MountOption).default(["umask=0077"]),
   uuid: VolumeId.optional(),
@@ -100,7 +92,7 @@ const Subvolume = z.strictObject({
   keep: z.literal(true).optional(),
 });
 const btrfsFields = {
-  label: label(64),
+  label: label(filesystems.btrfs.longestLabel),
   /** Where the filesystem itself is mounted; not beside a subvolume at the same place. */
   mount: MountPoint.optional(),
   options,
@@ -191,16 +183,21 @@ const LuksHeader = z.strictObject({ type: z.literal("luks-header"), volume: Node
 /** Where the digests of a root with `verity` lie. */
 const VerityHash = z.strictObject({ type: z.literal("verity-hash") });
 
-const filesystems = [Ext4, Xfs, Btrfs, F2fs, Vfat] as const;
-const inLuks = [...filesystems, Swap, LvmPv, BtrfsMember] as const;
+/** Those of which a definition says more than of any. */
+const special = { ext4: Ext4, btrfs: Btrfs, vfat: Vfat };
+const simple = Object.fromEntries(simpleTypes.map((type) => [type, filesystem(type)]));
+const anyFilesystem = { ...simple, ...special } as typeof special & Record<SimpleType, SimpleSchema>;
+const [firstFilesystem, ...moreFilesystems] = filesystemTypes.map((type) => anyFilesystem[type]);
+const inLuks = [firstFilesystem!, ...moreFilesystems, Swap, LvmPv, BtrfsMember] as const;
 const LuksContent = z.discriminatedUnion("type", inLuks);
 export const Luks = z.strictObject({ ...luksFields, content: LuksContent });
 export const Content = z.discriminatedUnion("type", [...inLuks, Luks, MdMember, LuksHeader, VerityHash]);
 
 export type Content = z.output<typeof Content>;
 export type Ext4 = z.output<typeof Ext4>;
-export type Xfs = z.output<typeof Xfs>;
-export type F2fs = z.output<typeof F2fs>;
+type SimpleSchema = ReturnType<typeof filesystem<SimpleType>>;
+export type Simple = z.output<SimpleSchema>;
+export type SimpleInput = z.input<SimpleSchema>;
 export type Vfat = z.output<typeof Vfat>;
 export type Btrfs = z.output<typeof Btrfs>;
 export type Pool = z.output<typeof Pool>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { systemTypes } from "./filesystem/filesystems.ts";
 import { Size } from "./size.ts";
 import {
   Content,
@@ -103,7 +104,7 @@ export const WrittenDisk = z.strictObject({
 
 const keptOptions = z.array(MountOption).default(["nofail"]);
 const KeptFilesystem = z.strictObject({
-  type: z.enum(["ext4", "xfs", "btrfs", "f2fs"]),
+  type: z.enum(systemTypes),
   uuid: Uuid,
   mount: MountPoint,
   options: keptOptions,

@@ -2,18 +2,15 @@ import { join } from "node:path";
 import { epochOf } from "../../debian/lock/lock-date.ts";
 import { type Change, changesOn } from "../../disks/filesystem/tree-delta.ts";
 import { refuseOverfull, type TreeUsage, usageOfChanges } from "../../disks/filesystem/tree-usage.ts";
+import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
 import type { Storage } from "../../schema/storage.ts";
-import { mkfsExt4Image } from "../../steps/image/mkfs-ext4-image.ts";
-import { mkfsVfatImage } from "../../steps/image/mkfs-vfat-image.ts";
 import { partitionImage } from "../../steps/image/partition-image.ts";
-import { patchExt4Image } from "../../steps/image/patch-ext4-image.ts";
-import { swapFileImage } from "../../steps/image/swap-file-image.ts";
-import { swapPartitionImage } from "../../steps/image/swap-partition-image.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { mountsOf, writtenDisks } from "../../storage/graph/check-storage.ts";
-import { contentUuid, filesystemUuid, hashSeed, swapUuid, vfatVolumeId } from "../../storage/graph/ids.ts";
+import { swapUuid } from "../../storage/graph/ids.ts";
+import { contentType } from "../../storage/nodes/content-types.ts";
 import { beyondFile } from "../../storage/system/native.ts";
 import { storageConfig } from "../../storage/system/storage-config.ts";
 import { firstInstall } from "../../storage/table/first-install.ts";
@@ -102,13 +99,13 @@ export function imagePlan(given: ImageInputs): ImagePlan {
   const [name, disk] = writtenDisks(storage)[0]!;
   const seed = imageSeed(spec);
   const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
-  const plan: DiskPlan = { storage, seed, name, layout, epoch: epochOf(lock) };
-  const { epoch } = plan;
+  const epoch = epochOf(lock);
   const consoles = spec.boot?.consoles ?? [];
   const cmdline = kernelCmdline(spec, seed, consoles);
-  const parts = partsOf(plan);
-  const ext4 = parts.filter(({ type }) => type !== "vfat");
-  const rootOffset = ext4.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
+  const parts = imageParts(storage, layout, seed, epoch);
+  const filesystems = parts.filter(({ mount, firmware }) => mount !== "" && !firmware);
+  const unmounted = parts.filter(({ mount }) => mount === "");
+  const rootOffset = filesystems.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
   return {
     epoch,
     tree: treeLayers(spec, lock, {
@@ -120,16 +117,15 @@ export function imagePlan(given: ImageInputs): ImagePlan {
       cmdline,
       definition: inputs.definition,
     }),
-    filesystems: ext4,
+    filesystems,
     disk: (paths) => [
       stepData(partitionImage, "partitioning the image", {
         image: paths.image,
         sizeBytes: disk.imageSize,
         script: sfdiskScript(layout),
       }),
-      ...ext4.map((part) => ext4Step(plan, part, paths)),
-      ...swapSteps(plan, paths),
-      ...ext4.filter(({ reservedBytes }) => reservedBytes > 0).map((part) => swapFileStep(plan, part, paths)),
+      ...[...filesystems, ...unmounted].flatMap(({ make }) => make(paths)),
+      ...filesystems.flatMap(({ swapFile }) => swapFile(paths.image)),
     ],
     boot: ({ image, esp, xbootldr, scratch }) => {
       const { filesystem, grub, verify } = bootSteps(spec, seed, {
@@ -138,17 +134,10 @@ export function imagePlan(given: ImageInputs): ImagePlan {
       });
       return [...filesystem, ...grub, ...verify];
     },
-    esp: (paths) => parts.filter(({ type }) => type === "vfat").map((part) => vfatStep(plan, part, paths)),
-    patch: (image, changes, doing) =>
-      ext4.flatMap(({ mount, below, offsetBytes }) => {
-        const inside = changesOn(changes, mount, below);
-        const input = { image, offsetBytes, changes: inside, mount, epoch };
-        return inside.length === 0
-          ? []
-          : [stepData(patchExt4Image, `${doing} the filesystem for ${mount}`, input)];
-      }),
+    esp: (paths) => parts.filter(({ firmware }) => firmware).flatMap(({ make }) => make(paths)),
+    patch: (image, changes, doing) => filesystems.flatMap(({ patch }) => patch(image, changes, doing)),
     refuseOverfull: (usage, changes) => {
-      for (const [index, { mount, below, sizeBytes, reservedBytes }] of ext4.entries()) {
+      for (const [index, { mount, below, sizeBytes, reservedBytes }] of filesystems.entries()) {
         const more = usageOfChanges(changesOn(changes, mount, below));
         const bytes = usage[index]!.bytes + more.bytes;
         const inodes = usage[index]!.inodes + more.inodes;
@@ -158,92 +147,50 @@ export function imagePlan(given: ImageInputs): ImagePlan {
   };
 }
 
-/** The one disk that the image is. */
-interface DiskPlan {
-  readonly storage: Storage;
-  readonly seed: string;
-  /** By which the definition knows it. */
-  readonly name: string;
-  readonly layout: Layout;
-  readonly epoch: number;
-}
-
-/** A partition with a filesystem. */
 interface Part extends ImageFilesystem {
-  readonly type: "ext4" | "vfat";
-  readonly part: string;
-  readonly label: { readonly label?: string };
-  /** The identity that the definition gives it. */
-  readonly own: string | undefined;
+  readonly firmware: boolean;
+  make(paths: ImagePaths): StepData[];
+  patch: ImagePlan["patch"];
+  swapFile(image: string): StepData[];
 }
 
-function partsOf({ storage, name, layout }: DiskPlan): Part[] {
+/** What lies in the partitions of an image; what is mounted nowhere has an empty mount. */
+function imageParts(storage: Storage, { disk, partitions }: Layout, seed: string, epoch: number): Part[] {
   const mounts = mountsOf(storage)
-    .filter((one) => !one.kept && one.disk === name)
+    .filter((one) => !one.kept && one.disk === disk)
     .map(({ mount }) => mount);
-  return layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
-    if (content?.type !== "ext4" && content?.type !== "vfat") return [];
-    const label = content.label === undefined ? {} : { label: content.label };
-    const reservedBytes = content.mount === "/" ? (storage.swapFile?.size ?? 0) : 0;
-    const { mount, type } = content;
+  return partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name }): Part[] => {
+    const steps = content === undefined ? undefined : contentType(content).image;
+    if (content === undefined || steps === undefined) return [];
+    const firmware = traitsOf(content.type).firmware === true;
+    const mount = "mount" in content ? (content.mount ?? "") : "";
+    const file = mount === "/" ? storage.swapFile : undefined;
+    const reservedBytes = file?.size ?? 0;
+    const below = outermost(mount, mounts);
     return [
       {
-        ...{ type, mount, offsetBytes, sizeBytes, part, label, reservedBytes },
-        ...{ own: content.uuid, below: outermost(mount, mounts) },
+        ...{ mount, below, firmware, offsetBytes, sizeBytes, reservedBytes },
+        make: ({ image, tree, esp, xbootldr }) =>
+          steps.make(content, {
+            ...{ image, offsetBytes, sizeBytes, scope: [disk, name], seed, epoch, reservedBytes },
+            directory: !firmware ? join(tree, mount) : mount === "/xbootldr" ? xbootldr : esp,
+            mountPoint: join(tree, mount),
+            without: below.map((other) => join(tree, other)),
+          }),
+        patch: (image, changes, doing) => {
+          const inside = changesOn(changes, mount, below);
+          if (inside.length === 0) return [];
+          return steps.patch?.(content, { image, offsetBytes, epoch }, inside, doing) ?? [];
+        },
+        swapFile: (image) =>
+          file === undefined
+            ? []
+            : (steps.swapFile?.(
+                { image, offsetBytes, epoch },
+                { path: file.path, sizeBytes: reservedBytes, uuid: swapUuid(seed) },
+              ) ?? []),
       },
     ];
-  });
-}
-
-function ext4Step({ seed, name, epoch }: DiskPlan, given: Part, paths: ImagePaths): StepData {
-  const { mount, below, part, label, own, ...place } = given;
-  return stepData(mkfsExt4Image, `making the ext4 filesystem for ${mount}`, {
-    image: paths.image,
-    offsetBytes: place.offsetBytes,
-    sizeBytes: place.sizeBytes,
-    uuid: own ?? filesystemUuid(seed, name, part),
-    hashSeed: hashSeed(seed, name, part),
-    directory: join(paths.tree, mount),
-    mount,
-    without: below.map((other) => join(paths.tree, other)),
-    reservedBytes: place.reservedBytes,
-    epoch,
-    ...label,
-  });
-}
-
-function vfatStep({ seed, name, epoch }: DiskPlan, given: Part, paths: ImagePaths): StepData {
-  const { mount, part, label, own, offsetBytes, sizeBytes } = given;
-  return stepData(mkfsVfatImage, `making the FAT filesystem for ${mount}`, {
-    image: paths.image,
-    offsetBytes,
-    sizeBytes,
-    volumeId: own?.replace("-", "").toLowerCase() ?? vfatVolumeId(seed, name, part),
-    directory: mount === "/xbootldr" ? paths.xbootldr : paths.esp,
-    mountPoint: join(paths.tree, mount),
-    epoch,
-    ...label,
-  });
-}
-
-function swapSteps({ seed, name, layout }: DiskPlan, { image }: ImagePaths): StepData[] {
-  return layout.partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name: part }) => {
-    if (content?.type !== "swap" || content.randomKey !== undefined) return [];
-    const uuid = content.uuid ?? contentUuid(seed, "swap", name, part);
-    const label = content.label === undefined ? {} : { label: content.label };
-    return [
-      stepData(swapPartitionImage, `making the swap partition ${part}`, {
-        ...{ image, offsetBytes, sizeBytes, uuid, ...label },
-      }),
-    ];
-  });
-}
-
-function swapFileStep({ storage, seed, epoch }: DiskPlan, part: Part, { image }: ImagePaths): StepData {
-  const { path } = storage.swapFile!;
-  const { offsetBytes, reservedBytes: sizeBytes } = part;
-  return stepData(swapFileImage, "making the swap file", {
-    ...{ image, offsetBytes, path, sizeBytes, uuid: swapUuid(seed), epoch },
   });
 }
 

@@ -1,4 +1,5 @@
 import { epochOf } from "../../debian/lock/lock-date.ts";
+import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import { mountsOf } from "../../storage/graph/check-storage.ts";
 import { storageConfig } from "../../storage/system/storage-config.ts";
 import { kernelCmdline } from "../plan/boot-steps.ts";
@@ -29,7 +30,7 @@ export function treePlan(given: ImageInputs): TreePlan {
       definition: inputs.definition,
     }),
     filesystems: mounts
-      .filter(({ type }) => type !== "vfat")
+      .filter(({ type }) => !filesystems[type].firmware)
       .map(({ mount }) => ({ mount, below: outermost(mount, paths) })),
   };
 }

@@ -1,4 +1,5 @@
 import { parseWanted } from "../../debian/resolve/request.ts";
+import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { Boot, Spec } from "../../schema/spec.ts";
 import type { Partition } from "../../schema/storage.ts";
 import { storageProblems } from "../../storage/check/check-graph.ts";
@@ -41,11 +42,11 @@ function bootProblems(spec: Spec): Problem[] {
   const mounts = mountsOf(storage);
   if (
     boot.firmware.includes("uefi") &&
-    !(esps.length > 0 && mounts.some(({ mount, type }) => mount === "/efi" && type === "vfat"))
+    !(esps.length > 0 && mounts.some(({ mount, type }) => mount === "/efi" && traitsOf(type).firmware))
   )
     problems.push({ path, message: "uefi needs an ESP mounted at /efi; `esp()` makes one" });
   // Copies are for another disk's sake: together they are one filesystem, by an array.
-  if (esps.filter(({ content }) => content?.type === "vfat").length > 1)
+  if (esps.filter(({ content }) => traitsOf(content?.type).firmware).length > 1)
     problems.push({ path: ["storage", "disks"], message: "holds more than one ESP" });
   const hasMbr = writtenDisks(storage).some(([, disk]) => disk.table.type === "mbr");
   if (boot.firmware.includes("bios") && !hasMbr && !partitions.some(({ type }) => type === "bios-boot"))
@@ -86,7 +87,7 @@ function xbootldrProblems({ storage }: Spec, { firmware, loader }: Boot): Proble
       path: ["storage", "disks", name],
       message: `has ${apart.includes(name) ? "an extended boot loader partition and no ESP" : "an ESP and no extended boot loader partition"}; the loader looks for kernels on its own disk alone`,
     });
-  if (!mountsOf(storage!).some(({ mount, type }) => mount === "/xbootldr" && type === "vfat"))
+  if (!mountsOf(storage!).some(({ mount, type }) => mount === "/xbootldr" && traitsOf(type).firmware))
     problems.push({
       path: ["storage"],
       message: "has an extended boot loader partition that is not mounted at /xbootldr",

@@ -1,4 +1,5 @@
 import type { DiskFacts } from "../../schema/facts.ts";
+import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import type { Storage } from "../../schema/storage.ts";
@@ -35,7 +36,7 @@ export function roomOf(
 
 function bytesFor(storage: Storage, held: Rooms["held"]): number {
   const mounts = mountsOf(storage).filter(
-    ({ kept, type, mount }) => !kept && type !== "vfat" && filledByPackages.test(mount),
+    ({ kept, type, mount }) => !kept && !filesystems[type].firmware && filledByPackages.test(mount),
   );
   // A filesystem may be mounted at several places, and thin volumes share what their pool has.
   const places = new Set(mounts.map(({ place }) => placeKey(place)));

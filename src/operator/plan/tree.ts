@@ -1,5 +1,6 @@
 import { bootFiles, certificateFiles } from "../../boot/packages.ts";
 import { epochOf } from "../../debian/lock/lock-date.ts";
+import { everywhereModules } from "../../schema/filesystem/filesystems.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
@@ -21,7 +22,8 @@ const initramfsModules = [
   "megaraid_sas mpt3sas smartpqi hpsa aacraid 3w-9xxx",
   "xhci_pci ehci_pci uhci_hcd ohci_pci usb_storage uas usbhid hid_generic",
   "mmc_block sdhci_pci",
-  "ext4 crc32c",
+  ...everywhereModules,
+  "crc32c",
 ].flatMap((line) => line.split(" "));
 
 type TreeOptions = Omit<ConfigureOptions, "epoch"> & {

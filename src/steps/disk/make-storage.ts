@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DeviceRef, openDevice } from "../../disks/device.ts";
 import { fixedTimeEnv } from "../../disks/filesystem/mkfs.ts";
+import { simpleFilesystems, simpleTypes } from "../../schema/filesystem/filesystems.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep } from "../step/step.ts";
 import { loadModules } from "./kernel-modules.ts";
@@ -11,9 +12,8 @@ const settleMs = 90_000;
 
 /** The programs that make what lies on a disk; no other is started by this step. */
 const programs = [
-  "mkfs.xfs",
+  ...simpleTypes.map((type) => simpleFilesystems[type].program),
   "mkfs.btrfs",
-  "mkfs.f2fs",
   "mkswap",
   "cryptsetup",
   "lvm",

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { DeviceRef, openDevice } from "../../disks/device.ts";
 import { swapHeader } from "../../disks/filesystem/swap-file.ts";
 import { type MountEntry, mountedAt, parseMountinfo } from "../../disks/mountinfo.ts";
+import { filesystems, filesystemTypes } from "../../schema/filesystem/filesystems.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
@@ -19,7 +20,7 @@ export const mountDevice = defineStep({
     device: DeviceRef,
     /** The other members of a btrfs. */
     others: z.array(DeviceRef).default([]),
-    type: z.enum(["ext4", "xfs", "btrfs", "f2fs", "vfat"]),
+    type: z.enum(filesystemTypes),
     /** Inside of the tree; "/" is the tree itself. */
     path: z.string().startsWith("/"),
     /** Those that decide what is written, and how: `subvol=`, `compress=`. */
@@ -34,7 +35,8 @@ export const mountDevice = defineStep({
       if (there.type !== type) throw new Fail(`${where} is a mount point already, of ${there.source}`);
       return;
     }
-    const words = type === "vfat" ? ["umask=0077"] : ["noatime", ...options];
+    const { buildOptions, firmware } = filesystems[type];
+    const words = firmware ? [...buildOptions] : [...buildOptions, ...options];
     for (const one of others) words.push(`device=${(await openDevice(one, context.machine)).path}`);
     await context.tool(["mount", "-t", type, "-o", words.join(","), source, where]);
   },

@@ -1,5 +1,5 @@
 import type { Storage } from "../../schema/storage.ts";
-import type { Content } from "../../schema/storage-content.ts";
+import type { Btrfs, Content } from "../../schema/storage-content.ts";
 import { mountsOf } from "../graph/check-storage.ts";
 import {
   type ContentNode,
@@ -127,7 +127,7 @@ function contentProblems(node: ContentNode, graph: Graph, storage: Storage): Sto
     if (node.place.on !== "partition") problems.push({ path, message: "a header lies on a partition" });
   }
   if (content.type === "luks") problems.push(...luksProblems(content, path, graph));
-  if (content.type === "btrfs") problems.push(...subvolumeProblems(content, path));
+  if ("subvolumes" in content) problems.push(...subvolumeProblems(content, path));
   if (isKept(content)) {
     const inside = graph.nodes.find((one) => node.requires.includes(one.id));
     if (inside?.kind === "content" && !isKept(inside.content))
@@ -158,7 +158,7 @@ function luksProblems(
   return problems;
 }
 
-function subvolumeProblems(content: Extract<Content, { type: "btrfs" }>, path: FieldPath): StorageProblem[] {
+function subvolumeProblems(content: Btrfs, path: FieldPath): StorageProblem[] {
   return Object.entries(content.subvolumes).flatMap(([name, { keep }]) =>
     keep === true && content.keep === undefined
       ? [

@@ -1,3 +1,4 @@
+import { filesystems, systemTypes } from "../../schema/filesystem/filesystems.ts";
 import type { Storage } from "../../schema/storage.ts";
 import { mountsOf } from "../graph/check-storage.ts";
 import type { StorageProblem } from "../graph/storage-problem.ts";
@@ -18,10 +19,10 @@ export function mountProblems(storage: Storage): StorageProblem[] {
     if (points.findIndex((one) => one.mount === mount) < index)
       problems.push({ path, message: `${mount} is mounted twice` });
   const root = mounts.find(({ mount }) => mount === "/");
-  if (root === undefined || root.kept || root.type === "vfat")
+  if (root === undefined || root.kept || filesystems[root.type].firmware)
     problems.push({
       path: root?.path ?? ["storage", "disks"],
-      message: "needs one ext4, xfs, btrfs or f2fs mounted at `/` that is made anew; `root()` makes one",
+      message: `needs one ${listed(systemTypes)} mounted at \`/\` that is made anew; \`root()\` makes one`,
     });
   else {
     const key = stackOf(storage, "/").find(
@@ -32,10 +33,10 @@ export function mountProblems(storage: Storage): StorageProblem[] {
       problems.push({ path: [...key.path, "unlock"], message: "the root's key cannot lie on the root" });
   }
   for (const { type, mount, path, place } of mounts) {
-    if (type !== "vfat") continue;
+    if (!filesystems[type].firmware) continue;
     const partition = place.on === "partition" ? place.partition.type : undefined;
     if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
-      problems.push({ path, message: "vfat is for an ESP or an extended boot loader partition" });
+      problems.push({ path, message: `${type} is for an ESP or an extended boot loader partition` });
     // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
     const wanted = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
     if (!wanted.includes(mount))
@@ -54,10 +55,10 @@ export function mountProblems(storage: Storage): StorageProblem[] {
         path: ["storage", "swapFile", "path"],
         message: `${swapFile.path} is not a file of the root filesystem`,
       });
-    if (root.type === "btrfs")
+    if (filesystems[root.type].noSwapFile)
       problems.push({
         path: ["storage", "swapFile"],
-        message: "a swap file on btrfs is not supported; add a swap partition",
+        message: `a swap file on ${root.type} is not supported; add a swap partition`,
       });
   }
   for (const [mount, { from }] of Object.entries(storage.binds))
@@ -67,4 +68,9 @@ export function mountProblems(storage: Storage): StorageProblem[] {
         message: "a directory is bound to another one, and neither is `/`",
       });
   return problems;
+}
+
+/** "ext4, xfs or btrfs". */
+function listed(names: readonly string[]): string {
+  return names.join(", ").replace(/, ([^,]*)$/, " or $1");
 }

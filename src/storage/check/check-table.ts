@@ -1,4 +1,5 @@
 import { leastOf, mib } from "../../disks/place-partitions.ts";
+import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { Partition, WrittenDisk } from "../../schema/storage.ts";
 import { type FieldPath, isKept } from "../graph/graph.ts";
 import type { StorageProblem } from "../graph/storage-problem.ts";
@@ -46,12 +47,13 @@ function typeProblems(partition: Partition, table: "gpt" | "mbr"): [key: string,
   const problems: [string, string][] = [];
   if (type === "bios-boot" && content !== undefined)
     problems.push(["content", "a bios-boot partition holds no filesystem"]);
-  if (type === "esp" && content?.type !== "vfat" && content?.type !== "md-member")
+  const isForFirmware = content?.type === "md-member" || traitsOf(content?.type).firmware;
+  if (type === "esp" && !isForFirmware)
     problems.push([
       "content",
       "an ESP needs vfat content, or to be a member of an array that holds it; `esp()` makes one",
     ]);
-  if (type === "xbootldr" && content?.type !== "vfat" && content?.type !== "md-member")
+  if (type === "xbootldr" && !isForFirmware)
     problems.push([
       "content",
       "an extended boot loader partition needs vfat content, which firmware can read, or to be a member of an array that holds it; `xbootldr()` makes one",

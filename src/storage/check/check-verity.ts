@@ -8,11 +8,11 @@ import type { StorageProblem } from "../graph/storage-problem.ts";
 export function verityProblems(storage: Storage): StorageProblem[] {
   const problems: StorageProblem[] = [];
   const contents = graphOf(storage).nodes.flatMap((node) => (node.kind === "content" ? [node] : []));
-  const roots = contents.filter(({ content }) => content.type === "ext4" && content.verity === true);
+  const roots = contents.filter(({ content }) => "verity" in content && content.verity === true);
   const trees = contents.filter(({ content }) => content.type === "verity-hash");
   for (const { content, place, path } of roots) {
     const say = (message: string) => problems.push({ path: [...path, "verity"], message });
-    if (content.type !== "ext4" || content.mount !== "/") say("is for the filesystem mounted at `/` alone");
+    if (!("mount" in content) || content.mount !== "/") say("is for the filesystem mounted at `/` alone");
     if (place.on !== "partition" || place.partition.type !== "linux-root" || !inGpt(storage, place.disk))
       say("needs a `linux-root` partition in a GPT for the filesystem");
     if (isKept(content)) say("cannot be had of a filesystem that is kept");

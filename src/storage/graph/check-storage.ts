@@ -1,9 +1,8 @@
+import { type FilesystemType, isFilesystemType } from "../../schema/filesystem/filesystems.ts";
 import type { Storage, WrittenDisk } from "../../schema/storage.ts";
 import type { Content } from "../../schema/storage-content.ts";
 import { Fail } from "../../util/fail.ts";
 import { type FieldPath, graphOf, isKept, type Place } from "./graph.ts";
-
-type FilesystemType = "ext4" | "xfs" | "btrfs" | "f2fs" | "vfat";
 
 /** One mount of a filesystem that lies on disks. */
 export interface Mounted {
@@ -52,7 +51,7 @@ export function filesystemOf(storage: Storage, path: string): { on: Mounted; inn
 }
 
 function isFilesystem(content: Content): content is Extract<Content, { type: FilesystemType }> {
-  return ["ext4", "xfs", "btrfs", "f2fs", "vfat"].includes(content.type);
+  return isFilesystemType(content.type);
 }
 
 function mountsOfContent(place: Mounted["place"], content: Content, path: FieldPath): Mounted[] {
@@ -66,7 +65,7 @@ function mountsOfContent(place: Mounted["place"], content: Content, path: FieldP
   };
   const kept = isKept(content);
   const compressed =
-    content.type === "btrfs" && content.compression !== undefined ? [`compress=${content.compression}`] : [];
+    "compression" in content && content.compression !== undefined ? [`compress=${content.compression}`] : [];
   const options = [...compressed, ...content.options];
   const whole: Mounted[] =
     content.mount === undefined
@@ -74,10 +73,10 @@ function mountsOfContent(place: Mounted["place"], content: Content, path: FieldP
       : [
           {
             ...{ ...own, kept, mount: content.mount, options, path: [...path, "mount"] },
-            ...(content.type === "ext4" && content.verity === true ? { verity: true as const } : {}),
+            ...("verity" in content && content.verity === true ? { verity: true as const } : {}),
           },
         ];
-  const subvolumes = content.type === "btrfs" ? Object.entries(content.subvolumes) : [];
+  const subvolumes = "subvolumes" in content ? Object.entries(content.subvolumes) : [];
   return [
     ...whole,
     ...subvolumes.flatMap(([name, one]): Mounted[] =>

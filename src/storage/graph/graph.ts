@@ -1,5 +1,5 @@
 import type { MdArray, Partition, Storage, Volume, VolumeGroup } from "../../schema/storage.ts";
-import type { Content, Pool } from "../../schema/storage-content.ts";
+import { Content, type Pool } from "../../schema/storage-content.ts";
 
 /** Where a content lies. */
 export type Place =
@@ -166,6 +166,14 @@ export function isKept(content: Content): boolean {
   return keepOf(content) !== undefined;
 }
 
+/** Where the header of a LUKS volume lies apart from its data. */
+export function headerOf({ nodes }: Pick<Graph, "nodes">, volume: string): ContentNode | undefined {
+  return nodes.find(
+    (node): node is ContentNode =>
+      node.kind === "content" && node.content.type === "luks-header" && node.content.volume === volume,
+  );
+}
+
 /** By what a content that stays is known. */
 export function keepOf(content: Content | undefined): Keep | undefined {
   return content !== undefined && "keep" in content ? content.keep : undefined;
@@ -180,32 +188,20 @@ function contentId(place: Place): string {
 type KeptEntry = Extract<Storage["disks"][string], { keep: unknown }>["keep"][number];
 
 function keptContent(entry: KeptEntry): Content {
-  const keep = { uuid: entry.uuid };
-  if (entry.type === "luks") {
-    const { uuid: _uuid, content, ...luks } = entry;
-    return {
-      ...luks,
-      discard: false,
-      options: ["nofail"],
-      detachedHeader: false,
-      keep,
-      content: keptContent(content) as Extract<Content, { type: "ext4" }>,
-    };
-  }
-  const { uuid: _uuid, ...rest } = entry;
-  return rest.type === "btrfs"
-    ? { ...rest, type: "btrfs", subvolumes: {}, keep }
-    : ({ ...rest, keep } as Content);
+  const { uuid, ...rest } = entry;
+  return Content.parse(
+    "content" in rest
+      ? { ...rest, options: ["nofail"], keep: { uuid }, content: keptContent(rest.content) }
+      : { ...rest, keep: { uuid } },
+  );
 }
 
 /** A volume with a header apart cannot be made before there is a place for that. */
 function withHeader(node: ContentNode, contents: readonly ContentNode[]): ContentNode {
   const { content } = node;
   if (content.type !== "luks" || !content.detachedHeader) return node;
-  const headers = contents.filter(
-    (one) => one.content.type === "luks-header" && one.content.volume === content.name,
-  );
-  return { ...node, requires: [...node.requires, ...headers.map(({ id }) => id)] };
+  const header = headerOf({ nodes: contents }, content.name);
+  return header === undefined ? node : { ...node, requires: [...node.requires, header.id] };
 }
 
 /** Depth first, in the definition's order where nothing else decides. */

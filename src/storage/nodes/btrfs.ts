@@ -1,4 +1,5 @@
 import type { DeviceRef } from "../../disks/device.ts";
+import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Btrfs, BtrfsMember, Pool } from "../../schema/storage-content.ts";
 import { btrfsSubvolumes } from "../../steps/disk/btrfs-subvolumes.ts";
@@ -7,7 +8,7 @@ import { stepData } from "../../steps/step/step.ts";
 import { contentUuid, filesystemUuid } from "../graph/ids.ts";
 import type { ContentType, Needs, Site } from "./node.ts";
 
-const needs: Needs = { packages: ["btrfs-progs"], modules: ["btrfs"] };
+const needs: Needs = filesystems.btrfs;
 
 export const btrfs: ContentType<Btrfs> = {
   needs: () => needs,

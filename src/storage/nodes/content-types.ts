@@ -1,22 +1,24 @@
+import { type SimpleType, simpleTypes } from "../../schema/filesystem/filesystems.ts";
 import type { Content } from "../../schema/storage-content.ts";
 import { btrfs, btrfsMember } from "./btrfs.ts";
 import { ext4 } from "./ext4.ts";
-import { f2fs } from "./f2fs.ts";
 import { luks } from "./luks.ts";
 import { lvmPv } from "./lvm.ts";
 import { mdMember } from "./md.ts";
 import type { ContentType } from "./node.ts";
+import { simple } from "./simple.ts";
 import { swap } from "./swap.ts";
 import { vfat } from "./vfat.ts";
-import { xfs } from "./xfs.ts";
 
-type Types = { readonly [T in Content["type"]]: ContentType<Extract<Content, { type: T }>> };
+type Types = {
+  readonly [T in Exclude<Content["type"], SimpleType>]: ContentType<Extract<Content, { type: T }>>;
+};
 
-const types: Types = {
+const types: Types & Partial<Record<SimpleType, typeof simple>> = {
+  ...Object.fromEntries(simpleTypes.map((type) => [type, simple])),
   btrfs,
   "btrfs-member": btrfsMember,
   ext4,
-  f2fs,
   luks,
   // Written together with the volume that it is the header of.
   "luks-header": { needs: () => ({}), create: () => [] },
@@ -26,7 +28,6 @@ const types: Types = {
   vfat,
   // Written when the root is whole, by a step of its own.
   "verity-hash": { needs: () => ({}), create: () => [] },
-  xfs,
 };
 
 /** The kind of a content. */

@@ -38,6 +38,18 @@ export const luks: ContentType<Luks> = {
   close: (content, { seed, what }) => [
     stepData(closeLuks, `closing ${what}`, { name: content.name, uuid: luksUuid(seed, content) }),
   ],
+  crypttab: (content, { device, header, keyFile, early, seed }) => {
+    const words = [
+      "luks",
+      ...(content.discard ? ["discard"] : []),
+      ...(header === undefined ? [] : [`header=${header}`]),
+      // The hook of cryptsetup-initramfs looks for the root's devices, and there are none where a tree is made.
+      ...(early ? ["initramfs"] : content.unlock.type === "tang" ? ["_netdev"] : []),
+      ...content.options,
+    ];
+    const own = header === undefined ? `UUID=${luksUuid(seed, content)}` : device;
+    return [`${content.name} ${own} ${keyFile ?? "none"} ${words.join(",")}`];
+  },
 };
 
 /** UUID in a LUKS header; the same for fstab, crypttab and device-mapper. */
@@ -81,27 +93,6 @@ export function clevisPin(
 /** RAM of the base. */
 function tangFile(name: string): string {
   return `/run/imgbuild/tang-${name}.json`;
-}
-
-/** A line of crypttab(5). `device` and `header` are names that stay, as "UUID=…". */
-export function crypttabLine(
-  { name, unlock, discard, options }: Luks,
-  names: {
-    readonly device: string;
-    readonly header: string | undefined;
-    readonly keyFile: string | undefined;
-    readonly early: boolean;
-  },
-): string {
-  const words = [
-    "luks",
-    ...(discard ? ["discard"] : []),
-    ...(names.header === undefined ? [] : [`header=${names.header}`]),
-    // The hook of cryptsetup-initramfs looks for the root's devices, and there are none where a tree is made.
-    ...(names.early ? ["initramfs"] : unlock.type === "tang" ? ["_netdev"] : []),
-    ...options,
-  ];
-  return `${name} ${names.device} ${names.keyFile ?? "none"} ${words.join(",")}`;
 }
 
 /** Bytes of a key file count all; a passphrase ends before the newline that nobody types. */

@@ -1,5 +1,6 @@
 import type { Swap } from "../../schema/storage-content.ts";
 import { makeStorage } from "../../steps/disk/make-storage.ts";
+import { swapPartitionImage } from "../../steps/image/swap-partition-image.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { contentUuid } from "../graph/ids.ts";
 import type { ContentType } from "./node.ts";
@@ -22,16 +23,31 @@ export const swap: ContentType<Swap> = {
       stepData(makeStorage, `formatting ${what} as swap`, { commands: [{ program: "mkswap", args }], epoch }),
     ];
   },
+  image: {
+    make: ({ label, randomKey, uuid }, { image, offsetBytes, sizeBytes, scope, seed }) =>
+      randomKey !== undefined
+        ? []
+        : [
+            stepData(swapPartitionImage, `making the swap partition ${scope[1]}`, {
+              ...{ image, offsetBytes, sizeBytes },
+              uuid: uuid ?? contentUuid(seed, "swap", ...scope),
+              ...(label === undefined ? {} : { label }),
+            }),
+          ],
+  },
+  /** Swap whose key nobody knows. */
+  crypttab: ({ randomKey, discard }, { device }) =>
+    randomKey === undefined
+      ? []
+      : [
+          `${randomKey} ${device} /dev/urandom swap,cipher=aes-xts-plain64,size=512,sector-size=4096${discard ? ",discard" : ""}`,
+        ],
+  fstab: ({ randomKey, priority, discard, uuid, keep }, { seed, scope }) => ({
+    source:
+      randomKey === undefined
+        ? `UUID=${keep?.uuid ?? uuid ?? contentUuid(seed, "swap", ...scope)}`
+        : `/dev/mapper/${randomKey}`,
+    type: "swap",
+    options: [...(priority === undefined ? [] : [`pri=${priority}`]), ...(discard ? ["discard"] : [])],
+  }),
 };
-
-/** A line of crypttab(5) for swap whose key nobody knows. */
-export function randomSwapLine(name: string, device: string, discard: boolean): string {
-  const options = [
-    "swap",
-    "cipher=aes-xts-plain64",
-    "size=512",
-    "sector-size=4096",
-    ...(discard ? ["discard"] : []),
-  ];
-  return `${name} ${device} /dev/urandom ${options.join(",")}`;
-}

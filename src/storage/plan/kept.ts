@@ -66,7 +66,7 @@ function checkOf(
   refOf: (place: Place) => DeviceRef,
 ): StepData {
   const subvolumes =
-    content.type === "btrfs"
+    "subvolumes" in content
       ? Object.entries(content.subvolumes).flatMap(([name, one]) => (one.keep === true ? [name] : []))
       : [];
   return stepData(checkKept, `looking at ${showPlace(place)}, which is kept`, {

@@ -5,6 +5,7 @@ import {
   type ContentNode,
   type Graph,
   type GraphNode,
+  headerOf,
   isKept,
   type Place,
   scopeOf,
@@ -127,13 +128,7 @@ function contentSteps(node: ContentNode, graph: Graph, { refOf, seed, epoch }: W
   // A kept container is opened only where something in it is made anew; else nobody touches it.
   if (isKept(content) && !needsOpening(node, graph)) return nothing;
   const type = contentType(content);
-  const apart = graph.nodes.find(
-    (one): one is ContentNode =>
-      content.type === "luks" &&
-      one.kind === "content" &&
-      one.content.type === "luks-header" &&
-      one.content.volume === content.name,
-  );
+  const apart = content.type === "luks" ? headerOf(graph, content.name) : undefined;
   const site: Site = {
     device: refOf(place),
     scope: scopeOf(place),
@@ -154,7 +149,7 @@ function contentSteps(node: ContentNode, graph: Graph, { refOf, seed, epoch }: W
 
 /** Whether something that is not kept lies, at any depth, in a node. */
 function needsOpening(node: GraphNode, graph: Graph): boolean {
-  if (node.kind === "content" && node.content.type === "btrfs")
+  if (node.kind === "content" && "subvolumes" in node.content)
     return Object.values(node.content.subvolumes).some(({ keep }) => keep !== true);
   const inside = graph.nodes.filter(({ requires }) => requires.includes(node.id));
   return inside.some((one) => {

@@ -1,8 +1,10 @@
 import { verityRoot } from "../../disks/verity.ts";
+import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Storage } from "../../schema/storage.ts";
 import { type Mounted, mountsOf } from "../graph/check-storage.ts";
 import { graphOf, scopeOf } from "../graph/graph.ts";
 import { contentUuid, filesystemUuid, vfatUuid, vfatVolumeId } from "../graph/ids.ts";
+import { contentType } from "../nodes/content-types.ts";
 
 /** /etc/fstab by UUID: the root first, then the rest by depth, then what lies in memory, swap, and other names of directories. */
 export function fstab(storage: Storage, seed: string): string {
@@ -14,14 +16,10 @@ export function fstab(storage: Storage, seed: string): string {
   for (const [mount, { from, options }] of Object.entries(storage.binds))
     lines.push(line(from, mount, "none", ["bind", ...options], 0));
   for (const node of graphOf(storage).nodes) {
-    if (node.kind !== "content" || node.content.type !== "swap") continue;
-    const { randomKey, priority, discard, uuid, keep } = node.content;
-    const options = [...(priority === undefined ? [] : [`pri=${priority}`]), ...(discard ? ["discard"] : [])];
-    const what =
-      randomKey === undefined
-        ? `UUID=${keep?.uuid ?? uuid ?? contentUuid(seed, "swap", ...scopeOf(node.place))}`
-        : `/dev/mapper/${randomKey}`;
-    lines.push(line(what, "none", "swap", options.length === 0 ? ["defaults"] : options, 0));
+    if (node.kind !== "content") continue;
+    const { content, place } = node;
+    const own = contentType(content).fstab?.(content, { seed, scope: scopeOf(place) });
+    if (own !== undefined) lines.push(line(own.source, "none", own.type, orDefaults(own.options), 0));
   }
   if (storage.swapFile !== undefined)
     lines.push(line(storage.swapFile.path, "none", "swap", ["defaults"], 0));
@@ -34,7 +32,7 @@ export function uuidOf(mounted: Pick<Mounted, "place" | "type" | "uuid">, seed: 
   if (uuid !== undefined) return uuid;
   if (place.on === "pool") return contentUuid(seed, "filesystem", "pool:", place.name);
   const [scope, name] = scopeOf(place);
-  if (type === "vfat") return vfatUuid(vfatVolumeId(seed, scope, name));
+  if (filesystems[type].firmware) return vfatUuid(vfatVolumeId(seed, scope, name));
   return filesystemUuid(seed, scope, name);
 }
 
@@ -50,13 +48,16 @@ function sourceOf(mounted: Mounted, seed: string): string {
 
 function optionsOf({ mount, type, options, verity }: Mounted): readonly string[] {
   if (verity) return ["ro", ...options];
-  if (mount === "/" && type === "ext4") return ["errors=remount-ro", ...options];
+  const own = mount === "/" ? (filesystems[type].rootOptions ?? []) : [];
+  return orDefaults([...own, ...options]);
+}
+
+function orDefaults(options: readonly string[]): readonly string[] {
   return options.length === 0 ? ["defaults"] : options;
 }
 
-/** xfs and btrfs are checked by their own kernel code, not by fsck. */
 function passOf({ mount, type, verity }: Mounted): number {
-  if (verity || type === "xfs" || type === "btrfs") return 0;
+  if (verity || !filesystems[type].fsck) return 0;
   return mount === "/" ? 1 : 2;
 }
 

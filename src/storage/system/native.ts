@@ -1,9 +1,7 @@
 import type { Storage } from "../../schema/storage.ts";
 import { writtenDisks } from "../graph/check-storage.ts";
 import { graphOf, showPlace } from "../graph/graph.ts";
-
-/** What is made in a file without a kernel that knows it. */
-const contents = ["ext4", "vfat", "swap"];
+import { contentType } from "../nodes/content-types.ts";
 
 /** Why an image of that storage cannot be made in a file; undefined when it can. Names the first node that only a kernel makes. */
 export function beyondFile(storage: Storage): string | undefined {
@@ -14,7 +12,7 @@ export function beyondFile(storage: Storage): string | undefined {
     const { content, place, path } = node;
     // What is on a kept disk is only named to the new system.
     if (path.includes("keep")) continue;
-    if (!contents.includes(content.type))
+    if (contentType(content).image === undefined)
       return `${content.type} in ${showPlace(place)} cannot be made in an image file`;
   }
   return undefined;

@@ -1,16 +1,15 @@
+import { everywhereModules, filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Storage } from "../../schema/storage.ts";
 import { type ReleaseName, releases } from "../../tables/release.ts";
 import { Fail } from "../../util/fail.ts";
 import { mountsOf } from "../graph/check-storage.ts";
-import { type Graph, type GraphNode, graphOf, type Place, showPlace } from "../graph/graph.ts";
+import { type Graph, type GraphNode, graphOf, headerOf, type Place, showPlace } from "../graph/graph.ts";
 import { partitionUuid, tableId } from "../graph/ids.ts";
 import { btrfsPool } from "../nodes/btrfs.ts";
 import { contentType } from "../nodes/content-types.ts";
-import { crypttabLine, luksUuid } from "../nodes/luks.ts";
 import { lvmVolume } from "../nodes/lvm.ts";
 import { mdArray, mdadmConf, mdUuid } from "../nodes/md.ts";
 import type { Needs } from "../nodes/node.ts";
-import { randomSwapLine } from "../nodes/swap.ts";
 import { type ConfigFile, degradedStartFiles } from "./degraded-start.ts";
 import { earlyNetworkFile } from "./early-network.ts";
 import { fstab, uuidOf } from "./fstab.ts";
@@ -50,7 +49,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
   const rootUuid = uuidOf(root, seed);
   const verity = verityPlaces(storage);
   const modules = [...new Set(earlyNeeds(graph, early).flatMap((one) => one.modules ?? []))];
-  const ownModules = modules.filter((one) => one !== "ext4");
+  const ownModules = modules.filter((name) => !everywhereModules.includes(name));
   const files: StorageConfig["files"] = [
     { path: "/etc/fstab", content: table },
     ...(crypttab === "" ? [] : [{ path: "/etc/crypttab", content: crypttab }]),
@@ -82,7 +81,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
     ],
     cmdline: [
       ...(verity === undefined ? [`root=UUID=${rootUuid}`] : verityWords(verity, seed)),
-      ...(root.type === "ext4" ? [] : [`rootfstype=${root.type}`]),
+      ...(filesystems[root.type].everywhere ? [] : [`rootfstype=${root.type}`]),
       ...(root.subvolume === undefined ? [] : [`rootflags=subvol=${root.subvolume}`]),
     ],
     rootUuid,
@@ -182,17 +181,16 @@ function crypttabOf(
   if (node.kind !== "content") return [];
   const { content, place } = node;
   const { storage, seed, secrets, early } = about;
-  if (content.type === "swap" && content.randomKey !== undefined)
-    return [randomSwapLine(content.randomKey, stableName(place, storage, seed), content.discard)];
-  if (content.type !== "luks") return [];
-  const keyFile = content.unlock.type === "key-file" ? secrets[content.key]?.path : undefined;
-  const apart = about.graph.nodes.find(
-    (one) =>
-      one.kind === "content" && one.content.type === "luks-header" && one.content.volume === content.name,
+  const isLuks = content.type === "luks";
+  const apart = isLuks ? headerOf(about.graph, content.name) : undefined;
+  return (
+    contentType(content).crypttab?.(content, {
+      device: stableName(place, storage, seed),
+      header: apart === undefined ? undefined : stableName(apart.place, storage, seed),
+      keyFile: isLuks && content.unlock.type === "key-file" ? secrets[content.key]?.path : undefined,
+      ...{ early, seed },
+    }) ?? []
   );
-  const header = apart?.kind === "content" ? stableName(apart.place, storage, seed) : undefined;
-  const device = header === undefined ? `UUID=${luksUuid(seed, content)}` : stableName(place, storage, seed);
-  return [crypttabLine(content, { device, header, keyFile, early })];
 }
 
 /** A path by which a running system finds a device that has no UUID of its own. */

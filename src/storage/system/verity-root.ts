@@ -20,7 +20,7 @@ export function verityPlaces(storage: Storage): VerityPlaces | undefined {
       if (node.kind === "content" && is(node.content) && node.place.on === "partition") return node.place;
     return undefined;
   };
-  const data = found((one) => one.type === "ext4" && one.verity === true);
+  const data = found((one) => "verity" in one && one.verity === true);
   const tree = found((one) => one.type === "verity-hash");
   return data === undefined || tree === undefined ? undefined : { data, tree };
 }

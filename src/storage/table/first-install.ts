@@ -42,7 +42,7 @@ export function firstInstall(storage: Storage): Storage {
 function anew<C extends Content>(content: C): C {
   const own = withUuid(content);
   if (own.type === "luks") return { ...own, content: anew(own.content) };
-  if (own.type !== "btrfs") return own;
+  if (!("subvolumes" in own)) return own;
   const subvolumes = Object.entries(own.subvolumes).map(([name, { keep: _, ...rest }]) => [name, rest]);
   return { ...own, subvolumes: Object.fromEntries(subvolumes) };
 }

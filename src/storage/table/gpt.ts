@@ -1,5 +1,6 @@
 import { type Extent, mib, placeAll, showMib } from "../../disks/place-partitions.ts";
 import type { PartitionFacts } from "../../schema/facts.ts";
+import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { Partition, WrittenDisk } from "../../schema/storage.ts";
 import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Fail } from "../../util/fail.ts";
@@ -207,11 +208,13 @@ function checkFirmwareLimits(partitions: readonly LaidPartition[], sectorSize: n
           hint: "leave out the bios-boot partition and start by UEFI",
         },
       );
-    // FAT32 is told apart from FAT16 by having at least 65525 clusters, and a cluster is a sector at least.
-    const leastBytes = 65_525 * sectorSize + 2 * mib;
-    if (content?.type === "vfat" && sizeBytes < leastBytes)
-      throw new Fail(`partition ${name} of ${showMib(sizeBytes)} is too small for FAT32 on disk ${disk}`, {
-        hint: `make it at least ${Math.ceil(leastBytes / mib)}MiB`,
-      });
+    const leastBytes = traitsOf(content?.type).leastBytes?.(sectorSize) ?? 0;
+    if (sizeBytes < leastBytes)
+      throw new Fail(
+        `partition ${name} of ${showMib(sizeBytes)} is too small for ${content?.type} on disk ${disk}`,
+        {
+          hint: `make it at least ${Math.ceil(leastBytes / mib)}MiB`,
+        },
+      );
   }
 }

@@ -72,7 +72,7 @@ describe("layoutOf", () => {
     ] as const) {
       const of = (size: number) => () => layout([{ ...esp, size: `${size}MiB` }], 4096 * mib, sectorSize);
       expect(of(least)().partitions[0]!.sizeBytes).toBe(least * mib);
-      expect(of(least - 1)).toThrow(/is too small for FAT32 on disk system/);
+      expect(of(least - 1)).toThrow(/is too small for vfat on disk system/);
     }
   });
 
@@ -91,8 +91,8 @@ describe("layoutOf", () => {
     ["a disk of nothing", [root], 0, 512, /too small/],
     ["sectors of 520 bytes", [root], 4096 * mib, 520, /sectors of 520 bytes/],
     ["bios-boot on 4096-byte sectors", [bios, root], 4096 * mib, 4096, /BIOS firmware cannot start/],
-    ["an ESP too small for FAT32", [{ ...esp, size: "32MiB" }, root], 4096 * mib, 512, /too small for FAT32/],
-    ["an ESP too small for FAT32 there", [esp, root], 4096 * mib, 4096, /too small for FAT32/],
+    ["an ESP too small for FAT32", [{ ...esp, size: "32MiB" }, root], 4096 * mib, 512, /too small for vfat/],
+    ["an ESP too small for FAT32 there", [esp, root], 4096 * mib, 4096, /too small for vfat/],
   ])("refuses %s", (_name, partitions, sizeBytes, sectorSize, message) => {
     expect(() => layout(partitions, sizeBytes, sectorSize)).toThrow(message);
   });

@@ -1,0 +1,14 @@
+import type { SimpleFilesystem } from "./filesystem.ts";
+
+export const xfs = {
+  packages: ["xfsprogs"],
+  modules: ["xfs"],
+  grubModules: ["xfs"],
+  longestLabel: 12,
+  fsck: false,
+  // The kernel's fs/xfs/libxfs/xfs_format.h.
+  superblock: { markAt: 0, mark: new TextEncoder().encode("XFSB"), uuidAt: 32 },
+  buildOptions: ["noatime"],
+  program: "mkfs.xfs",
+  args: (uuid, label) => ["-q", "-f", "-m", `uuid=${uuid}`, ...(label === undefined ? [] : ["-L", label])],
+} as const satisfies SimpleFilesystem;
