@@ -1,8 +1,11 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
 import { type PlanOptions, planDefinition, planWithoutHost } from "../../operator/host/plan-definition.ts";
+import { stepLines } from "../../operator/plan/step-lines.ts";
 import type { AddCommand } from "../terminal/context.ts";
 import { hostOptions } from "../terminal/options.ts";
-import { planLines, stepLines } from "../terminal/plan-text.ts";
+import { planLines } from "../terminal/plan-text.ts";
+
+type Options = PlanOptions & { readonly commands?: true };
 
 export const planCommand: AddCommand = (program, act) => {
   const command = program
@@ -13,19 +16,21 @@ export const planCommand: AddCommand = (program, act) => {
       "[HOST]",
       "[user@]name[:port], or an alias of your ssh_config; without it the steps for a machine of the declared sizes",
     )
-    .option("--login <USER>", "user of the new system that would verify it");
-  hostOptions(command).action((path: string, host: string | undefined, options: PlanOptions) =>
+    .option("--login <USER>", "user of the new system that would verify it")
+    .option("--commands", "show the command lines of each step too");
+  hostOptions(command).action((path: string, host: string | undefined, options: Options) =>
     act(async (cli) => {
       if (host === undefined) {
         const { definition, plan } = await planWithoutHost(path, options, cli);
-        for (const line of [`definition ${definition}`, ...stepLines(plan)]) cli.print(line);
+        for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])
+          cli.print(line);
         cli.emit({ event: "plan", plan });
         return;
       }
       const inspected = await planDefinition(path, host, options, cli);
       for (const finding of inspected.findings) cli.emit({ event: "finding", ...finding });
       if (inspected.verdict === "no-go") throw noGo("the preflight says no-go", inspected.findings);
-      for (const line of planLines(inspected)) cli.print(line);
+      for (const line of planLines(inspected, options.commands)) cli.print(line);
       const { planDigest, bound, disks, apt, fates, plan } = inspected;
       cli.emit({ event: "plan", planDigest, bound, disks, apt, fates, plan });
     }),

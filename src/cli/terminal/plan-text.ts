@@ -1,11 +1,11 @@
 import type { PlanView } from "../../operator/deploy/world.ts";
 import { identityOf, shownIdentity } from "../../operator/inspect/host-binding.ts";
-import type { Plan } from "../../schema/plan.ts";
+import { stepLines } from "../../operator/plan/step-lines.ts";
 
 const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
 
 /** What a tired person has to read right: the host, then every disk with its fate, then the steps. */
-export function planLines(view: PlanView): string[] {
+export function planLines(view: PlanView, commands = false): string[] {
   const { facts } = view;
   const lines = [
     "",
@@ -28,13 +28,9 @@ export function planLines(view: PlanView): string[] {
       `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
     );
   for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
-  lines.push("", ...stepLines(view.plan));
+  lines.push("", ...stepLines(view.plan, commands));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;
-}
-
-export function stepLines({ steps }: Pick<Plan, "steps">): string[] {
-  return steps.map(({ doing }, index) => `${String(index + 1).padStart(3)}. ${doing}`);
 }
 
 function partLines({ before, after }: PlanView["fates"][number]): string[] {

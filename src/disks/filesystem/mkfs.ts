@@ -7,8 +7,8 @@ interface Ext4Options {
   readonly label?: string | undefined;
 }
 
-/** An ext4 on a whole device. */
-export function mke2fs(device: string, ext4: Ext4Options): string[] {
+/** An ext4 on a whole device; a word may be one that is known later. */
+export function mke2fs<Word>(device: Word, ext4: Ext4Options): (string | Word)[] {
   return ["mke2fs", ...common(ext4, []), device];
 }
 
@@ -35,19 +35,9 @@ interface VfatOptions {
   readonly label?: string | undefined;
 }
 
-/** A FAT32 on a whole device of that size. */
-export function mkfsVfat(
-  device: string,
-  at: { readonly sizeBytes: number; readonly sectorSize: number },
-  vfat: VfatOptions,
-): string[] {
-  return [
-    "mkfs.vfat",
-    ...commonVfat(vfat),
-    "-s",
-    String(sectorsPerCluster(at.sizeBytes, at.sectorSize)),
-    device,
-  ];
+/** A FAT32 on a whole device, with so many sectors in a cluster. */
+export function mkfsVfat<Word>(device: Word, sectors: Word, vfat: VfatOptions): (string | Word)[] {
+  return ["mkfs.vfat", ...commonVfat(vfat), "-s", sectors, device];
 }
 
 /** What tells FAT32 from FAT16 is the count of clusters; firmware reads one with fewer as the other, or not at all. */

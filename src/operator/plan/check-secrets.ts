@@ -1,5 +1,5 @@
 import type { Spec } from "../../schema/spec.ts";
-import { trimmed } from "../../steps/disk/storage-key.ts";
+import { trimmed } from "../../steps/step/secret-input.ts";
 import { isCryptHash } from "../../steps/tree/make-users.ts";
 import { graphOf } from "../../storage/graph/graph.ts";
 import { Fail } from "../../util/fail.ts";

@@ -1,13 +1,14 @@
-import { lstat, mkdir, mkdtemp, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, mkdir, rmdir } from "node:fs/promises";
 import { z } from "zod";
-import { DeviceRef, openDevice } from "../../disks/device.ts";
-import { defineStep } from "../step/step.ts";
+import { DeviceRef } from "../../disks/device.ts";
+import { defineActions, device, inMemory, joined } from "../step/actions.ts";
+import type { StepContext } from "../step/step.ts";
 
-const timeoutMs = 600_000;
+const options = { timeoutMs: 600_000 };
+const place = "btrfs-subvolumes";
 
 /** Subvolumes of a btrfs; of one that is kept, those that are made anew go first. */
-export const btrfsSubvolumes = defineStep({
+export const btrfsSubvolumes = defineActions({
   kind: "btrfs-subvolumes",
   summary: "make the subvolumes of a btrfs",
   schema: z.strictObject({
@@ -22,27 +23,34 @@ export const btrfsSubvolumes = defineStep({
     ),
   }),
   tools: ["mount", "umount", "btrfs"],
-  run: async ({ device, others, names }, context) => {
-    const options = ["subvolid=5"];
-    for (const one of others) options.push(`device=${(await openDevice(one, context.machine)).path}`);
-    const parent = join(context.machine.run, "imgbuild");
-    await mkdir(parent, { recursive: true });
-    const where = await mkdtemp(join(parent, "btrfs-"));
-    const source = (await openDevice(device, context.machine)).path;
-    await context.tool(["mount", "-t", "btrfs", "-o", options.join(","), source, where], { timeoutMs });
-    try {
-      for (const name of names) {
-        const path = join(where, name);
-        const there = await lstat(path).catch(() => undefined);
-        if (there !== undefined)
-          await context.tool(["btrfs", "subvolume", "delete", "--recursive", "--commit-after", path], {
-            timeoutMs,
-          });
-        await context.tool(["btrfs", "subvolume", "create", path], { timeoutMs });
-      }
-    } finally {
-      await context.tool(["umount", where], { timeoutMs });
-      await rmdir(where);
-    }
+  actions: ({ device: first, others, names }) => {
+    const where = inMemory(place);
+    const members = others.map((other) => joined(["device=", device(other)]));
+    return [
+      {
+        does: `make the directory ${where.shown}`,
+        run: async (context) => await mkdir(await where.value(context), { recursive: true }),
+        undo: { does: "remove it", run: async (context) => await rmdir(await where.value(context)) },
+      },
+      {
+        argv: ["mount", "-t", "btrfs", "-o", joined(["subvolid=5", ...members], ","), device(first), where],
+        options,
+        undo: { argv: ["umount", where], options },
+      },
+      ...names.flatMap((name) => {
+        const path = inMemory(`${place}/${name}`);
+        return [
+          {
+            when: `if ${name} is there`,
+            holds: async (context: StepContext) =>
+              (await lstat(await path.value(context)).catch(() => undefined)) !== undefined,
+            actions: [
+              { argv: ["btrfs", "subvolume", "delete", "--recursive", "--commit-after", path], options },
+            ],
+          },
+          { argv: ["btrfs", "subvolume", "create", path], options },
+        ];
+      }),
+    ];
   },
 });

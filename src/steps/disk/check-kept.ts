@@ -4,8 +4,8 @@ import { z } from "zod";
 import { DeviceRef, openDevice, showDevice } from "../../disks/device.ts";
 import { parseBlkid } from "../../disks/membership.ts";
 import { Fail } from "../../util/fail.ts";
+import { secretBytes } from "../step/secret-input.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
-import { trimmed } from "./storage-key.ts";
 
 const timeoutMs = 300_000;
 const hint = "nothing was written; compare the definition with `blkid` on the host";
@@ -57,12 +57,10 @@ async function tryKey(
   what: string,
   { secret, trim }: { readonly secret: string; readonly trim: boolean },
 ): Promise<void> {
-  const key = context.secrets.get(secret);
-  if (key === undefined) throw new Fail(`the secret ${secret} is not at hand`);
   const argv = ["cryptsetup", "open", "--test-passphrase", "--batch-mode", "--key-file=-", path];
   // 2: no key slot opens by it (cryptsetup(8), RETURN CODES).
   const { code } = await context.tool(argv, {
-    stdin: trim ? trimmed(key.expose()) : key.expose(),
+    stdin: secretBytes(context, { name: secret, trim }),
     timeoutMs,
     accept: [0, 2],
   });

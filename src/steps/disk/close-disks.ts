@@ -6,8 +6,9 @@ import { refuseHostDisks } from "../../disks/guard.ts";
 import { parseBlkid, parsePvs, refuseSpanning, type Seen } from "../../disks/membership.ts";
 import { parseMountinfo } from "../../disks/mountinfo.ts";
 import { type Closing, closings, readBlocks } from "../../disks/topology.ts";
+import { runActions } from "../step/actions.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
-import { loadModules } from "./kernel-modules.ts";
+import { loadModules, settle } from "./kernel-modules.ts";
 
 /** Flushing what an earlier attempt wrote. */
 const flushMs = 1_800_000;
@@ -33,8 +34,7 @@ export const closeDisks = defineStep({
       await refuseHostDisks(join(dev, kernelName));
       toWrite.add(kernelName);
     }
-    await loadModules(context, ["lvm"]);
-    await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs });
+    await runActions([...loadModules(["lvm"]), settle], context);
     const blocks = await readBlocks(sys);
     const mounts = parseMountinfo(await readFile(join(proc, "self/mountinfo"), "utf8"));
     const swaps = (await readFile(join(proc, "swaps"), "utf8"))
@@ -46,7 +46,7 @@ export const closeDisks = defineStep({
       context.log.info(argv.join(" "));
       await context.tool(argv, { timeoutMs: closing.do === "unmount" ? flushMs : timeoutMs });
     }
-    await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs });
+    await runActions([settle], context);
     refuseSpanning(await membersSeen(context), toWrite);
   },
 });

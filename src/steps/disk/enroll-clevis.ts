@@ -1,12 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { DeviceRef, openDevice } from "../../disks/device.ts";
+import { DeviceRef } from "../../disks/device.ts";
+import { targetRoot } from "../../schema/plan.ts";
 import { withMachine } from "../../system/door/door.ts";
 import { plainEnv } from "../../system/run/run.ts";
-import { Tree } from "../../tree/tree.ts";
-import { Fail } from "../../util/fail.ts";
-import { defineStep } from "../step/step.ts";
-import { trimmed } from "./storage-key.ts";
+import { defineActions, device, inTree } from "../step/actions.ts";
+import type { Word } from "../step/step.ts";
 
 const timeoutMs = 600_000;
 /** clevis puts what it works with into files for a moment; that is memory, and no disk. */
@@ -15,7 +14,7 @@ const clevisEnv = { ...plainEnv, TMPDIR: "/run" };
 const shared = ["dev", "proc", "sys", "run"] as const;
 
 /** A key slot that a TPM or a tang server opens, made by the clevis of the new system. */
-export const enrollClevis = defineStep({
+export const enrollClevis = defineActions({
   kind: "enroll-clevis",
   summary: "let a TPM or a tang server open a LUKS volume",
   schema: z.strictObject({
@@ -27,34 +26,31 @@ export const enrollClevis = defineStep({
     advertisement: z.string().optional(),
   }),
   tools: ["mount", "umount", "chroot"],
-  run: async ({ device, secret, pin, config, advertisement }, context) => {
-    const key = context.secrets.get(secret);
-    if (key === undefined) throw new Fail(`the secret ${secret} is not at hand`);
-    const { path } = await openDevice(device, context.machine);
-    const said = advertisement === undefined ? undefined : await readFile(advertisement, "utf8");
-    const { argv, env } = clevisBind(path, {
-      pin,
-      config: said === undefined ? config : trusting(config, said),
-    });
-    const mounted: string[] = [];
-    try {
-      for (const name of shared) {
-        const where = new Tree(context.root).directory(`/${name}`);
-        await context.tool(["mount", "--rbind", "--make-rslave", `/${name}`, where], { timeoutMs });
-        mounted.unshift(where);
-      }
-      await context.tool(withMachine(context.root, argv), {
-        stdin: trimmed(key.expose()),
-        env,
-        timeoutMs,
-        hint:
-          pin === "tpm2"
-            ? "has this machine a TPM 2.0, switched on in its firmware?"
-            : "what the tang server says of its keys is in the base's /run/imgbuild",
-      });
-    } finally {
-      for (const where of mounted) await context.tool(["umount", "--recursive", where], { timeoutMs });
-    }
+  actions: ({ device: ref, secret, pin, config, advertisement }) => {
+    const configuration: Word =
+      advertisement === undefined
+        ? config
+        : {
+            shown: "<the configuration with the keys of the server>",
+            value: async () => trusting(config, await readFile(advertisement, "utf8")),
+          };
+    const { argv, env } = clevisBind<Word>(device(ref), { pin, config: configuration });
+    const hint =
+      pin === "tpm2"
+        ? "has this machine a TPM 2.0, switched on in its firmware?"
+        : "what the tang server says of its keys is in the base's /run/imgbuild";
+    return [
+      ...shared.map((name) => ({
+        argv: ["mount", "--rbind", "--make-rslave", `/${name}`, inTree(`/${name}`)],
+        options: { timeoutMs },
+        undo: { argv: ["umount", "--recursive", inTree(`/${name}`)], options: { timeoutMs } },
+      })),
+      {
+        argv: withMachine<Word>({ shown: targetRoot, value: ({ root }) => root }, argv),
+        secrets: [{ name: secret, trim: true }],
+        options: { env, timeoutMs, hint },
+      },
+    ];
   },
 });
 
@@ -62,10 +58,10 @@ export const enrollClevis = defineStep({
  * The command by which clevis makes a key slot; on its stdin comes a passphrase that opens the volume. Without `-y`: that is for
  * trusting whichever tang server answers, whatever thumbprint the configuration has.
  */
-export function clevisBind(
-  device: string,
-  { pin, config }: { readonly pin: "tpm2" | "tang"; readonly config: string },
-): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+export function clevisBind<W = string>(
+  device: W,
+  { pin, config }: { readonly pin: "tpm2" | "tang"; readonly config: W },
+): { readonly argv: readonly (string | W)[]; readonly env: Readonly<Record<string, string>> } {
   return { argv: ["clevis", "luks", "bind", "-f", "-k", "-", "-d", device, pin, config], env: clevisEnv };
 }
 

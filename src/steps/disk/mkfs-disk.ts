@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { DeviceRef, openDevice } from "../../disks/device.ts";
-import { fixedTimeEnv, mke2fs, mkfsVfat } from "../../disks/filesystem/mkfs.ts";
-import { defineStep } from "../step/step.ts";
+import { fixedTimeEnv, mke2fs, mkfsVfat, sectorsPerCluster } from "../../disks/filesystem/mkfs.ts";
+import { defineActions, device } from "../step/actions.ts";
+import type { StepContext } from "../step/step.ts";
 
 const timeoutMs = 3_600_000;
 
 /** An ext4 on a device of the plan. */
-export const mkfsExt4 = defineStep({
+export const mkfsExt4 = defineActions({
   kind: "mkfs-ext4",
   summary: "make an ext4 filesystem",
   schema: z.strictObject({
@@ -16,13 +17,11 @@ export const mkfsExt4 = defineStep({
     label: z.string().optional(),
   }),
   tools: ["mke2fs"],
-  run: async ({ device, ...ext4 }, context) => {
-    await context.tool(mke2fs((await openDevice(device, context.machine)).path, ext4), { timeoutMs });
-  },
+  actions: ({ device: ref, ...ext4 }) => [{ argv: mke2fs(device(ref), ext4), options: { timeoutMs } }],
 });
 
 /** A FAT32 on a device of the plan. */
-export const mkfsVfatDisk = defineStep({
+export const mkfsVfatDisk = defineActions({
   kind: "mkfs-vfat",
   summary: "make a FAT filesystem",
   schema: z.strictObject({
@@ -32,8 +31,14 @@ export const mkfsVfatDisk = defineStep({
     epoch: z.int().positive(),
   }),
   tools: ["mkfs.vfat"],
-  run: async ({ device, epoch, ...vfat }, context) => {
-    const { path, ...at } = await openDevice(device, context.machine);
-    await context.tool(mkfsVfat(path, at, vfat), { timeoutMs, env: fixedTimeEnv(epoch) });
+  actions: ({ device: ref, epoch, ...vfat }) => {
+    const sectors = {
+      shown: "<sectors per cluster>",
+      value: async ({ machine }: StepContext) => {
+        const { sizeBytes, sectorSize } = await openDevice(ref, machine);
+        return String(sectorsPerCluster(sizeBytes, sectorSize));
+      },
+    };
+    return [{ argv: mkfsVfat(device(ref), sectors, vfat), options: { timeoutMs, env: fixedTimeEnv(epoch) } }];
   },
 });

@@ -1,19 +1,21 @@
 import { open, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { DeviceRef, openDevice } from "../../disks/device.ts";
+import { DeviceRef } from "../../disks/device.ts";
 import { swapHeader } from "../../disks/filesystem/swap-file.ts";
 import { type MountEntry, mountedAt, parseMountinfo } from "../../disks/mountinfo.ts";
 import { filesystems, filesystemTypes } from "../../schema/filesystem/filesystems.ts";
+import { targetRoot } from "../../schema/plan.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
-import { defineStep, type StepContext } from "../step/step.ts";
+import { defineActions, device, inTree, joined } from "../step/actions.ts";
+import type { LateWord, StepContext } from "../step/step.ts";
 
 /** Flushing what a build has written to a slow disk. */
 const flushMs = 1_800_000;
 
 /** Mounts a fresh filesystem where the tree is made; harmless where it is mounted already. */
-export const mountDevice = defineStep({
+export const mountDevice = defineActions({
   kind: "mount",
   summary: "mount a filesystem into the tree",
   schema: z.strictObject({
@@ -27,23 +29,29 @@ export const mountDevice = defineStep({
     options: z.array(z.string()).default([]),
   }),
   tools: ["mount"],
-  run: async ({ device, others, type, path, options }, context) => {
-    const where = placeOf(Tree.make(context.root), path);
-    const source = (await openDevice(device, context.machine)).path;
-    const there = mountedAt(await mounts(context), where);
-    if (there !== undefined) {
-      if (there.type !== type) throw new Fail(`${where} is a mount point already, of ${there.source}`);
-      return;
-    }
+  actions: ({ device: first, others, type, path, options }) => {
     const { buildOptions, firmware } = filesystems[type];
-    const words = firmware ? [...buildOptions] : [...buildOptions, ...options];
-    for (const one of others) words.push(`device=${(await openDevice(one, context.machine)).path}`);
-    await context.tool(["mount", "-t", type, "-o", words.join(","), source, where]);
+    const members = others.map((other) => joined(["device=", device(other)]));
+    const words = joined([...buildOptions, ...(firmware ? [] : options), ...members], ",");
+    return [
+      { does: `make the directory ${path}`, run: ({ root }) => Tree.make(root).makeDirectories(path) },
+      {
+        when: "unless it is mounted",
+        holds: async (context) => {
+          const where = new Tree(context.root).directory(path);
+          const there = mountedAt(await mounts(context), where);
+          if (there !== undefined && there.type !== type)
+            throw new Fail(`${where} is a mount point already, of ${there.source}`);
+          return there === undefined;
+        },
+        actions: [{ argv: ["mount", "-t", type, "-o", words, device(first), inTree(path)] }],
+      },
+    ];
   },
 });
 
 /** Writes everything out and unmounts the tree; what does not unmount is a failure, not a surprise at the next start. */
-export const unmountTree = defineStep({
+export const unmountTree = defineActions({
   kind: "unmount",
   summary: "flush and unmount the tree",
   schema: z.strictObject({
@@ -51,30 +59,27 @@ export const unmountTree = defineStep({
     paths: z.array(z.string().startsWith("/")),
   }),
   tools: ["umount", "sync"],
-  run: async ({ paths }, context) => {
-    for (const path of paths) {
-      const tree = new Tree(context.root);
-      if (!tree.find(path)?.isDirectory()) continue;
-      const where = tree.directory(path);
-      if (mountedAt(await mounts(context), where) === undefined) continue;
-      await context.tool(["sync", "-f", where], { timeoutMs: flushMs });
-      await context.tool(["umount", where], { timeoutMs: flushMs });
-    }
-  },
+  actions: ({ paths }) =>
+    paths.map((path) => ({
+      when: `if ${path} is mounted`,
+      holds: async (context) => {
+        const tree = new Tree(context.root);
+        if (!tree.find(path)?.isDirectory()) return false;
+        return mountedAt(await mounts(context), tree.directory(path)) !== undefined;
+      },
+      actions: [
+        { argv: ["sync", "-f", inTree(path)], options: { timeoutMs: flushMs } },
+        { argv: ["umount", inTree(path)], options: { timeoutMs: flushMs } },
+      ],
+    })),
 });
-
-/** The directory outside for a path of the tree. A mount upon a link would be upon what it leads to here. */
-function placeOf(tree: Tree, path: string): string {
-  tree.makeDirectories(path);
-  return tree.directory(path);
-}
 
 async function mounts({ machine }: StepContext): Promise<MountEntry[]> {
   return parseMountinfo(await readFile(join(machine.proc, "self/mountinfo"), "utf8"));
 }
 
 /** A swap file in the mounted tree. */
-export const swapFile = defineStep({
+export const swapFile = defineActions({
   kind: "swap-file",
   summary: "make a swap file",
   schema: z.strictObject({
@@ -83,22 +88,38 @@ export const swapFile = defineStep({
     uuid: z.string(),
   }),
   tools: ["fallocate"],
-  run: async ({ path, sizeBytes, uuid }, context) => {
-    const tree = new Tree(context.root);
-    tree.makeDirectories(dirname(path));
-    if (tree.stat(path) !== undefined)
-      throw new Fail(`${path} is there already, and was to be the swap file`);
-    tree.write(path, "", { mode: 0o600 });
-    const to = join(tree.directory(dirname(path)), basename(path));
-    await context.tool(["fallocate", "--length", String(sizeBytes), to]);
-    const file = await open(to, "r+");
-    try {
-      const { size } = await file.stat();
-      if (size !== sizeBytes)
-        throw new Fail(`the swap file ${path} has ${size} bytes instead of ${sizeBytes}`);
-      await file.write(swapHeader(sizeBytes, uuid), 0, undefined, 0);
-    } finally {
-      await file.close();
-    }
+  actions: ({ path, sizeBytes, uuid }) => {
+    const file: LateWord = {
+      shown: targetRoot + path,
+      value: ({ root }) => join(new Tree(root).directory(dirname(path)), basename(path)),
+    };
+    return [
+      {
+        does: `make the file ${path}`,
+        run: ({ root }) => {
+          const tree = new Tree(root);
+          tree.makeDirectories(dirname(path));
+          if (tree.stat(path) !== undefined)
+            throw new Fail(`${path} is there already, and was to be the swap file`);
+          tree.write(path, "", { mode: 0o600 });
+        },
+      },
+      { argv: ["fallocate", "--length", String(sizeBytes), file] },
+      {
+        does: "write the header of a swap area",
+        run: async (context) => await writeHeader(await file.value(context), path, sizeBytes, uuid),
+      },
+    ];
   },
 });
+
+async function writeHeader(to: string, path: string, sizeBytes: number, uuid: string): Promise<void> {
+  const file = await open(to, "r+");
+  try {
+    const { size } = await file.stat();
+    if (size !== sizeBytes) throw new Fail(`the swap file ${path} has ${size} bytes instead of ${sizeBytes}`);
+    await file.write(swapHeader(sizeBytes, uuid), 0, undefined, 0);
+  } finally {
+    await file.close();
+  }
+}

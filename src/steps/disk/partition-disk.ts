@@ -3,13 +3,13 @@ import { z } from "zod";
 import { DiskIdentity } from "../../disks/find-disk.ts";
 import { refuseBusy, writableDisk } from "../../disks/target.ts";
 import { type Extent, wipeExtents } from "../../disks/wipe.ts";
-import { defineStep } from "../step/step.ts";
+import { defineActions, device } from "../step/actions.ts";
+import { settle } from "./kernel-modules.ts";
 
-const settleMs = 90_000;
 const Extents = z.array(z.strictObject({ startBytes: z.int().positive(), sizeBytes: z.int().positive() }));
 
 /** Clears all signatures but those of what is kept, and writes the partition table. */
-export const partitionDisk = defineStep({
+export const partitionDisk = defineActions({
   kind: "partition-disk",
   summary: "write a disk's partition table",
   schema: z.strictObject({
@@ -21,20 +21,26 @@ export const partitionDisk = defineStep({
     made: Extents.default([]),
   }),
   tools: ["sfdisk", "udevadm"],
-  run: async ({ disk, script, kept, made }, context) => {
-    const found = await writableDisk(disk, context.machine);
-    await refuseBusy(found, disk.name, context.machine);
-    const extents = wipeExtents({
-      sizeBytes: disk.sizeBytes,
-      partitions: [...found.partitions, ...made],
-      kept,
-    });
-    await clear(found.path, extents);
-    // Nothing is left for sfdisk to wipe, and it does not know what is kept.
-    const never = ["--wipe", kept.length === 0 ? "always" : "never", "--wipe-partitions", "never"];
-    await context.tool(["sfdisk", "--quiet", ...never, found.path], { stdin: script });
-    await context.tool(["udevadm", "settle", "--timeout=60"], { timeoutMs: settleMs });
-  },
+  actions: ({ disk, script, kept, made }) => [
+    {
+      does: "refuse it if it is in use, and clear the signatures of what is not kept",
+      run: async ({ machine }) => {
+        const found = await writableDisk(disk, machine);
+        await refuseBusy(found, disk.name, machine);
+        const partitions = [...found.partitions, ...made];
+        await clear(found.path, wipeExtents({ sizeBytes: disk.sizeBytes, partitions, kept }));
+      },
+    },
+    {
+      // Nothing is left for sfdisk to wipe, and it does not know what is kept.
+      argv: [
+        ...["sfdisk", "--quiet", "--wipe", kept.length === 0 ? "always" : "never"],
+        ...["--wipe-partitions", "never", device({ disk })],
+      ],
+      options: { stdin: script },
+    },
+    settle,
+  ],
 });
 
 async function clear(path: string, extents: readonly Extent[]): Promise<void> {

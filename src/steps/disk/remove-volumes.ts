@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { DeviceRef, openDevice } from "../../disks/device.ts";
-import { defineStep } from "../step/step.ts";
+import { DeviceRef } from "../../disks/device.ts";
+import { defineActions, device } from "../step/actions.ts";
 
-const timeoutMs = 600_000;
+const options = { timeoutMs: 600_000 };
 
 /** Removes volumes of a kept group that are made anew; those that are not there are none. */
-export const removeVolumes = defineStep({
+export const removeVolumes = defineActions({
   kind: "remove-volumes",
   summary: "remove volumes of a group that stays",
   schema: z.strictObject({
@@ -14,15 +14,22 @@ export const removeVolumes = defineStep({
     members: z.array(DeviceRef).min(1),
   }),
   tools: ["lvm"],
-  run: async ({ group, names, members }, { tool, machine }) => {
-    const devices: string[] = [];
-    for (const member of members) devices.push("--devices", (await openDevice(member, machine)).path);
-    const { stdout } = await tool(["lvm", "lvs", "--noheadings", "-o", "lv_name", ...devices, group], {
-      timeoutMs,
-    });
-    const there = new Set(stdout.split("\n").map((line) => line.trim()));
-    for (const name of names)
-      if (there.has(name))
-        await tool(["lvm", "lvremove", "--quiet", "--yes", ...devices, `${group}/${name}`], { timeoutMs });
+  actions: ({ group, names, members }) => {
+    const devices = members.flatMap((member) => ["--devices", device(member)]);
+    let there: readonly string[] = [];
+    return [
+      {
+        argv: ["lvm", "lvs", "--noheadings", "-o", "lv_name", ...devices, group],
+        options,
+        read: ({ stdout }) => {
+          there = stdout.split("\n").map((line) => line.trim());
+        },
+      },
+      ...names.map((name) => ({
+        when: `if ${name} is among them`,
+        holds: () => there.includes(name),
+        actions: [{ argv: ["lvm", "lvremove", "--quiet", "--yes", ...devices, `${group}/${name}`], options }],
+      })),
+    ];
   },
 });

@@ -3,16 +3,16 @@ import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { fixedTimeEnv, mke2fsInto } from "../../disks/filesystem/mkfs.ts";
 import { refuseOverfull, settleTree } from "../../disks/filesystem/tree-usage.ts";
-import { refuseHostDisks } from "../../disks/guard.ts";
 import { isLink } from "../../tree/entries.ts";
 import { Tree } from "../../tree/tree.ts";
-import { defineStep } from "../step/step.ts";
+import { defineActions } from "../step/actions.ts";
+import { onlyFile } from "./only-file.ts";
 
 /** Copying a few GiB on a slow disk. */
 const timeoutMs = 3_600_000;
 
 /** An ext4 at an offset of an image file, filled from a directory, without mounting anything. */
-export const mkfsExt4Image = defineStep({
+export const mkfsExt4Image = defineActions({
   kind: "mkfs-ext4-image",
   summary: "make an ext4 filesystem with a tree in an image file",
   schema: z.strictObject({
@@ -32,21 +32,33 @@ export const mkfsExt4Image = defineStep({
     epoch: z.int().positive(),
   }),
   tools: ["mke2fs"],
-  run: async (
-    { image, offsetBytes, sizeBytes, directory, mount, without, reservedBytes, epoch, ...ext4 },
-    context,
-  ) => {
-    await refuseHostDisks(image);
-    for (const path of [directory, ...without]) refuseLinks(context.root, path);
-    refuseOverfull(settleTree(directory, epoch, without, context.began), sizeBytes, reservedBytes, mount);
-    await withEmptied(context.root, directory, without, async () => {
-      await context.tool(mke2fsInto(image, { offsetBytes, sizeBytes }, directory, ext4), {
-        env: fixedTimeEnv(epoch),
-        timeoutMs,
-        signal: context.signal,
-        hint: `the filesystem for ${mount} has ${sizeBytes} bytes; make the partition larger if it was too small`,
-      });
-    });
+  actions: (input) => {
+    const { image, offsetBytes, sizeBytes, directory, mount, without, reservedBytes, epoch, ...ext4 } = input;
+    const aside: Aside[] = [];
+    return [
+      onlyFile(image),
+      {
+        does: `see that the files of ${directory} fit, and give them times that do not depend on now`,
+        run: ({ root, began }) => {
+          for (const path of [directory, ...without]) refuseLinks(root, path);
+          refuseOverfull(settleTree(directory, epoch, without, began), sizeBytes, reservedBytes, mount);
+        },
+      },
+      {
+        does: "hold aside what is on other filesystems",
+        run: ({ root }) => moveAside(root, directory, without, aside),
+        undo: { does: "put it back", run: ({ root }) => putBack(root, aside) },
+      },
+      {
+        long: true,
+        argv: mke2fsInto(image, { offsetBytes, sizeBytes }, directory, ext4),
+        options: {
+          env: fixedTimeEnv(epoch),
+          timeoutMs,
+          hint: `the filesystem for ${mount} has ${sizeBytes} bytes; make the partition larger if it was too small`,
+        },
+      },
+    ];
   },
 });
 
@@ -58,36 +70,37 @@ function refuseLinks(root: string, directory: string): void {
   if (tree.real(path) !== path) throw isLink(path);
 }
 
+interface Aside {
+  readonly path: string;
+  readonly to: string;
+  /** As the directory above it was. */
+  readonly parent: Stats;
+}
+
 /** mke2fs knows no exclusions: what belongs to another filesystem steps aside meanwhile, and its directory stays empty. */
-async function withEmptied(
-  root: string,
-  directory: string,
-  paths: readonly string[],
-  work: () => Promise<void>,
-): Promise<void> {
+function moveAside(root: string, directory: string, paths: readonly string[], aside: Aside[]): void {
   // Aside is beside the directory, which may be the whole tree.
   const above = new Tree(dirname(root));
   const below = (path: string) => join("/", relative(above.root, path));
-  const moved: { path: string; aside: string; parent: Stats }[] = [];
-  try {
-    for (const path of paths.map(below)) {
-      if (above.list(path).length === 0) continue;
-      const own = above.stat(path)!;
-      const parent = above.stat(dirname(path))!;
-      const aside = `${below(directory)}.aside-${moved.length}`;
-      above.rename(path, aside);
-      moved.push({ path, aside, parent });
-      above.makeDirectories(path);
-      above.chmod(path, own.mode & 0o7777);
-      above.utimes(path, own.atime, own.mtime);
-      above.utimes(dirname(path), parent.atime, parent.mtime);
-    }
-    await work();
-  } finally {
-    for (const { path, aside, parent } of moved.reverse()) {
-      above.remove(path);
-      above.rename(aside, path);
-      above.utimes(dirname(path), parent.atime, parent.mtime);
-    }
+  for (const path of paths.map(below)) {
+    if (above.list(path).length === 0) continue;
+    const own = above.stat(path)!;
+    const parent = above.stat(dirname(path))!;
+    const to = `${below(directory)}.aside-${aside.length}`;
+    above.rename(path, to);
+    aside.push({ path, to, parent });
+    above.makeDirectories(path);
+    above.chmod(path, own.mode & 0o7777);
+    above.utimes(path, own.atime, own.mtime);
+    above.utimes(dirname(path), parent.atime, parent.mtime);
+  }
+}
+
+function putBack(root: string, aside: Aside[]): void {
+  const above = new Tree(dirname(root));
+  for (const { path, to, parent } of aside.splice(0).reverse()) {
+    above.remove(path);
+    above.rename(to, path);
+    above.utimes(dirname(path), parent.atime, parent.mtime);
   }
 }

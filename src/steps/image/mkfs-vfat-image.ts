@@ -1,13 +1,14 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { fixedTimeEnv, mkfsVfatInto } from "../../disks/filesystem/mkfs.ts";
-import { refuseHostDisks } from "../../disks/guard.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
-import { defineStep, type StepContext } from "../step/step.ts";
+import { defineActions } from "../step/actions.ts";
+import type { StepContext } from "../step/step.ts";
+import { onlyFile } from "./only-file.ts";
 
 /** A FAT32 at an offset of an image file, filled from a directory by mtools. */
-export const mkfsVfatImage = defineStep({
+export const mkfsVfatImage = defineActions({
   kind: "mkfs-vfat-image",
   summary: "make a FAT filesystem with files in an image file",
   schema: z.strictObject({
@@ -23,30 +24,42 @@ export const mkfsVfatImage = defineStep({
     epoch: z.int().positive(),
   }),
   tools: ["mkfs.vfat", "mmd", "mcopy"],
-  run: async ({ image, offsetBytes, sizeBytes, directory, mountPoint, epoch, ...vfat }, context) => {
-    await refuseHostDisks(image);
-    const hidden = Tree.within(context.root, mountPoint).list("/");
-    if (hidden.length > 0)
-      throw new Fail(
-        `${mountPoint} has files (${hidden.slice(0, 3).join(", ")}) that a boot partition would hide`,
-        {
-          hint: "it is filled by the bootloader's steps; keep other files out of there",
-        },
-      );
-    const contents = contentsOf(new Tree(directory), "");
-    const bytes = contents.reduce((sum, { size }) => sum + size, 0);
-    if (bytes > sizeBytes * 0.98)
-      throw new Fail(
-        `the bootloader's files take ${bytes} bytes, but their partition has only ${sizeBytes}`,
-        {
-          hint: "make the ESP, or the extended boot loader partition, larger",
-        },
-      );
+  actions: ({ image, offsetBytes, sizeBytes, directory, mountPoint, epoch, ...vfat }) => {
     const env = fixedTimeEnv(epoch);
-    await context.tool(mkfsVfatInto(image, { offsetBytes, sizeBytes }, vfat), { env });
-    await fill(context, `${image}@@${offsetBytes}`, directory, contents, env);
+    return [
+      onlyFile(image),
+      {
+        does: `see that the files of ${directory} fit`,
+        run: ({ root }) => refuseContents(root, { directory, mountPoint, sizeBytes }),
+      },
+      { argv: mkfsVfatInto(image, { offsetBytes, sizeBytes }, vfat), options: { env } },
+      {
+        does: "copy them into it, by mmd and mcopy",
+        run: (context) => fill(context, `${image}@@${offsetBytes}`, directory, env),
+      },
+    ];
   },
 });
+
+function refuseContents(
+  root: string,
+  about: { readonly directory: string; readonly mountPoint: string; readonly sizeBytes: number },
+): void {
+  const { directory, mountPoint, sizeBytes } = about;
+  const hidden = Tree.within(root, mountPoint).list("/");
+  if (hidden.length > 0)
+    throw new Fail(
+      `${mountPoint} has files (${hidden.slice(0, 3).join(", ")}) that a boot partition would hide`,
+      {
+        hint: "it is filled by the bootloader's steps; keep other files out of there",
+      },
+    );
+  const bytes = contentsOf(new Tree(directory), "").reduce((sum, { size }) => sum + size, 0);
+  if (bytes > sizeBytes * 0.98)
+    throw new Fail(`the bootloader's files take ${bytes} bytes, but their partition has only ${sizeBytes}`, {
+      hint: "make the ESP, or the extended boot loader partition, larger",
+    });
+}
 
 interface Entry {
   /** Relative, without a leading slash. */
@@ -73,9 +86,9 @@ async function fill(
   context: StepContext,
   drive: string,
   from: string,
-  contents: readonly Entry[],
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
+  const contents = contentsOf(new Tree(from), "");
   // mtools reads `::` as the drive given by -i, and never asks with -o and -D. A start of it takes longer than its work.
   const directories = contents.filter(({ directory }) => directory).map(({ path }) => path);
   if (directories.length > 0)

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { debugfsScript } from "../../disks/filesystem/debugfs.ts";
 import { fixedTimeEnv } from "../../disks/filesystem/mkfs.ts";
 import { Change } from "../../disks/filesystem/tree-delta.ts";
-import { refuseHostDisks } from "../../disks/guard.ts";
 import { Fail } from "../../util/fail.ts";
-import { defineStep } from "../step/step.ts";
+import { defineActions } from "../step/actions.ts";
+import { onlyFile } from "./only-file.ts";
 
 const timeoutMs = 3_600_000;
 
@@ -12,7 +12,7 @@ const timeoutMs = 3_600_000;
  * Makes an ext4 in an image, which holds one tree, hold another that differs little, by debugfs: writing a few files takes a
  * hundredth of the time of writing all.
  */
-export const patchExt4Image = defineStep({
+export const patchExt4Image = defineActions({
   kind: "patch-ext4-image",
   summary: "change an ext4 filesystem of an image file to hold another tree",
   schema: z.strictObject({
@@ -24,19 +24,20 @@ export const patchExt4Image = defineStep({
     epoch: z.int().positive(),
   }),
   tools: ["debugfs"],
-  run: async ({ image, offsetBytes, changes, mount, epoch }, context) => {
-    await refuseHostDisks(image);
-    const { stderr } = await context.tool(["debugfs", "-w", "-f", "-", `${image}?offset=${offsetBytes}`], {
-      stdin: debugfsScript(changes, epoch),
-      env: fixedTimeEnv(epoch),
-      timeoutMs,
-      signal: context.signal,
-    });
-    // debugfs exits 0 whatever its commands did; it says its version there, and nothing else when all is well.
-    const words = stderr.replace(/^debugfs \d.*\n/, "").trim();
-    if (words !== "")
-      throw new Fail(`debugfs could not change the filesystem for ${mount}:\n${words.slice(0, 2_000)}`, {
-        hint: "the filesystem may be full; make the partition or `imageSize` larger",
-      });
-  },
+  actions: ({ image, offsetBytes, changes, mount, epoch }) => [
+    onlyFile(image),
+    {
+      argv: ["debugfs", "-w", "-f", "-", `${image}?offset=${offsetBytes}`],
+      options: { stdin: debugfsScript(changes, epoch), env: fixedTimeEnv(epoch), timeoutMs },
+      long: true,
+      // debugfs exits 0 whatever its commands did; it says its version there, and nothing else when all is well.
+      read: ({ stderr }) => {
+        const words = stderr.replace(/^debugfs \d.*\n/, "").trim();
+        if (words !== "")
+          throw new Fail(`debugfs could not change the filesystem for ${mount}:\n${words.slice(0, 2_000)}`, {
+            hint: "the filesystem may be full; make the partition or `imageSize` larger",
+          });
+      },
+    },
+  ],
 });

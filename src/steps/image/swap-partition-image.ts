@@ -1,11 +1,11 @@
 import { open } from "node:fs/promises";
 import { z } from "zod";
 import { swapHeader } from "../../disks/filesystem/swap-file.ts";
-import { refuseHostDisks } from "../../disks/guard.ts";
-import { defineStep } from "../step/step.ts";
+import { defineActions } from "../step/actions.ts";
+import { onlyFile } from "./only-file.ts";
 
 /** A swap area at an offset of an image file, as mkswap makes it. */
-export const swapPartitionImage = defineStep({
+export const swapPartitionImage = defineActions({
   kind: "swap-partition-image",
   summary: "make a swap area in an image file",
   schema: z.strictObject({
@@ -16,13 +16,18 @@ export const swapPartitionImage = defineStep({
     label: z.string().optional(),
   }),
   tools: [],
-  run: async ({ image, offsetBytes, sizeBytes, uuid, label }) => {
-    await refuseHostDisks(image);
-    const file = await open(image, "r+");
-    try {
-      await file.write(swapHeader(sizeBytes, uuid, label), 0, undefined, offsetBytes);
-    } finally {
-      await file.close();
-    }
-  },
+  actions: ({ image, offsetBytes, sizeBytes, uuid, label }) => [
+    onlyFile(image),
+    {
+      does: `write the header of a swap area at ${offsetBytes} of ${image}`,
+      run: async () => {
+        const file = await open(image, "r+");
+        try {
+          await file.write(swapHeader(sizeBytes, uuid, label), 0, undefined, offsetBytes);
+        } finally {
+          await file.close();
+        }
+      },
+    },
+  ],
 });

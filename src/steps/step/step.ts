@@ -37,6 +37,49 @@ export interface StepContext {
   readonly nonce: string | undefined;
 }
 
+/** A word of a command line that is known only when the step runs. */
+export interface LateWord {
+  /** What a printed plan has in its place. */
+  readonly shown: string;
+  readonly value: (context: StepContext) => Promise<string> | string;
+}
+export type Word = string | LateWord;
+
+/** Read on stdin, one after the other: the bytes of these secrets; `trim` leaves out the newline at the end. */
+export type SecretInput = readonly { readonly name: string; readonly trim: boolean }[];
+
+/** One program of the base. */
+export interface Command {
+  readonly argv: readonly Word[];
+  readonly options?: RunOptions;
+  readonly secrets?: SecretInput;
+  /** It takes long, so it ends with the step's own signal too, and not only with the whole build's. */
+  readonly long?: true;
+  /** Reads its result; the step fails where this throws. */
+  readonly read?: (result: RunResult) => void;
+  /** Done at the end of the step, whatever happens, the last one first. */
+  readonly undo?: Action;
+}
+
+/** What no program does. */
+interface Code {
+  /** In words: "clear the signatures of what was there". */
+  readonly does: string;
+  readonly run: (context: StepContext) => unknown;
+  readonly undo?: Action;
+}
+
+/** What is done only where something holds. */
+interface Guarded {
+  /** In words: "unless it is open". */
+  readonly when: string;
+  readonly holds: (context: StepContext) => Promise<boolean> | boolean;
+  readonly actions: readonly Action[];
+}
+
+/** What a step does, in order. It follows from the step's data alone, so that it can be printed before it is done. */
+export type Action = Command | Code | Guarded;
+
 /** A step: a schema, the tools of the base that it needs, and how it runs. Defined once, as a value. */
 export interface Step<S extends z.ZodType = z.ZodType> {
   readonly kind: string;
@@ -45,6 +88,8 @@ export interface Step<S extends z.ZodType = z.ZodType> {
   readonly schema: S;
   readonly tools: readonly string[];
   readonly run: (input: z.output<S>, context: StepContext) => Promise<void>;
+  /** Of a step that is a list of actions (`defineActions`). Pure. */
+  readonly actions?: (input: z.output<S>) => readonly Action[];
 }
 
 export function defineStep<S extends z.ZodType>(step: Step<S>): Step<S> {

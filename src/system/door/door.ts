@@ -121,6 +121,6 @@ export function aroundDoor(argv: readonly string[], isRoot: boolean, bound: Proc
  * The one exception, for the base on the target alone: a program of the new system that works on the disks and the TPM of the machine, which
  * the step has mounted for it.
  */
-export function withMachine(root: string, argv: readonly string[]): string[] {
+export function withMachine<Word = string>(root: Word, argv: readonly (string | Word)[]): (string | Word)[] {
   return ["chroot", root, ...argv];
 }

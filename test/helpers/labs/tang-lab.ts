@@ -9,7 +9,7 @@ import type { DefinedMachine, MachineNic, TestLab } from "../../../src/testing/i
 const port = 7500;
 const address = "192.0.2.10";
 const bindBound = { withinSeconds: 120 };
-type Pin = Parameters<typeof clevisBind>[1];
+type Pin = Parameters<typeof clevisBind<string>>[1];
 /** The network's router would give addresses; here the server does. */
 const dhcpServer = `[Network]
 DHCPServer=yes

@@ -7,7 +7,7 @@ import {
   simpleTypes,
 } from "../../../src/schema/filesystem/filesystems.ts";
 import { makeStorage } from "../../../src/steps/disk/make-storage.ts";
-import { sourcesIn } from "../../helpers/sources.ts";
+import { sourcesIn } from "../../helpers/checks/sources.ts";
 
 // A filesystem is one file of src/schema/filesystem and its line in the list there. What knows a type by its name elsewhere, and why.
 const mayName: Readonly<Record<string, string>> = {

@@ -39,7 +39,7 @@ describe("btrfs-subvolumes", () => {
       `btrfs subvolume create ${where()}/@home`,
       `umount ${where()}`,
     ]);
-    expect(where().startsWith(join(machine.run, "imgbuild/btrfs-"))).toBe(true);
+    expect(where()).toBe(join(machine.run, "imgbuild/btrfs-subvolumes"));
     expect(readdirSync(join(machine.run, "imgbuild"))).toEqual([]);
     expect(options).toEqual(Array(4).fill({ timeoutMs: 600_000 }));
   });

@@ -5,7 +5,7 @@ import { fixedTimeEnv } from "../../../../src/disks/filesystem/mkfs.ts";
 import { makeStorage } from "../../../../src/steps/disk/make-storage.ts";
 import { mkfsExt4, mkfsVfatDisk } from "../../../../src/steps/disk/mkfs-disk.ts";
 import { removeVolumes } from "../../../../src/steps/disk/remove-volumes.ts";
-import { trimmed } from "../../../../src/steps/disk/storage-key.ts";
+import { trimmed } from "../../../../src/steps/step/secret-input.ts";
 import { fakeMachine } from "../../../helpers/fakes/fake-machine.ts";
 import { type Answers, stepBench } from "../../../helpers/fakes/step-bench.ts";
 
