@@ -79,7 +79,7 @@ describe("what stands around bubblewrap", () => {
     const list = aroundDoor(["dpkg", "--audit"], true, { procs: "/cg/cgroup.procs" });
     expect(list.slice(0, alone.length + 4)).toEqual([...alone, "--mount", "--", "sh", "-ec"]);
     expect(list[alone.length + 4]).toMatch(
-      /echo 0 > "\$1"\nshift\nmount -o bind,ro \/dev \/dev\nexec "\$@"$/,
+      /echo 0 > "\$1"\nshift\nmount -o rbind,ro \/dev \/dev\nexec "\$@"$/,
     );
     expect(list.slice(alone.length + 5)).toEqual(["sh", "/cg/cgroup.procs", ...bwrap]);
     expect(aroundDoor(["dpkg", "--audit"], true, "none").slice(alone.length + 5)).toEqual([
