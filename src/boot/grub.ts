@@ -1,4 +1,4 @@
-import { filesystems, filesystemTypes } from "../schema/filesystem/filesystems.ts";
+import { filesystems, filesystemTypes } from "../tables/filesystem/filesystems.ts";
 import { Fail } from "../util/fail.ts";
 
 /**

@@ -1,5 +1,4 @@
 import type { z } from "zod";
-import type { SystemType } from "../schema/filesystem/filesystems.ts";
 import type {
   KeptDisk,
   MdArray,
@@ -24,7 +23,7 @@ import type {
 
 type DiskInput = z.input<typeof WrittenDisk>;
 type KeptDiskInput = z.input<typeof KeptDisk>;
-type KeptInput = Extract<KeptDiskInput["keep"][number], { type: SystemType }>;
+type KeptInput = Exclude<KeptDiskInput["keep"][number], { type: "luks" }>;
 type PartitionInput = z.input<typeof Partition>;
 type Ext4Input = z.input<typeof Ext4>;
 type VfatInput = z.input<typeof Vfat>;

@@ -1,5 +1,10 @@
 import { z } from "zod";
-import { filesystems, filesystemTypes, type SimpleType, simpleTypes } from "./filesystem/filesystems.ts";
+import {
+  filesystems,
+  filesystemTypes,
+  type SimpleType,
+  simpleTypes,
+} from "../tables/filesystem/filesystems.ts";
 import { Size } from "./size.ts";
 
 /** What a partition, an array, a volume or an opened LUKS volume holds: one node of the storage graph. */

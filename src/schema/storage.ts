@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { systemTypes } from "./filesystem/filesystems.ts";
+import { systemTypes } from "../tables/filesystem/filesystems.ts";
 import { Size } from "./size.ts";
 import {
   Content,

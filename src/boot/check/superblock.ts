@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { filesystems, filesystemTypes } from "../../schema/filesystem/filesystems.ts";
+import { filesystems, filesystemTypes } from "../../tables/filesystem/filesystems.ts";
 
 const readBytes = 0x10100;
 

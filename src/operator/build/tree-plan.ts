@@ -1,7 +1,7 @@
 import { epochOf } from "../../debian/lock/lock-date.ts";
-import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import { mountsOf } from "../../storage/graph/check-storage.ts";
 import { storageConfig } from "../../storage/system/storage-config.ts";
+import { filesystems } from "../../tables/filesystem/filesystems.ts";
 import { kernelCmdline } from "../plan/boot-steps.ts";
 import { treeLayers } from "../plan/tree.ts";
 import type { ImageInputs } from "./build.ts";

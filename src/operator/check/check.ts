@@ -1,11 +1,11 @@
 import { parseWanted } from "../../debian/resolve/request.ts";
-import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { Boot, Spec } from "../../schema/spec.ts";
 import type { Partition } from "../../schema/storage.ts";
 import { storageProblems } from "../../storage/check/check-graph.ts";
 import { mountsOf, writtenDisks } from "../../storage/graph/check-storage.ts";
 import { graphOf } from "../../storage/graph/graph.ts";
 import { verityPlaces } from "../../storage/system/verity-root.ts";
+import { traitsOf } from "../../tables/filesystem/filesystems.ts";
 import { releases } from "../../tables/release.ts";
 import type { Problem } from "../../util/problem.ts";
 import { unreadByGrub } from "./boot-place.ts";

@@ -1,11 +1,11 @@
 import type { DiskFacts } from "../../schema/facts.ts";
-import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import type { Storage } from "../../schema/storage.ts";
 import { mountsOf } from "../../storage/graph/check-storage.ts";
 import { laidOn } from "../../storage/size/fit.ts";
 import { placeKey, type Rooms, roomsOf } from "../../storage/size/room.ts";
+import { filesystems } from "../../tables/filesystem/filesystems.ts";
 
 /** What packages unpack to, in multiples of their files: seen is three to four, and no less than this. */
 const unpacked = { least: 1.5, usual: 3.5 };

@@ -1,6 +1,5 @@
 import { bootFiles, certificateFiles } from "../../boot/packages.ts";
 import { epochOf } from "../../debian/lock/lock-date.ts";
-import { everywhereModules } from "../../schema/filesystem/filesystems.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
@@ -10,6 +9,7 @@ import { installPackages } from "../../steps/packages/install-packages.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { finishTree } from "../../steps/tree/finish-tree.ts";
 import { type FileToWrite, writeFiles } from "../../steps/tree/write-files.ts";
+import { everywhereModules } from "../../tables/filesystem/filesystems.ts";
 import { hasOwnBoot } from "../check/boot-place.ts";
 import { signSteps } from "./boot-steps.ts";
 import { type ConfigureOptions, configureSteps } from "./configure.ts";

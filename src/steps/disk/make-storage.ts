@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { DeviceRef } from "../../disks/device.ts";
 import { fixedTimeEnv } from "../../disks/filesystem/mkfs.ts";
-import { simpleFilesystems, simpleTypes } from "../../schema/filesystem/filesystems.ts";
+import { simpleFilesystems, simpleTypes } from "../../tables/filesystem/filesystems.ts";
 import { defineActions, device } from "../step/actions.ts";
 import { secretBytes } from "../step/secret-input.ts";
 import type { SecretInput, Word } from "../step/step.ts";

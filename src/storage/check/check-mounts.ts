@@ -1,5 +1,5 @@
-import { filesystems, systemTypes } from "../../schema/filesystem/filesystems.ts";
 import type { Storage } from "../../schema/storage.ts";
+import { filesystems, systemTypes } from "../../tables/filesystem/filesystems.ts";
 import { mountsOf } from "../graph/check-storage.ts";
 import type { StorageProblem } from "../graph/storage-problem.ts";
 import { stackOf } from "../system/storage-config.ts";

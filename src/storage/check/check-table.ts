@@ -1,6 +1,6 @@
 import { leastOf, mib } from "../../disks/place-partitions.ts";
-import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { Partition, WrittenDisk } from "../../schema/storage.ts";
+import { traitsOf } from "../../tables/filesystem/filesystems.ts";
 import { type FieldPath, isKept } from "../graph/graph.ts";
 import type { StorageProblem } from "../graph/storage-problem.ts";
 

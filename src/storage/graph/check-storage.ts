@@ -1,6 +1,6 @@
-import { type FilesystemType, isFilesystemType } from "../../schema/filesystem/filesystems.ts";
 import type { Storage, WrittenDisk } from "../../schema/storage.ts";
 import type { Content } from "../../schema/storage-content.ts";
+import { type FilesystemType, isFilesystemType } from "../../tables/filesystem/filesystems.ts";
 import { Fail } from "../../util/fail.ts";
 import { type FieldPath, graphOf, isKept, type Place } from "./graph.ts";
 

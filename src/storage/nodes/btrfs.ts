@@ -1,10 +1,10 @@
 import type { DeviceRef } from "../../disks/device.ts";
-import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Btrfs, BtrfsMember, Pool } from "../../schema/storage-content.ts";
 import { btrfsSubvolumes } from "../../steps/disk/btrfs-subvolumes.ts";
 import { makeStorage } from "../../steps/disk/make-storage.ts";
 import { stepData } from "../../steps/step/step.ts";
+import { filesystems } from "../../tables/filesystem/filesystems.ts";
 import { contentUuid, filesystemUuid } from "../graph/ids.ts";
 import type { ContentType, Needs, Site } from "./node.ts";
 

@@ -1,5 +1,5 @@
-import { type SimpleType, simpleTypes } from "../../schema/filesystem/filesystems.ts";
 import type { Content } from "../../schema/storage-content.ts";
+import { type SimpleType, simpleTypes } from "../../tables/filesystem/filesystems.ts";
 import { btrfs, btrfsMember } from "./btrfs.ts";
 import { ext4 } from "./ext4.ts";
 import { luks } from "./luks.ts";

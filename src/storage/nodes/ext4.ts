@@ -1,10 +1,10 @@
-import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Ext4 } from "../../schema/storage-content.ts";
 import { mkfsExt4 } from "../../steps/disk/mkfs-disk.ts";
 import { mkfsExt4Image } from "../../steps/image/mkfs-ext4-image.ts";
 import { patchExt4Image } from "../../steps/image/patch-ext4-image.ts";
 import { swapFileImage } from "../../steps/image/swap-file-image.ts";
 import { stepData } from "../../steps/step/step.ts";
+import { filesystems } from "../../tables/filesystem/filesystems.ts";
 import { filesystemUuid, hashSeed } from "../graph/ids.ts";
 import type { ContentType, Site } from "./node.ts";
 

@@ -1,7 +1,7 @@
-import { filesystems, simpleFilesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Simple } from "../../schema/storage-content.ts";
 import { makeStorage } from "../../steps/disk/make-storage.ts";
 import { stepData } from "../../steps/step/step.ts";
+import { filesystems, simpleFilesystems } from "../../tables/filesystem/filesystems.ts";
 import { filesystemUuid } from "../graph/ids.ts";
 import type { ContentType } from "./node.ts";
 

@@ -1,8 +1,8 @@
-import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Vfat } from "../../schema/storage-content.ts";
 import { mkfsVfatDisk } from "../../steps/disk/mkfs-disk.ts";
 import { mkfsVfatImage } from "../../steps/image/mkfs-vfat-image.ts";
 import { stepData } from "../../steps/step/step.ts";
+import { filesystems } from "../../tables/filesystem/filesystems.ts";
 import { vfatVolumeId } from "../graph/ids.ts";
 import type { ContentType, Site } from "./node.ts";
 

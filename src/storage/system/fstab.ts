@@ -1,6 +1,6 @@
 import { verityRoot } from "../../disks/verity.ts";
-import { filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Storage } from "../../schema/storage.ts";
+import { filesystems } from "../../tables/filesystem/filesystems.ts";
 import { type Mounted, mountsOf } from "../graph/check-storage.ts";
 import { graphOf, scopeOf } from "../graph/graph.ts";
 import { contentUuid, filesystemUuid, vfatUuid, vfatVolumeId } from "../graph/ids.ts";

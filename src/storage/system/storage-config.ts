@@ -1,5 +1,5 @@
-import { everywhereModules, filesystems } from "../../schema/filesystem/filesystems.ts";
 import type { Storage } from "../../schema/storage.ts";
+import { everywhereModules, filesystems } from "../../tables/filesystem/filesystems.ts";
 import { type ReleaseName, releases } from "../../tables/release.ts";
 import { Fail } from "../../util/fail.ts";
 import { mountsOf } from "../graph/check-storage.ts";

@@ -1,8 +1,8 @@
 import { type Extent, mib, placeAll, showMib } from "../../disks/place-partitions.ts";
 import type { PartitionFacts } from "../../schema/facts.ts";
-import { traitsOf } from "../../schema/filesystem/filesystems.ts";
 import type { Partition, WrittenDisk } from "../../schema/storage.ts";
 import { onlyArchitecture } from "../../tables/architecture.ts";
+import { traitsOf } from "../../tables/filesystem/filesystems.ts";
 import { Fail } from "../../util/fail.ts";
 import { keepOf } from "../graph/graph.ts";
 import { partitionUuid, tableId } from "../graph/ids.ts";

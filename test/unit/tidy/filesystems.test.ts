@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { makeStorage } from "../../../src/steps/disk/make-storage.ts";
 import {
   filesystems,
   filesystemTypes,
   simpleFilesystems,
   simpleTypes,
-} from "../../../src/schema/filesystem/filesystems.ts";
-import { makeStorage } from "../../../src/steps/disk/make-storage.ts";
+} from "../../../src/tables/filesystem/filesystems.ts";
 import { sourcesIn } from "../../helpers/checks/sources.ts";
 
-// A filesystem is one file of src/schema/filesystem and its line in the list there. What knows a type by its name elsewhere, and why.
+// A filesystem is one file of src/tables/filesystem and its line in the list there. What knows a type by its name elsewhere, and why.
 const mayName: Readonly<Record<string, string>> = {
   "disks/filesystem/mkfs: ext4": "the command lines of mke2fs, for a device and for an image",
   "disks/membership: btrfs": "libblkid's name, among those of others' that are spread over disks",
@@ -24,7 +24,7 @@ const mayName: Readonly<Record<string, string>> = {
   "steps/disk/btrfs-subvolumes: btrfs": "the program and the type of that step",
   "steps/disk/check-kept: btrfs": "its subvolumes are looked at",
 };
-const own = /^(schema\/filesystem|storage\/nodes|dsl|testing)\//;
+const own = /^(tables\/filesystem|storage\/nodes|dsl|testing)\//;
 const quoted = new RegExp(`["'\`](${filesystemTypes.join("|")})["'\`]`, "g");
 
 describe("filesystems", () => {

@@ -15,7 +15,7 @@ export type SimpleType = {
   [T in FilesystemType]: All[T] extends SimpleFilesystem ? T : never;
 }[FilesystemType];
 /** Those on which a system's files can lie. */
-export type SystemType = {
+type SystemType = {
   [T in FilesystemType]: All[T] extends { firmware: true } ? never : T;
 }[FilesystemType];
 

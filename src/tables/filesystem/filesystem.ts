@@ -1,4 +1,4 @@
-/** What follows from the type of a filesystem, as data. What a definition may say of each is in `schema/storage-content.ts`. */
+/** What follows from the type of a filesystem, as data. What a definition may say of it is in `schema/storage-content`. */
 export interface Filesystem {
   /** Debian packages of a system that has one. */
   readonly packages: readonly string[];
