@@ -78,8 +78,8 @@ async function pathIf(
   const name = "luks" in ref ? ref.luks.name : `${ref.volume.group}-${ref.volume.name}`;
   if ((await read("dm/name")) !== name) return undefined;
   const origin = (await read("dm/uuid")) ?? "";
-  const wanted = "luks" in ref ? `CRYPT-LUKS2-${hex(ref.luks.uuid)}-` : "LVM-";
-  if (!origin.startsWith(wanted))
+  const prefix = "luks" in ref ? `CRYPT-LUKS2-${hex(ref.luks.uuid)}-` : "LVM-";
+  if (!origin.startsWith(prefix))
     throw new Fail(`${join(dev, "mapper", name)} is there, and is not ${showDevice(ref)}`, {
       hint: `device-mapper calls it ${origin || "nothing"}`,
     });

@@ -77,12 +77,12 @@ export async function findDisk(
     throw new Fail(`disk ${identity.name} has neither serial nor wwn nor path to be found by`);
   const names = (await readdir(join(sources.sys, "block"))).filter((name) => !virtualNames.test(name)).sort();
   const found: string[] = [];
-  const seen: string[] = [];
+  const listed: string[] = [];
   for (const name of names) {
     // A path of NVMe multipath has serial and size of the disk that it leads to, and cannot be opened.
     if ((await text(sources.sys, "block", name, "hidden")) === "1") continue;
     const disk = await describe(name, sources);
-    seen.push(`${name}: serial ${disk.serials.join(" or ") || "none"}, ${disk.sizeBytes} bytes`);
+    listed.push(`${name}: serial ${disk.serials.join(" or ") || "none"}, ${disk.sizeBytes} bytes`);
     if (
       disk.sizeBytes === identity.sizeBytes &&
       (identity.serial === undefined || disk.serials.includes(identity.serial.trim())) &&
@@ -93,11 +93,11 @@ export async function findDisk(
       found.push(name);
   }
   const [kernelName] = found;
-  const wanted = `disk ${identity.name} (serial ${identity.serial ?? "any"}, ${identity.sizeBytes} bytes)`;
+  const shown = `disk ${identity.name} (serial ${identity.serial ?? "any"}, ${identity.sizeBytes} bytes)`;
   if (kernelName === undefined)
-    throw new Fail(`${wanted} is not there`, { hint: `this machine has ${seen.join("; ") || "no disks"}` });
+    throw new Fail(`${shown} is not there`, { hint: `this machine has ${listed.join("; ") || "no disks"}` });
   if (found.length > 1)
-    throw new Fail(`${wanted} is there ${found.length} times: ${found.join(", ")}`, {
+    throw new Fail(`${shown} is there ${found.length} times: ${found.join(", ")}`, {
       hint:
         identity.wwn === undefined
           ? "take all but one away"

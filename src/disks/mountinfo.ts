@@ -24,6 +24,6 @@ export function parseMountinfo(text: string): MountEntry[] {
 
 /** What is seen at a path: the last one mounted there. */
 export function mountedAt(mounts: readonly MountEntry[], path: string): MountEntry | undefined {
-  const wanted = path.length > 1 ? path.replace(/\/+$/, "") : path;
-  return mounts.findLast(({ point }) => point === wanted);
+  const place = path.length > 1 ? path.replace(/\/+$/, "") : path;
+  return mounts.findLast(({ point }) => point === place);
 }

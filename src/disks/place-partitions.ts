@@ -20,23 +20,23 @@ interface Room {
  * absolute sizes and shares first, then flexible ones from their `min` on, all alike, up to their `max` or the end.
  */
 export function placeAll(
-  wanted: readonly Partition[],
+  partitions: readonly Partition[],
   fixed: readonly (Extent | undefined)[],
   room: Room,
 ): Extent[] {
   const extents: Extent[] = [];
   let at = mib;
-  for (let index = 0; index < wanted.length; ) {
+  for (let index = 0; index < partitions.length; ) {
     const own = fixed[index];
     if (own !== undefined) {
       if (own.startBytes < at)
         throw new Fail(
-          `partition ${wanted[index]!.name} of disk ${room.disk} is kept and lies before what the definition names before it`,
+          `partition ${partitions[index]!.name} of disk ${room.disk} is kept and lies before what the definition names before it`,
           { hint: "name partitions in the order in which they lie on the disk" },
         );
       if (own.startBytes + own.sizeBytes > room.sizeBytes)
         throw new Fail(
-          `partition ${wanted[index]!.name} of disk ${room.disk} is kept and ends at ${showMib(own.startBytes + own.sizeBytes)}; the disk ends at ${showMib(room.sizeBytes)}`,
+          `partition ${partitions[index]!.name} of disk ${room.disk} is kept and ends at ${showMib(own.startBytes + own.sizeBytes)}; the disk ends at ${showMib(room.sizeBytes)}`,
           { hint: "the disk's table is older than the disk, or damaged; mend it with sfdisk first" },
         );
       extents.push(own);
@@ -46,28 +46,28 @@ export function placeAll(
       continue;
     }
     const next = fixed.findIndex((one, other) => other > index && one !== undefined);
-    const until = next === -1 ? wanted.length : next;
+    const until = next === -1 ? partitions.length : next;
     const bound = next === -1 ? room.end : Math.floor(fixed[next]!.startBytes / mib) * mib;
-    extents.push(...between(wanted.slice(index, until), at, bound, wanted, room));
+    extents.push(...between(partitions.slice(index, until), at, bound, partitions, room));
     index = until;
   }
   return extents;
 }
 
 function between(
-  wanted: readonly Partition[],
+  partitions: readonly Partition[],
   start: number,
   bound: number,
   all: readonly Partition[],
   room: Room,
 ): Extent[] {
-  for (const { name, size } of wanted.slice(0, -1))
+  for (const { name, size } of partitions.slice(0, -1))
     if (size === "rest")
       throw new Fail(`partition ${name} of disk ${room.disk} has the size "rest" and is not the last one`, {
         hint: 'give it a size, or put it last; only one partition can be "rest"',
       });
   const usable = room.end - mib;
-  const limits = wanted.map(({ name, size }) => {
+  const limits = partitions.map(({ name, size }) => {
     if (typeof size === "number") return { min: size, max: size };
     if (size === "rest") return { min: mib, max: Infinity };
     if (typeof size === "string") {
@@ -79,7 +79,7 @@ function between(
   });
   const sizes = limits.map(({ min }) => min);
   // Those before may grow: what alignment can cost at most.
-  const gaps = wanted.reduce((sum, { align = mib }) => sum + align - mib, 0);
+  const gaps = partitions.reduce((sum, { align = mib }) => sum + align - mib, 0);
   let free = bound - start - sizes.reduce((sum, size) => sum + size, 0) - gaps;
   // Whoever may still grow does so by the same amount, until nobody may or nothing is left.
   for (;;) {
@@ -96,7 +96,7 @@ function between(
   }
   const extents: Extent[] = [];
   let at = start;
-  for (const [index, { name, align }] of wanted.entries()) {
+  for (const [index, { name, align }] of partitions.entries()) {
     const from = alignUp(at, align ?? mib);
     const size = sizes[index]!;
     if (size < mib || from + size > bound) throw tooSmall(all, room, name, bound < room.end);

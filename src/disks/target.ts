@@ -65,12 +65,12 @@ export async function partitionPath(
  * A partition is known by its place. What is kept may have had another number before its disk got the plan's table, and a build that is
  * resumed finds the table that the one before it wrote.
  */
-export function partitionAt(disk: OpenableDisk, wanted: DiskPartition): FoundPartition {
-  const { startBytes, sizeBytes } = wanted;
+export function partitionAt(disk: OpenableDisk, partition: DiskPartition): FoundPartition {
+  const { startBytes, sizeBytes } = partition;
   const there = disk.partitions.find((one) => one.startBytes === startBytes && one.sizeBytes === sizeBytes);
   if (there !== undefined) return there;
-  const named = disk.partitions.find(({ number }) => number === wanted.number);
-  const what = `partition ${wanted.number} of disk ${wanted.disk.name}`;
+  const named = disk.partitions.find(({ number }) => number === partition.number);
+  const what = `partition ${partition.number} of disk ${partition.disk.name}`;
   if (named === undefined) throw new Fail(`${what} (${disk.path}) is not there`);
   throw new Fail(
     `${what} lies at ${named.startBytes}, ${named.sizeBytes} bytes long; the plan says ${startBytes} and ${sizeBytes}`,

@@ -25,7 +25,11 @@ export function verityBytes(dataBytes: number): number {
 }
 
 /** Writes superblock and digests of `data` to `tree`, and prints the root hash. Nothing is left to veritysetup's defaults. */
-export function verityFormat({ dataBytes, uuid, salt }: Verity, data: string, tree: string): string[] {
+export function verityFormat<Word>(
+  { dataBytes, uuid, salt }: Verity,
+  data: Word,
+  tree: Word,
+): (string | Word)[] {
   return [
     ...["veritysetup", "format", "--format=1", "--hash=sha256", `--salt=${salt}`, `--uuid=${uuid}`],
     ...[`--data-block-size=${verityBlock}`, `--hash-block-size=${verityBlock}`],

@@ -34,11 +34,11 @@ function commands(change: Change, epoch: number): string[] {
     case "rmdir":
       return [`rmdir ${name}`];
     case "mkdir":
-      return [`mkdir ${name}`, ...made(change, 0o040000, epoch)];
+      return [`mkdir ${name}`, ...attributeCommands(change, 0o040000, epoch)];
     case "symlink":
-      return [`symlink ${name} ${debugfsWord(change.link)}`, ...made(change, 0o120000, epoch)];
+      return [`symlink ${name} ${debugfsWord(change.link)}`, ...attributeCommands(change, 0o120000, epoch)];
     case "write":
-      return [`write ${debugfsWord(change.from)} ${name}`, ...made(change, 0o100000, epoch)];
+      return [`write ${debugfsWord(change.from)} ${name}`, ...attributeCommands(change, 0o100000, epoch)];
     case "set": {
       const { path, type, mode, uid, gid, mtime } = change;
       const time = `@${epoch}`;
@@ -52,7 +52,7 @@ function commands(change: Change, epoch: number): string[] {
 }
 
 /** What is still to be set of something that debugfs has made. */
-function made(
+function attributeCommands(
   { path, mode, uid, gid, mtime }: Exclude<Change, { do: "unlink" | "rmdir" }>,
   type: number,
   epoch: number,

@@ -23,7 +23,7 @@ export function settleTree(
   since = Number.POSITIVE_INFINITY,
 ): TreeUsage {
   const device = lstatSync(tree).dev;
-  const seen = new Set<number>();
+  const inodes = new Set<number>();
   let bytes = 0;
   const skip = new Set(without);
   const now = Date.now() / 1000;
@@ -33,8 +33,8 @@ export function settleTree(
       throw new Fail(`something is mounted at ${path}, inside of the tree that becomes the image`, {
         hint: `umount ${path}`,
       });
-    if (!seen.has(found.ino)) bytes += Math.ceil(found.size / block) * block;
-    seen.add(found.ino);
+    if (!inodes.has(found.ino)) bytes += Math.ceil(found.size / block) * block;
+    inodes.add(found.ino);
     if (found.isDirectory() && !skip.has(path)) for (const name of readdirSync(path)) visit(join(path, name));
     // The time of the last reading too: whether it is kept depends on how the disk is mounted (noatime).
     const changed = settledTime(found.mtimeMs / 1000, { epoch, since, now });
@@ -42,7 +42,7 @@ export function settleTree(
     else if (found.isFile() || found.isDirectory()) utimesSync(path, epoch, changed);
   };
   visit(tree);
-  return { bytes, inodes: seen.size };
+  return { bytes, inodes: inodes.size };
 }
 
 /** Settles a tree's times of change alone, and touches nothing that has a settled one: what an overlay shows stays where it is. */

@@ -47,7 +47,7 @@ export function vmPlan(given: ImageInputs): VmPlan {
   return {
     ...whole,
     tree: open,
-    disks: base.made.disks.map(({ identity }) => identity),
+    disks: base.storage.disks.map(({ identity }) => identity),
     archive: (sizeBytes) => ({ name: "tree", serial: "imgbuild-tree", sizeBytes }),
     plan: (archive) => ({
       version: 1,

@@ -49,17 +49,17 @@ export function deployPlan(
   const { facts } = about;
   const seed = deploySeed(definition, facts);
   const { consoles } = facts;
-  const { made, cmdline, before, boot, after } = baseSteps(spec, seed, epochOf(lock), {
+  const { storage, cmdline, before, boot, after } = baseSteps(spec, seed, epochOf(lock), {
     disks: about.disks,
     consoles,
   });
-  const hasEsp = ({ layout }: (typeof made.disks)[number]) =>
+  const hasEsp = ({ layout }: (typeof storage.disks)[number]) =>
     layout.partitions.some(({ type }) => type === "esp");
-  const espDisk = made.disks.find(hasEsp)?.identity.name;
+  const espDisk = storage.disks.find(hasEsp)?.identity.name;
   const steps: StepData[] = [
     ...before,
     ...treeSteps(spec, lock, {
-      storage: made.config,
+      storage: storage.config,
       mirrors: about.mirrors,
       packages: new Set(lock.packages.map((one) => one.name)),
       files: { files: inputs.files, links: inputs.links },
@@ -68,13 +68,13 @@ export function deployPlan(
       definition,
     }),
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
-    ...made.enroll,
+    ...storage.enroll,
     // Behind all that is written to the root: of one with verity, not a byte may change from here on.
     ...boot,
     ...after,
     // Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk.
     ...(facts.firmware === "uefi"
-      ? [...made.disks]
+      ? [...storage.disks]
           .reverse()
           .flatMap(({ identity, layout }) => bootEntry(identity, layout, spec, espDisk))
       : []),
@@ -84,7 +84,7 @@ export function deployPlan(
     "asking the machine for what is needed of it",
     needsOf(spec, lock).machine,
   );
-  return { version: 1, hostname: spec.hostname, definition, prepare: [ask, ...made.prepare()], steps };
+  return { version: 1, hostname: spec.hostname, definition, prepare: [ask, ...storage.prepare()], steps };
 }
 
 /** What the identifiers of a deploy derive from: never the same on two machines, nor twice on one. */
@@ -105,14 +105,14 @@ export function baseSteps(
     readonly consoles: readonly string[];
   },
 ): {
-  readonly made: StorageSteps;
+  readonly storage: StorageSteps;
   readonly cmdline: readonly string[];
   readonly before: StepData[];
   readonly boot: StepData[];
   readonly after: StepData[];
 } {
   if (spec.storage === undefined) throw new Fail("the definition has no storage");
-  const made = storageSteps(spec.storage, about.disks, seed, epoch, spec.secrets);
+  const storage = storageSteps(spec.storage, about.disks, seed, epoch, spec.secrets);
   const cmdline = kernelCmdline(spec, seed, about.consoles);
   const { filesystem, grub, verify } = bootSteps(spec, seed, {
     cmdline,
@@ -121,15 +121,15 @@ export function baseSteps(
     xbootldr: `${targetRoot}/xbootldr`,
     scratch,
     epoch,
-    disks: made.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
-    verity: made.verity,
+    disks: storage.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
+    verity: storage.verity,
   });
   return {
-    made,
+    storage,
     cmdline,
-    before: [...made.create, ...made.mount, ...made.fill],
-    boot: [...made.seal, ...filesystem, ...grub, ...verify],
-    after: [...made.unmount, ...made.close],
+    before: [...storage.create, ...storage.mount, ...storage.fill],
+    boot: [...storage.seal, ...filesystem, ...grub, ...verify],
+    after: [...storage.unmount, ...storage.close],
   };
 }
 

@@ -94,7 +94,7 @@ async function unifiedImage(
   const tree = new Tree(context.root);
   const before = tree.stat(staging);
   if (!before?.isDirectory()) throw new Fail(`the tree's ${staging} is no directory`);
-  const made = `${staging}/imgbuild-${version}.efi`;
+  const output = `${staging}/imgbuild-${version}.efi`;
   const words = `${staging}/imgbuild-cmdline`;
   try {
     if (cmdline !== undefined) tree.write(words, `${cmdline.join(" ")}\n`);
@@ -105,15 +105,15 @@ async function unifiedImage(
       cmdline: cmdline === undefined ? "/etc/kernel/cmdline" : words,
       "os-release": "/usr/lib/os-release",
       uname: version,
-      output: made,
+      output,
     };
     const options = Object.entries(inputs).flatMap(([name, value]) => [`--${name}`, value]);
     await context.chroot([makeUkiPath, ...options], { timeoutMs: makeMs });
-    const image = tree.read(made);
+    const image = tree.read(output);
     if (image === undefined) throw new Fail(`${makeUkiPath} made no image`);
     return signer === undefined ? image : signEfi(image, signer, `the unified image of ${version}`);
   } finally {
-    for (const name of [made, `${made}.new`, words]) tree.remove(name);
+    for (const name of [output, `${output}.new`, words]) tree.remove(name);
     // As if nothing had been there: a build that finds the disk in the cache makes no image.
     tree.utimes(staging, before.atime, before.mtime);
   }

@@ -7,7 +7,8 @@ import type { MachinePaths } from "../../disks/find-disk.ts";
 import { DiskPartition, partitionPath } from "../../disks/target.ts";
 import { verityBlock, verityBytes, verityFormat } from "../../disks/verity.ts";
 import { Fail } from "../../util/fail.ts";
-import { defineStep } from "../step/step.ts";
+import { defineActions, device } from "../step/actions.ts";
+import type { Word } from "../step/step.ts";
 
 /** All of the root is read. */
 const timeoutMs = 6 * 3_600_000;
@@ -24,30 +25,58 @@ export const VerityPlan = z.strictObject({
 export type VerityPlan = z.output<typeof VerityPlan>;
 
 /** Writes the digests of a filesystem that is whole and not mounted. From then on not a byte of it may change. */
-export const makeVerity = defineStep({
+export const makeVerity = defineActions({
   kind: "make-verity",
   summary: "write the digests of a root that is verified",
   schema: VerityPlan,
   tools: ["veritysetup"],
-  run: async (plan, { log, machine, tool }) => {
+  actions: (plan) => {
     const { data, tree, uuid, salt, file } = plan;
     const { sizeBytes: dataBytes } = data;
-    if (tree.sizeBytes < verityBytes(dataBytes))
-      throw new Fail(
-        `the digests of the root take ${verityBytes(dataBytes)} bytes; their partition has ${tree.sizeBytes}`,
-      );
-    const [from, to] = [await partitionPath(data, machine), await partitionPath(tree, machine)];
-    const { stdout } = await tool(verityFormat({ dataBytes, uuid, salt }, from, to), { timeoutMs });
-    const root = /^Root hash:\s+([0-9a-f]{64})$/m.exec(stdout)?.[1];
-    if (root === undefined) throw new Fail(`veritysetup names no root hash:\n${stdout.trim()}`);
-    const written = await open(to, "r+");
-    await written.sync().finally(() => written.close());
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(file, `${root}\n`);
-    await writeFile(sealFile(plan), await sealOf(plan, machine));
-    log.info(`root hash ${root}`);
+    let root = "";
+    return [
+      {
+        does: "see that there is room for the digests",
+        run: () => refuseTooSmall(dataBytes, tree.sizeBytes),
+      },
+      {
+        argv: verityFormat<Word>(
+          { dataBytes, uuid, salt },
+          device({ partition: data }),
+          device({ partition: tree }),
+        ),
+        options: { timeoutMs },
+        read: ({ stdout }) => {
+          root = rootHashIn(stdout);
+        },
+      },
+      {
+        does: `write all of it to the disk, and the root hash to ${file}`,
+        run: async ({ machine, log }) => {
+          const written = await open(await partitionPath(tree, machine), "r+");
+          await written.sync().finally(() => written.close());
+          await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+          await writeFile(file, `${root}\n`);
+          await writeFile(sealFile(plan), await sealOf(plan, machine));
+          log.info(`root hash ${root}`);
+        },
+      },
+    ];
   },
 });
+
+function refuseTooSmall(dataBytes: number, treeBytes: number): void {
+  if (treeBytes < verityBytes(dataBytes))
+    throw new Fail(
+      `the digests of the root take ${verityBytes(dataBytes)} bytes; their partition has ${treeBytes}`,
+    );
+}
+
+function rootHashIn(printed: string): string {
+  const root = /^Root hash:\s+([0-9a-f]{64})$/m.exec(printed)?.[1];
+  if (root === undefined) throw new Fail(`veritysetup names no root hash:\n${printed.trim()}`);
+  return root;
+}
 
 /** What has changed since; undefined when nothing has. The kernel looks at each block when it is read. */
 export async function verityProblem(plan: VerityPlan, machine: MachinePaths): Promise<string | undefined> {

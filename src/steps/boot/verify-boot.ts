@@ -67,29 +67,29 @@ export const verifyBoot = defineStep({
     mounted: z.boolean().default(false),
   }),
   tools: [],
-  run: async (wanted, context) => {
+  run: async (input, context) => {
     const { root, log, machine } = context;
-    const source = wanted.mounted ? await mountedSource(root, join(machine.proc, "self/mounts")) : undefined;
+    const source = input.mounted ? await mountedSource(root, join(machine.proc, "self/mounts")) : undefined;
     const tree = new Tree(root);
-    const { cmdline, esp, menu, cores } = wanted;
+    const { cmdline, esp, menu, cores } = input;
     const rootWord = cmdline.find((word) => word.startsWith("root="));
     if (rootWord === undefined) throw new Fail("the kernel's command line names no root filesystem");
     const versions = kernelVersions(root);
     if (versions.length === 0) throw new Fail("the tree has no kernel in /boot");
     for (const version of versions)
       for (const name of ["vmlinuz", "initrd.img"]) big(tree, `/boot/${name}-${version}`);
-    await checkRoot(wanted, source, root, rootWord);
+    await checkRoot(input, source, root, rootWord);
     const driven = source === undefined ? [] : await diskModules(source, machine.sys);
-    const modules = [...new Set([...wanted.modules, ...driven])];
-    const needsNetwork = wanted.programs.includes("clevis-decrypt-tang");
-    const cards = wanted.mounted && needsNetwork ? await cardModules(machine.sys) : [];
-    for (const version of versions) await checkOneInitramfs(context, version, { ...wanted, modules, cards });
-    for (const path of wanted.overlays)
+    const modules = [...new Set([...input.modules, ...driven])];
+    const needsNetwork = input.programs.includes("clevis-decrypt-tang");
+    const cards = input.mounted && needsNetwork ? await cardModules(machine.sys) : [];
+    for (const version of versions) await checkOneInitramfs(context, version, { ...input, modules, cards });
+    for (const path of input.overlays)
       if (!tree.stat(path)?.isDirectory())
         throw new Fail(`the tree has no directory ${path}, over which another is to be laid`, {
           hint: "make it by a file in it, or take it out of storage.overlays",
         });
-    const moreWords = wanted.verity === undefined ? [] : [await checkVerity(wanted.verity, cmdline, machine)];
+    const moreWords = input.verity === undefined ? [] : [await checkVerity(input.verity, cmdline, machine)];
     if (menu !== undefined) checkMenu(tree, menu, rootWord);
     if (esp !== undefined) {
       const { secureBoot, loader, kernels } = esp;
@@ -99,7 +99,7 @@ export const verifyBoot = defineStep({
       await checkEsp({
         ...{ esp: esp.path, root, loader, secureBoot: signed, versions, rootWord, moreWords },
         ...(kernels === undefined ? {} : { kernels: kernels.path }),
-        menuUuid: menu?.uuid ?? wanted.rootUuid,
+        menuUuid: menu?.uuid ?? input.rootUuid,
       });
       await checkRoom(esp, tree, versions);
     }

@@ -16,10 +16,10 @@ export const installLeaves = defineStep({
   }),
   tools: ["xz"],
   run: async ({ packages, leaves }, context) => {
-    const wanted = new Set(leaves);
-    const there = packages.filter(({ name }) => !wanted.has(name)).map(({ name }) => name);
+    const names = new Set(leaves);
+    const there = packages.filter(({ name }) => !names.has(name)).map(({ name }) => name);
     await withDpkg(context, packages, there, async (installing) => {
-      const missing = packages.filter(({ name }) => wanted.has(name));
+      const missing = packages.filter(({ name }) => names.has(name));
       await installStagedLeaves(context, await fetchAndStage(missing, context, context.log), installing);
     });
   },

@@ -96,9 +96,9 @@ async function installLate(
         }),
       ),
     async (signal) => {
-      const made = await fetchAndStage(late, context, quiet(log), { signal, lanes: 1 });
-      await indexModules(made, { ...context, signal });
-      return made;
+      const staged = await fetchAndStage(late, context, quiet(log), { signal, lanes: 1 });
+      await indexModules(staged, { ...context, signal });
+      return staged;
     },
   ]);
   for (const { name } of soon) installing.configured.add(name);

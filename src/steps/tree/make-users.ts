@@ -47,9 +47,9 @@ async function makeUser(user: PlannedUser, context: StepContext): Promise<void> 
   else await context.chroot(["usermod", "--shell", user.shell, "--", user.name]);
   if (user.groups.length > 0)
     await context.chroot(["usermod", "--append", "--groups", user.groups.join(","), "--", user.name]);
-  const made = entry(tree, user.name);
-  if (made === undefined) throw new Fail(`useradd did not make the user ${user.name}`);
-  placeKeys(tree, user, made);
+  const account = entry(tree, user.name);
+  if (account === undefined) throw new Fail(`useradd did not make the user ${user.name}`);
+  placeKeys(tree, user, account);
   if (user.sudo && user.name !== "root") letSudo(tree, user.name);
   const secret = user.hashedPasswordSecret;
   const hash =

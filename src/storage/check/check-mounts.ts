@@ -38,8 +38,8 @@ export function mountProblems(storage: Storage): StorageProblem[] {
     if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
       problems.push({ path, message: `${type} is for an ESP or an extended boot loader partition` });
     // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
-    const wanted = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
-    if (!wanted.includes(mount))
+    const places = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
+    if (!places.includes(mount))
       problems.push({
         path,
         message: `${mount} is no place for it; an ESP is mounted at /efi, an extended boot loader partition at /xbootldr`,

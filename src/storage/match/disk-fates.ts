@@ -27,31 +27,31 @@ interface Part {
 
 export function diskFates(storage: Storage, matched: Readonly<Record<string, DiskFacts>>): DiskFate[] {
   return Object.entries(storage.disks).map(([name, disk]) => {
-    const seen = matched[name]!;
+    const facts = matched[name]!;
     const written = "table" in disk;
     const layout = written
-      ? layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed: "", name }, seen.partitions)
+      ? layoutOf(disk, facts.sizeBytes, facts.sectorSize, { seed: "", name }, facts.partitions)
       : undefined;
     const kept = layout?.partitions.filter((one) => one.kept) ?? [];
     const stays = (startBytes: number) => !written || kept.some((one) => one.startBytes === startBytes);
     const whole: Part[] =
-      seen.fsType === undefined
+      facts.fsType === undefined
         ? []
         : [
             {
-              name: seen.name,
-              sizeBytes: seen.sizeBytes,
-              holds: holdsNow(seen),
+              name: facts.name,
+              sizeBytes: facts.sizeBytes,
+              holds: holdsNow(facts),
               fate: written ? "lost" : "kept",
             },
           ];
     return {
       name,
-      kernelName: seen.name,
+      kernelName: facts.name,
       fate: !written ? "kept" : kept.length > 0 ? "rewritten" : "wiped",
       before: [
         ...whole,
-        ...seen.partitions.map(
+        ...facts.partitions.map(
           (part): Part => ({
             name: part.name,
             sizeBytes: part.sizeBytes,

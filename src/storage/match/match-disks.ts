@@ -16,17 +16,17 @@ import { layoutOf } from "../table/gpt.ts";
  */
 export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Record<string, DiskFacts> {
   const matched: Record<string, DiskFacts> = {};
-  for (const [name, wanted] of Object.entries(storage.disks)) {
-    const found = disks.filter((disk) => matches(wanted, disk));
+  for (const [name, declaration] of Object.entries(storage.disks)) {
+    const found = disks.filter((disk) => matches(declaration, disk));
     const [one] = found;
     if (one === undefined)
-      throw new Fail(`no disk of the machine matches disk ${name} (${showMatch(wanted.match)})`, {
+      throw new Fail(`no disk of the machine matches disk ${name} (${showMatch(declaration.match)})`, {
         hint: `the machine has ${showChoices(disks)}`,
       });
     refusePaths(name, one, disks);
     if (found.length > 1)
       throw new Fail(
-        `${found.length} disks match disk ${name} (${showMatch(wanted.match)}): ${showDisks(found)}`,
+        `${found.length} disks match disk ${name} (${showMatch(declaration.match)}): ${showDisks(found)}`,
         {
           hint: `name one of them: ${showChoices(found, disks)}`,
         },
@@ -37,14 +37,14 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
       throw new Fail(`disks ${other[0]} and ${name} of the definition are the same disk: ${showDisk(one)}`);
     matched[name] = one;
   }
-  for (const [name, wanted] of Object.entries(storage.disks)) {
+  for (const [name, declaration] of Object.entries(storage.disks)) {
     const disk = matched[name]!;
-    if ("table" in wanted) {
+    if ("table" in declaration) {
       if (disk.readOnly) throw new Fail(`disk ${name} is read-only: ${showDisk(disk)}`);
       refuseKeptContent(name, disk, storage);
-      layoutOf(wanted, disk.sizeBytes, disk.sectorSize, { seed: "", name }, disk.partitions);
-      checkKeptPartitions(name, wanted, disk);
-    } else checkKept(name, wanted, disk);
+      layoutOf(declaration, disk.sizeBytes, disk.sectorSize, { seed: "", name }, disk.partitions);
+      checkKeptPartitions(name, declaration, disk);
+    } else checkKept(name, declaration, disk);
     if (!known(disk) && disk.byPath === undefined)
       throw new Fail(
         `disk ${name} has neither serial nor wwn nor a path to be found by again: ${showDisk(disk)}`,
@@ -90,10 +90,10 @@ function showMatch(match: DiskMatch): string {
     .join(", ");
 }
 
-function matches(wanted: WrittenDisk | KeptDisk, disk: DiskFacts): boolean {
-  const { match } = wanted;
+function matches(declaration: WrittenDisk | KeptDisk, disk: DiskFacts): boolean {
+  const { match } = declaration;
   // The table that the definition found, or that its own deploy has made since.
-  const tables = "table" in wanted ? [match.tableUuid, tableId(wanted, "", "")] : [match.tableUuid];
+  const tables = "table" in declaration ? [match.tableUuid, tableId(declaration, "", "")] : [match.tableUuid];
   const same = (one: string | undefined, found: string | undefined) =>
     one === undefined || one.trim() === found?.trim();
   return (
@@ -149,11 +149,11 @@ function known({ serial, wwn }: DiskFacts): boolean {
   return serial !== undefined || wwn !== undefined;
 }
 
-function checkKept(name: string, wanted: KeptDisk, disk: DiskFacts): void {
-  const seen = [{ fsType: disk.fsType, uuid: disk.uuid, name: disk.name }, ...disk.partitions];
-  for (const kept of wanted.keep) {
-    const found = seen.find((one) => one.uuid?.toLowerCase() === kept.uuid);
-    const list = seen
+function checkKept(name: string, declaration: KeptDisk, disk: DiskFacts): void {
+  const holders = [{ fsType: disk.fsType, uuid: disk.uuid, name: disk.name }, ...disk.partitions];
+  for (const kept of declaration.keep) {
+    const found = holders.find((one) => one.uuid?.toLowerCase() === kept.uuid);
+    const list = holders
       .filter((one) => one.fsType !== undefined)
       .map((one) => `${one.name}: ${one.fsType} ${one.uuid ?? "without UUID"}`);
     if (found === undefined)
@@ -169,15 +169,15 @@ function checkKept(name: string, wanted: KeptDisk, disk: DiskFacts): void {
 }
 
 /** Types as the definition calls them; their places were found by UUID. */
-function checkKeptPartitions(name: string, wanted: WrittenDisk, disk: DiskFacts): void {
-  for (const { name: part, content } of wanted.table.partitions) {
+function checkKeptPartitions(name: string, declaration: WrittenDisk, disk: DiskFacts): void {
+  for (const { name: part, content } of declaration.table.partitions) {
     const keep = keepOf(content);
     if (content === undefined || keep === undefined) continue;
-    const seen = disk.partitions.find((one) => one.uuid?.toLowerCase() === keep.uuid.toLowerCase());
+    const holder = disk.partitions.find((one) => one.uuid?.toLowerCase() === keep.uuid.toLowerCase());
     const type = keptTypes[content.type] ?? content.type;
-    if (seen?.fsType !== type)
+    if (holder?.fsType !== type)
       throw new Fail(
-        `partition ${part} of disk ${name} is kept as ${type}, but ${keep.uuid} is ${seen?.fsType ?? "unknown"}`,
+        `partition ${part} of disk ${name} is kept as ${type}, but ${keep.uuid} is ${holder?.fsType ?? "unknown"}`,
       );
   }
 }

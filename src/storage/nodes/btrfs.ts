@@ -59,11 +59,11 @@ function mkfs(
 
 /** A subvolume that is kept is left alone; all others are made, in the place of one that may be there. */
 function subvolumes(
-  { subvolumes: wanted }: Pick<Btrfs, "subvolumes">,
+  { subvolumes: all }: Pick<Btrfs, "subvolumes">,
   [device, ...others]: readonly DeviceRef[],
   what: string,
 ): StepData[] {
-  const names = Object.entries(wanted).flatMap(([name, { keep }]) => (keep === true ? [] : [name]));
+  const names = Object.entries(all).flatMap(([name, { keep }]) => (keep === true ? [] : [name]));
   if (names.length === 0 || device === undefined) return [];
   return [
     stepData(btrfsSubvolumes, `making ${names.length} subvolumes of ${what}`, {

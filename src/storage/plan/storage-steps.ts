@@ -65,10 +65,10 @@ export function storageSteps(
   secrets: Parameters<typeof storageConfig>[2] = {},
 ): StorageSteps {
   const disks = writtenDisks(storage).map(([name, disk]) => {
-    const seen = factsOf(matched, name);
+    const facts = factsOf(matched, name);
     return {
-      identity: identityOf(name, seen),
-      layout: layoutOf(disk, seen.sizeBytes, seen.sectorSize, { seed, name }, seen.partitions),
+      identity: identityOf(name, facts),
+      layout: layoutOf(disk, facts.sizeBytes, facts.sectorSize, { seed, name }, facts.partitions),
     };
   });
   const graph = graphOf(storage);
@@ -148,22 +148,22 @@ function prepareSteps(
 }
 
 /** The device of a disk, as it was inspected, that holds something with that UUID. */
-function foundOn(matched: Readonly<Record<string, DiskFacts>>, name: string, wanted: string): DeviceRef {
-  const seen = factsOf(matched, name);
-  const disk = identityOf(name, seen);
-  const is = (uuid: string | undefined) => uuid?.toLowerCase() === wanted.toLowerCase();
-  if (is(seen.uuid)) return { disk };
-  const part = seen.partitions.find(({ uuid }) => is(uuid));
+function foundOn(matched: Readonly<Record<string, DiskFacts>>, name: string, keptUuid: string): DeviceRef {
+  const facts = factsOf(matched, name);
+  const disk = identityOf(name, facts);
+  const is = (uuid: string | undefined) => uuid?.toLowerCase() === keptUuid.toLowerCase();
+  if (is(facts.uuid)) return { disk };
+  const part = facts.partitions.find(({ uuid }) => is(uuid));
   const number = Number(/(\d+)$/.exec(part?.name ?? "")?.[1]);
   if (part === undefined || !(number > 0))
-    throw new Fail(`disk ${name} has nothing with the UUID ${wanted}, which is to be kept`);
+    throw new Fail(`disk ${name} has nothing with the UUID ${keptUuid}, which is to be kept`);
   return { partition: { disk, number, startBytes: part.startBytes, sizeBytes: part.sizeBytes } };
 }
 
 function factsOf(matched: Readonly<Record<string, DiskFacts>>, name: string): DiskFacts {
-  const seen = matched[name];
-  if (seen === undefined) throw new Fail(`disk ${name} was not matched`);
-  return seen;
+  const facts = matched[name];
+  if (facts === undefined) throw new Fail(`disk ${name} was not matched`);
+  return facts;
 }
 
 /** What each place of the graph is found by when a step runs. */

@@ -19,9 +19,6 @@ import { verityFiles, verityPlaces, verityWords } from "./verity-root.ts";
 export interface StorageConfig {
   /** /etc/fstab, /etc/crypttab, /etc/mdadm/mdadm.conf …, whole; without those that would be empty. */
   readonly files: readonly ConfigFile[];
-  readonly fstab: string;
-  readonly crypttab: string;
-  readonly mdadmConf: string;
   /** Mount points that no step makes by mounting. */
   readonly directories: readonly string[];
   /** Words for the kernel's command line: root= and what goes with it. */
@@ -40,40 +37,27 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
   if (root?.mount !== "/") throw new Fail("the definition has no root filesystem");
   const graph = graphOf(storage);
   const early = earlyNodes(graph, storage);
-  const table = fstab(storage, seed);
-  const crypttab = graph.nodes
-    .flatMap((node) => crypttabOf(node, { graph, storage, seed, secrets, early: early.has(node.id) }))
-    .map((line) => `${line}\n`)
-    .join("");
-  const arrays = mdadmConf(storage.arrays, seed);
+  const crypttab = graph.nodes.flatMap((node) =>
+    crypttabOf(node, { graph, storage, seed, secrets, early: early.has(node.id) }),
+  );
   const rootUuid = uuidOf(root, seed);
   const verity = verityPlaces(storage);
   const modules = [...new Set(earlyNeeds(graph, early).flatMap((one) => one.modules ?? []))];
   const ownModules = modules.filter((name) => !everywhereModules.includes(name));
-  const files: StorageConfig["files"] = [
-    { path: "/etc/fstab", content: table },
-    ...(crypttab === "" ? [] : [{ path: "/etc/crypttab", content: crypttab }]),
-    ...(arrays === "" ? [] : [{ path: "/etc/mdadm/mdadm.conf", content: arrays }]),
-    ...(storage.zram === undefined
-      ? []
-      : [{ path: "/etc/systemd/zram-generator.conf", content: zramConf(storage.zram) }]),
-    ...(ownModules.length === 0
-      ? []
-      : [
-          {
-            path: "/usr/share/initramfs-tools/modules.d/imgbuild-storage",
-            content: ownModules.map((one) => `${one}\n`).join(""),
-          },
-        ]),
-    ...degradedStartFiles(storage),
-    ...(usesTang(graph, early) ? [earlyNetworkFile] : []),
-    ...verityFiles(storage, seed),
+  const files = [
+    { path: "/etc/fstab", content: fstab(storage, seed) },
+    { path: "/etc/crypttab", content: linesOf(crypttab) },
+    { path: "/etc/mdadm/mdadm.conf", content: mdadmConf(storage.arrays, seed) },
+    { path: "/etc/systemd/zram-generator.conf", content: zramConf(storage.zram) },
+    { path: "/usr/share/initramfs-tools/modules.d/imgbuild-storage", content: linesOf(ownModules) },
   ];
   return {
-    files,
-    fstab: table,
-    crypttab,
-    mdadmConf: arrays,
+    files: [
+      ...files.filter(({ content }) => content !== ""),
+      ...degradedStartFiles(storage),
+      ...(usesTang(graph, early) ? [earlyNetworkFile] : []),
+      ...verityFiles(storage, seed),
+    ],
     directories: [
       ...mounts.filter(({ kept }) => kept).map(({ mount }) => mount),
       ...Object.keys(storage.tmpfs),
@@ -214,12 +198,17 @@ export function stableName(place: Place, storage: Storage, seed: string): string
   }
 }
 
-function zramConf({ percent, algorithm, priority }: NonNullable<Storage["zram"]>): string {
-  return [
+function zramConf(zram: Storage["zram"]): string {
+  if (zram === undefined) return "";
+  const { percent, algorithm, priority } = zram;
+  return linesOf([
     "[zram0]",
     `zram-size = ram * ${percent} / 100`,
     `compression-algorithm = ${algorithm}`,
     `swap-priority = ${priority}`,
-    "",
-  ].join("\n");
+  ]);
+}
+
+function linesOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
 }

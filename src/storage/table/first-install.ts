@@ -14,19 +14,19 @@ export function firstInstall(storage: Storage): Storage {
   const disks = Object.entries(storage.disks).map(([name, disk]) => {
     if (!("table" in disk)) return [name, disk] as const;
     const { partitions } = disk.table;
-    const made = partitions.map((one, index) => ({
-      ...one,
-      size: one.size ?? (index === partitions.length - 1 ? ("rest" as const) : madeBytes),
-      ...(one.content === undefined ? {} : { content: anew(one.content) }),
+    const fresh = partitions.map((partition, index) => ({
+      ...partition,
+      size: partition.size ?? (index === partitions.length - 1 ? ("rest" as const) : madeBytes),
+      ...(partition.content === undefined ? {} : { content: anew(partition.content) }),
     }));
-    return [name, { ...disk, table: { ...disk.table, partitions: made } }] as const;
+    return [name, { ...disk, table: { ...disk.table, partitions: fresh } }] as const;
   });
   const groups = Object.entries(storage.volumeGroups).map(([name, { volumes }]) => [
     name,
     {
       volumes: Object.fromEntries(
-        Object.entries(volumes).map(([one, volume]) => [
-          one,
+        Object.entries(volumes).map(([volumeName, volume]) => [
+          volumeName,
           {
             ...volume,
             size: volume.size ?? madeBytes,

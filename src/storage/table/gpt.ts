@@ -84,26 +84,26 @@ export function layoutOf(
   const { name: diskName, seed } = ids;
   if (sectorSize !== 512 && sectorSize !== 4096)
     throw new Fail(`disk ${diskName} has sectors of ${sectorSize} bytes; 512 and 4096 are supported`);
-  const { type: table, partitions: wanted } = disk.table;
+  const { type: table, partitions: declarations } = disk.table;
   const names = new Set<string>();
-  for (const { name } of wanted) {
+  for (const { name } of declarations) {
     if (names.has(name)) throw new Fail(`disk ${diskName} has two partitions named ${name}`);
     names.add(name);
   }
   const id = tableId(disk, seed, diskName);
-  const found = wanted.map((partition) => keptExtent(partition, existing, diskName));
-  const extents = placeAll(wanted, found, {
+  const extentsKept = declarations.map((partition) => keptExtent(partition, existing, diskName));
+  const extents = placeAll(declarations, extentsKept, {
     end: usableEnd(sizeBytes, sectorSize, table),
     sizeBytes,
     disk: diskName,
   });
-  const partitions = wanted.map((partition, index): LaidPartition => {
+  const partitions = declarations.map((partition, index): LaidPartition => {
     const number = index + 1;
     const { startBytes, sizeBytes: size } = extents[index]!;
     const partUuid =
       table === "mbr"
         ? `${id}-${String(number).padStart(2, "0")}`
-        : (ownUuid(found[index]?.partUuid) ?? partitionUuid(seed, diskName, partition.name));
+        : (ownUuid(extentsKept[index]?.partUuid) ?? partitionUuid(seed, diskName, partition.name));
     return {
       name: partition.name,
       number,
@@ -113,7 +113,7 @@ export function layoutOf(
       startBytes,
       sizeBytes: size,
       content: partition.content,
-      kept: found[index] !== undefined,
+      kept: extentsKept[index] !== undefined,
       attributes: partition.attributes ?? [],
       active: partition.active ?? false,
     };
@@ -174,8 +174,8 @@ function keptExtent(
 ): (Extent & { readonly partUuid: string | undefined }) | undefined {
   const keep = keepOf(partition.content);
   if (keep === undefined) return undefined;
-  const seen = existing?.find(({ uuid }) => uuid?.toLowerCase() === keep.uuid.toLowerCase());
-  if (seen === undefined)
+  const facts = existing?.find(({ uuid }) => uuid?.toLowerCase() === keep.uuid.toLowerCase());
+  if (facts === undefined)
     throw new Fail(
       `partition ${partition.name} of disk ${disk} is kept, but no partition has the UUID ${keep.uuid}`,
       {
@@ -185,11 +185,11 @@ function keptExtent(
             : "compare with `blkid` on the host; nothing was written",
       },
     );
-  const { startBytes, sizeBytes, partUuid } = seen;
-  const wanted = keep.size ?? (typeof partition.size === "number" ? partition.size : undefined);
-  if (wanted !== undefined && wanted !== sizeBytes)
+  const { startBytes, sizeBytes, partUuid } = facts;
+  const size = keep.size ?? (typeof partition.size === "number" ? partition.size : undefined);
+  if (size !== undefined && size !== sizeBytes)
     throw new Fail(
-      `partition ${partition.name} of disk ${disk} is kept and should have ${wanted} bytes; it has ${sizeBytes}`,
+      `partition ${partition.name} of disk ${disk} is kept and should have ${size} bytes; it has ${sizeBytes}`,
     );
   return { startBytes, sizeBytes, partUuid };
 }

@@ -68,3 +68,11 @@ export function shownDevice(device: object): string {
   const [[kind, about]] = Object.entries(device) as [[string, { name: string; group?: string }]];
   return `<${kind} ${about.group === undefined ? "" : `${about.group}/`}${about.name}>`;
 }
+
+/** What a file of the new system has; "" where there is no such file. */
+export function fileOf(
+  { files }: { readonly files: readonly { readonly path: string; readonly content: string }[] },
+  path: string,
+): string {
+  return files.find((file) => file.path === path)?.content ?? "";
+}

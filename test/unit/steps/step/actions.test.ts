@@ -12,12 +12,13 @@ import { tempDir } from "../../../helpers/temp-dir.ts";
 const mib = 2 ** 20;
 const uuid = "2f6c1a34-8e0d-4b57-9a21-c3d4e5f60718";
 const part = { number: 1, startBytes: mib, sizeBytes: 512 * mib };
+const second = { number: 2, startBytes: 600 * mib, sizeBytes: 2 * mib };
 const key = { secret: "key", trim: true };
 
 /** A machine with a disk that has a partition, and with an image, a tree and a directory for files on their way. */
 function workshop() {
   const made = fakeMachine();
-  const disk = made.disk("vda", 1024 * mib, [part]);
+  const disk = made.disk("vda", 1024 * mib, [part, second]);
   const dir = tempDir();
   const [image, root, scratch] = ["disk.raw", "tree", "scratch"].map((name) => join(dir, name)) as [
     string,
@@ -98,6 +99,14 @@ const examples: Readonly<Record<string, Example>> = {
       epoch: 7,
     }),
     words: { "--keyfile-size=4": "--keyfile-size=<length of key>" },
+  },
+  "make-verity": {
+    input: ({ partition, disk, dir }) => ({
+      data: { disk, ...second },
+      tree: partition.partition,
+      ...{ uuid, salt: "ab".repeat(32), file: join(dir, "root-hash") },
+    }),
+    answers: { veritysetup: { stdout: `Root hash: ${"0f".repeat(32)}\n` } },
   },
   "mkfs-ext4": { input: ({ partition }) => ({ device: partition, uuid, hashSeed: uuid, label: "a" }) },
   "mkfs-ext4-image": {
@@ -221,6 +230,7 @@ describe("a step that is a list of actions", () => {
       // Where a plan is printed there is no machine yet: what it has instead of a path.
       const places: [string, string][] = [
         [join(one.machine.dev, "vda1"), "<partition 1 of disk the-vda>"],
+        [join(one.machine.dev, "vda2"), "<partition 2 of disk the-vda>"],
         [join(one.machine.dev, "vda"), "<disk the-vda>"],
         [join(one.machine.dev, "md127"), "/dev/md127"],
         [join(one.machine.run, "imgbuild"), "/run/imgbuild"],

@@ -5,7 +5,7 @@ import { partitionUuid } from "../../../../src/storage/graph/ids.ts";
 import { matchDisks } from "../../../../src/storage/match/match-disks.ts";
 import { storageConfig } from "../../../../src/storage/system/storage-config.ts";
 import { layoutOf, sfdiskScript } from "../../../../src/storage/table/gpt.ts";
-import { diskFacts, root } from "../../../helpers/builders/storage.ts";
+import { diskFacts, fileOf, root } from "../../../helpers/builders/storage.ts";
 
 const gptUuid = "5f3c2a1e-8f0b-4c55-9d0e-0a6b8f7c1d22";
 const mbrUuid = "ab12cd34";
@@ -47,7 +47,9 @@ describe("a disk that is matched by its table", () => {
     if (!("table" in disk)) throw new Error("not written");
     const layout = layoutOf(disk, 2 ** 32, 512, { seed: "s", name: "system" });
     expect(sfdiskScript(layout)).toContain(`label-id: 0x${mbrUuid}`);
-    expect(storageConfig(storage, "s").crypttab).toContain(`/dev/disk/by-partuuid/${mbrUuid}-01`);
+    expect(fileOf(storageConfig(storage, "s"), "/etc/crypttab")).toContain(
+      `/dev/disk/by-partuuid/${mbrUuid}-01`,
+    );
   });
 
   it("F30: has partitions with identifiers of each deploy's own", () => {

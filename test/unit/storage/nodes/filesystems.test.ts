@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { contentUuid, filesystemUuid, vfatVolumeId } from "../../../../src/storage/graph/ids.ts";
 import { storageConfig, storagePackages } from "../../../../src/storage/system/storage-config.ts";
-import { argvOf, holding, mib, storageOf } from "../../../helpers/builders/storage.ts";
+import { argvOf, fileOf, holding, mib, storageOf } from "../../../helpers/builders/storage.ts";
 import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const uuid = filesystemUuid("s", "a", "data");
 const linesOf = (content: object, where: RegExp) =>
-  stepsFor([[holding(content)]])
-    .config.fstab.split("\n")
+  fileOf(stepsFor([[holding(content)]]).config, "/etc/fstab")
+    .split("\n")
     .filter((line) => where.test(line));
 
 describe("filesystems", () => {
@@ -113,7 +113,9 @@ describe("filesystems", () => {
       { path: "/srv", type: "btrfs", options: ["subvol=@a", "compress=zstd:3"] },
       { path: "/srv/b", type: "btrfs", options: ["subvol=@b", "compress=zstd:3"] },
     ]);
-    expect(config.fstab).toContain(`UUID=${uuid} /srv btrfs subvol=@a,compress=zstd:3,nodev 0 0\n`);
+    expect(fileOf(config, "/etc/fstab")).toContain(
+      `UUID=${uuid} /srv btrfs subvol=@a,compress=zstd:3,nodev 0 0\n`,
+    );
   });
 
   it("makes one btrfs of several members, and mounts it by all of them", () => {
@@ -127,7 +129,7 @@ describe("filesystems", () => {
     ]);
     expect(mount.at(-1)).toMatchObject({ device: { partition: { disk: { name: "a" } } }, path: "/srv" });
     expect(mount.at(-1)?.others).toMatchObject([{ partition: { disk: { name: "b" } } }]);
-    expect(config.fstab).toContain(`UUID=${made} /srv btrfs defaults 0 0\n`);
+    expect(fileOf(config, "/etc/fstab")).toContain(`UUID=${made} /srv btrfs defaults 0 0\n`);
   });
 
   it("tells the kernel the type and the subvolume of the root", () => {
@@ -146,7 +148,7 @@ describe("filesystems", () => {
       binds: { "/srv/log": { from: "/var/log", options: ["ro"] } },
       zram: { percent: 25 },
     });
-    expect(config.fstab).toContain(
+    expect(fileOf(config, "/etc/fstab")).toContain(
       `tmpfs /tmp tmpfs size=50%,nodev 0 0\ntmpfs /x tmpfs size=${64 * mib} 0 0\n/var/log /srv/log none bind,ro 0 0\n`,
     );
     expect(config.directories).toEqual(["/tmp", "/x", "/var/log", "/srv/log"]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { partitionUuid } from "../../../../src/storage/graph/ids.ts";
 import { luksUuid } from "../../../../src/storage/nodes/luks.ts";
 import { storagePackages } from "../../../../src/storage/system/storage-config.ts";
-import { argvOf, holding } from "../../../helpers/builders/storage.ts";
+import { argvOf, fileOf, holding } from "../../../helpers/builders/storage.ts";
 import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const luks = (more: object = {}) =>
@@ -47,7 +47,9 @@ describe("luks", () => {
     ]);
     expect(open).toMatchObject([{ header: { partition: { disk: { name: "b" }, number: 1 } } }]);
     const at = (disk: string, name: string) => `/dev/disk/by-partuuid/${partitionUuid("s", disk, name)}`;
-    expect(config.crypttab).toBe(`crypt ${at("a", "data")} none luks,header=${at("b", "header")}\n`);
+    expect(fileOf(config, "/etc/crypttab")).toBe(
+      `crypt ${at("a", "data")} none luks,header=${at("b", "header")}\n`,
+    );
   });
 
   it.each<[string, object, string, string[]]>([
@@ -74,7 +76,9 @@ describe("luks", () => {
     ],
   ])("tells crypttab of %s, and asks for its packages", (_name, more, crypttab, packages) => {
     const storage = storageFor([[luks(more)]]);
-    expect(stepsFor([[luks(more)]], {}, { k: { path: "/etc/keys/k" } }).config.crypttab).toBe(crypttab);
+    expect(fileOf(stepsFor([[luks(more)]], {}, { k: { path: "/etc/keys/k" } }).config, "/etc/crypttab")).toBe(
+      crypttab,
+    );
     expect(storagePackages(storage, "trixie")).toEqual(
       ["cryptsetup", "systemd-cryptsetup", ...packages].sort(),
     );
@@ -88,7 +92,7 @@ describe("luks", () => {
     const disk = storage.disks.a!;
     if ("table" in disk) disk.table.partitions.pop();
     const { config } = stepsFor([[]], { disks: storage.disks });
-    expect(config.crypttab).toBe(`crypt UUID=${uuid} none luks,initramfs\n`);
+    expect(fileOf(config, "/etc/crypttab")).toBe(`crypt UUID=${uuid} none luks,initramfs\n`);
     const network = config.files.filter(({ path }) => path.endsWith("/imgbuild-network"));
     expect(network).toMatchObject([
       { mode: "0755", content: expect.stringContaining("auto_add_modules net") },

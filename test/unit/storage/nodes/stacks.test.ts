@@ -3,7 +3,7 @@ import { contentUuid } from "../../../../src/storage/graph/ids.ts";
 import { luksUuid } from "../../../../src/storage/nodes/luks.ts";
 import { mdUuid } from "../../../../src/storage/nodes/md.ts";
 import { stackOf, storageConfig, storagePackages } from "../../../../src/storage/system/storage-config.ts";
-import { argvOf, holding, shownDevice, storageOf } from "../../../helpers/builders/storage.ts";
+import { argvOf, fileOf, holding, shownDevice, storageOf } from "../../../helpers/builders/storage.ts";
 import { stepsFor, storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const pv = holding({ type: "lvm-pv", group: "vg" });
@@ -98,7 +98,7 @@ describe("md", () => {
     ]);
     expect(open).toMatchObject([{ kind: "open-array", name: "data", uuid, members: [{}, {}, {}] }]);
     expect(close).toMatchObject([{ kind: "close-array", name: "data", uuid }]);
-    expect(config.mdadmConf).toBe(
+    expect(fileOf(config, "/etc/mdadm/mdadm.conf")).toBe(
       `HOMEHOST <ignore>\nMAILADDR root\nARRAY /dev/md/data metadata=1.2 UUID=${uuid}\n`,
     );
   });
@@ -167,9 +167,11 @@ describe("stacks", () => {
   });
 
   it("ask the initramfs for every layer of the root's, and for none of the others", () => {
-    const { modules, crypttab } = storageConfig(stacked, "s");
-    expect(modules).toEqual(expect.arrayContaining(["md-mod", "raid1", "dm-crypt", "dm-mod", "ext4"]));
-    expect(crypttab).toBe(`crypt UUID=${luksUuid("s", { name: "crypt" })} none luks,initramfs\n`);
+    const config = storageConfig(stacked, "s");
+    expect(config.modules).toEqual(expect.arrayContaining(["md-mod", "raid1", "dm-crypt", "dm-mod", "ext4"]));
+    expect(fileOf(config, "/etc/crypttab")).toBe(
+      `crypt UUID=${luksUuid("s", { name: "crypt" })} none luks,initramfs\n`,
+    );
     expect(
       storageConfig(
         storageFor([[md], [md]], {

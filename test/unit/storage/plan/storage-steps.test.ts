@@ -7,6 +7,7 @@ import { storageSteps } from "../../../../src/storage/plan/storage-steps.ts";
 import {
   argvOf,
   diskFacts,
+  fileOf,
   holding,
   keptDisk,
   keptUuid,
@@ -234,7 +235,7 @@ describe("F36: what is kept", () => {
       made: [{ startBytes: mib, sizeBytes: 1024 * mib }],
     });
     expect(doing(steps.mount)).toEqual(["mounting /"]);
-    expect(steps.config.fstab).toContain(`UUID=${keptUuid} /home ext4 defaults 0 2\n`);
+    expect(fileOf(steps.config, "/etc/fstab")).toContain(`UUID=${keptUuid} /home ext4 defaults 0 2\n`);
     expect(steps.config.directories).toEqual(["/home"]);
   });
 
@@ -257,7 +258,7 @@ describe("F36: what is kept", () => {
     ]);
     for (const part of [steps.create.slice(1), steps.open, steps.close])
       expect(JSON.stringify(part)).not.toContain(luksUuid);
-    expect(steps.config.crypttab).toBe(`crypt UUID=${luksUuid} none luks\n`);
+    expect(fileOf(steps.config, "/etc/crypttab")).toBe(`crypt UUID=${luksUuid} none luks\n`);
     expect(steps.enroll).toEqual([]);
   });
 
@@ -380,6 +381,6 @@ describe("F36: what is kept", () => {
     ]);
     expect(steps.prepare()[1]).toMatchObject({ kind: "check-kept", type: "btrfs", subvolumes: ["@home"] });
     expect(steps.mount).toMatchObject([{ path: "/", options: ["subvol=@"] }]);
-    expect(steps.config.fstab).toContain(`UUID=${keptUuid} /home btrfs subvol=@home 0 0\n`);
+    expect(fileOf(steps.config, "/etc/fstab")).toContain(`UUID=${keptUuid} /home btrfs subvol=@home 0 0\n`);
   });
 });

@@ -10,7 +10,7 @@ import {
   storageModules,
   storagePackages,
 } from "../../../../src/storage/system/storage-config.ts";
-import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
+import { esp, fileOf, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
 import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const paths = (storage: Storage) => storageConfig(storage, "s").files.map(({ path }) => path);
@@ -97,7 +97,7 @@ describe("the files of a new system", () => {
     ];
     const at = (name: string) => `/dev/disk/by-partuuid/${partitionUuid("s", "system", name)}`;
     const words = "swap,cipher=aes-xts-plain64,size=512,sector-size=4096";
-    expect(storageConfig(storageOf([...swaps, root]), "s").crypttab).toBe(
+    expect(fileOf(storageConfig(storageOf([...swaps, root]), "s"), "/etc/crypttab")).toBe(
       `r ${at("r")} /dev/urandom ${words}\nt ${at("t")} /dev/urandom ${words},discard\n`,
     );
   });
@@ -107,9 +107,9 @@ describe("the files of a new system", () => {
       holding(luks(name, ext4(`/${name}`), { detachedHeader: true }), "64MiB", name),
       holding({ type: "luks-header", volume: name }, "64MiB", `${name}-header`),
     ];
-    const { crypttab } = storageConfig(storageOf([...apart("a"), ...apart("b"), root]), "s");
+    const config = storageConfig(storageOf([...apart("a"), ...apart("b"), root]), "s");
     const at = (name: string) => `/dev/disk/by-partuuid/${partitionUuid("s", "system", name)}`;
-    const lines = crypttab.trim().split("\n");
+    const lines = fileOf(config, "/etc/crypttab").trim().split("\n");
     for (const [index, name] of ["a", "b"].entries()) {
       expect(lines[index]).toMatch(new RegExp(`^${name} ${at(name)} `));
       expect(lines[index]).toContain(`header=${at(`${name}-header`)}`);
