@@ -142,8 +142,8 @@ export const protections: readonly Protection[] = [
     without: [
       [
         "src/disks/filesystem/tree-delta.ts",
-        "else if (!old.has(name)) add(at, lstatSync(join(merged, at)));",
-        "else if (!old.has(name)) add(at, statSync(join(merged, at)));",
+        "const found = lstatSync(join(merged, at));",
+        "const found = statSync(join(merged, at));",
       ],
       ["src/disks/filesystem/tree-delta.ts", "import { lstatSync,", "import { statSync, lstatSync,"],
     ],
@@ -184,7 +184,7 @@ export const protections: readonly Protection[] = [
   },
   {
     what: "a filesystem is mounted in the tree",
-    without: [["src/steps/disk/mount.ts", "return tree.directory(path);", "return `${tree.root}${path}`;"]],
+    without: [["src/steps/step/actions.ts", "new Tree(root).directory(path)", "root + path"]],
     seenIn: "mount",
   },
   {
@@ -192,21 +192,17 @@ export const protections: readonly Protection[] = [
     without: [
       [
         "src/steps/disk/mount.ts",
-        "if (!tree.find(path)?.isDirectory()) continue;\n      const where = tree.directory(path);",
-        'const where = await (await import("node:fs/promises")).realpath(tree.root + path);',
+        "if (!tree.find(path)?.isDirectory()) return false;",
+        'const { realpath } = await import("node:fs/promises");',
       ],
+      ["src/steps/disk/mount.ts", "tree.directory(path)) !==", "await realpath(tree.root + path)) !=="],
+      ["src/steps/step/actions.ts", "new Tree(root).directory(path)", "root + path"],
     ],
     seenIn: "unmount",
   },
   {
     what: "the machine is mounted in the tree for clevis",
-    without: [
-      [
-        "src/steps/disk/enroll-clevis.ts",
-        "new Tree(context.root).directory(`/${name}`)",
-        "`${context.root}/${name}`",
-      ],
-    ],
+    without: [["src/steps/step/actions.ts", "new Tree(root).directory(path)", "root + path"]],
     seenIn: "enroll-clevis",
   },
   {

@@ -10,7 +10,15 @@ import {
   storageModules,
   storagePackages,
 } from "../../../../src/storage/system/storage-config.ts";
-import { esp, fileOf, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
+import {
+  esp,
+  fileOf,
+  holding,
+  keptDisk,
+  keptUuid,
+  root,
+  storageOf,
+} from "../../../helpers/builders/storage.ts";
 import { storageFor } from "../../../helpers/builders/storage-steps.ts";
 
 const paths = (storage: Storage) => storageConfig(storage, "s").files.map(({ path }) => path);
