@@ -2,7 +2,7 @@ import { commandSucceeds, dhcp, image, readLines } from "imgbuild";
 
 type Input = Parameters<typeof image>[0];
 
-/** As few packages as a server starts with; what its storage needs is added when it is locked. */
+/** The fewest packages that a server starts with; what its storage needs is added when it is locked. */
 const packages = [
   "e2fsprogs",
   "initramfs-tools",
@@ -27,14 +27,14 @@ export function layout(
     hostname,
     packages: { install: packages.map((name) => (name === "linux-image-cloud-amd64" ? kernel : name)) },
     users: { admin: { sudo: true, keys: readLines("../../../secrets/demo-admin-key.pub") } },
-    // An address, so that it can be reached; names are looked up by nobody.
+    // An address, so that it can be reached; no names are looked up.
     network: { ethernet: dhcp("en*", { dns: ["192.0.2.53"] }) },
     ...rest,
     health: [commandSucceeds(["systemctl", "is-active", "--quiet", "local-fs.target"]), ...health],
   });
 }
 
-/** Secrets of the layouts; published, and good for nothing but the examples. */
+/** Secrets of the layouts; published, so only for the examples. */
 export const diskKey = { "disk-key": { file: "../../../secrets/layout-disk-key.age" } };
 export const dataKey = {
   "data-key": { file: "../../../secrets/layout-data-key.age", path: "/etc/keys/data", mode: "0400" },

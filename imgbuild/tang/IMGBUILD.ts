@@ -1,8 +1,8 @@
 import { biosBoot, dhcp, disk, esp, gpt, image, portIsOpen, readLines, root, staticAddress } from "imgbuild";
 
 /**
- * A tang server, which opens the root of `imgbuild/layouts/luks-tang` and is asked for nothing else. It makes its keys when it is
- * first asked, in /var/lib/tang: whoever deploys it again keeps that directory (docs/STORAGE.md, Keep), or binds every machine anew.
+ * A tang server, which opens the root of `imgbuild/layouts/luks-tang` and does nothing else. It makes its keys at the first
+ * request, in /var/lib/tang: keep that directory when you deploy it again (docs/STORAGE.md, Keep), or bind every machine again.
  */
 export default image({
   hostname: "tang",

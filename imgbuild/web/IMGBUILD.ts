@@ -16,8 +16,8 @@ import {
 } from "imgbuild";
 
 /**
- * A small web server: nginx behind a password, its data on a disk of its own that no redeploy touches. `files/` beside this file
- * lands as it lies. The keys are those of `secrets/`, for demonstration only: put your own here.
+ * A small web server: nginx with a password, its data on a disk of its own that no redeploy touches. `files/` beside this file
+ * is copied as it is. The keys are those of `secrets/`, for demonstration only: put your own here.
  */
 export default image({
   hostname: "web",

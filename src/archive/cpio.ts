@@ -21,7 +21,7 @@ export type CpioEntry =
 
 /**
  * Archives may follow one another in an initramfs if each begins at a multiple of 4 (linux/init/initramfs.c); GNU cpio
- * fills blocks of 512, and so do we.
+ * fills blocks of 512, and so does this.
  */
 const blockBytes = 512;
 /** A member's size has eight hexadecimal digits. */
@@ -41,7 +41,7 @@ export async function* cpio(entries: readonly CpioEntry[]): AsyncGenerator<Uint8
   const members = arrange(entries);
   const archive = pack({ format: "newc" });
   const packed = fill(archive, members);
-  // The reader below sees a failure as the stream's; this keeps it from being unhandled as well.
+  // The reader below sees the failure; this keeps it from being unhandled as well.
   let failure: Error | undefined;
   packed.catch((error: Error) => {
     failure = error;
@@ -54,7 +54,7 @@ export async function* cpio(entries: readonly CpioEntry[]): AsyncGenerator<Uint8
       yield chunk;
     }
   } catch (error) {
-    // The stream only says that it was closed; why, is known a turn later.
+    // The stream only says that it was closed; the reason is known a turn later.
     await new Promise((resolve) => setImmediate(resolve));
     throw failure ?? error;
   }
@@ -82,7 +82,7 @@ function arrange(entries: readonly CpioEntry[]): CpioEntry[] {
       const found = members.get(parent);
       if (found === undefined) members.set(parent, { type: "directory", name: parent });
       else if (found.type !== "directory")
-        throw new Fail(`${name} lies below ${parent}, which is no directory`);
+        throw new Fail(`${name} is below ${parent}, which is not a directory`);
     }
   }
   // A parent is a prefix of its children, so it sorts before them.
@@ -100,7 +100,7 @@ function check(entry: CpioEntry): void {
   if (entry.type === "symlink" && !/^[\x21-\x7e]{1,4095}$/.test(entry.target))
     throw new Fail(`archive member ${shown}: a symlink's target must be visible ASCII`);
   if (entry.type !== "symlink" && entry.mode !== undefined && (entry.mode & ~0o7777) !== 0)
-    throw new Fail(`archive member ${shown}: mode ${entry.mode.toString(8)} has more than permissions`);
+    throw new Fail(`archive member ${shown}: mode ${entry.mode.toString(8)} is more than permissions`);
   const size = entry.type !== "file" ? 0 : "content" in entry ? entry.content.length : entry.size;
   if (!Number.isSafeInteger(size) || size < 0 || size > maxFileBytes)
     throw new Fail(`archive member ${shown}: ${size} bytes; the format holds 4 GiB less one`);
@@ -115,7 +115,7 @@ async function fill(archive: Pack, members: readonly CpioEntry[]): Promise<void>
       type: member.type,
       mode:
         member.type === "symlink" ? 0o777 : (member.mode ?? (member.type === "directory" ? 0o755 : 0o644)),
-      // One link each: the kernel takes equal inodes of more links for one file.
+      // One link each: the kernel treats equal inodes of more links as one file.
       nlink: 1,
       ino,
       uid: 0,
@@ -132,27 +132,27 @@ type Header = Parameters<Pack["entry"]>[0];
 
 function addBytes(archive: Pack, header: Header, content: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Only a Buffer is recognised.
+    // It recognises only a Buffer.
     const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
     archive.entry(header, bytes, (error) => (error ? reject(error) : resolve()));
   });
 }
 
 async function addFile(archive: Pack, header: Header, file: { path: string; size: number }): Promise<void> {
-  // Looked at before the streams do, which would only say that one of them closed too early.
+  // Checked before the streams read it, which would only say that one of them closed too early.
   const found = await stat(file.path);
   if (found.isFile() && found.size !== file.size) throw otherSize(file);
   let sink: NodeJS.WritableStream | undefined;
-  const taken = new Promise<void>((resolve, reject) => {
+  const written = new Promise<void>((resolve, reject) => {
     sink = archive.entry({ ...header, size: file.size }, (error) => (error ? reject(error) : resolve()));
   });
-  // The archive only says that its source closed too early; why, the reading says.
-  taken.catch(() => {});
+  // The archive only says that its source closed too early; the reading says why.
+  written.catch(() => {});
   await pipeline(exactly(file), sink!);
-  await taken;
+  await written;
 }
 
-/** A device tells no size before it is read; one byte more than announced is enough to see that there is more. */
+/** A device shows no size before it is read; one byte more than announced is enough to see that there is more. */
 async function* exactly(file: { path: string; size: number }): AsyncGenerator<Uint8Array> {
   let done = 0;
   for await (const chunk of createReadStream(file.path, { end: file.size })) {
@@ -164,7 +164,7 @@ async function* exactly(file: { path: string; size: number }): AsyncGenerator<Ui
 }
 
 function otherSize({ path, size }: { path: string; size: number }): Fail {
-  return new Fail(`${path} is not of ${size} bytes, as it was when the archive was begun`);
+  return new Fail(`${path} does not have ${size} bytes any more, as it had when the archive was begun`);
 }
 
 function bytesOf(member: CpioEntry): Uint8Array {

@@ -5,9 +5,9 @@ import { canonicalJson, sha256 } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { gunzipTar, tarGz, tarMembers } from "./tar.ts";
 
-/** What a base of the smallest machine can hold beside everything else. */
+/** What a base on the smallest machine can hold with everything else. */
 const caps = { bytes: 32 * 1024 * 1024, members: 20_000 };
-/** A clock may differ by this much: many keep local time where UTC is meant. */
+/** A clock may differ by this much: many keep local time instead of UTC. */
 export const clockToleranceMs = 24 * 60 * 60 * 1000;
 const manifestName = "manifest.json";
 const signatureName = "manifest.sig";
@@ -17,7 +17,7 @@ const Manifest = z.strictObject({
   nonce: z.string(),
   machine: Machine,
   created: z.iso.datetime(),
-  /** Without it no clock is asked. */
+  /** Without it no clock counts. */
   expires: z.iso.datetime().optional(),
   files: z.record(
     z.string(),
@@ -35,7 +35,7 @@ export function generateSigningKey(): { privateKey: KeyObject; publicKey: string
 /** A signed .tar.gz for one machine and one deploy: the manifest, its signature, then the files, sorted. Same input, same bytes. */
 export async function writePayload(input: {
   readonly created: Date;
-  /** Undefined: of any age, whatever the machine's clock says. */
+  /** Undefined: of any age; the machine's clock does not count. */
   readonly expires: Date | undefined;
   readonly nonce: string;
   readonly machine: Machine;
@@ -67,7 +67,7 @@ export async function writePayload(input: {
   } catch (error) {
     throw new Fail(`the payload is too large: ${messageOf(error)}`, {
       cause: error,
-      hint: "large files of the definition belong into a package",
+      hint: "put large files of the definition into a package",
     });
   }
   return packed;
@@ -101,8 +101,8 @@ export async function readPayload(
   for await (const { name, content } of members) {
     const listed = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
     if (listed === undefined)
-      throw new Fail(`the payload holds ${JSON.stringify(name)}, which its manifest does not name`);
-    if (files.has(name)) throw new Fail(`the payload holds ${JSON.stringify(name)} twice`);
+      throw new Fail(`the payload has ${JSON.stringify(name)}, which its manifest does not name`);
+    if (files.has(name)) throw new Fail(`the payload has ${JSON.stringify(name)} twice`);
     if (content.length !== listed.size || sha256(content) !== listed.sha256)
       throw new Fail(`the payload's ${JSON.stringify(name)} is not what its manifest says`);
     files.set(name, content);
@@ -159,10 +159,10 @@ function isSigned(bytes: Uint8Array, signature: Uint8Array, publicKey: string): 
   try {
     key = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" });
   } catch (error) {
-    throw new Fail("the deploy's public key is no Ed25519 key", { cause: error });
+    throw new Fail("the deploy's public key is not an Ed25519 key", { cause: error });
   }
-  // Other algorithms would be taken as well, with other strengths.
-  if (key.asymmetricKeyType !== "ed25519") throw new Fail("the deploy's public key is no Ed25519 key");
+  // Other algorithms would be accepted as well, with other strengths.
+  if (key.asymmetricKeyType !== "ed25519") throw new Fail("the deploy's public key is not an Ed25519 key");
   return verify(null, bytes, key, signature);
 }
 

@@ -18,7 +18,7 @@ export interface TarCaps {
 const blockBytes = 512;
 /** A long or non-ASCII name needs a pax header of its own length and a few bytes; more is an attack (tar-stream takes 4 MiB). */
 const maxPaxBytes = 4096 + blockBytes;
-/** Byte 9 of a gzip header, the system of the writer: "unknown" (RFC 1952), so that it does not tell which one it was. */
+/** Byte 9 of a gzip header, the system of the writer: "unknown" (RFC 1952), so that it does not reveal which. */
 const unknownSystem = 255;
 
 /** A tar archive of regular files in the given order, owner root, time 0: equal bytes for equal entries. */
@@ -48,11 +48,11 @@ export async function tarGz(entries: readonly TarEntry[]): Promise<Uint8Array> {
   return bytes;
 }
 
-/** Unpacks a .tar.gz from somebody not yet trusted, as far as `caps` allow; nothing before or behind the archive is accepted. */
+/** Unpacks a .tar.gz from an untrusted source, as far as `caps` allow; refuses anything before or after the archive. */
 export function gunzipTar(packed: Uint8Array, caps: TarCaps): Uint8Array {
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
-    // With `info` both are returned, which the types do not know.
+    // With `info` it returns both, which the types do not know.
     const options = { maxOutputLength: caps.bytes, info: true };
     result = gunzipSync(packed, options) as unknown as typeof result;
   } catch (error) {
@@ -65,7 +65,7 @@ export function gunzipTar(packed: Uint8Array, caps: TarCaps): Uint8Array {
   return result.buffer;
 }
 
-/** The members of an archive that `gunzipTar` has let through, in order. */
+/** The members of an archive that `gunzipTar` accepted, in order. */
 export async function* tarMembers(bytes: Uint8Array): AsyncGenerator<{ name: string; content: Uint8Array }> {
   const archive = extract();
   archive.end(bytes);
@@ -86,7 +86,7 @@ export async function* tarMembers(bytes: Uint8Array): AsyncGenerator<{ name: str
 }
 
 /**
- * Looks at every header before tar-stream does, which would take a pax header of megabytes, a link, a device or an
+ * Checks every header before tar-stream does, which would accept a pax header of megabytes, a link, a device or an
  * archive without its end.
  */
 function checkBlocks(bytes: Uint8Array, caps: TarCaps): void {

@@ -1,6 +1,6 @@
 /**
- * What an `IMGBUILD.ts` imports as "imgbuild". Every function gives back plain data: a definition is a value, and writing the
- * data by hand says the same.
+ * What an `IMGBUILD.ts` imports as "imgbuild". Every function returns plain data: a definition is a value, and you can write
+ * the same data by hand.
  */
 import type { SpecInput } from "../schema/spec.ts";
 

@@ -3,15 +3,15 @@ import type { Service } from "../schema/spec.ts";
 
 type ServiceInput = z.input<typeof Service>;
 
-/** A unit of the definition's own, enabled unless told otherwise. */
+/** A unit of the definition's own, enabled by default. */
 export function unit(text: string, input: Omit<ServiceInput, "unit"> = {}): ServiceInput {
   return { state: "enabled", ...input, unit: text };
 }
 
 /**
  * A command run by the calendar: `...timer({ unit: "stamp", onCalendar: "hourly", exec: "/usr/bin/touch /run/stamp" })` among
- * the services. `exec` is a systemd command line. A run that was missed while the machine was off is made up for; with `onBoot`, a
- * systemd time span such as "5s", it runs so long after each start of the machine as well.
+ * the services. `exec` is a systemd command line. A run that was missed while the machine was off happens later; with `onBoot`, a
+ * systemd time span such as "5s", it also runs that long after each start of the machine.
  */
 export function timer(input: {
   unit: string;

@@ -29,7 +29,7 @@ type Ext4Input = z.input<typeof Ext4>;
 type VfatInput = z.input<typeof Vfat>;
 type Untyped<T> = Omit<T, "type">;
 
-/** A disk whose partitions and filesystems are made anew by every deploy, but for what they say to keep. */
+/** A disk whose partitions and filesystems every deploy makes anew, except those with `keep`. */
 export function disk(input: DiskInput): DiskInput {
   return input;
 }
@@ -44,7 +44,7 @@ export function keptExt4(input: Untyped<KeptInput>): KeptInput {
   return { ...input, type: "ext4" };
 }
 
-/** A GPT partition table, partitions in the order in which they lie on the disk. */
+/** A GPT partition table, partitions in their order on the disk. */
 export function gpt(...partitions: PartitionInput[]): DiskInput["table"] {
   return { type: "gpt", partitions };
 }
@@ -58,7 +58,7 @@ export function partition(input: PartitionInput): PartitionInput {
   return input;
 }
 
-/** Where GRUB's core image lives on a machine with BIOS firmware. */
+/** Where GRUB's core image is on a machine with BIOS firmware. */
 export function biosBoot(input: Partial<PartitionInput> = {}): PartitionInput {
   return { name: "bios", type: "bios-boot", size: "1MiB", ...input };
 }
@@ -71,7 +71,7 @@ export function esp(
   return { name, type: "esp", size, content: vfat({ mount, ...content }) };
 }
 
-/** An extended boot loader partition, mounted at /xbootldr: kernels and boot entries lie there, and the ESP beside it holds the loader alone. */
+/** An extended boot loader partition, mounted at /xbootldr: it has kernels and boot entries, the ESP only the loader. */
 export function xbootldr(
   input: { name?: string; size?: PartitionInput["size"] } & Partial<Untyped<VfatInput>> = {},
 ): PartitionInput {
@@ -87,7 +87,7 @@ export function root(
   return { name, type: "linux-root", size, content: ext4({ mount: "/", ...content }) };
 }
 
-/** Where the digests of a root with `verity` lie; it takes the 126th part of the root's size, and a little. */
+/** The digests of a root with `verity`; it takes the 126th part of the root's size, and a little. */
 export function rootVerity(input: { name?: string; size?: PartitionInput["size"] } = {}): PartitionInput {
   const { name = "root-verity", size = "64MiB" } = input;
   return { name, type: "linux-root-verity", size, content: { type: "verity-hash" } };
@@ -154,7 +154,7 @@ export function pool(input: z.input<typeof Pool>): z.input<typeof Pool> {
   return input;
 }
 
-/** The whole storage of a definition; says nothing but helps an editor. */
+/** The whole storage of a definition; changes nothing, but helps an editor. */
 export function storage(input: z.input<typeof Storage>): z.input<typeof Storage> {
   return input;
 }

@@ -7,7 +7,7 @@ export function readText(path: string): string {
   return readBeside(path).toString("utf8");
 }
 
-/** The bytes of a file; one that cannot be read is named as the definition names it. */
+/** The bytes of a file; an error names it as the definition does. */
 export function readBeside(path: string): Buffer {
   try {
     return readFileSync(resolve(path));

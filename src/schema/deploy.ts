@@ -20,8 +20,8 @@ const LinkReplay = z.strictObject({
   addresses: Addresses,
   routes: Routes,
   /**
-   * What the old system had been given, and still has for its time: another client may be given another address, and the server may be
-   * gone. The routes are for that case alone.
+   * The lease of the old system, until it ends: another client may get another address, and the server may be gone. The routes
+   * are for that case alone.
    */
   given: z.strictObject({ addresses: Addresses, routes: Routes }),
   /** Of the default route that DHCP sets; none is set without it. */
@@ -30,7 +30,7 @@ const LinkReplay = z.strictObject({
 
 export const NetworkReplay = z.strictObject({ links: z.array(LinkReplay), dns: z.array(z.string()) });
 
-/** A machine by what its hardware says, whichever system runs on it: the UUID of its firmware's tables, and its network cards. */
+/** A machine by its hardware, whichever system runs on it: the UUID of its firmware's tables, and its network cards. */
 export const Machine = z.strictObject({ uuid: z.string().optional(), macs: z.array(z.string()) });
 
 /** Word of the kernel's command line that names the deploy's data by its SHA-256. */
@@ -38,16 +38,16 @@ export const deployWord = "imgbuild.deploy";
 
 export const DeployData = z.strictObject({
   version: z.literal(1),
-  /** 64 hexadecimal digits, made for this deploy; what the base and the new system are recognised by. */
+  /** 64 hexadecimal digits, made for this deploy; by which the base and the new system are recognised. */
   nonce: z.string().regex(/^[0-9a-f]{64}$/),
   /** Ed25519 public key (SPKI, DER, base64) with which this deploy's payload is signed. */
   publicKey: z.string(),
   oldBootId: z.string(),
   hostname: z.string(),
   network: NetworkReplay,
-  /** From the start of the base to GO, and from GO to the first write; behind that the base restarts into the old system. */
+  /** From the start of the base to GO, and from GO to the first write; after that the base restarts into the old system. */
   deadManSeconds: z.int().min(10).max(7200),
-  /** Name of a virtio port behind which the operator is as well: the base runs in a machine of the operator's own. */
+  /** Name of a virtio port that leads to the operator as well: the base runs in a machine of the operator's own. */
   port: z
     .string()
     .regex(/^[a-z][a-z0-9.]{0,62}$/)

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { visibleLine } from "../util/visible.ts";
 import { TpmFacts } from "./needs.ts";
 
-/** What an inspection tells about a machine: read only, from /proc, /sys and the standard tools. */
+/** What an inspection finds out about a machine: read only, from /proc, /sys and the standard tools. */
 
 /** Of a text that a host gives; names and identities are far shorter. */
 const mostOfText = 512;
@@ -12,7 +12,7 @@ const mostOfKey = 8_192;
 const mostOfList = 4_096;
 
 /**
- * What a host says about itself: one line without what a terminal acts on or hides, cut where it is too long. Disks are
+ * What a host says about itself: one line without anything that a terminal acts on or hides, cut if it is too long. Disks are
  * compared and confirmed in this form, see `disks/find-disk`.
  */
 export const asFact = (text: string): string => visibleLine(text, mostOfText);
@@ -44,7 +44,7 @@ export const DiskFacts = z.strictObject({
   sectorSize: z.int().min(0),
   removable: z.boolean(),
   readOnly: z.boolean(),
-  /** Kernel names of what sits on the disk or its partitions: dm-0, md0 … */
+  /** Kernel names of what uses the disk or its partitions: dm-0, md0 … */
   holders: list(Text).default([]),
   fsType: Text.optional(),
   uuid: Text.optional(),
@@ -96,7 +96,7 @@ export const Facts = z.strictObject({
   secureBoot: z.boolean(),
   /** The selected word of /sys/kernel/security/lockdown, "none" where there is no such file. */
   lockdown: Text,
-  /** Firmware that knows no Secure Boot keys yet, and takes those that it is given. */
+  /** Firmware that knows no Secure Boot keys yet, and accepts any. */
   setupMode: z.boolean().optional(),
   /** Absent where there is none. */
   tpm: TpmFacts.optional(),
@@ -120,7 +120,7 @@ export const Facts = z.strictObject({
   hostKeys: list(z.string().transform((text) => visibleLine(text, mostOfKey))),
   /** Free MiB where the base is cached between deploys (/var/cache). */
   cacheMib: z.int(),
-  /** What its kernel calls the watchdogs that it knows. */
+  /** The kernel's names of its watchdogs. */
   watchdogs: list(Text).default([]),
   /** Seconds since the epoch, as the system says, and as the hardware clock does, which the next kernel begins with. */
   clock: z.int(),

@@ -1,12 +1,12 @@
 import { z } from "zod";
 
 /**
- * The host that a definition is for. All that is given must be the host's, or a deploy is refused before anything is done; one of
- * them is enough. `imgbuild plan DEF HOST` shows what a host has.
+ * The host that a definition is for. Everything given must be the host's, or a deploy is refused before anything is done; one
+ * of them is enough. `imgbuild plan DEF HOST` shows what a host has.
  */
 export const HostBinding = z
   .strictObject({
-    /** The firmware's UUID: /sys/class/dmi/id/product_uuid. Stays whatever is installed. */
+    /** The firmware's UUID: /sys/class/dmi/id/product_uuid. Stays the same under any system. */
     dmiUuid: z
       .string()
       .regex(

@@ -38,7 +38,7 @@ export const JournalEntry = z.strictObject({
   ]),
 });
 
-/** What the base has to tell of a finished run. */
+/** What the base reports of a finished run. */
 export const BaseReport = z.strictObject({
   outcome: z.enum(["done", "failed"]),
   ponr: z.boolean(),
@@ -49,7 +49,7 @@ export const BaseReport = z.strictObject({
   seconds: z.array(z.strictObject({ doing: z.string(), seconds: z.number() })),
   message: z.string().optional(),
   hint: z.string().optional(),
-  /** Until what came with GO is wiped, from when this was sent; 0: it is not there. Absent where nothing is to be resumed. */
+  /** Until the secrets of GO are wiped, counted from this message; 0: they are gone. Absent where nothing can be resumed. */
   secretsSeconds: z.int().min(0).optional(),
 });
 
@@ -62,7 +62,7 @@ export const FromRunner = z.discriminatedUnion("type", [
     state: RunnerState,
     /** Of the last journal entry so far. */
     seq: z.int().min(0),
-    /** age recipient made in this boot of the base; secrets are sealed to it. */
+    /** age recipient made in this boot of the base; secrets are encrypted for it. */
     recipient: z.string(),
     planDigest: z.string().optional(),
     message: z.string().optional(),
@@ -73,9 +73,9 @@ export const FromRunner = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("journal"), entry: JournalEntry }),
   z.strictObject({ type: z.literal("report"), report: BaseReport }),
   z.strictObject({ type: z.literal("refused"), message: z.string(), hint: z.string().optional() }),
-  /** The abort is taken: the machine restarts into its old system in a moment. */
+  /** The abort is accepted: the machine restarts into its old system in a moment. */
   z.strictObject({ type: z.literal("returning") }),
-  /** The payload that came is the one that GO will be about. */
+  /** The payload was accepted; the next GO is about it. */
   z.strictObject({ type: z.literal("replaced"), planDigest: z.string() }),
 ]);
 
@@ -86,9 +86,9 @@ export const FromOperator = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("follow"), after: z.int().min(0) }),
   /** Before the first write: restart into the old system. */
   z.strictObject({ type: z.literal("abort") }),
-  /** After a failure behind the point of no return: work through the same plan again, with the secrets that came with GO. */
+  /** When a build failed after the point of no return: work through the same plan again, with the secrets that came with GO. */
   z.strictObject({ type: z.literal("resume") }),
-  /** After a failure behind the point of no return: another payload (base64), signed by this key, for GO to be said again. */
+  /** When a build failed after the point of no return: another payload (base64), signed by this key, for another GO. */
   z.strictObject({ type: z.literal("replace"), publicKey: z.string(), payload: z.base64() }),
   /** After the report: restart through the firmware now. */
   z.strictObject({ type: z.literal("restart") }),

@@ -7,7 +7,7 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const PoolPath = z
   .string()
   .regex(/^[A-Za-z0-9+.~_%:/-]+\.deb$/)
-  // `%2e` is a dot to whoever parses the URL.
+  // `%2e` is a dot to a URL parser.
   .refine(
     (path) => !path.split("/").some((part) => ["", ".", ".."].includes(part.replace(/%2e/gi, "."))),
     "a path without empty parts, `.` or `..`",
@@ -56,7 +56,7 @@ export const LockedIndex = z.strictObject({
   signedBy: z.array(z.string().regex(/^[0-9A-F]{40,64}$/)).min(1),
 });
 
-/** What was asked for, so that a lock that does not answer it any more is noticed, and why. */
+/** What was asked for, so that a lock that no longer fits is noticed, and why. */
 export const LockRequest = z.strictObject({
   distribution: z.string(),
   suite: z.string(),
@@ -80,7 +80,7 @@ export const Lock = z.strictObject({
   version: z.literal(2),
   request: LockRequest,
   indices: z.array(LockedIndex).min(1),
-  /** What counts as now in a build, where it is not the newest index's date: that of the lock to which packages were added. */
+  /** What counts as now in a build, where it is not the newest index's date: the date of the lock to which packages were added. */
   date: z.iso.datetime().optional(),
   /** In the order in which they can be unpacked: dependencies first where there is no cycle. In the file they are sorted by name. */
   packages: z.array(LockedPackage).min(1),

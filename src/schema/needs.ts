@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a definition needs of the machine that it is deployed to, beside disks and network: the kernel's part, asked again in the base. */
+/** What a definition needs of the machine that it is deployed to, besides disks and network: the kernel's part, asked again in the base. */
 export const MachineNeeds = z.strictObject({
   /** A TPM 2.0 with this bank of registers, for the named volumes. */
   tpm2: z
@@ -17,12 +17,12 @@ export type MachineNeeds = z.output<typeof MachineNeeds>;
 export const TpmFacts = z.strictObject({
   /** 2 for a TPM 2.0. */
   version: z.int(),
-  /** Banks of registers: "sha1", "sha256"; undefined where the kernel does not tell. */
+  /** Banks of registers: "sha1", "sha256"; undefined where the kernel does not show them. */
   banks: z
     .array(z.string().regex(/^\w{1,32}$/))
     .max(64)
     .optional(),
-  /** /dev/tpmrm0 is there. False: the firmware tells of a TPM for which this kernel has loaded no driver. */
+  /** /dev/tpmrm0 exists. False: the firmware shows a TPM for which this kernel has loaded no driver. */
   usable: z.boolean(),
 });
 export type TpmFacts = z.output<typeof TpmFacts>;

@@ -11,7 +11,7 @@ export const Plan = z.strictObject({
   hostname: z.string(),
   /** Digest of spec and lock; what the report calls `definition`. */
   definition: z.string(),
-  /** Before the point of no return: what is open is closed, what is kept is verified. They write no disk. */
+  /** Before the point of no return: close what is open, verify what is kept. They write no disk. */
   prepare: z.array(StepData).default([]),
   steps: z.array(StepData),
 });

@@ -14,7 +14,7 @@ const HostName = z
     /^(?=.{1,64}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
     "a host name",
   );
-/** "nginx", "nginx=1.26.3-3", "nginx/trixie-backports"; "nginx-" is never installed, whoever asks for it. */
+/** "nginx", "nginx=1.26.3-3", "nginx/trixie-backports"; "nginx-" is never installed, even if another package wants it. */
 const Wanted = z
   .string()
   .regex(
@@ -31,7 +31,7 @@ const UnitName = z
 const KernelWord = z
   .string()
   .regex(/^[!#-&(-[\]-~]+$/, "one word of printable ASCII without quotes and backslashes");
-/** A URL's reader passes over line ends and blanks, apt's sources do not. */
+/** A URL parser ignores line ends and blanks, apt's sources do not. */
 const webUrl = (protocol: RegExp) =>
   z.url({ protocol }).regex(/^[!-~]+$/, "a URL of printable ASCII without blanks");
 const debianSuite = new RegExp(
@@ -64,14 +64,14 @@ const System = z.strictObject({
   mirror: webUrl(/^https?$/).optional(),
   /** Suites beside the release, as "trixie-backports" or another release; taken from where a package is asked for by suite or pin. */
   suites: z.array(z.string().regex(debianSuite, "a suite of Debian's archive")).optional(),
-  /** Archives of others, by a name of one's own. */
+  /** Archives of others, by a name of your choice. */
   repositories: z.record(ArchiveName, Repository).optional(),
 });
 
 /** A preference for versions, as in apt_preferences(5). */
 export const Pin = z
   .strictObject({
-    /** Names, in which `*` and `?` stand for any; ["*"] speaks of all packages that no other pin names. */
+    /** Names, in which `*` and `?` stand for any; ["*"] means all packages that no other pin names. */
     packages: z.array(z.string().regex(/^[a-z0-9*?][a-z0-9+.*?-]*$/, "a package name or pattern")).min(1),
     suite: z
       .string()
@@ -93,7 +93,7 @@ export const Pin = z
 const Packages = z.strictObject({
   install: z.array(Wanted).default([]),
   recommends: z.boolean().default(false),
-  /** Packages of one's own: .deb files beside the definition. */
+  /** Your own packages: .deb files beside the definition. */
   debs: z
     .array(
       z
@@ -110,9 +110,9 @@ const Certificate = z
   .string()
   .startsWith("-----BEGIN CERTIFICATE-----", 'a certificate in PEM, as from `readText("keys/db.pem")`');
 
-/** Secure Boot with keys of one's own: everything that the firmware starts is signed by one key. */
+/** Secure Boot with your own keys: everything that the firmware starts is signed by one key. */
 const OwnKeys = z.strictObject({
-  /** The secret that holds the RSA key in PEM. Given a `path`, it lies there on the new system, which signs new kernels itself. */
+  /** The secret that holds the RSA key in PEM. With a `path`, it is there on the new system, which signs new kernels itself. */
   key: Name,
   certificate: Certificate,
   /** Certificates whose programs may run as well, as Microsoft's where cards bring programs of their own. */
@@ -160,7 +160,7 @@ export const Network = z.strictObject({
   dhcp: z.enum(["no", "yes", "ipv4", "ipv6"]).default("no"),
   addresses: z.array(Cidr).default([]),
   gateway: z.array(Address).default([]),
-  /** The gateway lies outside every address's prefix, as many providers have it. */
+  /** The gateway is outside every address's prefix, as at many providers. */
   gatewayOnLink: z.boolean().default(false),
   dns: z.array(Address).default([]),
 });
@@ -190,7 +190,7 @@ const InlineFile = z.strictObject({
 
 export const Service = z.strictObject({
   state: z.enum(["enabled", "disabled", "masked"]).optional(),
-  /** Text of a drop-in that is laid over the packaged unit. */
+  /** Text of a drop-in for the packaged unit. */
   dropIn: z.string().max(65536).optional(),
   /** Text of a unit of the definition's own, placed in /etc/systemd/system. */
   unit: z.string().max(65536).optional(),
@@ -231,7 +231,7 @@ export const Spec = z.strictObject({
   version: z.literal(1).default(1),
   system: System.prefault({}),
   packages: Packages.prefault({}),
-  /** The one host that this is for; others are refused. */
+  /** The only host that this is for; others are refused. */
   host: HostBinding.optional(),
   /** Left out for a tree without disks, as the base. */
   storage: Storage.optional(),
@@ -247,7 +247,7 @@ export const Spec = z.strictObject({
     .default("Etc/UTC"),
   network: z.record(Name, Network).default({}),
   users: z.record(Name, User).default({}),
-  /** Inline files by path; the directory `files/` beside the definition lands as it is, before these. */
+  /** Inline files by path; the directory `files/` beside the definition is copied as it is, before these. */
   files: z.record(AbsolutePath, InlineFile).default({}),
   /** Changes of packaged files, made before anything else is placed. */
   patches: z.array(Patch).optional(),

@@ -26,7 +26,7 @@ export const NodeName = z
   .regex(/^[a-z][a-z0-9_]{0,30}$/, "1 to 31 lower-case letters, digits or `_`, a letter first");
 export const SecretName = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "the name of one of the secrets");
 
-/** A content that is there already, and stays: never written, verified before anything else is. */
+/** A content that exists already and stays: never written, verified before anything else is written. */
 const Keep = z.strictObject({
   /** As blkid shows it. */
   uuid: z.union([Uuid, VolumeId]),
@@ -43,7 +43,7 @@ const label = (longest: number) =>
     )
     .optional();
 const options = z.array(MountOption).default([]);
-/** Of what is made; left out it derives from the deploy, or for an image from the definition. */
+/** Of new content; left out it derives from the deploy, or for an image from the definition. */
 const uuid = Uuid.optional();
 const LvmUuid = z
   .string()
@@ -60,7 +60,7 @@ const filesystem = <T extends SimpleType | "ext4">(type: T) =>
     keep: Keep.optional(),
   });
 export const Ext4 = filesystem("ext4").extend({
-  /** Of the root: it cannot be written, and what was changed on the disk is not read. Needs a `verity-hash` beside it. */
+  /** Of the root: it cannot be written, and a change on the disk is a read error. Needs a `verity-hash` beside it. */
   verity: z.literal(true).optional(),
 });
 
@@ -93,7 +93,7 @@ const SubvolumeName = z
 const Subvolume = z.strictObject({
   mount: MountPoint.optional(),
   options,
-  /** It is there already and stays; of a kept filesystem only. */
+  /** It exists already and stays; of a kept filesystem only. */
   keep: z.literal(true).optional(),
 });
 const btrfsFields = {
@@ -132,7 +132,7 @@ export const Swap = z.strictObject({
 export const Unlock = z.discriminatedUnion("type", [
   /** Asked on the console. */
   z.strictObject({ type: z.literal("passphrase") }),
-  /** Read from the file at which the secret lands (its `path`). Not for the root. */
+  /** Read from the file of the secret (its `path`). Not for the root. */
   z.strictObject({ type: z.literal("key-file") }),
   /** By clevis, from the machine's TPM, while the measurements in these registers are the same. */
   z.strictObject({
@@ -142,7 +142,7 @@ export const Unlock = z.discriminatedUnion("type", [
   /** By clevis, from a tang server in the same network. */
   z.strictObject({
     type: z.literal("tang"),
-    /** Without TLS, which tang does not need: what it says is signed, and what it is asked tells nothing. The initramfs knows no certificates. */
+    /** Without TLS, which tang does not need: it signs its answers, and a request reveals nothing. The initramfs knows no certificates. */
     url: z.url({ protocol: /^http$/, error: "the tang server's http:// URL" }),
     /** Of the server's signing key, as `tang-show-keys` prints it. */
     thumbprint: z.string().regex(/^[A-Za-z0-9_-]{43}$/, "a thumbprint of 43 characters"),
@@ -156,15 +156,15 @@ const luksFields = {
   name: NodeName,
   /** Secret whose bytes open it. */
   key: SecretName,
-  /** Secret that opens it too, for a day without the first. */
+  /** Secret that opens it too, in case the first is lost. */
   recoveryKey: SecretName.optional(),
   unlock: Unlock.default({ type: "passphrase" }),
-  /** Pass trim on to the disk; tells which blocks are unused. */
+  /** Pass trim on to the disk; reveals which blocks are unused. */
   discard: z.boolean().default(false),
   /** More words for crypttab. */
   options,
   kdf: Kdf.optional(),
-  /** The header lies apart, on the partition whose content is `luks-header` with this volume's name. */
+  /** The header is elsewhere, on the partition whose content is `luks-header` with this volume's name. */
   detachedHeader: z.boolean().default(false),
   uuid,
   keep: Keep.optional(),
@@ -182,10 +182,10 @@ export const LvmPv = z.strictObject({
 export const MdMember = z.strictObject({ type: z.literal("md-member"), array: NodeName });
 /** A member of a filesystem of `storage.pools`. */
 export const BtrfsMember = z.strictObject({ type: z.literal("btrfs-member"), pool: NodeName });
-/** Where the header of a LUKS volume lies whose data has none. */
+/** The header of a LUKS volume whose data has none. */
 const LuksHeader = z.strictObject({ type: z.literal("luks-header"), volume: NodeName });
 
-/** Where the digests of a root with `verity` lie. */
+/** The digests of a root with `verity`. */
 const VerityHash = z.strictObject({ type: z.literal("verity-hash") });
 
 /** Those of which a definition says more than of any. */

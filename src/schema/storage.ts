@@ -16,7 +16,7 @@ const Words = z.string().min(1).max(128);
 
 /**
  * How a disk is recognised; every property given must match, and exactly one disk may match. Never by kernel name. What was seen
- * of it, its size among that, is compared once more before anything is written.
+ * of it, including its size, is compared once more before anything is written.
  */
 export const DiskMatch = z
   .strictObject({
@@ -88,10 +88,10 @@ export const Partition = z.strictObject({
   content: Content.optional(),
 });
 
-/** Of a disk for which no other size is said. */
+/** Of a disk without a declared size. */
 export const defaultImageSize = 4096 * 1024 * 1024;
 
-/** A disk whose table and filesystems are made anew, but for what its partitions say to keep. */
+/** A disk whose table and filesystems are made anew, except partitions with `keep`. */
 export const WrittenDisk = z.strictObject({
   match: DiskMatch,
   /** Size of this disk in an offline image. */
@@ -129,7 +129,7 @@ const DiskName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "a name of lower-cas
 /** An md array; its members are contents of the type `md-member`. */
 export const MdArray = z.strictObject({
   level: z.union([z.literal(0), z.literal(1), z.literal(5), z.literal(6), z.literal(10)]),
-  /** "1.0" lies at the end, so that firmware reads each member of a mirrored ESP as if there were no array. */
+  /** "1.0" is at the end, so that firmware reads each member of a mirrored ESP as if there were no array. */
   metadata: z.enum(["1.0", "1.2"]).default("1.2"),
   content: Content,
 });
@@ -171,13 +171,13 @@ export const Storage = z.strictObject({
       z.strictObject({ size: z.union([Size, Percent]), options: z.array(MountOption).default([]) }),
     )
     .default({}),
-  /** Directories seen at another place too, by that place. */
+  /** Directories mounted at another place too, by that place. */
   binds: z
     .record(MountPoint, z.strictObject({ from: MountPoint, options: z.array(MountOption).default([]) }))
     .default({}),
   /**
-   * Directories of a root with `verity` that can be written all the same, by path. What is changed lies in `upper`: a directory of
-   * another filesystem; or "memory", from which it is gone at the next start.
+   * Directories of a root with `verity` that can be written all the same, by path. Changes are in `upper`: a directory of another
+   * filesystem; or "memory", where they are gone at the next start.
    */
   overlays: z
     .record(MountPoint, z.strictObject({ upper: z.union([z.literal("memory"), MountPoint]) }))

@@ -38,7 +38,7 @@ export const Provision = z.strictObject({
     .string()
     .max(mib)
     .regex(/^#! ?\/[^\n]+\n/, "a text that begins with `#!` and an interpreter's path"),
-  /** Its environment, beside PATH, HOME, LC_ALL, TZ, SOURCE_DATE_EPOCH and IMGBUILD_INPUTS. */
+  /** Its environment, besides PATH, HOME, LC_ALL, TZ, SOURCE_DATE_EPOCH and IMGBUILD_INPUTS. */
   values: z
     .record(
       z
@@ -57,7 +57,7 @@ export const Provision = z.strictObject({
       ProvisionFile,
     )
     .default({}),
-  /** Whether it reaches the network of the machine that builds; what comes from there is in nobody's lock. */
+  /** Whether it reaches the network of the machine that builds; what comes from there is in no lock. */
   network: z.boolean().default(false),
   timeoutSeconds: z.int().min(1).max(14_400).default(600),
 });

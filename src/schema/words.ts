@@ -21,8 +21,8 @@ export const AbsolutePath = z
     },
   );
 /**
- * What the kernel takes behind "console=": a device, and options parted by commas ("ttyS0,115200n8", "hvc0", "uart8250,io,0x3f8,9600").
- * It goes on a command line, of which a quote or a space would take the rest.
+ * What the kernel takes after "console=": a device, and options separated by commas ("ttyS0,115200n8", "hvc0", "uart8250,io,0x3f8,9600").
+ * It goes on a command line, where a quote or a space would change the rest.
  */
 export const consoleForm = /^[A-Za-z][A-Za-z0-9]{0,15}(,[A-Za-z0-9][A-Za-z0-9.:_-]{0,31}){0,4}$/;
 export const Mode = z.string().regex(/^[0-7]{4}$/, 'four octal digits, as in "0644"');

@@ -41,7 +41,7 @@ export async function openSecretFile(
   );
 }
 
-/** An age file's bytes without armor; a file that is none is refused. */
+/** An age file's bytes without armor; refuses other files. */
 export async function readAgeFile(path: string): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
@@ -58,7 +58,7 @@ export async function readAgeFile(path: string): Promise<Uint8Array> {
   const notAge = (cause?: unknown) =>
     new Fail(`${path} is not an age file`, {
       cause,
-      hint: `its content may be plain text: remove it and write it anew with \`imgbuild secrets edit ${path}\``,
+      hint: `its content may be plain text: remove it and write it again with \`imgbuild secrets edit ${path}\``,
     });
   if (!start.trimStart().startsWith("-----BEGIN AGE")) throw notAge();
   try {
@@ -68,7 +68,7 @@ export async function readAgeFile(path: string): Promise<Uint8Array> {
   }
 }
 
-/** True for a file that a passphrase opens; age allows no other recipient beside it. */
+/** True for a file that a passphrase opens; age allows no other recipient with it. */
 export function isPassphraseFile(sealed: Uint8Array): boolean {
   return Buffer.from(sealed.subarray(0, 256)).toString("latin1").startsWith(`${magic}\n-> scrypt `);
 }
@@ -81,7 +81,7 @@ function identityLines(text: string): string[] {
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"));
   if (keys.length === 0 || !keys.every((key) => key.startsWith("AGE-SECRET-KEY-")))
-    throw new Fail("an identity file holds something else than AGE-SECRET-KEY lines", {
+    throw new Fail("an identity file has other lines than AGE-SECRET-KEY lines", {
       hint: "make one with age-keygen; an encrypted identity or an ssh key is not accepted by --identity",
     });
   return keys;
@@ -92,7 +92,7 @@ function addIdentity(decrypter: Decrypter, key: string): void {
     decrypter.addIdentity(key);
   } catch {
     // The cause would show the key.
-    throw new Fail("an identity file holds a damaged AGE-SECRET-KEY line", {
+    throw new Fail("an identity file has a damaged AGE-SECRET-KEY line", {
       hint: "check the file given by --identity",
     });
   }
@@ -111,7 +111,7 @@ async function decrypt(
     if (/no identity matched/.test(messageOf(error)))
       throw new Fail(`${refused} ${path}`, {
         cause: error,
-        hint: `give another by ${option}, or let somebody who can open it run \`imgbuild secrets rekey\``,
+        hint: `give another by ${option}, or ask someone who can open it to run \`imgbuild secrets rekey\``,
       });
     throw new Fail(`${path} is damaged: ${messageOf(error)}`, {
       cause: error,

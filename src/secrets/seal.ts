@@ -48,7 +48,7 @@ export async function openWith(identity: Identity, sealed: Uint8Array): Promise<
   } catch (error) {
     throw new Fail("the sealed secrets were not made for this boot, or are damaged", {
       cause: error,
-      hint: "deploy again, or bring them anew: imgbuild resume HOST --with DEF",
+      hint: "deploy again, or send them again: imgbuild resume HOST --with DEF",
     });
   }
 }

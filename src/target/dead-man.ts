@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fail } from "../util/fail.ts";
 
-/** It looks at what it is told at once, and needs nothing but memory for it. */
+/** It reads an order at once, and needs nothing but memory for it. */
 const answerMs = 30_000;
 const lookEveryMs = 50;
 /** What makes this kernel restart by itself, which after the first write would be into no system. */
@@ -11,7 +11,7 @@ const panics = ["hung_task_panic", "softlockup_panic", "hardlockup_panic", "pani
 
 /** The base's dead man (initramfs/init): it restarts into the old system when its time is over, and is armed until the first write. */
 export interface DeadMan {
-  /** Its time begins anew. */
+  /** Its time starts again. */
   rearm(): void;
   /** It stands down, and with it the watchdog; rejects where either does not. From here on nothing restarts this machine. */
   standDown(): Promise<void>;
@@ -30,7 +30,7 @@ export function deadManOf(options: {
   const fifo = join(directory, "deadman");
   const answer = join(directory, "deadman.off");
   const say = (line: string) => {
-    // It holds the other end open; without it there is no reader (ENXIO), and nothing must wait for one.
+    // It holds the other end open; without it there is no reader (ENXIO), and nothing may wait for a reader.
     const file = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
     try {
       writeSync(file, `${line}\n`);

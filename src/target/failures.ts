@@ -1,7 +1,7 @@
 import { Fail } from "../util/fail.ts";
 import type { Journal } from "./journal.ts";
 
-/** A runner that was started anew after a failure knows it from the journal; else it died at its work. */
+/** A runner that was started again after a failure knows it from the journal; else the runner before it died at work. */
 export function whyItFailed({ entries }: Journal): Fail {
   const last = entries.flatMap(({ event }) => (event.type === "state" ? [event] : [])).at(-1);
   if (last?.state === "failed" && last.message !== undefined)

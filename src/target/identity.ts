@@ -7,8 +7,8 @@ const seedBytes = 32;
 
 /**
  * The age key pair for which secrets are sealed to this runner. What it is made from comes by stdin, in base64, from the shell that
- * keeps the runner running, and is in no file: a runner that died and was started anew opens what was sealed for the one before it, and
- * what came with GO is of no use by itself. Without one (a runner that was started by hand) it is made here.
+ * keeps the runner running, and is in no file: a runner that died and was started again opens what was sealed for the runner before it,
+ * and the secrets of GO are of no use by themselves. Without it (a runner that was started by hand) it is made here.
  */
 export async function identityOfRunner(descriptor = 0): Promise<{ identity: Identity; recipient: string }> {
   const seed = seedFrom(readFileSync(descriptor, "utf8"));
@@ -23,6 +23,6 @@ function seedFrom(text: string): Buffer {
   if (text.trim() === "") return randomBytes(seedBytes);
   const seed = Buffer.from(text, "base64");
   if (seed.length !== seedBytes)
-    throw new Fail(`the runner was handed ${seed.length} bytes for its key; ${seedBytes} are accepted`);
+    throw new Fail(`the runner got ${seed.length} bytes for its key; ${seedBytes} are accepted`);
   return seed;
 }

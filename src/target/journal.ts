@@ -8,7 +8,7 @@ const progressEveryMs = 1_000;
 /** Entries kept; a run has a few hundred. */
 const maxEntries = 20_000;
 
-/** The runner's append-only record: every entry is in the file before anybody hears of it. */
+/** The runner's append-only record: every entry is in the file before it is sent. */
 export class Journal {
   readonly entries: JournalEntry[] = [];
   readonly #file: string;

@@ -14,7 +14,7 @@ export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
-/** What the hardware says of itself: read here, and never from what came along. */
+/** What the hardware says of itself: read here, never from the payload. */
 export function hardware(sys = "/sys"): Machine {
   const uuid = dmiUuidOf(readOr(join(sys, "class/dmi/id/product_uuid")));
   const net = join(sys, "class/net");
@@ -39,7 +39,7 @@ function readOr(file: string): string {
 /** Restarts through the firmware. What is mounted was synced and unmounted before; the rest is RAM. Without `flush` no disk is waited for. */
 export async function restart(flush: boolean): Promise<never> {
   if (flush) await run(["sync"], { timeoutMs: 60_000 }).catch(() => {});
-  // The kernel's own way needs no program that works; BusyBox's is the second.
+  // The kernel's own way needs no working program; BusyBox's is the second.
   try {
     writeFileSync("/proc/sysrq-trigger", "b");
   } catch {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 const sampleEveryMs = 500;
 
-/** Samples how much memory the base uses, whatever holds it (tmpfs included): total less available, in MiB. */
+/** Samples how much memory the base uses, tmpfs included: total less available, in MiB. */
 export function watchMemory(read: () => string = () => readFileSync("/proc/meminfo", "utf8")): {
   peakMib(): number;
   totalMib(): number;

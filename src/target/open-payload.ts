@@ -9,7 +9,7 @@ export interface OpenedPayload {
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Only a payload signed for this deploy and this machine is worked on; anything else is a Fail. */
+/** Accepts only a payload signed for this deploy and this machine; anything else is a Fail. */
 export async function openPayload(
   bytes: Uint8Array,
   deploy: Pick<DeployData, "publicKey" | "nonce">,
@@ -34,8 +34,8 @@ export async function openPayload(
 }
 
 /**
- * The data that a payload is checked against comes in the same archive. What the operator gave to kexec beside that archive says whether
- * it is the operator's; of a word that is there twice the last counts, as everywhere in the base.
+ * The data that a payload is checked against comes in the same archive. The command line, which the operator gave to kexec apart from
+ * the archive, says whether it is the operator's; of a word that is there twice the last counts, as everywhere in the base.
  */
 export function checkDeployData(bytes: Uint8Array, commandLine: string): void {
   const prefix = `${deployWord}=`;
@@ -49,6 +49,6 @@ export function checkDeployData(bytes: Uint8Array, commandLine: string): void {
       named === undefined
         ? `the kernel's command line has no ${deployWord}, so nothing says whose deploy this is`
         : "the deploy's data is not what the kernel's command line names",
-      { hint: "nothing of it was used; deploy again" },
+      { hint: "nothing in it was used; deploy again" },
     );
 }

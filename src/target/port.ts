@@ -6,7 +6,7 @@ import { Fail } from "../util/fail.ts";
 /** udev names ports a moment after the kernel has found them. */
 const appearMs = 60_000;
 const lookEveryMs = 200;
-/** A port at which nobody listens is read as empty, at once. */
+/** A port at which no process listens reads as empty, at once. */
 const nobodyMs = 200;
 const chunkBytes = 64 * 1024;
 
@@ -24,7 +24,7 @@ export async function openPort(name: string, directory = "/dev/virtio-ports"): P
   }
 }
 
-/** Node has no stream for a character device that is no terminal. */
+/** Node has no stream for a character device other than a terminal. */
 function duplexOf(port: Awaited<ReturnType<typeof open>>): Duplex {
   const buffer = Buffer.alloc(chunkBytes);
   const readSome = async (): Promise<void> => {

@@ -10,9 +10,9 @@ import type { Journal } from "./journal.ts";
 
 /** After a failure before any write: long enough for the operator to read why, then back to the old system. */
 const returnAfterMs = 15_000;
-/** After success: the operator fetches the report and says when; without a word it restarts by itself. */
+/** After success: the operator fetches the report and says when; without an order it restarts by itself. */
 const restartAfterMs = 20_000;
-/** After a failure behind the first write, what came with GO is kept for so long, so that `resume` needs nobody's secrets again. */
+/** When a build failed after the first write, the secrets of GO are kept for so long, so that `resume` need not send them again. */
 export const secretsKeptMs = 2 * 60 * 60_000;
 /** After an abort: the answer is out. */
 const abortAfterMs = 500;
@@ -28,7 +28,7 @@ export interface RunnerWorld {
   readonly goFile: string;
   /** Checked and ready payload, or the reason why it is not. */
   readonly payload: { planDigest: string } | { refusal: Fail };
-  /** Checks another payload and takes it for the one to work through; resolves with its plan's digest. */
+  /** Checks another payload and works with it from now on; resolves with its plan's digest. */
   replace(publicKey: string, payload: Uint8Array): Promise<string>;
   /** Opens the sealed secrets, the newest last, and works through the plan; waits for `ponr` before the first write. */
   work(sealed: readonly string[], ponr: () => Promise<void>): Promise<void>;
@@ -36,9 +36,9 @@ export interface RunnerWorld {
   stop(why: Fail): void;
   readonly deadMan: DeadMan;
   report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
-  /** Milliseconds, by a clock that nobody sets. */
+  /** Milliseconds, by a clock that cannot be set. */
   now(): number;
-  /** Ends this process, and with it all that it knows; another one is started, with another key. */
+  /** Ends this process and all that it knows; another is started, with another key. */
   forget(): void;
   /** `flush`: what was written has to get to the disks. Before the first write no disk is waited for. */
   restart(flush: boolean): Promise<never>;
@@ -56,7 +56,7 @@ export class Runner {
   #aborted = false;
   #payload: RunnerWorld["payload"];
   #replacing = false;
-  /** What came with each GO: of an earlier one the host keys are still of use. */
+  /** What came with each GO: the host keys of an earlier GO are still of use. */
   #sealed: readonly string[] = [];
   #report: BaseReport | undefined;
   /** When what came with GO is wiped; undefined while it is needed, and when it is gone. */
@@ -66,7 +66,7 @@ export class Runner {
     this.#world = world;
     this.#payload = world.payload;
     if (existsSync(world.goFile)) {
-      // This process was started anew in the middle of a run. The journal knows of the first write before it happens.
+      // This process was started again in the middle of a run. The journal knows of the first write before it happens.
       this.#ponr = world.journal.entries.some(({ event }) => event.type === "ponr");
       this.#sealed = readFileSync(world.goFile, "utf8")
         .split("\n")
@@ -135,7 +135,7 @@ export class Runner {
       return;
     }
     if (message.planDigest !== payload.planDigest) {
-      send({ type: "refused", message: "GO names another plan than the payload holds" });
+      send({ type: "refused", message: "GO names another plan than the payload has" });
       return;
     }
     this.#sealed = [...this.#sealed, message.sealed];
@@ -158,7 +158,7 @@ export class Runner {
     }
   }
 
-  /** A plan that can never succeed gives way to another one: the old system is gone, and nothing else is left to return to. */
+  /** Replaces a plan that can never succeed: the old system is gone, and there is nothing else to return to. */
   async #replace(
     message: Extract<FromOperator, { type: "replace" }>,
     send: (answer: FromRunner) => void,
@@ -167,7 +167,7 @@ export class Runner {
     if (!this.#ponr || !idle || this.#replacing) {
       send({
         type: "refused",
-        message: `another plan is taken after a failure behind the first write; the runner is ${this.#state}`,
+        message: `another plan is accepted only when a build failed after the first write; the runner is ${this.#state}`,
       });
       return;
     }
@@ -238,7 +238,7 @@ export class Runner {
     else
       send({
         type: "refused",
-        message: `the runner is ${this.#state}; a restart now would leave a system half made`,
+        message: `the runner is ${this.#state}; a restart now would leave a half-built system`,
       });
   }
 
@@ -257,10 +257,10 @@ export class Runner {
         message: `no disk was written; returning to the old system in ${returnAfterMs / 1000} s`,
       });
       later(returnAfterMs, () => void this.#restart());
-    } else journal.add({ type: "info", message: "the base stays up: the disks hold no finished system" });
+    } else journal.add({ type: "info", message: "the base stays up: the disks have no finished system" });
   }
 
-  /** Seconds that the secrets are still there for; of interest only where the build can be resumed. */
+  /** Seconds until the secrets are wiped; of interest only where the build can be resumed. */
   #secretsLeft(): { secretsSeconds?: number } {
     if (this.#sealed.length === 0) return this.#ponr && this.#state !== "done" ? { secretsSeconds: 0 } : {};
     if (this.#wipeAt === undefined) return {};
@@ -272,11 +272,11 @@ export class Runner {
     const at = this.#world.now() + secretsKeptMs;
     this.#wipeAt = at;
     this.#world.later(secretsKeptMs, () => {
-      // It was resumed in the meantime; where that failed too, a later one of these is for it.
+      // It was resumed in the meantime; if that failed too, a later timer wipes them.
       if (this.#wipeAt !== at) return;
       this.#world.journal.add({ type: "info", message: "the secrets that came with GO were wiped" });
       this.#wipe();
-      // Of what was opened, copies may be anywhere in this process.
+      // Copies of the opened secrets may be anywhere in this process.
       this.#world.forget();
     });
   }

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { FromOperator, type FromRunner } from "../schema/journal.ts";
 
-/** One line may hold the sealed secrets; anything longer is not ours. */
+/** One line may hold the sealed secrets; anything longer is refused. */
 const maxLineBytes = 8 * 1024 * 1024;
 /** Operators that can be attached at a time. */
 const maxConnections = 16;
@@ -11,7 +11,7 @@ const maxConnections = 16;
 interface Conversation {
   /** Called for every message; what it returns is sent. */
   onMessage(message: FromOperator, send: (answer: FromRunner) => void): void;
-  /** Called when somebody attaches, before anything is read. Returns what to do when they leave. */
+  /** Called when an operator attaches, before anything is read. Returns what to do when they leave. */
   onAttach(send: (message: FromRunner) => void): () => void;
 }
 
@@ -33,7 +33,7 @@ export async function serve(path: string, conversation: Conversation): Promise<S
   return server;
 }
 
-/** Talks with the one at the other end, until that end is closed. */
+/** Talks with an operator until the connection is closed. */
 export function converse(socket: Duplex, conversation: Conversation): void {
   const send = (message: FromRunner) => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);

@@ -19,14 +19,14 @@ import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
 import { baseContext, type Fetched } from "./context.ts";
 
-/** Where the payload's files lie in the base, in RAM: those of the definition's `files/`, and its own packages. */
+/** Where the payload's files are in the base, in RAM: those of the definition's `files/`, and its own packages. */
 const payloadDir = "/run/imgbuild";
-/** Steps that need packages; without them nobody asks for a mirror. */
+/** Steps that need packages; without them no mirror is asked. */
 const fetching: readonly string[] = [bootstrapTree.kind, installPackages.kind];
 /** Flushing what an earlier attempt wrote. */
 const unmountMs = 1_800_000;
 
-/** Everything GO sets off: secrets, a last look at the disks, then the plan. `ponr` is waited for before the first write. */
+/** Everything that GO starts: secrets, a last look at the disks, then the plan. Waits for `ponr` before the first write. */
 export async function workThroughPlan(options: {
   readonly order: Order;
   readonly files: ReadonlyMap<string, Uint8Array>;
@@ -38,7 +38,7 @@ export async function workThroughPlan(options: {
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
   readonly nonce: string;
-  /** Where the payload's files are laid down, in RAM; the base's own by default. */
+  /** Where the payload's files are written, in RAM; the base's own place by default. */
   readonly directory?: string;
 }): Promise<void> {
   const { order, log, signal } = options;
@@ -52,11 +52,11 @@ export async function workThroughPlan(options: {
     ...order.mirrors,
     ...(debs === undefined ? {} : { [localArchive]: [pathToFileURL(debs).href] }),
   };
-  const wanted = packagesOf(plan);
-  if (wanted.length > 0) {
-    // A dead mirror, a captive portal and what is not to be had must be known before the disks are touched.
-    await log.task(`asking the mirrors for ${wanted.length} packages`, (inner) =>
-      checkAvailable(wanted, { mirrors, signal, log: inner }),
+  const packages = packagesOf(plan);
+  if (packages.length > 0) {
+    // A dead mirror, a captive portal and missing packages must be known before the disks are touched.
+    await log.task(`asking the mirrors for ${packages.length} packages`, (inner) =>
+      checkAvailable(packages, { mirrors, signal, log: inner }),
     );
   }
   const context = baseContext({
@@ -76,7 +76,7 @@ export async function workThroughPlan(options: {
   }
 }
 
-/** What an attempt before this one left mounted; the disks could not be written otherwise. */
+/** Unmounts what an earlier attempt left mounted; the disks could not be written otherwise. */
 async function releaseTarget(signal: AbortSignal): Promise<void> {
   const mounts = await readFile("/proc/self/mounts", "utf8");
   if (mounts.split("\n").some((line) => line.split(" ")[1] === targetRoot))
@@ -84,8 +84,8 @@ async function releaseTarget(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * The secrets arrive as age files for this boot's identity, holding name → base64. The newest has all but, where another definition came
- * later, the old system's host keys: they were in the first one.
+ * The secrets arrive as age files for this boot's identity, with name → base64. The newest has all, but after another definition
+ * came, not the old system's host keys: they were in the first file.
  */
 async function openSecrets(
   identity: Identity,
@@ -116,14 +116,14 @@ async function compareDisks(order: Order): Promise<void> {
 
 /** What the plan will fetch, each once. */
 function packagesOf(plan: Plan): LockedPackage[] {
-  const known = new Map<string, LockedPackage>();
+  const bySum = new Map<string, LockedPackage>();
   for (const { kind, doing, ...data } of plan.steps)
     if (fetching.includes(kind))
-      for (const one of installPackages.schema.parse(data).packages) known.set(one.sha256, one);
-  return [...known.values()];
+      for (const one of installPackages.schema.parse(data).packages) bySum.set(one.sha256, one);
+  return [...bySum.values()];
 }
 
-/** Lays down what the payload has in a directory; undefined when that is nothing. */
+/** Writes what the payload has in a directory; undefined when that is nothing. */
 async function unpackFiles(
   {
     files,
@@ -142,6 +142,6 @@ async function unpackFiles(
 
 function text(files: ReadonlyMap<string, Uint8Array>, path: string): string {
   const bytes = files.get(path);
-  if (bytes === undefined) throw new Fail(`the payload holds no ${path}`);
+  if (bytes === undefined) throw new Fail(`the payload has no ${path}`);
   return Buffer.from(bytes).toString("utf8");
 }

@@ -16,11 +16,11 @@ const firstName = "enp0s3";
 const oldName = "eth0";
 /** Of a gateway whose own prefix is not known. */
 const gatewayPrefix = { 32: 24, 128: 64 } as const;
-/** QEMU's network takes no longer one. */
+/** QEMU's network takes no longer prefix. */
 const longest6 = 126;
 /** For a resolver where a subnet has no place for one. */
 const aside = ["10.0.2.3", "172.31.255.3"] as const;
-/** Where QEMU's own network is, for a guest that has no IPv4, and for a prefix that is in nobody's way. */
+/** Where QEMU's own network is, for a guest that has no IPv4, and for a prefix that no other uses. */
 const inside4 = {
   network: "10.0.2.0/24",
   host: "10.0.2.2",
@@ -33,15 +33,15 @@ const inside6 = "fec0::";
 export function cardsOf(declared: Declared, cmdline: readonly string[] = []): MachineNic[] {
   const first = cmdline.includes("net.ifnames=0") ? oldName : firstName;
   const cards: MachineNic[] = [];
-  const physical = declared.networks.filter((one) => !one.names.some((name) => declared.made.has(name)));
+  const physical = declared.networks.filter((one) => !one.names.some((name) => declared.virtual.has(name)));
   const byGlob = physical.find((one) => one.macs.length === 0 && matches(one, { name: first }));
-  // It has to be the first card, as that one's name is known.
+  // It has to be the first card, whose name is known.
   if (byGlob !== undefined) cards.push(cardOf(byGlob, declared, {}));
   for (const network of physical) {
     if (network === byGlob) continue;
     const [mac] = network.macs;
     const name = network.names.find((one) => !isGlob(one));
-    // What an earlier file takes is not left to this one.
+    // A link that an earlier file matches is not for this file.
     const isTaken = (earlier: DeclaredNetwork) =>
       matches(earlier, { ...(name && { name }), ...(mac && { mac }) });
     if (physical.slice(0, physical.indexOf(network)).some(isTaken)) continue;
@@ -116,7 +116,7 @@ interface Family {
   readonly gateways: readonly Address[];
 }
 
-/** The address that has the gateway beside it, else the first. */
+/** The address in the same subnet as a gateway, else the first. */
 function reached({ addresses, gateways }: Family): Family["addresses"][number] {
   const near = addresses.find(({ address, length }) => gateways.some((one) => isIn(one, address, length)));
   return near ?? addresses[0]!;
@@ -132,13 +132,13 @@ function subnet4(family: Family, dns: readonly Address[], dhcp: boolean): NonNul
   const host = gateway ?? free(network, prefix, taken) ?? network;
   const others = [...taken, host.value];
   const named = dns.find((one) => isIn(one, network, prefix) && !others.includes(one.value));
-  // In the smallest subnets none is left.
+  // The smallest subnets have no address left.
   const resolver =
     named ??
     free(network, prefix, others) ??
     aside.map(parseAddress).find((one) => !isIn(one, network, prefix));
   const another = () => free(network, prefix, resolver === undefined ? others : [...others, resolver.value]);
-  // Whoever asks gets what the definition says: the host that a rehearsal begins with is reached there as well.
+  // Any client gets what the definition says: the host that a rehearsal begins with is reached there as well.
   const start = dhcp || !isIn(address, network, prefix) ? another() : address;
   return {
     network: `${showAddress(network)}/${prefix}`,
@@ -176,7 +176,7 @@ function subnet6(family: Family): NonNullable<Segment["ipv6"]> {
 /** The lowest address of a subnet that is not taken. */
 function free({ bits, value }: Address, length: number, taken: readonly bigint[]): Address | undefined {
   const size = 1n << BigInt(bits - length);
-  // The ends of a subnet that is large enough are its own name, and everybody's.
+  // The ends of a subnet that is large enough are its own address and the broadcast address.
   const [from, to] = size > 2n ? [1n, size - 1n] : [0n, size];
   for (let at = from; at < to; at += 1n) if (!taken.includes(value + at)) return { bits, value: value + at };
   return undefined;

@@ -22,7 +22,7 @@ const smallSeconds = 30;
 /** Variables of the firmware: four bytes of attributes, then one that is 0 or 1. */
 const firmwareFlag = (name: string) =>
   `/sys/firmware/efi/efivars/${name}-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
-/** What of an image is held against its running machine. */
+/** The parts of an image that its running machine is compared with. */
 interface Checked {
   readonly spec: Spec;
   /** The public host key that the machine answers with. */
@@ -37,8 +37,8 @@ interface CheckOptions {
 }
 
 /**
- * What every definition has to pass in a VM that has booted: the checks that a deploy ends with, and what only a machine of our own can be
- * asked. All are run, whatever fails.
+ * What every definition has to pass in a VM that has booted: the checks that a deploy ends with, and what only our own machine can be
+ * asked. Runs all of them, even after a failure.
  */
 export async function defaultChecks(
   checked: Checked,
@@ -94,9 +94,9 @@ export async function machineChecks(
  */
 async function sshTakes(machine: Machine, user: string, key: string, hostKey: string): Promise<void> {
   const port = await machine.forward(22);
-  const known = join(machine.directory, "known_hosts");
+  const knownHosts = join(machine.directory, "known_hosts");
   const file = join(machine.directory, `declared-${user}.pub`);
-  await writeFile(known, `${machine.name} ${hostKey}\n`);
+  await writeFile(knownHosts, `${machine.name} ${hostKey}\n`);
   await writeFile(file, `${key.slice(key.search(/(ssh-|ecdsa-|sk-)/))}\n`);
   await machine.waitForPort(22);
   const { stderr } = await run(
@@ -110,7 +110,7 @@ async function sshTakes(machine: Machine, user: string, key: string, hostKey: st
         "-o",
         `HostKeyAlias=${machine.name}`,
       ],
-      ...["-o", `UserKnownHostsFile=${known}`, "-o", "GlobalKnownHostsFile=none"],
+      ...["-o", `UserKnownHostsFile=${knownHosts}`, "-o", "GlobalKnownHostsFile=none"],
       ...[
         "-o",
         `ConnectTimeout=${sshSeconds * machine.scale}`,

@@ -35,7 +35,7 @@ function collection() {
   return shared[collected];
 }
 
-/** Declares a test of the definition beside which the file lies; `imgbuild test` runs it. */
+/** Declares a test of the definition beside the file; `imgbuild test` runs it. */
 export function test(
   name: string,
   work: (context: CaseContext) => Promise<void>,

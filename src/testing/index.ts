@@ -21,7 +21,7 @@ export type { Case, CaseContext, MachineShape } from "./declare.ts";
 export { test, testMachine } from "./declare.ts";
 export type { DefinedMachine, DefinedOptions, TestLab } from "./lab.ts";
 
-/** A lab of its own, with the caller's cache and accelerator. Close it whatever happens: its machines end with it. */
+/** A lab of its own, with the caller's cache and accelerator. Always close it: its machines end with it. */
 export async function openLab(options: Partial<TestLabOptions> = {}): Promise<TestLab> {
   const env = options.env ?? process.env;
   return await openTestLab({

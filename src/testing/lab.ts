@@ -78,7 +78,7 @@ export async function machineOf(
   const declared = spec.boot?.firmware ?? [];
   const network = readNetworkd(image.networkd);
   const nics = rest.nics ?? cardsOf(network, spec.boot?.cmdline);
-  const made = await lab.machine({
+  const machine = await lab.machine({
     name: spec.hostname,
     firmware: declared.includes("bios") ? "bios" : uefiFor(spec),
     tpm: needsOf(spec).machine.tpm2 !== undefined,
@@ -92,7 +92,7 @@ export async function machineOf(
     ],
   });
   // Not spread: some of a machine's properties change while it lives.
-  return Object.defineProperties(made, {
+  return Object.defineProperties(machine, {
     spec: { value: spec, enumerable: true },
     hostKey: { value: hostKey, enumerable: true },
     placed: { value: placed, enumerable: true },

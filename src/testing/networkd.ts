@@ -21,7 +21,7 @@ export interface Declared {
   /** Ids of the VLANs that are made, by their names. */
   readonly vlanIds: ReadonlyMap<string, number>;
   /** Names of all links that are made, and are no cards. */
-  readonly made: ReadonlySet<string>;
+  readonly virtual: ReadonlySet<string>;
 }
 
 interface Entry {
@@ -45,7 +45,7 @@ export function readNetworkd(files: ReadonlyMap<string, string>): Declared {
   }
   const networks: DeclaredNetwork[] = [];
   const vlanIds = new Map<string, number>();
-  const made = new Set<string>();
+  const virtual = new Set<string>();
   const ordered = [...texts].sort(([a], [b]) => (basename(a) < basename(b) ? -1 : 1));
   for (const [path, text] of ordered) {
     const entries = entriesOf(text);
@@ -53,10 +53,10 @@ export function readNetworkd(files: ReadonlyMap<string, string>): Declared {
     if (!path.endsWith(".netdev")) continue;
     const [name] = valuesOf(entries, "NetDev", "Name");
     const [id] = valuesOf(entries, "VLAN", "Id");
-    if (name !== undefined) made.add(name);
+    if (name !== undefined) virtual.add(name);
     if (name !== undefined && id !== undefined) vlanIds.set(name, Number(id));
   }
-  return { networks, vlanIds, made };
+  return { networks, vlanIds, virtual };
 }
 
 function networkOf(entries: readonly Entry[]): DeclaredNetwork {

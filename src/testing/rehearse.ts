@@ -23,17 +23,17 @@ import { openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
 import { readNetworkd } from "./networkd.ts";
 import { buildStockHost } from "./stock-host.ts";
 
-/** A disk that stands in for one of the host's, beside what is on it. */
+/** A disk that stands in for a disk of the host, with what is on it. */
 const leastDiskBytes = 4 * 2 ** 30;
 const deadManSeconds = 600;
-/** What a kept disk holds before the deploy, and must hold behind it. */
+/** What a kept disk holds before the deploy, and must hold after it. */
 const keptName = "imgbuild-rehearsal.txt";
 const keptText = "What a rehearsed deploy must not touch.\n".repeat(1000);
 
 export interface Rehearsal {
   readonly report: Report;
   readonly checks: readonly CheckResult[];
-  /** How a machine in emulation compares with an ordinary one; its times say as much. */
+  /** How the machine ran; times of an emulated machine say little about a real one. */
   readonly accelerator: string;
 }
 
@@ -137,7 +137,7 @@ async function standIn(
     });
   if (origin.from.startsWith("stock:")) {
     if (origin.from !== `stock:${stockRelease}`)
-      throw new Fail(`--from ${origin.from}: stock:${stockRelease} is what can be built`, { exitCode: 2 });
+      throw new Fail(`--from ${origin.from}: only stock:${stockRelease} can be built`, { exitCode: 2 });
     const stock = await buildStockHost(options);
     const machine = await machineWith(stock.system);
     const root = machine.ssh({ user: "root", key: stock.key, pins: stock.hostKeys });
@@ -153,7 +153,7 @@ async function standIn(
   if (/\.(raw|img|qcow2)$/.test(origin.from)) {
     const given = origin.login;
     if (given === undefined)
-      throw new Fail(`--from ${origin.from}: who may log in there is not known`, {
+      throw new Fail(`--from ${origin.from}: a disk image needs a login`, {
         hint: "--from-user root --from-key FILE",
         exitCode: 2,
       });
@@ -214,9 +214,9 @@ async function disksFor(
     if (serial === undefined)
       throw new Fail(`disk ${name} is matched by its WWN, and a machine here has serials only`);
     if ("keep" in disk) {
-      const made = image.kept.find((one) => one.serial === serial.slice(0, 20));
+      const keptImage = image.kept.find((one) => one.serial === serial.slice(0, 20));
       const file = join(lab.directory, `${name}.raw`);
-      await run(["cp", "--sparse=always", "--", made!.file, file]);
+      await run(["cp", "--sparse=always", "--", keptImage!.file, file]);
       const content = join(lab.directory, keptName);
       await writeFile(content, keptText);
       await run(["debugfs", "-w", "-R", `write ${content} ${keptName}`, file], {
@@ -236,7 +236,7 @@ async function disksFor(
   return disks;
 }
 
-/** Whoever answers on the port is the process that we have started, so its keys may be asked for. */
+/** Only the machine that we have started answers on the port, so its keys can be trusted. */
 async function keysOfOwnMachine(machine: Machine): Promise<string[]> {
   const port = String(await machine.forward(22));
   const until = Date.now() + 60_000 * machine.scale;
@@ -270,7 +270,7 @@ async function operatorFiles(
   return { sshConfig, knownHosts };
 }
 
-/** The new system has to be looked into; its own keys are with the operator, so one of the rehearsal's is added. The machine is a stand-in. */
+/** The rehearsal looks into the new system, whose own keys only the operator has, so it adds a key. The machine is a stand-in. */
 function withLogin(spec: Spec, publicKey: string): Spec {
   const found = Object.entries(spec.users).find(([name, user]) => name === "root" || user.sudo);
   if (found === undefined)

@@ -10,7 +10,7 @@ import { kernelVersion, stockIds } from "./stock-tree.ts";
 const embedded = `search.fs_uuid ${stockIds.root} root\nset prefix=($root)/boot/grub\n`;
 
 /** In the tree, and no place over which a program's own memory is laid. */
-const made = "/var/tmp/grub";
+const scratch = "/var/tmp/grub";
 const { efi, grub } = onlyArchitecture;
 const modules = { bios: ["biosdisk"], uefi: [] } as const;
 const common = ["part_gpt", "ext2", "fat", "search_fs_uuid", "normal"];
@@ -29,21 +29,21 @@ export async function installGrub(
     copyModules(files, `/usr/lib/grub/${platform}`, `/boot/grub/${platform}`);
   files.write("/boot/grub/grub.cfg", grubConfig(kernel));
   await chrootRun(tree, ["grub-editenv", "/boot/grub/grubenv", "create"]);
-  files.makeDirectories(made);
-  files.write(`${made}/embedded.cfg`, embedded);
+  files.makeDirectories(scratch);
+  files.write(`${scratch}/embedded.cfg`, embedded);
   const make = (format: string, output: string, extra: readonly string[]) =>
     chrootRun(tree, [
-      ...["grub-mkimage", "--format", format, "--output", `${made}/${output}`],
-      ...["--config", `${made}/embedded.cfg`, "--prefix", "/boot/grub", ...extra, ...common],
+      ...["grub-mkimage", "--format", format, "--output", `${scratch}/${output}`],
+      ...["--config", `${scratch}/embedded.cfg`, "--prefix", "/boot/grub", ...extra, ...common],
     ]);
   await make(grub.bios, "core.img", modules.bios);
   await make(grub.efi, efi.removable, modules.uefi);
   const at = ["-i", `${esp.file}@@${esp.offset}`];
   await run(["mmd", ...at, "::/EFI", "::/EFI/BOOT"]);
-  await run(["mcopy", ...at, join(files.directory(made), efi.removable), `::/EFI/BOOT/${efi.removable}`]);
-  const core = files.read(`${made}/core.img`);
+  await run(["mcopy", ...at, join(files.directory(scratch), efi.removable), `::/EFI/BOOT/${efi.removable}`]);
+  const core = files.read(`${scratch}/core.img`);
   if (core === undefined) throw new Fail("grub-mkimage made no core image");
-  files.remove(made);
+  files.remove(scratch);
   return { kernel, core };
 }
 

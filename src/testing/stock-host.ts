@@ -92,7 +92,7 @@ async function writeDisk(tree: string, image: string): Promise<{ kernel: string 
   return { kernel };
 }
 
-/** GRUB's first stage in the boot sector, the rest in the BIOS boot partition, each told where the next one is. */
+/** GRUB's first stage in the boot sector, the rest in the BIOS boot partition, each with the place of the next part. */
 async function writeBiosBoot(tree: string, image: string, core: Uint8Array): Promise<void> {
   const start = BigInt((layout.biosBoot.start * mib) / 512);
   const boot = Buffer.from(new Tree(tree).read(`/usr/lib/grub/${onlyArchitecture.grub.bios}/boot.img`) ?? []);

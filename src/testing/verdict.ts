@@ -105,7 +105,7 @@ async function timed(check: string, work: () => Promise<unknown>): Promise<Check
   return { check, ok: detail === undefined, seconds, detail: detail ?? "passed" };
 }
 
-/** Saves what helps to understand a failure; each part that can be had. */
+/** Saves what helps to understand a failure; each part that is available. */
 async function gather(machine: Machine, directory: string): Promise<string> {
   await mkdir(directory, { recursive: true });
   const attempts = [
@@ -140,7 +140,7 @@ export function junit(hostname: string, verdicts: readonly Verdict[]): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.join("\n")}\n</testsuites>\n`;
 }
 
-/** Control characters have no place in XML 1.0, however written. */
+/** Control characters are not allowed in XML 1.0, even escaped. */
 function xml(text: string): string {
   return (
     text

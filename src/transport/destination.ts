@@ -11,7 +11,7 @@ export interface Destination {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** The name under which known_hosts has it. */
+  /** Its name in known_hosts. */
   readonly keyName: string;
   readonly identityFiles: readonly string[];
   readonly identitiesOnly: boolean;
@@ -37,14 +37,14 @@ const defaultIdentities = ["id_ed25519", "id_ecdsa", "id_rsa"];
 export function resolveTarget(target: string, options: DestinationOptions): Destination {
   const { user, name, port } = parseTarget(target);
   const config = computeConfig(name, options, user);
-  const one = (key: string) => [config[key] ?? []].flat()[0];
+  const firstOf = (key: string) => [config[key] ?? []].flat()[0];
   const local = userInfo().username;
   const alias = name;
-  const host = (one("hostname") ?? name).replaceAll("%h", name).replaceAll("%%", "%");
-  const login = options.user ?? user ?? one("user") ?? local;
-  const portNumber = port ?? Number(one("port") ?? 22);
+  const host = (firstOf("hostname") ?? name).replaceAll("%h", name).replaceAll("%%", "%");
+  const login = options.user ?? user ?? firstOf("user") ?? local;
+  const portNumber = port ?? Number(firstOf("port") ?? 22);
   if (!Number.isInteger(portNumber) || portNumber < 1 || portNumber > 65535)
-    throw new Fail(`port ${port ?? one("port")} of ${alias} is none`, {
+    throw new Fail(`port ${port ?? firstOf("port")} of ${alias} is not a port`, {
       hint: port === undefined ? "correct Port in your ssh_config" : "a port is a number from 1 to 65535",
     });
   const path = (text: string) => {
@@ -62,20 +62,20 @@ export function resolveTarget(target: string, options: DestinationOptions): Dest
       .replace(/%(.)/g, (whole, letter: string) => tokens[letter] ?? whole);
     return isAbsolute(full) ? full : join(options.home, full);
   };
-  const command = one("proxycommand");
+  const command = firstOf("proxycommand");
   if (command !== undefined && command.toLowerCase() !== "none" && config.proxyjump === undefined)
     throw new Fail(`${alias} is reached by a ProxyCommand, which imgbuild does not run`, {
       hint: "use ProxyJump in your ssh_config",
     });
-  const jump = one("proxyjump");
+  const jump = firstOf("proxyjump");
   const files = config.identityfile;
-  const agent = one("identityagent");
+  const agent = firstOf("identityagent");
   return {
     alias,
     host,
     port: portNumber,
     user: login,
-    keyName: one("hostkeyalias") ?? host,
+    keyName: firstOf("hostkeyalias") ?? host,
     identityFiles:
       files === undefined
         ? defaultIdentities.map((file) => join(options.home, ".ssh", file))
@@ -83,7 +83,7 @@ export function resolveTarget(target: string, options: DestinationOptions): Dest
             .flat()
             .filter((file) => file.toLowerCase() !== "none")
             .map(path),
-    identitiesOnly: one("identitiesonly")?.toLowerCase() === "yes",
+    identitiesOnly: firstOf("identitiesonly")?.toLowerCase() === "yes",
     agent:
       agent === undefined || /^\$?\{?SSH_AUTH_SOCK\}?$/.test(agent)
         ? options.agent
@@ -106,9 +106,9 @@ export function parseTarget(target: string): { user?: string; name: string; port
       target,
     );
   const name = match?.[2] ?? match?.[3] ?? match?.[4];
-  // A leading "-" would be an option to every tool that is shown the name.
+  // A leading "-" would be an option to every tool that gets the name.
   if (name === undefined || name.startsWith("-"))
-    throw new Fail(`${target} is no target; [user@]name[:port] or an alias of ssh_config is accepted`);
+    throw new Fail(`${target} is not a target; [user@]name[:port] or an alias of ssh_config is accepted`);
   const user = match![1];
   const port = match![5];
   return {
@@ -118,7 +118,7 @@ export function parseTarget(target: string): { user?: string; name: string; port
   };
 }
 
-/** Keys in lower case; the first value wins, as in ssh. `Match exec` is not run: reading a configuration starts nothing. */
+/** Keys in lower case; the first value wins, as in ssh. `Match exec` is not run: reading a configuration starts no program. */
 function computeConfig(
   name: string,
   options: DestinationOptions,
@@ -139,12 +139,12 @@ function computeConfig(
   } catch (error) {
     throw new Fail(`your ssh_config cannot be read: ${messageOf(error)}`, {
       cause: error,
-      hint: "`ssh -G NAME` tells more",
+      hint: "`ssh -G NAME` shows more",
     });
   }
 }
 
-/** A file with its includes in place; the section an Include stands in goes on after it. */
+/** A file with its includes in place; the section of an Include continues after it. */
 function load(file: string, home: string, required: boolean, depth = 0): string {
   let text: string;
   try {
@@ -162,7 +162,7 @@ function load(file: string, home: string, required: boolean, depth = 0): string 
     .split("\n")
     .map((line) => {
       if (/^\s*(host|match)[\s=]/i.test(line)) section = line;
-      // It asks a resolver from inside the parser; the name is taken as it stands instead.
+      // It asks a resolver from inside the parser; the name is used as it is instead.
       if (/^\s*canonicalizehostname[\s=]/i.test(line)) return "";
       const include = /^\s*include[\s=]+(.*)$/i.exec(line);
       if (include === null) return line;

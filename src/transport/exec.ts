@@ -25,7 +25,7 @@ const defaultMs = 600_000;
 const defaultMaxBytes = 16 * 1024 * 1024;
 const openMs = 60_000;
 const stderrTailBytes = 2_000;
-/** A script as an argument is told by its beginning. */
+/** Messages show a script as an argument by its beginning. */
 const shownWord = 60;
 
 /** Runs one command on the host. `shown` is the argv that a failure names, where the real one is wrapped. */
@@ -48,7 +48,7 @@ export async function execOn(
     what,
     (done) =>
       session.client.exec(command, (error, opened) => {
-        // At once: a short command's exit may lie in the same packet as the answer, and would be over before we went on.
+        // At once: a short command's exit may be in the same packet as the answer, and would be missed later.
         opened?.on("exit", (code: number | null, name?: string) => {
           exit = { code, signal: name };
         });
@@ -95,8 +95,8 @@ export async function execOn(
       else options.feed(channel).catch(reject);
     });
   } catch (error) {
-    // Ends its stdin and leaves it to SIGPIPE. A signal would reach no command of root's (sshd sends none there), and the others
-    // before they clean up.
+    // Ends its stdin and leaves it to SIGPIPE. A signal would not reach a command of root (sshd sends none there), and would
+    // reach the others before they clean up.
     if (!session.closed()) channel.destroy();
     throw error;
   } finally {

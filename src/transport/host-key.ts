@@ -14,9 +14,9 @@ import {
 
 /** Judges one host's key; `problem` says why it was refused. */
 export interface HostKeyCheck {
-  /** What to ask the host for, so that it answers with a key that can be judged. */
+  /** What to ask the host for, so that it answers with a known key. */
   readonly algorithms: ServerHostKeyAlgorithm[];
-  /** For ssh2: it takes anything but a synchronous `false` for a yes, so this returns a boolean and nothing else. */
+  /** For ssh2: it takes anything but a synchronous `false` as a yes, so this returns a boolean and nothing else. */
   readonly verify: (key: Buffer) => boolean;
   readonly problem: () => Fail | undefined;
 }
@@ -48,7 +48,7 @@ function byPins(destination: Destination, pins: readonly string[]): HostKeyCheck
       const same = keys.some((pin) => pin[1] === presented);
       if (!same)
         problem = new Fail(
-          `${destination.alias} answers with another host key than the expected one: ${shown(key)}`,
+          `${destination.alias} does not answer with the expected host key, but with ${shown(key)}`,
           {
             hint: "another machine or another system answers at this address",
           },
@@ -65,7 +65,7 @@ function byKnownHosts(destination: Destination): HostKeyCheck {
   const types = knownTypes(entries, name);
   let problem: Fail | undefined;
   return {
-    // An unknown host is asked for any key, to tell its fingerprint.
+    // Ask an unknown host for any key, to show its fingerprint.
     algorithms: algorithmsFor(destination, types.length === 0 ? Object.keys(algorithmsOf) : types),
     verify: (key) => {
       const verdict = judge(entries, name, key);

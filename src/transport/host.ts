@@ -28,7 +28,7 @@ export interface Host {
 }
 
 export interface ConnectOptions extends DestinationOptions, LoginOptions {
-  /** "ssh-ed25519 AAAA…": accept exactly these host keys, whatever known_hosts says. */
+  /** "ssh-ed25519 AAAA…": accept exactly these host keys, and ignore known_hosts. */
   readonly pins?: readonly string[] | undefined;
   /** Bound for connecting and logging in, for each host on the way. */
   readonly timeoutMs?: number | undefined;
@@ -71,7 +71,7 @@ async function openWay(
   const destination = resolveTarget(target, options);
   const { user: _user, pins: _pins, key: _key, ...jumpOptions } = common;
   for (const [index, jump] of destination.jumps.entries()) {
-    // Only the first host of a list has a way of its own; the next ones are reached from the one before.
+    // Only the first host of a list may have jumps of its own; each next host is reached from the previous.
     if (index === 0) await openWay(jump, jumpOptions, common, sessions, [...seen, target]);
     else sessions.push(await open(resolveTarget(jump, jumpOptions), jumpOptions, sessions.at(-1)));
   }
@@ -102,7 +102,7 @@ function makeHost(sessions: readonly Session[]): Host {
   const rootWay = () => {
     if (way === undefined) throw new Error("root before becomeRoot");
     if (way.by === "impossible")
-      throw new Fail(`nobody can become root on ${session.name}`, {
+      throw new Fail(`no way to become root on ${session.name}`, {
         hint: "log in as root, or as a user with sudo or doas",
       });
     return way;

@@ -11,8 +11,8 @@ export function generateSshKey(comment: string): { private: string; public: stri
 }
 
 /**
- * The key pair of 32 secret bytes. ssh2 makes pairs too, but leaves the zeros out with which one public key in 256 begins, and
- * nobody can use such a key. Format: PROTOCOL.key of OpenSSH, without encryption.
+ * The key pair of 32 secret bytes. ssh2 makes pairs too, but drops the leading zeros that one public key in 256 has, which
+ * makes the key useless. Format: PROTOCOL.key of OpenSSH, without encryption.
  */
 export function sshKeyOf(seed: Buffer, comment: string): { private: string; public: string } {
   const key = createPrivateKey({ key: Buffer.concat([pkcs8Head, seed]), format: "der", type: "pkcs8" });

@@ -17,7 +17,7 @@ type Verdict =
   | { readonly kind: "changed"; readonly at: KnownHost }
   | { readonly kind: "revoked"; readonly at: KnownHost };
 
-/** Lines that are no entries (comments, blank, damaged) are passed over, as ssh does; a damaged one trusts nobody. */
+/** Skips lines that are no entries (comments, blank, damaged), as ssh does; a damaged line trusts no key. */
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
   const entries: KnownHost[] = [];
   for (const [index, raw] of text.split("\n").entries()) {
@@ -49,7 +49,7 @@ export function judge(entries: readonly KnownHost[], name: string, key: Uint8Arr
   return anyType === undefined ? { kind: "unknown" } : { kind: "changed", at: anyType };
 }
 
-/** Key types known for a host: the ones to ask for, so that it does not answer with one nobody can judge. */
+/** Key types known for a host: to ask for these, so that it does not answer with an unknown key. */
 export function knownTypes(entries: readonly KnownHost[], name: string): string[] {
   const mine = entries.filter((entry) => entry.marker === undefined && matchesHost(entry.patterns, name));
   return [...new Set(mine.map((entry) => entry.type))];
@@ -98,7 +98,7 @@ function glob(pattern: string, name: string): boolean {
 }
 
 function equal(a: string, b: string): boolean {
-  const one = Buffer.from(a);
-  const two = Buffer.from(b);
-  return one.length === two.length && timingSafeEqual(one, two);
+  const left = Buffer.from(a);
+  const right = Buffer.from(b);
+  return left.length === right.length && timingSafeEqual(left, right);
 }

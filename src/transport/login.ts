@@ -53,12 +53,12 @@ export function login(
   };
   if (socket !== undefined)
     attempts.push(async () => {
-      const wanted = destination.identitiesOnly
+      const chosen = destination.identitiesOnly
         ? [...(options.keyFiles ?? []), ...destination.identityFiles].flatMap(
             (file) => publicKeyOfFile(file) ?? [],
           )
         : undefined;
-      return { type: "agent", username, agent: new ChosenKeys(socket, wanted, note) };
+      return { type: "agent", username, agent: new ChosenKeys(socket, chosen, note) };
     });
   for (const file of destination.identityFiles) attempts.push(fromFile(file, false));
   const handler: AuthHandlerMiddleware = (_left, _partial, next) => {
@@ -73,7 +73,7 @@ export function login(
       skipped.push(error.message);
       next(false as never);
     });
-    // Anything but undefined would be taken for the answer.
+    // Anything but undefined would count as the answer.
     return undefined;
   };
   return { handler, skipped, shown: () => shown };
@@ -104,13 +104,13 @@ async function agentKeys(socket: string): Promise<ParsedKey[]> {
 /** An agent that shows only some of its keys, for IdentitiesOnly; an absent agent shows none. */
 class ChosenKeys extends ssh2.OpenSSHAgent {
   readonly #socket: string;
-  readonly #wanted: readonly string[] | undefined;
+  readonly #chosen: readonly string[] | undefined;
   readonly #onSign: (publicKey: string) => void;
 
-  constructor(socket: string, wanted: readonly string[] | undefined, onSign: (publicKey: string) => void) {
+  constructor(socket: string, chosen: readonly string[] | undefined, onSign: (publicKey: string) => void) {
     super(socket);
     this.#socket = socket;
-    this.#wanted = wanted;
+    this.#chosen = chosen;
     this.#onSign = onSign;
   }
 
@@ -129,7 +129,7 @@ class ChosenKeys extends ssh2.OpenSSHAgent {
     void agentKeys(this.#socket).then((keys) =>
       callback(
         undefined,
-        keys.filter((key) => this.#wanted === undefined || this.#wanted.includes(publicText(key))),
+        keys.filter((key) => this.#chosen === undefined || this.#chosen.includes(publicText(key))),
       ),
     );
   }

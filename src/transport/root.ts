@@ -5,7 +5,7 @@ import type { Session } from "./session.ts";
 
 export type RootBy = "none" | "sudo" | "doas" | "impossible";
 
-/** How a command becomes root's: what goes before its argv, and before its stdin. */
+/** How a command runs as root: what goes before its argv, and before its stdin. */
 export interface RootWay {
   readonly by: RootBy;
   readonly wrap: (argv: readonly string[]) => readonly string[];
@@ -45,7 +45,7 @@ export async function findRoot(session: Session, ask: (() => Promise<Secret>) | 
     password.wipe();
   }
   throw new Fail(`sudo on ${session.name} refused the password, or the user may not become root`, {
-    hint: "`sudo -v` on the host tells which; log in as root, or as a user with sudo",
+    hint: "`sudo -v` on the host shows which; log in as root, or as a user with sudo",
   });
 }
 
@@ -58,6 +58,6 @@ export function passwordLine(way: RootWay): Uint8Array {
 
 const sudoPlain = ["sudo", "-n", "--"];
 const doas = ["doas", "-n"];
-// -k: asked for every time, even when a ticket is valid; else the password's line would be the command's stdin. For the same
-// reason all commands are one to sudo, as a rule may free some of them from the password.
+// -k: sudo asks every time, even with a valid ticket; else the password's line would be the command's stdin. For the same
+// reason sudo always sees the same command, because a rule may need no password for some.
 const sudoPassword = ["sudo", "-k", "-S", "-p", "", "--", "sh", "-c", 'exec "$@"', "sh"];

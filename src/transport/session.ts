@@ -15,10 +15,10 @@ const closeMs = 1_000;
 export interface Session {
   readonly name: string;
   readonly client: Client;
-  /** The public key ("ssh-ed25519 AAAA…") that we were let in by. */
+  /** The public key ("ssh-ed25519 AAAA…") that opened the login. */
   readonly openedBy: string;
   readonly closed: () => boolean;
-  /** What a caller in the middle of something is told. */
+  /** The failure for a caller that was using it. */
   readonly lost: () => Fail;
   /** Calls back once when the connection is gone, at once when it is. Returns how to take that back. */
   readonly onClosed: (callback: () => void) => () => void;
@@ -34,7 +34,7 @@ interface Opening {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Connects and logs in within `timeoutMs`, over `socket` when the way leads through another host. */
+/** Connects and logs in within `timeoutMs`, over `socket` when another host is in between. */
 export async function openSession(options: Opening): Promise<Session> {
   const { destination, signal } = options;
   const name = destination.alias;
@@ -98,9 +98,9 @@ function watch(client: Client, skipped: string[]): Life {
       for (const listener of [...life.listeners]) listener();
     },
   };
-  // Stays for the connection's life: without it a late error would end the process.
+  // Stays as long as the connection: without it a late error would end the process.
   client.on("error", (error: Error & { level?: string }) => {
-    // An agent that does not sign, as its owner refused: ssh2 goes on with the next key.
+    // An agent that does not sign, as its owner refused: ssh2 continues with the next key.
     if (error.level === "agent") return void skipped.push(`a key of the agent: ${error.message}`);
     life.last ??= error;
     life.refuse(error);
@@ -201,7 +201,7 @@ function connectFailure(destination: Destination, error: unknown, skipped: reado
       },
     );
   if (/no matching/i.test(text))
-    return new Fail(`${alias} and imgbuild find no common algorithm: ${text}`, { cause: error });
+    return new Fail(`${alias} and imgbuild have no algorithm in common: ${text}`, { cause: error });
   return new Fail(`no connection to ${alias} (${host} port ${port}): ${text}`, {
     cause: error,
     hint: reachHint,

@@ -14,14 +14,14 @@ export interface UploadOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-/** No byte taken for so long is a lost host. */
+/** A host that takes no byte for so long is lost. */
 const stallMs = 60_000;
 /** The slowest host still hashes and writes this much in a second. */
 const slowestBytesPerSecond = 1024 * 1024;
 const chunkBytes = 64 * 1024;
 const codes = { damaged: 90, noTool: 91 };
 
-/** Content on stdin; a name beside the target until it is whole, so that the target is never half a file. */
+/** Content on stdin; written beside the target and renamed when whole, so the target is never half a file. */
 const receiveScript = `
 set -eu
 umask 077
@@ -63,7 +63,7 @@ export async function uploadTo(
   try {
     const work = execOn(session, way === undefined ? argv : way.wrap(argv), {
       shown: ["upload", remotePath],
-      // The stall is what bounds it; this is for the sum of all pauses.
+      // The stall bounds it; this is for the sum of all pauses.
       timeoutMs: 2 ** 31 - 1,
       signal: anySignal(options.signal, stall.signal),
       accept: [0, codes.damaged, codes.noTool],

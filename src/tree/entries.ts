@@ -19,7 +19,7 @@ export function isLink(path: string, asked = path): Fail {
   });
 }
 
-/** Opens what is held already, after a look at it: a pipe would keep us waiting, and a device is the machine's. */
+/** Opens what is held already, after a check: a pipe would block, and a device belongs to the machine. */
 export function opened<T>(at: string, path: string, flags: number, work: (fd: number) => T): T {
   const held = openSync(at, O_PATH | constants.O_NOFOLLOW);
   try {

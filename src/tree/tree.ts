@@ -27,14 +27,14 @@ import { Fail } from "../util/fail.ts";
 import { inDirectory, isLink, opened, removeAll, removeContent } from "./entries.ts";
 import { type Found, isMissing, O_PATH, openDirectory, pathOf, walk } from "./walk.ts";
 
-/** How a new file is made; its owner is ours unless said otherwise. */
+/** How a new file is made; by default the owner is the user of this process. */
 interface NewFile {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
 }
 
-/** A directory held open: `path` leads to it, whatever becomes of its name or of those above it. */
+/** A directory held open: `path` leads to it even if it or a directory above is renamed. */
 export interface Held {
   readonly path: string;
   close(): void;
@@ -43,10 +43,10 @@ export interface Held {
 /**
  * The files of a tree in the making. What runs in it (maintainer scripts, scripts of the definition) may put links anywhere,
  * so this is the only way to touch a path of it: links are followed as the system in the tree would follow them, and none leads
- * out. At the end of a path a link is followed by what reads, and never by what changes: that replaces it or refuses.
+ * out. At the end of a path, reading follows a link, and changing never does: it replaces the link or refuses.
  *
- * Programs of the tree have ended, all of them, before one of its files is touched (system/door/chroot), but for those that configure
- * packages while others are unpacked beside them. Nothing here leans on that: every step is made from a directory that is held open.
+ * All programs of the tree have ended before one of its files is touched (system/door/chroot), except those that configure
+ * packages while others are unpacked. Nothing here relies on that: every step starts from a directory that is held open.
  */
 export class Tree {
   readonly root: string;
@@ -55,7 +55,7 @@ export class Tree {
     this.root = root;
   }
 
-  /** The tree at that directory, which is made where it is missing. */
+  /** The tree at that directory, which is made if it is missing. */
   static make(root: string): Tree {
     mkdirSync(root, { recursive: true });
     return new Tree(root);
@@ -91,7 +91,7 @@ export class Tree {
     return this.read(path)?.toString("utf8");
   }
 
-  /** What a link says; undefined where there is none. */
+  /** The target of a link; undefined where there is none. */
   link(path: string): string | undefined {
     return this.stat(path)?.isSymbolicLink() ? this.#at(path, ({ at }) => readlinkSync(at)) : undefined;
   }
@@ -106,7 +106,7 @@ export class Tree {
     return this.#to(path, (found) => found.path);
   }
 
-  /** The path outside of the directory to which it leads, for programs that are given it: there is no link in it. */
+  /** The outside path of the directory that it leads to, for programs that get it: there is no link in it. */
   directory(path: string): string {
     const real = this.#to(path, (found) => {
       closeSync(openDirectory(found.at));
@@ -121,7 +121,7 @@ export class Tree {
     return { path: pathOf(fd), close: () => closeSync(fd) };
   }
 
-  /** A new file in the place of what is no directory. It is closed to others until it has its owner. */
+  /** A new file, which replaces anything but a directory. It is closed to others until it has its owner. */
   write(path: string, content: string | Uint8Array, { mode = 0o644, uid, gid }: NewFile = {}): void {
     this.#replace(path, (at) => {
       const fd = openSync(at, "wx", 0o600);
@@ -145,7 +145,7 @@ export class Tree {
     );
   }
 
-  /** More content for a regular file, which is made where it is missing. */
+  /** More content for a regular file, which is made if it is missing. */
   append(path: string, content: string, mode = 0o644): void {
     if (this.stat(path) === undefined) this.write(path, content, { mode });
     else

@@ -4,11 +4,11 @@ import { Fail } from "../util/fail.ts";
 
 /** As many links as the kernel follows. */
 const maxLinks = 40;
-/** open(2): a hold on whatever is there, which neither reads it nor wakes a device. Node has no name for it. */
+/** open(2): holds what is at the path without reading it or waking a device (O_PATH). Node has no name for it. */
 export const O_PATH = 0o10000000;
 const directoryFlags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** What a path of a tree leads to, or would. It is good while the work upon it lasts. */
+/** What a path of a tree leads to, or would. It is valid while the work on it lasts. */
 export interface Found {
   /** Where it is, for system calls that follow no link at the end: the directory that holds it is held open. */
   readonly at: string;
@@ -45,18 +45,18 @@ export function walk<T>(root: string, path: string, how: Walk, work: (found: Fou
 type Watcher = (root: string, path: string) => void;
 const watchers = new Set<Watcher>();
 
-/** Tells of every path that is asked for in any tree, until what comes back is called: so a test knows them all. */
+/** Reports every path that is asked for in any tree, until the returned function is called: so a test knows them all. */
 export function watchTrees(watcher: Watcher): () => void {
   watchers.add(watcher);
   return () => void watchers.delete(watcher);
 }
 
-/** A directory that is there and no link, held open; `at` as `Found` has it. */
+/** An existing directory that is no link, held open; `at` as in `Found`. */
 export function openDirectory(at: string | Buffer): number {
   return openSync(at, directoryFlags);
 }
 
-/** What leads to something held open. */
+/** The path of a descriptor. */
 export function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
@@ -83,7 +83,7 @@ function follow(levels: Level[], path: string, how: Walk): Found {
       continue;
     }
     const at = `${pathOf(levels.at(-1)!.fd)}/${name}`;
-    // What makes directories goes into the last one too.
+    // When directories are made, it enters the last one too.
     const isLast = rest.length === 0 && how.make === undefined;
     if (isLast && !how.follow) return { at, path: shown(levels, name) };
     const link = isLast ? linkAt(at) : enter(levels, at, name, how.make);
@@ -94,7 +94,7 @@ function follow(levels: Level[], path: string, how: Walk): Found {
     links += 1;
     if (links > maxLinks)
       throw new Fail(`${path}: its symbolic links go in a circle in the tree`, {
-        hint: "look which package or script of the definition makes them",
+        hint: "see which package or script of the definition makes them",
       });
     if (link.startsWith("/")) while (levels.length > 1) up();
     rest.unshift(...partsOf(link));
@@ -102,7 +102,7 @@ function follow(levels: Level[], path: string, how: Walk): Found {
   return { at: `${pathOf(levels.at(-1)!.fd)}/.`, path: shown(levels, "") };
 }
 
-/** Goes on into a directory; where there is a link instead, gives what it says. */
+/** Enters a directory; where there is a link instead, returns its target. */
 function enter(levels: Level[], at: string, name: string, make: number | undefined): string | undefined {
   try {
     levels.push({ name, fd: openDirectory(at) });
@@ -130,7 +130,7 @@ function shown(levels: readonly Level[], name: string): string {
   return `/${names.join("/")}`;
 }
 
-/** A refusal of the system names the path of the tree, and not what stands for it here. */
+/** An error of the system names the path in the tree, not its descriptor here. */
 function named(error: unknown, path: string): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!(error instanceof Error) || error instanceof Fail || code === undefined) return error;

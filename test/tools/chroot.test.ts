@@ -264,7 +264,7 @@ describe("toolRun", () => {
   it("refuses what would lie upon the tools' own files", async () => {
     for (const to of ["/usr/x", "/etc"])
       await expect(toolRun("/nonexistent", ["true"], { binds: [{ from: "/tmp", to }] })).rejects.toThrow(
-        `${to} lies where the tools' own files are`,
+        `${to} is where the tools' own files are`,
       );
   });
 });

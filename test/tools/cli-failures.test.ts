@@ -313,7 +313,7 @@ describe("a host", () => {
     const port = Number(new URL(await deadUrl()).port);
     expectFail(await plan(port), 1, /no connection to 127\.0\.0\.1 .*ECONNREFUSED/, /is the machine up/);
     expect(Date.now() - began).toBeLessThan(30_000);
-    expectFail(await plan(99_999), 1, /port 99999 of 127\.0\.0\.1 is none/, /from 1 to 65535/);
+    expectFail(await plan(99_999), 1, /port 99999 of 127\.0\.0\.1 is not a port/, /from 1 to 65535/);
   });
 });
 

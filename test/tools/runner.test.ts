@@ -135,7 +135,7 @@ describe("the runner's bundle", () => {
     ]);
   });
 
-  it("that was killed behind the first write keeps its key, takes another plan, and has that one when it is killed again", async () => {
+  it("that was killed after the first write keeps its key, takes another plan, and has that one when it is killed again", async () => {
     const { start, at } = await base();
     const { hello } = await start();
     writeFileSync(at("go"), "sealed", { mode: 0o600 });

@@ -1,7 +1,7 @@
 import { biosBoot, disk, ext4, gpt, partition, root } from "imgbuild";
 import { layout, mounted } from "../common.ts";
 
-/** BIOS from a GPT: GRUB in a partition of its own; /var apart. */
+/** BIOS from a GPT: GRUB in a partition of its own, and so is /var. */
 export default layout("bios-gpt", {
   storage: {
     disks: {

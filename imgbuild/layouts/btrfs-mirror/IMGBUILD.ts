@@ -13,7 +13,7 @@ const half = (serial: string) =>
 
 /**
  * btrfs over two disks, every block on both, and a mirrored ESP. The machine starts from whichever disk is left: btrfs does that only
- * where it is asked to.
+ * with `startDegraded`.
  */
 export default layout("btrfs-mirror", {
   storage: {

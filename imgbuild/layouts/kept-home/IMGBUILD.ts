@@ -1,7 +1,7 @@
 import { disk, esp, ext4, gpt, partition, root } from "imgbuild";
 import { layout, mounted } from "../common.ts";
 
-/** A system made anew around a /home that stays, byte for byte, where it lies on the same disk. */
+/** A system made anew around a /home that stays, byte for byte, in its place on the same disk. */
 export default layout("kept-home", {
   storage: {
     disks: {

@@ -1,7 +1,7 @@
 import { disk, esp, ext4, gpt, luks, partition, root } from "imgbuild";
 import { dataKey, layout, mounted } from "../common.ts";
 
-/** An encrypted volume that stays; whether the key opens it is tried before anything is written. */
+/** An encrypted volume that stays; the key is tried before anything is written. */
 export default layout("kept-luks", {
   storage: {
     disks: {

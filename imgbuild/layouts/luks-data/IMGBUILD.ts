@@ -1,7 +1,7 @@
 import { disk, esp, gpt, luks, partition, root, xfs } from "imgbuild";
 import { dataKey, diskKey, kdf, layout, mounted } from "../common.ts";
 
-/** Data opened by a key file of the root; on another disk, whose LUKS header lies apart: without it the disk is noise. */
+/** Data opened by a key file on the root; on another disk, whose LUKS header is elsewhere: without it the disk is noise. */
 export default layout("luks-data", {
   storage: {
     disks: {
@@ -43,7 +43,7 @@ export default layout("luks-data", {
               name: "vault",
               key: "disk-key",
               detachedHeader: true,
-              // Opened by hand, by whoever knows the passphrase.
+              // Opened by hand, with the passphrase.
               options: ["noauto"],
               kdf,
               content: { type: "ext4", mount: "/srv/vault", options: ["noauto"] },

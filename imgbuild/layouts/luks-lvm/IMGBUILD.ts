@@ -1,7 +1,7 @@
 import { disk, esp, ext4, gpt, luks, lvmPv, partition, swap, volumeGroup } from "imgbuild";
 import { diskKey, kdf, layout, mounted } from "../common.ts";
 
-/** What most encrypted servers have: /boot open, all else in one LUKS volume, cut by LVM; a passphrase on the console. */
+/** What most encrypted servers have: /boot open, all else in one LUKS volume, divided by LVM; a passphrase on the console. */
 export default layout("luks-lvm", {
   storage: {
     disks: {

@@ -1,7 +1,7 @@
 import { disk, esp, ext4, gpt, luks, partition } from "imgbuild";
 import { diskKey, kdf, layout, mounted } from "../common.ts";
 
-/** The root opened by the machine's TPM, and by a passphrase or a recovery key where there is none any more. */
+/** The root opened by the machine's TPM, and by a passphrase or a recovery key if that fails. */
 export default layout("luks-tpm2", {
   storage: {
     disks: {

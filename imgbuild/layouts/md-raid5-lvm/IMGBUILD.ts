@@ -21,7 +21,7 @@ const member = (serial: string) =>
     table: gpt(partition({ name: "data", type: "linux-raid", size: "rest", content: mdMember("data") })),
   });
 
-/** Data on three disks, of which one may fail, cut into volumes; the system on a disk of its own. */
+/** Data on three disks, of which one may fail, divided into volumes; the system on a disk of its own. */
 export default layout("md-raid5-lvm", {
   storage: {
     disks: {

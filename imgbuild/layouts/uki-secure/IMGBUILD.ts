@@ -2,7 +2,7 @@ import { commandSucceeds, disk, esp, gpt, readText, root } from "imgbuild";
 import { layout, mounted } from "../common.ts";
 
 /**
- * Firmware that starts nothing but what one's own key has signed: the loader, and kernel, initramfs and command line as one. The key
+ * Firmware that starts nothing but what your own key has signed: the loader, and kernel, initramfs and command line as one. The key
  * stays with the operator, so new kernels come by deploys; `imgbuild test` signs with a key of its own.
  */
 export default layout("uki-secure", {
@@ -23,7 +23,7 @@ export default layout("uki-secure", {
   },
   health: [
     mounted("/efi", "vfat"),
-    // What the kernel makes of Secure Boot when it is on.
+    // What the kernel does when Secure Boot is on.
     commandSucceeds(["grep", "--fixed-strings", "--quiet", "[integrity]", "/sys/kernel/security/lockdown"]),
   ],
 });

@@ -2,7 +2,7 @@ import { commandSucceeds, disk, esp, ext4, gpt, partition, root, rootVerity } fr
 import { layout, mounted } from "../common.ts";
 
 /**
- * A root that nobody can change, neither while it runs nor by writing to its disk: each block is checked when it is read, by a hash that
+ * A root that cannot be changed, neither while it runs nor by writing to its disk: each block is checked when it is read, by a hash that
  * the unified kernel image carries. /var is a filesystem of its own, and keeps what is changed in /etc.
  */
 export default layout("verity-root", {

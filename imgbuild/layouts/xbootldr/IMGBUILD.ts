@@ -1,7 +1,7 @@
 import { commandSucceeds, disk, esp, gpt, root, xbootldr } from "imgbuild";
 import { layout, mounted } from "../common.ts";
 
-/** A small ESP with the loader alone, as where another system shares it or it is too small; kernels and entries lie beside it. */
+/** A small ESP with only the loader, as when another system shares it; kernels and entries are on a partition beside it. */
 export default layout("xbootldr", {
   storage: {
     disks: {

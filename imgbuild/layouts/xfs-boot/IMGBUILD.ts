@@ -1,7 +1,7 @@
 import { disk, esp, ext4, gpt, partition, xfs } from "imgbuild";
 import { layout, mounted } from "../common.ts";
 
-/** The root on xfs, with /boot apart. */
+/** The root on xfs, /boot on a partition of its own. */
 export default layout("xfs-boot", {
   storage: {
     disks: {

@@ -22,7 +22,7 @@ export default image({
   },
   boot: { firmware: ["uefi", "bios"] },
   network: { ethernet: dhcp("e*") },
-  // authorized_keys lies beside this file: one public key a line.
+  // authorized_keys is beside this file: one public key a line.
   users: { admin: { comment: "Administrator", sudo: true, keys: readLines("authorized_keys") } },
   health: [unitIsActive("ssh.service")],
 });

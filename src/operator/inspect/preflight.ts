@@ -218,7 +218,7 @@ function room({ has, least, usual }: Room): Finding {
   if (has < least)
     return noGo("room", detail, "make the partitions larger, or install less: a full disk ends the build");
   if (has >= usual) return go("room", detail);
-  return warn("room", detail, "a full disk ends the build behind the first write");
+  return warn("room", detail, "a full disk ends the build after the first write");
 }
 
 function toMib(bytes: number): number {

@@ -4,7 +4,7 @@ import { type Env, stateDirectory } from "./known-deploys.ts";
 
 /**
  * Notes that a definition, as it is now, was made whole once: a script that fails, a unit or an owner that is not there would have
- * ended that. On a host it ends the build behind the first write.
+ * ended that. On a host it ends the build after the first write.
  */
 export async function noteTried(env: Env, definition: string): Promise<void> {
   const directory = join(stateDirectory(env), "tried");

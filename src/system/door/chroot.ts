@@ -24,15 +24,15 @@ export interface TreeRunOptions extends RunOptions {
   readonly bare?: boolean;
 }
 
-/** Parts of a base's tree that tools need; what lies elsewhere is the caller's. */
+/** Parts of a base's tree that tools need; everything elsewhere is the caller's. */
 const toolDirectories = ["usr", "etc"];
 const toolLinks = ["bin", "sbin", "lib", "lib64"];
-/** Tools are not to know where they run. */
+/** Tools must not know where they run. */
 const toolHostname = "localhost";
 
 /**
- * Runs a program with the tree as its root directory, behind the door: what it mounts and starts is gone with it, whatever ends it. Needs
- * root, be it of a user namespace.
+ * Runs a program with the tree as its root directory, behind the door: what it mounts and starts ends with it, however it ends. Needs
+ * root, if only of a user namespace.
  */
 export async function chrootRun(
   tree: string,
@@ -51,13 +51,13 @@ export async function chrootRun(
   }
 }
 
-/** The tree as root directory, and the kernel's interfaces upon it. */
+/** The tree as root directory, with the kernel's interfaces mounted over it. */
 export function treeRoom(tree: string, binds: readonly Bind[], network: boolean): Room {
   const layout = ["--bind", tree, "/", ...interfaces, ...bindWords(binds)];
   return { layout, network, hostname: hostnameOf(tree) };
 }
 
-/** Spares the wait for the disk after every file; what is built is flushed as a whole, or made anew. */
+/** Avoids the wait for the disk after every file; a build is flushed as a whole, or made anew. */
 export const eatmydata = `${onlyArchitecture.libraries}/libeatmydata.so`;
 const eatmydataInside = "/run/imgbuild/libeatmydata.so";
 
@@ -90,7 +90,7 @@ export async function toolRun(
 ): Promise<RunResult> {
   for (const { to } of binds)
     if (toolDirectories.includes(to.split("/")[1] ?? ""))
-      throw new Fail(`${to} lies where the tools' own files are`, {
+      throw new Fail(`${to} is where the tools' own files are`, {
         hint: "build into a directory elsewhere",
       });
   return await runBehindDoor(toolRoom(baseTree, binds), argv, options);

@@ -9,15 +9,15 @@ import { boundArgv, type ProcessBound, processBound } from "./process-bound.ts";
 
 /** What a program behind the door sees, and how it runs there. */
 export interface Room {
-  /** bubblewrap's options that lay its root directory. */
+  /** bubblewrap's options that build its root directory. */
   readonly layout: readonly string[];
-  /** What it takes for the machine's name. */
+  /** What it sees as the machine's name. */
   readonly hostname: string;
   /** The machine's network; else one of its own, in which there is nothing but itself. */
   readonly network?: boolean;
 }
 
-/** What root needs to own, change and hand over files. None of them holds outside of the door's user namespace. */
+/** What root needs to own, change and give away files. None of them is valid outside of the door's user namespace. */
 const capabilities = [
   ...["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETFCAP"],
   ...["KILL", "SETGID", "SETUID", "SETPCAP", "SYS_CHROOT", "NET_BIND_SERVICE"],
@@ -40,8 +40,8 @@ export const interfaces: readonly string[] = [
 ];
 
 /**
- * Before bubblewrap, where we are the machine's root: the device nodes that programs get are the machine's own, and would be theirs to change,
- * so they become read-only (bubblewrap's own way to that forbids to open them too). What is mounted below /dev stays: a tree may be in
+ * Before bubblewrap, where we are the machine's root: the device nodes that programs get are the machine's own, and programs could change
+ * them, so they become read-only (bubblewrap's own way also forbids opening them). What is mounted below /dev stays: a tree may be in
  * /dev/shm. The group counts processes.
  */
 const rootsScript = `
@@ -50,7 +50,7 @@ shift
 mount -o rbind,ro /dev /dev
 exec "$@"`;
 
-/** Runs a program behind the door; what it starts is gone with it, whatever ends it. */
+/** Runs a program behind the door; what it starts ends with it, however it ends. */
 export async function runBehindDoor(
   room: Room,
   argv: readonly string[],
@@ -105,7 +105,7 @@ export function doorOptions(
 }
 
 /**
- * A process namespace lies around bubblewrap's own: killing its first process ends all within, and no program within sees a
+ * A process namespace surrounds bubblewrap's own: killing its first process ends everything inside, and no program inside sees a
  * process that is not its own.
  */
 export function aroundDoor(argv: readonly string[], isRoot: boolean, bound: ProcessBound): readonly string[] {
@@ -118,7 +118,7 @@ export function aroundDoor(argv: readonly string[], isRoot: boolean, bound: Proc
 }
 
 /**
- * The one exception, for the base on the target alone: a program of the new system that works on the disks and the TPM of the machine, which
+ * The only exception, for the base on the target alone: a program of the new system that works on the disks and the TPM of the machine, which
  * the step has mounted for it.
  */
 export function withMachine<Word = string>(root: Word, argv: readonly (string | Word)[]): (string | Word)[] {

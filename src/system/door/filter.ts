@@ -1,6 +1,6 @@
 /**
  * The seccomp filter of the door (seccomp(2), classic BPF): what no program of a build needs, and what reaches the kernel that all
- * share. It stands behind namespaces and capabilities, which refuse most of it already.
+ * share. Namespaces and capabilities come before it, and refuse most of it already.
  */
 
 type Architecture = "x64" | "arm64";
@@ -65,7 +65,7 @@ const refused: Readonly<Record<string, Numbers>> = {
   clock_adjtime: [305, 266],
 };
 
-/** As on a kernel that does not have them: whoever asks for these does without. The flags of clone3 are where no filter sees them. */
+/** As on a kernel that does not have them: a program that asks for these does without. The flags of clone3 are where no filter sees them. */
 const unknown: Readonly<Record<string, Numbers>> = {
   clone3: [435, 435],
   io_uring_setup: [425, 425],
@@ -144,8 +144,8 @@ export function doorFilter(architecture: string): Buffer {
 }
 
 function ofFamilies(): Instruction[] {
-  const known = families.map((family, index) => ifEqual(family, families.length - index, 0));
-  return [...known, fail(EAFNOSUPPORT), allow];
+  const allowed = families.map((family, index) => ifEqual(family, families.length - index, 0));
+  return [...allowed, fail(EAFNOSUPPORT), allow];
 }
 
 function encode(program: readonly Instruction[]): Buffer {

@@ -1,18 +1,18 @@
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 
-/** Where the door mounts something of its own upon a tree. */
+/** Where the door mounts something of its own over a tree. */
 const interfaces = ["/dev", "/proc", "/run", "/sys", "/tmp"];
-/** Below these is memory that a run has for itself: whatever is made there is gone with it. */
+/** These are in memory for one run: what is made there is gone with the run. */
 const memory = ["/run/", "/tmp/", "/dev/shm/"];
 /** A host name has 64 characters at most (uname(2)). */
 const hostname = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$/;
 const plainHostname = "localhost";
 
 /**
- * A tree's own names are not to be trusted: bubblewrap follows a link at the place of a mount, and would make what is missing at its other end,
- * outside of the tree. So every place is looked at before, and must be no link. Programs that run in the tree meanwhile cannot change these:
- * for them too something is mounted there.
+ * Do not trust a tree's own names: bubblewrap follows a link at the place of a mount, and would make what is missing at its other end,
+ * outside of the tree. So every place is checked before, and must not be a link. Programs that run in the tree meanwhile cannot change
+ * these places: for them too something is mounted there.
  */
 export function checkRoot(root: string): void {
   const tree = new Tree(root);
@@ -20,18 +20,18 @@ export function checkRoot(root: string): void {
     const found = tree.stat(path);
     if (!found?.isDirectory())
       throw new Fail(`${path} of the tree is ${found === undefined ? "missing" : "no directory"}`, {
-        hint: "a package has it otherwise than the system needs it",
+        hint: "a package made it in another way than the system needs",
       });
   }
 }
 
-/** Makes what is missing for something that is mounted there, without following a link, and gives what takes it away. */
+/** Makes a missing mount point without following a link; returns what removes it. */
 export function readyMountPoints(
   root: string,
   places: readonly { readonly to: string; readonly isDirectory: boolean }[],
 ): () => void {
   const tree = new Tree(root);
-  const made: string[] = [];
+  const added: string[] = [];
   for (const { to, isDirectory } of places) {
     if (memory.some((place) => to.startsWith(place))) continue;
     const names = to.slice(1).split("/");
@@ -42,19 +42,19 @@ export function readyMountPoints(
       if (found === undefined) {
         if (directory) tree.makeDirectories(path);
         else tree.write(path, "");
-        made.unshift(path);
+        added.unshift(path);
       } else if (!(directory ? found.isDirectory() : found.isFile()))
         throw new Fail(`${path} of the tree is ${directory ? "no directory" : "no file"}`, {
-          hint: `something is to be laid there for a program: ${to}`,
+          hint: `it has to be mounted there for a program: ${to}`,
         });
     }
   }
   return () => {
-    for (const path of made) if (tree.list(path).length === 0) tree.remove(path);
+    for (const path of added) if (tree.list(path).length === 0) tree.remove(path);
   };
 }
 
-/** The name that the tree gives the machine, as far as it is one: programs are not to see that of the machine that builds. */
+/** The name that the tree gives the machine, as far as it is one: programs must not see the name of the machine that builds. */
 export function hostnameOf(root: string): string {
   const tree = new Tree(root);
   try {

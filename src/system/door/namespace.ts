@@ -19,19 +19,19 @@ const gate = `echo && read -r _ && exec sh -c '
 { echo 0 > /proc/sys/user/max_user_namespaces; } 2> /dev/null
 echo && read -r _'`;
 
-let made: Promise<number> | undefined;
+let namespace: Promise<number> | undefined;
 
 /**
  * The user namespace in which this process' foreign programs run, as a descriptor: made once, and there until this process ends. Its
- * ids are ours, so that files keep their owners; its root is no root of the machine, even where we are: what the kernel asks of a
- * capability, it has not.
+ * ids are ours, so that files keep their owners; its root is not the machine's root, even where this process is: it has none of the machine's
+ * capabilities.
  */
 export async function doorNamespace(): Promise<number> {
-  made ??= makeNamespace(boundArgv(["unshare", "--user", "--", "sh", "-c", gate]));
-  return await made;
+  namespace ??= makeNamespace(boundArgv(["unshare", "--user", "--", "sh", "-c", gate]));
+  return await namespace;
 }
 
-/** The namespace of a program that goes by the gate's words; `proc` is where the kernel shows processes. */
+/** The namespace of a program that follows the gate's protocol; `proc` is where the kernel shows processes. */
 export async function makeNamespace(
   [program, ...args]: readonly string[],
   proc = "/proc",
@@ -39,7 +39,7 @@ export async function makeNamespace(
 ): Promise<number> {
   const child = spawn(program!, args, { env: plainEnv, stdio: ["pipe", "pipe", "pipe"] });
   child.stdin.on("error", () => {});
-  const said = text(child.stderr);
+  const printed = text(child.stderr);
   const failed = once(child, "exit").then(
     () => false,
     () => false,
@@ -47,9 +47,9 @@ export async function makeNamespace(
   const late = sleep(boundMs, false, { ref: false });
   const line = async () => {
     if (await Promise.race([once(child.stdout, "data").then(() => true), failed, late])) return;
-    // What it has said ends with it.
+    // Its output ends with it.
     child.kill("SIGKILL");
-    throw refusal((await said).trim());
+    throw refusal((await printed).trim());
   };
   try {
     await line();
@@ -70,9 +70,9 @@ export function identity(map: string): string {
     .join("");
 }
 
-function refusal(said: string): Fail {
+function refusal(printed: string): Fail {
   return new Fail(
-    `what packages bring runs in a user namespace, which cannot be made${said === "" ? "" : `: ${said}`}`,
+    `packages' programs run in a user namespace, which cannot be made${printed === "" ? "" : `: ${printed}`}`,
     { hint: "is user.max_user_namespaces 0 (sysctl), or is this a container that forbids them?" },
   );
 }

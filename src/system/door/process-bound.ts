@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "
 import { dirname, join } from "node:path";
 import { realUid } from "../user/user-namespace.ts";
 
-/** Processes and threads of all that one build starts at a time. The largest packages come to some dozens. */
+/** Processes and threads of one build at a time. The largest packages need some dozens. */
 const mostProcesses = 4096;
 /** Where every system mounts its control groups. */
 const groups = "/sys/fs/cgroup";
@@ -27,7 +27,7 @@ export function processBound(): ProcessBound {
   return own;
 }
 
-/** The argv of a program that is held to a user's bound; root's own go into their group by themselves. */
+/** The argv of a program under a user's bound; root's programs enter their group by themselves. */
 export function boundArgv(argv: readonly string[], bound = processBound()): readonly string[] {
   return typeof bound === "object" && "limit" in bound
     ? ["prlimit", `--nproc=${bound.limit}:${bound.limit}`, "--", ...argv]
@@ -93,12 +93,12 @@ function dropDead(parent: string): void {
   }
 }
 
-/** Only an empty group goes, which is right. */
+/** Only an empty group can be removed, which is right. */
 function drop(group: string): void {
   try {
     rmdirSync(group);
   } catch {
-    // The next one takes it away.
+    // The next run removes it.
   }
 }
 

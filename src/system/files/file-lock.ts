@@ -5,39 +5,39 @@ import { closeSync, fstatSync, openSync, statSync, utimesSync } from "node:fs";
 import { Fail } from "../../util/fail.ts";
 import { plainEnv } from "../run/run.ts";
 
-/** Whoever clears the cache holds a lock while it renames, not while it deletes. */
+/** A clearing of the cache holds a lock while it renames, not while it deletes. */
 const waitSeconds = 60;
 
-/** Locks by which this process uses something, until it ends: the system gives them back then, whatever ended it. */
-const held = new Map<string, number>();
+/** Locks by which this process uses something, until it ends: the system releases them then, however it ended. */
+const locks = new Map<string, number>();
 
 /**
- * Marks a file or directory as used by this process until it ends, and now as the last time. False: it is not there, or was taken away
- * while we asked.
+ * Marks a file or directory as used by this process until it ends, and now as its last use. False: it is not there, or was removed
+ * meanwhile.
  */
 export async function hold(path: string): Promise<boolean> {
-  const known = held.get(path);
-  if (known !== undefined && isSame(known, path)) return markUsed(path);
+  const earlier = locks.get(path);
+  if (earlier !== undefined && isSame(earlier, path)) return markUsed(path);
   const lock = await lockOf(path, ["--shared", "--timeout", String(waitSeconds)]);
   if (lock === "busy")
     throw new Fail(`${path} has been locked for ${waitSeconds} s`, {
       hint: "is `imgbuild cache gc` at work? try again",
     });
   if (lock === "gone") return false;
-  if (known !== undefined) closeSync(known);
-  held.set(path, lock);
+  if (earlier !== undefined) closeSync(earlier);
+  locks.set(path, lock);
   return markUsed(path);
 }
 
-/** Locks what nobody uses, until `release`. */
+/** Locks what no process uses, until `release`. */
 export async function claim(path: string): Promise<{ release(): void } | "busy" | "gone"> {
   const lock = await lockOf(path, ["--exclusive", "--nonblock"]);
   return typeof lock === "number" ? { release: () => closeSync(lock) } : lock;
 }
 
 /**
- * flock(2) belongs to the open file, which we share with flock(1) for a moment and keep. The lock is on what was opened, so it is
- * looked whether that still has the name.
+ * flock(2) belongs to the open file, which we share with flock(1) for a moment and keep. The lock is on what was opened, so check
+ * that it still has the name.
  */
 async function lockOf(path: string, how: readonly string[]): Promise<number | "busy" | "gone"> {
   let fd: number;
@@ -67,13 +67,13 @@ function isSame(fd: number, path: string): boolean {
   return now !== undefined && now.ino === then.ino && now.dev === then.dev;
 }
 
-/** Now is the last time that it was used. Another's may be used, and not be marked. */
+/** Marks now as its last use. What belongs to another user may be used, but not marked. */
 export function markUsed(path: string): true {
   const now = new Date();
   try {
     utimesSync(path, now, now);
   } catch {
-    // What it was last used for is its owner's affair.
+    // Marking its last use is up to its owner.
   }
   return true;
 }

@@ -5,8 +5,8 @@ import { dirname } from "node:path";
 import { hold } from "./file-lock.ts";
 
 /**
- * Makes a directory of the cache in one piece, where it is not there yet: beside its place, then renamed. Until this process ends,
- * it is held.
+ * Makes a directory of the cache in one piece, if it does not exist yet: beside its place, then renamed. This process holds it until
+ * it ends.
  */
 export async function inOnePiece(directory: string, make: (into: string) => Promise<void>): Promise<void> {
   if (await hold(directory)) return;
@@ -23,15 +23,15 @@ export async function inOnePiece(directory: string, make: (into: string) => Prom
   }
 }
 
-/** Two runs at once make the same thing: what came first stays, and what was made later is left where it lies. */
-export async function putInPlace(made: string, place: string): Promise<void> {
-  await rename(made, place).catch((error: NodeJS.ErrnoException) => {
+/** Two runs at once make the same: the first result stays, and the later is left where it is. */
+export async function putInPlace(from: string, place: string): Promise<void> {
+  await rename(from, place).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
   });
   await hold(place);
 }
 
-/** Takes what nobody uses out of its place, in one piece too; gives the name under which it waits to be deleted. */
+/** Moves what no process uses out of its place, in one piece too; returns the name under which it waits to be deleted. */
 export function putAside(path: string): string {
   const name = `${path}.gone-${randomBytes(6).toString("hex")}`;
   renameSync(path, name);

@@ -2,19 +2,19 @@ import { mkdir, readFile, rm, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { run } from "../run/run.ts";
 
-/** Copying a tree where it cannot be laid over. */
+/** Copying a tree where no overlay can be mounted. */
 const copyMs = 1_800_000;
 
-/** A tree to write upon, made of one that stays as it is. */
+/** A tree to write to, over a tree that stays as it is. */
 export interface TreeCopy {
   readonly tree: string;
-  /** Where everything lies that differs from the original; undefined where `tree` is a whole copy. */
+  /** Everything that differs from the original; undefined where `tree` is a whole copy. */
   readonly upper: string | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Lays an overlay over trees, the topmost first, at `directory`/tree: it costs nothing, and shows what was changed. Where the
+ * Mounts an overlay over trees, the topmost first, at `directory`/tree: it costs nothing, and shows what was changed. Where the
  * kernel does not allow it (an old one in a user namespace, a filesystem that takes no upper layer) the tree is copied.
  */
 export async function treeCopy(
@@ -22,7 +22,7 @@ export async function treeCopy(
   directory: string,
   options: {
     readonly signal?: AbortSignal;
-    /** What an earlier copy of the same trees had in its `upper`: this one begins with it, where there is an overlay. */
+    /** What an earlier copy of the same trees had in its `upper`: this copy begins with it, where there is an overlay. */
     readonly from?: string | undefined;
   } = {},
 ): Promise<TreeCopy> {
@@ -58,7 +58,7 @@ function lowerName(index: number): string {
   return `lower-${index}`;
 }
 
-/** An overlay's upper layer with all by which it marks what is gone or replaced. */
+/** An overlay's upper layer with its marks of what is deleted or replaced. */
 export async function copyUpper(
   from: string,
   to: string,

@@ -2,7 +2,7 @@ import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { during, Fail } from "../../util/fail.ts";
 
-/** Refuses a file or directory that is to be made where there is no directory, or one that we may not write to; makes none. */
+/** Refuses an output whose directory does not exist or may not be written to; makes no directory. */
 export async function requireParent(path: string): Promise<void> {
   const parent = dirname(resolve(path));
   const found = await stat(parent).catch((error: NodeJS.ErrnoException) => {

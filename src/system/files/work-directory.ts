@@ -7,9 +7,9 @@ import { within } from "../../util/within.ts";
 import { claim, hold } from "./file-lock.ts";
 import { plainEnv } from "../run/run.ts";
 
-/** How often the name may be taken away from us before we hold it. */
+/** How often the directory may be removed before we hold it. */
 const attempts = 5;
-/** How long whoever clears up may take to see that nothing is left. */
+/** How long the process that clears up may take to see that nothing is left. */
 const endMs = 5_000;
 /** A killed build's tree may still be mounted, and its programs may still write. */
 const clear = `tries=240
@@ -19,12 +19,12 @@ while [ -e "$1" ] && [ "$tries" -gt 0 ]; do
   sleep 0.5
   tries=$((tries - 1))
 done`;
-/** Its stdin ends when we do, whatever ends us. */
+/** Its stdin ends when we do, however we end. */
 const whenWeEnd = `cat > /dev/null\n${clear}`;
 
 /**
- * Works in a directory beside an output, for this user alone, of which nothing is left afterwards: there may be secrets in it. A
- * process of its own sees to that where this one is killed; and where both were, or the power failed, the next build beside it.
+ * Works in a directory beside an output, for this user alone, which is removed afterwards: there may be secrets in it. If this
+ * process is killed, another removes it; if both are, or the power fails, the next build of an output there does.
  */
 export async function inWorkDirectory<T>(to: string, work: (directory: string) => Promise<T>): Promise<T> {
   await clearStale(dirname(to));
@@ -37,11 +37,11 @@ export async function inWorkDirectory<T>(to: string, work: (directory: string) =
   }
 }
 
-/** Has a process of its own remove a directory when this one has ended, whatever ends it. */
+/** Has a process of its own remove a directory when this process has ended, however it ends. */
 export function guardDirectory(directory: string): { clear(): Promise<void> } {
   const guarding = spawn("sh", ["-c", whenWeEnd, "imgbuild", directory], {
     ...{ env: plainEnv, stdio: ["pipe", "ignore", "ignore"], cwd: "/" },
-    // A key at the terminal, or a signal to our group, is not for it.
+    // A key at the terminal, or a signal to our group, must not reach it.
     detached: true,
   });
   const ended = once(guarding, "exit").catch(() => {});
@@ -59,7 +59,7 @@ export function guardDirectory(directory: string): { clear(): Promise<void> } {
   };
 }
 
-/** A new directory that others see to be in use. One who clears up may have taken it for left behind before that. */
+/** A new directory, locked so that others see it in use. Before that, a process that clears up may remove it. */
 async function held(prefix: string): Promise<string> {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const directory = await mkdtemp(prefix);
@@ -67,12 +67,12 @@ async function held(prefix: string): Promise<string> {
     await chmod(directory, 0o700);
     if (await hold(directory)) return directory;
   }
-  throw new Fail(`the directories ${prefix}… are taken away as soon as they are made`, {
+  throw new Fail(`the directories ${prefix}… are removed as soon as they are made`, {
     hint: "name an output elsewhere",
   });
 }
 
-/** What builds beside it left that were killed together with their guards. */
+/** Removes what builds left beside it that were killed together with their guards. */
 async function clearStale(parent: string): Promise<void> {
   const names = await readdir(parent).catch(() => [] as string[]);
   for (const name of names.filter((one) => /^\..+\.imgbuild-[A-Za-z0-9]{6}$/.test(one))) {

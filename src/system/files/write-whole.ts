@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 
 /**
- * Writes a file whole or not at all: beside its place, under a name that nobody else takes and that clearing a cache knows as half-made,
- * then renamed. Its directory has to be there; `mode` is that of the new file, whatever the old one had.
+ * Writes a file whole or not at all: beside its place, under a name that is unique and that clearing a cache knows as unfinished,
+ * then renamed. Its directory has to exist; `mode` is that of the new file, not of the old.
  */
 export async function writeWhole(file: string, content: string | Uint8Array, mode?: number): Promise<void> {
   const beside = `${file}.${randomBytes(6).toString("hex")}.tmp`;

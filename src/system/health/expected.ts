@@ -3,7 +3,7 @@ import { Health, type Spec } from "../../schema/spec.ts";
 import { mergedUsr } from "../../util/tree-path.ts";
 import { parseDiff } from "../../util/unified-diff.ts";
 
-/** What a running system is held against: all that the default checks need of its definition, and nothing secret. */
+/** What a running system is compared with: all that the default checks need of its definition, and nothing secret. */
 export const Expected = z.strictObject({
   health: z.array(Health),
   /** Units that the definition enables. */

@@ -29,7 +29,7 @@ export function showCheck(check: HealthCheck): string {
   return `command ${check.argv.join(" ")}`;
 }
 
-/** Runs every check, each until it passes or its time is over; `slow` multiplies the times. All are run, whatever fails. */
+/** Runs every check, each until it passes or its time is over; `slow` multiplies the times. Runs all, even after a failure. */
 export async function checkHealth(
   checks: readonly HealthCheck[],
   shell: HealthShell,

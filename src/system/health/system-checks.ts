@@ -10,9 +10,9 @@ import { CannotAsk, failedUnits, journalOf, judgeUnits } from "./units.ts";
 
 /** Bounds on an ordinary machine, in seconds; multiplied by `slow`. */
 const bounds = { start: 180, unit: 60, audit: 60, verify: 120, small: 30 } as const;
-/** Over and above the bound of a program that ends itself by timeout(1). */
+/** In addition to the bound of a program that timeout(1) ends. */
 const marginSeconds = 30;
-/** Of many failed units, whose journals are shown; of many changed files, which are named. */
+/** How many journals of failed units are shown, and how many changed files are named. */
 const shownUnits = 5;
 const shownFiles = 10;
 /** Exit code of timeout(1) for a program that was still running. */
@@ -25,13 +25,13 @@ interface CheckOptions {
   readonly slow: number;
 }
 
-/** What a check found: undefined where all is well, `unknown` where it could not be looked at. */
+/** What a check found: undefined where it passes, `unknown` where it could not be checked. */
 type Finding = { readonly problem: string } | { readonly unknown: string } | undefined;
 
 /**
- * What every running system is held against, after a deploy as in `imgbuild test`: no unit has failed, what is enabled is active and
- * stays so, filesystems are mounted, dpkg is content, packages' files are whole, and the definition's health checks pass. All are run,
- * whatever fails.
+ * What every running system has to pass, after a deploy and in `imgbuild test`: no unit has failed, what is enabled is active and
+ * stays so, filesystems are mounted, dpkg finds nothing wrong, packages' files are whole, and the definition's health checks pass. Runs all
+ * of them, even after a failure.
  */
 export async function systemChecks(
   expected: Expected,
@@ -92,7 +92,7 @@ async function nothingFailed(shell: HealthShell, slow: number): Promise<Finding>
   if (state === "running") return undefined;
   if (state === "" || state === "unknown") throw new CannotAsk(stderr.trim() || `systemctl exited ${code}`);
   const failed = await failedUnits(shell);
-  // One that failed and was started again since.
+  // A unit that failed and was started again since.
   if (failed.length === 0 && state === "degraded") return undefined;
   if (failed.length === 0) return { problem: `the system is ${state}` };
   const journals: string[] = [];
@@ -104,7 +104,7 @@ async function stillStarting(shell: HealthShell, slow: number): Promise<string> 
   const { stdout } = await shell.run(["systemctl", "list-jobs", "--no-legend", "--plain", "--no-pager"], {
     timeoutMs: bounds.small * 1000,
   });
-  return `the system has not done starting after ${Math.ceil(bounds.start * slow)} s; it waits for:\n${stdout.trim()}`;
+  return `the system has not finished starting after ${Math.ceil(bounds.start * slow)} s; it waits for:\n${stdout.trim()}`;
 }
 
 async function withJournal(problem: string, unit: string, shell: HealthShell): Promise<string> {
@@ -139,7 +139,7 @@ function watchUnits(units: readonly string[], shell: HealthShell, slow: number, 
   };
 }
 
-/** One that may be missing (`nofail`) leaves no failed unit when its disk does not appear. */
+/** A filesystem that may be missing (`nofail`) leaves no failed unit when its disk does not appear. */
 async function mounts(shell: HealthShell): Promise<Finding> {
   const read = async (path: string) =>
     (await shell.run(["cat", path], { timeoutMs: bounds.small * 1000 })).stdout;
@@ -154,15 +154,15 @@ async function audit(shell: HealthShell, slow: number): Promise<Finding> {
   return { problem: stdout.trim() || stderr.trim() || `${distribution.audit.join(" ")} exited ${code}` };
 }
 
-/** Holds every packaged file against its checksum, which reads the whole system once. */
+/** Compares every packaged file with its checksum, which reads the whole system once. */
 async function verify(expected: Expected, shell: HealthShell, slow: number): Promise<Finding> {
   const { stdout, code } = await bounded(distribution.verify, bounds.verify, slow, shell);
   const placed = new Set(expected.placed);
   const { changed, unread } = changedFiles(stdout);
   const others = changed.filter((path) => !placed.has(mergedUsr(path)));
   if (others.length > 0) {
-    const shown = [...others.slice(0, shownFiles), ...(others.length > shownFiles ? ["…"] : [])];
-    const says = `${others.length} are not: ${shown.join(", ")}`;
+    const names = [...others.slice(0, shownFiles), ...(others.length > shownFiles ? ["…"] : [])];
+    const says = `${others.length} are not: ${names.join(", ")}`;
     if (expected.scripts) return { unknown: `the definition's scripts may have changed files; ${says}` };
     return { problem: says };
   }

@@ -7,10 +7,10 @@ import { Fail, messageOf } from "../../util/fail.ts";
 const tries = 3;
 const usualPauseMs = 2_000;
 const timeoutMs = 20_000;
-/** A server with a dozen keys says less than a tenth of this. */
+/** The answer of a server with a dozen keys is less than a tenth of this. */
 const maxBytes = 64 * 1024;
 
-/** What a tang server says of its keys, signed by them: a JWS (RFC 7515) of a JWK set, one signature alone or several. */
+/** The advertisement of a tang server, signed by its keys: a JWS (RFC 7515) of a JWK set, one signature alone or several. */
 const Signature = z.looseObject({ protected: z.string(), signature: z.string() });
 const Advertisement = z.union([
   z.looseObject({ payload: z.string(), signatures: z.array(Signature).min(1).max(32) }),
@@ -67,7 +67,7 @@ export async function fetchAdvertisement(
 /** Refuses what is not signed by all the keys that it names, one of which has the thumbprint; as clevis does. */
 export function checkAdvertisement(text: string, thumbprint: string): void {
   const hint = "ask `tang-show-keys` on the server; what answers may be another one";
-  const refuse = (why: string) => new Fail(`what the tang server says of its keys ${why}`, { hint });
+  const refuse = (why: string) => new Fail(`the advertisement of the tang server ${why}`, { hint });
   const jws = Advertisement.safeParse(parsed(text));
   if (!jws.success) throw refuse("is no signed set of keys");
   const { payload, signatures } = jws.data;
@@ -125,7 +125,7 @@ async function ask(url: string, signal: AbortSignal): Promise<{ status: number; 
   let size = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) throw new Error(`it says more than ${maxBytes} bytes`);
+    if (size > maxBytes) throw new Error(`its answer has more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return { status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") };

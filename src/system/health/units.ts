@@ -7,15 +7,15 @@ const askMs = 30_000;
 /** How much of a failed unit's journal is shown. */
 const journalLines = 10;
 
-/** What is known of a unit; undefined where it is as it should be. */
+/** What is wrong with a unit; undefined where it is as it should be. */
 type UnitProblem = string | undefined;
 
-const asked = [
+const propertyNames = [
   ...["LoadState", "ActiveState", "SubState", "Result", "Type", "ExecMainStatus", "NRestarts"],
   ...["ExecMainExitTimestampMonotonic", "ConditionResult", "ConditionTimestampMonotonic"],
   ...["WantedBy", "RequiredBy", "UpheldBy"],
 ] as const;
-type Unit = Readonly<Partial<Record<(typeof asked)[number], string>>>;
+type Unit = Readonly<Partial<Record<(typeof propertyNames)[number], string>>>;
 
 /**
  * Looks at enabled units until each is active, or has failed, or its time is over. A oneshot that exited 0 counts as active; so does a
@@ -32,10 +32,10 @@ export async function judgeUnits(
   for (;;) {
     options.signal.throwIfAborted();
     const isLast = Date.now() >= until;
-    const seen = waiting.length === 0 ? [] : await look(waiting, shell);
+    const states = waiting.length === 0 ? [] : await look(waiting, shell);
     const still: string[] = [];
     for (const [index, name] of waiting.entries()) {
-      const unit = seen[index] ?? {};
+      const unit = states[index] ?? {};
       const problem = await problemOf(unit, shell);
       if (problem?.mayPass && !isLast) still.push(name);
       else judged.set(name, { problem: problem?.says, restarts: Number(unit.NRestarts ?? 0) });
@@ -48,7 +48,7 @@ export async function judgeUnits(
 
 /** The properties of each unit, in their order. */
 async function look(units: readonly string[], shell: HealthShell): Promise<Unit[]> {
-  const properties = `--property=${asked.join(",")}`;
+  const properties = `--property=${propertyNames.join(",")}`;
   const { stdout, stderr, code } = await shell.run(["systemctl", "show", properties, "--", ...units], {
     timeoutMs: askMs,
   });
@@ -71,7 +71,7 @@ export class CannotAsk extends Error {}
 
 interface Problem {
   readonly says: string;
-  /** It may still come right. */
+  /** It may still pass. */
   readonly mayPass: boolean;
 }
 
@@ -112,7 +112,7 @@ export async function failedUnits(shell: HealthShell): Promise<string[]> {
   return stdout.split("\n").flatMap((line) => line.trim().split(/\s+/)[0] || []);
 }
 
-/** The end of what a unit said in this boot, or why it cannot be seen. */
+/** The end of a unit's journal of this boot, or why it cannot be seen. */
 export async function journalOf(unit: string, shell: HealthShell): Promise<string> {
   const argv = [
     ...["journalctl", "--boot", "--no-pager", "--quiet", "--output=short-monotonic"],
@@ -120,8 +120,8 @@ export async function journalOf(unit: string, shell: HealthShell): Promise<strin
   ];
   try {
     const { stdout, stderr } = await shell.run(argv, { timeoutMs: askMs });
-    const said = stdout.trimEnd();
-    if (said !== "") return said;
+    const journal = stdout.trimEnd();
+    if (journal !== "") return journal;
     return stderr.trim() || `nothing in the journal; a user without root's rights does not see it`;
   } catch {
     return "its journal could not be read";

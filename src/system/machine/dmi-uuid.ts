@@ -1,4 +1,4 @@
-/** What makers leave in boards to which they gave no UUID of their own; thousands of machines have it. */
+/** What manufacturers leave in boards without a UUID of their own; thousands of machines have it. */
 const common: ReadonlySet<string> = new Set([
   "03000200-0400-0500-0006-000700080009",
   "00020003-0004-0005-0006-000700080009",

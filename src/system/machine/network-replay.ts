@@ -1,7 +1,7 @@
 import type { NetworkReplay } from "../../schema/deploy.ts";
 import type { Facts, RouteFacts } from "../../schema/facts.ts";
 
-/** Of a default route by DHCP where the old system tells of none. */
+/** Of a default route by DHCP where the old system shows none. */
 const anyMetric = 1024;
 
 /**
@@ -50,16 +50,16 @@ export function networkReplay(facts: Pick<Facts, "links" | "routes" | "dns">): {
       problems.push(`two network cards answer to ${mac}, so they cannot be told apart`);
   // Where no link had a way out, DHCP may know one.
   const isLost = links.every(({ routes, metric }) => metric === undefined && !routes.some(isDefault4));
-  const asked = links.map((link, index) =>
+  const replayed = links.map((link, index) =>
     isLost && link.dhcp4 ? { ...link, metric: anyMetric + index } : link,
   );
-  return { replay: { links: asked, dns: facts.dns }, problems };
+  return { replay: { links: replayed, dns: facts.dns }, problems };
 }
 
 /** Why the base would not answer at the address by which the old system is reached; undefined where it will. */
 export function reachProblem({ links }: Pick<Facts, "links">, reachedBy: string): string | undefined {
   const address = reachedBy.replace(/^::ffff:/i, "").replace(/%.*$/, "");
-  // Nobody told, or an address that each link makes for itself.
+  // The address is unknown, or one that each link makes for itself.
   if (address === "" || address.startsWith("fe80:")) return undefined;
   const link = links.find(({ addresses }) => addresses.some((one) => one.address === address));
   if (link !== undefined && link.kind === undefined) return undefined;

@@ -5,7 +5,7 @@ import { Fail } from "../../util/fail.ts";
 /** After SIGKILL. A process in uninterruptible sleep, as on a disk that does not answer, takes no signal. */
 const unkillableMs = 10_000;
 
-/** A child's end, for which nobody waits for ever once it was killed. */
+/** A child's end; the wait for it is bounded once it was killed. */
 interface Ended {
   /** Exit code and signal when the child and its pipes are closed; a Fail when it does not end after a kill. */
   readonly end: Promise<[number | null, string | null]>;
@@ -24,7 +24,7 @@ export function endOf(child: ChildProcess, name: string, boundMs: number = unkil
   });
   const closed = once(child, "close") as Promise<[number | null, string | null]>;
   const end = Promise.race([closed, stuck]);
-  // A rejection may come before anybody waits.
+  // A rejection may come before the caller waits.
   for (const one of [stuck, closed, end]) one.catch(() => {});
   return {
     end,

@@ -87,7 +87,7 @@ export async function filterRun(argv: readonly string[], options: FilterOptions)
   }
 }
 
-/** Writes as fast as the program reads; one that has ended early needs no more. */
+/** Writes as fast as the program reads; a program that has ended early needs no more. */
 async function feed(
   stdin: NodeJS.WritableStream,
   input: AsyncIterable<Uint8Array>,

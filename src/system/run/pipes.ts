@@ -10,15 +10,15 @@ const firstPipe = 3;
 const closeOnExec = 0o2000000;
 
 /**
- * The descriptors of a program that is not ours: input, output, errors, and from 3 on `given`. What we ourselves have
- * inherited from whoever started us, and would hand on, leads nowhere.
+ * The descriptors of a program that is not ours: input, output, errors, and from 3 on `descriptors`. What this process has
+ * inherited, and would pass on, leads nowhere.
  */
-export function confinedStdio(given: readonly Given[]): StdioOptions {
+export function confinedStdio(descriptors: readonly Given[]): StdioOptions {
   const stdio: (number | "pipe" | "ignore")[] = [
     "pipe",
     "pipe",
     "pipe",
-    ...given.map((one) => (typeof one === "number" ? one : "pipe")),
+    ...descriptors.map((one) => (typeof one === "number" ? one : "pipe")),
   ];
   for (const fd of inherited()) {
     if (fd < stdio.length) continue;
@@ -29,26 +29,26 @@ export function confinedStdio(given: readonly Given[]): StdioOptions {
 }
 
 /** Writes what the program reads from its pipes. */
-export function fillPipes(child: ChildProcess, given: readonly Given[]): void {
-  given.forEach((bytes, index) => {
+export function fillPipes(child: ChildProcess, descriptors: readonly Given[]): void {
+  descriptors.forEach((bytes, index) => {
     if (typeof bytes === "number") return;
     const pipe = child.stdio[firstPipe + index] as Writable | null;
-    // It may end before it has read them, which is told by its exit.
+    // It may end before it has read them; its exit code shows that.
     pipe?.on("error", () => {});
     pipe?.end(bytes);
   });
 }
 
-let known: readonly number[] | undefined;
+let inheritedFds: readonly number[] | undefined;
 let nullDevice: number | undefined;
 
 /** Those that were open when we started: what Node opens itself is closed on exec. In rising order. */
 function inherited(): readonly number[] {
-  known ??= readdirSync("/proc/self/fd")
+  inheritedFds ??= readdirSync("/proc/self/fd")
     .map(Number)
     .filter((fd) => fd >= firstPipe && handedOn(fd))
     .sort((a, b) => a - b);
-  return known;
+  return inheritedFds;
 }
 
 function handedOn(fd: number): boolean {

@@ -6,7 +6,7 @@ import { redacted } from "../../util/redacted.ts";
 import { endOf } from "./ended.ts";
 import { confinedStdio, fillPipes, type Given } from "./pipes.ts";
 
-/** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, told as such. */
+/** Bytes of a child's stdout kept in memory; more is a failure of the caller's expectation, reported as such. */
 const maxStdoutBytes = 64 * 1024 * 1024;
 /** After a kill: how long the pipes may still deliver what was printed before it. */
 const lingerMs = 500;
@@ -31,7 +31,7 @@ export interface RunOptions {
   readonly shown?: readonly string[];
   /** What to do when the program is missing or fails; shown as the hint. */
   readonly hint?: string;
-  /** What it has from descriptor 3 on. With it, nothing else that we have inherited reaches it. */
+  /** Its descriptors from 3 on. With them, it gets nothing else that we have inherited. */
   readonly pipes?: readonly Given[];
 }
 
@@ -79,7 +79,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
         // The group is gone already.
       }
     }
-    // A process that left the group may still hold the pipes; nobody waits for it.
+    // A process that left the group may still hold the pipes; do not wait for it.
     setTimeout(() => {
       child.stdout.destroy();
       child.stderr.destroy();

@@ -19,7 +19,7 @@ export const neededIds = 65_535;
 /** Every id there is but the invalid last one: nothing is mapped. */
 const allIds = 4_294_967_295;
 
-/** A user's subordinate ids by /etc/subuid or /etc/subgid, in the file's order; lines that are none are passed over, as newuidmap does. */
+/** A user's subordinate ids by /etc/subuid or /etc/subgid, in the file's order; skips lines that are no entries, as newuidmap does. */
 export function subordinateIds(
   text: string,
   user: { readonly name: string; readonly id: number },
@@ -34,8 +34,8 @@ export function subordinateIds(
 }
 
 /**
- * A namespace's ids: 0 is the user, 1 and up are the subordinate ids, as many as are wanted. What would lie upon ids
- * mapped already is left out, for the kernel refuses an id that is mapped twice.
+ * A namespace's ids: 0 is the user, 1 and up are the subordinate ids, as many as asked for. Ids that are
+ * mapped already are left out, because the kernel refuses an id that is mapped twice.
  */
 export function mapIds(
   own: number,

@@ -29,16 +29,16 @@ export interface NamespaceFacts {
   readonly appArmorRestricts: string | undefined;
 }
 
-/** All that is in the way, so that it is mended in one go; first what can be read, then what only a try shows. */
+/** Everything in the way, to be mended at once; first what can be read, then what only a try shows. */
 export async function namespaceTroubles(): Promise<Trouble[]> {
   const facts = await namespaceFacts();
   const known = troublesIn(facts);
   if (known.length > 0 || facts.user === undefined) return known;
-  const said = await tryNamespace(mapsFor(facts.user, facts.subuid, facts.subgid));
-  return said === undefined ? [] : [troubleOf(said, facts)];
+  const printed = await tryNamespace(mapsFor(facts.user, facts.subuid, facts.subgid));
+  return printed === undefined ? [] : [troubleOf(printed, facts)];
 }
 
-/** What the facts alone tell. */
+/** What the facts alone show. */
 export function troublesIn(facts: NamespaceFacts): Trouble[] {
   const { user } = facts;
   const troubles: Trouble[] = [];
@@ -81,7 +81,7 @@ function lackingIds(user: OrdinaryUser, { subuid, subgid }: NamespaceFacts): Tro
   return [{ reason: reasons.join("\n"), fix: ["usermod", ...options, user.name] }];
 }
 
-/** The first id behind all that are given to somebody. */
+/** The first id after all that a user has. */
 function endOf(text: string): number {
   const ends = [...text.matchAll(/^[^:\n]+:(\d+):(\d+)\s*$/gm)].map((one) => Number(one[1]) + Number(one[2]));
   return Math.max(0, ...ends);
@@ -89,24 +89,24 @@ function endOf(text: string): number {
 
 /** What the try's words mean, with the facts. */
 export function troubleOf(
-  said: string,
+  printed: string,
   { appArmorRestricts }: Pick<NamespaceFacts, "appArmorRestricts">,
 ): Trouble {
   if (appArmorRestricts?.trim() === "1")
     return {
-      reason: `AppArmor takes the rights from user namespaces (kernel.apparmor_restrict_unprivileged_userns=1): ${said}`,
+      reason: `AppArmor takes the rights from user namespaces (kernel.apparmor_restrict_unprivileged_userns=1): ${printed}`,
       fix: ["sysctl", "-w", "kernel.apparmor_restrict_unprivileged_userns=0"],
     };
-  if (/no space left on device/i.test(said))
+  if (/no space left on device/i.test(printed))
     return {
-      reason: `there are as many user namespaces as the kernel allows (user.max_user_namespaces): ${said}`,
+      reason: `there are as many user namespaces as the kernel allows (user.max_user_namespaces): ${printed}`,
       fix: ["sysctl", "-w", "user.max_user_namespaces=10000"],
     };
-  if (/^mount: \/proc: permission denied/m.test(said))
+  if (/^mount: \/proc: permission denied/m.test(printed))
     return {
       reason: "parts of /proc are hidden, as in a container, so that a namespace can have none of its own",
     };
-  return { reason: `a user namespace cannot do here what builds need: ${said}` };
+  return { reason: `a user namespace cannot do here what builds need: ${printed}` };
 }
 
 /** What every program of a build is given; see `door.ts`. */
@@ -119,9 +119,9 @@ async function tryNamespace(maps: IdMaps): Promise<string | undefined> {
   const stdio = ["ignore", "ignore", "pipe"] as const;
   try {
     const child = await spawnAsRoot(["sh", "-c", trial], maps, { env: plainEnv, stdio });
-    const [said, code] = await Promise.all([text(child.stderr!), exitCodeOf(child)]);
+    const [printed, code] = await Promise.all([text(child.stderr!), exitCodeOf(child)]);
     if (code === 0) return undefined;
-    return said.replace(/^\s*dmesg\(1\) may have more.*$/m, "").trim() || `exit code ${code}`;
+    return printed.replace(/^\s*dmesg\(1\) may have more.*$/m, "").trim() || `exit code ${code}`;
   } catch (error) {
     return messageOf(error);
   }

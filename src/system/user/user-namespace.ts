@@ -67,8 +67,8 @@ export function mapsFor(user: OrdinaryUser, subuid: string, subgid: string): IdM
 }
 
 /**
- * Waits until its ids are mapped, for only then is it root. The signal comes when we die, whatever of: nothing is built
- * for nobody. The group is set anew, since the user may have another one at present (newgrp) than is mapped.
+ * Waits until its ids are mapped, because only then it is root. The signal comes when we die, for any reason: no build goes
+ * on alone. The group is set anew, since the user may have another one at present (newgrp) than is mapped.
  */
 const gate = `echo >&3 && read -r _ <&3 && exec 3>&- && exec setpriv --pdeathsig TERM --regid 0 --keep-groups -- "$@"`;
 
@@ -115,13 +115,13 @@ export async function spawnAsRoot(
     line.end("\n");
     return child;
   } catch (error) {
-    // The gate never opens then, and what waits behind it ends.
+    // The gate never opens then, and the program that waits at it ends.
     line.destroy();
     throw error;
   }
 }
 
-/** As a shell tells it: the exit code, or 128 and the signal's number. */
+/** As a shell shows it: the exit code, or 128 plus the signal's number. */
 export async function exitCodeOf(child: ChildProcess): Promise<number> {
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   return child.exitCode ?? 128 + (constants.signals[child.signalCode!] ?? 0);
@@ -129,6 +129,6 @@ export async function exitCodeOf(child: ChildProcess): Promise<number> {
 
 async function lastWords(child: ChildProcess): Promise<string> {
   child.kill("SIGKILL");
-  const said = child.stderr === null ? "" : (await text(child.stderr)).trim();
-  return said === "" ? "" : `: ${said}`;
+  const printed = child.stderr === null ? "" : (await text(child.stderr)).trim();
+  return printed === "" ? "" : `: ${printed}`;
 }

@@ -108,7 +108,7 @@ describe("a payload", () => {
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
     const rsaKey = rsa.export({ type: "spki", format: "der" }).toString("base64");
     for (const publicKey of ["AAAA", rsaKey])
-      expect(await refusal(bytes, { publicKey })).toMatch(/no Ed25519 key/);
+      expect(await refusal(bytes, { publicKey })).toMatch(/not an Ed25519 key/);
     expect(await refusal(bytes, { nonce: "n2" })).toMatch(/another deploy/);
   });
 

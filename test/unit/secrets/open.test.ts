@@ -58,7 +58,7 @@ describe("a secret file", () => {
     });
     const others = ["ssh-ed25519 AAAA", "", "# only a comment\n", `${mine.identity}\nssh-ed25519 AAAA\n`];
     for (const identity of others)
-      await expect(open([identity]), identity).rejects.toThrow(/something else than AGE-SECRET-KEY/);
+      await expect(open([identity]), identity).rejects.toThrow(/other lines than AGE-SECRET-KEY/);
     await expect(open([mine.identity], "/nowhere/s.age")).rejects.toMatchObject({
       message: "no secret file /nowhere/s.age",
       hint: expect.stringMatching(/secrets edit/),

@@ -26,8 +26,8 @@ it("a runner that is started anew with the same seed opens what was sealed for t
   await expect(openWith(other.identity, sealed)).rejects.toThrow(/not made for this boot/);
 });
 
-it("a runner that is handed nothing has a key of its own, and one that is handed less than a seed is not started", async () => {
+it("a runner that gets no seed has a key of its own, and a runner that gets less than a seed is not started", async () => {
   const [one, other] = [await identityOfRunner(handed("")), await identityOfRunner(handed("\n"))];
   expect(one.recipient).not.toBe(other.recipient);
-  await expect(identityOfRunner(handed("c2hvcnQ="))).rejects.toThrow(/handed 5 bytes/);
+  await expect(identityOfRunner(handed("c2hvcnQ="))).rejects.toThrow(/got 5 bytes/);
 });

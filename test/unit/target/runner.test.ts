@@ -154,12 +154,12 @@ describe("Runner", () => {
       message: expect.stringContaining("no old system"),
     });
     say({ type: "restart" });
-    expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("half made") });
+    expect(heard.at(-1)).toMatchObject({ type: "refused", message: expect.stringContaining("half-built") });
     expect(restarting(state)).toEqual([]);
     expect(state.restarts).toBe(0);
   });
 
-  it("works through the same plan again when it is resumed after a failure behind the first write (F17)", async () => {
+  it("works through the same plan again when it is resumed after a failure after the first write (F17)", async () => {
     const { runner, state, states } = world();
     const { heard, say } = operator(runner);
     say({ type: "resume" });
@@ -184,7 +184,7 @@ describe("Runner", () => {
   const replace = (text: string) =>
     ({ type: "replace", publicKey: "k", payload: Buffer.from(text).toString("base64") }) as const;
 
-  it("takes another plan after a failure behind the first write, and works through it at the next GO", async () => {
+  it("takes another plan after a failure after the first write, and works through it at the next GO", async () => {
     const { runner, state, fake, states } = world();
     const { heard, say } = operator(runner);
     say(go);
@@ -378,7 +378,7 @@ describe("Runner", () => {
     expect(state.restarts).toBe(1);
   });
 
-  it("that is started anew behind the first write stays up, and resumes with what came with GO", async () => {
+  it("that is started anew after the first write stays up, and resumes with what came with GO", async () => {
     const first = world();
     operator(first.runner).say(go);
     await first.state.works[0]!.ponr();
@@ -402,7 +402,7 @@ describe("Runner", () => {
     expect(statSync(fake.goFile).mode & 0o777).toBe(0o600);
   });
 
-  /** Whose build has failed behind the first write. */
+  /** Whose build has failed after the first write. */
   async function failed() {
     const made = world();
     operator(made.runner).say(go);

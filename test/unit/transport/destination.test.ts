@@ -33,7 +33,7 @@ describe("a target", () => {
       "[-x]:22",
     );
     none.push("x[web]", "[2001:db8::1]22", "ssh://", "xssh://web y", "http://web", "web/path:22x", "we\nb");
-    for (const target of none) expect(() => parseTarget(target), target).toThrow(/no target/);
+    for (const target of none) expect(() => parseTarget(target), target).toThrow(/not a target/);
   });
 
   it("is taken as an address of SSH's own, an address with a zone, a short address or any port", () => {
@@ -48,7 +48,7 @@ describe("a target", () => {
   it.each([0, 65536, 99999])("is refused with the port %d", (port) => {
     expect(() => resolveTarget(`web:${port}`, { home: homeWith("") })).toThrow(
       expect.objectContaining({
-        message: `port ${port} of web is none`,
+        message: `port ${port} of web is not a port`,
         hint: "a port is a number from 1 to 65535",
       }),
     );
@@ -63,7 +63,7 @@ describe("a target", () => {
   it.each(["0", "x", "1.5", "65536"])("is refused with Port %s in ssh_config", (port) => {
     expect(() => resolveTarget("web", { home: homeWith(`Port ${port}\n`) })).toThrow(
       expect.objectContaining({
-        message: `port ${port} of web is none`,
+        message: `port ${port} of web is not a port`,
         hint: expect.stringMatching(/ssh_config/),
       }),
     );

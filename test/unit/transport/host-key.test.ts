@@ -95,7 +95,7 @@ describe("a host's key by pins", () => {
     expect(check.problem()).toBeUndefined();
     expect(check.verify(blobOf(other))).toBe(false);
     expect(check.problem()?.message).toBe(
-      `web answers with another host key than the expected one: ssh-ed25519 ${fingerprint(blobOf(other))}`,
+      `web does not answer with the expected host key, but with ssh-ed25519 ${fingerprint(blobOf(other))}`,
     );
     expect(hostKeyCheck(destination, [mine, other]).verify(blobOf(other))).toBe(true);
   });

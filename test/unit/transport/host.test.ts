@@ -140,7 +140,7 @@ describe("a host's key (F24)", () => {
     const before = logins();
     const known = `${at(port)} ${hostKey.public}\n`;
     expect(await attempt(port, known, [otherKey.public])).toMatchObject({
-      message: expect.stringMatching(/another host key/),
+      message: expect.stringMatching(/expected host key/),
     });
     expect(await attempt(port, known, [])).not.toBe("in");
     expect(logins()).toBe(before);

@@ -132,13 +132,13 @@ describe("becoming root (F04)", () => {
     await expect(host.exec(["id"], { root: true })).rejects.toMatchObject({
       ...{
         name: "Fail",
-        message: "nobody can become root on 127.0.0.1",
+        message: "no way to become root on 127.0.0.1",
         hint: expect.stringMatching(/sudo or doas/),
       },
     });
     const options = { mode: 0o600, size: 0, sha256: "", root: true };
     await expect(async () => host.upload(new Uint8Array(), "/nowhere/x", options)).rejects.toThrow(
-      /nobody can become root/,
+      /no way to become root/,
     );
   });
 

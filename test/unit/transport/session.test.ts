@@ -117,12 +117,12 @@ describe("a connection", () => {
     await expect(sessionTo(port)).rejects.toThrow(/^127.0.0.1 lets u in with none of your keys$/);
   });
 
-  it("fails where both sides know no common algorithm", async () => {
+  it("fails where both sides have no algorithm in common", async () => {
     const { port } = await serveSsh(noCommand, { config: { algorithms: { cipher: ["3des-cbc"] } } });
     await expect(sessionTo(port)).rejects.toMatchObject({
       ...{
         name: "Fail",
-        message: expect.stringMatching(/^127.0.0.1 and imgbuild find no common algorithm: /),
+        message: expect.stringMatching(/^127.0.0.1 and imgbuild have no algorithm in common: /),
       },
     });
   });

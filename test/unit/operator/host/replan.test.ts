@@ -33,7 +33,7 @@ const here = { machine: known.machine.hardware, now: new Date(0) };
 const inputs = (change: Partial<DeployInputs> = {}) =>
   inputsOfDeploy({ host: "web", definition: "second", ...change });
 
-/** A base whose first build has failed behind the first write, with the real runner, seen by an operator who comes anew. */
+/** A base whose first build has failed after the first write, with the real runner, seen by an operator who comes anew. */
 async function failedBase(options: { confirm?: () => Promise<void>; ponr?: boolean; wiped?: boolean } = {}) {
   const { identity, recipient } = await generateIdentity();
   const later: (() => void)[] = [];
@@ -163,7 +163,7 @@ describe("replan", () => {
   it("is refused by a runner behind which there is an old system", async () => {
     const early = await failedBase({ ponr: false });
     await expect(replan(inputs(), known, early.base, early.world)).rejects.toThrow(
-      /^the runner refused: another plan is taken after a failure behind the first write/,
+      /^the runner refused: another plan is accepted only when a build failed after the first write/,
     );
     expect(early.recorded).toEqual([]);
   });

@@ -114,7 +114,7 @@ describe("a tool of the base", () => {
       { from: "/b", to },
     ];
     await expect(toolRun("/base", ["true"], { binds })).rejects.toThrow(
-      `${to} lies where the tools' own files are`,
+      `${to} is where the tools' own files are`,
     );
   });
 

@@ -91,7 +91,9 @@ describe("systemChecks", () => {
         "systemctl list-jobs": { stdout: "12 slow.service start running\n" },
       },
     });
-    expect(failed[0]!.detail).toMatch(/not done starting after 180 s; .*\n12 slow\.service start running$/);
+    expect(failed[0]!.detail).toMatch(
+      /not finished starting after 180 s; .*\n12 slow\.service start running$/,
+    );
   });
 
   it("says what a user without rights could not see, instead of that it is well", async () => {
