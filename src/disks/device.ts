@@ -75,7 +75,7 @@ async function pathIf(
     const uuid = await read("md/uuid");
     return uuid !== undefined && hex(uuid) === hex(ref.array.uuid) ? join(dev, kernelName) : undefined;
   }
-  const name = "luks" in ref ? ref.luks.name : `${ref.volume.group}-${ref.volume.name}`;
+  const name = mappingOf(ref);
   if ((await read("dm/name")) !== name) return undefined;
   const origin = (await read("dm/uuid")) ?? "";
   const prefix = "luks" in ref ? `CRYPT-LUKS2-${hex(ref.luks.uuid)}-` : "LVM-";
@@ -84,6 +84,15 @@ async function pathIf(
       hint: `device-mapper calls it ${origin || "nothing"}`,
     });
   return join(dev, "mapper", name);
+}
+
+/** For a printed plan: the path, where it is one on every machine. */
+export function printedDevice(ref: DeviceRef): string {
+  return "luks" in ref || "volume" in ref ? `/dev/mapper/${mappingOf(ref)}` : `<${showDevice(ref)}>`;
+}
+
+function mappingOf(ref: Extract<DeviceRef, { luks: unknown } | { volume: unknown }>): string {
+  return "luks" in ref ? ref.luks.name : `${ref.volume.group}-${ref.volume.name}`;
 }
 
 /** For messages. */

@@ -1,7 +1,7 @@
 import { mkdir, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { DeviceRef, openDevice, showDevice } from "../../disks/device.ts";
+import { DeviceRef, openDevice, printedDevice } from "../../disks/device.ts";
 import { defineActions, inMemory } from "../step/actions.ts";
 import type { Action, Command, StepContext } from "../step/step.ts";
 import { loadModules, settle } from "./kernel-modules.ts";
@@ -64,7 +64,7 @@ function overlay(name: string, member: DeviceRef): Action[] {
   let loop = "";
   const node = { shown: "<that loop device>", value: () => loop };
   const table = {
-    shown: `'0 <sectors> snapshot <${showDevice(member)}> <that loop device> N ${chunkSectors}'`,
+    shown: `'0 <sectors> snapshot ${printedDevice(member)} <that loop device> N ${chunkSectors}'`,
     value: async ({ machine }: StepContext) => {
       const { path, sizeBytes } = await openDevice(member, machine);
       return `0 ${sizeBytes / 512} snapshot ${path} ${loop} N ${chunkSectors}`;

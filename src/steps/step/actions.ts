@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { z } from "zod";
-import { type DeviceRef, openDevice, showDevice } from "../../disks/device.ts";
+import { type DeviceRef, openDevice, printedDevice } from "../../disks/device.ts";
 import { targetRoot } from "../../schema/plan.ts";
 import { Tree } from "../../tree/tree.ts";
 import { shellWord } from "../../util/shell-word.ts";
@@ -77,7 +77,7 @@ function quoted(word: string): string {
 /** The path of a device. */
 export function device(ref: DeviceRef): LateWord {
   return {
-    shown: `<${showDevice(ref)}>`,
+    shown: printedDevice(ref),
     value: async ({ machine }) => (await openDevice(ref, machine)).path,
   };
 }

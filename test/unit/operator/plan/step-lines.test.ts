@@ -45,7 +45,7 @@ describe("stepLines", () => {
     const text = lines.join("\n");
     expect(text).toMatch(/sfdisk --quiet .* <disk a> << END\n {7}label: gpt\n/);
     expect(text).toMatch(/luksAddKey .*--keyfile-size=<length of disk> .* < <secret disk> <secret recovery>/);
-    expect(text).toMatch(/mkfs\.xfs -q -f -m uuid=\S+ <LUKS volume crypt \(\S+\)>/);
-    expect(text).toMatch(/mount -t xfs -o noatime <LUKS volume crypt \(\S+\)> \/mnt\/target\/srv/);
+    expect(text).toMatch(/mkfs\.xfs -q -f -m uuid=\S+ \/dev\/mapper\/crypt\n/);
+    expect(text).toMatch(/mount -t xfs -o noatime \/dev\/mapper\/crypt \/mnt\/target\/srv/);
   });
 });

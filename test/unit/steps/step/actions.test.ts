@@ -108,7 +108,10 @@ const examples: Readonly<Record<string, Example>> = {
     }),
     answers: { veritysetup: { stdout: `Root hash: ${"0f".repeat(32)}\n` } },
   },
-  "mkfs-ext4": { input: ({ partition }) => ({ device: partition, uuid, hashSeed: uuid, label: "a" }) },
+  "mkfs-ext4": {
+    input: () => ({ device: { volume: { group: "vg", name: "root" } }, uuid, hashSeed: uuid, label: "a" }),
+    ready: ({ block }) => block("dm-1", { "dm/name": "vg-root", "dm/uuid": "LVM-x" }, "mapper/vg-root"),
+  },
   "mkfs-ext4-image": {
     input: ({ image, root }) => ({
       ...{
@@ -233,6 +236,7 @@ describe("a step that is a list of actions", () => {
         [join(one.machine.dev, "vda2"), "<partition 2 of disk the-vda>"],
         [join(one.machine.dev, "vda"), "<disk the-vda>"],
         [join(one.machine.dev, "md127"), "/dev/md127"],
+        [join(one.machine.dev, "mapper"), "/dev/mapper"],
         [join(one.machine.run, "imgbuild"), "/run/imgbuild"],
         ...(kind.endsWith("-image") ? [] : ([[one.root, "/mnt/target"]] as [string, string][])),
         ...Object.entries(words),
