@@ -8,57 +8,78 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire, SourceMap } from "node:module";
-import { dirname, join } from "node:path";
+import { SourceMap } from "node:module";
+import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+const keptMs = 24 * 3_600_000;
+
 /**
- * Loads the program as one file, made of its sources: it starts in a quarter of the time that loading each of them takes. It lies in
- * `node_modules`, which is trusted as the sources are, is named by the digest of all that it is made of, and made anew whenever
- * that changes. Undefined where nothing can be written there: then the sources are run as they are.
+ * Loads the program as a few files made of its sources: it starts in a fraction of the time that loading each of them takes. They
+ * are in `node_modules`, which is trusted as the sources are, in a directory named by the digest of all that they are made of, and
+ * are made anew whenever that changes. Undefined where nothing can be written there: then the sources are run as they are.
  * @param {string} top the checkout
  * @returns {Promise<{ main: Function } | undefined>}
  */
 export async function loadProgram(top) {
-  const directory = join(top, "node_modules/.cache/imgbuild");
-  const file = join(directory, `${digestOf(top)}.cjs`);
+  const cache = join(top, "node_modules/.cache/imgbuild");
+  const directory = join(cache, digestOf(top));
   try {
-    if (!existsSync(file)) {
-      mkdirSync(directory, { recursive: true });
-      for (const old of readdirSync(directory)) if (!old.includes(".new-")) rmSync(join(directory, old));
-      const { code, map } = await bundle(top);
-      write(`${file}.map`, map);
-      write(file, code);
+    if (!existsSync(directory)) {
+      mkdirSync(cache, { recursive: true });
+      clear(cache);
+      write(directory, await bundleProgram(top, (path) => JSON.stringify(pathToFileURL(path).href)));
     }
-    return load(file);
+    return await loadMade(directory);
   } catch (error) {
-    // Sources in error are told by who runs them; files may go while another version of the sources is made a program.
+    // Who runs the sources shows what is wrong with them; files may go while another version is made a program.
     if (error.errors !== undefined || ["EACCES", "EROFS", "EPERM", "ENOSPC", "ENOENT"].includes(error.code))
       return undefined;
     throw error;
   }
 }
 
-/** Whole or not at all; whoever may read the sources may read it, whatever the umask of who made it. */
-function write(path, content) {
-  const beside = `${path}.new-${process.pid}`;
-  try {
-    writeFileSync(beside, content);
-    chmodSync(dirname(path), 0o755);
-    chmodSync(beside, 0o644);
-    renameSync(beside, path);
-  } finally {
-    rmSync(beside, { force: true });
+/**
+ * Loads the program that was made in a directory.
+ * @param {string} directory
+ * @returns {Promise<{ main: Function }>}
+ */
+export async function loadMade(directory) {
+  const place = realpathSync(directory);
+  traceSources(place);
+  return await import(pathToFileURL(join(place, "main.js")).href);
+}
+
+/** Older versions, but for those that may run still: a command loads parts of its program late. */
+function clear(cache) {
+  for (const name of readdirSync(cache)) {
+    const old = join(cache, name);
+    const made = statSync(old, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - made > keptMs) rmSync(old, { recursive: true, force: true });
   }
 }
 
-/** Runs the file as Node runs any other. */
-function load(file) {
-  const place = realpathSync(file);
-  traceSources(place);
-  return { main: createRequire(place)(place).main };
+/** Whole or not at all; whoever may read the sources may read it, whatever the umask of who made it. */
+function write(directory, files) {
+  const beside = `${directory}.new-${process.pid}`;
+  try {
+    mkdirSync(beside);
+    chmodSync(dirname(directory), 0o755);
+    chmodSync(beside, 0o755);
+    for (const [name, content] of files) {
+      writeFileSync(join(beside, name), content);
+      chmodSync(join(beside, name), 0o644);
+    }
+    renameSync(beside, directory);
+  } catch (error) {
+    // Another process was faster.
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+  } finally {
+    rmSync(beside, { recursive: true, force: true });
+  }
 }
 
 /** All sources, and the versions of what they import and what they run in. */
@@ -71,14 +92,27 @@ function digestOf(top) {
   return hash.digest("hex").slice(0, 32);
 }
 
-async function bundle(top) {
+/** What packages that are CommonJS look for. */
+const forCommonJs = [
+  'import{createRequire as requireOf}from"node:module";',
+  "const require=requireOf(import.meta.url),__filename=import.meta.filename,__dirname=import.meta.dirname;",
+].join("");
+
+/**
+ * The program as ES modules and their maps, by name; `main.js` is the one to load, and loads the others as they are needed.
+ * @param {string} top the checkout
+ * @param {(path: string) => string} placeOf an expression for the URL of a source, by its path
+ * @returns {Promise<Map<string, Uint8Array>>}
+ */
+export async function bundleProgram(top, placeOf) {
   const { build } = await import("esbuild");
-  const result = await build({
+  const { outputFiles } = await build({
     absWorkingDir: top,
-    entryPoints: ["src/main.ts"],
+    entryPoints: { main: "src/main.ts" },
     bundle: true,
+    splitting: true,
     platform: "node",
-    format: "cjs",
+    format: "esm",
     target: "node20",
     minifyWhitespace: true,
     minifySyntax: true,
@@ -86,32 +120,31 @@ async function bundle(top) {
     legalComments: "none",
     // Looked for beside their own files; the last ones are optional and not installed.
     external: ["esbuild", "tsx", "*.node", "cpu-features"],
-    plugins: [ownPlaces()],
-    define: { "import.meta.url": "__ownPlace" },
+    // For packages that are CommonJS.
+    banner: { js: forCommonJs },
+    plugins: [ownPlaces(placeOf)],
     sourcemap: "external",
-    outfile: "program.cjs",
+    outdir: join(top, "program"),
     write: false,
     logLevel: "silent",
   });
-  const [map, code] = result.outputFiles;
-  return { code: code.contents, map: map.contents };
+  return new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
 }
 
-/** Stacks tell places in the sources. The map is read only when there is a stack to tell: reading it takes as long as starting. */
-function traceSources(file) {
-  let map;
-  const place = (found, line, column) => {
-    map ??= readMap(`${file}.map`);
-    if (map === undefined) return found;
-    const entry = map.findEntry(Number(line) - 1, Number(column) - 1);
-    if (entry.originalSource === undefined) return found;
+/** Stacks tell places in the sources. A map is read only when there is a stack to tell: reading it takes as long as starting. */
+function traceSources(directory) {
+  const maps = new Map();
+  const place = (found, name, line, column) => {
+    if (!maps.has(name)) maps.set(name, readMap(join(directory, `${name}.map`)));
+    const entry = maps.get(name)?.findEntry(Number(line) - 1, Number(column) - 1);
+    if (entry?.originalSource === undefined) return found;
     return `${entry.originalSource.replace(/^(\.\.\/)+/, "")}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
   };
+  const own = new RegExp(
+    `${RegExp.escape?.(pathToFileURL(directory).href) ?? pathToFileURL(directory).href}/([\\w.-]+):(\\d+):(\\d+)`,
+  );
   Error.prepareStackTrace = (error, frames) =>
-    [
-      String(error),
-      ...frames.map((frame) => `    at ${String(frame).replace(new RegExp(`${file}:(\\d+):(\\d+)`), place)}`),
-    ].join("\n");
+    [String(error), ...frames.map((frame) => `    at ${String(frame).replace(own, place)}`)].join("\n");
 }
 
 /** Undefined when a newer version of the sources has been made a program meanwhile, which clears the old one away. */
@@ -124,16 +157,15 @@ function readMap(path) {
 }
 
 /** A source that looks for files beside itself finds them where it lies, and a package too. */
-function ownPlaces() {
+function ownPlaces(placeOf) {
   return {
     name: "own-places",
     setup({ onLoad }) {
       onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
         const text = readFileSync(path, "utf8");
         if (!text.includes("import.meta.url")) return undefined;
-        const place = JSON.stringify(pathToFileURL(path).href);
         return {
-          contents: `const __ownPlace = ${place};${text}`,
+          contents: `const __ownPlace = ${placeOf(path)};${text.replaceAll("import.meta.url", "__ownPlace")}`,
           loader: path.endsWith(".ts") ? "ts" : "js",
           resolveDir: dirname(path),
         };

@@ -1,6 +1,3 @@
-import { buildBase } from "../../operator/base/base.ts";
-import { removeBases } from "../../operator/native/ordinary-user.ts";
-import { sizeOf } from "../../operator/takeover/takeover.ts";
 import { asRoot } from "../terminal/as-root.ts";
 import type { AddCommand } from "../terminal/context.ts";
 
@@ -15,6 +12,8 @@ export const baseCommand: AddCommand = (program, act) => {
       .description(description)
       .action(() =>
         act(async (cli) => {
+          const { buildBase } = await import("../../operator/base/base.ts");
+          const { sizeOf } = await import("../../operator/takeover/takeover.ts");
           const base = await buildBase(cli);
           const { digest, kernel, outer, squashfs, kit } = base;
           cli.print(`base ${digest}: ${(sizeOf(base) / 2 ** 20).toFixed(1)} MiB`);
@@ -31,6 +30,7 @@ export const baseCommand: AddCommand = (program, act) => {
     .action(() =>
       act((cli) =>
         asRoot(cli, async () => {
+          const { removeBases } = await import("../../operator/native/ordinary-user.ts");
           const removed = await removeBases(cli.cache);
           for (const directory of removed) cli.print(`removed ${directory}`);
           cli.emit({ event: "done", removed });

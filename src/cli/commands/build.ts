@@ -1,4 +1,4 @@
-import { buildDefinition, type ImageOptions } from "../../operator/build/build-definition.ts";
+import type { ImageOptions } from "../../operator/build/build-definition.ts";
 import { imageCompressions, imageFormats } from "../../operator/output/output.ts";
 import type { AddCommand } from "../terminal/context.ts";
 import { present, secretOptions } from "../terminal/options.ts";
@@ -23,6 +23,7 @@ export const buildCommand: AddCommand = (program, act) => {
     .option("--with-secrets", "put the secrets in: the image must then be kept like them");
   secretOptions(command).action((path: string, options: ImageOptions) =>
     act(async (cli) => {
+      const { buildDefinition } = await import("../../operator/build/build-definition.ts");
       const { files, disks, ...image } = await buildDefinition(path, options, cli);
       for (const file of files) cli.print(file);
       const more = disks.length === 0 ? {} : { disks };

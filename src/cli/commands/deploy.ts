@@ -1,4 +1,4 @@
-import { type DeployRequest, deployDefinition } from "../../operator/host/deploy-definition.ts";
+import type { DeployRequest } from "../../operator/host/deploy-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand } from "../terminal/context.ts";
@@ -45,6 +45,7 @@ export const deployCommand: AddCommand = (program, act) => {
   secretOptions(hostOptions(degradedOption(command))).action(
     (path: string, host: string, more: string[], given: Options) =>
       act(async (cli) => {
+        const { deployDefinition } = await import("../../operator/host/deploy-definition.ts");
         const options = withSerials(given, more);
         const settings = { ...options, ...numbers(options) };
         const outcome = await deployDefinition(path, host, settings, cli, (view) =>

@@ -1,7 +1,3 @@
-import { missing, remedy } from "../../operator/native/doctor.ts";
-import { fixOf } from "../../operator/native/ordinary-user.ts";
-import { showArgv } from "../../system/run/run.ts";
-import { namespaceTroubles } from "../../system/user/namespace-troubles.ts";
 import { Fail } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
 
@@ -11,6 +7,10 @@ export const doctorCommand: AddCommand = (program, act) => {
     .description("what this machine lacks, and the command that fixes it")
     .action(() =>
       act(async (cli) => {
+        const { missing, remedy } = await import("../../operator/native/doctor.ts");
+        const { fixOf } = await import("../../operator/native/ordinary-user.ts");
+        const { showArgv } = await import("../../system/run/run.ts");
+        const { namespaceTroubles } = await import("../../system/user/namespace-troubles.ts");
         const lacking = await missing(["build", "vm"]);
         const root = process.getuid?.() === 0;
         const troubles = root ? [] : await namespaceTroubles();

@@ -1,8 +1,6 @@
-import { deployInputs, deployWorld, type LoginOptions } from "../../operator/deploy/inputs.ts";
+import type { LoginOptions } from "../../operator/deploy/inputs.ts";
 import type { Proof } from "../../operator/deploy/prove.ts";
-import { abortDeploy } from "../../operator/host/abort.ts";
-import { followDeploy, resumeDeploy, type Watch } from "../../operator/host/follow.ts";
-import { knownDeploy } from "../../operator/records/known-deploys.ts";
+import type { Watch } from "../../operator/host/follow.ts";
 import type { RevealOptions } from "../../operator/secrets/secrets.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
@@ -33,8 +31,9 @@ const addFollow: AddCommand = (program, act) => {
     .argument("<HOST>", hostHelp);
   hostOptions(degradedOption(command)).action((host: string, options: FollowOptions) =>
     act(async (cli) => {
-      const known = await knownDeploy(cli.env, host);
-      showProof(host, await followDeploy(known, watching(host, options, cli)), cli);
+      const { followDeploy } = await import("../../operator/host/follow.ts");
+      const watch = await watching(host, options, cli);
+      showProof(host, await followDeploy(await knownHost(host, cli), watch), cli);
     }),
   );
 };
@@ -56,12 +55,15 @@ const addResume: AddCommand = (program, act) => {
     (host: string, more: string[], given: ResumeOptions) =>
       act(async (cli) => {
         const options = withSerials(given, more);
-        const known = await knownDeploy(cli.env, host);
+        const { deployInputs } = await import("../../operator/deploy/inputs.ts");
+        const { resumeDeploy } = await import("../../operator/host/follow.ts");
+        const known = await knownHost(host, cli);
         // The base is there, and its dead man has stood down.
         const settings = { ...options, deadManSeconds: 600, slow: known.newSystem.slow };
         const other =
           options.with === undefined ? undefined : await deployInputs(options.with, host, settings, cli);
-        showProof(host, await resumeDeploy(known, other, watching(host, options, cli)), cli);
+        const watch = await watching(host, options, cli);
+        showProof(host, await resumeDeploy(known, other, watch), cli);
       }),
   );
 };
@@ -73,15 +75,22 @@ const addAbort: AddCommand = (program, act) => {
     .argument("<HOST>", hostHelp);
   hostOptions(command).action((host: string, options: LoginOptions) =>
     act(async (cli) => {
-      const known = await knownDeploy(cli.env, host);
-      await abortDeploy(known, watching(host, options, cli).world);
+      const { abortDeploy } = await import("../../operator/host/abort.ts");
+      const known = await knownHost(host, cli);
+      await abortDeploy(known, (await watching(host, options, cli)).world);
       cli.print(`${host} runs its old system again`);
       cli.emit({ event: "done" });
     }),
   );
 };
 
-function watching(host: string, options: FollowOptions & ConfirmOptions, cli: Cli): Watch {
+async function knownHost(host: string, cli: Cli) {
+  const { knownDeploy } = await import("../../operator/records/known-deploys.ts");
+  return await knownDeploy(cli.env, host);
+}
+
+async function watching(host: string, options: FollowOptions & ConfirmOptions, cli: Cli): Promise<Watch> {
+  const { deployWorld } = await import("../../operator/deploy/inputs.ts");
   return {
     world: deployWorld(host, options, cli, (view) => confirm(view, options, cli)),
     emit: cli.emit,

@@ -1,15 +1,4 @@
 import { existsSync } from "node:fs";
-import { diffLocks } from "../../debian/lock/lock-diff.ts";
-import { loadDefinition } from "../../operator/definition/load.ts";
-import { requireSigned } from "../../operator/lock/compare-lock.ts";
-import {
-  lockPath,
-  makeLockFor,
-  readLockFor,
-  readOldLock,
-  requirePackages,
-  writeLock,
-} from "../../operator/lock/lock.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
 
@@ -39,10 +28,15 @@ export const lockCommand: AddCommand = (program, act) => {
           throw new Fail(`${packages[0]}: packages are named with --update only`, {
             exitCode: exitCodes.usage,
           });
+        const { loadDefinition } = await import("../../operator/definition/load.ts");
+        const { lockPath, makeLockFor, readLockFor, readOldLock, requirePackages, writeLock } = await import(
+          "../../operator/lock/lock.ts"
+        );
         const definition = await loadDefinition(path);
         for (const line of definition.unfinished) cli.log.warn(line);
         const file = lockPath(definition);
         if (options.check) {
+          const { requireSigned } = await import("../../operator/lock/compare-lock.ts");
           const { lock } = await readLockFor(definition);
           await requireSigned(definition, lock, { ...cli, offline: options.offline ?? false });
           cli.print(`${file} fits the definition`);
@@ -75,6 +69,7 @@ export const lockCommand: AddCommand = (program, act) => {
           cli.emit({ event: "done", file, packages: lock.packages.length });
           return;
         }
+        const { diffLocks } = await import("../../debian/lock/lock-diff.ts");
         for (const line of diffLocks(old?.lock, lock)) cli.print(line);
         await writeLock(file, lock);
         const bytes = lock.packages.reduce((sum, one) => sum + one.size, 0);

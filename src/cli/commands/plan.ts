@@ -1,9 +1,7 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
-import { type PlanOptions, planDefinition, planWithoutHost } from "../../operator/host/plan-definition.ts";
-import { stepLines } from "../../operator/plan/step-lines.ts";
+import type { PlanOptions } from "../../operator/host/plan-definition.ts";
 import type { AddCommand } from "../terminal/context.ts";
 import { hostOptions } from "../terminal/options.ts";
-import { planLines } from "../terminal/plan-text.ts";
 
 type Options = PlanOptions & { readonly commands?: true };
 
@@ -20,6 +18,9 @@ export const planCommand: AddCommand = (program, act) => {
     .option("--commands", "show the command lines of each step too");
   hostOptions(command).action((path: string, host: string | undefined, options: Options) =>
     act(async (cli) => {
+      const { planDefinition, planWithoutHost } = await import("../../operator/host/plan-definition.ts");
+      const { stepLines } = await import("../../operator/plan/step-lines.ts");
+      const { planLines } = await import("../terminal/plan-text.ts");
       if (host === undefined) {
         const { definition, plan } = await planWithoutHost(path, options, cli);
         for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])

@@ -1,7 +1,4 @@
 import { writeFile } from "node:fs/promises";
-import { cycloneDxOf } from "../../debian/sbom/cyclonedx.ts";
-import { spdxOf } from "../../debian/sbom/spdx.ts";
-import { openDefinition } from "../../operator/lock/open-definition.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { during, exitCodes, Fail } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
@@ -28,6 +25,9 @@ export const sbomCommand: AddCommand = (program, act) => {
           throw new Fail(`--format ${options.format}: ${formats.join(", ")} are accepted`, {
             exitCode: exitCodes.usage,
           });
+        const { openDefinition } = await import("../../operator/lock/open-definition.ts");
+        const { cycloneDxOf } = await import("../../debian/sbom/cyclonedx.ts");
+        const { spdxOf } = await import("../../debian/sbom/spdx.ts");
         const { output } = options;
         if (output !== undefined) await requireParent(output);
         const { spec, lock } = await openDefinition(path);

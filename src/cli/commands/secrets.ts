@@ -2,16 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { loadDefinition } from "../../operator/definition/load.ts";
-import {
-  checkSecrets,
-  editSecret,
-  identityFiles,
-  type RevealOptions,
-  rekeySecrets,
-  type SecretKeys,
-  showSecret,
-} from "../../operator/secrets/secrets.ts";
+import type { RevealOptions, SecretKeys } from "../../operator/secrets/secrets.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
@@ -27,7 +18,8 @@ export const secretsCommand: AddCommand = (program, act) => {
     secrets.command("show").description("print the plain text").argument("<FILE>", "an .age file"),
   ).action((file: string, options: RevealOptions) =>
     act(async (cli) => {
-      const secret = await showSecret(resolve(file), secretKeys(options, cli));
+      const { showSecret } = await operations();
+      const secret = await showSecret(resolve(file), await secretKeys(options, cli));
       if (cli.json)
         cli.emit({ event: "secret", file, base64: Buffer.from(secret.expose()).toString("base64") });
       else process.stdout.write(secret.expose());
@@ -44,7 +36,8 @@ export const secretsCommand: AddCommand = (program, act) => {
         process.stdin.isTTY === true
           ? (present: Present) => inEditor(present, cli)
           : () => readStdin(cli.signal);
-      const changed = await editSecret(resolve(file), secretKeys(options, cli), edit);
+      const { editSecret } = await operations();
+      const changed = await editSecret(resolve(file), await secretKeys(options, cli), edit);
       cli.print(changed ? `${file} is written` : `${file} is unchanged`);
       cli.emit({ event: "done", file, changed });
     }),
@@ -56,7 +49,8 @@ export const secretsCommand: AddCommand = (program, act) => {
       .argument("<DIR>", "a directory with a file `recipients`"),
   ).action((dir: string, options: RevealOptions) =>
     act(async (cli) => {
-      const { rekeyed, kept } = await rekeySecrets(resolve(dir), secretKeys(options, cli));
+      const { rekeySecrets } = await operations();
+      const { rekeyed, kept } = await rekeySecrets(resolve(dir), await secretKeys(options, cli));
       for (const path of rekeyed) cli.print(`rekeyed ${path}`);
       for (const path of kept) cli.print(`left as it is, a passphrase opens it: ${path}`);
       cli.emit({ event: "done", rekeyed, kept });
@@ -69,7 +63,9 @@ export const secretsCommand: AddCommand = (program, act) => {
       .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file"),
   ).action((path: string, options: RevealOptions) =>
     act(async (cli) => {
-      const results = await checkSecrets(await loadDefinition(path), secretKeys(options, cli));
+      const { loadDefinition } = await import("../../operator/definition/load.ts");
+      const { checkSecrets } = await operations();
+      const results = await checkSecrets(await loadDefinition(path), await secretKeys(options, cli));
       for (const { name, file, problem } of results) {
         cli.print(
           `${problem === undefined ? "ok     " : "FAILED "} ${name} (${file})${problem ? `: ${problem.message}` : ""}`,
@@ -87,11 +83,16 @@ export const secretsCommand: AddCommand = (program, act) => {
 };
 
 /** Identities of the options, else of IMGBUILD_IDENTITY; a passphrase is asked for only with --passphrase. */
-function secretKeys(options: RevealOptions, cli: Cli): SecretKeys {
+async function secretKeys(options: RevealOptions, cli: Cli): Promise<SecretKeys> {
+  const { identityFiles } = await operations();
   return {
     identityFiles: options.identity ?? identityFiles({}, cli.env),
     passphrase: options.passphrase === true ? () => cli.askSecret("Passphrase: ") : undefined,
   };
+}
+
+async function operations() {
+  return await import("../../operator/secrets/secrets.ts");
 }
 
 type Present = (() => Promise<Secret>) | undefined;

@@ -1,15 +1,8 @@
 import type { Command } from "commander";
 import { stockRelease } from "../../tables/release.ts";
-import {
-  type RehearsalOptions,
-  rehearseDefinition,
-  type TestOptions,
-  testDefinition,
-  withMachine,
-} from "../../testing/test-definition.ts";
+import type { RehearsalOptions, TestOptions } from "../../testing/test-definition.ts";
 import { Fail } from "../../util/fail.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
-import { consoleOf, shellIn } from "../terminal/guest-terminal.ts";
 import { seconds } from "../terminal/log.ts";
 import { positive, present, secretOptions } from "../terminal/options.ts";
 
@@ -37,12 +30,20 @@ export const testCommands: AddCommand = (program, act) => {
   machineCommand(program, "run", "one")
     .description("boot the image with its console attached")
     .action((path: string, options: TestOptions) =>
-      act((cli) => withMachine(path, options, cli, (machine) => consoleOf(machine, cli))),
+      act(async (cli) => {
+        const { withMachine } = await import("../../testing/test-definition.ts");
+        const { consoleOf } = await import("../terminal/guest-terminal.ts");
+        await withMachine(path, options, cli, (machine) => consoleOf(machine, cli));
+      }),
     );
   machineCommand(program, "shell", "one")
     .description("boot the image, then a shell in it by SSH")
     .action((path: string, options: TestOptions) =>
-      act((cli) => withMachine(path, options, cli, (machine) => shellIn(machine, cli))),
+      act(async (cli) => {
+        const { withMachine } = await import("../../testing/test-definition.ts");
+        const { shellIn } = await import("../terminal/guest-terminal.ts");
+        await withMachine(path, options, cli, (machine) => shellIn(machine, cli));
+      }),
     );
 };
 
@@ -59,6 +60,7 @@ function machineCommand(program: Command, name: string, firmware: string): Comma
 }
 
 async function test(path: string, options: TestOptions, cli: Cli): Promise<void> {
+  const { testDefinition } = await import("../../testing/test-definition.ts");
   await testDefinition(path, options, cli, {
     verdict: ({ firmware, results, seconds: took }) => {
       for (const result of results) cli.emit({ event: "check", firmware, ...result });
@@ -70,6 +72,7 @@ async function test(path: string, options: TestOptions, cli: Cli): Promise<void>
 }
 
 async function rehearse(path: string, options: RehearsalOptions, cli: Cli): Promise<void> {
+  const { rehearseDefinition } = await import("../../testing/test-definition.ts");
   const { report, checks, accelerator } = await rehearseDefinition(path, options, cli);
   cli.emit({ event: "rehearsal", accelerator, report, checks });
   const { total, downtime, phases } = report.seconds;

@@ -1,5 +1,3 @@
-import { vendor } from "../../operator/cache/vendor.ts";
-import { openDefinition } from "../../operator/lock/open-definition.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import type { AddCommand } from "../terminal/context.ts";
 
@@ -11,6 +9,8 @@ export const vendorCommand: AddCommand = (program, act) => {
     .argument("<DIR>", "where they go; `build --vendor DIR` takes them from there")
     .action((path: string, dir: string) =>
       act(async (cli) => {
+        const { vendor } = await import("../../operator/cache/vendor.ts");
+        const { openDefinition } = await import("../../operator/lock/open-definition.ts");
         const definition = await openDefinition(path, { check: () => requireParent(dir) });
         const { packages, bytes } = await cli.log.task("collecting packages", (log) =>
           vendor(definition, dir, { ...cli, log }),

@@ -1,5 +1,3 @@
-import { imgbuildAsRoot } from "../../operator/native/ordinary-user.ts";
-import { exitCodeOf } from "../../system/user/user-namespace.ts";
 import type { Cli } from "./context.ts";
 
 /** Ends the command with that exit code; what there was to say has been said. */
@@ -18,6 +16,8 @@ export class Ended extends Error {
  */
 export async function asRoot(cli: Cli, work: () => Promise<void>): Promise<void> {
   if (process.getuid?.() === 0) return await work();
+  const { imgbuildAsRoot } = await import("../../operator/native/ordinary-user.ts");
+  const { exitCodeOf } = await import("../../system/user/user-namespace.ts");
   const child = await imgbuildAsRoot(cli.argv, {
     env: cli.env,
     cache: cli.cache,

@@ -3,7 +3,6 @@ import type { PlanView } from "../../operator/deploy/world.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { Cli } from "./context.ts";
 import { each } from "./options.ts";
-import { planLines } from "./plan-text.ts";
 
 /** How a plan is confirmed. */
 export interface ConfirmOptions {
@@ -36,6 +35,7 @@ export function withSerials<T extends ConfirmOptions>(options: T, more: readonly
 
 /** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
 export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli): Promise<void> {
+  const { planLines } = await import("./plan-text.ts");
   for (const line of planLines(view)) cli.print(line);
   const { planDigest, bound, disks, apt, fates } = view;
   cli.emit({ event: "plan", planDigest, bound, disks, apt, fates });

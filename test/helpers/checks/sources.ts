@@ -36,14 +36,14 @@ function read(directory: string, path: string): Source {
   const room = dirname(from) === "." ? "" : dirname(from);
   const statements = [
     ...text.matchAll(/^(?:import|export)\s([^;]*?)\bfrom\s+"([^"]+)"/gms),
-    ...text.matchAll(/(\*?)\bimport\("([^"]+)"\)/g),
+    ...text.matchAll(/(?:\b(?:const|let) (\{[^}]*\})\s*=\s*await\s+)?\bimport\(\s*"([^"]+)",?\s*\)/g),
   ];
   const takes = new Map<string, Set<string>>();
   for (const [, clause, specifier] of statements) {
     if (!specifier!.startsWith(".")) continue;
     const to = relative(".", resolve(dirname(path), specifier!));
     const names = takes.get(to) ?? new Set();
-    for (const name of namesOf(clause!)) names.add(name);
+    for (const name of namesOf(clause ?? "")) names.add(name);
     takes.set(to, names);
   }
   return {
@@ -71,7 +71,7 @@ function namesOf(clause: string): string[] {
         one
           .trim()
           .replace(/^type\s+/, "")
-          .split(/\s+as\s+/)[0]!,
+          .split(/\s+as\s+|:/)[0]!,
     )
     .filter((one) => one !== "");
 }

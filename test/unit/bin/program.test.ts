@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -41,17 +41,42 @@ function answer(top: string): string {
 const made = (top: string) => readdirSync(join(top, "node_modules/.cache/imgbuild")).sort();
 
 describe("loadProgram", () => {
-  it("makes one file of the sources, which knows where they lie, and makes it anew when they change", () => {
+  it("makes one program of the sources, which know where they are, and makes it anew when they change", () => {
     const top = checkout("first");
     expect(answer(top)).toBe(`first ${pathToFileURL(join(top, "src/main.ts")).href}\n`);
     const first = made(top);
-    expect(first).toHaveLength(2);
+    expect(first).toHaveLength(1);
     expect(answer(top)).toMatch(/^first /);
     expect(made(top)).toEqual(first);
     writeFileSync(join(top, "src/deep/said.ts"), `export const said = "second";\n`);
     expect(answer(top)).toMatch(/^second /);
     expect(made(top)).toHaveLength(2);
-    expect(made(top)[0]).not.toBe(first[0]);
+  });
+
+  it("clears older versions away when no command can run them any more", () => {
+    const top = checkout("first");
+    answer(top);
+    const [first] = made(top);
+    const at = join(top, "node_modules/.cache/imgbuild", first!);
+    const twoDaysAgo = new Date(Date.now() - 2 * 24 * 3_600_000);
+    utimesSync(at, twoDaysAgo, twoDaysAgo);
+    expect(answer(top)).toMatch(/^first /);
+    expect(made(top)).toEqual([first]);
+    writeFileSync(join(top, "src/deep/said.ts"), `export const said = "second";\n`);
+    expect(answer(top)).toMatch(/^second /);
+    expect(made(top)).not.toContain(first);
+  });
+
+  it("loads a part of itself when it is asked for", () => {
+    const top = checkout("late");
+    writeFileSync(
+      join(top, "src/main.ts"),
+      `export const main = async () => (await import("./deep/said.ts")).said;\n`,
+    );
+    for (let times = 0; times < 2; times += 1) expect(answer(top)).toBe("late\n");
+    const [version] = made(top);
+    const files = readdirSync(join(top, "node_modules/.cache/imgbuild", version!));
+    expect(files.filter((name) => name.endsWith(".js")).length).toBeGreaterThan(1);
   });
 
   it("imports while it runs, the first time and later", () => {
@@ -72,9 +97,8 @@ describe("loadProgram", () => {
   it("tells a stack as it is when its map was cleared away by a newer version", () => {
     const top = checkout("fail");
     answer(top);
-    const map = made(top).find((name) => name.endsWith(".map"))!;
-    rmSync(join(top, "node_modules/.cache/imgbuild", map));
-    expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(.*\.cjs:\d+:\d+\)/);
+    rmSync(join(top, "node_modules/.cache/imgbuild", made(top)[0]!, "main.js.map"));
+    expect(answer(top)).toMatch(/^Error: as told\n {4}at main \(.*main\.js:\d+:\d+\)/);
   });
 
   it("makes a program of imgbuild itself that starts", () => {

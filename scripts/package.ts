@@ -1,0 +1,123 @@
+// Makes the npm package: out/imgbuild-VERSION.tgz. It has the program as one file, the sources that a build reads, the base's
+// definition, and the types of `imgbuild` and `imgbuild/testing`; no test and no tool of the checkout.
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { build } from "esbuild";
+import { bundleProgram } from "../bin/program.js";
+import { run } from "../src/system/run/run.ts";
+
+const top = resolve(import.meta.dirname, "..");
+const to = join(top, "out/package");
+const runMs = 10 * 60_000;
+/** Only a checkout needs them. */
+const notShipped = ["tsx", "zx"];
+const copied = [
+  ...["bin/imgbuild", "bin/start.js", "bin/quiet.js", "bin/program.js"],
+  ...["src", "initramfs", "LICENSE", "README.md"],
+];
+/** What a definition and its tests import. */
+const modules = { imgbuild: "src/dsl/index.ts", testing: "src/testing/index.ts" };
+
+/** Of packages that have none. */
+const ownDeclarations = readdirSync(join(top, "src"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".d.ts"))
+  .map((name) => join("src", name));
+
+rmSync(to, { recursive: true, force: true });
+mkdirSync(join(to, "dist"), { recursive: true });
+for (const path of copied) cpSync(path, join(to, path), { recursive: true });
+await makeProgram();
+await makeModules();
+await makeTypes();
+writeFileSync(join(to, "package.json"), `${JSON.stringify(description(), null, 2)}\n`);
+await run(["npm", "pack", "--silent", "--pack-destination", join(top, "out"), to], {
+  timeoutMs: runMs,
+  env: process.env as Record<string, string>,
+});
+const name = `out/imgbuild-${description().version}.tgz`;
+console.log(`${name}: ${(readFileSync(name).length / 2 ** 20).toFixed(2)} MiB`);
+
+async function makeProgram(): Promise<void> {
+  const directory = join(to, "dist/program");
+  mkdirSync(directory);
+  const files = await bundleProgram(top, (path) => {
+    const place = JSON.stringify(relative(join(top, "dist/program"), path));
+    return `new URL(${place}, import.meta.url).href`;
+  });
+  for (const [name, content] of files) writeFileSync(join(directory, name), shipped(name, content));
+  chmodSync(join(to, "bin/imgbuild"), 0o755);
+}
+
+/** A map needs no sources: they are in the package. */
+function shipped(name: string, content: Uint8Array): Uint8Array | string {
+  if (!name.endsWith(".map")) return content;
+  const { sourcesContent: _, ...places } = JSON.parse(Buffer.from(content).toString());
+  return JSON.stringify(places);
+}
+
+/** For whoever imports them in a program of their own: a definition and its tests are bundled from the sources. */
+async function makeModules(): Promise<void> {
+  await build({
+    entryPoints: modules,
+    outdir: join(to, "dist"),
+    bundle: true,
+    splitting: true,
+    packages: "external",
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    chunkNames: "parts/[name]-[hash]",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+/** With the words of each field; imports name the files that are there. */
+async function makeTypes(): Promise<void> {
+  const config = join(top, "out/types.json");
+  const types = join(to, "dist/types");
+  writeFileSync(
+    config,
+    JSON.stringify({
+      extends: join(top, "tsconfig.json"),
+      compilerOptions: {
+        noEmit: false,
+        declaration: true,
+        emitDeclarationOnly: true,
+        outDir: types,
+        rootDir: join(top, "src"),
+      },
+      include: [],
+      files: [...Object.values(modules), ...ownDeclarations].map((file) => join(top, file)),
+    }),
+  );
+  await run(["npx", "tsc", "--project", config], {
+    timeoutMs: runMs,
+    env: process.env as Record<string, string>,
+  });
+  for (const name of readdirSync(types, { recursive: true, encoding: "utf8" })) {
+    const file = join(types, name);
+    if (!name.endsWith(".d.ts")) continue;
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, text.replaceAll(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"'));
+  }
+}
+
+function description() {
+  const ours = JSON.parse(readFileSync(join(top, "package.json"), "utf8"));
+  const { name, version, description, license, type, engines, bin } = ours;
+  const used = Object.entries<string>(ours.dependencies).filter(([library]) => !notShipped.includes(library));
+  const types = Object.entries<string>(ours.devDependencies).filter(([library]) =>
+    used.some(([dependency]) => library === `@types/${dependency}`),
+  );
+  const dependencies = Object.fromEntries([...types, ...used]);
+  return {
+    ...{ name, version, description, license, type, engines, bin },
+    exports: {
+      ".": { types: "./dist/types/dsl/index.d.ts", default: "./dist/imgbuild.js" },
+      "./testing": { types: "./dist/types/testing/index.d.ts", default: "./dist/testing.js" },
+      "./package.json": "./package.json",
+    },
+    dependencies,
+  };
+}
