@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { adminKey } from "../helpers/builders/deployable.ts";
@@ -7,8 +7,10 @@ import { project } from "../helpers/imgbuild.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const maxBytes = 3 * 2 ** 20;
-const { version, devDependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 const shipped = join(project, `out/imgbuild-${version}.tgz`);
+
+const npmOptions = ["--no-audit", "--no-fund", "--prefer-offline"];
 
 /** Runs a program there; throws with what it said where it fails. */
 function ran(cwd: string, ...[program, ...args]: readonly [string, ...string[]]): string {
@@ -17,53 +19,33 @@ function ran(cwd: string, ...[program, ...args]: readonly [string, ...string[]])
   return stdout;
 }
 
-/** An empty project with the package in it, as a user makes one. */
-function installed(): string {
-  ran(project, "node", "--import", "tsx", "scripts/package.ts");
-  const dir = tempDir();
-  writeFileSync(join(dir, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  const others = ["typescript", "@types/node"].map((name) => `${name}@${devDependencies[name]}`);
-  ran(dir, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", shipped, ...others);
-  return dir;
-}
-
 describe("the npm package", () => {
-  it("installs into an empty project, checks a definition's types, and builds what the checkout builds", () => {
-    const dir = installed();
-    const own = join(dir, "node_modules/imgbuild");
+  it("installs where npm and make are, starts a repository, checks its types, and builds what the checkout builds", () => {
+    ran(project, "node", "--import", "tsx", "scripts/package.ts");
+    expect(statSync(shipped).size).toBeLessThan(maxBytes);
+    const home = tempDir();
+    ran(home, "npm", "install", ...npmOptions, shipped);
+    const own = join(home, "node_modules/imgbuild");
     const files = readdirSync(own, { recursive: true, encoding: "utf8" });
     expect(files.filter((name) => /\.test\.|^(test|scripts)\//.test(name))).toEqual([]);
-    expect(statSync(shipped).size).toBeLessThan(maxBytes);
+    const key = join(home, "key.pub");
+    writeFileSync(key, `${adminKey} me\n`);
+    const program = join(home, "node_modules/.bin/imgbuild");
+    expect(ran(home, program, "--version")).toBe(`${version}\n`);
+    expect(ran(home, program, "init", "web", "--key", key)).toContain("web/IMGBUILD.ts\n");
 
-    const imgbuild = (...args: readonly string[]) => ran(dir, "node_modules/.bin/imgbuild", ...args);
-    expect(imgbuild("--version")).toBe(`${version}\n`);
-    imgbuild("init", "web");
-    const definition = join(dir, "web/IMGBUILD.ts");
+    const dir = join(home, "web");
+    // No registry has it yet.
+    ran(dir, "npm", "pkg", "set", `dependencies.imgbuild=file:${shipped}`);
+    const definition = join(dir, "IMGBUILD.ts");
     const text = readFileSync(definition, "utf8").replace("CHANGE-ME", "SERIAL-1");
-    writeFileSync(definition, text);
-    appendFileSync(join(dir, "web/authorized_keys"), `${adminKey} me\n`);
-    writeFileSync(
-      join(dir, "web/IMGBUILD.test.ts"),
-      [
-        'import { test } from "imgbuild/testing";',
-        'test("answers", async ({ machine }) => {',
-        '  await machine.fail("false");',
-        "});",
-        "",
-      ].join("\n"),
-    );
-    const strict = { target: "es2023", module: "nodenext", strict: true, noEmit: true, types: ["node"] };
-    writeFileSync(join(dir, "tsconfig.json"), JSON.stringify({ compilerOptions: strict, include: ["web"] }));
-    const tsc = () => ran(dir, "node_modules/.bin/tsc");
-    expect(tsc()).toBe("");
     writeFileSync(definition, text.replace("hostname:", "hostnam:"));
-    expect(tsc).toThrow(/hostnam/);
+    expect(() => ran(dir, "make", "check")).toThrow(/hostnam/);
     writeFileSync(definition, text);
-
-    imgbuild("lock", "web");
-    imgbuild("build", "web", "-o", "package.raw");
-    ran(dir, join(project, "bin/imgbuild"), "build", "web", "-o", "checkout.raw");
+    ran(dir, "make", "image");
+    ran(dir, join(project, "bin/imgbuild"), "build", ".", "-o", "out/checkout.raw");
     // Fails where they differ.
-    ran(dir, "cmp", "package.raw", "checkout.raw");
+    ran(dir, "cmp", "out/system.raw", "out/checkout.raw");
+    expect(() => ran(dir, "make", "plan")).toThrow("say which host");
   });
 });

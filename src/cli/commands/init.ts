@@ -1,20 +1,27 @@
-import { initDefinition } from "../../operator/definition/init.ts";
+import type { InitOptions } from "../../operator/init/init.ts";
 import type { AddCommand } from "../terminal/context.ts";
+import { hostOptions, present } from "../terminal/options.ts";
 
 export const initCommand: AddCommand = (program, act) => {
-  program
+  const command = program
     .command("init")
-    .description("a definition to start from")
+    .description("the repository of a server, to start from")
     .argument("<DIR>", "a directory that does not exist yet, or is empty")
-    .action((directory: string) =>
-      act(async (cli) => {
-        for (const file of await initDefinition(directory)) {
-          cli.print(file);
-          cli.emit({ event: "written", file });
-        }
-        cli.print(
-          `next: edit it (\`imgbuild plan ${directory} HOST\` shows the host's disks, and what names each), then \`imgbuild lock ${directory}\` and \`imgbuild test ${directory}\``,
-        );
-      }),
-    );
+    .option("--from <HOST>", "take what can be taken from this host; nothing is changed on it")
+    .option("--hostname <NAME>", "its name (default: the host's, else DIR's)")
+    .option("--key <FILE>", "public keys of its administrator", present);
+  hostOptions(command).action((directory: string, options: InitOptions) =>
+    act(async (cli) => {
+      const { initRepository } = await import("../../operator/init/init.ts");
+      const { files, notes, identity } = await initRepository(directory, options, cli);
+      for (const file of files) {
+        cli.print(file);
+        cli.emit({ event: "written", file });
+      }
+      for (const note of notes) cli.print(`left out: ${note}`);
+      cli.print(`your identity, which opens the secrets: ${identity}`);
+      cli.print(`next: cd ${directory}, edit IMGBUILD.ts, then \`make test\`; \`make\` lists the rest`);
+      cli.emit({ event: "done", files, notes, identity });
+    }),
+  );
 };

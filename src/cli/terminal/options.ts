@@ -18,7 +18,7 @@ export function secretOptions(command: Command): Command {
   return command
     .option(
       "-i, --identity <FILE>",
-      "age identity that opens the secrets (or IMGBUILD_IDENTITY); may be repeated",
+      "age identity that opens the secrets (or IMGBUILD_IDENTITY; default: ~/.config/imgbuild/identity.txt); may be repeated",
       each(present),
     )
     .option("--passphrase", "ask for the passphrase of secrets encrypted with one");

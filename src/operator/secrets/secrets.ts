@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Spec } from "../../schema/spec.ts";
@@ -7,6 +8,7 @@ import { sealForAll } from "../../secrets/seal.ts";
 import { Fail, reasonOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { Definition } from "../definition/load.ts";
+import { defaultIdentity } from "./default-identity.ts";
 
 /** What opens the files: paths of identity files, and who is asked for a passphrase. */
 export interface SecretKeys {
@@ -20,12 +22,15 @@ export interface RevealOptions {
   readonly passphrase?: boolean;
 }
 
-/** Identity files of the option and of IMGBUILD_IDENTITY, which separates several by ":". */
+/** Identity files of the option and of IMGBUILD_IDENTITY, which separates several by ":"; else the user's own, if there is one. */
 export function identityFiles(
   { identity = [] }: RevealOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): string[] {
-  return [...identity, ...(env.IMGBUILD_IDENTITY ?? "").split(":").filter((path) => path !== "")];
+  const named = [...identity, ...(env.IMGBUILD_IDENTITY ?? "").split(":").filter((path) => path !== "")];
+  if (named.length > 0) return named;
+  const own = defaultIdentity(env);
+  return existsSync(own) ? [own] : [];
 }
 
 /** All secrets of a definition, or `only` some of them, in memory only: name → plain bytes. */

@@ -30,7 +30,8 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   ],
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
-    "operator/definition: files init load",
+    "operator/definition: files load",
+    "operator/init: init",
     "operator/deploy: inputs",
     "operator/lock: lock",
     "operator/secrets: secrets",

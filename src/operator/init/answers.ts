@@ -1,0 +1,133 @@
+import type { DiskFacts, Facts, LinkFacts, RouteFacts } from "../../schema/facts.ts";
+import { isOwnSerial, isOwnWwn, suggestedMatch } from "../../storage/table/disk-names.ts";
+import { boundTo } from "../inspect/host-binding.ts";
+
+/** What a repository is written from. */
+export interface Answers {
+  readonly hostname: string;
+  /** Of the disk to be written: `match: { serial: "…" }`; undefined where it is not known. */
+  readonly match: string | undefined;
+  /** A line of the definition that binds it to the host; none where the disk does. */
+  readonly binding?: string | undefined;
+  readonly firmware: readonly ("uefi" | "bios")[];
+  /** Static addresses; else the machine asks by DHCP. */
+  readonly network?: StaticNetwork | undefined;
+  /** Public keys of the administrator. */
+  readonly keys: readonly string[];
+  readonly timezone?: string | undefined;
+  /** Packages beside those that every server here has, to choose from. */
+  readonly packages: readonly string[];
+  /** What was found on the host and is not in the definition. */
+  readonly notes: readonly string[];
+}
+
+interface StaticNetwork {
+  readonly mac: string;
+  readonly addresses: readonly string[];
+  readonly gateway: readonly string[];
+  readonly gatewayOnLink: boolean;
+  readonly dns: readonly string[];
+}
+
+/** What a host says, beside its facts. */
+export interface HostWords {
+  readonly timezone: string;
+  /** Marked as installed by hand. */
+  readonly packages: readonly string[];
+  /** Of the login's authorized_keys. */
+  readonly keys: readonly string[];
+  /** The key that let us in. */
+  readonly openedBy: string;
+}
+
+export const noHost: Omit<Answers, "hostname"> = {
+  match: undefined,
+  firmware: ["uefi", "bios"],
+  keys: [],
+  packages: [],
+  notes: [],
+};
+
+/** What can be said of a new system for this host from what it is now. */
+export function answersFor(facts: Facts, words: HostWords): Answers {
+  const system = systemDisk(facts.disks);
+  const match = system === undefined ? undefined : suggestedMatch(system, facts.disks);
+  const network = networkOf(facts);
+  const others = words.keys.filter((key) => !sameKey(key, words.openedBy));
+  return {
+    hostname: hostnameFrom(facts.hostname),
+    match,
+    binding:
+      system === undefined || isKnownAnywhere(system)
+        ? undefined
+        : boundTo({ hostKeys: "new" }, facts, undefined).line,
+    firmware: [facts.firmware],
+    network: network.static,
+    keys: [words.openedBy],
+    timezone: /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+){0,2}$/.test(words.timezone) ? words.timezone : undefined,
+    packages: words.packages.filter((name) => /^[a-z0-9][a-z0-9+.-]+$/.test(name)),
+    notes: [
+      ...(system === undefined ? ["no disk holds the root alone: name the one to be written"] : []),
+      ...facts.disks.filter((disk) => disk !== system).map(otherDisk),
+      ...network.notes,
+      ...(others.length > 0 ? [`${others.length} more SSH keys open this login`] : []),
+      ...(facts.secureBoot ? ["Secure Boot is on: say `boot.secureBoot`, or switch it off"] : []),
+    ],
+  };
+}
+
+/** Whether the disk alone says which machine is meant. */
+function isKnownAnywhere({ serial, wwn }: DiskFacts): boolean {
+  return (serial !== undefined && isOwnSerial(serial)) || (wwn !== undefined && isOwnWwn(wwn));
+}
+
+/** A name as definitions take it: the first label. */
+export function hostnameFrom(name: string): string {
+  const [label = ""] = name.toLowerCase().split(".");
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label) ? label : "server";
+}
+
+function systemDisk(disks: readonly DiskFacts[]): DiskFacts | undefined {
+  const holdsRoot = ({ mountPoints, partitions }: DiskFacts) =>
+    [mountPoints, ...partitions.map((part) => part.mountPoints)].some((points) => points.includes("/"));
+  const written = disks.filter(({ removable, readOnly }) => !removable && !readOnly);
+  return disks.find(holdsRoot) ?? (written.length === 1 ? written[0] : undefined);
+}
+
+function otherDisk({ name, model, sizeBytes }: DiskFacts): string {
+  return `${name}${model === undefined ? "" : ` (${model})`}, ${Math.round(sizeBytes / 2 ** 30)} GiB, is not named, so it stays as it is`;
+}
+
+function networkOf({ links, routes, dns }: Facts): {
+  readonly static?: StaticNetwork;
+  readonly notes: readonly string[];
+} {
+  const ways = routes.filter(({ to, dynamic }) => to === "default" && !dynamic);
+  const [first] = ways;
+  const link = links.find(({ name }) => name === first?.link);
+  if (first === undefined || link === undefined) return { notes: [] };
+  if (link.kind !== undefined)
+    return {
+      notes: [`the way out is ${link.name}, a ${link.kind}, which a definition cannot say: see \`network\``],
+    };
+  return { static: staticOn(link, ways, dns), notes: [] };
+}
+
+function staticOn(link: LinkFacts, ways: readonly RouteFacts[], dns: readonly string[]): StaticNetwork {
+  const own = ways.filter((way) => way.link === link.name);
+  return {
+    mac: link.mac.toLowerCase(),
+    addresses: link.addresses
+      .filter(({ dynamic, address }) => !dynamic && !address.startsWith("fe80:"))
+      .map(({ address, prefix }) => `${address}/${prefix}`),
+    gateway: own.flatMap(({ via }) => via ?? []),
+    gatewayOnLink: own.some(({ onLink }) => onLink),
+    // A resolver on the host itself is gone with it.
+    dns: dns.filter((server) => !/^(127\.|::1$)/.test(server)),
+  };
+}
+
+function sameKey(one: string, other: string): boolean {
+  const bare = (key: string) => key.trim().split(/\s+/).slice(0, 2).join(" ");
+  return bare(one) === bare(other);
+}

@@ -1,0 +1,71 @@
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { usualRelease } from "../../tables/release.ts";
+import type { Answers } from "./answers.ts";
+
+/** What a server needs to start, to be reached and to take updates. */
+const basicPackages = [
+  ...["apt", "ca-certificates", "dbus", "e2fsprogs", "initramfs-tools", onlyArchitecture.packages.kernel],
+  ...["openssh-server", "sudo", "systemd-resolved", "systemd-sysv", "udev", "zstd"],
+];
+
+/** The text of an `IMGBUILD.ts`. What comes from a host stands in it as JSON alone, or in a comment of one line. */
+export function definitionText(answers: Answers): string {
+  const { hostname, match, binding, firmware, network, timezone, packages, notes } = answers;
+  const more = packages.filter((name) => !basicPackages.includes(name));
+  const functions = ["biosBoot", "disk", "esp", "gpt", "image", "readLines", "root", "unitIsActive"];
+  functions.push(network === undefined ? "dhcp" : "staticAddress");
+  return [
+    `import { ${functions.sort().join(", ")} } from "imgbuild";`,
+    "",
+    ...notes.map((note) => `// Found on the host: ${note}.`),
+    "export default image({",
+    `  hostname: ${JSON.stringify(hostname)},`,
+    ...(binding === undefined ? [] : [`  ${binding.replace(/,?$/, ",")}`]),
+    `  system: { suite: ${JSON.stringify(usualRelease)} },`,
+    ...(timezone === undefined ? [] : [`  timezone: ${JSON.stringify(timezone)},`]),
+    "  packages: {",
+    "    install: [",
+    ...listed(basicPackages, "      "),
+    ...(more.length === 0 ? [] : ["      // Installed by hand on the host; take what you need:"]),
+    ...listed(more, "      // "),
+    "    ],",
+    "  },",
+    "  storage: {",
+    "    disks: {",
+    "      // This disk is written. `make plan HOST=…` shows the server's disks, each with the `match` that means it.",
+    "      system: disk({",
+    `        ${match ?? 'match: { serial: "CHANGE-ME" }'},`,
+    "        table: gpt(biosBoot(), esp(), root()),",
+    "      }),",
+    "    },",
+    "  },",
+    `  boot: { firmware: ${JSON.stringify(firmware)} },`,
+    `  network: { ethernet: ${networkText(network)} },`,
+    "  // authorized_keys is beside this file: one public key a line.",
+    `  users: { admin: { comment: "Administrator", sudo: true, keys: readLines("authorized_keys") } },`,
+    `  health: [unitIsActive("ssh.service")],`,
+    "});",
+    "",
+  ].join("\n");
+}
+
+function networkText(network: Answers["network"]): string {
+  if (network === undefined) return 'dhcp("e*")';
+  const { mac, gatewayOnLink, ...lists } = network;
+  const said = Object.entries(lists).filter(([, words]) => words.length > 0);
+  return [
+    "staticAddress({",
+    `    match: { mac: ${JSON.stringify(mac)} },`,
+    ...said.map(([name, words]) => `    ${name}: ${JSON.stringify(words)},`),
+    ...(gatewayOnLink ? ["    gatewayOnLink: true,"] : []),
+    "  })",
+  ].join("\n");
+}
+
+/** Four names a line. */
+function listed(names: readonly string[], before: string): string[] {
+  const lines = Array.from({ length: Math.ceil(names.length / 4) }, (_, at) =>
+    names.slice(4 * at, 4 * at + 4),
+  );
+  return lines.map((line) => `${before}${line.map((name) => `${JSON.stringify(name)},`).join(" ")}`);
+}

@@ -1,0 +1,122 @@
+import type { Answers } from "./answers.ts";
+import { definitionText } from "./definition-text.ts";
+
+/** What the repository is told of this machine. */
+interface Around {
+  /** Where npm gets imgbuild from: a range of versions, or `file:…`. */
+  readonly imgbuild: string;
+  /** age recipients of whoever made it. */
+  readonly recipients: readonly string[];
+}
+
+/** Versions of what checks the types. */
+export const tools = { "@types/node": "20.19.43", typescript: "7.0.2" } as const;
+
+/** The files of a new repository, by path. */
+export function repositoryFiles(answers: Answers, around: Around): ReadonlyMap<string, string> {
+  return new Map([
+    ["IMGBUILD.ts", definitionText(answers)],
+    ["IMGBUILD.test.ts", testText],
+    ["authorized_keys", keysText(answers.keys)],
+    ["package.json", packageText(answers.hostname, around.imgbuild)],
+    ["tsconfig.json", json({ compilerOptions, include: ["**/*.ts"] })],
+    ["Makefile", makefile],
+    ["README.md", readme(answers.hostname)],
+    [".gitignore", "node_modules/\nout/\n"],
+    ["secrets/recipients", recipientsText(around.recipients)],
+  ]);
+}
+
+const compilerOptions = {
+  ...{ target: "es2023", module: "nodenext", strict: true, noEmit: true },
+  ...{ exactOptionalPropertyTypes: true, types: ["node"] },
+};
+
+const testText = `import { test } from "imgbuild/testing";
+
+test("lets its administrator become root", async ({ machine }) => {
+  await machine.succeed("runuser --user admin -- sudo --non-interactive true");
+});
+`;
+
+// A tab begins a recipe's lines.
+const makefile = `# HOST is [user@]name[:port], or an alias of your ssh_config.
+HOST ?=
+IMGBUILD := npx imgbuild
+.DEFAULT_GOAL := help
+.PHONY: help check lock update test shell image plan deploy host
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\\t/' | expand -t 10
+
+node_modules: package.json
+	npm install --no-audit --no-fund
+	@touch node_modules
+
+check: node_modules ## check the definition's types
+	npx tsc
+
+lock: check ## resolve the packages into imgbuild.lock.yaml
+	$(IMGBUILD) lock .
+
+update: check ## take newer versions of the packages
+	$(IMGBUILD) lock . --update
+
+test: lock ## build the system, boot it in QEMU, and check it
+	$(IMGBUILD) test .
+
+shell: lock ## a shell in the system, in QEMU
+	$(IMGBUILD) shell .
+
+image: lock ## a disk image, out/system.raw
+	@mkdir -p out
+	$(IMGBUILD) build . -o out/system.raw
+
+plan: lock host ## what a deploy to HOST would do; changes nothing
+	$(IMGBUILD) plan . $(HOST)
+
+deploy: lock host ## replace the system of HOST
+	$(IMGBUILD) deploy . $(HOST)
+
+host:
+	@[ -n "$(HOST)" ] || { echo "say which host: make plan HOST=user@name" >&2; exit 2; }
+`;
+
+function packageText(hostname: string, imgbuild: string): string {
+  return json({
+    name: hostname,
+    private: true,
+    type: "module",
+    dependencies: { imgbuild },
+    devDependencies: tools,
+  });
+}
+
+function keysText(keys: readonly string[]): string {
+  return ["# One public key a line, as in ~/.ssh/authorized_keys.", ...keys, ""].join("\n");
+}
+
+function recipientsText(recipients: readonly string[]): string {
+  const head = "# age recipients that `npx imgbuild secrets edit secrets/NAME.age` encrypts for, one a line.";
+  return [head, ...recipients, ""].join("\n");
+}
+
+function readme(hostname: string): string {
+  return `# ${hostname}
+
+This repository is the server ${hostname}: \`IMGBUILD.ts\` says all of it.
+
+- \`make test\` builds it, boots it in QEMU and checks it.
+- \`make plan HOST=user@name\` shows what a deploy would do.
+- \`make deploy HOST=user@name\` replaces the system of that host.
+- \`make\` lists the rest.
+
+Files below \`files/\` are copied onto the system. Secrets are age files in \`secrets/\`:
+\`npx imgbuild secrets edit secrets/NAME.age\` writes one. Your identity, which opens them, is not in
+this repository; keep a copy of it where a fire does not reach it.
+`;
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,136 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadDefinition } from "../../../../src/operator/definition/load.ts";
+import { answersFor, type HostWords } from "../../../../src/operator/init/answers.ts";
+import { repositoryFiles, tools } from "../../../../src/operator/init/repository.ts";
+import type { Facts } from "../../../../src/schema/facts.ts";
+import { adminKey, machineFacts } from "../../../helpers/builders/deployable.ts";
+import { diskFacts, mib } from "../../../helpers/builders/storage.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
+
+const words: HostWords = {
+  timezone: "Europe/Vienna",
+  packages: ["nginx", "openssh-server", "vim-tiny"],
+  keys: [`${adminKey} me@laptop`, "ssh-ed25519 AAAAcolleague them"],
+  openedBy: adminKey,
+};
+const link = { name: "ens3", mac: "52:54:00:AB:CD:EF", mtu: 1500, up: true };
+const fixed: Partial<Facts> = {
+  links: [
+    {
+      ...link,
+      addresses: [
+        { address: "192.0.2.10", prefix: 32, dynamic: false },
+        { address: "2001:db8::10", prefix: 64, dynamic: false },
+        { address: "fe80::1", prefix: 64, dynamic: false },
+      ],
+    },
+  ],
+  routes: [
+    { to: "default", via: "192.0.2.1", link: "ens3", onLink: true, dynamic: false },
+    { to: "default", via: "2001:db8::1", link: "ens3", onLink: false, dynamic: false },
+  ],
+  dns: ["127.0.0.53", "192.0.2.53"],
+};
+
+/** The repository for such a host, and its definition as imgbuild loads it. */
+async function made(facts: Facts, said: Partial<HostWords> = {}) {
+  const answers = answersFor(facts, { ...words, ...said });
+  const dir = tempDir();
+  for (const [path, text] of repositoryFiles(answers, { imgbuild: "^0.1.0", recipients: ["age1own"] })) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+  const definition = await loadDefinition(dir);
+  return { answers, dir, definition, text: readFileSync(join(dir, "IMGBUILD.ts"), "utf8") };
+}
+
+describe("a repository for a host", () => {
+  it("names the disk of its root by serial, its firmware, time zone and the key that logged in", async () => {
+    const { definition, answers, text } = await made(machineFacts({ hostname: "Web-1.example.org" }));
+    expect(definition.spec).toMatchObject({
+      hostname: "web-1",
+      timezone: "Europe/Vienna",
+      boot: { firmware: ["uefi"] },
+      storage: { disks: { system: { match: { serial: "SYS" } } } },
+      users: { admin: { sudo: true, keys: [adminKey] } },
+    });
+    expect(definition.unfinished).toEqual([]);
+    expect(definition.spec.packages.install).not.toContain("nginx");
+    expect(text).toContain('// "nginx", "vim-tiny",');
+    expect(answers.notes).toEqual([
+      "vdb, 1 GiB, is not named, so it stays as it is",
+      "1 more SSH keys open this login",
+    ]);
+  });
+
+  it("has the static addresses of the link that leads out, and asks by DHCP where that did", async () => {
+    const { definition } = await made(machineFacts(fixed));
+    expect(definition.spec.network).toEqual({
+      ethernet: {
+        match: { mac: "52:54:00:ab:cd:ef" },
+        dhcp: "no",
+        addresses: ["192.0.2.10/32", "2001:db8::10/64"],
+        gateway: ["192.0.2.1", "2001:db8::1"],
+        gatewayOnLink: true,
+        dns: ["192.0.2.53"],
+      },
+    });
+    const dynamic = fixed.routes!.map((route) => ({ ...route, dynamic: true }));
+    const asked = await made(machineFacts({ ...fixed, routes: dynamic }));
+    expect(asked.definition.spec.network).toMatchObject({ ethernet: { dhcp: "yes", match: { name: "e*" } } });
+  });
+
+  it("says what it cannot say: a bond, Secure Boot, a root on no disk that is known", async () => {
+    const bond = fixed.links!.map((known) => ({ ...known, kind: "bond" }));
+    const disks = ["vda", "vdb"].map((name) => diskFacts(name, { serial: `${name}-SERIAL` }));
+    const { answers, definition } = await made(
+      machineFacts({ ...fixed, links: bond, secureBoot: true, disks, hostname: "-" }),
+    );
+    expect(definition.spec).toMatchObject({
+      hostname: "server",
+      storage: { disks: { system: { match: { serial: "CHANGE-ME" } } } },
+      network: { ethernet: { dhcp: "yes" } },
+    });
+    expect(definition.unfinished).toHaveLength(1);
+    expect(answers.notes.join("\n")).toMatch(
+      /^no disk holds the root alone[\s\S]*a bond[\s\S]*Secure Boot is on/,
+    );
+  });
+
+  it("binds itself to the host where its disk has neither serial nor WWN of its own", async () => {
+    const own = await made(machineFacts({ disks: [{ ...machineFacts().disks[0]!, serial: "S3Z8NB0K" }] }));
+    expect(own.definition.spec.host).toBeUndefined();
+    expect((await made(machineFacts())).definition.spec.host).toBeDefined();
+    const disk = diskFacts("vda", {
+      byPath: ["pci-0000:00:05.0"],
+      partitions: [{ name: "vda1", startBytes: mib, sizeBytes: 99 * mib, mountPoints: ["/"] }],
+    });
+    const { serial: _serial, wwn: _wwn, ...nameless } = disk;
+    const { definition } = await made(machineFacts({ disks: [nameless] }));
+    expect(definition.spec.storage?.disks.system?.match).toMatchObject({ path: "pci-0000:00:05.0" });
+    expect(definition.spec.host).toBeDefined();
+  });
+
+  it("takes no word of a host as anything but text", async () => {
+    const odd = '"}); process.exit(9); ({ a: "\n*/`$' + "{1}";
+    const { definition, text } = await made(
+      machineFacts({
+        hostname: odd,
+        disks: [{ ...machineFacts().disks[0]!, serial: odd.replace("\n", " "), model: "m" }],
+      }),
+      { timezone: odd, packages: [odd, "nginx"], keys: [] },
+    );
+    expect(definition.spec.hostname).toBe("server");
+    expect(definition.spec.timezone).not.toContain("exit");
+    expect(text).not.toMatch(/^\s*process\.exit/m);
+  });
+});
+
+describe("the tools of a repository", () => {
+  it("are the versions that imgbuild itself is checked with", () => {
+    const { devDependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+    for (const [name, version] of Object.entries(tools)) expect(devDependencies[name]).toBe(version);
+  });
+});
