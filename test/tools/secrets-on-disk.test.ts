@@ -230,7 +230,7 @@ describe("an output with secrets", () => {
 
 describe("a build with secrets that is killed", () => {
   it("leaves no plain secret, whether in the tree or on the way into the output", async () => {
-    for (const step of ["writing 1 secrets", "clearing up", "adding the system's own files to"]) {
+    for (const step of ["writing 1 secret", "clearing up", "adding the system's own files to"]) {
       const killed = await killedIn(step);
       // What is left of it is cleared by a process of its own, which the kill did not reach.
       await untilGone(killed.out, killed.pattern);

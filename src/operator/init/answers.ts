@@ -1,5 +1,6 @@
 import type { DiskFacts, Facts, LinkFacts, RouteFacts } from "../../schema/facts.ts";
 import { isOwnSerial, isOwnWwn, suggestedMatch } from "../../storage/table/disk-names.ts";
+import { countOf } from "../../util/count.ts";
 import { boundTo } from "../inspect/host-binding.ts";
 
 /** What a repository is written from. */
@@ -70,7 +71,7 @@ export function answersFor(facts: Facts, words: HostWords): Answers {
       ...(system === undefined ? ["no disk holds the root alone: name the one to be written"] : []),
       ...facts.disks.filter((disk) => disk !== system).map(otherDisk),
       ...network.notes,
-      ...(others.length > 0 ? [`${others.length} more SSH keys open this login`] : []),
+      ...(others.length > 0 ? [`this login is open to ${countOf(others.length, "more SSH key")}`] : []),
       ...(facts.secureBoot ? ["Secure Boot is on: say `boot.secureBoot`, or switch it off"] : []),
     ],
   };

@@ -12,6 +12,7 @@ import { setServices } from "../../steps/tree/set-services.ts";
 import { type FileToWrite, writeFiles } from "../../steps/tree/write-files.ts";
 import { writeSecrets } from "../../steps/tree/write-secrets.ts";
 import type { StorageConfig } from "../../storage/system/storage-config.ts";
+import { countOf } from "../../util/count.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { render } from "../../util/template.ts";
@@ -43,7 +44,7 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
   ];
   const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
   if (users.length > 0)
-    steps.push(stepData(makeUsers, `making ${users.length} users`, { users: sorted(users) }));
+    steps.push(stepData(makeUsers, `making ${countOf(users.length, "user")}`, { users: sorted(users) }));
   steps.push(
     stepData(writeFiles, "writing the system's configuration", { files: systemFiles(spec, options) }),
   );
@@ -51,7 +52,7 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
     steps.push(stepData(makeLocale, `making the locale ${spec.locale}`, {}));
   if (files.files.size > 0)
     steps.push(
-      stepData(placeFiles, `placing ${files.files.size} files`, {
+      stepData(placeFiles, `placing ${countOf(files.files.size, "file")}`, {
         files: [...files.files].map(([path, { bytes, mode }]) => ({
           path,
           mode: `0${mode.toString(8)}`,
@@ -77,7 +78,7 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
     path === undefined ? [] : [{ name, path, mode, owner, group }],
   );
   if (secrets.length > 0 && options.identity !== "image")
-    steps.push(stepData(writeSecrets, `writing ${secrets.length} secrets`, { secrets }));
+    steps.push(stepData(writeSecrets, `writing ${countOf(secrets.length, "secret")}`, { secrets }));
   if (options.packages.has("openssh-server"))
     steps.push(
       stepData(placeHostKeys, "placing the SSH host keys", { expected: options.identity === "deploy" }),

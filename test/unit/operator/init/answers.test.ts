@@ -61,7 +61,7 @@ describe("a repository for a host", () => {
     expect(text).toContain('// "nginx", "vim-tiny",');
     expect(answers.notes).toEqual([
       "vdb, 1 GiB, is not named, so it stays as it is",
-      "1 more SSH keys open this login",
+      "this login is open to 1 more SSH key",
     ]);
   });
 
