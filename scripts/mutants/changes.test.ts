@@ -12,8 +12,8 @@ const { stryker } = loaded;
 /** A loop that passes a change so many times more than without it has no end. */
 const hitFactor = 3;
 const moreHits = 10_000;
-const testMs = 3_000;
-const testFactor = 10;
+const testMs = 2_000;
+const testFactor = 5;
 // Before any test puts its own in their place.
 const timers = { setTimeout, clearTimeout };
 
