@@ -2,7 +2,7 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestImage } from "../operator/test/test-image.ts";
 import { Fail, messageOf } from "../util/fail.ts";
-import { within } from "../util/within.ts";
+import { settlesWithin } from "../util/promises.ts";
 import type { Machine } from "../vm/machine/machine.ts";
 import { type CheckResult, defaultChecks } from "./checks.ts";
 import type { Case, Cases } from "./declare.ts";
@@ -91,7 +91,7 @@ async function runCase(
 ): Promise<CheckResult> {
   const result = await timed(one.name, async () => {
     const boundMs = one.withinSeconds * machine.scale * 1000;
-    if (!(await within(one.work({ machine, lab, spec: image.spec }), boundMs)))
+    if (!(await settlesWithin(one.work({ machine, lab, spec: image.spec }), boundMs)))
       throw new Fail(`did not end within ${Math.round(boundMs / 1000)} s`);
   });
   for (const other of [...lab.machines]) if (other.name !== machine.name) await lab.drop(other);

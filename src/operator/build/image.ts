@@ -8,7 +8,7 @@ import { inWorkDirectory } from "../../system/files/work-directory.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { silentLog } from "../../util/log.ts";
-import { together } from "../../util/together.ts";
+import { runBoth } from "../../util/promises.ts";
 import { requireTools } from "../native/doctor.ts";
 import { type ImageFormat, isDirectory, isDisk } from "../output/output.ts";
 import { checkSigningKey } from "../plan/boot-steps.ts";
@@ -160,7 +160,7 @@ async function withBoot(
 ): Promise<LayerDisk> {
   const { work, plan, layer, options } = build;
   const context = build.contextFor(copy.tree, work);
-  const [, keep] = await together(options.signal, [
+  const [, keep] = await runBoth(options.signal, [
     async (both) => (disk.isLikely ? undefined : await disk.begin(both)),
     (both) => finishSystem(build, copy, { ...context, signal: both }),
   ]);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BaseReport, JournalEntry } from "../../schema/journal.ts";
 import { Fail } from "../../util/fail.ts";
-import { within } from "../../util/within.ts";
+import { settlesWithin } from "../../util/promises.ts";
 import type { BaseLink } from "../runner-link/base-link.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
 import { sealSecrets } from "../runner-link/payload.ts";
@@ -114,7 +114,7 @@ async function followUntil(
   ms: number,
 ): Promise<BaseReport> {
   const report = link.follow(journal.last().seq, journal.entry, { open, slow });
-  if (await within(report, Math.max(ms, 1))) return await report;
+  if (await settlesWithin(report, Math.max(ms, 1))) return await report;
   link.close();
   throw new Fail("the build did not end within its bound", { hint: "`imgbuild follow` attaches again" });
 }

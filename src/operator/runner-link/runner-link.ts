@@ -7,7 +7,7 @@ import {
   protocolVersion,
 } from "../../schema/journal.ts";
 import { Fail } from "../../util/fail.ts";
-import { within } from "../../util/within.ts";
+import { settlesWithin } from "../../util/promises.ts";
 
 /** The runner's socket in the base. */
 export const runnerSocket = "/run/imgbuild/runner.sock";
@@ -120,7 +120,7 @@ export class LinkLost extends Fail {}
 async function spoken<T>(next: Promise<T>, quiet: Quiet | undefined): Promise<T> {
   if (quiet === undefined) return await next;
   const boundMs = (quiet.boundMs ?? quietMs) * Math.max(1, quiet.slow);
-  while (!(await within(next, boundMs))) {
+  while (!(await settlesWithin(next, boundMs))) {
     const isThere = await quiet
       .open()
       .then((stream) => greet(stream, boundMs))
@@ -130,7 +130,7 @@ async function spoken<T>(next: Promise<T>, quiet: Quiet | undefined): Promise<T>
       })
       .catch(() => false);
     // It may have spoken meanwhile.
-    if (!isThere && !(await within(next, 0)))
+    if (!isThere && !(await settlesWithin(next, 0)))
       throw new LinkLost(
         `the runner has said nothing for ${Math.round((2 * boundMs) / 1000)} s and greets nobody`,
       );
@@ -192,7 +192,7 @@ async function bounded<T>(
   timeoutMs: number,
   onTimeout: () => void,
 ): Promise<T | undefined> {
-  if (await within(work, timeoutMs)) return await work;
+  if (await settlesWithin(work, timeoutMs)) return await work;
   onTimeout();
   return undefined;
 }

@@ -2,8 +2,8 @@ import type { Duplex } from "node:stream";
 import type { BaseReport } from "../../schema/journal.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
+import { settlesWithin } from "../../util/promises.ts";
 import type { Secret } from "../../util/secret.ts";
-import { within } from "../../util/within.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
 import { sealSecrets } from "../runner-link/payload.ts";
 import { greet, type RunnerLink } from "../runner-link/runner-link.ts";
@@ -43,7 +43,7 @@ export async function workThroughPlan(
         ...(report.hint === undefined ? {} : { hint: report.hint }),
       });
     link.send({ type: "restart" });
-    await within(qemu.ended, endMs * scale);
+    await settlesWithin(qemu.ended, endMs * scale);
     return report;
   } finally {
     show.end();
@@ -69,7 +69,7 @@ async function endsWithin<T>(
 ): Promise<T> {
   work.catch(() => {});
   try {
-    if (await within(work, boundMs)) return await work;
+    if (await settlesWithin(work, boundMs)) return await work;
   } catch (error) {
     signal.throwIfAborted();
     throw await ending(machine, messageOf(error), error);
@@ -79,7 +79,7 @@ async function endsWithin<T>(
 
 /** Where the machine has ended, that is the reason, whatever was noticed first. */
 async function ending({ qemu, console }: BaseMachine, otherwise: string, cause: unknown): Promise<Fail> {
-  const ended = await within(qemu.ended, 1_000);
+  const ended = await settlesWithin(qemu.ended, 1_000);
   const why = ended ? `the virtual machine ended: ${await qemu.ended}` : otherwise;
   return new Fail(`${why}; its console's end:\n${console.tail()}`, { cause });
 }

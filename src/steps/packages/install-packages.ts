@@ -2,7 +2,7 @@ import { z } from "zod";
 import { splitLate } from "../../debian/unpack/late-packages.ts";
 import { isActivePackage, leavesOf } from "../../debian/unpack/leaf-packages.ts";
 import { LockedPackage } from "../../schema/lock.ts";
-import { together } from "../../util/together.ts";
+import { runBoth } from "../../util/promises.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
 import {
   dpkg,
@@ -41,7 +41,7 @@ async function install(
   const essential = packages.filter((one) => one.bootstrap);
   const { soon, late } = splitLate(packages.filter((one) => !one.bootstrap));
   await unpackByDpkg(context, unregistered(root, essential), env);
-  const [, staged] = await together(context.signal, [
+  const [, staged] = await runBoth(context.signal, [
     (signal) =>
       log.task(`configuring ${essential.length} essential packages`, (inner) =>
         dpkg(
@@ -88,7 +88,7 @@ async function installLate(
   installing: Installing,
 ): Promise<void> {
   const { log } = context;
-  const [, staged] = await together(context.signal, [
+  const [, staged] = await runBoth(context.signal, [
     (signal) =>
       log.task(`configuring ${soon.length} packages`, (inner) =>
         dpkg({ ...context, signal }, ["--no-triggers", "--configure", "--pending"], {

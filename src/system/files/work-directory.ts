@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Fail } from "../../util/fail.ts";
-import { within } from "../../util/within.ts";
+import { settlesWithin } from "../../util/promises.ts";
 import { claim, hold } from "./file-lock.ts";
 import { plainEnv } from "../run/run.ts";
 
@@ -53,7 +53,7 @@ export function guardDirectory(directory: string): { clear(): Promise<void> } {
       await rm(directory, { recursive: true, force: true, maxRetries: 5 });
       guarding.ref();
       guarding.stdin?.end();
-      await within(ended, endMs);
+      await settlesWithin(ended, endMs);
       guarding.unref();
     },
   };
@@ -86,7 +86,7 @@ async function clearStale(parent: string): Promise<void> {
     const clearing = spawn("sh", ["-c", clear, "imgbuild", path], {
       ...{ env: plainEnv, stdio: "ignore", cwd: "/" },
     });
-    await within(once(clearing, "exit"), endMs * 12);
+    await settlesWithin(once(clearing, "exit"), endMs * 12);
     claimed.release();
   }
 }

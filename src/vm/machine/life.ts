@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fail } from "../../util/fail.ts";
-import { within } from "../../util/within.ts";
+import { settlesWithin } from "../../util/promises.ts";
 import { type Console, makeConsole } from "../shell/console.ts";
 import { type Accelerator, usualCpus } from "./accelerator.ts";
 import type { DiskShape, MachineShape, NicShape } from "./command.ts";
@@ -104,7 +104,7 @@ export async function makeLife(options: MachineOptions, place: MachinePlace): Pr
     memoryMib: options.memoryMib ?? 1024,
     latest: () => qemu,
     gone: async (timeoutMs, what) => {
-      if (await within(running().ended, timeoutMs)) return;
+      if (await settlesWithin(running().ended, timeoutMs)) return;
       throw new Fail(`${name} ${what} within ${timeoutMs / 1000} s; the console's end:\n${console.tail()}`);
     },
     launch: async (snapshot) => {

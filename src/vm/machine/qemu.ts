@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { platform } from "node:process";
 import { plainEnv } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
-import { within } from "../../util/within.ts";
+import { settlesWithin } from "../../util/promises.ts";
 import { isWired } from "../network/segment.ts";
 import { qemuHint } from "./accelerator.ts";
 import { type MachineShape, machineFds, qemuCommand, uplinksOf } from "./command.ts";
@@ -44,10 +44,10 @@ export async function startQemu(shape: MachineShape, signal?: AbortSignal): Prom
   const stop = async () => {
     if (exit.isRunning()) await qmp?.execute("quit", {}, stopTimeoutMs).catch(() => {});
     for (const signalName of ["SIGTERM", "SIGKILL"] as const) {
-      if (await within(exit.ended, stopTimeoutMs)) return;
+      if (await settlesWithin(exit.ended, stopTimeoutMs)) return;
       child.kill(signalName);
     }
-    if (!(await within(exit.ended, stopTimeoutMs)))
+    if (!(await settlesWithin(exit.ended, stopTimeoutMs)))
       throw new Fail(`QEMU of ${shape.name} (process ${child.pid}) cannot be killed`);
   };
   const onAbort = () => void stop().catch(() => {});
@@ -78,7 +78,8 @@ export async function startQemu(shape: MachineShape, signal?: AbortSignal): Prom
     ended: exit.ended,
     kill: async () => {
       child.kill("SIGKILL");
-      if (!(await within(exit.ended, stopTimeoutMs))) throw new Fail(`QEMU of ${shape.name} does not die`);
+      if (!(await settlesWithin(exit.ended, stopTimeoutMs)))
+        throw new Fail(`QEMU of ${shape.name} does not die`);
     },
     stop,
   };

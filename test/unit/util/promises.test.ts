@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { together } from "../../../src/util/together.ts";
+import { runBoth } from "../../../src/util/promises.ts";
 
 const never = new AbortController().signal;
 
-describe("together", () => {
+describe("runBoth", () => {
   it("gives both results", async () => {
-    expect(await together(never, [async () => 1, async () => "two"])).toEqual([1, "two"]);
+    expect(await runBoth(never, [async () => 1, async () => "two"])).toEqual([1, "two"]);
   });
 
   it("ends the other when one fails, waits for it, and tells the first failure", async () => {
@@ -20,7 +20,7 @@ describe("together", () => {
     const fails = async () => {
       throw new Error("the reason");
     };
-    await expect(together(never, [slow, fails])).rejects.toThrow("the reason");
+    await expect(runBoth(never, [slow, fails])).rejects.toThrow("the reason");
     expect(ended).toBe(true);
   });
 
@@ -28,6 +28,6 @@ describe("together", () => {
     const stop = new AbortController();
     const wait = (signal: AbortSignal) => sleep(20_000, undefined, { signal });
     setTimeout(() => stop.abort(new Error("stopped")), 10);
-    await expect(together(stop.signal, [wait, wait])).rejects.toThrow(/aborted|stopped/);
+    await expect(runBoth(stop.signal, [wait, wait])).rejects.toThrow(/aborted|stopped/);
   });
 });

@@ -1,5 +1,5 @@
 /** Does both at once; where one fails the other is ended, and its end awaited. */
-export async function together<A, B>(
+export async function runBoth<A, B>(
   signal: AbortSignal,
   [first, second]: readonly [(signal: AbortSignal) => Promise<A>, (signal: AbortSignal) => Promise<B>],
 ): Promise<[A, B]> {
@@ -15,4 +15,17 @@ export async function together<A, B>(
   const ends = await Promise.all([careful(first), careful(second)]);
   if (cause !== undefined) throw cause.error;
   return ends as [A, B];
+}
+
+/** Whether the promise settles well within `timeoutMs`; it goes on otherwise, and its rejection is ours. */
+export async function settlesWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, false);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
