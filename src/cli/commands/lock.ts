@@ -1,13 +1,6 @@
-import { existsSync } from "node:fs";
+import type { LockOptions } from "../../operator/lock/lock-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
-
-interface Options {
-  readonly update?: boolean;
-  readonly check?: boolean;
-  readonly offline?: boolean;
-  readonly allowOlder?: boolean;
-}
 
 export const lockCommand: AddCommand = (program, act) => {
   program
@@ -22,59 +15,27 @@ export const lockCommand: AddCommand = (program, act) => {
     )
     .option("--offline", "resolve from the indices that were fetched before")
     .option("--allow-older", "take indices that are older than those that were seen before")
-    .action((path: string, packages: string[], options: Options) =>
+    .action((path: string, only: string[], options: LockOptions) =>
       act(async (cli) => {
-        if (packages.length > 0 && !options.update)
-          throw new Fail(`${packages[0]}: packages are named with --update only`, {
-            exitCode: exitCodes.usage,
-          });
-        const { loadDefinition } = await import("../../operator/definition/load.ts");
-        const { lockPath, makeLockFor, readLockFor, readOldLock, requirePackages, writeLock } = await import(
-          "../../operator/lock/lock.ts"
+        if (only.length > 0 && !options.update)
+          throw new Fail(`${only[0]}: packages are named with --update only`, { exitCode: exitCodes.usage });
+        const { lockDefinition } = await import("../../operator/lock/lock-definition.ts");
+        const { file, outcome, packages, bytes, changes } = await lockDefinition(path, only, options, cli);
+        for (const line of changes) cli.print(line);
+        const size = Math.round((bytes ?? 0) / 2 ** 20);
+        cli.print(
+          {
+            checked: `${file} fits the definition`,
+            fits: `${file} fits the definition; --update takes newer versions`,
+            "nothing newer": `${file}: nothing newer`,
+            written: `${file}: ${packages} packages, ${size} MiB to fetch`,
+          }[outcome],
         );
-        const definition = await loadDefinition(path);
-        for (const line of definition.unfinished) cli.log.warn(line);
-        const file = lockPath(definition);
-        if (options.check) {
-          const { requireSigned } = await import("../../operator/lock/compare-lock.ts");
-          const { lock } = await readLockFor(definition);
-          await requireSigned(definition, lock, { ...cli, offline: options.offline ?? false });
-          cli.print(`${file} fits the definition`);
-          cli.emit({ event: "done", file });
-          return;
-        }
-        const old = await readOldLock(definition);
-        if (
-          old?.lock !== undefined &&
-          !options.update &&
-          (await readLockFor(definition, { stale: "accept" })).fresh
-        ) {
-          cli.print(`${file} fits the definition; --update takes newer versions`);
-          cli.emit({ event: "done", file, packages: old.lock.packages.length });
-          return;
-        }
-        const lock = await cli.log.task("resolving packages", (log) =>
-          makeLockFor(definition.spec, {
-            ...{ cache: cli.cache, log, signal: cli.signal, env: cli.env },
-            dir: definition.dir,
-            offline: options.offline ?? false,
-            allowOlder: options.allowOlder ?? false,
-            old,
-            update: !options.update ? [] : packages.length > 0 ? packages : "all",
-          }),
-        );
-        requirePackages(definition, lock);
-        if (lock === old?.lock && existsSync(file)) {
-          cli.print(`${file}: nothing newer`);
-          cli.emit({ event: "done", file, packages: lock.packages.length });
-          return;
-        }
-        const { diffLocks } = await import("../../debian/lock/lock-diff.ts");
-        for (const line of diffLocks(old?.lock, lock)) cli.print(line);
-        await writeLock(file, lock);
-        const bytes = lock.packages.reduce((sum, one) => sum + one.size, 0);
-        cli.print(`${file}: ${lock.packages.length} packages, ${Math.round(bytes / 2 ** 20)} MiB to fetch`);
-        cli.emit({ event: "done", file, packages: lock.packages.length, bytes });
+        cli.emit({
+          ...{ event: "done", file },
+          ...(outcome === "checked" ? {} : { packages }),
+          ...(bytes === undefined ? {} : { bytes }),
+        });
       }),
     );
 };

@@ -14,6 +14,10 @@ const maxStdinBytes = 1024 * 1024;
 
 export const secretsCommand: AddCommand = (program, act) => {
   const secrets = program.command("secrets").description("show, edit and re-encrypt age files");
+  for (const add of [addShow, addEdit, addRekey, addCheck]) add(secrets, act);
+};
+
+const addShow: AddCommand = (secrets, act) => {
   secretOptions(
     secrets.command("show").description("print the plain text").argument("<FILE>", "an .age file"),
   ).action((file: string, options: RevealOptions) =>
@@ -25,6 +29,9 @@ export const secretsCommand: AddCommand = (program, act) => {
       else process.stdout.write(secret.expose());
     }),
   );
+};
+
+const addEdit: AddCommand = (secrets, act) => {
   secretOptions(
     secrets
       .command("edit")
@@ -42,6 +49,9 @@ export const secretsCommand: AddCommand = (program, act) => {
       cli.emit({ event: "done", file, changed });
     }),
   );
+};
+
+const addRekey: AddCommand = (secrets, act) => {
   secretOptions(
     secrets
       .command("rekey")
@@ -56,6 +66,9 @@ export const secretsCommand: AddCommand = (program, act) => {
       cli.emit({ event: "done", rekeyed, kept });
     }),
   );
+};
+
+const addCheck: AddCommand = (secrets, act) => {
   secretOptions(
     secrets
       .command("check")

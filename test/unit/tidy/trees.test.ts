@@ -33,7 +33,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/definition: files load",
     "operator/init: init",
     "operator/deploy: inputs",
-    "operator/lock: lock",
+    "operator/lock: lock lock-definition",
     "operator/secrets: secrets",
     "steps/tree: place-files",
   ],
