@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { commands } from "./commands.ts";
+import { examples } from "./examples.ts";
 import type { Act } from "./terminal/context.ts";
 
 /** The command line: what is accepted, and what it calls; its complaints go to `writeErr`. */
@@ -14,5 +15,16 @@ export function commandLine(act: Act, writeErr: (text: string) => void): Command
     .configureOutput({ writeErr })
     .showHelpAfterError("run with --help to see what is accepted");
   for (const command of commands) command(program, act);
+  showExamples(program, []);
   return program;
+}
+
+function showExamples(command: Command, words: readonly string[]): void {
+  const own = examples[words.join(" ")] ?? [];
+  if (own.length > 0)
+    command.addHelpText(
+      "after",
+      ["", "Examples:", ...own.flatMap(([line, does]) => [`  ${line}`, `      ${does}`])].join("\n"),
+    );
+  for (const below of command.commands) showExamples(below, [...words, below.name()]);
 }

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { examples } from "../../src/cli/examples.ts";
 import { commandLine } from "../../src/cli/program.ts";
 import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { run } from "../../src/system/run/run.ts";
@@ -55,6 +56,30 @@ describe("the documentation's TypeScript", () => {
     });
     expect(stdout).toBe("");
   }, 60_000);
+});
+
+describe("the examples of the help texts", () => {
+  const leaves = (command: Command, words: readonly string[]): string[] =>
+    command.commands.length === 0
+      ? [words.join(" ")]
+      : command.commands.flatMap((below) => leaves(below, [...words, below.name()]));
+
+  it("are there for every command, and for nothing else", () => {
+    expect(Object.keys(examples).sort()).toEqual(leaves(silent(), []).sort());
+  });
+  it.each(
+    Object.entries(examples).flatMap(([words, lines]) => lines.map(([line]) => [line, words] as const)),
+  )("%s is accepted, and calls its command", async (line, words) => {
+    expect(line.startsWith(`imgbuild ${words}`)).toBe(true);
+    await parse(line.slice("imgbuild ".length));
+  });
+  it("are shown", () => {
+    let shown = "";
+    const program = silent();
+    const lock = program.commands.find((command) => command.name() === "lock")!;
+    lock.configureOutput({ writeOut: (text) => (shown += text) }).outputHelp();
+    expect(shown).toMatch(/\nExamples:\n {2}imgbuild lock web\n {6}choose packages/);
+  });
 });
 
 /** Words that are read as files by the command line; these exist. */

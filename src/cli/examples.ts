@@ -1,0 +1,52 @@
+/** What `--help` shows below the options of a command, by the words that call it: a line to type, and what it does. */
+export const examples: Readonly<Record<string, readonly (readonly [line: string, does: string])[]>> = {
+  init: [
+    ["imgbuild init web", "a repository to start from, in the new directory web"],
+    ["imgbuild init web --from root@192.0.2.10", "with that host's disk, network and key in it"],
+  ],
+  lock: [
+    ["imgbuild lock web", "choose packages where the lock lacks them"],
+    ["imgbuild lock web --update nginx", "take the newest nginx, and what it needs"],
+  ],
+  sbom: [["imgbuild sbom web --format cyclonedx -o web.cdx.json", "what is in it, for a scanner"]],
+  vendor: [["imgbuild vendor web debs", "all its packages, for `imgbuild build web --vendor debs`"]],
+  build: [
+    ["imgbuild build web -o web.raw", "a disk image"],
+    ["imgbuild build web -o web.qcow2 --minimize", "a small one for QEMU; it grows when it starts"],
+  ],
+  test: [
+    ["imgbuild test web", "build it, boot it in QEMU, run its checks"],
+    ["imgbuild test web --deploy", "rehearse its deploy onto a stock Debian host in QEMU"],
+  ],
+  run: [["imgbuild run web", "boot it, with its console in this terminal"]],
+  shell: [["imgbuild shell web", "a root shell in it, booted in QEMU"]],
+  plan: [
+    ["imgbuild plan web root@192.0.2.10", "what a deploy would do to each disk there"],
+    ["imgbuild plan web --commands", "the commands of each step, without a host"],
+  ],
+  deploy: [
+    ["imgbuild deploy web root@192.0.2.10", "show the plan, ask, and replace the system there"],
+    [
+      "imgbuild deploy web root@192.0.2.10 --unattended --yes-wipe S3Z8NB0K",
+      "ask nothing: the disk with that serial is written",
+    ],
+  ],
+  follow: [["imgbuild follow root@192.0.2.10", "watch a deploy that was begun from here"]],
+  resume: [
+    ["imgbuild resume root@192.0.2.10", "let a failed build try again"],
+    ["imgbuild resume root@192.0.2.10 --with web", "with the definition as it is now"],
+  ],
+  abort: [["imgbuild abort root@192.0.2.10", "back to the old system, while nothing is written"]],
+  "secrets show": [["imgbuild secrets show secrets/password.age", "its plain text"]],
+  "secrets edit": [
+    ["imgbuild secrets edit secrets/password.age", "in $EDITOR; with text on stdin, that text"],
+  ],
+  "secrets rekey": [["imgbuild secrets rekey secrets", "after a change of secrets/recipients"]],
+  "secrets check": [["imgbuild secrets check web", "whether you can open all that a deploy needs"]],
+  "base build": [["imgbuild base build", "make it now, so that the first deploy need not"]],
+  "base show": [["imgbuild base show", "where its files are, and their SHA-256"]],
+  "base remove": [["imgbuild base remove", "take the bases out of the cache"]],
+  "cache show": [["imgbuild cache show", "what takes the room"]],
+  "cache gc": [["imgbuild cache gc --max-size 10GiB --dry-run", "what would go"]],
+  doctor: [["imgbuild doctor", "what to install on this machine"]],
+};
