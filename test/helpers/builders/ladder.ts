@@ -11,6 +11,7 @@ import type { BaseReport } from "../../../src/schema/journal.ts";
 import type { StepData } from "../../../src/schema/plan.ts";
 import type { Spec } from "../../../src/schema/spec.ts";
 import type { Storage } from "../../../src/schema/storage.ts";
+import { askTang } from "../../../src/steps/disk/ask-tang.ts";
 import { partitionDisk } from "../../../src/steps/disk/partition-disk.ts";
 import { stepData } from "../../../src/steps/step/step.ts";
 import { writeFiles } from "../../../src/steps/tree/write-files.ts";
@@ -76,7 +77,9 @@ export function stepsOn(
   seed: string,
   facts: Record<string, DiskFacts> = placed(spec.storage!, rack),
 ): StorageSteps {
-  return storageSteps(spec.storage!, facts, seed, epoch, spec.secrets);
+  const steps = storageSteps(spec.storage!, facts, seed, epoch, spec.secrets);
+  // The machine is on no network, and nothing of the ladder is bound to what a tang server says.
+  return { ...steps, prepare: () => steps.prepare().filter(({ kind }) => kind !== askTang.kind) };
 }
 
 /** A file on each filesystem that is mounted, which says where it is. */
