@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -137,9 +137,20 @@ async function tryChanges(
 
 async function tryWhatIsLeft(to: string, tests: readonly string[]): Promise<void> {
   const env = { ...process.env, IMGBUILD_MUTANTS: to, IMGBUILD_MUTANTS_TESTS: tests.join(",") };
-  const argv = ["vitest", "run", "--config", "scripts/mutants/vitest.config.ts"];
+  const vitest = [
+    "node_modules/.bin/vitest",
+    "run",
+    "--config",
+    "scripts/mutants/vitest.config.ts",
+    "--configLoader",
+    "runner",
+  ];
   const log = openSync(join(to, "vitest.log"), "w");
-  const child = spawn("npx", argv, { env, stdio: ["ignore", log, log], detached: true });
+  const child = spawn("bwrap", [...sandbox(resolve(to)), ...vitest], {
+    env,
+    stdio: ["ignore", log, log],
+    detached: true,
+  });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   closeSync(log);
   const began = Date.now();
@@ -151,6 +162,17 @@ async function tryWhatIsLeft(to: string, tests: readonly string[]): Promise<void
     // What the change started, too.
     if (Date.now() > until) process.kill(-child.pid!, "SIGKILL");
   }
+}
+
+/**
+ * Code that is changed at random may do anything, and a test that links to a file outside may lead it there: it can write to its
+ * own results and to memory, sees no disk, and has a network and processes of its own.
+ */
+function sandbox(results: string): string[] {
+  return [
+    ...["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"],
+    ...["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp", "--bind", results, results, "--"],
+  ];
 }
 
 function judge({ changes }: Instrumented, to: string): Score {

@@ -21,6 +21,7 @@ class ChangesLast extends BaseSequencer {
 }
 
 export default defineConfig({
+  cacheDir: join(root, directory, "vite"),
   plugins: [
     {
       name: "changed-sources",

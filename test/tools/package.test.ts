@@ -14,7 +14,9 @@ const npmOptions = ["--no-audit", "--no-fund", "--prefer-offline"];
 
 /** Runs a program there; throws with what it said where it fails. */
 function ran(cwd: string, ...[program, ...args]: readonly [string, ...string[]]): string {
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: "utf8" });
+  // An identity that is made goes into a home of its own; packages come from the usual cache.
+  const env = { ...process.env, XDG_CONFIG_HOME: join(cwd, "config") };
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: "utf8", env });
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${stdout}${stderr}`);
   return stdout;
 }

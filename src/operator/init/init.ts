@@ -46,9 +46,11 @@ export async function initRepository(
 }> {
   await requireParent(directory);
   await requireEmpty(directory);
+  const identity = defaultIdentity(outside.env);
+  if (identity === undefined)
+    throw new Fail("there is no home to keep an age identity in", { hint: "set HOME or XDG_CONFIG_HOME" });
   const answers = await answersOf(directory, options, outside);
   await mkdir(join(directory, "files"), { recursive: true });
-  const identity = defaultIdentity(outside.env);
   const recipients = await ownRecipients(identity);
   const files = repositoryFiles(answers, { imgbuild: ownPackage(), recipients });
   for (const [path, content] of files) {

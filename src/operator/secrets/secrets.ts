@@ -30,7 +30,7 @@ export function identityFiles(
   const named = [...identity, ...(env.IMGBUILD_IDENTITY ?? "").split(":").filter((path) => path !== "")];
   if (named.length > 0) return named;
   const own = defaultIdentity(env);
-  return existsSync(own) ? [own] : [];
+  return own !== undefined && existsSync(own) ? [own] : [];
 }
 
 /** All secrets of a definition, or `only` some of them, in memory only: name → plain bytes. */

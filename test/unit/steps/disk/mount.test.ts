@@ -134,9 +134,12 @@ describe("swap-file", () => {
   it("refuses what is there already, a link too", async () => {
     const { run, root, asked, file } = make();
     mkdirSync(join(root, "var/swap"), { recursive: true });
-    symlinkSync("/etc/passwd", file);
+    const outside = join(root, "..", "outside");
+    writeFileSync(outside, "as it was\n");
+    symlinkSync(outside, file);
     await expect(run()).rejects.toThrow("/var/swap/file is there already, and was to be the swap file");
     expect(asked).toEqual([]);
+    expect(readFileSync(outside, "utf8")).toBe("as it was\n");
   });
 
   it("refuses a file that has not become as long as asked", async () => {
