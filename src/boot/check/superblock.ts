@@ -3,7 +3,7 @@ import { filesystems, filesystemTypes } from "../../tables/filesystem/filesystem
 
 const readBytes = 0x10100;
 
-/** What lies at `offsetBytes` of a file or device; undefined where it has the mark of none. */
+/** What is at `offsetBytes` of a file or device; undefined where it has the mark of none. */
 export async function filesystemAt(
   path: string,
   offsetBytes: number,

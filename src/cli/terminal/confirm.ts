@@ -46,7 +46,7 @@ export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli)
     });
   const written = view.disks.filter((disk) => disk.action === "written").map(wipeName);
   const given = options.yesWipe;
-  // Nobody looks, so the definition itself has to mean this host: a port or a size is found on many.
+  // No one confirms it, so the definition itself has to mean this host: a port or a size is found on many.
   if ((options.unattended || given !== undefined) && bound.by === undefined)
     throw new Fail(
       "a deploy without questions needs a definition that means this host alone, and nothing in it does: its disks are matched by what other machines have too",

@@ -142,7 +142,7 @@ function memberOf(block: Buffer, type: TarMember["type"], size: number, long: Lo
   delete long["long-link"];
   return {
     name,
-    // Before POSIX a directory was a file with a slash behind its name.
+    // Before POSIX a directory was a file with a slash after its name.
     type: type === "file" && name.endsWith("/") ? "directory" : type,
     mode: number(block, 100, 108) & 0o7777,
     uid: number(block, 108, 116),

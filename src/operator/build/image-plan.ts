@@ -154,7 +154,7 @@ interface Part extends ImageFilesystem {
   swapFile(image: string): StepData[];
 }
 
-/** What lies in the partitions of an image; what is mounted nowhere has an empty mount. */
+/** What is in the partitions of an image; what is mounted nowhere has an empty mount. */
 function imageParts(storage: Storage, { disk, partitions }: Layout, seed: string, epoch: number): Part[] {
   const mounts = mountsOf(storage)
     .filter((one) => !one.kept && one.disk === disk)

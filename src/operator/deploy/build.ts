@@ -140,7 +140,7 @@ async function attachAgain(
     const waitMs = Math.min(inputs.waitMs.base, until - world.now());
     return await attach(inputs, takenOver, world, { waitMs, went: true });
   } catch (error) {
-    // We may have missed the first write, and all that came after it; the new system's mark tells.
+    // We may have missed the first write, and all that came after it; the new system's mark shows it.
     if (!(error instanceof OtherSystem) || !(error.isNew || ponr)) throw error;
     world.log.warn("the machine restarted before its report came; the system that answers is asked instead");
     return undefined;

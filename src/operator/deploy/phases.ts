@@ -53,12 +53,12 @@ type Mark =
   | { readonly at: "touched"; readonly old: Host }
   /** Bytes went to the machine. */
   | { readonly at: "sent"; readonly base: number; readonly payload: number }
-  /** The old system was told to start the base, at that time. */
+  /** The old system was asked to start the base, at that time. */
   | { readonly at: "jumped"; readonly shipped: Shipped; readonly now: number }
   | { readonly at: "base"; readonly bootId: string }
   /** GO was sent: from here on the disks may have been written, whether we heard of it or not. */
   | { readonly at: "go" }
-  /** The runner told of the first write. */
+  /** The runner reported the first write. */
   | { readonly at: "ponr" }
   | { readonly at: "base report"; readonly report: BaseReport }
   /** The new system answered first at that time. */

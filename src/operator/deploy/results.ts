@@ -63,7 +63,7 @@ export interface Confirmed extends Go {
   readonly secrets: ReadonlyMap<string, Secret>;
 }
 
-/** The old system was told to start the base. */
+/** The old system was asked to start the base. */
 export interface Shipped extends Confirmed {
   readonly hostKeys: HostKeys;
   readonly newSystem: NewSystem;

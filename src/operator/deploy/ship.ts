@@ -39,7 +39,7 @@ export async function shipAndTakeOver(
   await world.record(recordOf(shipped, world.now()));
   await log.task("starting the base", () =>
     jump(old, signal).catch((error: unknown) => {
-      // A connection that breaks now may be the jump itself: who answers next tells.
+      // A connection that breaks now may be the jump itself: what answers next shows it.
       if (!old.closed || signal.aborted) throw error;
       log.warn(`${messageOf(error)}; looking whether the base comes`);
     }),

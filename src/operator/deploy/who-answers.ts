@@ -29,7 +29,7 @@ export async function whoAnswers(
 }
 
 /**
- * Asks by each way until a system answers. It is told by host key, boot and the deploy's mark: the new system may have the old one's
+ * Asks by each way until a system answers. It is known by host key, boot and the deploy's mark: the new system may have the old one's
  * keys, and a connection may be lost for so long that the whole build is missed. Where none answers, the first way's error is thrown.
  */
 export async function askSystem(

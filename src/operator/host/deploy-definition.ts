@@ -39,7 +39,7 @@ export async function deployDefinition(
   confirm: DeployWorld["confirm"],
 ): Promise<Outcome> {
   const file = resolve(options.report ?? usualReport);
-  // A place that cannot be written is told now, not when the server is another one.
+  // A place that cannot be written is reported now, not after the server was replaced.
   await during("the report", () => placeForReport(file, options.report !== undefined));
   const inputs = await deployInputs(path, host, options, outside);
   const world = deployWorld(host, options, outside, confirm);

@@ -1,7 +1,7 @@
 import type { Answers } from "./answers.ts";
 import { definitionText } from "./definition-text.ts";
 
-/** What the repository is told of this machine. */
+/** What the repository needs to know of this machine. */
 interface Around {
   /** Where npm gets imgbuild from: a range of versions, or `file:…`. */
   readonly imgbuild: string;

@@ -166,7 +166,7 @@ export function isKept(content: Content): boolean {
   return keepOf(content) !== undefined;
 }
 
-/** Where the header of a LUKS volume lies apart from its data. */
+/** Where the header of a LUKS volume is, if it is apart from its data. */
 export function headerOf({ nodes }: Pick<Graph, "nodes">, volume: string): ContentNode | undefined {
   return nodes.find(
     (node): node is ContentNode =>

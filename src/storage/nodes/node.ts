@@ -33,7 +33,7 @@ interface ImageSite extends Pick<Site, "scope" | "seed" | "epoch"> {
 /** Names of devices that stay, for crypttab. */
 interface StableNames {
   readonly device: string;
-  /** Of a header that lies apart. */
+  /** Of a header that is apart. */
   readonly header: string | undefined;
   readonly keyFile: string | undefined;
   readonly early: boolean;

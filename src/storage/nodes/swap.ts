@@ -35,7 +35,7 @@ export const swap: ContentType<Swap> = {
             }),
           ],
   },
-  /** Swap whose key nobody knows. */
+  /** Swap with a key that is never kept. */
   crypttab: ({ randomKey, discard }, { device }) =>
     randomKey === undefined
       ? []

@@ -4,7 +4,7 @@ export interface Filesystem {
   readonly packages: readonly string[];
   /** Kernel modules, by the names of their files. */
   readonly modules: readonly string[];
-  /** GRUB's modules that read it; they are in the core image, wherever /boot lies. */
+  /** GRUB's modules that read it; they are in the core image, wherever /boot is. */
   readonly grubModules: readonly string[];
   /** In characters. */
   readonly longestLabel: number;

@@ -10,6 +10,6 @@ export const vfat = {
   fsck: true,
   buildOptions: ["umask=0077"],
   firmware: true,
-  // FAT32 is told apart from FAT16 by having at least 65525 clusters, and a cluster is a sector at least.
+  // What makes it FAT32 and not FAT16 is having at least 65525 clusters, and a cluster is a sector at least.
   leastBytes: (sectorSize) => 65_525 * sectorSize + 2 * 2 ** 20,
 } as const satisfies Filesystem;
