@@ -15,7 +15,6 @@ export const askMachine = defineStep({
   kind: "ask-machine",
   summary: "ask the machine for what the definition needs of it",
   schema: MachineNeeds,
-  tools: ["modprobe"],
   run: async ({ tpm2, cpuFlags, modules }, { tool, machine }) => {
     // Built into the kernel counts as well; nothing is loaded.
     for (const name of modules)

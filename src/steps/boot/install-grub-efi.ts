@@ -14,7 +14,6 @@ export const installGrubEfi = defineStep({
     /** EFI/debian/grub.cfg, which leads to the menu on the filesystem of /boot. */
     config: z.string(),
   }),
-  tools: [],
   run: async ({ esp, shim, config }, { root }) => {
     const put = putter(root, esp);
     for (const [from, to] of grubCopies(shim)) put.file(from, to);

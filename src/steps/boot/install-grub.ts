@@ -14,7 +14,6 @@ const directory = `/usr/lib/grub/${platform}`;
 /** GRUB for BIOS: core image before or in a partition of its own, boot code in the first sector; written last, in this order. */
 export const installGrub = defineActions({
   kind: "install-grub",
-  summary: "embed GRUB for BIOS",
   schema: z.strictObject({
     target: Target,
     /** The bios-boot partition; or, on an MBR disk, the gap before the first partition. */
@@ -25,7 +24,6 @@ export const installGrub = defineActions({
     /** Directory for files on their way; both the tools and we see it. */
     scratch: z.string().startsWith("/"),
   }),
-  tools: ["grub-mkimage"],
   actions: ({ target, startBytes, sizeBytes, config: text, scratch }) => {
     const [config, coreFile, bootFile] = ["embedded.cfg", "core.img", "boot.img"].map((name) =>
       join(scratch, `grub-${name}`),

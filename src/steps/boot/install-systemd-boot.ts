@@ -35,7 +35,6 @@ export const installSystemdBoot = defineStep({
     /** Debian's shim first; or everything signed by this key. */
     secureBoot: z.union([z.literal("debian"), SigningKeys]).optional(),
   }),
-  tools: [],
   run: async (input, context) => {
     const { esp, kernels, layout, title, timeoutSeconds, secureBoot } = input;
     const word = input.rootHash === undefined ? [] : [await rootHashWord(input.rootHash)];

@@ -26,7 +26,6 @@ export const keepBase = defineStep({
     directory: z.string().startsWith("/"),
     files: z.array(z.strictObject({ name: z.string(), size: z.int().positive(), sha256: z.string() })),
   }),
-  tools: [],
   run: async ({ directory, files }, { root, log, machine }) => {
     const tree = new Tree(root);
     try {

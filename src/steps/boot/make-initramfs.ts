@@ -14,7 +14,6 @@ export const makeInitramfs = defineStep({
   kind: "make-initramfs",
   summary: "make the initramfs of each kernel",
   schema: z.strictObject({ epoch: z.int().positive() }),
-  tools: [],
   run: async ({ epoch }, context) => {
     const versions = kernelVersions(context.root);
     if (versions.length === 0)

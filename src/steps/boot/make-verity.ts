@@ -27,9 +27,7 @@ export type VerityPlan = z.output<typeof VerityPlan>;
 /** Writes the digests of a filesystem that is whole and not mounted. From then on not a byte of it may change. */
 export const makeVerity = defineActions({
   kind: "make-verity",
-  summary: "write the digests of a root that is verified",
   schema: VerityPlan,
-  tools: ["veritysetup"],
   actions: (plan) => {
     const { data, tree, uuid, salt, file } = plan;
     const { sizeBytes: dataBytes } = data;

@@ -20,7 +20,6 @@ export const nameBootEntry = defineStep({
     /** As the firmware writes it: "\\EFI\\systemd\\systemd-bootx64.efi". */
     loader: z.string().startsWith("\\"),
   }),
-  tools: ["efibootmgr"],
   run: async ({ partition, label, loader }, { tool, log, machine }) => {
     await partitionPath(partition, machine);
     const { path } = await writableDisk(partition.disk, machine);

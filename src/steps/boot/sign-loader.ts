@@ -24,7 +24,6 @@ export const signLoader = defineStep({
   kind: "sign-loader",
   summary: "sign systemd-boot with one's own key",
   schema: SigningKeys,
-  tools: [],
   run: async (keys, context) => {
     const signer = signerIn(context, keys);
     const loader = debianLoaders.systemdBoot;

@@ -66,7 +66,6 @@ export const verifyBoot = defineStep({
     /** The tree is mounted from the disks on which it will boot, with this machine's drivers. */
     mounted: z.boolean().default(false),
   }),
-  tools: [],
   run: async (input, context) => {
     const { root, log, machine } = context;
     const source = input.mounted ? await mountedSource(root, join(machine.proc, "self/mounts")) : undefined;

@@ -12,7 +12,6 @@ export const askTang = defineStep({
   kind: "ask-tang",
   summary: "ask a tang server for its keys",
   schema: z.strictObject({ url: z.string(), thumbprint: z.string(), file: z.string().startsWith("/run/") }),
-  tools: [],
   run: async ({ url, thumbprint, file }, { signal, log }) => {
     // A run that is resumed needs no server any more.
     const before = await readFile(file, "utf8").catch(() => undefined);

@@ -10,7 +10,6 @@ const place = "btrfs-subvolumes";
 /** Subvolumes of a btrfs; of one that is kept, those that are made anew go first. */
 export const btrfsSubvolumes = defineActions({
   kind: "btrfs-subvolumes",
-  summary: "make the subvolumes of a btrfs",
   schema: z.strictObject({
     device: DeviceRef,
     /** The filesystem's other members. */
@@ -22,7 +21,6 @@ export const btrfsSubvolumes = defineActions({
         .regex(/^(?!\.{1,2}$)@?[A-Za-z0-9_.-]*$/),
     ),
   }),
-  tools: ["mount", "umount", "btrfs"],
   actions: ({ device: first, others, names }) => {
     const where = inMemory(place);
     const members = others.map((other) => joined(["device=", device(other)]));

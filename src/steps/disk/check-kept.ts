@@ -25,7 +25,6 @@ export const checkKept = defineStep({
     /** Subvolumes of a btrfs that are kept. */
     subvolumes: z.array(z.string()).default([]),
   }),
-  tools: ["blkid", "btrfs", "cryptsetup", "mount", "umount"],
   run: async ({ device, type, uuid, sizeBytes, key, subvolumes }, context) => {
     const found = await openDevice(device, context.machine);
     const what = showDevice(device);

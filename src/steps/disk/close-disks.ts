@@ -25,7 +25,6 @@ export const closeDisks = defineStep({
     /** Those that will be written. */
     disks: z.array(DiskIdentity),
   }),
-  tools: ["blkid", "lvm", "mdadm", "dmsetup", "umount", "swapoff", "udevadm"],
   run: async ({ disks }, context) => {
     const { sys, dev, proc } = context.machine;
     const toWrite = new Set<string>();

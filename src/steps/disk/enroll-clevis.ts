@@ -16,7 +16,6 @@ const shared = ["dev", "proc", "sys", "run"] as const;
 /** A key slot that a TPM or a tang server opens, made by the clevis of the new system. */
 export const enrollClevis = defineActions({
   kind: "enroll-clevis",
-  summary: "let a TPM or a tang server open a LUKS volume",
   schema: z.strictObject({
     device: DeviceRef,
     secret: z.string(),
@@ -25,7 +24,6 @@ export const enrollClevis = defineActions({
     /** File with what the tang server said of its keys. With it nobody is asked now. */
     advertisement: z.string().optional(),
   }),
-  tools: ["mount", "umount", "chroot"],
   actions: ({ device: ref, secret, pin, config, advertisement }) => {
     const configuration: Word =
       advertisement === undefined

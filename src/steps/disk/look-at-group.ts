@@ -21,9 +21,7 @@ const schema = z.strictObject({ name: z.string(), members: z.array(DeviceRef).mi
  */
 export const lookAtGroup = defineActions({
   kind: "look-at-group",
-  summary: "activate the volumes of a group without writing to its members",
   schema,
-  tools: ["dmsetup", "losetup", "lvm", "udevadm"],
   actions: ({ name, members }) => [
     ...loadModules(["lvm", "snapshot"]),
     ...members.flatMap((member, index) => overlay(nameOf(name, index), member)),
@@ -34,9 +32,7 @@ export const lookAtGroup = defineActions({
 
 export const leaveGroup = defineActions({
   kind: "leave-group",
-  summary: "deactivate the volumes of a group that was looked at",
   schema,
-  tools: ["dmsetup", "lvm", "udevadm"],
   actions: ({ name, members }) => [
     {
       when: "if it was looked at",

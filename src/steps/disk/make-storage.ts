@@ -9,7 +9,7 @@ import { loadModules, settle } from "./kernel-modules.ts";
 
 const timeoutMs = 3_600_000;
 
-/** The programs that make what lies on a disk; no other is started by this step. */
+/** The programs that make what is on a disk; no other is started by this step. */
 const programs = [
   ...simpleTypes.map((type) => simpleFilesystems[type].program),
   "mkfs.btrfs",
@@ -34,9 +34,7 @@ export type StorageCommand = z.input<typeof StorageCommand>;
 /** Makes a container, a filesystem or a swap area by the commands that its node gave. */
 export const makeStorage = defineActions({
   kind: "make-storage",
-  summary: "make what lies on a partition, an array or a volume",
   schema: z.strictObject({ commands: z.array(StorageCommand).min(1), epoch: z.int().positive() }),
-  tools: [...programs, "modprobe", "udevadm"],
   actions: ({ commands, epoch }) => [
     ...loadModules(commands.map(({ program }) => program)),
     ...commands.map(({ program, args, secrets }) => ({

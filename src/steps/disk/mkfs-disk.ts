@@ -9,28 +9,24 @@ const timeoutMs = 3_600_000;
 /** An ext4 on a device of the plan. */
 export const mkfsExt4 = defineActions({
   kind: "mkfs-ext4",
-  summary: "make an ext4 filesystem",
   schema: z.strictObject({
     device: DeviceRef,
     uuid: z.string(),
     hashSeed: z.string(),
     label: z.string().optional(),
   }),
-  tools: ["mke2fs"],
   actions: ({ device: ref, ...ext4 }) => [{ argv: mke2fs(device(ref), ext4), options: { timeoutMs } }],
 });
 
 /** A FAT32 on a device of the plan. */
 export const mkfsVfatDisk = defineActions({
   kind: "mkfs-vfat",
-  summary: "make a FAT filesystem",
   schema: z.strictObject({
     device: DeviceRef,
     volumeId: z.string(),
     label: z.string().optional(),
     epoch: z.int().positive(),
   }),
-  tools: ["mkfs.vfat"],
   actions: ({ device: ref, epoch, ...vfat }) => {
     const sectors = {
       shown: "<sectors per cluster>",

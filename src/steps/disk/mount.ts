@@ -17,7 +17,6 @@ const flushMs = 1_800_000;
 /** Mounts a fresh filesystem where the tree is made; harmless where it is mounted already. */
 export const mountDevice = defineActions({
   kind: "mount",
-  summary: "mount a filesystem into the tree",
   schema: z.strictObject({
     device: DeviceRef,
     /** The other members of a btrfs. */
@@ -28,7 +27,6 @@ export const mountDevice = defineActions({
     /** Those that decide what is written, and how: `subvol=`, `compress=`. */
     options: z.array(z.string()).default([]),
   }),
-  tools: ["mount"],
   actions: ({ device: first, others, type, path, options }) => {
     const { buildOptions, firmware } = filesystems[type];
     const members = others.map((other) => joined(["device=", device(other)]));
@@ -53,12 +51,10 @@ export const mountDevice = defineActions({
 /** Writes everything out and unmounts the tree; what does not unmount is a failure, not a surprise at the next start. */
 export const unmountTree = defineActions({
   kind: "unmount",
-  summary: "flush and unmount the tree",
   schema: z.strictObject({
     /** Inside of the tree, the innermost first. */
     paths: z.array(z.string().startsWith("/")),
   }),
-  tools: ["umount", "sync"],
   actions: ({ paths }) =>
     paths.map((path) => ({
       when: `if ${path} is mounted`,
@@ -81,13 +77,11 @@ async function mounts({ machine }: StepContext): Promise<MountEntry[]> {
 /** A swap file in the mounted tree. */
 export const swapFile = defineActions({
   kind: "swap-file",
-  summary: "make a swap file",
   schema: z.strictObject({
     path: z.string().startsWith("/"),
     sizeBytes: z.int().positive(),
     uuid: z.string(),
   }),
-  tools: ["fallocate"],
   actions: ({ path, sizeBytes, uuid }) => {
     const file: LateWord = {
       shown: targetRoot + path,

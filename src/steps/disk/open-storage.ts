@@ -11,7 +11,6 @@ const options = { timeoutMs: 600_000 };
 /** Opens a LUKS volume by a secret; one that is open already stays so. */
 export const openLuks = defineActions({
   kind: "open-luks",
-  summary: "open a LUKS volume",
   schema: z.strictObject({
     device: DeviceRef,
     header: DeviceRef.optional(),
@@ -23,7 +22,6 @@ export const openLuks = defineActions({
     /** Nothing of it is written, not even a header that needs repair. */
     readOnly: z.boolean().default(false),
   }),
-  tools: ["cryptsetup", "udevadm"],
   actions: ({ device: ref, header, name, uuid, secret, trim, discard, readOnly }) => {
     const argv = [
       ...["cryptsetup", "open", "--type=luks2", "--batch-mode", "--key-file=-"],
@@ -45,9 +43,7 @@ export const openLuks = defineActions({
 /** Closes a LUKS volume; one that is not open is closed. */
 export const closeLuks = defineActions({
   kind: "close-luks",
-  summary: "close a LUKS volume",
   schema: z.strictObject({ name: z.string(), uuid: z.string() }),
-  tools: ["cryptsetup", "udevadm"],
   actions: ({ name, uuid }) =>
     ifOpen({ luks: { name, uuid } }, [settle, { argv: ["cryptsetup", "close", name], options }]),
 });
@@ -57,9 +53,7 @@ const Members = z.array(DeviceRef).min(1);
 
 export const openGroup = defineActions({
   kind: "open-group",
-  summary: "activate the volumes of a group",
   schema: z.strictObject({ name: z.string(), members: Members }),
-  tools: ["lvm", "udevadm"],
   actions: ({ name, members }) => {
     const devices = joined(members.map(device), ",");
     return [
@@ -72,9 +66,7 @@ export const openGroup = defineActions({
 
 export const closeGroup = defineActions({
   kind: "close-group",
-  summary: "deactivate the volumes of a group",
   schema: z.strictObject({ name: z.string() }),
-  tools: ["dmsetup", "lvm", "udevadm"],
   actions: ({ name }) => [
     {
       when: "if one of them is active",
@@ -86,9 +78,7 @@ export const closeGroup = defineActions({
 
 export const openArray = defineActions({
   kind: "open-array",
-  summary: "assemble an array",
   schema: z.strictObject({ name: z.string(), uuid: z.string(), members: Members }),
-  tools: ["mdadm", "udevadm"],
   actions: ({ name, uuid, members }) =>
     unlessOpen({ array: { name, uuid } }, [
       ...loadModules(["mdadm"]),
@@ -102,9 +92,7 @@ export const openArray = defineActions({
 
 export const closeArray = defineActions({
   kind: "close-array",
-  summary: "stop an array",
   schema: z.strictObject({ name: z.string(), uuid: z.string() }),
-  tools: ["mdadm", "udevadm"],
   actions: ({ name, uuid }) => {
     const array = { array: { name, uuid } };
     const node = {

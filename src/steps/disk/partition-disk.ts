@@ -11,7 +11,6 @@ const Extents = z.array(z.strictObject({ startBytes: z.int().positive(), sizeByt
 /** Clears all signatures but those of what is kept, and writes the partition table. */
 export const partitionDisk = defineActions({
   kind: "partition-disk",
-  summary: "write a disk's partition table",
   schema: z.strictObject({
     disk: DiskIdentity,
     script: z.string(),
@@ -20,7 +19,6 @@ export const partitionDisk = defineActions({
     /** The others. */
     made: Extents.default([]),
   }),
-  tools: ["sfdisk", "udevadm"],
   actions: ({ disk, script, kept, made }) => [
     {
       does: "refuse it if it is in use, and clear the signatures of what is not kept",

@@ -7,13 +7,11 @@ const options = { timeoutMs: 600_000 };
 /** Removes volumes of a kept group that are made anew; those that are not there are none. */
 export const removeVolumes = defineActions({
   kind: "remove-volumes",
-  summary: "remove volumes of a group that stays",
   schema: z.strictObject({
     group: z.string(),
     names: z.array(z.string()),
     members: z.array(DeviceRef).min(1),
   }),
-  tools: ["lvm"],
   actions: ({ group, names, members }) => {
     const devices = members.flatMap((member) => ["--devices", device(member)]);
     let there: readonly string[] = [];

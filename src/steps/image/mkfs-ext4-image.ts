@@ -14,7 +14,6 @@ const timeoutMs = 3_600_000;
 /** An ext4 at an offset of an image file, filled from a directory, without mounting anything. */
 export const mkfsExt4Image = defineActions({
   kind: "mkfs-ext4-image",
-  summary: "make an ext4 filesystem with a tree in an image file",
   schema: z.strictObject({
     image: z.string().startsWith("/"),
     offsetBytes: z.int().positive(),
@@ -31,7 +30,6 @@ export const mkfsExt4Image = defineActions({
     reservedBytes: z.int().min(0),
     epoch: z.int().positive(),
   }),
-  tools: ["mke2fs"],
   actions: (input) => {
     const { image, offsetBytes, sizeBytes, directory, mount, without, reservedBytes, epoch, ...ext4 } = input;
     const aside: Aside[] = [];

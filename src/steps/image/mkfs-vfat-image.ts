@@ -10,7 +10,6 @@ import { onlyFile } from "./only-file.ts";
 /** A FAT32 at an offset of an image file, filled from a directory by mtools. */
 export const mkfsVfatImage = defineActions({
   kind: "mkfs-vfat-image",
-  summary: "make a FAT filesystem with files in an image file",
   schema: z.strictObject({
     image: z.string().startsWith("/"),
     offsetBytes: z.int().positive(),
@@ -23,7 +22,6 @@ export const mkfsVfatImage = defineActions({
     mountPoint: z.string().startsWith("/"),
     epoch: z.int().positive(),
   }),
-  tools: ["mkfs.vfat", "mmd", "mcopy"],
   actions: ({ image, offsetBytes, sizeBytes, directory, mountPoint, epoch, ...vfat }) => {
     const env = fixedTimeEnv(epoch);
     return [

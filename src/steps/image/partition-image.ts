@@ -6,14 +6,12 @@ import { defineActions } from "../step/actions.ts";
 /** A fresh sparse file with a partition table: the disk of an offline image. */
 export const partitionImage = defineActions({
   kind: "partition-image",
-  summary: "make a sparse image file with a partition table",
   schema: z.strictObject({
     image: z.string().startsWith("/"),
     sizeBytes: z.int().positive(),
     /** Complete sfdisk script. */
     script: z.string(),
   }),
-  tools: ["sfdisk"],
   actions: ({ image, sizeBytes, script }) => [
     { does: `make a sparse file of ${sizeBytes} bytes`, run: () => makeSparse(image, sizeBytes) },
     {

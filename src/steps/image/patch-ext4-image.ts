@@ -14,7 +14,6 @@ const timeoutMs = 3_600_000;
  */
 export const patchExt4Image = defineActions({
   kind: "patch-ext4-image",
-  summary: "change an ext4 filesystem of an image file to hold another tree",
   schema: z.strictObject({
     image: z.string().startsWith("/"),
     offsetBytes: z.int().positive(),
@@ -23,7 +22,6 @@ export const patchExt4Image = defineActions({
     mount: z.string().startsWith("/"),
     epoch: z.int().positive(),
   }),
-  tools: ["debugfs"],
   actions: ({ image, offsetBytes, changes, mount, epoch }) => [
     onlyFile(image),
     {

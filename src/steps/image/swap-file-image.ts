@@ -16,7 +16,6 @@ const pageBytes = 4096;
  */
 export const swapFileImage = defineActions({
   kind: "swap-file-image",
-  summary: "make a swap file in a filesystem of an image file",
   schema: z.strictObject({
     image: z.string().startsWith("/"),
     offsetBytes: z.int().positive(),
@@ -25,7 +24,6 @@ export const swapFileImage = defineActions({
     uuid: z.string(),
     epoch: z.int().positive(),
   }),
-  tools: ["debugfs"],
   actions: ({ image, offsetBytes, path, sizeBytes, uuid, epoch }) => {
     const header = `${image}.swap-header`;
     const filesystem = `${image}?offset=${offsetBytes}`;

@@ -7,7 +7,6 @@ import { onlyFile } from "./only-file.ts";
 /** A swap area at an offset of an image file, as mkswap makes it. */
 export const swapPartitionImage = defineActions({
   kind: "swap-partition-image",
-  summary: "make a swap area in an image file",
   schema: z.strictObject({
     image: z.string().startsWith("/"),
     offsetBytes: z.int().positive(),
@@ -15,7 +14,6 @@ export const swapPartitionImage = defineActions({
     uuid: z.string(),
     label: z.string().optional(),
   }),
-  tools: [],
   actions: ({ image, offsetBytes, sizeBytes, uuid, label }) => [
     onlyFile(image),
     {

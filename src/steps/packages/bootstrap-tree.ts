@@ -11,7 +11,6 @@ export const bootstrapTree = defineStep({
   kind: "bootstrap-tree",
   summary: "unpack the essential packages, without dpkg",
   schema: z.strictObject({ packages: z.array(LockedPackage).min(1) }),
-  tools: ["xz"],
   run: async ({ packages }, context) => {
     const { root, log } = context;
     const dpkg = packages.find(({ name }) => name === "dpkg");

@@ -14,7 +14,6 @@ export const installLeaves = defineStep({
     /** Names of those that are not installed yet. */
     leaves: z.array(z.string()).min(1),
   }),
-  tools: ["xz"],
   run: async ({ packages, leaves }, context) => {
     const names = new Set(leaves);
     const there = packages.filter(({ name }) => !names.has(name)).map(({ name }) => name);

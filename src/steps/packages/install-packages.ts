@@ -24,7 +24,6 @@ export const installPackages = defineStep({
   kind: "install-packages",
   summary: "install packages with the tree's own dpkg",
   schema: z.strictObject({ packages: z.array(LockedPackage).min(1) }),
-  tools: ["xz"],
   run: async ({ packages }, context) => {
     const essential = packages.filter((one) => one.bootstrap).map(({ name }) => name);
     await withDpkg(context, packages, essential, (installing) => install(packages, context, installing));

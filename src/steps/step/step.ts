@@ -80,13 +80,13 @@ interface Guarded {
 /** What a step does, in order. It follows from the step's data alone, so that it can be printed before it is done. */
 export type Action = Command | Code | Guarded;
 
-/** A step: a schema, the tools of the base that it needs, and how it runs. Defined once, as a value. */
+/** A step: a schema, and how it runs. Defined once, as a value. */
 export interface Step<S extends z.ZodType = z.ZodType> {
   readonly kind: string;
-  readonly summary: string;
+  /** What a printed plan shows of a step that is no list of actions. */
+  readonly summary?: string;
   /** Strict; accepts the step's data without `kind` and `doing`. */
   readonly schema: S;
-  readonly tools: readonly string[];
   readonly run: (input: z.output<S>, context: StepContext) => Promise<void>;
   /** Of a step that is a list of actions (`defineActions`). Pure. */
   readonly actions?: (input: z.output<S>) => readonly Action[];

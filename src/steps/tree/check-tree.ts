@@ -30,7 +30,6 @@ export const checkTree = defineStep({
   kind: "check-tree",
   summary: "look whether the tree has what the definition names",
   schema: z.strictObject({ expected: z.array(Expectation) }),
-  tools: [],
   run: async ({ expected }, context) => {
     const problems: Problem[] = [];
     for (const { path, kind, name, says } of expected) {

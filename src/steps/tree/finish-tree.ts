@@ -22,7 +22,6 @@ export const finishTree = defineStep({
       .regex(/^[0-9a-f]{32}$/)
       .optional(),
   }),
-  tools: [],
   run: async ({ definition, epoch, machineId: kept }, { root, nonce, began }) => {
     const tree = new Tree(root);
     clearTraces(tree);

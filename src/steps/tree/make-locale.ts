@@ -9,7 +9,6 @@ export const makeLocale = defineStep({
   kind: "make-locale",
   summary: "make the locale of the system",
   schema: z.strictObject({}),
-  tools: [],
   run: async (_input, context) => {
     await context.chroot(["locale-gen"], {
       timeoutMs,

@@ -23,7 +23,6 @@ export const makeUsers = defineStep({
   kind: "make-users",
   summary: "make users, their keys and rights",
   schema: z.strictObject({ users: z.array(PlannedUser) }),
-  tools: [],
   run: async ({ users }, context) => {
     for (const user of users) await makeUser(user, context);
   },

@@ -17,7 +17,6 @@ export const patchFiles = defineStep({
   kind: "patch-files",
   summary: "patch packaged files",
   schema: z.strictObject({ patches: z.array(Patch).min(1) }),
-  tools: [],
   run: async ({ patches }, { root, log }) => {
     const owners = ownersIn(root);
     for (const { name, diff } of patches)

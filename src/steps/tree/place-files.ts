@@ -15,7 +15,6 @@ export const placeFiles = defineStep({
       z.strictObject({ path: z.string().startsWith("/"), mode: z.string(), sha256: z.string() }),
     ),
   }),
-  tools: [],
   run: async ({ files }, context) => {
     for (const file of files) {
       if (context.files === undefined) throw new Fail(`${file.path} did not come along`);

@@ -14,7 +14,6 @@ export const placeHostKeys = defineStep({
     /** False for an image: its host keys are made when it first starts. */
     expected: z.boolean(),
   }),
-  tools: [],
   run: async ({ expected }, context) => {
     const tree = new Tree(context.root);
     for (const name of tree.list(directory))

@@ -24,7 +24,6 @@ export const provision = defineStep({
   kind: "provision",
   summary: "run a script of the definition in the tree",
   schema: z.strictObject({ ...Provision.shape, epoch: z.int().positive() }),
-  tools: [],
   run: async ({ name, script, values, files, network, timeoutSeconds, epoch }, context) => {
     const { root, signal } = context;
     const outside = await mkdtemp(join(tmpdir(), "imgbuild-provision-"));

@@ -10,7 +10,6 @@ export const setServices = defineStep({
     disable: z.array(z.string()),
     mask: z.array(z.string()),
   }),
-  tools: [],
   run: async ({ enable, disable, mask }, context) => {
     for (const [verb, units] of [
       ["enable", enable],

@@ -17,7 +17,6 @@ export const unpackTree = defineStep({
   kind: "unpack-tree",
   summary: "fill the tree from an archive on a disk",
   schema: z.strictObject({ archive: DiskIdentity }),
-  tools: ["tar"],
   run: async ({ archive }, context) => {
     const { kernelName } = await findDisk(archive, context.machine);
     Tree.make(context.root);

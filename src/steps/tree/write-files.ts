@@ -21,7 +21,6 @@ export const writeFiles = defineStep({
   kind: "write-files",
   summary: "write files, links and directories",
   schema: z.strictObject({ files: z.array(FileToWrite) }),
-  tools: [],
   run: async ({ files }, { root }) => {
     for (const file of files) {
       const { path } = file;

@@ -18,7 +18,6 @@ export const writeSecrets = defineStep({
       }),
     ),
   }),
-  tools: [],
   run: async ({ secrets }, context) => {
     for (const { name, path, mode, owner, group } of secrets) {
       const secret = context.secrets.get(name);

@@ -55,8 +55,9 @@ describe("the registry of steps", () => {
       }
     });
 
-    it(`${kind} says what it does`, () => {
-      expect(step.summary).toMatch(/^[a-z].*[^.]$/);
-    });
+    if (step.actions === undefined)
+      it(`${kind} says what it does`, () => {
+        expect(step.summary).toMatch(/^[a-z].*[^.]$/);
+      });
   }
 });

@@ -35,10 +35,7 @@ describe("what starts programs", () => {
     });
 });
 
-/** Less what names programs and does not start them: what doctor asks for, what a step needs, and a hint for the user's own shell. */
+/** Less what names programs and does not start them: what doctor asks for, and a hint for the user's own shell. */
 function withoutNeeds(text: string): string {
-  return text.replaceAll(
-    /\/\*[\s\S]*?\*\/|\{ what: "\w+", |^ {2}tools: .*$|`unshare --map-root-user --map-auto`/gm,
-    "",
-  );
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|\{ what: "\w+", |`unshare --map-root-user --map-auto`/gm, "");
 }

@@ -19,9 +19,7 @@ function workshop() {
   };
   const note = defineStep({
     kind: "note",
-    summary: "write a word down",
     schema: z.strictObject({ word: z.string(), mask: z.boolean().default(false) }),
-    tools: [],
     run: async ({ word, mask }) => {
       if (word === "fail") throw new Fail("no paper", { hint: "buy some" });
       if (word === "bug") throw new TypeError("oops");
@@ -30,9 +28,7 @@ function workshop() {
   });
   const commands = defineStep({
     kind: "commands",
-    summary: "run two commands",
     schema: z.strictObject({ device: z.string() }),
-    tools: ["a", "b"],
     run: async ({ device }, context) => {
       await context.tool(["a", device]);
       await context.tool(["b", "--", device]);

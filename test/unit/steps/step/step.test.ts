@@ -4,9 +4,7 @@ import { defineStep, stepData } from "../../../../src/steps/step/step.ts";
 
 const step = defineStep({
   kind: "paint",
-  summary: "paint it",
   schema: z.strictObject({ colour: z.string(), coats: z.int().default(2) }),
-  tools: [],
   run: async () => {},
 });
 
