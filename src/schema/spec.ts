@@ -2,6 +2,7 @@ import { z } from "zod";
 import { architectureNames, onlyName } from "../tables/architecture.ts";
 import { releaseNames, unreleased, usualRelease } from "../tables/release.ts";
 import { HostBinding } from "./host.ts";
+import { Hosts, Modules, Sysctl } from "./settings.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
 import { AbsolutePath, Line, Mode, Name } from "./words.ts";
@@ -246,6 +247,12 @@ export const Spec = z.strictObject({
     .regex(/^[A-Za-z]+(\/[A-Za-z0-9_+-]+)*$/, 'a time zone such as "Europe/Berlin"')
     .default("Etc/UTC"),
   network: z.record(Name, Network).default({}),
+  /** More lines of /etc/hosts, names by address: `{ "192.0.2.7": ["db.example.org", "db"] }`. */
+  hosts: Hosts.optional(),
+  /** Kernel settings by name, set at each start: `{ "net.ipv4.ip_forward": 1 }`. */
+  sysctl: Sysctl.optional(),
+  /** Kernel modules that are loaded at each start, get parameters, or are never loaded. */
+  modules: Modules.optional(),
   users: z.record(Name, User).default({}),
   /** Inline files by path; the directory `files/` beside the definition is copied as it is, before these. */
   files: z.record(AbsolutePath, InlineFile).default({}),

@@ -5,7 +5,7 @@ import {
   type SimpleType,
   simpleTypes,
 } from "../tables/filesystem/filesystems.ts";
-import { Size } from "./size.ts";
+import { Size } from "./words.ts";
 
 /** What a partition, an array, a volume or an opened LUKS volume holds: one node of the storage graph. */
 

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { systemTypes } from "../tables/filesystem/filesystems.ts";
-import { Size } from "./size.ts";
 import {
   Content,
   MountOption,
@@ -11,6 +10,7 @@ import {
   Unlock,
   Uuid,
 } from "./storage-content.ts";
+import { Size } from "./words.ts";
 
 const Words = z.string().min(1).max(128);
 

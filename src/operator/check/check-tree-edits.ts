@@ -2,14 +2,17 @@ import type { Spec } from "../../schema/spec.ts";
 import type { Problem } from "../../util/problem.ts";
 import { render } from "../../util/template.ts";
 import { DiffProblem, type FileDiff, parseDiff } from "../../util/unified-diff.ts";
+import { settingsFiles } from "../settings/settings.ts";
 
 /** What is wrong with a definition's patches, templates and scripts, as far as it is seen without a tree. */
 export function treeEditProblems(spec: Spec): Problem[] {
   return [...patchProblems(spec), ...templateProblems(spec), ...provisionProblems(spec)];
 }
 
-function patchProblems({ patches = [], files, templates = {}, secrets }: Spec): Problem[] {
+function patchProblems(spec: Spec): Problem[] {
+  const { patches = [], files, templates = {}, secrets } = spec;
   const others: Readonly<Record<string, string>> = {
+    ...Object.fromEntries(settingsFiles(spec).map(({ path, field }) => [path, `\`${field}\``])),
     ...Object.fromEntries(Object.keys(files).map((path) => [path, "`files`"])),
     ...Object.fromEntries(Object.keys(templates).map((path) => [path, "`templates`"])),
     ...Object.fromEntries(Object.values(secrets).map(({ path = "" }) => [path, "`secrets`"])),

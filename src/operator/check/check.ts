@@ -1,4 +1,3 @@
-import { parseWanted } from "../../debian/resolve/request.ts";
 import type { Boot, Spec } from "../../schema/spec.ts";
 import type { Partition } from "../../schema/storage.ts";
 import { storageProblems } from "../../storage/check/check-graph.ts";
@@ -8,6 +7,8 @@ import { verityPlaces } from "../../storage/system/verity-root.ts";
 import { traitsOf } from "../../tables/filesystem/filesystems.ts";
 import { releases } from "../../tables/release.ts";
 import type { Problem } from "../../util/problem.ts";
+import { asksFor } from "../settings/setting.ts";
+import { settingProblems, settingsFiles } from "../settings/settings.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblem } from "./calendar.ts";
 import { gatewayProblems } from "./check-network.ts";
@@ -23,6 +24,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...userProblems(spec),
     ...fileProblems(spec),
     ...treeEditProblems(spec),
+    ...settingProblems(spec),
     ...calendarProblems(spec),
     ...gatewayProblems(spec),
     ...restProblems(spec),
@@ -216,6 +218,9 @@ function fileProblems(spec: Spec): Problem[] {
       target,
       what: `the template ${target}`,
     })),
+    ...settingsFiles(spec).map(({ field, path: target }) => ({
+      ...{ path: [field], target, what: `\`${field}\`, which writes ${target}` },
+    })),
     ...Object.entries(spec.secrets).flatMap(([name, { path: target }]) =>
       target === undefined
         ? []
@@ -278,9 +283,4 @@ function restProblems(spec: Spec): Problem[] {
 function noSecret(name: string, spec: Spec): string {
   const known = Object.keys(spec.secrets);
   return `\`${name}\` is not among the secrets${known.length === 0 ? "" : `: ${known.join(", ")}`}`;
-}
-
-/** By name alone, or in a version or of a suite of one's choice. */
-function asksFor({ packages }: Spec, name: string): boolean {
-  return packages.install.map(parseWanted).some((one) => one.name === name && !one.refused);
 }

@@ -1,5 +1,5 @@
-import { Size } from "../../schema/size.ts";
 import type { Spec } from "../../schema/spec.ts";
+import { Size } from "../../schema/words.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { checkSpec } from "./check.ts";

@@ -18,6 +18,8 @@ import { Fail } from "../../util/fail.ts";
 import { render } from "../../util/template.ts";
 import { parseDiff } from "../../util/unified-diff.ts";
 import type { DefinitionFiles } from "../definition/files.ts";
+import { hostsFile } from "../settings/hosts.ts";
+import { settingsFiles } from "../settings/settings.ts";
 import { aptFiles } from "./apt-files.ts";
 import { expectedOfPackages, expectedOfTree } from "./expectations.ts";
 
@@ -42,6 +44,7 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
     ...checkSteps("looking for what the definition needs of packages", expectedOfPackages(spec)),
     ...patchSteps(spec, files),
   ];
+  checkPlaces(spec, files);
   const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
   if (users.length > 0)
     steps.push(stepData(makeUsers, `making ${countOf(users.length, "user")}`, { users: sorted(users) }));
@@ -93,7 +96,7 @@ function checkSteps(doing: string, expected: Expectation[]): StepData[] {
 /** Before all else: a patch is made of the file as it is packaged. */
 function patchSteps({ patches = [] }: Spec, files: DefinitionFiles): StepData[] {
   if (patches.length === 0) return [];
-  const placed = new Set([...files.files.keys(), ...files.links.map(({ path }) => path)]);
+  const placed = placedPaths(files);
   for (const { name, diff } of patches)
     for (const { path } of parseDiff(diff))
       if (placed.has(path))
@@ -101,6 +104,20 @@ function patchSteps({ patches = [] }: Spec, files: DefinitionFiles): StepData[] 
           hint: "keep one of them",
         });
   return [stepData(patchFiles, `patching by ${patches.map(({ name }) => name).join(", ")}`, { patches })];
+}
+
+/** A file of files/ would silently take the place of what a word of the definition writes. */
+function checkPlaces(spec: Spec, files: DefinitionFiles): void {
+  const placed = placedPaths(files);
+  for (const { field, path } of settingsFiles(spec))
+    if (placed.has(path))
+      throw new Fail(`\`${field}\` writes ${path}, in whose place files/ puts another file`, {
+        hint: "keep one of them",
+      });
+}
+
+function placedPaths({ files, links }: DefinitionFiles): ReadonlySet<string> {
+  return new Set([...files.keys(), ...links.map(({ path }) => path)]);
 }
 
 function sorted<T extends { readonly name: string }>(entries: readonly T[]): T[] {
@@ -115,12 +132,9 @@ function hasLocale(spec: Spec, packages: ReadonlySet<string>): boolean {
 function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
   const { packages } = options;
   const [short] = spec.hostname.split(".");
-  const names = spec.hostname === short ? short : `${spec.hostname} ${short}`;
-  const localhost =
-    "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n";
   const files: FileToWrite[] = [
     { path: "/etc/hostname", content: `${short}\n` },
-    { path: "/etc/hosts", content: `${localhost}127.0.1.1 ${names}\n` },
+    hostsFile(spec),
     ...options.storage.files,
     { path: "/etc/locale.conf", content: `LANG=${spec.locale}\n` },
     { path: "/etc/default/locale", link: "../locale.conf" },
@@ -131,6 +145,7 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
     ...networkFiles(spec),
     ...resolvConf(spec, packages),
   ];
+  for (const { field, ...file } of settingsFiles(spec)) if (field !== "hosts") files.push(file);
   if (packages.has("apt")) files.push(...aptFiles(spec, options.mirrors));
   for (const [name, { unit, dropIn }] of Object.entries(spec.services)) {
     if (unit !== undefined) files.push({ path: `/etc/systemd/system/${name}`, content: unit });

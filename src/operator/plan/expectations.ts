@@ -2,6 +2,7 @@ import type { Spec } from "../../schema/spec.ts";
 import type { Expectation } from "../../steps/tree/check-tree.ts";
 import { mountsOf } from "../../storage/graph/check-storage.ts";
 import { programOf, unitLines, valuesOf } from "../check/unit-text.ts";
+import { settingsExpect } from "../settings/settings.ts";
 
 /** Programs there may come from elsewhere, and after the build: from data, a kept disk, or what runs before. */
 const elsewhere = [
@@ -68,7 +69,7 @@ export function expectedOfTree(spec: Spec): Expectation[] {
     if (program !== undefined && isOwn(program, spec))
       found.push({ path: [...path, "argv", 0], kind: "program", name: program, says: program });
   }
-  return found;
+  return [...found, ...settingsExpect(spec)];
 }
 
 function owners(

@@ -8,13 +8,23 @@ import { defineStep, type StepContext } from "../step/step.ts";
 const Expectation = z.strictObject({
   /** The field of the definition that says it. */
   path: z.array(z.union([z.string(), z.int()])),
-  kind: z.enum(["time zone", "locale", "user", "group", "unit", "program", "calendar event"]),
+  kind: z.enum([
+    "time zone",
+    "locale",
+    "user",
+    "group",
+    "unit",
+    "program",
+    "calendar event",
+    "kernel module",
+  ]),
   name: z.string(),
   /** As it is written there, where the field itself may be made by a function. */
   says: z.string().optional(),
 });
 export type Expectation = z.output<typeof Expectation>;
 
+const moduleDirectory = "/usr/lib/modules";
 const calendarMs = 30_000;
 const programPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const unitPath = [
@@ -66,6 +76,8 @@ async function problemOf(
       return programProblem(root, name);
     case "calendar event":
       return await calendarProblem(name, context);
+    case "kernel module":
+      return moduleProblem(root, name);
   }
 }
 
@@ -90,6 +102,20 @@ function programProblem(root: string, name: string): string | undefined {
   return found.some((one) => one.isFile() && (one.mode & 0o111) !== 0)
     ? undefined
     : `${name} cannot be run: it is no program, or lacks mode 0755`;
+}
+
+/** By name, or by an alias; a tree without a kernel runs with another's. */
+function moduleProblem(root: string, name: string): string | undefined {
+  const kernels = list(root, moduleDirectory);
+  // The kernel takes both signs for the same.
+  const form = name.replaceAll(/[-_]/g, "[-_]");
+  const known = new RegExp(`/${form}\\.ko\\b|^alias ${form} `, "m");
+  const indices = kernels.flatMap((kernel) =>
+    ["modules.dep", "modules.builtin", "modules.alias"].map((file) => `${moduleDirectory}/${kernel}/${file}`),
+  );
+  return kernels.length === 0 || indices.some((index) => known.test(read(root, index)))
+    ? undefined
+    : `no kernel of the system has a module ${name}`;
 }
 
 /** A unit by its file, its template's, or an old init script that systemd makes a service of. */

@@ -68,6 +68,20 @@ describe("configureSteps", () => {
     expect(configure({ hostname: "web" }).written.get("/etc/hosts")?.content).toMatch(/127\.0\.1\.1 web\n$/);
   });
 
+  it("writes what words of the definition become, and refuses a file of files/ in their place", () => {
+    const sysctl = { "vm.swappiness": 1 };
+    expect(configure({ sysctl }).written.get("/etc/sysctl.d/90-imgbuild.conf")?.content).toBe(
+      "vm.swappiness = 1\n",
+    );
+    const hosts = { "192.0.2.7": ["db"] };
+    expect(configure({ hosts }).written.get("/etc/hosts")?.content).toMatch(/^192\.0\.2\.7 db$/m);
+    const files = new Map([["/etc/hosts", { bytes: Buffer.from(""), mode: 0o644 }]]);
+    configure({}, { files: { files, links: [] } });
+    expect(() => configure({ hosts }, { files: { files, links: [] } })).toThrow(
+      "`hosts` writes /etc/hosts, in whose place files/ puts another file",
+    );
+  });
+
   it("writes a networkd file for each network", () => {
     const { written } = configure({
       network: {

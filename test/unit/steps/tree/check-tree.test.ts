@@ -168,6 +168,20 @@ describe("check-tree", () => {
     expect(wrong).toEqual(["web", "web", "de_DE", "UTF-8"]);
   });
 
+  it("takes a kernel module by its name in either form, by an alias, and built in; any where there is no kernel", async () => {
+    const asked = ["nf_log_syslog", "nf-log-syslog", "net-pf-10", "unix", "syslog", "nf_log", "loop"];
+    const wanted = asked.map((name) => ["kernel module", name] as const);
+    expect((await problemsIn({}, wanted)).wrong).toEqual([]);
+    const files = {
+      "usr/lib/modules/6.1.0/modules.dep": "kernel/net/netfilter/nf_log_syslog.ko.xz: kernel/net/x.ko.xz\n",
+      "usr/lib/modules/6.1.0/modules.builtin": "kernel/net/unix/unix.ko\n",
+      "usr/lib/modules/6.1.0/modules.alias": "alias net-pf-10 ipv6\n",
+    };
+    const { wrong, messages } = await problemsIn(files, wanted);
+    expect(wrong).toEqual(["syslog", "nf_log", "loop"]);
+    expect(messages[2]).toBe("no kernel of the system has a module loop");
+  });
+
   it("says which package brings time zones, where none are there", async () => {
     const { messages } = await problemsIn({}, [["time zone", "Europe/Berlin"]]);
     expect(messages).toEqual(["Europe/Berlin needs the package `tzdata` in packages.install"]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Size } from "../../../src/schema/size.ts";
+import { Size } from "../../../src/schema/words.ts";
 
 describe("Size", () => {
   it.each([
