@@ -4,7 +4,7 @@ import type { Lock } from "../../schema/lock.ts";
 import { type MachineNeeds, tpmProblem } from "../../schema/needs.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { filesystemOf, writtenDisks } from "../../storage/graph/check-storage.ts";
-import { graphOf } from "../../storage/graph/graph.ts";
+import { contentsOf, graphOf } from "../../storage/graph/graph.ts";
 import { storageModules } from "../../storage/system/storage-config.ts";
 import { layoutOf } from "../../storage/table/gpt.ts";
 import { architectures } from "../../tables/architecture.ts";
@@ -57,10 +57,8 @@ export function needsOf(spec: Spec, lock?: Pick<Lock, "packages">): Needs {
 }
 
 function tpmNeed(storage: NonNullable<Spec["storage"]>): MachineNeeds["tpm2"] {
-  const opened = graphOf(storage).nodes.flatMap((node) =>
-    node.kind === "content" && node.content.type === "luks" && node.content.unlock.type === "tpm2"
-      ? [{ name: node.content.name, pcrs: node.content.unlock.pcrs }]
-      : [],
+  const opened = contentsOf(graphOf(storage), "luks").flatMap(({ content: { name, unlock } }) =>
+    unlock.type === "tpm2" ? [{ name, pcrs: unlock.pcrs }] : [],
   );
   if (opened.length === 0) return undefined;
   return {

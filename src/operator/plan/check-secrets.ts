@@ -1,7 +1,7 @@
 import type { Spec } from "../../schema/spec.ts";
 import { trimmed } from "../../steps/step/secret-input.ts";
 import { isCryptHash } from "../../steps/tree/make-users.ts";
-import { graphOf } from "../../storage/graph/graph.ts";
+import { contentsOf, graphOf } from "../../storage/graph/graph.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import { checkSigningKey } from "./boot-steps.ts";
@@ -17,14 +17,12 @@ export function checkSecretContents(spec: Spec, secrets: ReadonlyMap<string, Sec
       });
   }
   if (spec.storage === undefined) return;
-  for (const node of graphOf(spec.storage).nodes) {
-    if (node.kind !== "content" || node.content.type !== "luks") continue;
-    for (const name of [node.content.key, node.content.recoveryKey]) {
+  for (const { content } of contentsOf(graphOf(spec.storage), "luks"))
+    for (const name of [content.key, content.recoveryKey]) {
       const key = name === undefined ? undefined : secrets.get(name);
       if (key !== undefined && trimmed(key.expose()).length === 0)
         throw new Fail(`the secret ${name}, which opens a LUKS volume, is empty`, {
           hint: "write a passphrase into it: `imgbuild secrets edit`",
         });
     }
-  }
 }

@@ -1,14 +1,14 @@
 import type { Storage } from "../../schema/storage.ts";
 import { filesystems, systemTypes } from "../../tables/filesystem/filesystems.ts";
-import { mountsOf } from "../graph/check-storage.ts";
-import type { StorageProblem } from "../graph/storage-problem.ts";
+import type { Problem } from "../../util/problem.ts";
+import { type Mounted, mountsOf } from "../graph/check-storage.ts";
+import { contentsOf } from "../graph/graph.ts";
 import { stackOf } from "../system/storage-config.ts";
 
 const bootMounts = ["/efi", "/xbootldr"];
 
 /** What is wrong with where things are mounted. */
-export function mountProblems(storage: Storage): StorageProblem[] {
-  const problems: StorageProblem[] = [];
+export function* mountProblems(storage: Storage): Iterable<Problem> {
   const mounts = mountsOf(storage);
   const points = [
     ...mounts.map(({ mount, path }) => ({ mount, path })),
@@ -16,58 +16,56 @@ export function mountProblems(storage: Storage): StorageProblem[] {
     ...Object.keys(storage.binds).map((mount) => ({ mount, path: ["storage", "binds", mount] })),
   ];
   for (const [index, { mount, path }] of points.entries())
-    if (points.findIndex((one) => one.mount === mount) < index)
-      problems.push({ path, message: `${mount} is mounted twice` });
+    if (points.findIndex((point) => point.mount === mount) < index)
+      yield { path, message: `${mount} is mounted twice` };
   const root = mounts.find(({ mount }) => mount === "/");
   if (root === undefined || root.kept || filesystems[root.type].firmware)
-    problems.push({
+    yield {
       path: root?.path ?? ["storage", "disks"],
       message: `needs one ${listed(systemTypes)} mounted at \`/\` that is made anew; \`root()\` makes one`,
-    });
+    };
   else {
-    const key = stackOf(storage, "/").find(
-      (node) =>
-        node.kind === "content" && node.content.type === "luks" && node.content.unlock.type === "key-file",
-    );
+    const volumes = contentsOf({ nodes: stackOf(storage, "/") }, "luks");
+    const key = volumes.find(({ content }) => content.unlock.type === "key-file");
     if (key !== undefined)
-      problems.push({ path: [...key.path, "unlock"], message: "the root's key cannot lie on the root" });
+      yield { path: [...key.path, "unlock"], message: "the root's key cannot lie on the root" };
   }
-  for (const { type, mount, path, place } of mounts) {
-    if (!filesystems[type].firmware) continue;
-    const partition = place.on === "partition" ? place.partition.type : undefined;
-    if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
-      problems.push({ path, message: `${type} is for an ESP or an extended boot loader partition` });
-    // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
-    const places = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
-    if (!places.includes(mount))
-      problems.push({
-        path,
-        message: `${mount} is no place for it; an ESP is mounted at /efi, an extended boot loader partition at /xbootldr`,
-      });
-  }
+  for (const mounted of mounts) if (filesystems[mounted.type].firmware) yield* firmwareProblems(mounted);
   const { swapFile } = storage;
   if (swapFile !== undefined && root !== undefined) {
     const on = mounts.findLast(
       ({ mount }) => mount === "/" || swapFile.path.startsWith(`${mount}/`) || swapFile.path === mount,
     );
     if (on?.mount !== "/" || swapFile.path === "/")
-      problems.push({
+      yield {
         path: ["storage", "swapFile", "path"],
         message: `${swapFile.path} is not a file of the root filesystem`,
-      });
+      };
     if (filesystems[root.type].noSwapFile)
-      problems.push({
+      yield {
         path: ["storage", "swapFile"],
         message: `a swap file on ${root.type} is not supported; add a swap partition`,
-      });
+      };
   }
   for (const [mount, { from }] of Object.entries(storage.binds))
     if (from === mount || from === "/" || mount === "/")
-      problems.push({
+      yield {
         path: ["storage", "binds", mount],
         message: "a directory is bound to another one, and neither is `/`",
-      });
-  return problems;
+      };
+}
+
+function* firmwareProblems({ type, mount, path, place }: Mounted): Iterable<Problem> {
+  const partition = place.on === "partition" ? place.partition.type : undefined;
+  if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
+    yield { path, message: `${type} is for an ESP or an extended boot loader partition` };
+  // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
+  const places = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
+  if (!places.includes(mount))
+    yield {
+      path,
+      message: `${mount} is no place for it; an ESP is mounted at /efi, an extended boot loader partition at /xbootldr`,
+    };
 }
 
 /** "ext4, xfs or btrfs". */

@@ -166,12 +166,15 @@ export function isKept(content: Content): boolean {
   return keepOf(content) !== undefined;
 }
 
+/** The nodes with a content of that type. */
+export function contentsOf<T extends Content["type"]>({ nodes }: Pick<Graph, "nodes">, type: T) {
+  type Found = ContentNode & { readonly content: Extract<Content, { type: T }> };
+  return nodes.filter((node): node is Found => node.kind === "content" && node.content.type === type);
+}
+
 /** Where the header of a LUKS volume is, if it is apart from its data. */
-export function headerOf({ nodes }: Pick<Graph, "nodes">, volume: string): ContentNode | undefined {
-  return nodes.find(
-    (node): node is ContentNode =>
-      node.kind === "content" && node.content.type === "luks-header" && node.content.volume === volume,
-  );
+export function headerOf(graph: Pick<Graph, "nodes">, volume: string): ContentNode | undefined {
+  return contentsOf(graph, "luks-header").find(({ content }) => content.volume === volume);
 }
 
 /** By what a content that stays is known. */

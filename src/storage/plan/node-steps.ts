@@ -3,6 +3,7 @@ import type { StepData } from "../../schema/plan.ts";
 import type { Mounted } from "../graph/check-storage.ts";
 import {
   type ContentNode,
+  contentsOf,
   type Graph,
   type GraphNode,
   headerOf,
@@ -66,12 +67,8 @@ export function madeReference(
 ): DeviceRef {
   switch (place.on) {
     case "luks": {
-      const node = graph.nodes.find(
-        (one): one is ContentNode =>
-          one.kind === "content" && one.content.type === "luks" && one.content.name === place.name,
-      );
-      const about = node?.content.type === "luks" ? node.content : { name: place.name };
-      return { luks: { name: place.name, uuid: luksUuid(seed, about) } };
+      const node = contentsOf(graph, "luks").find(({ content }) => content.name === place.name)!;
+      return { luks: { name: place.name, uuid: luksUuid(seed, node.content) } };
     }
     case "array":
       return { array: { name: place.name, uuid: mdUuid(seed, place.name) } };

@@ -1,8 +1,8 @@
 import type { DiskFacts } from "../../schema/facts.ts";
 import { defaultImageSize, type Storage, type WrittenDisk } from "../../schema/storage.ts";
 import { Fail } from "../../util/fail.ts";
+import type { Problem } from "../../util/problem.ts";
 import { writtenDisks } from "../graph/check-storage.ts";
-import type { StorageProblem } from "../graph/storage-problem.ts";
 import { type Layout, layoutOf } from "../table/gpt.ts";
 import { roomsOf } from "./room.ts";
 
@@ -32,7 +32,7 @@ export function refuseMisfit(storage: Storage, disks: Readonly<Record<string, Se
 }
 
 /** The same by the sizes that the definition itself declares: that of an image, or the most that a matched disk may have. */
-export function declaredMisfits(storage: Storage): StorageProblem[] {
+export function declaredMisfits(storage: Storage): Problem[] {
   const layouts = writtenDisks(storage).flatMap(([name, disk]) => {
     const size = declaredSize(disk);
     const layout = size === undefined ? undefined : layoutIfAny(disk, size, name);

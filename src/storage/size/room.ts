@@ -2,9 +2,9 @@ import { copiesOver, rowsOver, takeRows } from "../../disks/extents.ts";
 import { mib, showMib } from "../../disks/place-partitions.ts";
 import type { MdArray, Storage, Volume } from "../../schema/storage.ts";
 import type { Pool } from "../../schema/storage-content.ts";
+import type { Problem } from "../../util/problem.ts";
 import { type Mounted, mountsOf } from "../graph/check-storage.ts";
-import { type FieldPath, type GraphNode, graphOf, type Place, showPlace } from "../graph/graph.ts";
-import type { StorageProblem } from "../graph/storage-problem.ts";
+import { type GraphNode, graphOf, type Place, showPlace } from "../graph/graph.ts";
 
 /** LVM's, where nothing else is asked for. */
 const extentBytes = 4 * mib;
@@ -22,7 +22,7 @@ interface Held {
 export interface Rooms {
   /** By `showPlace`; of a pool "pool NAME". What is not known (kept, or of no declared size) is not in it. */
   readonly held: ReadonlyMap<string, Held>;
-  readonly problems: readonly StorageProblem[];
+  readonly problems: readonly Problem[];
 }
 
 /** What everything of a storage can hold, and what of it cannot fit. `partition`: bytes, undefined where they are not known. */
@@ -31,7 +31,7 @@ export function roomsOf(
   partition: (disk: string, name: string) => number | undefined,
 ): Rooms {
   const held = new Map<string, Held>();
-  const problems: StorageProblem[] = [];
+  const problems: Problem[] = [];
   const sizeOf = (place: Place): Held | undefined => {
     if (place.on !== "partition") return held.get(showPlace(place));
     const bytes = partition(place.disk, place.partition.name);
@@ -65,7 +65,10 @@ export function roomsOf(
       if (node.content.type === "luks" && size !== undefined) {
         const bytes = size.bytes - (node.content.detachedHeader ? 0 : luksHeaderBytes);
         if (bytes < mib)
-          problems.push(misfit(node.path, `${showMib(size.bytes)} are too little for a LUKS volume`));
+          problems.push({
+            path: node.path,
+            message: `${showMib(size.bytes)} are too little for a LUKS volume`,
+          });
         set(showPlace({ on: "luks", name: node.content.name }), { ...size, bytes: Math.max(0, bytes) });
       }
     }
@@ -117,8 +120,8 @@ export function poolBytes({ data }: Pick<Pool, "data">, members: readonly number
 function volumesIn(
   { name: group, path, group: { volumes } }: Extract<GraphNode, { kind: "group" }>,
   members: readonly number[],
-): { readonly held: readonly [name: string, size: Held][]; readonly problems: readonly StorageProblem[] } {
-  const problems: StorageProblem[] = [];
+): { readonly held: readonly [name: string, size: Held][]; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
   const held: [string, Held][] = [];
   let free = members.map((bytes) => Math.max(0, Math.floor((bytes - pvHeaderBytes) / extentBytes)));
   const total = free.reduce((sum, one) => sum + one, 0);
@@ -129,12 +132,10 @@ function volumesIn(
     if (wanted > most || wanted < 1) {
       const asked = typeof volume.size === "number" ? `needs ${showMib(volume.size)}` : "needs some room";
       const shape = volume.kind === "linear" ? "" : ` as ${volume.kind}`;
-      problems.push(
-        misfit(
-          [...path, "volumes", name],
-          `volume ${group}/${name} ${asked}${shape}, and of the ${showMib(total * extentBytes)} on the members of ${group} (${members.map(showMib).join(", ")}) ${showMib(most * extentBytes)} can be had for it`,
-        ),
-      );
+      problems.push({
+        path: [...path, "volumes", name],
+        message: `volume ${group}/${name} ${asked}${shape}, and of the ${showMib(total * extentBytes)} on the members of ${group} (${members.map(showMib).join(", ")}) ${showMib(most * extentBytes)} can be had for it`,
+      });
     }
     const got = Math.min(wanted, most);
     held.push([name, { bytes: got * extentBytes }]);
@@ -202,25 +203,21 @@ function thinMetadata(dataExtents: number): number {
   return Math.max(1, Math.ceil(Math.min(dataExtents / 1024, (128 * mib) / extentBytes)));
 }
 
-function swapProblems(storage: Storage, held: ReadonlyMap<string, Held>): StorageProblem[] {
+function swapProblems(storage: Storage, held: ReadonlyMap<string, Held>): Problem[] {
   const { swapFile } = storage;
   if (swapFile === undefined) return [];
   const root = mountsOf(storage).find(({ mount }) => mount === "/");
   const size = root === undefined ? undefined : held.get(placeKey(root.place));
   if (size === undefined || swapFile.size < size.bytes) return [];
   return [
-    misfit(
-      ["storage", "swapFile", "size"],
-      `the swap file of ${showMib(swapFile.size)} does not fit on the root filesystem of ${showMib(size.bytes)}`,
-    ),
+    {
+      path: ["storage", "swapFile", "size"],
+      message: `the swap file of ${showMib(swapFile.size)} does not fit on the root filesystem of ${showMib(size.bytes)}`,
+    },
   ];
 }
 
 /** By what the place of a mounted filesystem is found in `held`. */
 export function placeKey(place: Mounted["place"]): string {
   return place.on === "pool" ? `pool ${place.name}` : showPlace(place);
-}
-
-function misfit(path: FieldPath, message: string): StorageProblem {
-  return { path, message };
 }

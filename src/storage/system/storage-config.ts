@@ -3,7 +3,15 @@ import { everywhereModules, filesystems } from "../../tables/filesystem/filesyst
 import { type ReleaseName, releases } from "../../tables/release.ts";
 import { Fail } from "../../util/fail.ts";
 import { mountsOf } from "../graph/check-storage.ts";
-import { type Graph, type GraphNode, graphOf, headerOf, type Place, showPlace } from "../graph/graph.ts";
+import {
+  contentsOf,
+  type Graph,
+  type GraphNode,
+  graphOf,
+  headerOf,
+  type Place,
+  showPlace,
+} from "../graph/graph.ts";
 import { partitionUuid, tableId } from "../graph/ids.ts";
 import { btrfsPool } from "../nodes/btrfs.ts";
 import { contentType } from "../nodes/content-types.ts";
@@ -142,14 +150,8 @@ function earlyNeeds(graph: Graph, early: ReadonlySet<string>): Needs[] {
   return graph.nodes.filter(({ id }) => early.has(id)).map((node) => needsOf(node, true));
 }
 
-function usesTang({ nodes }: Graph, early: ReadonlySet<string>): boolean {
-  return nodes.some(
-    (node) =>
-      node.kind === "content" &&
-      node.content.type === "luks" &&
-      node.content.unlock.type === "tang" &&
-      early.has(node.id),
-  );
+function usesTang(graph: Graph, early: ReadonlySet<string>): boolean {
+  return contentsOf(graph, "luks").some(({ id, content }) => content.unlock.type === "tang" && early.has(id));
 }
 
 function crypttabOf(

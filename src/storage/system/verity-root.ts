@@ -1,7 +1,7 @@
 import { verityRoot } from "../../disks/verity.ts";
-import type { Partition, Storage } from "../../schema/storage.ts";
+import type { Storage } from "../../schema/storage.ts";
 import { filesystemOf } from "../graph/check-storage.ts";
-import { graphOf, type Place } from "../graph/graph.ts";
+import { contentsOf, graphOf, type Place } from "../graph/graph.ts";
 import { partitionUuid } from "../graph/ids.ts";
 import type { ConfigFile } from "./degraded-start.ts";
 import { uuidOf } from "./fstab.ts";
@@ -15,13 +15,14 @@ interface VerityPlaces {
 
 /** Where a root with verity and its digests lie; undefined where the root has none. */
 export function verityPlaces(storage: Storage): VerityPlaces | undefined {
-  const found = (is: (content: NonNullable<Partition["content"]>) => boolean) => {
-    for (const node of graphOf(storage).nodes)
-      if (node.kind === "content" && is(node.content) && node.place.on === "partition") return node.place;
-    return undefined;
-  };
-  const data = found((one) => "verity" in one && one.verity === true);
-  const tree = found((one) => one.type === "verity-hash");
+  const graph = graphOf(storage);
+  const [data] = graph.nodes.flatMap((node) => {
+    const isRoot = node.kind === "content" && "verity" in node.content && node.content.verity === true;
+    return isRoot && node.place.on === "partition" ? [node.place] : [];
+  });
+  const [tree] = contentsOf(graph, "verity-hash").flatMap(({ place }) =>
+    place.on === "partition" ? [place] : [],
+  );
   return data === undefined || tree === undefined ? undefined : { data, tree };
 }
 

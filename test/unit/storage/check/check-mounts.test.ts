@@ -4,7 +4,7 @@ import { mountProblems } from "../../../../src/storage/check/check-mounts.ts";
 import { esp, holding, keptDisk, keptUuid, root, storageOf } from "../../../helpers/builders/storage.ts";
 
 const said = (storage: Storage) =>
-  mountProblems(storage).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  [...mountProblems(storage)].map(({ path, message }) => `${path.join(".")}: ${message}`);
 const of = (partitions: readonly object[], more: object = {}) => {
   const { disks } = storageOf(partitions);
   return Storage.parse({ disks: { ...disks, ...(more as { disks?: object }).disks }, ...without(more) });

@@ -5,7 +5,7 @@ import { bios, esp, keptUuid, root } from "../../../helpers/builders/storage.ts"
 
 const problemsOf = (partitions: readonly object[], more: object = {}, type = "gpt") => {
   const disk = WrittenDisk.parse({ match: { serial: "A" }, table: { type, partitions }, ...more });
-  return tableProblems(disk, ["disks", "a"]).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  return [...tableProblems(disk, ["disks", "a"])].map(({ path, message }) => `${path.join(".")}: ${message}`);
 };
 const linux = (name: string, more: object = {}) => ({ name, type: "linux", size: "1GiB", ...more });
 const kept = { type: "ext4", mount: "/k", keep: { uuid: keptUuid } };
