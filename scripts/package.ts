@@ -18,6 +18,9 @@ const copied = [
 /** What a definition and its tests import. */
 const modules = { imgbuild: "src/dsl/index.ts", testing: "src/testing/index.ts" };
 
+/** Of the YAML files that a definition imports. */
+const yamlTypes = "src/dsl/yaml.d.ts";
+
 /** Of packages that have none. */
 const ownDeclarations = readdirSync(join(top, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".d.ts"))
@@ -95,6 +98,8 @@ async function makeTypes(): Promise<void> {
     timeoutMs: runMs,
     env: process.env as Record<string, string>,
   });
+  // tsc copies no declarations; this one is referred to by name.
+  cpSync(join(top, yamlTypes), join(types, "dsl/yaml.d.ts"));
   for (const name of readdirSync(types, { recursive: true, encoding: "utf8" })) {
     const file = join(types, name);
     if (!name.endsWith(".d.ts")) continue;

@@ -1,3 +1,4 @@
+/// <reference path="./yaml.d.ts" preserve="true" />
 /**
  * What an `IMGBUILD.ts` imports as "imgbuild". Every function returns plain data: a definition is a value, and you can write
  * the same data by hand.

@@ -1,4 +1,5 @@
 import { plainLimits, plainProblem } from "./plain.ts";
+import { refuseWhatChanges } from "./same-each-run.ts";
 
 /** Runs inside the child process that evaluates a definition; bundled with it, told apart by nothing but its import. */
 
@@ -12,8 +13,10 @@ export type Evaluation =
 export async function evaluate(load: () => Promise<Record<string, unknown>>): Promise<void> {
   const answerTo = process.stdout.write.bind(process.stdout);
   process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
-  const answer = (evaluation: Evaluation) => answerTo(JSON.stringify(evaluation), () => process.exit(0));
+  const { exit } = process;
+  const answer = (evaluation: Evaluation) => answerTo(JSON.stringify(evaluation), () => exit(0));
   process.on("uncaughtException", (error) => answer(thrown(error)));
+  refuseWhatChanges();
   try {
     const module = await load();
     if (!Object.hasOwn(module, "default")) answer(asProblem("has no default export"));

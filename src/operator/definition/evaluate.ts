@@ -5,9 +5,11 @@ import { type BuildFailure, build, type Message } from "esbuild";
 import { plainEnv, run } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Evaluation } from "./evaluate-child.ts";
+import { definitionImports } from "./imports.ts";
 
 /** Memory that a definition may use while it is evaluated. */
 const heapMib = 512;
+const own = fileURLToPath(new URL("../../", import.meta.url));
 const dsl = fileURLToPath(new URL("../../dsl/index.ts", import.meta.url));
 const child = fileURLToPath(new URL("./evaluate-child.ts", import.meta.url));
 
@@ -26,7 +28,8 @@ export function showPlace({ file, line }: Place): string {
 
 /**
  * Evaluates the module at `file` in a child process of its own: bounded in time and memory, with an empty environment, its
- * directory as working directory, and no file written. Answers plain data, or the reason why it is none with its path.
+ * directory as working directory, without clock, chance and network, and no file written. Answers plain data, or the reason
+ * why it is none with its path.
  */
 export async function evaluateModule(
   file: string,
@@ -40,7 +43,7 @@ export async function evaluateModule(
     const result = await run(argv, {
       stdin: code,
       cwd: dirname(file),
-      env: plainEnv,
+      env: { ...plainEnv, TZ: "UTC" },
       signal,
       timeoutMs: options.timeoutMs + 5_000,
       accept: Array.from({ length: 256 }, (_, exitCode) => exitCode),
@@ -57,7 +60,9 @@ export async function evaluateModule(
   if (!("thrown" in evaluation)) return evaluation;
   const { message, stack } = evaluation.thrown;
   throw new Fail(`${showPlace(placeOf(stack, map, file))}: ${message}`, {
-    hint: "the definition threw this while it was evaluated",
+    hint: message.startsWith("Dynamic require of")
+      ? "import it by a statement at the top of the file, with its name written out"
+      : "the definition threw this while it was evaluated",
   });
 }
 
@@ -87,6 +92,9 @@ async function bundle(file: string): Promise<{ code: string; map: SourceMap }> {
       absWorkingDir: dirname(file),
       outfile: resolve(dirname(file), "evaluate.mjs"),
       alias: { imgbuild: dsl },
+      plugins: [definitionImports(file)],
+      // What is named only while it runs could be anywhere.
+      supported: { "dynamic-import": false },
       bundle: true,
       write: false,
       format: "esm",
@@ -124,7 +132,7 @@ function placeOf(stack: string, map: SourceMap, file: string): Place {
     const entry = map.findEntry(Number(line) - 1, Number(column) - 1);
     if (!("originalSource" in entry)) continue;
     const source = resolve(dirname(file), entry.originalSource);
-    if (source === child || source.startsWith(`${dirname(dsl)}/`) || source.endsWith("/evaluate")) continue;
+    if (source.startsWith(own) || source.endsWith("/evaluate")) continue;
     return { file: source, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
   }
   return { file, line: 1 };

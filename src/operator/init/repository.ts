@@ -29,7 +29,7 @@ export function repositoryFiles(answers: Answers, around: Around): ReadonlyMap<s
 
 const compilerOptions = {
   ...{ target: "es2023", module: "nodenext", strict: true, noEmit: true },
-  ...{ exactOptionalPropertyTypes: true, types: ["node"] },
+  ...{ exactOptionalPropertyTypes: true, allowImportingTsExtensions: true, types: ["node"] },
 };
 
 const testText = `import { test } from "imgbuild/testing";

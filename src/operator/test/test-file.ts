@@ -3,6 +3,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { type BuildFailure, build } from "esbuild";
 import { Fail } from "../../util/fail.ts";
 import { showPlace } from "../definition/evaluate.ts";
+import { yamlImports } from "../definition/imports.ts";
 
 const declare = fileURLToPath(new URL("../../testing/declare.ts", import.meta.url));
 
@@ -17,6 +18,7 @@ export async function bundleTests(file: string): Promise<string> {
       absWorkingDir: dirname(file),
       alias: { "imgbuild/testing": declare },
       define: { "import.meta.url": JSON.stringify(pathToFileURL(file).href) },
+      plugins: [yamlImports],
       bundle: true,
       write: false,
       format: "esm",

@@ -40,7 +40,7 @@ const owner: Record<string, readonly string[]> = {
   "tar-stream": ["archive"],
   "cpio-stream": ["archive"],
   openpgp: ["debian"],
-  yaml: ["debian"],
+  yaml: ["debian", "operator"],
   commander: ["cli", "entry"],
   esbuild: ["operator"],
   zx: ["operator"],
