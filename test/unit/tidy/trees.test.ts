@@ -30,7 +30,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   ],
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
-    "operator/definition: files load",
+    "operator/definition: files imports load",
     "operator/init: init",
     "operator/deploy: inputs",
     "operator/lock: lock lock-definition",
