@@ -37,6 +37,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild resume root@192.0.2.10 --with web", "with the definition as it is now"],
   ],
   abort: [["imgbuild abort root@192.0.2.10", "back to the old system, while nothing is written"]],
+  "secrets keygen": [
+    ["imgbuild secrets keygen", "your identity; put the recipient it prints into secrets/recipients"],
+    ["imgbuild secrets keygen ops.txt --passphrase", "one in another file, encrypted"],
+  ],
   "secrets show": [["imgbuild secrets show secrets/password.age", "its plain text"]],
   "secrets edit": [
     ["imgbuild secrets edit secrets/password.age", "in $EDITOR; with text on stdin, that text"],

@@ -195,6 +195,8 @@ export const Service = z.strictObject({
   dropIn: z.string().max(65536).optional(),
   /** Text of a unit of the definition's own, placed in /etc/systemd/system. */
   unit: z.string().max(65536).optional(),
+  /** Names of secrets with a `path` that the service finds in $CREDENTIALS_DIRECTORY, each by its name, whichever user it runs as. */
+  credentials: z.array(Name).optional(),
 });
 
 const SecretFile = z.strictObject({

@@ -6,8 +6,8 @@ export async function newIdentity(): Promise<{ readonly identity: string; readon
   return { identity, recipient: await identityToRecipient(identity) };
 }
 
-/** The recipients of an identity file's own keys; other lines say nothing here. */
+/** The recipients of an identity file's keys; none for a file that is encrypted. */
 export async function recipientsIn(identityFile: string): Promise<string[]> {
-  const keys = identityFile.split("\n").filter((line) => line.startsWith("AGE-SECRET-KEY-1"));
+  const keys = identityFile.split("\n").filter((line) => line.startsWith("AGE-SECRET-KEY-"));
   return await Promise.all(keys.map((key) => identityToRecipient(key.trim())));
 }

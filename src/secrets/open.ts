@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { armor, Decrypter } from "age-encryption";
+import { armor, Decrypter, type Identity } from "age-encryption";
 import { Fail, messageOf, reasonOf } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
 
 /** How secret files are opened. */
 export interface Openers {
-  /** Texts of identity files: AGE-SECRET-KEY lines and comments. */
-  readonly identities: readonly string[];
+  /** Texts of identity files, AGE-SECRET-KEY lines and comments; and keys of other kinds. */
+  readonly identities: readonly (string | Identity)[];
   /** Asked for only when a file is encrypted with a passphrase. */
   readonly passphrase?: (() => Promise<Secret>) | undefined;
 }
@@ -29,7 +29,9 @@ export async function openSecretFile(
       await decrypt(decrypter, sealed, path, "the passphrase does not open", "--passphrase"),
     );
   }
-  const keys = options.identities.flatMap(identityLines);
+  const keys = options.identities.flatMap((identity): readonly (string | Identity)[] =>
+    typeof identity === "string" ? identityLines(identity) : [identity],
+  );
   if (keys.length === 0)
     throw new Fail(`no identity was given to open ${path}`, {
       hint: "name your age identity file by --identity FILE or in IMGBUILD_IDENTITY",
@@ -82,12 +84,12 @@ function identityLines(text: string): string[] {
     .filter((line) => line !== "" && !line.startsWith("#"));
   if (keys.length === 0 || !keys.every((key) => key.startsWith("AGE-SECRET-KEY-")))
     throw new Fail("an identity file has other lines than AGE-SECRET-KEY lines", {
-      hint: "make one with age-keygen; an encrypted identity or an ssh key is not accepted by --identity",
+      hint: "make one with `imgbuild secrets keygen`; an OpenSSH key has to be an ed25519 key",
     });
   return keys;
 }
 
-function addIdentity(decrypter: Decrypter, key: string): void {
+function addIdentity(decrypter: Decrypter, key: string | Identity): void {
   try {
     decrypter.addIdentity(key);
   } catch {

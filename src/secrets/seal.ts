@@ -1,6 +1,8 @@
 import { webcrypto } from "node:crypto";
 import { Decrypter, Encrypter, identityToRecipient } from "age-encryption";
 import { Fail } from "../util/fail.ts";
+import type { Secret } from "../util/secret.ts";
+import { sshRecipient } from "./ssh.ts";
 
 /** What opens an age file: its text ("AGE-SECRET-KEY-1…"), or the X25519 key that the text stands for. */
 export type Identity = string | webcrypto.CryptoKey;
@@ -26,16 +28,32 @@ export async function sealFor(recipient: string, bytes: Uint8Array): Promise<Uin
   return await sealForAll([recipient], bytes);
 }
 
-/** Encrypts so that each of the recipients can open it. */
+/** Encrypts so that each of the recipients can open it: "age1…" or the line of an SSH public key. */
 export async function sealForAll(recipients: readonly string[], bytes: Uint8Array): Promise<Uint8Array> {
   const encrypter = new Encrypter();
   for (const recipient of recipients) {
+    if (recipient.startsWith("ssh-ed25519 ")) {
+      encrypter.addRecipient(sshRecipient(recipient));
+      continue;
+    }
     try {
       encrypter.addRecipient(recipient);
     } catch (error) {
-      throw new Fail(`${recipient.slice(0, 100)} is no age recipient; "age1…" is accepted`, { cause: error });
+      throw new Fail(
+        `${recipient.slice(0, 100)} is no age recipient; "age1…" and "ssh-ed25519 …" are accepted`,
+        {
+          cause: error,
+        },
+      );
     }
   }
+  return await encrypter.encrypt(bytes);
+}
+
+/** Encrypts so that a passphrase opens it. */
+export async function sealWithPassphrase(passphrase: Secret, bytes: Uint8Array): Promise<Uint8Array> {
+  const encrypter = new Encrypter();
+  encrypter.setPassphrase(Buffer.from(passphrase.expose()).toString("utf8"));
   return await encrypter.encrypt(bytes);
 }
 

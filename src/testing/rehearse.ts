@@ -5,7 +5,8 @@ import { deploy } from "../operator/deploy/deploy.ts";
 import { deployInputs, deployWorld, type Outside, requireStorage } from "../operator/deploy/inputs.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
-import { networkdFiles, standIns, testImage, withTestKey } from "../operator/test/test-image.ts";
+import { testSecrets } from "../operator/secrets/test-secrets.ts";
+import { networkdFiles, testImage, withTestKey } from "../operator/test/test-image.ts";
 import type { Report } from "../schema/report.ts";
 import type { Spec } from "../schema/spec.ts";
 import { mountsOf } from "../storage/graph/check-storage.ts";
@@ -77,7 +78,10 @@ export async function rehearse(
       acceptDegraded: true,
     };
     const plain = await deployInputs(path, "target", settings, outside);
-    const { spec: changed, secrets } = withTestKey(withLogin(plain.spec, host.publicKey), standIns(spec));
+    const { spec: changed, secrets } = withTestKey(
+      withLogin(plain.spec, host.publicKey),
+      await testSecrets(definition),
+    );
     const report = await deploy(
       {
         ...plain,

@@ -130,7 +130,7 @@ async function withImage(
     const secrets = options.withSecrets
       ? await revealSecrets(definition, {
           identityFiles: identityFiles(options, outside.env),
-          passphrase: () => outside.askSecret("Passphrase of the secrets: "),
+          passphrase: (of: string) => outside.askSecret(`Passphrase of ${of}: `),
         })
       : undefined;
     const image = await testImage(definition, outside, secrets && { secrets, directory });

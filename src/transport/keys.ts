@@ -1,5 +1,7 @@
 import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
 import ssh2 from "ssh2";
+import { Fail } from "../util/fail.ts";
+import type { Secret } from "../util/secret.ts";
 
 const type = "ssh-ed25519";
 /** Before the 32 bytes of an ed25519 key in PKCS #8 (RFC 8410). */
@@ -53,6 +55,31 @@ export function publicKeyOf(privateKey: string | Uint8Array, passphrase?: string
   const key = Array.isArray(parsed) ? parsed[0] : parsed;
   if (key === undefined) return undefined;
   return `${key.type} ${key.getPublicSSH().toString("base64")}`;
+}
+
+/** The 32 secret bytes of an ed25519 key file's text; `ask` is called where a passphrase encrypts it. */
+export async function ed25519Seed(
+  text: string,
+  path: string,
+  ask?: () => Promise<Secret>,
+): Promise<Uint8Array> {
+  let parsed = ssh2.utils.parseKey(text);
+  if (parsed instanceof Error && /no passphrase given/.test(parsed.message)) {
+    if (ask === undefined)
+      throw new Fail(`${path} is encrypted with a passphrase`, {
+        hint: "add --passphrase to be asked for it",
+      });
+    parsed = ssh2.utils.parseKey(text, Buffer.from((await ask()).expose()));
+    if (parsed instanceof Error)
+      throw new Fail(`the passphrase does not open ${path}`, { hint: "give another by --passphrase" });
+  }
+  if (parsed instanceof Error || parsed.type !== type)
+    throw new Fail(
+      `${path} is ${parsed instanceof Error ? "no private key that can be read" : `a key of type ${parsed.type}`}`,
+      { hint: "an OpenSSH key of type ed25519 is accepted, or an age identity" },
+    );
+  const { d } = createPrivateKey(parsed.getPrivatePEM()).export({ format: "jwk" });
+  return Buffer.from(d!, "base64url");
 }
 
 /** Options before a key ("command=…") would change what the base's shell does; such keys stay out. */

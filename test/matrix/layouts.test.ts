@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { standIns } from "../../src/operator/test/test-image.ts";
+import { standIns } from "../../src/operator/secrets/test-secrets.ts";
 import type { Spec } from "../../src/schema/spec.ts";
 import type { Luks } from "../../src/schema/storage-content.ts";
 import { clevisPin } from "../../src/storage/nodes/luks.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainLog } from "../../src/cli/terminal/log.ts";
 import type { Extent } from "../../src/disks/wipe.ts";
-import { standIns } from "../../src/operator/test/test-image.ts";
+import { standIns } from "../../src/operator/secrets/test-secrets.ts";
 import type { DiskFacts } from "../../src/schema/facts.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import type { Spec } from "../../src/schema/spec.ts";

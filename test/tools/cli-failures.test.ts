@@ -500,7 +500,7 @@ async function onTerminal(args: readonly string[], answer: string): Promise<{ co
   let typed = false;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     shown += text;
-    if (typed || !shown.includes("Passphrase: ")) return;
+    if (typed || !shown.includes("Passphrase of the secrets: ")) return;
     typed = true;
     child.stdin.write(`${answer}\r`);
   });

@@ -14,8 +14,43 @@ const maxStdinBytes = 1024 * 1024;
 
 export const secretsCommand: AddCommand = (program, act) => {
   const secrets = program.command("secrets").description("show, edit and re-encrypt age files");
-  for (const add of [addShow, addEdit, addRekey, addCheck]) add(secrets, act);
+  for (const add of [addKeygen, addShow, addEdit, addRekey, addCheck]) add(secrets, act);
 };
+
+const addKeygen: AddCommand = (secrets, act) => {
+  secrets
+    .command("keygen")
+    .description(
+      "make an age identity, which opens secrets, and print its recipient, for which they are encrypted",
+    )
+    .argument(
+      "[FILE]",
+      "the file to make (default: ~/.config/imgbuild/identity.txt, which is used without being named)",
+    )
+    .option("--passphrase", "encrypt the identity with a passphrase")
+    .action((given: string | undefined, options: { passphrase?: boolean }) =>
+      act(async (cli) => {
+        const { defaultIdentity, makeIdentity } = await import("../../operator/secrets/default-identity.ts");
+        const file = given === undefined ? defaultIdentity(cli.env) : resolve(given);
+        if (file === undefined)
+          throw new Fail("there is no home to keep an identity in", { hint: "name a file" });
+        const passphrase = options.passphrase === true ? await newPassphrase(cli) : undefined;
+        const recipient = await makeIdentity(file, passphrase);
+        cli.print(recipient);
+        cli.log.info(
+          `${file} is written; keep a copy of it in another place: without it no secret can be opened`,
+        );
+        cli.emit({ event: "done", file, recipient });
+      }),
+    );
+};
+
+async function newPassphrase(cli: Cli): Promise<Secret> {
+  const [first, second] = [await cli.askSecret("New passphrase: "), await cli.askSecret("Once more: ")];
+  if (first.expose().length === 0) throw new Fail("the passphrase is empty");
+  if (Buffer.compare(first.expose(), second.expose()) !== 0) throw new Fail("the two passphrases differ");
+  return first;
+}
 
 const addShow: AddCommand = (secrets, act) => {
   secretOptions(
@@ -100,7 +135,8 @@ async function secretKeys(options: RevealOptions, cli: Cli): Promise<SecretKeys>
   const { identityFiles } = await operations();
   return {
     identityFiles: options.identity ?? identityFiles({}, cli.env),
-    passphrase: options.passphrase === true ? () => cli.askSecret("Passphrase: ") : undefined,
+    passphrase:
+      options.passphrase === true ? (of: string) => cli.askSecret(`Passphrase of ${of}: `) : undefined,
   };
 }
 

@@ -101,7 +101,7 @@ async function secretsOf(
   options: ImageOptions,
   outside: Outside,
 ): Promise<Pick<ImageInputs, "secrets" | "keys">> {
-  const passphrase = () => outside.askSecret("Passphrase of the secrets: ");
+  const passphrase = (of: string) => outside.askSecret(`Passphrase of ${of}: `);
   const openers = { identityFiles: identityFiles(options, outside.env), passphrase };
   if (options.withSecrets) return { secrets: await revealSecrets(definition, openers), keys: undefined };
   const needed = buildKeyNames(spec);

@@ -11,6 +11,7 @@ import { asksFor } from "../settings/setting.ts";
 import { settingProblems, settingsFiles } from "../settings/settings.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblem } from "./calendar.ts";
+import { credentialProblems, noSecret } from "./check-credentials.ts";
 import { gatewayProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
 import { unitLines, valuesOf } from "./unit-text.ts";
@@ -26,6 +27,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...treeEditProblems(spec),
     ...settingProblems(spec),
     ...calendarProblems(spec),
+    ...credentialProblems(spec),
     ...gatewayProblems(spec),
     ...restProblems(spec),
   ];
@@ -267,8 +269,11 @@ function restProblems(spec: Spec): Problem[] {
         path: ["services", name, "state"],
         message: "a masked unit cannot have a text of its own",
       });
-    if (service.state === undefined && service.unit === undefined && service.dropIn === undefined)
-      problems.push({ path: ["services", name], message: "says nothing; needs `state`, `unit` or `dropIn`" });
+    if (Object.values(service).every((value) => value === undefined))
+      problems.push({
+        path: ["services", name],
+        message: "says nothing; needs `state`, `unit`, `dropIn` or `credentials`",
+      });
   }
   if (spec.host?.sshHostKey !== undefined && spec.hostKeys === "new")
     problems.push({
@@ -278,9 +283,4 @@ function restProblems(spec: Spec): Problem[] {
   if (typeof spec.hostKeys === "object" && !Object.hasOwn(spec.secrets, spec.hostKeys.secret))
     problems.push({ path: ["hostKeys", "secret"], message: noSecret(spec.hostKeys.secret, spec) });
   return problems;
-}
-
-function noSecret(name: string, spec: Spec): string {
-  const known = Object.keys(spec.secrets);
-  return `\`${name}\` is not among the secrets${known.length === 0 ? "" : `: ${known.join(", ")}`}`;
 }

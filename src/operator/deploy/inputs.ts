@@ -75,7 +75,7 @@ export async function definitionInputs(
       const opened = await revealSecrets(definition, {
         identityFiles: identityFiles(options, env),
         ...(options.passphrase || outside.interactive
-          ? { passphrase: () => outside.askSecret("Passphrase of the secrets: ") }
+          ? { passphrase: (of: string) => outside.askSecret(`Passphrase of ${of}: `) }
           : {}),
       });
       checkSecretContents(spec, opened);

@@ -2,14 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { newIdentity, recipientsIn } from "../../secrets/identity.ts";
+import { recipientsIn } from "../../secrets/identity.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { isPlainKey } from "../../transport/keys.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { Fail } from "../../util/fail.ts";
 import { deployWorld, type LoginOptions, type Outside } from "../deploy/inputs.ts";
 import { inspect } from "../inspect/inspect.ts";
-import { defaultIdentity } from "../secrets/default-identity.ts";
+import { defaultIdentity, makeIdentity } from "../secrets/default-identity.ts";
 import { type Answers, answersFor, hostnameFrom, noHost } from "./answers.ts";
 import { repositoryFiles } from "./repository.ts";
 
@@ -57,7 +57,12 @@ export async function initRepository(
     await mkdir(dirname(join(directory, path)), { recursive: true });
     await writeFile(join(directory, path), content, { flag: "wx" });
   }
-  return { files: [...files.keys()].map((path) => join(directory, path)), notes: answers.notes, identity };
+  const encrypted = `${identity} is encrypted: put its recipient into secrets/recipients`;
+  return {
+    files: [...files.keys()].map((path) => join(directory, path)),
+    notes: recipients.length === 0 ? [...answers.notes, encrypted] : answers.notes,
+    identity,
+  };
 }
 
 async function requireEmpty(directory: string): Promise<void> {
@@ -119,10 +124,7 @@ async function lookAt(name: string, options: InitOptions, outside: Outside): Pro
 /** Those of the identity that this user has; one is made where there is none. */
 async function ownRecipients(file: string): Promise<string[]> {
   if (existsSync(file)) return await recipientsIn(await readFile(file, "utf8"));
-  const { identity, recipient } = await newIdentity();
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(file, `# recipient: ${recipient}\n${identity}\n`, { mode: 0o600, flag: "wx" });
-  return [recipient];
+  return [await makeIdentity(file)];
 }
 
 /** Where npm gets this very imgbuild from: what made a checkout's package, or npm's own. */

@@ -32,6 +32,7 @@ export const needs: readonly Need[] = [
   { what: "swtpm", package: "swtpm", use: "tests" },
   { what: "mmdebstrap", package: "mmdebstrap", use: "tests" },
   { what: "strace", package: "strace", use: "tests" },
+  { what: "age", package: "age", use: "tests" },
   { what: "visudo", package: "sudo", use: "tests" },
   { what: "/lib/systemd/systemd-networkd", package: "systemd", use: "tests" },
   { what: "cryptsetup", package: "cryptsetup-bin", use: "tests" },

@@ -147,14 +147,23 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
   ];
   for (const { field, ...file } of settingsFiles(spec)) if (field !== "hosts") files.push(file);
   if (packages.has("apt")) files.push(...aptFiles(spec, options.mirrors));
-  for (const [name, { unit, dropIn }] of Object.entries(spec.services)) {
+  for (const [name, { unit, dropIn, credentials = [] }] of Object.entries(spec.services)) {
     if (unit !== undefined) files.push({ path: `/etc/systemd/system/${name}`, content: unit });
     if (dropIn !== undefined)
       files.push({ path: `/etc/systemd/system/${name}.d/50-imgbuild.conf`, content: dropIn });
+    if (credentials.length > 0)
+      files.push({
+        path: `/etc/systemd/system/${name}.d/60-credentials.conf`,
+        content: `[Service]\n${credentials.map((id) => credentialLine(id, spec)).join("")}`,
+      });
   }
   if (packages.has("openssh-server") && options.identity !== "deploy")
     files.push({ path: `/etc/systemd/system/${hostKeyUnit}`, content: hostKeyUnitText });
   return files;
+}
+
+function credentialLine(name: string, { secrets }: Spec): string {
+  return `LoadCredential=${name}:${secrets[name]!.path!}\n`;
 }
 
 /** An image is for many machines, each of which makes its own host keys when it first starts. */

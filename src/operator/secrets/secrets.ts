@@ -5,15 +5,17 @@ import { dirname, join, resolve } from "node:path";
 import type { Spec } from "../../schema/spec.ts";
 import { isPassphraseFile, type Openers, openSecretFile, readAgeFile } from "../../secrets/open.ts";
 import { sealForAll } from "../../secrets/seal.ts";
+import { sshIdentity } from "../../secrets/ssh.ts";
+import { ed25519Seed } from "../../transport/keys.ts";
 import { Fail, reasonOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { Definition } from "../definition/load.ts";
 import { defaultIdentity } from "./default-identity.ts";
 
-/** What opens the files: paths of identity files, and who is asked for a passphrase. */
+/** What opens the files: paths of identity files, and how the passphrase of something is asked for. */
 export interface SecretKeys {
   readonly identityFiles: readonly string[];
-  readonly passphrase?: (() => Promise<Secret>) | undefined;
+  readonly passphrase?: ((of: string) => Promise<Secret>) | undefined;
 }
 
 /** How secrets are opened, as the command line says it. */
@@ -123,35 +125,43 @@ export async function checkSecrets(
   return results;
 }
 
-async function readOpeners(keys: SecretKeys): Promise<Openers> {
-  const identities: string[] = [];
-  for (const path of keys.identityFiles) {
-    try {
-      identities.push(await readFile(path, "utf8"));
-    } catch (error) {
-      throw new Fail(`the identity file ${path} cannot be read: ${reasonOf(error)}`, {
-        cause: error,
-        hint: "name an existing one by --identity, or make one with age-keygen",
-      });
-    }
-  }
-  const { passphrase } = keys;
+async function readOpeners({ identityFiles, passphrase }: SecretKeys): Promise<Openers> {
+  const identities: Openers["identities"][number][] = [];
+  for (const path of identityFiles) identities.push(await readIdentity(path, passphrase));
+  if (passphrase === undefined) return { identities };
   let asked: Promise<Secret> | undefined;
   return {
     identities,
-    passphrase:
-      passphrase === undefined
-        ? undefined
-        : () => {
-            asked ??= passphrase();
-            return asked;
-          },
+    passphrase: () => {
+      asked ??= passphrase("the secrets");
+      return asked;
+    },
   };
+}
+
+/** An identity file of age, plain or encrypted with a passphrase, or an ed25519 key of OpenSSH. */
+async function readIdentity(
+  path: string,
+  passphrase: SecretKeys["passphrase"],
+): Promise<Openers["identities"][number]> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw new Fail(`the identity file ${path} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+      hint: "name an existing one by --identity, or make one with `imgbuild secrets keygen`",
+    });
+  });
+  const text = bytes.toString("utf8");
+  const ask = passphrase === undefined ? undefined : () => passphrase(path);
+  if (/^-----BEGIN [A-Z ]*PRIVATE KEY-----/m.test(text))
+    return sshIdentity(await ed25519Seed(text, path, ask));
+  if (!/^\s*(age-encryption\.org\/|-----BEGIN AGE)/.test(text)) return text;
+  const opened = await openSecretFile(path, { name: path, identities: [], passphrase: ask });
+  return Buffer.from(opened.expose()).toString("utf8");
 }
 
 async function readRecipients(dir: string): Promise<string[]> {
   const path = join(dir, "recipients");
-  const hint = `put one age recipient a line ("age1…", from age-keygen) into ${path}`;
+  const hint = `put one recipient a line into ${path}: "age1…" (from \`imgbuild secrets keygen\`) or "ssh-ed25519 …"`;
   let text: string;
   try {
     text = await readFile(path, "utf8");

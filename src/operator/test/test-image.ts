@@ -23,6 +23,7 @@ import type { OpenDefinition } from "../lock/open-definition.ts";
 import { networkFiles } from "../plan/configure.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { signingSecret } from "../secrets/secrets.ts";
+import { testSecrets } from "../secrets/test-secrets.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 
 /** A kept disk of the definition, for a machine that never had one. */
@@ -49,8 +50,8 @@ export interface TestImage {
 }
 
 /**
- * The definition's image to be tried in a VM, as it would be deployed, but with a host key of its own and with made-up
- * secrets; kept disks are empty filesystems with the right UUID. Found in the cache when nothing it depends on has changed.
+ * The definition's image to be tried in a VM, as it would be deployed, but with a host key of its own and with the secrets
+ * of a test; kept disks are empty filesystems with the right UUID. Found in the cache when nothing it depends on has changed.
  * With real `secrets` it is made in `directory` and cached nowhere.
  */
 export async function testImage(
@@ -66,11 +67,13 @@ export async function testImage(
     return await read(definition, real.directory);
   }
   const base = await baseTree(options);
-  const digest = digestOf([definition.digest, base.digest, await sourceDigest()]).slice(0, 32);
+  const secrets = await testSecrets(definition);
+  const own = [...secrets].map(([name, secret]) => [name, sha256(secret.expose())]);
+  const digest = digestOf([definition.digest, own, base.digest, await sourceDigest()]).slice(0, 32);
   const directory = join(options.cache, "image", digest);
   await inOnePiece(directory, (work) =>
     options.log.task(`building ${spec.hostname}`, (log) =>
-      make(definition, work, standIns(spec), { ...options, log }),
+      make(definition, work, secrets, { ...options, log }),
     ),
   );
   await noteTried(options.env, definition.digest);
@@ -191,18 +194,4 @@ export function withTestKey(
     },
     secrets: all.set(name, new Secret(name, Buffer.from(keyPem))),
   };
-}
-
-/** Made-up secrets of a definition, by name. */
-export function standIns(spec: Spec): Map<string, Secret> {
-  const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
-  return new Map(
-    Object.keys(spec.secrets).map((name) => {
-      // The same for the same name, so that two machines of a test that share a secret do so with its stand-in.
-      const text = sha256(`stand-in for ${name}`).slice(0, 48);
-      // A well-formed hash that no password has.
-      const value = hashes.has(name) ? `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}` : `${text}\n`;
-      return [name, new Secret(name, Buffer.from(value))];
-    }),
-  );
 }

@@ -37,6 +37,7 @@ const owner: Record<string, readonly string[]> = {
   ssh2: ["transport"],
   "ssh-config": ["transport"],
   "age-encryption": ["secrets"],
+  "@noble/curves": ["secrets"],
   "tar-stream": ["archive"],
   "cpio-stream": ["archive"],
   openpgp: ["debian"],

@@ -34,7 +34,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/init: init",
     "operator/deploy: inputs",
     "operator/lock: lock lock-definition",
-    "operator/secrets: secrets",
+    "operator/secrets: default-identity secrets test-secrets",
     "steps/tree: place-files",
   ],
   "an output, or a file on its way to it, in a directory of our own": [

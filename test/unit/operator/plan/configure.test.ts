@@ -157,8 +157,9 @@ describe("configureSteps", () => {
 
   it("writes units and drop-ins and sets the services' states, those of the definition before the implied ones", () => {
     const { written, of } = configure({
+      secrets: { token: { file: "t.age", path: "/etc/token" } },
       services: {
-        "a.service": { state: "enabled", unit: "[Service]\n", dropIn: "[Unit]\n" },
+        "a.service": { state: "enabled", unit: "[Service]\n", dropIn: "[Unit]\n", credentials: ["token"] },
         "b.timer": { state: "masked" },
         "c.socket": { state: "disabled" },
         "systemd-networkd.service": { state: "disabled" },
@@ -166,6 +167,9 @@ describe("configureSteps", () => {
     });
     expect(written.get("/etc/systemd/system/a.service")?.content).toBe("[Service]\n");
     expect(written.get("/etc/systemd/system/a.service.d/50-imgbuild.conf")?.content).toBe("[Unit]\n");
+    expect(written.get("/etc/systemd/system/a.service.d/60-credentials.conf")?.content).toBe(
+      "[Service]\nLoadCredential=token:/etc/token\n",
+    );
     expect(of("set-services")[0]).toMatchObject({
       enable: ["a.service"],
       disable: ["c.socket", "systemd-networkd.service"],

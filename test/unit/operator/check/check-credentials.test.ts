@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { checkSpec } from "../../../../src/operator/check/check.ts";
+import { Spec } from "../../../../src/schema/spec.ts";
+
+function problems(change: Record<string, unknown>): string[] {
+  return checkSpec(Spec.parse({ hostname: "web", ...change })).map(
+    ({ path, message }) => `${path.join(".")}: ${message}`,
+  );
+}
+
+const given = { "app.service": { credentials: ["token"] } };
+
+describe("credentials of a service", () => {
+  it("are secrets that are on the disk", () => {
+    const secrets = { token: { file: "token.age", path: "/etc/app/token" } };
+    expect(problems({ services: given, secrets })).toEqual([]);
+    expect(problems({ services: given })).toEqual([
+      "services.app.service.credentials.0: `token` is not among the secrets",
+    ]);
+    expect(problems({ services: given, secrets: { token: { file: "token.age" } } })).toEqual([
+      "secrets.token: needs a `path`, from which app.service takes it",
+    ]);
+  });
+
+  it("are at a path that a unit can name", () => {
+    for (const path of ["/etc/50%/token", "/etc/a token", "/etc/token\\"])
+      expect(problems({ services: given, secrets: { token: { file: "t.age", path } } })).toEqual([
+        "secrets.token.path: may hold letters, digits and `_.@+-/` only: app.service names this path",
+      ]);
+  });
+
+  it("are for services alone", () => {
+    expect(problems({ services: { "a.timer": { credentials: ["token"] } } })).toEqual([
+      "services.a.timer.credentials: only a service takes credentials",
+    ]);
+  });
+});
