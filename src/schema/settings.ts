@@ -1,11 +1,13 @@
 import { z } from "zod";
-import { Line } from "./words.ts";
+import { AbsolutePath, Line, Mode, Name } from "./words.ts";
 
 /** Words of a definition that become a few lines in a file of a known place. All of them may be left out. */
 
 const Word = z
   .string()
   .regex(/^[!#-&(-[\]-~]+$/, "one word of printable ASCII without quotes and backslashes");
+
+const Port = z.int().min(1).max(65535);
 
 /** Kernel settings by name, set at each start: /etc/sysctl.d. */
 export const Sysctl = z.record(
@@ -50,3 +52,88 @@ export const Modules = z.strictObject({
   /** Neither loaded for hardware that asks for them, nor by `modprobe`. */
   blocked: z.array(ModuleName).default([]),
 });
+
+const Keyword = z.string().regex(/^[A-Za-z0-9]{2,64}$/, "a keyword of sshd_config(5)");
+/** What a keyword is given; sshd reads what follows `#` as a comment. */
+const SshdValue = z.union([
+  z.boolean(),
+  z.int(),
+  Line.max(1024).regex(/^[^\s#]([^#]*[^\s#])?$/, "one line of text without `#` and blanks around it"),
+]);
+/** A name, in which `*` and `?` stand for any; for some addresses alone after `@`. */
+const SshdPattern = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_.*?-]+(@[A-Za-z0-9.:*?/-]+)?$/,
+    "a name or pattern such as `admin` or `admin@192.0.2.*`",
+  );
+
+/** OpenSSH's server, by a file that it reads before its own settings. */
+export const Sshd = z.strictObject({
+  ports: z.array(Port).min(1).optional(),
+  passwordAuthentication: z.boolean().optional(),
+  permitRootLogin: z.enum(["yes", "prohibit-password", "forced-commands-only", "no"]).optional(),
+  /** Only these users are let in. */
+  allowUsers: z.array(SshdPattern).min(1).optional(),
+  /** Only users of these groups are let in. */
+  allowGroups: z.array(SshdPattern).min(1).optional(),
+  /** Everything else of sshd_config(5): `{ MaxAuthTries: 3, X11Forwarding: false }`; a list is a line each. */
+  options: z.record(Keyword, z.union([SshdValue, z.array(SshdValue).min(1)])).optional(),
+});
+
+const Ports = z.array(
+  z.union([
+    Port,
+    z.string().regex(/^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$/, 'a port, or a range such as "60000-61000"'),
+  ]),
+);
+
+/** What comes in: ports, and everything else of the input chain by nftables' own lines; or a whole /etc/nftables.conf. */
+export const Firewall = z.union([
+  z.string().max(1024 * 1024),
+  z.strictObject({
+    tcp: Ports.default([]),
+    udp: Ports.default([]),
+    /** Rules of nft(8), after those for ports: `ip saddr 192.0.2.0/24 tcp dport 5432 accept`. */
+    rules: z
+      .array(Line.max(4096).regex(/^[^;{}#]*(\{[^{}#]*\}[^;{}#]*)*$/, "one rule of nft(8) in one line"))
+      .default([]),
+  }),
+]);
+
+/** Lines of tmpfiles.d(5): directories and files that are made, emptied or cleaned at each start. */
+export const Tmpfiles = z.array(
+  Line.max(4096).regex(
+    /^[fwdDevqQpLcbCxXrRzZtThHaA][+!=~^$?-]*\s+["']?[/%]/,
+    "a line of tmpfiles.d(5) such as `d /run/app 0750 app app -`",
+  ),
+);
+
+const PlainPath = AbsolutePath.regex(/^[A-Za-z0-9_.@+/-]+$/, "a path of letters, digits and `_.@+-/`");
+
+/** Of a user: a path, or with a mode. */
+export const Home = z.union([
+  PlainPath,
+  z.strictObject({ path: PlainPath.optional(), mode: Mode.optional() }),
+]);
+/** Subordinate ids, as in subuid(5). */
+export const IdRange = z
+  .strictObject({ start: z.int().min(65_536).max(4_294_967_294), count: z.int().min(1).max(4_294_901_760) })
+  .refine(({ start, count }) => start + count <= 4_294_967_295, "a range that ends below 4294967295");
+
+/** Users and groups of services, by name; they exist before files are placed, so that files may be theirs. */
+const SystemUser = z.strictObject({
+  /** Default: a free one below 1000. */
+  id: z.int().min(1).max(999).optional(),
+  comment: Line.max(256)
+    .regex(/^[^"'\\:%]*$/, "text without quotes, `\\`, `:` and `%`")
+    .default(""),
+  home: PlainPath.optional(),
+  /** Default: none, so that no one logs in. */
+  shell: PlainPath.optional(),
+  /** Besides its own, which has its name. */
+  groups: z.array(Name).default([]),
+  /** False: a group alone. */
+  user: z.boolean().default(true),
+});
+export const Sysusers = z.record(Name, SystemUser);

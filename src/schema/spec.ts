@@ -2,7 +2,7 @@ import { z } from "zod";
 import { architectureNames, onlyName } from "../tables/architecture.ts";
 import { releaseNames, unreleased, usualRelease } from "../tables/release.ts";
 import { HostBinding } from "./host.ts";
-import { Hosts, Modules, Sysctl } from "./settings.ts";
+import { Firewall, Home, Hosts, IdRange, Modules, Sshd, Sysctl, Sysusers, Tmpfiles } from "./settings.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
 import { AbsolutePath, Line, Mode, Name } from "./words.ts";
@@ -172,14 +172,21 @@ const User = z.strictObject({
   comment: Line.regex(/^[^:]*$/).default(""),
   shell: AbsolutePath.default("/bin/bash"),
   groups: z.array(Name).default([]),
-  /** `true`: all of sudo, without a password. Needs the package sudo. */
-  sudo: z.boolean().default(false),
+  /** `true`: all of sudo, without a password; "password": with the user's own. Needs the package sudo. */
+  sudo: z.union([z.boolean(), z.literal("password")]).default(false),
   /** Lines of ~/.ssh/authorized_keys. */
   keys: z.array(Line.regex(/^(ssh-|ecdsa-|sk-)/, "a public key as in authorized_keys")).default([]),
   /** A crypt(3) hash, never a password; default: no password login. */
   hashedPassword: Line.regex(/^\$(6|y|2b|7)\$[./A-Za-z0-9$=,]+$/, "a crypt(3) hash ($y$…, $6$…)").optional(),
   /** The same from a secret. */
   hashedPasswordSecret: Name.optional(),
+  /** Default: a directory of the user's name in /home, which others may read where adduser's settings say so. */
+  home: Home.optional(),
+  /** Ids that containers of this user may use; default: the next 65536 free ones. */
+  subuid: IdRange.optional(),
+  subgid: IdRange.optional(),
+  /** Services of this user run without a login. Needs the package libpam-systemd. */
+  lingering: z.boolean().optional(),
 });
 
 const InlineFile = z.strictObject({
@@ -255,7 +262,15 @@ export const Spec = z.strictObject({
   sysctl: Sysctl.optional(),
   /** Kernel modules that are loaded at each start, get parameters, or are never loaded. */
   modules: Modules.optional(),
+  /** Settings of OpenSSH's server: `{ ports: [22, 2222], passwordAuthentication: false }`. */
+  sshd: Sshd.optional(),
+  /** What comes in: `{ tcp: [22, 80, 443] }`, or the text of an nftables.conf. */
+  firewall: Firewall.optional(),
   users: z.record(Name, User).default({}),
+  /** Users and groups of services. */
+  sysusers: Sysusers.optional(),
+  /** Lines of tmpfiles.d(5): `["d /run/app 0750 app app -"]`. */
+  tmpfiles: Tmpfiles.optional(),
   /** Inline files by path; the directory `files/` beside the definition is copied as it is, before these. */
   files: z.record(AbsolutePath, InlineFile).default({}),
   /** Changes of packaged files, made before anything else is placed. */

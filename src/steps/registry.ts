@@ -33,6 +33,7 @@ import type { Step } from "./step/step.ts";
 import { checkTree } from "./tree/check-tree.ts";
 import { finishTree } from "./tree/finish-tree.ts";
 import { makeLocale } from "./tree/make-locale.ts";
+import { makeSystemUsers } from "./tree/make-system-users.ts";
 import { makeUsers } from "./tree/make-users.ts";
 import { patchFiles } from "./tree/patch-files.ts";
 import { placeFiles } from "./tree/place-files.ts";
@@ -67,6 +68,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     makeInitramfs,
     makeLocale,
     makeStorage,
+    makeSystemUsers,
     makeUsers,
     makeVerity,
     mkfsExt4,

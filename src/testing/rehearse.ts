@@ -176,7 +176,7 @@ async function standIn(
   }
   const before = await testImage(await openDefinition(origin.from), { ...options, hasPlace: true });
   const machine = await machineWith({ file: before.system.file, format: "raw" });
-  const user = Object.entries(before.spec.users).find(([, one]) => one.sudo)?.[0] ?? "root";
+  const user = Object.entries(before.spec.users).find(([, one]) => one.sudo === true)?.[0] ?? "root";
   return {
     ...{ machine, user, key, publicKey: login.public, hostKeys: [before.hostKey] },
     start: async () => {
@@ -276,7 +276,7 @@ async function operatorFiles(
 
 /** The rehearsal looks into the new system, whose own keys only the operator has, so it adds a key. The machine is a stand-in. */
 function withLogin(spec: Spec, publicKey: string): Spec {
-  const found = Object.entries(spec.users).find(([name, user]) => name === "root" || user.sudo);
+  const found = Object.entries(spec.users).find(([name, user]) => name === "root" || user.sudo === true);
   if (found === undefined)
     throw new Fail("no user of the definition has root's rights, so a deploy could not be verified");
   const [name, user] = found;

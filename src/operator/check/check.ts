@@ -9,6 +9,7 @@ import { releases } from "../../tables/release.ts";
 import type { Problem } from "../../util/problem.ts";
 import { asksFor } from "../settings/setting.ts";
 import { settingProblems, settingsFiles } from "../settings/settings.ts";
+import { accountProblems } from "../settings/users.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblem } from "./calendar.ts";
 import { credentialProblems, noSecret } from "./check-credentials.ts";
@@ -179,6 +180,7 @@ function userProblems(spec: Spec): Problem[] {
     const path = ["users", name];
     if (user.sudo && !asksFor(spec, "sudo"))
       problems.push({ path: [...path, "sudo"], message: "needs the package `sudo` in packages.install" });
+    problems.push(...accountProblems(name, spec));
     if (user.hashedPassword !== undefined && user.hashedPasswordSecret !== undefined)
       problems.push({
         path: [...path, "hashedPasswordSecret"],

@@ -22,6 +22,7 @@ import { reachMirror } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
 import { aptMirror } from "../plan/apt-files.ts";
 import { deployPlan, deploySeed } from "../plan/plan.ts";
+import { letsIn } from "../settings/sshd.ts";
 import { sizeOf } from "../takeover/takeover.ts";
 import type { Trail } from "./phases.ts";
 import type { Confirmed, Identity, Inspected, Planned } from "./results.ts";
@@ -249,15 +250,17 @@ export function loginUser(
   const opens = (keys: readonly string[]) =>
     keys.some((key) => held.includes(key.split(" ").slice(0, 2).join(" ")));
   const able = users.filter(
-    ([name, user]) => (inputs.login === undefined || name === inputs.login) && opens(user.keys),
+    ([name, user]) =>
+      (inputs.login === undefined || name === inputs.login) && opens(user.keys) && letsIn(inputs.spec, name),
   );
-  const best = able.find(([name, user]) => user.sudo || name === "root") ?? able[0];
+  const best = able.find(([name, user]) => user.sudo === true || name === "root") ?? able[0];
   if (best !== undefined) return { user: best[0] };
+  const letIn = inputs.spec.sshd === undefined ? "" : " and is let in by `sshd`";
   return {
     problem:
       inputs.login === undefined
-        ? "no user of the definition has a key that you hold, so nobody could verify the new system"
-        : `no key that you hold is among those of the user ${inputs.login} in the definition`,
+        ? `no user of the definition has a key that you hold${letIn}, so nobody could verify the new system`
+        : `no key that you hold is among those of the user ${inputs.login} in the definition${letIn}`,
   };
 }
 

@@ -148,7 +148,7 @@ async function deployCpio(
  */
 export function keysToBase(access: readonly string[], { users }: Pick<Spec, "users">): string[] {
   const admins = Object.entries(users).flatMap(([name, user]) =>
-    user.sudo || name === "root" ? user.keys : [],
+    user.sudo === true || name === "root" ? user.keys : [],
   );
   const lines = [...access, ...admins].filter(isPlainKey);
   const byKey = new Map(lines.map((line) => [line.split(" ").slice(0, 2).join(" "), line]));

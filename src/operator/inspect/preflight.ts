@@ -3,6 +3,7 @@ import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { consoleForm } from "../../schema/words.ts";
 import { architectures } from "../../tables/architecture.ts";
+import { comesIn } from "../settings/firewall.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 import type { Room } from "./free-space.ts";
 import { consoleWords } from "./inspect.ts";
@@ -90,6 +91,7 @@ export function preflight(input: PreflightInput): Finding[] {
         ),
     hostKeys(input.spec, facts),
     sshServer(input.locked, input.sshPorts),
+    ...wall(input.spec, input.sshPorts.reached),
     rehearsal(input.tried),
   ];
 }
@@ -249,6 +251,18 @@ function sshServer(
     `the new system's listens on ${told} alone; it will be looked for at port ${reached}, where the host is reached`,
     `have it listen on ${reached} too (with \`Port\`, or in \`ListenAddress\` where that names ports), and take that out once you come in by the other`,
   );
+}
+
+/** What a whole nftables.conf lets in is not known here. */
+function wall({ firewall }: Spec, reached: number): Finding[] {
+  if (firewall === undefined || typeof firewall === "string" || comesIn(firewall, reached)) return [];
+  return [
+    noGo(
+      "firewall",
+      `the new system's lets nothing in at port ${reached}, where the host is reached and the new system will be looked for`,
+      `add ${reached} to firewall.tcp in the definition, and take it out once you come in by another port`,
+    ),
+  ];
 }
 
 function rehearsal(tried: boolean): Finding {

@@ -1,6 +1,7 @@
 import type { Spec } from "../../schema/spec.ts";
 import { render } from "../../util/template.ts";
 import type { DefinitionFiles } from "../definition/files.ts";
+import { settingsFiles } from "../settings/settings.ts";
 
 const defaultPort = 22;
 const directory = "/etc/ssh";
@@ -26,6 +27,7 @@ export function sshdPorts(spec: Spec, { files, links }: DefinitionFiles): SshdPo
   for (const [path, { bytes }] of files) texts.set(path, Buffer.from(bytes).toString("utf8"));
   for (const [path, { text, values }] of templates) texts.set(path, render(text, values).text);
   for (const [path, { content }] of Object.entries(spec.files)) texts.set(path, content);
+  for (const { path, content } of settingsFiles(spec)) texts.set(path, content);
   const own = texts.get(main);
   const global = own === undefined ? [] : settings(own);
   const includes = own === undefined ? [usualInclude] : of(global, "include").map(absolute);

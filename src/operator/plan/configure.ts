@@ -3,6 +3,7 @@ import type { Network, Spec } from "../../schema/spec.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { checkTree, type Expectation } from "../../steps/tree/check-tree.ts";
 import { makeLocale } from "../../steps/tree/make-locale.ts";
+import { makeSystemUsers } from "../../steps/tree/make-system-users.ts";
 import { makeUsers } from "../../steps/tree/make-users.ts";
 import { patchFiles } from "../../steps/tree/patch-files.ts";
 import { placeFiles } from "../../steps/tree/place-files.ts";
@@ -18,8 +19,9 @@ import { Fail } from "../../util/fail.ts";
 import { render } from "../../util/template.ts";
 import { parseDiff } from "../../util/unified-diff.ts";
 import type { DefinitionFiles } from "../definition/files.ts";
+import { sysusers } from "../settings/accounts.ts";
 import { hostsFile } from "../settings/hosts.ts";
-import { settingsFiles } from "../settings/settings.ts";
+import { settingsEnable, settingsFiles } from "../settings/settings.ts";
 import { aptFiles } from "./apt-files.ts";
 import { expectedOfPackages, expectedOfTree } from "./expectations.ts";
 
@@ -45,7 +47,13 @@ export function configureSteps(spec: Spec, options: ConfigureOptions): StepData[
     ...patchSteps(spec, files),
   ];
   checkPlaces(spec, files);
-  const users = Object.entries(spec.users).map(([name, user]) => ({ name, ...user }));
+  const [systemUsers] = sysusers.files(spec);
+  if (systemUsers !== undefined)
+    steps.push(stepData(makeSystemUsers, "making users of services", systemUsers));
+  const users = Object.entries(spec.users).map(([name, { home, lingering: _, ...user }]) => ({
+    ...{ name, ...user },
+    ...(home === undefined ? {} : { home: typeof home === "string" ? { path: home } : home }),
+  }));
   if (users.length > 0)
     steps.push(stepData(makeUsers, `making ${countOf(users.length, "user")}`, { users: sorted(users) }));
   steps.push(
@@ -229,6 +237,7 @@ function serviceSteps(spec: Spec, { packages, identity }: ConfigureOptions): Ste
     ...(Object.keys(spec.network).length > 0 ? ["systemd-networkd.service"] : []),
     ...(packages.has("systemd-resolved") ? ["systemd-resolved.service"] : []),
     ...(packages.has("openssh-server") && identity !== "deploy" ? [hostKeyUnit] : []),
+    ...settingsEnable(spec),
   ].filter((name) => spec.services[name]?.state === undefined);
   const enable = [...implied, ...named("enabled")].sort();
   const disable = named("disabled").sort();

@@ -33,7 +33,7 @@ const commands = [
 /** What the packages' tree must have before anything of the definition is laid upon it. */
 export function expectedOfPackages(spec: Spec): Expectation[] {
   const found: Expectation[] = [];
-  const declared = new Set(["root", ...Object.keys(spec.users)]);
+  const declared = declaredNames(spec);
   if (!/^(Etc\/)?UTC$/.test(spec.timezone))
     found.push({ path: ["timezone"], kind: "time zone", name: spec.timezone });
   if (spec.locale !== "C.UTF-8") found.push({ path: ["locale"], kind: "locale", name: spec.locale });
@@ -42,6 +42,7 @@ export function expectedOfPackages(spec: Spec): Expectation[] {
     for (const [index, name] of groups.entries())
       if (!declared.has(name)) found.push({ path: ["users", user, "groups", index], kind: "group", name });
   }
+  found.push(...expectedOfSystemUsers(spec, declared));
   for (const field of ["files", "templates"] as const)
     for (const [file, { owner, group }] of Object.entries(spec[field] ?? {}))
       found.push(...owners([field, file], owner, group, declared));
@@ -51,7 +52,7 @@ export function expectedOfPackages(spec: Spec): Expectation[] {
 /** What the tree must have when all files are placed and all scripts have run. */
 export function expectedOfTree(spec: Spec): Expectation[] {
   const found: Expectation[] = [];
-  const declared = new Set(["root", ...Object.keys(spec.users)]);
+  const declared = declaredNames(spec);
   for (const [name, { owner, group, path }] of Object.entries(spec.secrets))
     if (path !== undefined) found.push(...owners(["secrets", name], owner, group, declared));
   for (const [name, { state, unit, dropIn }] of Object.entries(spec.services)) {
@@ -70,6 +71,30 @@ export function expectedOfTree(spec: Spec): Expectation[] {
       found.push({ path: [...path, "argv", 0], kind: "program", name: program, says: program });
   }
   return [...found, ...settingsExpect(spec)];
+}
+
+/** Users, and with them their groups. */
+function declaredNames({ users, sysusers = {} }: Spec): ReadonlySet<string> {
+  return new Set(["root", ...Object.keys(users), ...Object.keys(sysusers)]);
+}
+
+function expectedOfSystemUsers({ sysusers = {} }: Spec, declared: ReadonlySet<string>): Expectation[] {
+  const all = Object.entries(sysusers);
+  if (all.length === 0) return [];
+  const program: Expectation = { path: ["sysusers"], kind: "program", name: "systemd-sysusers" };
+  return [
+    program,
+    ...all.flatMap(([user, { shell, groups }]): Expectation[] => {
+      const path = ["sysusers", user];
+      return [
+        ...(shell === undefined ? [] : [{ path: [...path, "shell"], kind: "program" as const, name: shell }]),
+        // The program would make a group that it does not find.
+        ...groups.flatMap((name, index) =>
+          declared.has(name) ? [] : [{ path: [...path, "groups", index], kind: "group" as const, name }],
+        ),
+      ];
+    }),
+  ];
 }
 
 function owners(

@@ -10,6 +10,8 @@ export interface Setting {
   readonly files: (spec: Spec) => readonly SettingFile[];
   /** What a schema cannot see. */
   readonly problems?: (spec: Spec) => readonly Problem[];
+  /** Units that it needs enabled. */
+  readonly enables?: (spec: Spec) => readonly string[];
   /** What the tree must have, or take, once it is written. */
   readonly expected?: (spec: Spec) => readonly Expectation[];
 }

@@ -17,6 +17,9 @@ const Expectation = z.strictObject({
     "program",
     "calendar event",
     "kernel module",
+    "sshd configuration",
+    "nftables rules",
+    "tmpfiles.d lines",
   ]),
   name: z.string(),
   /** As it is written there, where the field itself may be made by a function. */
@@ -78,6 +81,10 @@ async function problemOf(
       return await calendarProblem(name, context);
     case "kernel module":
       return moduleProblem(root, name);
+    case "sshd configuration":
+    case "nftables rules":
+    case "tmpfiles.d lines":
+      return await readerProblem(kind, name, context);
   }
 }
 
@@ -116,6 +123,34 @@ function moduleProblem(root: string, name: string): string | undefined {
   return kernels.length === 0 || indices.some((index) => known.test(read(root, index)))
     ? undefined
     : `no kernel of the system has a module ${name}`;
+}
+
+/** The tree's own programs have the last word on what they read. */
+const readers = {
+  "sshd configuration": { argv: ["sshd", "-G", "-f"], unasked: /unknown option/ },
+  // Without rights over a network it reads the rules, and does not try them.
+  "nftables rules": { argv: ["nft", "--check", "--file"], unasked: /^netlink: .*Operation not permitted$/ },
+  "tmpfiles.d lines": { argv: ["systemd-tmpfiles", "--dry-run", "--create"], unasked: /unrecognized option/ },
+} as const;
+const readerMs = 60_000;
+
+async function readerProblem(
+  kind: keyof typeof readers,
+  file: string,
+  context: StepContext,
+): Promise<string | undefined> {
+  const { argv, unasked } = readers[kind];
+  const [program] = argv;
+  const lacks = programProblem(context.root, program);
+  if (lacks !== undefined) return lacks;
+  const { code, stderr } = await context.chroot([...argv, file], {
+    accept: Array.from({ length: 256 }, (_, one) => one),
+    timeoutMs: readerMs,
+  });
+  const lines = stderr.split("\n").filter((line) => line.trim() !== "");
+  // An older program has no such option, and says how it is called.
+  if (code === 0 || lines.every((line) => unasked.test(line)) || unasked.test(lines[0]!)) return undefined;
+  return `${program} does not take ${file}: ${lines[0]}`;
 }
 
 /** A unit by its file, its template's, or an old init script that systemd makes a service of. */

@@ -5,16 +5,20 @@ import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
 
+const Range = z.strictObject({ start: z.int(), count: z.int() });
 const PlannedUser = z.strictObject({
   name: z.string(),
   uid: z.int().optional(),
   comment: z.string(),
   shell: z.string(),
   groups: z.array(z.string()),
-  sudo: z.boolean(),
+  sudo: z.union([z.boolean(), z.literal("password")]),
   keys: z.array(z.string()),
   hashedPassword: z.string().optional(),
   hashedPasswordSecret: z.string().optional(),
+  home: z.strictObject({ path: z.string().optional(), mode: z.string().optional() }).optional(),
+  subuid: Range.optional(),
+  subgid: Range.optional(),
 });
 type PlannedUser = z.output<typeof PlannedUser>;
 
@@ -24,7 +28,12 @@ export const makeUsers = defineStep({
   summary: "make users, their keys and rights",
   schema: z.strictObject({ users: z.array(PlannedUser) }),
   run: async ({ users }, context) => {
+    const tree = new Tree(context.root);
+    // Before any user: useradd takes for others what is free.
+    for (const user of users) placeRanges(tree, user);
     for (const user of users) await makeUser(user, context);
+    // After it: useradd gives each a range of its own choice.
+    for (const user of users) placeRanges(tree, user);
   },
 });
 
@@ -41,6 +50,7 @@ async function makeUser(user: PlannedUser, context: StepContext): Promise<void> 
       "--create-home",
       "--user-group",
       ...(user.uid === undefined ? [] : ["--uid", String(user.uid)]),
+      ...(user.home?.path === undefined ? [] : ["--home-dir", user.home.path]),
       ...["--comment", user.comment, "--shell", user.shell, "--", user.name],
     ]);
   else await context.chroot(["usermod", "--shell", user.shell, "--", user.name]);
@@ -48,8 +58,9 @@ async function makeUser(user: PlannedUser, context: StepContext): Promise<void> 
     await context.chroot(["usermod", "--append", "--groups", user.groups.join(","), "--", user.name]);
   const account = entry(tree, user.name);
   if (account === undefined) throw new Fail(`useradd did not make the user ${user.name}`);
+  if (user.home?.mode !== undefined) tree.chmod(account.home, Number.parseInt(user.home.mode, 8));
   placeKeys(tree, user, account);
-  if (user.sudo && user.name !== "root") letSudo(tree, user.name);
+  if (user.sudo && user.name !== "root") letSudo(tree, user);
   const secret = user.hashedPasswordSecret;
   const hash =
     user.hashedPassword ??
@@ -96,10 +107,23 @@ function placeKeys(tree: Tree, user: PlannedUser, { home, uid, gid }: Entry): vo
   tree.write(`${directory}/authorized_keys`, content, { mode: 0o600, uid, gid });
 }
 
-function letSudo(tree: Tree, name: string): void {
+function letSudo(tree: Tree, { name, sudo }: PlannedUser): void {
   const directory = "/etc/sudoers.d";
   if (tree.stat(directory) === undefined)
-    throw new Fail(`user ${name} has \`sudo: true\`, but the package sudo is not installed`);
+    throw new Fail(
+      `user ${name} has \`sudo: ${JSON.stringify(sudo)}\`, but the package sudo is not installed`,
+    );
   const file = `${directory}/imgbuild-${name.replaceAll(".", "_")}`;
-  tree.write(file, `${name} ALL=(ALL:ALL) NOPASSWD: ALL\n`, { mode: 0o440 });
+  const asks = sudo === "password" ? "" : "NOPASSWD: ";
+  tree.write(file, `${name} ALL=(ALL:ALL) ${asks}ALL\n`, { mode: 0o440 });
+}
+
+/** The ids that a user has besides its own, in place of those that it had (subuid(5)). */
+function placeRanges(tree: Tree, user: PlannedUser): void {
+  for (const field of ["subuid", "subgid"] as const) {
+    const range = user[field];
+    if (range === undefined) continue;
+    const others = (tree.text(`/etc/${field}`) ?? "").replace(new RegExp(`^${user.name}:.*\n?`, "gm"), "");
+    tree.write(`/etc/${field}`, `${others}${user.name}:${range.start}:${range.count}\n`);
+  }
 }

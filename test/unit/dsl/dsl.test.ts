@@ -95,6 +95,11 @@ describe("services", () => {
     expect(units["stamp.timer"]?.unit).toContain("\nOnCalendar=hourly\nOnBootSec=5s\nPersistent=true\n");
   });
 
+  it("timer waits for a part of a span, where asked", () => {
+    const units = dsl.timer({ unit: "a", onCalendar: "daily", randomizedDelay: "1h", exec: "/usr/bin/true" });
+    expect(units["a.timer"]?.unit).toContain("\nOnCalendar=daily\nRandomizedDelaySec=1h\nPersistent=true\n");
+  });
+
   it("unit is enabled unless told otherwise", () => {
     expect(dsl.unit("[Unit]\n")).toEqual({ state: "enabled", unit: "[Unit]\n" });
     expect(dsl.unit("[Unit]\n", { state: "disabled" })).toMatchObject({ state: "disabled" });

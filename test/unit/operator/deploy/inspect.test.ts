@@ -163,6 +163,28 @@ describe("the user to verify the new system with", () => {
     });
   });
 
+  it("has rights without a password, if there is a choice", () => {
+    const some = {
+      typed: { sudo: "password" as const, hashedPassword: "$y$j9T$a$b", keys: [key("held")] },
+      admin: { sudo: true, keys: [key("held")] },
+    };
+    const spec = (change: object) => serverSpec({ users: some, ...change });
+    expect(loginUser(inputsOfDeploy({ spec: spec({}) }), [key("held")])).toEqual({ user: "admin" });
+    const typedAlone = spec({ sshd: { allowUsers: ["typed"] } });
+    expect(loginUser(inputsOfDeploy({ spec: typedAlone }), [key("held")])).toEqual({ user: "typed" });
+  });
+
+  it("is one whom the SSH server lets in", () => {
+    const sshd = { permitRootLogin: "no" as const, allowUsers: ["guest"] };
+    const spec = serverSpec({ users, sshd });
+    expect(loginUser(inputsOfDeploy({ spec }), [key("guest"), key("admin"), key("root")])).toEqual({
+      user: "guest",
+    });
+    expect(loginUser(inputsOfDeploy({ spec }), [key("admin"), key("root")])).toEqual({
+      problem: expect.stringMatching(/^no user of the definition has a key that you hold and is let in by/),
+    });
+  });
+
   it("is nobody where no key of ours opens any", () => {
     expect(chosen([key("other")])).toEqual({
       problem: expect.stringMatching(/^no user of the definition has a key/),

@@ -103,6 +103,16 @@ describe("preflight", () => {
     });
   });
 
+  it("refuses a firewall that leaves out the port by which the new system is looked for", () => {
+    const reachedAt = (reached: number, firewall: SpecInput["firewall"]) =>
+      refused(judge({}, { sshPorts: { ports: [22, 2200], sure: true, reached } }, { firewall }));
+    expect(reachedAt(2200, { tcp: [22] })).toEqual([
+      expect.stringMatching(/^firewall: the new system's lets nothing in at port 2200,/),
+    ]);
+    expect(reachedAt(2200, { tcp: [22, "2000-2300"] })).toEqual([]);
+    expect(reachedAt(2200, "table inet f {\n}\n")).toEqual([]);
+  });
+
   it("warns of a console of the host's command line that is left out", () => {
     const findings = judge({ cmdline: ["quiet", 'console="x', "console=ttyS0,115200", "console=y'"] });
     expect(isGo(findings)).toBe(true);

@@ -101,3 +101,10 @@ it("is sure of what has nothing to do with it", () => {
   };
   expect(ports({}, more)).toEqual({ ports: [22], sure: true });
 });
+
+it("reads the definition's own word, which leaves no doubt", () => {
+  const sshd = { ports: [2200, 22] };
+  expect(ports({}, { sshd })).toEqual({ ports: [22, 2200], sure: true });
+  expect(ports({ [part]: "Port 2201\n" }, { sshd }).ports).toEqual([22, 2200, 2201]);
+  expect(ports({ [main]: "Port 2201\n" }, { sshd }).ports).toEqual([2201]);
+});

@@ -82,6 +82,26 @@ describe("configureSteps", () => {
     );
   });
 
+  it("makes users of services before the users and files that lean on them", () => {
+    const { kinds, of, written } = configure({ sysusers: { app: { id: 890 } } });
+    expect(kinds.slice(0, 3)).toEqual(["check-tree", "make-system-users", "make-users"]);
+    const file = { path: "/etc/sysusers.d/imgbuild.conf", content: "u app 890 - - -\n" };
+    expect(of("make-system-users")[0]).toMatchObject(file);
+    expect(written.get(file.path)?.content).toBe(file.content);
+    expect(configure().kinds).not.toContain("make-system-users");
+  });
+
+  it("enables the firewall, unless the definition says otherwise of its service", () => {
+    const enabled = (change: Partial<SpecInput>) =>
+      (configure(change).of("set-services")[0] as StepData & { enable: string[] }).enable;
+    const firewall = { tcp: [22] };
+    expect(enabled({ firewall })).toContain("nftables.service");
+    expect(configure({ firewall }).written.get("/etc/nftables.conf")).toMatchObject({ mode: "0755" });
+    const services = { "nftables.service": { state: "disabled" as const } };
+    expect(enabled({ firewall, services })).not.toContain("nftables.service");
+    expect(enabled({})).not.toContain("nftables.service");
+  });
+
   it("writes a networkd file for each network", () => {
     const { written } = configure({
       network: {

@@ -28,10 +28,35 @@ describe("expectedOfPackages", () => {
     ]);
     expect(expectedOfPackages(spec({}))).toEqual([]);
   });
+
+  it("is what users of services need, and not those users themselves", () => {
+    const found = expectedOfPackages(
+      spec({
+        sysusers: { app: { shell: "/bin/sh", groups: ["adm", "shared"] }, shared: { user: false } },
+        users: { a: { groups: ["shared"] } },
+        files: { "/etc/a": { content: "", owner: "app", group: "shared" } },
+      }),
+    );
+    expect(shown(found)).toEqual([
+      "users.a.shell: program /bin/bash",
+      "sysusers: program systemd-sysusers",
+      "sysusers.app.shell: program /bin/sh",
+      "sysusers.app.groups.0: group adm",
+    ]);
+  });
 });
 
 describe("expectedOfTree", () => {
   const of = (change: Partial<SpecInput>) => shown(expectedOfTree(spec(change)));
+
+  it("is what words of the definition need", () => {
+    expect(of({ modules: { load: ["loop"] }, sshd: {}, firewall: {}, tmpfiles: ["d /run/a"] })).toEqual([
+      "modules.load.0: kernel module loop",
+      "sshd: sshd configuration /etc/ssh/sshd_config",
+      "firewall: nftables rules /etc/nftables.conf",
+      "tmpfiles: tmpfiles.d lines /etc/tmpfiles.d/imgbuild.conf",
+    ]);
+  });
 
   it("is units that are no unit of the definition's own, also those of health checks", () => {
     const services = {

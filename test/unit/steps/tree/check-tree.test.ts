@@ -131,6 +131,49 @@ describe("check-tree", () => {
     expect((await problemsIn({}, [["calendar event", "offen"]])).asked).toEqual([]);
   });
 
+  it.each([
+    ["sshd configuration", "sshd", "sshd -G -f /etc/x", "/etc/x: line 1: Bad configuration option: Foo"],
+    ["nftables rules", "nft", "nft --check --file /etc/x", "/etc/x:2:24-28: Error: syntax error"],
+    ["tmpfiles.d lines", "systemd-tmpfiles", "systemd-tmpfiles --dry-run --create /etc/x", "/etc/x:1: Bad"],
+  ] as const)("asks the tree's own program what it makes of %s", async (kind, program, argv, bad) => {
+    const files = { [`usr/sbin/${program}`]: "" };
+    const wanted = [[kind, "/etc/x"]] as const;
+    const { asked, messages } = await problemsIn(files, wanted);
+    expect([asked, messages]).toEqual([[`tree: ${argv}`], []]);
+    const refusal = { [`tree: ${argv}`]: { code: 1, stderr: `\n${bad}\nmore\n` } };
+    expect((await problemsIn(files, wanted, refusal)).messages).toEqual([
+      `${program} does not take /etc/x: ${bad}`,
+    ]);
+    expect((await problemsIn({}, wanted)).messages).toEqual([
+      `the system has no program ${program}; install its package, or place it by \`files\``,
+    ]);
+  });
+
+  it("asks no program for what it cannot do: an older one, or nft without rights over a network", async () => {
+    const files = { "usr/sbin/sshd": "", "usr/sbin/nft": "", "usr/bin/systemd-tmpfiles": "" };
+    const { messages, asked } = await problemsIn(
+      files,
+      [
+        ["sshd configuration", "/a"],
+        ["nftables rules", "/b"],
+        ["tmpfiles.d lines", "/c"],
+      ],
+      {
+        "tree: sshd": { code: 1, stderr: "unknown option -- G\nOpenSSH_9.2p1\nusage: sshd [-46DdeiqTt]\n" },
+        "tree: nft": {
+          code: 1,
+          stderr: "netlink: Error: cache initialization failed: Operation not permitted\n",
+        },
+        "tree: systemd-tmpfiles": {
+          code: 1,
+          stderr: "systemd-tmpfiles: unrecognized option '--dry-run'\n",
+        },
+      },
+    );
+    expect(asked).toHaveLength(3);
+    expect(messages).toEqual([]);
+  });
+
   it("reads users and groups that are made at the next start as systemd-sysusers does", async () => {
     const { wrong } = await problemsIn(
       {

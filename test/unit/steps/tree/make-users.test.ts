@@ -81,6 +81,30 @@ describe("make-users", () => {
     expect(asked).toHaveLength(1);
   });
 
+  it("gives a home of another place or mode", async () => {
+    const { make, asked, root } = bench();
+    await make({ home: { path: "/home/ann", mode: "0700" } });
+    expect(asked[0]).toContain(" --home-dir /home/ann ");
+    expect(lstatSync(join(root, "home/ann")).mode & 0o777).toBe(0o700);
+  });
+
+  it("gives the ids that are declared in place of those that useradd chose, which are free of them", async () => {
+    const seen: string[] = [];
+    const { make, root, put, line } = bench({
+      "tree: useradd": () => {
+        const before = readFileSync(join(root, "etc/subuid"), "utf8");
+        seen.push(before);
+        put("etc/passwd", line("ann"));
+        put("etc/subuid", `${before}ann:200000:65536\n`);
+      },
+    });
+    put("etc/subuid", "anna:300000:65536\n");
+    await make({ subuid: { start: 100_000, count: 65_536 }, subgid: { start: 500_000, count: 1 } });
+    expect(seen).toEqual(["anna:300000:65536\nann:100000:65536\n"]);
+    expect(readFileSync(join(root, "etc/subuid"), "utf8")).toBe("anna:300000:65536\nann:100000:65536\n");
+    expect(readFileSync(join(root, "etc/subgid"), "utf8")).toBe("ann:500000:1\n");
+  });
+
   it("places keys for the user's eyes alone", async () => {
     const { make, root } = bench();
     await make({ keys: ["ssh-ed25519 A", "ssh-ed25519 B"] });
