@@ -1,6 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { Fail } from "../util/fail.ts";
 import { DiskIdentity, type MachinePaths, thisMachine } from "./find-disk.ts";
 import { refuseHostDisks } from "./guard.ts";
@@ -51,33 +52,33 @@ export async function findDevice(
     return { path, kernelName: basename(path), sectorSize, sizeBytes: ref.partition.sizeBytes };
   }
   for (const kernelName of await readdir(join(sys, "block"))) {
-    const read = (path: string) => text(join(sys, "block", kernelName, path));
-    const path = await pathIf(ref, read, dev, kernelName);
+    const read = (path: string) => readIfThere(join(sys, "block", kernelName, path))?.trim();
+    const path = pathIf(ref, read, dev, kernelName);
     if (path === undefined) continue;
     return {
       path,
       kernelName,
-      sizeBytes: Number((await read("size")) ?? "0") * 512,
-      sectorSize: Number((await read("queue/logical_block_size")) ?? "512"),
+      sizeBytes: Number(read("size") ?? "0") * 512,
+      sectorSize: Number(read("queue/logical_block_size") ?? "512"),
     };
   }
   return undefined;
 }
 
 /** Undefined for another device; a refusal for one of that name with another origin. */
-async function pathIf(
+function pathIf(
   ref: Exclude<DeviceRef, { disk: unknown } | { partition: unknown }>,
-  read: (path: string) => Promise<string | undefined>,
+  read: (path: string) => string | undefined,
   dev: string,
   kernelName: string,
-): Promise<string | undefined> {
+): string | undefined {
   if ("array" in ref) {
-    const uuid = await read("md/uuid");
+    const uuid = read("md/uuid");
     return uuid !== undefined && hex(uuid) === hex(ref.array.uuid) ? join(dev, kernelName) : undefined;
   }
   const name = mappingOf(ref);
-  if ((await read("dm/name")) !== name) return undefined;
-  const origin = (await read("dm/uuid")) ?? "";
+  if (read("dm/name") !== name) return undefined;
+  const origin = read("dm/uuid") ?? "";
   const prefix = "luks" in ref ? `CRYPT-LUKS2-${hex(ref.luks.uuid)}-` : "LVM-";
   if (!origin.startsWith(prefix))
     throw new Fail(`${join(dev, "mapper", name)} is there, and is not ${showDevice(ref)}`, {
@@ -106,11 +107,4 @@ export function showDevice(ref: DeviceRef): string {
 
 function hex(uuid: string): string {
   return uuid.replace(/[^0-9a-f]/gi, "").toLowerCase();
-}
-
-async function text(path: string): Promise<string | undefined> {
-  return await readFile(path, "utf8").then(
-    (found) => found.trim(),
-    () => undefined,
-  );
 }

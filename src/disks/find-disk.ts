@@ -1,7 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { asFact, type DiskFacts } from "../schema/facts.ts";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { Fail } from "../util/fail.ts";
 
 /**
@@ -80,8 +81,8 @@ export async function findDisk(
   const listed: string[] = [];
   for (const name of names) {
     // A path of NVMe multipath has serial and size of the disk that it leads to, and cannot be opened.
-    if ((await text(sources.sys, "block", name, "hidden")) === "1") continue;
-    const disk = await describe(name, sources);
+    if (text(sources.sys, "block", name, "hidden") === "1") continue;
+    const disk = describe(name, sources);
     listed.push(`${name}: serial ${disk.serials.join(" or ") || "none"}, ${disk.sizeBytes} bytes`);
     if (
       disk.sizeBytes === identity.sizeBytes &&
@@ -105,38 +106,33 @@ export async function findDisk(
     });
   return {
     kernelName,
-    sectorSize: Number((await text(sources.sys, "block", kernelName, "queue/logical_block_size")) ?? "512"),
+    sectorSize: Number(text(sources.sys, "block", kernelName, "queue/logical_block_size") ?? "512"),
     ...(await partsOf(kernelName, sources)),
   };
 }
 
 /** In the form of facts, as the identity is. */
-async function describe(name: string, sources: DiskSources) {
-  const read = async (path: string) => {
-    const found = await text(sources.sys, "block", name, path);
+function describe(name: string, sources: DiskSources) {
+  const read = (path: string) => {
+    const found = text(sources.sys, "block", name, path);
     return found === undefined ? undefined : asFact(found);
   };
+  const known = text(sources.udev, `b${read("dev")}`) ?? "";
+  // SCSI and ATA disks have no serial in /sys; udev asked them for it and wrote it down.
   const serials = [
-    await read("serial"),
-    await read("device/serial"),
-    await udevSerial(await read("dev"), sources),
+    read("serial"),
+    read("device/serial"),
+    /^E:ID_SERIAL_SHORT=(.*)$/m.exec(known)?.[1]?.trim(),
   ].flatMap((serial) => (serial === undefined || serial === "" ? [] : [asFact(serial)]));
-  const known = (await text(sources.udev, `b${await read("dev")}`)) ?? "";
   const links = [...known.matchAll(/^S:disk\/by-path\/(\S+)$/gm)].map((match) => match[1]!);
   return {
     serials: [...new Set(serials)],
     paths: links.map(asFact),
-    wwn: (await read("wwid")) ?? (await read("device/wwid")),
-    model: (await read("device/model")) || undefined,
+    wwn: read("wwid") ?? read("device/wwid"),
+    model: read("device/model") || undefined,
     // The kernel counts in units of 512 bytes whatever the sector size.
-    sizeBytes: Number((await read("size")) ?? "0") * 512,
+    sizeBytes: Number(read("size") ?? "0") * 512,
   };
-}
-
-/** SCSI and ATA disks have no serial in /sys; udev asked them for it and wrote it down. */
-async function udevSerial(device: string | undefined, { udev }: DiskSources): Promise<string | undefined> {
-  if (device === undefined) return undefined;
-  return (await text(udev, `b${device}`))?.match(/^E:ID_SERIAL_SHORT=(.*)$/m)?.[1]?.trim();
 }
 
 async function partsOf(name: string, { sys }: DiskSources) {
@@ -144,23 +140,19 @@ async function partsOf(name: string, { sys }: DiskSources) {
   const partitions: FoundPartition[] = [];
   const holders: string[] = await readdir(join(directory, "holders")).catch(() => []);
   for (const part of await readdir(directory)) {
-    const number = await text(directory, part, "partition");
+    const number = text(directory, part, "partition");
     if (number === undefined) continue;
     holders.push(...(await readdir(join(directory, part, "holders")).catch(() => [])));
     partitions.push({
       kernelName: part,
       number: Number(number),
-      startBytes: Number(await text(directory, part, "start")) * 512,
-      sizeBytes: Number(await text(directory, part, "size")) * 512,
+      startBytes: Number(text(directory, part, "start")) * 512,
+      sizeBytes: Number(text(directory, part, "size")) * 512,
     });
   }
   return { partitions: partitions.sort((a, b) => a.number - b.number), holders };
 }
 
-async function text(...path: string[]): Promise<string | undefined> {
-  try {
-    return (await readFile(join(...path), "utf8")).trim();
-  } catch {
-    return undefined;
-  }
+function text(...path: string[]): string | undefined {
+  return readIfThere(join(...path))?.trim();
 }

@@ -1,5 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { Fail } from "../util/fail.ts";
 import type { MountEntry } from "./mountinfo.ts";
 
@@ -28,18 +29,19 @@ export async function readBlocks(sys = "/sys"): Promise<Block[]> {
   const directory = join(sys, "block");
   for (const name of await readdir(directory)) {
     const at = join(directory, name);
-    const mapping = await text(join(at, "dm/name"));
-    const array = await text(join(at, "md/level"));
+    const read = (path: string) => readIfThere(join(at, path))?.trim();
+    const mapping = read("dm/name");
+    const array = read("md/level");
     blocks.push({
       name,
-      device: (await text(join(at, "dev"))) ?? "",
+      device: read("dev") ?? "",
       on: await readdir(join(at, "slaves")).catch(() => []),
       ...(mapping === undefined ? {} : { mapping }),
       ...(array === undefined ? {} : { array: true as const }),
     });
     for (const part of await readdir(at))
-      if ((await text(join(at, part, "partition"))) !== undefined)
-        blocks.push({ name: part, device: (await text(join(at, part, "dev"))) ?? "", on: [name] });
+      if (read(`${part}/partition`) !== undefined)
+        blocks.push({ name: part, device: read(`${part}/dev`) ?? "", on: [name] });
   }
   return blocks;
 }
@@ -113,11 +115,4 @@ function rootsOf(block: Block, blocks: readonly Block[]): string[] {
     const one = blocks.find((other) => other.name === name);
     return one === undefined ? [name] : rootsOf(one, blocks);
   });
-}
-
-async function text(path: string): Promise<string | undefined> {
-  return await readFile(path, "utf8").then(
-    (found) => found.trim(),
-    () => undefined,
-  );
 }

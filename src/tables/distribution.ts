@@ -11,8 +11,6 @@ export const distribution = {
   settings: "/etc/apt",
   /** The keys of the distribution's own archive. */
   keyring: "/usr/share/keyrings/debian-archive-keyring.gpg",
-  /** apt's own client, which a host may lend us for a look at a mirror. */
-  httpClient: "/usr/lib/apt/methods/http",
   /** Prints what is wrong with the records, and nothing if all is well. */
   audit: ["dpkg", "--audit"],
   /** Holds every packaged file against its checksum. */

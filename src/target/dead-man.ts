@@ -1,6 +1,7 @@
 import { closeSync, constants, existsSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { Fail } from "../util/fail.ts";
 
 /** It reads an order at once, and needs nothing but memory for it. */
@@ -65,7 +66,8 @@ export function deadManOf(options: {
         }
       }
       // "fed": the hardware cannot be stopped once it was started, and is fed as long as this base lives.
-      if (!/^fed/m.test(readFileSync(answer, "utf8")) && stateOf(watchdog) === "active")
+      const state = readIfThere(join(watchdog, "watchdog0/state"))?.trim();
+      if (!/^fed/m.test(readFileSync(answer, "utf8")) && state === "active")
         throw new Fail("the machine's watchdog does not stop", {
           hint: "no disk was written; it would have ended the build",
         });
@@ -79,12 +81,4 @@ function gone(cause: unknown): Fail {
     cause,
     hint: "no disk was written; deploy again",
   });
-}
-
-function stateOf(watchdog: string): string {
-  try {
-    return readFileSync(join(watchdog, "watchdog0/state"), "utf8").trim();
-  } catch {
-    return "none";
-  }
 }

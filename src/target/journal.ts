@@ -1,6 +1,8 @@
-import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type JournalEntry, type JournalEvent, JournalEntry as Schema } from "../schema/journal.ts";
+import { readIfThere } from "../system/files/read-if-there.ts";
+import { parsedJson } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";
 
 /** Progress entries of one task are at least this far apart; the journal is kept whole in memory and on a tmpfs. */
@@ -19,12 +21,13 @@ export class Journal {
     this.#file = file;
     this.#uptime = uptime;
     mkdirSync(dirname(file), { recursive: true });
-    for (const line of readLines(file)) {
-      const entry = Schema.safeParse(line);
+    const text = readIfThere(file) ?? "";
+    for (const line of text.split("\n")) {
+      const entry = Schema.safeParse(parsedJson(line));
       if (entry.success) this.entries.push(entry.data);
     }
-    // A last line that was cut off must not swallow the next one.
-    if (!endsWhole(file)) appendFileSync(file, "\n");
+    // The last line may be cut where the runner was killed, and must not swallow the next one.
+    if (!/(^|\n)$/.test(text)) appendFileSync(file, "\n");
   }
 
   add(event: JournalEvent): void {
@@ -72,33 +75,6 @@ export function journalLog(journal: Journal, clock: () => number = Date.now, pat
       journal.add({ type: "progress", path, done, total, unit });
     },
   };
-}
-
-function endsWhole(file: string): boolean {
-  try {
-    const bytes = readFileSync(file);
-    return bytes.length === 0 || bytes.at(-1) === 10;
-  } catch {
-    return true;
-  }
-}
-
-function readLines(file: string): unknown[] {
-  try {
-    return readFileSync(file, "utf8")
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => {
-        try {
-          return JSON.parse(line);
-        } catch {
-          // The last line may be cut where the runner was killed.
-          return undefined;
-        }
-      });
-  } catch {
-    return [];
-  }
 }
 
 function round(seconds: number): number {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../schema/deploy.ts";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { dmiUuidOf } from "../system/machine/dmi-uuid.ts";
 import { run } from "../system/run/run.ts";
 
@@ -16,24 +17,12 @@ export function bootId(): string {
 
 /** What the hardware says of itself: read here, never from the payload. */
 export function hardware(sys = "/sys"): Machine {
-  const uuid = dmiUuidOf(readOr(join(sys, "class/dmi/id/product_uuid")));
+  const uuid = dmiUuidOf(readIfThere(join(sys, "class/dmi/id/product_uuid")) ?? "");
   const net = join(sys, "class/net");
   const macs = (existsSync(net) ? readdirSync(net) : [])
     .filter((name) => existsSync(join(net, name, "device")))
-    .map((name) =>
-      readOr(join(net, name, "address"))
-        .trim()
-        .toLowerCase(),
-    );
+    .map((name) => (readIfThere(join(net, name, "address")) ?? "").trim().toLowerCase());
   return { ...(uuid === undefined ? {} : { uuid }), macs: [...new Set(macs)].sort() };
-}
-
-function readOr(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** Restarts through the firmware. What is mounted was synced and unmounted before; the rest is RAM. Without `flush` no disk is waited for. */

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NetworkReplay } from "../schema/deploy.ts";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { linkCommands, upCommand } from "../system/machine/network-replay.ts";
 import { plainEnv, run } from "../system/run/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
@@ -45,7 +46,7 @@ async function waitForLink(mac: string, sysClassNet: string): Promise<string> {
     // A card that is part of another one has that one's address, as a virtual function under a hypervisor's card.
     const found = readdirSync(sysClassNet).find(
       (name) =>
-        readOr(join(sysClassNet, name, "address")).trim() === mac &&
+        readIfThere(join(sysClassNet, name, "address"))?.trim() === mac &&
         !existsSync(join(sysClassNet, name, "master")),
     );
     if (found !== undefined) return found;
@@ -80,12 +81,4 @@ async function askDhcp(name: string, metric: number | undefined, log: Log): Prom
 function writeResolvConf(servers: readonly string[]): void {
   mkdirSync("/etc", { recursive: true });
   writeFileSync("/etc/resolv.conf", servers.map((server) => `nameserver ${server}\n`).join(""));
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -2,6 +2,7 @@ import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { FromOperator, type FromRunner } from "../schema/journal.ts";
+import { parsedJson } from "../util/digest.ts";
 
 /** One line may hold the sealed secrets; anything longer is refused. */
 const maxLineBytes = 8 * 1024 * 1024;
@@ -52,18 +53,9 @@ export function converse(socket: Duplex, conversation: Conversation): void {
       return;
     }
     for (const line of lines) {
-      const message = parse(line);
-      if (message === undefined) send({ type: "refused", message: "not a message of this protocol" });
-      else conversation.onMessage(message, send);
+      const message = FromOperator.safeParse(parsedJson(line));
+      if (message.success) conversation.onMessage(message.data, send);
+      else send({ type: "refused", message: "not a message of this protocol" });
     }
   });
-}
-
-function parse(line: string): FromOperator | undefined {
-  try {
-    const result = FromOperator.safeParse(JSON.parse(line));
-    return result.success ? result.data : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import ssh2, {
   type AuthHandlerMiddleware,
   type ParsedKey,
   type SignCallback,
   type SigningRequestOptions,
 } from "ssh2";
+import { readIfThere } from "../system/files/read-if-there.ts";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import type { Destination } from "./destination.ts";
@@ -172,12 +172,4 @@ async function readKey(
 function parse(text: string, passphrase?: Buffer): ParsedKey | Error {
   const parsed = ssh2.utils.parseKey(text, passphrase) as ParsedKey | ParsedKey[] | Error;
   return Array.isArray(parsed) ? (parsed[0] ?? new Error("no key")) : parsed;
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
 }

@@ -8,6 +8,15 @@ export function canonicalJson(value: unknown): string {
   });
 }
 
+/** The data of a JSON text; undefined for what is none. */
+export function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** SHA-256 of bytes or text (UTF-8), as 64 hexadecimal digits. */
 export function sha256(data: string | Uint8Array): string {
   return createHash("sha256").update(data).digest("hex");

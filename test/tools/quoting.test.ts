@@ -250,7 +250,7 @@ json.dump([[a.get("t"), a.text or ""] for a in e.fromstring(sys.stdin.buffer.rea
     expectSame(back, [...names.keys()].map(place));
   });
 
-  it("to nothing at all, as a directory in which trees are laid over each other", {
+  it("to nothing at all, as a directory in which a tree is laid over another", {
     timeout: testMs,
   }, async () => {
     const top = tempDir();
@@ -258,18 +258,14 @@ json.dump([[a.get("t"), a.text or ""] for a in e.fromstring(sys.stdin.buffer.rea
       (name) => !/^\.{0,2}$/.test(name),
     );
     for (const name of names) {
-      const lower = [join(top, name, "upper layer"), join(top, name, "lower:layer,")];
-      for (const [index, path] of lower.entries()) {
-        mkdirSync(path, { recursive: true });
-        writeFileSync(join(path, "who"), String(index));
-        writeFileSync(join(path, `own${index}`), name);
-      }
+      const lower = join(top, name, "lower:layer,");
+      mkdirSync(lower, { recursive: true });
+      writeFileSync(join(lower, "own"), name);
       const copy = await treeCopy(lower, join(top, name));
       try {
         expect(copy.upper).toBeDefined();
         writeFileSync(join(copy.tree, "new"), "x");
-        const read = ["who", "own0", "own1"].map((one) => readFileSync(join(copy.tree, one), "utf8"));
-        expectSame(read, ["0", name, name]);
+        expectSame([readFileSync(join(copy.tree, "own"), "utf8")], [name]);
         expect(readdirSync(copy.upper!)).toEqual(["new"]);
       } finally {
         await copy.close();

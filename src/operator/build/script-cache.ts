@@ -10,7 +10,7 @@ import { settlePasswordDates } from "../../steps/tree/finish-tree.ts";
 import { provision } from "../../steps/tree/provision.ts";
 import { hold } from "../../system/files/file-lock.ts";
 import { inOnePiece } from "../../system/files/one-piece.ts";
-import { copyUpper, type TreeCopy, treeCopy } from "../../system/files/overlay.ts";
+import { copyFiles, type TreeCopy, treeCopy } from "../../system/files/overlay.ts";
 import { Tree } from "../../tree/tree.ts";
 import { digestOf } from "../../util/digest.ts";
 import { dropOld, type Layer } from "./layers.ts";
@@ -44,7 +44,7 @@ export async function startTree(
 ): Promise<StartedTree> {
   const started = await longestKept(layer, steps, keep);
   const from = started === 0 ? undefined : join(placeOf(layer, steps, started), "upper");
-  const copy = await treeCopy([layer.tree], work, { signal, from });
+  const copy = await treeCopy(layer.tree, work, { signal, from });
   return { ...copy, rest: copy.upper === undefined ? steps : steps.slice(started) };
 }
 
@@ -72,7 +72,7 @@ export async function runSystem(
     await inOnePiece(placeOf(layer, steps, end), async (into) => {
       const upper = join(into, "upper");
       await mkdir(upper);
-      await copyUpper(copy.upper!, upper, { signal: context.signal });
+      await copyFiles(copy.upper!, upper, { signal: context.signal });
       settleTimes(upper, epoch, context.began);
     });
     await dropOld(layer, prefix, kept);

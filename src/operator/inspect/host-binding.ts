@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { HostBinding } from "../../schema/host.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { isOwnMatch, isOwnSerial, isOwnWwn } from "../../storage/table/disk-names.ts";
+import { fingerprint } from "../../transport/known-hosts.ts";
 import type { Finding } from "./finding.ts";
 
 /** What a host can be known by when it is met again. */
@@ -60,7 +60,8 @@ function bindingProblem(wanted: HostBinding, host: HostIdentity): string | undef
 }
 
 export function identityOf({ dmiUuid, machineId, hostKeys }: About): HostIdentity {
-  return { dmiUuid, machineId, sshHostKeys: hostKeys.map(fingerprintOf) };
+  const blobs = hostKeys.map((key) => Buffer.from(key.split(" ")[1] ?? "", "base64"));
+  return { dmiUuid, machineId, sshHostKeys: blobs.map(fingerprint) };
 }
 
 /** "DMI UUID …, machine-id …, SSH host key SHA256:…": for a person who compares. */
@@ -107,10 +108,4 @@ function shown({ dmiUuid, machineId, sshHostKey }: HostBinding): string {
     ...(machineId === undefined ? [] : [`its machine-id ${machineId}`]),
     ...(sshHostKey === undefined ? [] : [`its SSH host key ${sshHostKey}`]),
   ].join(", ");
-}
-
-/** "ssh-ed25519 AAAA…" → "SHA256:…", as OpenSSH shows it. */
-function fingerprintOf(key: string): string {
-  const bytes = Buffer.from(key.split(" ")[1] ?? "", "base64");
-  return `SHA256:${createHash("sha256").update(bytes).digest("base64").replace(/=+$/, "")}`;
 }

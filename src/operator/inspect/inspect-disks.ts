@@ -1,4 +1,5 @@
 import { parseBlkid, parsePvs } from "../../disks/membership.ts";
+import { parseMountinfo } from "../../disks/mountinfo.ts";
 import type { DiskFacts } from "../../schema/facts.ts";
 
 type Partition = DiskFacts["partitions"][number];
@@ -98,7 +99,7 @@ function emptyPart(name: string, { heldBy, signatures }: Known): Partition {
 function knownFrom(sections: Sections): Known {
   const signatures = parseBlkid(sections.blkid);
   const groups = parsePvs(sections.pvs);
-  const mounts = parseMounts(sections.mountinfo);
+  const mounts = parseMountinfo(sections.mountinfo);
   const swaps = new Set([...sections.swaps.matchAll(/^\/dev\/(\S+)/gm)].map((match) => match[1]!));
   return {
     signatures,
@@ -114,7 +115,10 @@ function knownFrom(sections: Sections): Known {
         ...(group === undefined ? {} : { group }),
       };
     },
-    mountsOf: (name, dev) => [...(mounts.get(dev) ?? []), ...(swaps.has(name) ? ["[swap]"] : [])],
+    mountsOf: (name, dev) => [
+      ...mounts.flatMap(({ device, point }) => (device === dev ? [point] : [])),
+      ...(swaps.has(name) ? ["[swap]"] : []),
+    ],
   };
 }
 
@@ -136,19 +140,4 @@ function parseLinksOf(text: string): ReadonlyMap<string, { byId?: string[]; byPa
     byName.set(target, names);
   }
   return byName;
-}
-
-/** Mount points by "major:minor", from /proc/self/mountinfo (its octal escapes undone). */
-function parseMounts(text: string): ReadonlyMap<string, string[]> {
-  const byDevice = new Map<string, string[]>();
-  for (const line of text.split("\n")) {
-    const fields = line.split(" ");
-    const device = fields[2];
-    const point = fields[4]?.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
-    if (device === undefined || point === undefined) continue;
-    byDevice.set(device, [...(byDevice.get(device) ?? []), point]);
-  }
-  return byDevice;
 }

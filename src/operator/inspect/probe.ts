@@ -1,6 +1,6 @@
 import { distribution } from "../../tables/distribution.ts";
 
-const { settings, httpClient } = distribution;
+const { settings } = distribution;
 
 /**
  * The inspection of a live host: one constant POSIX sh script on stdin of `sh -s`, run as root, read only.
@@ -108,10 +108,6 @@ section ip-route4; have ip && ip -j -4 route show table main 2>/dev/null
 section ip-route6; have ip && ip -j -6 route show table main 2>/dev/null
 show resolv-conf /etc/resolv.conf
 show resolv-conf-uplink /run/systemd/resolve/resolv.conf
-section permanent-macs
-for l in /sys/class/net/*; do
-  [ -e "$l/device" ] && printf '%s %s\\n' "\${l##*/}" "$(cat "$l/address")"
-done
 
 section apt-sources
 for f in ${settings}/sources.list ${settings}/sources.list.d/*.list; do [ -r "$f" ] && cat "$f" && echo; done
@@ -123,9 +119,6 @@ for f in /etc/ssh/ssh_host_*_key.pub; do [ -r "$f" ] && cat "$f"; done
 section cache-free
 d=/var/cache; [ -d "$d" ] || d=/var
 df -Pk "$d" 2>/dev/null | sed 1d
-section tools
-for t in kexec systemctl sha256sum base64 mount curl wget perl python3 bash setsid; do have "$t" && echo "$t"; done
-[ -x ${httpClient} ] && echo apt-http
 section end
 `;
 

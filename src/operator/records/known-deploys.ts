@@ -1,11 +1,12 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { Machine } from "../../schema/deploy.ts";
+import { readIfThere } from "../../system/files/read-if-there.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { Expected } from "../../system/health/expected.ts";
-import { sha256 } from "../../util/digest.ts";
+import { parsedJson, sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 
 /** How a new system is known, and when it is well: all that another run of this operator needs for it, and nothing secret. */
@@ -56,21 +57,12 @@ export async function recordDeploy(env: Env, host: string, known: Omit<KnownDepl
 
 export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> {
   const file = fileOf(env, host);
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  const parsed = text === undefined ? undefined : KnownDeploy.safeParse(parse(text));
-  if (!parsed?.success)
+  const parsed = KnownDeploy.safeParse(parsedJson(readIfThere(file) ?? ""));
+  if (!parsed.success)
     throw new Fail(`no deploy of ${host} was started from here`, {
       hint: "name the host as the deploy did; another operator's deploy is followed from where it was started",
     });
   return parsed.data;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function fileOf(env: Env, host: string): string {

@@ -6,6 +6,7 @@ import {
   type JournalEntry,
   protocolVersion,
 } from "../../schema/journal.ts";
+import { parsedJson } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { settlesWithin } from "../../util/promises.ts";
 
@@ -160,7 +161,7 @@ function messagesOf(stream: Duplex): { next(): Promise<FromRunner | undefined> }
     rest = lines.pop() ?? "";
     if (rest.length > maxLineBytes) stream.destroy();
     for (const line of lines) {
-      const message = parse(line);
+      const message = FromRunner.safeParse(parsedJson(line)).data;
       if (message === undefined) stream.destroy();
       else deliver(message);
     }
@@ -176,15 +177,6 @@ function messagesOf(stream: Duplex): { next(): Promise<FromRunner | undefined> }
         else waiting = resolve;
       }),
   };
-}
-
-function parse(line: string): FromRunner | undefined {
-  try {
-    const result = FromRunner.safeParse(JSON.parse(line));
-    return result.success ? result.data : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 async function bounded<T>(

@@ -1,7 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DeviceRef, findDevice } from "../../disks/device.ts";
+import { readIfThere } from "../../system/files/read-if-there.ts";
 import { defineActions, device, joined } from "../step/actions.ts";
 import type { Action, StepContext } from "../step/step.ts";
 import { loadModules, settle } from "./kernel-modules.ts";
@@ -115,7 +116,7 @@ function ifOpen(ref: DeviceRef, actions: readonly Action[]): Action[] {
 
 export async function hasMapping(sys: string, is: (name: string) => boolean): Promise<boolean> {
   for (const block of await readdir(join(sys, "block"))) {
-    const name = await readFile(join(sys, "block", block, "dm/name"), "utf8").catch(() => undefined);
+    const name = readIfThere(join(sys, "block", block, "dm/name"));
     if (name !== undefined && is(name.trim())) return true;
   }
   return false;

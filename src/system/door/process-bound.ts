@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { readIfThere } from "../files/read-if-there.ts";
 import { realUid } from "../user/user-namespace.ts";
 
 /** Processes and threads of one build at a time. The largest packages need some dozens. */
@@ -47,7 +48,7 @@ export function rootsBound(
   pid: number,
   atExit: (drop: () => void) => void,
 ): ProcessBound {
-  const parent = parentGroup(text, top, readOr);
+  const parent = parentGroup(text, top, readIfThere);
   if (parent === undefined) return "none";
   const group = join(parent, `${prefix}${pid}`);
   try {
@@ -89,7 +90,7 @@ export function parentGroup(
 function dropDead(parent: string): void {
   for (const name of readdirSync(parent)) {
     const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
-    if (Number.isInteger(pid) && readOr(`/proc/${pid}/stat`) === undefined) drop(join(parent, name));
+    if (Number.isInteger(pid) && readIfThere(`/proc/${pid}/stat`) === undefined) drop(join(parent, name));
   }
 }
 
@@ -99,13 +100,5 @@ function drop(group: string): void {
     rmdirSync(group);
   } catch {
     // The next run removes it.
-  }
-}
-
-function readOr(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
   }
 }

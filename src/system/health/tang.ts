@@ -2,6 +2,7 @@ import { createHash, createPublicKey, type JsonWebKey, verify } from "node:crypt
 import { get, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { parsedJson } from "../../util/digest.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 
 const tries = 3;
@@ -68,10 +69,10 @@ export async function fetchAdvertisement(
 export function checkAdvertisement(text: string, thumbprint: string): void {
   const hint = "ask `tang-show-keys` on the server; what answers may be another one";
   const refuse = (why: string) => new Fail(`the advertisement of the tang server ${why}`, { hint });
-  const jws = Advertisement.safeParse(parsed(text));
+  const jws = Advertisement.safeParse(parsedJson(text));
   if (!jws.success) throw refuse("is no signed set of keys");
   const { payload, signatures } = jws.data;
-  const set = Keys.safeParse(parsed(Buffer.from(payload, "base64url").toString("utf8")));
+  const set = Keys.safeParse(parsedJson(Buffer.from(payload, "base64url").toString("utf8")));
   if (!set.success) throw refuse("is no set of keys");
   const signing = set.data.keys.filter(({ key_ops }) => key_ops.includes("verify"));
   if (!signing.some((key) => thumbprintOf(key) === thumbprint))
@@ -91,7 +92,7 @@ export function thumbprintOf({ crv, kty, x, y }: Pick<Key, "crv" | "kty" | "x" |
 function isSigned(payload: string, one: z.output<typeof Signature>, key: Key): boolean {
   const header = z
     .looseObject({ alg: z.string() })
-    .safeParse(parsed(Buffer.from(one.protected, "base64url").toString("utf8")));
+    .safeParse(parsedJson(Buffer.from(one.protected, "base64url").toString("utf8")));
   const hash = header.success ? hashes[header.data.alg] : undefined;
   if (hash === undefined) return false;
   try {
@@ -105,14 +106,6 @@ function isSigned(payload: string, one: z.output<typeof Signature>, key: Key): b
   } catch {
     // A point that is on no curve.
     return false;
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
   }
 }
 

@@ -78,7 +78,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       try {
         await Promise.all(machines.map((machine) => machine.stop()));
       } finally {
-        await place.leave();
+        place.leave();
         if (options.directory === undefined && !options.keep)
           await rm(directory, { recursive: true, force: true });
       }

@@ -1,12 +1,10 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import { lstat, mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism, freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { plainEnv } from "../../system/run/run.ts";
+import { claim } from "../../system/files/file-lock.ts";
+import { readIfThere } from "../../system/files/read-if-there.ts";
 import { realUid } from "../../system/user/user-namespace.ts";
-import { installHint } from "../../tables/distribution.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { visibleText } from "../../util/visible.ts";
@@ -30,7 +28,7 @@ export async function takePlace(options: {
   readonly places?: number;
   readonly directory?: string;
   readonly waitMs?: number;
-}): Promise<{ leave: () => Promise<void> }> {
+}): Promise<{ leave: () => void }> {
   const { log, signal } = options;
   const places = options.places ?? availableParallelism();
   const directory = options.directory ?? join(tmpdir(), `imgbuild-machines-${realUid()}`);
@@ -39,18 +37,19 @@ export async function takePlace(options: {
   for (let isFirst = true; ; isFirst = false) {
     signal?.throwIfAborted();
     for (let place = 0; place < places; place += 1) {
-      const held = await tryLock(placeIn(directory, place));
-      if (held === undefined) continue;
+      await writeFile(placeIn(directory, place), "", { flag: "a" });
+      const lock = await claim(placeIn(directory, place));
+      if (typeof lock === "string") continue;
       await writeFile(placeIn(directory, place), `${process.pid} ${new Date().toISOString()}\n`);
-      return { leave: held };
+      return { leave: lock.release };
     }
     if (isFirst)
       log.info(
-        `waiting, for at most ${Math.ceil((deadline - Date.now()) / 60_000)} min: ${places === 1 ? "a lab is" : `${places} labs are`} running on this computer: ${await holders(directory, places)}`,
+        `waiting, for at most ${Math.ceil((deadline - Date.now()) / 60_000)} min: ${places === 1 ? "a lab is" : `${places} labs are`} running on this computer: ${holders(directory, places)}`,
       );
     if (Date.now() > deadline)
       throw new Fail(
-        `other labs held all ${places} places of this computer for too long: ${await holders(directory, places)}`,
+        `other labs held all ${places} places of this computer for too long: ${holders(directory, places)}`,
         {
           hint: "`pgrep --full qemu-system` shows the machines that run",
         },
@@ -64,21 +63,19 @@ function placeIn(directory: string, place: number): string {
 }
 
 /** Who has the places: process, since when, and what it was called with. */
-async function holders(directory: string, places: number): Promise<string> {
-  const shown = Array.from({ length: places }, async (_, place) => {
-    const noted = await readFile(placeIn(directory, place), "utf8").catch(() => "");
+function holders(directory: string, places: number): string {
+  const shown = Array.from({ length: places }, (_, place) => {
+    const noted = readIfThere(placeIn(directory, place)) ?? "";
     const [, pid, since] = /^(\d+) (\S+)\n$/.exec(noted) ?? [];
     if (pid === undefined || since === undefined) return "of an unknown process";
-    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))
-      .split("\0")
-      .filter((word) => word !== "");
+    const words = (readIfThere(`/proc/${pid}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
     const called = words
       .slice(words[0]?.endsWith("node") ? 1 : 0)
       .join(" ")
       .slice(0, shownCommand);
     return `process ${pid} since ${since.slice(11, 16)} UTC${called === "" ? "" : ` (${visibleText(called)})`}`;
   });
-  return (await Promise.all(shown)).join(", ");
+  return shown.join(", ");
 }
 
 /** Others' files in a shared directory are not to be trusted with our locks. */
@@ -91,35 +88,6 @@ async function ownDirectory(directory: string): Promise<void> {
     throw new Fail(`${directory} is not a directory of ours`, { hint: "remove it, or set TMPDIR" });
 }
 
-/** The lock is held by a process that ends with us: it reads from a pipe of ours. */
-async function tryLock(file: string): Promise<(() => Promise<void>) | undefined> {
-  const child = spawn("flock", ["--nonblock", "--no-fork", file, "sh", "-c", "echo; exec cat"], {
-    env: { ...plainEnv },
-    stdio: ["pipe", "pipe", "ignore"],
-    // A terminal's interrupt is ours to handle; the lock goes when we do.
-    detached: true,
-  });
-  const closed = once(child, "close");
-  const failed = once(child, "error").then(([error]) => {
-    throw new Fail(`flock could not be started: ${(error as Error).message}`, {
-      hint: installHint("util-linux"),
-    });
-  });
-  failed.catch(() => {});
-  child.stdin.on("error", () => {});
-  const got = await Promise.race([
-    once(child.stdout, "data").then(() => true),
-    closed.then(() => false),
-    failed,
-  ]);
-  if (!got) return undefined;
-  child.stdout.resume();
-  return async () => {
-    child.stdin.end();
-    await closed;
-  };
-}
-
 /** Waits until the computer has this much memory to give. */
 export async function waitForMemory(
   mib: number,
@@ -128,13 +96,13 @@ export async function waitForMemory(
     readonly signal?: AbortSignal;
     readonly waitMs?: number;
     /** MiB that could be had now. */
-    readonly available?: () => Promise<number>;
+    readonly available?: () => number;
   },
 ): Promise<void> {
   const available = options.available ?? availableMib;
   const deadline = Date.now() + (options.waitMs ?? memoryWaitMs);
   for (let isFirst = true; ; isFirst = false) {
-    const have = await available();
+    const have = available();
     if (have >= mib + spareMib) return;
     if (isFirst)
       options.log.info(`waiting for memory: ${mib + spareMib} MiB are needed, ${have} are available`);
@@ -146,8 +114,8 @@ export async function waitForMemory(
   }
 }
 
-async function availableMib(): Promise<number> {
-  const text = await readFile("/proc/meminfo", "utf8").catch(() => "");
+function availableMib(): number {
+  const text = readIfThere("/proc/meminfo") ?? "";
   const kib = text.match(/^MemAvailable:\s+(\d+) kB$/m)?.[1];
   return kib === undefined ? Math.floor(freemem() / 2 ** 20) : Math.floor(Number(kib) / 1024);
 }

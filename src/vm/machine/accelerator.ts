@@ -1,13 +1,14 @@
 import { constants } from "node:fs";
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { readIfThere } from "../../system/files/read-if-there.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { run } from "../../system/run/run.ts";
 import { onlyArchitecture } from "../../tables/architecture.ts";
 import { installHint } from "../../tables/distribution.ts";
-import { digestOf } from "../../util/digest.ts";
+import { digestOf, parsedJson } from "../../util/digest.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { type AcceleratorName, acceleratorArgs } from "./command.ts";
@@ -55,13 +56,15 @@ export async function accelerator(options: {
     return { name: override, scale: scales[override], reason: "IMGBUILD_ACCEL says so" };
   }
   const version = (await run([qemu.program, "--version"], { hint: qemuHint, timeoutMs: 30_000 })).stdout;
-  const bootId = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
+  const bootId = readIfThere("/proc/sys/kernel/random/boot_id") ?? "";
   const file = join(options.cache, `accelerator-${digestOf([bootId, version]).slice(0, 16)}.json`);
-  let verdict = await readVerdict(file);
+  // Anything unreadable is as good as nothing: the proof is made again.
+  let verdict = Verdict.safeParse(parsedJson(readIfThere(file) ?? "")).data;
   if (verdict === undefined) {
     const prove = options.prove ?? proveAccelerator;
     verdict = await options.log.task(`proving ${native.toUpperCase()}`, () => prove(native, options.signal));
-    await writeVerdict(options.cache, file, verdict);
+    await mkdir(options.cache, { recursive: true });
+    await writeWhole(file, JSON.stringify(verdict));
   }
   const name = verdict.works ? native : "tcg";
   return { name, scale: scales[name], reason: verdict.reason };
@@ -106,18 +109,4 @@ async function proveAccelerator(
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** Anything unreadable is as good as nothing: the proof is made again. */
-async function readVerdict(file: string): Promise<Verdict | undefined> {
-  try {
-    return Verdict.parse(JSON.parse(await readFile(file, "utf8")));
-  } catch {
-    return undefined;
-  }
-}
-
-async function writeVerdict(cache: string, file: string, verdict: Verdict): Promise<void> {
-  await mkdir(cache, { recursive: true });
-  await writeWhole(file, JSON.stringify(verdict));
 }

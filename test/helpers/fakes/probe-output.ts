@@ -111,12 +111,10 @@ const captured = {
   "ip-route6": JSON.stringify(routes6),
   "resolv-conf": "# by systemd-resolved\nnameserver 127.0.0.53\noptions edns0",
   "resolv-conf-uplink": "nameserver 192.0.2.53\nnameserver 2001:db8::53\nnameserver 192.0.2.53",
-  "permanent-macs": "ens3 52:54:00:12:34:56",
   "apt-sources": "",
   "apt-sources-deb822": "Types: deb\nURIs: http://deb.example.org/debian\nSuites: bookworm\nComponents: main",
   "host-keys": "ssh-ed25519 AAAAold root@old\nssh-rsa AAAArsa root@old",
   watchdogs: "iTCO_wdt\ni6300ESB timer",
   "cache-free": "/dev/vda1        3990192 1200000 2560000  32% /",
-  tools: "systemctl\nsha256sum",
   end: "",
 };

@@ -54,7 +54,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "steps/boot: ask-machine install-systemd-boot keep-base make-verity name-boot-entry",
     "steps/disk: ask-tang close-disks enroll-clevis look-at-group open-storage partition-disk",
     "system/door: namespace process-bound",
-    "system/files: wipe-file",
+    "system/files: read-if-there wipe-file",
     "system/run: pipes",
     "target: dead-man identity journal machine memory network port runner socket work",
   ],

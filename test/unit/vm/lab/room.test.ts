@@ -11,9 +11,10 @@ describe("takePlace", () => {
     const one = await takePlace(options);
     const two = await takePlace(options);
     await expect(takePlace(options)).rejects.toThrow(/other labs held all 2 places of this computer/);
-    await one.leave();
+    one.leave();
     const three = await takePlace(options);
-    await Promise.all([two.leave(), three.leave()]);
+    two.leave();
+    three.leave();
   });
 
   it("says that it waits, and waits until the place is free", async () => {
@@ -22,8 +23,8 @@ describe("takePlace", () => {
     const options = { log, directory: join(tempDir(), "places"), places: 1, waitMs: 10_000 };
     const one = await takePlace(options);
     const two = takePlace(options);
-    setTimeout(() => void one.leave(), 1_200);
-    await (await two).leave();
+    setTimeout(one.leave, 1_200);
+    (await two).leave();
     expect(said).toEqual([
       expect.stringMatching(
         `^waiting, for at most \\d+ min: a lab is running on this computer: process ${process.pid} since \\d\\d:\\d\\d UTC \\(.*\\)$`,
@@ -36,7 +37,7 @@ describe("takePlace", () => {
     const one = await takePlace({ log: silentLog, directory, places: 1 });
     const stop = AbortSignal.timeout(50);
     await expect(takePlace({ log: silentLog, directory, places: 1, signal: stop })).rejects.toThrow();
-    await one.leave();
+    one.leave();
   });
 
   it("trusts no file that another has put where its locks are", async () => {
@@ -44,19 +45,19 @@ describe("takePlace", () => {
     writeFileSync(directory, "");
     await expect(takePlace({ log: silentLog, directory })).rejects.toThrow("is not a directory of ours");
     mkdirSync(`${directory}2`);
-    await (await takePlace({ log: silentLog, directory: `${directory}2` })).leave();
+    (await takePlace({ log: silentLog, directory: `${directory}2` })).leave();
   });
 });
 
 describe("waitForMemory", () => {
   it("goes on as soon as there is enough for the machine and some to spare", async () => {
     const have = [100, 700, 1300];
-    await waitForMemory(1000, { log: silentLog, available: async () => have.shift()! });
+    await waitForMemory(1000, { log: silentLog, available: () => have.shift()! });
     expect(have).toEqual([]);
   });
 
   it("names what is needed and what there is when there never is", async () => {
-    const waiting = waitForMemory(1000, { log: silentLog, waitMs: 0, available: async () => 900 });
+    const waiting = waitForMemory(1000, { log: silentLog, waitMs: 0, available: () => 900 });
     await expect(waiting).rejects.toThrow("a machine of 1000 MiB needs 1256 MiB; 900 MiB are available");
   });
 });
