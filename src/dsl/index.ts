@@ -6,7 +6,7 @@
 import type { SpecInput } from "../schema/spec.ts";
 
 export { commandSucceeds, portIsOpen, unitIsActive } from "./health.ts";
-export { dhcp, staticAddress } from "./network.ts";
+export { bond, bridge, dhcp, staticAddress, vlan, wireguard } from "./network.ts";
 export { timer, unit } from "./services.ts";
 export {
   biosBoot,

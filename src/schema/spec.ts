@@ -2,6 +2,7 @@ import { z } from "zod";
 import { architectureNames, onlyName } from "../tables/architecture.ts";
 import { releaseNames, unreleased, usualRelease } from "../tables/release.ts";
 import { HostBinding } from "./host.ts";
+import { Network } from "./network.ts";
 import { Firewall, Home, Hosts, IdRange, Modules, Sshd, Sysctl, Sysusers, Tmpfiles } from "./settings.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
@@ -141,31 +142,6 @@ export const Boot = z.strictObject({
   menuTimeoutSeconds: z.int().min(0).max(60).default(1),
 });
 
-const Cidr = z.union([z.cidrv4(), z.cidrv6()]);
-const Address = z.union([z.ipv4(), z.ipv6()]);
-
-/** One systemd-networkd .network file. */
-export const Network = z.strictObject({
-  match: z
-    .strictObject({
-      name: z
-        .string()
-        .regex(/^[A-Za-z0-9*?[\]!_.-]+$/)
-        .optional(),
-      mac: z
-        .string()
-        .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, "a lower-case MAC address")
-        .optional(),
-    })
-    .refine((match) => match.name !== undefined || match.mac !== undefined, "needs `name` or `mac`"),
-  dhcp: z.enum(["no", "yes", "ipv4", "ipv6"]).default("no"),
-  addresses: z.array(Cidr).default([]),
-  gateway: z.array(Address).default([]),
-  /** The gateway is outside every address's prefix, as at many providers. */
-  gatewayOnLink: z.boolean().default(false),
-  dns: z.array(Address).default([]),
-});
-
 const User = z.strictObject({
   /** Numeric id; default: the next free one. */
   uid: z.int().min(1000).max(59999).optional(),
@@ -291,6 +267,5 @@ export type Spec = z.output<typeof Spec>;
 export type SpecInput = z.input<typeof Spec>;
 export type Boot = z.output<typeof Boot>;
 export type HealthCheck = z.output<typeof Health>;
-export type Network = z.output<typeof Network>;
 export type Pin = z.output<typeof Pin>;
 export type Repository = z.output<typeof Repository>;

@@ -71,14 +71,18 @@ function cardOf(
 function segmentsOf(network: DeclaredNetwork, declared: Declared): Segment[] {
   const named = (name: string) => declared.networks.find((one) => one.names.includes(name));
   // A bond or a bridge has the addresses of its parts, and its VLANs are on their cable.
-  const whole = [network, ...network.masters.flatMap((name) => named(name) ?? [])];
+  const withMasters = (one: DeclaredNetwork, below: readonly DeclaredNetwork[] = []): DeclaredNetwork[] => {
+    const masters = below.includes(one) ? [] : one.masters.flatMap((name) => named(name) ?? []);
+    return [one, ...masters.flatMap((master) => withMasters(master, [...below, one]))];
+  };
+  const whole = withMasters(network);
   const untagged = segmentOf(whole);
   const vlans = whole
     .flatMap((one) => one.vlans)
     .flatMap((name): Segment[] => {
       const vlan = declared.vlanIds.get(name);
       const on = named(name);
-      return vlan === undefined || on === undefined ? [] : [{ vlan, ...segmentOf([on]) }];
+      return vlan === undefined || on === undefined ? [] : [{ vlan, ...segmentOf(withMasters(on)) }];
     });
   // With nothing declared for them, frames without a tag go nowhere; but QEMU's own network is there for a card without VLANs.
   const isPlain = vlans.length === 0 || whole.some((one) => one.dhcp4 || one.addresses.length > 0);

@@ -65,7 +65,9 @@ function networkOf(entries: readonly Entry[]): DeclaredNetwork {
   const [dhcp = "no"] = network("DHCP").slice(-1);
   return {
     names: words(valuesOf(entries, "Match", "Name")),
-    macs: words(valuesOf(entries, "Match", "MACAddress")).map((mac) => mac.toLowerCase()),
+    macs: ["MACAddress", "PermanentMACAddress"]
+      .flatMap((key) => words(valuesOf(entries, "Match", key)))
+      .map((mac) => mac.toLowerCase()),
     dhcp4: ["yes", "true", "1", "on", "ipv4"].includes(dhcp.toLowerCase()),
     addresses: [...network("Address"), ...valuesOf(entries, "Address", "Address")],
     // "_dhcp4" and the like are no addresses.

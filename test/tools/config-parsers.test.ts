@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { networkFiles } from "../../src/operator/plan/configure.ts";
-import { Network, Spec } from "../../src/schema/spec.ts";
+import { networkFiles } from "../../src/operator/plan/network-files.ts";
+import { Network } from "../../src/schema/network.ts";
+import { Spec } from "../../src/schema/spec.ts";
 import { makeUsers } from "../../src/steps/tree/make-users.ts";
 import { run } from "../../src/system/run/run.ts";
 import { fakeContext } from "../helpers/builders/hostile-tree.ts";
@@ -76,7 +77,7 @@ describe(`what is written of a definition is read by the programs that it is for
     mkdirSync(join(dir, "network"));
     const all = Array.from({ length: links }, (_none, index) => madeUp(index));
     const network = Object.fromEntries(all.map(({ key, network }) => [key, network]));
-    for (const { path, content } of networkFiles({ network }))
+    for (const { path, content } of networkFiles({ network, secrets: {} }))
       writeFileSync(join(dir, "network", path.split("/").at(-1)!), content);
     writeFileSync(join(dir, "links"), all.map(({ name, mac }) => `${name} ${mac}\n`).join(""));
     execFileSync("unshare", [

@@ -21,7 +21,7 @@ export function credentialProblems(spec: Spec): Problem[] {
 }
 
 /** That a name is not among the secrets, and which are. */
-export function noSecret(name: string, spec: Spec): string {
-  const known = Object.keys(spec.secrets);
+export function noSecret(name: string, { secrets }: Pick<Spec, "secrets">): string {
+  const known = Object.keys(secrets);
   return `\`${name}\` is not among the secrets${known.length === 0 ? "" : `: ${known.join(", ")}`}`;
 }

@@ -13,7 +13,7 @@ import { accountProblems } from "../settings/users.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblem } from "./calendar.ts";
 import { credentialProblems, noSecret } from "./check-credentials.ts";
-import { gatewayProblems } from "./check-network.ts";
+import { networkProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
 import { unitLines, valuesOf } from "./unit-text.ts";
 
@@ -29,7 +29,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...settingProblems(spec),
     ...calendarProblems(spec),
     ...credentialProblems(spec),
-    ...gatewayProblems(spec),
+    ...networkProblems(spec),
     ...restProblems(spec),
   ];
 }

@@ -109,7 +109,9 @@ function networkOf({ links, routes, dns }: Facts): {
   if (first === undefined || link === undefined) return { notes: [] };
   if (link.kind !== undefined)
     return {
-      notes: [`the way out is ${link.name}, a ${link.kind}, which a definition cannot say: see \`network\``],
+      notes: [
+        `the way out is ${link.name}, a ${link.kind}, which the definition has to say under \`network\``,
+      ],
     };
   return { static: staticOn(link, ways, dns), notes: [] };
 }

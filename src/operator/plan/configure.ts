@@ -1,5 +1,5 @@
 import type { StepData } from "../../schema/plan.ts";
-import type { Network, Spec } from "../../schema/spec.ts";
+import type { Spec } from "../../schema/spec.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { checkTree, type Expectation } from "../../steps/tree/check-tree.ts";
 import { makeLocale } from "../../steps/tree/make-locale.ts";
@@ -24,6 +24,7 @@ import { hostsFile } from "../settings/hosts.ts";
 import { settingsEnable, settingsFiles } from "../settings/settings.ts";
 import { aptFiles } from "./apt-files.ts";
 import { expectedOfPackages, expectedOfTree } from "./expectations.ts";
+import { networkFiles, resolvConf } from "./network-files.ts";
 
 export interface ConfigureOptions {
   /** What the new system is told of its disks. */
@@ -190,43 +191,6 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 RequiredBy=ssh.service
 `;
-
-/** The files of systemd-networkd that the definition's network is. */
-export function networkFiles({ network }: Pick<Spec, "network">): { path: string; content: string }[] {
-  return Object.entries(network).map(([name, one]) => ({
-    path: `/etc/systemd/network/10-${name}.network`,
-    content: networkFile(one),
-  }));
-}
-
-/** systemd.network(5). */
-function networkFile(network: Network): string {
-  const { match, dhcp, addresses, gateway, gatewayOnLink, dns } = network;
-  const lines = [
-    "[Match]",
-    ...(match.name === undefined ? [] : [`Name=${match.name}`]),
-    ...(match.mac === undefined ? [] : [`MACAddress=${match.mac}`]),
-    "",
-    "[Network]",
-    `DHCP=${dhcp}`,
-    ...addresses.map((address) => `Address=${address}`),
-    ...dns.map((address) => `DNS=${address}`),
-  ];
-  for (const address of gateway)
-    lines.push("", "[Route]", `Gateway=${address}`, ...(gatewayOnLink ? ["GatewayOnLink=yes"] : []));
-  // The default identifier derives from the machine-id, which is new with each deploy: a server could give another address.
-  if (dhcp === "yes" || dhcp === "ipv4") lines.push("", "[DHCPv4]", "ClientIdentifier=mac");
-  return `${lines.join("\n")}\n`;
-}
-
-function resolvConf(spec: Spec, packages: ReadonlySet<string>): FileToWrite[] {
-  if (packages.has("systemd-resolved"))
-    return [{ path: "/etc/resolv.conf", link: "../run/systemd/resolve/stub-resolv.conf" }];
-  const servers = Object.values(spec.network).flatMap((network) => network.dns);
-  return servers.length === 0
-    ? []
-    : [{ path: "/etc/resolv.conf", content: servers.map((one) => `nameserver ${one}\n`).join("") }];
-}
 
 function serviceSteps(spec: Spec, { packages, identity }: ConfigureOptions): StepData[] {
   const named = (state: string) =>

@@ -8,7 +8,7 @@ import type { Definition } from "../definition/load.ts";
 
 /**
  * What stands in for a definition's secrets in a test, by name: the text of `test/NAME` beside `NAME.age`, where there is one,
- * since a made-up text is no WireGuard key; else a made-up one.
+ * since a made-up text is no certificate; else a made-up one.
  */
 export async function testSecrets({
   spec,
@@ -30,14 +30,23 @@ export async function testSecrets({
 }
 
 /** Made-up secrets of a definition, by name. */
-export function standIns(spec: Pick<Spec, "users" | "secrets">): Map<string, Secret> {
+export function standIns(spec: Pick<Spec, "users" | "network" | "secrets">): Map<string, Secret> {
   const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
+  const keys = new Set(
+    Object.values(spec.network).flatMap(({ device }) =>
+      device?.kind === "wireguard"
+        ? [device.privateKeySecret, ...device.peers.map((peer) => peer.presharedKeySecret)]
+        : [],
+    ),
+  );
   return new Map(
     Object.keys(spec.secrets).map((name) => {
       // The same for the same name, so that two machines of a test that share a secret do so with its stand-in.
       const text = sha256(`stand-in for ${name}`).slice(0, 48);
       // A well-formed hash that no password has.
-      const value = hashes.has(name) ? `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}` : `${text}\n`;
+      const hash = `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}`;
+      const key = `${Buffer.from(text.slice(0, 32)).toString("base64")}\n`;
+      const value = hashes.has(name) ? hash : keys.has(name) ? key : `${text}\n`;
       return [name, new Secret(name, Buffer.from(value))];
     }),
   );

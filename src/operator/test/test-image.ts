@@ -20,7 +20,7 @@ import type { DefinitionFiles } from "../definition/files.ts";
 import { withLines } from "../definition/load.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import type { OpenDefinition } from "../lock/open-definition.ts";
-import { networkFiles } from "../plan/configure.ts";
+import { networkFiles } from "../plan/network-files.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { signingSecret } from "../secrets/secrets.ts";
 import { testSecrets } from "../secrets/test-secrets.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { networkFiles } from "../../../src/operator/plan/configure.ts";
+import { bond, bridge, vlan } from "../../../src/dsl/network.ts";
+import { networkFiles } from "../../../src/operator/plan/network-files.ts";
 import type { SpecInput } from "../../../src/schema/spec.ts";
 import { cardsOf, onDeclared } from "../../../src/testing/cards.ts";
 import { readNetworkd } from "../../../src/testing/networkd.ts";
@@ -110,6 +111,25 @@ describe("cardsOf", () => {
     expect(cards).toMatchObject([
       { mac: "52:54:00:00:00:07", segments: [{ guest: "10.7.0.2" }] },
       { name: "eno1", segments: [{ guest: "192.0.2.10" }] },
+    ]);
+  });
+
+  it("has what is declared for a bond, a bridge upon it, and a VLAN in the bridge, on the cards' cables", () => {
+    const mac = (last: number) => ({ match: { mac: `52:54:00:00:00:0${last}` } });
+    const cards = cardsOf(
+      declared({
+        port1: mac(1),
+        port2: mac(2),
+        uplink: bond({ mode: "active-backup", links: ["port1", "port2"] }),
+        v40: vlan({ id: 40, link: "uplink" }),
+        guests: bridge({ links: ["v40"] }, { addresses: ["10.7.0.2/24"] }),
+        outside: bridge({ links: ["uplink"] }, { addresses: ["192.0.2.10/24"], gateway: ["192.0.2.1"] }),
+      }),
+    );
+    const segments = [{ guest: "192.0.2.10" }, { vlan: 40, guest: "10.7.0.2" }];
+    expect(cards).toMatchObject([
+      { mac: "52:54:00:00:00:01", segments },
+      { mac: "52:54:00:00:00:02", segments },
     ]);
   });
 
