@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { networkFiles } from "../../src/operator/plan/network-files.ts";
@@ -9,12 +8,11 @@ import { makeUsers } from "../../src/steps/tree/make-users.ts";
 import { run } from "../../src/system/run/run.ts";
 import { fakeContext } from "../helpers/builders/hostile-tree.ts";
 import { numbers, seed } from "../helpers/builders/odd-strings.ts";
+import { runNetworkd } from "../helpers/labs/networkd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const users = 1_000;
 const links = 40;
-/** networkd on a busy machine. */
-const settleSeconds = 60;
 
 const random = numbers(seed);
 const below = (limit: number) => Math.floor(random() * limit);
@@ -74,32 +72,15 @@ describe(`what is written of a definition is read by the programs that it is for
 
   it("as systemd-networkd's files: every address, gateway and server, on the link that is meant", async () => {
     const dir = tempDir();
-    mkdirSync(join(dir, "network"));
     const all = Array.from({ length: links }, (_none, index) => madeUp(index));
     const network = Object.fromEntries(all.map(({ key, network }) => [key, network]));
-    for (const { path, content } of networkFiles({ network, secrets: {} }))
-      writeFileSync(join(dir, "network", path.split("/").at(-1)!), content);
-    writeFileSync(join(dir, "links"), all.map(({ name, mac }) => `${name} ${mac}\n`).join(""));
-    execFileSync("unshare", [
-      ...alone,
-      "sh",
-      "-c",
-      networkd,
-      "sh",
-      dir,
-      String(links),
-      String(settleSeconds),
-    ]);
-    const log = readFileSync(join(dir, "log"), "utf8");
-    // What it does not understand it passes over, with the file and the line.
-    expect(log.split("\n").filter((line) => /\.network:\d+:/.test(line))).toEqual([]);
-    const shown = JSON.parse(readFileSync(join(dir, "addresses"), "utf8")) as {
-      ifname: string;
-      addr_info: { local: string; prefixlen: number; scope: string; protocol?: string }[];
-    }[];
-    const states = readdirSync(join(dir, "state")).map((name) =>
-      readFileSync(join(dir, "state", name), "utf8"),
-    );
+    const {
+      log,
+      complaints,
+      links: shown,
+      states,
+    } = runNetworkd(dir, networkFiles({ network, secrets: {} }), all, links);
+    expect(complaints).toEqual([]);
     const found = all.map(({ name, key }) => ({
       name,
       addresses: (shown.find(({ ifname }) => ifname === name)?.addr_info ?? [])
@@ -124,33 +105,6 @@ describe(`what is written of a definition is read by the programs that it is for
     );
   });
 });
-
-const alone = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"];
-
-/** networkd in a network of its own, where /sys is read-only and udev is not waited for, until it has set up all links. */
-const networkd = `set -eu
-mount -t sysfs -o ro sysfs /sys
-mount -t tmpfs tmpfs /run
-mkdir -m 755 -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp /run/systemd/network
-chown -R systemd-network: /run/systemd/netif 2> /dev/null || :
-cp "$1"/network/* /run/systemd/network/
-mkdir "$1/empty"
-mount --bind "$1/empty" /etc/systemd/network
-ip link set lo up
-while read -r name mac; do
-  ip link add "$name" address "$mac" type veth peer name "p$name"
-  ip link set "p$name" up
-done < "$1/links"
-SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console /lib/systemd/systemd-networkd > "$1/log" 2>&1 &
-networkd=$! waited=0
-until [ "$(grep -l '^OPER_STATE=routable' /run/systemd/netif/links/* 2> /dev/null | wc -l)" -ge "$2" ] || [ "$waited" -ge "$3" ]; do
-  sleep 1; waited=$((waited + 1))
-done
-sleep 2
-ip -json address show > "$1/addresses"
-cp -r /run/systemd/netif/links "$1/state"
-kill "$networkd" || { tail -n 20 "$1/log" >&2; exit 1; }
-wait "$networkd" || :`;
 
 function routeOf(name: string): RegExp {
   const all = "(?:n/a|default|0\\.0\\.0\\.0/0|::/0)";
