@@ -51,7 +51,9 @@ export function runNetworkd(
   const log = text("log");
   return {
     log,
-    complaints: log.split("\n").filter((line) => /\.(network|netdev):\d+:|ignoring (network device|\[)/i.test(line)),
+    complaints: log
+      .split("\n")
+      .filter((line) => /\.(network|netdev):\d+:|ignoring (network device|\[)/i.test(line)),
     links: JSON.parse(text("addresses")) as Shown[],
     routes: ["routes4", "routes6"].flatMap((name) => JSON.parse(text(name) || "[]") as Route[]),
     states: readdirSync(join(dir, "state")).map((name) => text(join("state", name))),
