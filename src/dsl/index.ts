@@ -5,7 +5,14 @@
  */
 import type { SpecInput } from "../schema/spec.ts";
 
-export { commandSucceeds, portIsOpen, unitIsActive } from "./health.ts";
+export {
+  commandSucceeds,
+  httpAnswers,
+  noFailedUnits,
+  portIsOpen,
+  resolves,
+  unitIsActive,
+} from "./health.ts";
 export { bond, bridge, dhcp, staticAddress, vlan, wireguard } from "./network.ts";
 export { timer, unit } from "./services.ts";
 export {

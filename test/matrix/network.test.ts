@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { bond, bridge, vlan, wireguard } from "../../src/dsl/network.ts";
 import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { lockPath, makeLockFor, writeLock } from "../../src/operator/lock/lock.ts";
 import type { SpecInput } from "../../src/schema/spec.ts";
@@ -28,7 +29,11 @@ afterEach(async () => {
 });
 
 /** A small server with that network; its other parts are the same for all, so that most of its image is built once. */
-async function definitionWith(network: SpecInput["network"], files: SpecInput["files"]): Promise<string> {
+async function definitionWith({
+  network,
+  files = {},
+  secrets = {},
+}: Pick<SpecInput, "network" | "files" | "secrets">): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "imgbuild-network-"));
   const key = (await readFile("secrets/demo-admin-key.pub", "utf8")).trim();
   const packages = [
@@ -47,6 +52,7 @@ export default image({
   boot: { firmware: ["bios"] },
   network: ${JSON.stringify(network)},
   files: ${JSON.stringify(files)},
+  secrets: ${JSON.stringify(secrets)},
   users: { admin: { sudo: true, keys: [${JSON.stringify(key)}] } },
   services: { "ssh.service": { state: "enabled" } },
 });
@@ -58,6 +64,11 @@ export default image({
 }
 
 const match = { name: "en*" };
+const addresses = ["192.0.2.10/24", "2001:db8:7::10/64"];
+const gateway = ["192.0.2.1", "2001:db8:7::1"];
+const macs = ["52:54:00:00:07:01", "52:54:00:00:07:02"];
+const port1 = { match: { mac: macs[0]! } };
+/** In files of its own, which are read as what a definition says is. */
 const vlan40 = {
   "/etc/systemd/network/20-v40.netdev": { content: "[NetDev]\nName=v40\nKind=vlan\n[VLAN]\nId=40\n" },
   "/etc/systemd/network/30-v40.network": {
@@ -67,54 +78,120 @@ const vlan40 = {
   "/etc/systemd/network/10-ethernet.network.d/vlan.conf": { content: "[Network]\nVLAN=v40\n" },
 };
 
-/** Names of cases, networks, and the gateways that have to answer. */
-const cases: readonly [string, SpecInput["network"], SpecInput["files"], readonly string[]][] = [
-  [
-    "static addresses of both families",
-    {
-      ethernet: {
-        match,
-        addresses: ["192.0.2.10/24", "2001:db8:7::10/64"],
-        gateway: ["192.0.2.1", "2001:db8:7::1"],
-      },
-    },
-    {},
-    ["192.0.2.1", "2001:db8:7::1"],
-  ],
-  [
-    "IPv6 alone",
-    { ethernet: { match, addresses: ["2001:db8:7::10/64"], gateway: ["2001:db8:7::1"] } },
-    {},
-    ["2001:db8:7::1"],
-  ],
-  [
-    "a gateway outside of its prefix, and one that is link-local",
-    {
-      ethernet: {
-        match: { name: "eno7" },
-        addresses: ["203.0.113.5/32", "2001:db8:7::1/64"],
-        gateway: ["172.31.1.1", "fe80::1"],
-        gatewayOnLink: true,
-      },
-    },
-    {},
-    ["172.31.1.1", "fe80::1%eno7"],
-  ],
-  ["a VLAN", { ethernet: { match } }, vlan40, ["192.0.2.1", "2001:db8:7::1"]],
-];
+interface Case {
+  readonly says: Pick<SpecInput, "network" | "files" | "secrets">;
+  /** Those that have to answer. */
+  readonly gateways: readonly string[];
+  /** What else must hold there. */
+  readonly holds?: string;
+}
 
-for (const [name, network, files, gateways] of cases)
+const cases: Readonly<Record<string, Case>> = {
+  "static addresses of both families": {
+    says: { network: { ethernet: { match, addresses, gateway } } },
+    gateways: gateway,
+  },
+  "IPv6 alone": {
+    says: {
+      network: { ethernet: { match, addresses: ["2001:db8:7::10/64"], gateway: ["2001:db8:7::1"] } },
+    },
+    gateways: ["2001:db8:7::1"],
+  },
+  "a gateway outside of its prefix, and one that is link-local": {
+    says: {
+      network: {
+        ethernet: {
+          match: { name: "eno7" },
+          addresses: ["203.0.113.5/32", "2001:db8:7::1/64"],
+          gateway: ["172.31.1.1", "fe80::1"],
+          gatewayOnLink: true,
+        },
+      },
+    },
+    gateways: ["172.31.1.1", "fe80::1%eno7"],
+  },
+  "a VLAN": { says: { network: { ethernet: { match } }, files: vlan40 }, gateways: gateway },
+  "a bond of two cards": {
+    says: {
+      network: {
+        port1,
+        port2: { match: { mac: macs[1]! } },
+        uplink: bond(
+          { mode: "active-backup", links: ["port1", "port2"], primary: "port1" },
+          { addresses, gateway },
+        ),
+      },
+    },
+    gateways: gateway,
+    holds: `grep -c '^Slave Interface' /proc/net/bonding/uplink | grep -qx 2 &&
+      grep -qE '${macs.join("|")}' /sys/class/net/uplink/address &&
+      grep -q '^Currently Active Slave: enp' /proc/net/bonding/uplink`,
+  },
+  "a bridge on a VLAN": {
+    says: {
+      network: {
+        port1,
+        v40: vlan({ id: 40, link: "port1" }),
+        outside: bridge({ links: ["v40"] }, { addresses, gateway }),
+        inside: bridge({}, { addresses: ["198.51.100.1/24"] }),
+      },
+    },
+    gateways: [...gateway, "198.51.100.1"],
+    holds: `grep -qx ${macs[0]} /sys/class/net/outside/address && test -e /sys/class/net/outside/brif/v40`,
+  },
+  "a tunnel by WireGuard": {
+    says: {
+      network: {
+        ethernet: { match, addresses, gateway },
+        vpn: wireguard(
+          {
+            privateKeySecret: "vpn",
+            listenPort: 51820,
+            peers: [
+              {
+                publicKey: "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=",
+                presharedKeySecret: "shared",
+                allowedIps: ["198.51.100.0/24"],
+              },
+            ],
+          },
+          {
+            addresses: ["198.51.100.2/32"],
+            routes: [{ destination: "198.51.100.0/24", metric: 77 }],
+            mtu: 1380,
+          },
+        ),
+      },
+      secrets: Object.fromEntries(
+        ["vpn", "shared"].map((name) => [
+          name,
+          {
+            file: `${name}.age`,
+            path: `/etc/systemd/network/${name}.key`,
+            group: "systemd-network",
+            mode: "0640",
+          },
+        ]),
+      ),
+    },
+    gateways: gateway,
+    holds: `ip route get 198.51.100.7 | grep -q 'dev vpn src 198.51.100.2' && ip link show vpn | grep -q 'mtu 1380 '`,
+  },
+};
+
+for (const [name, { says, gateways, holds = "true" }] of Object.entries(cases))
   describe(`network: ${name}`, () => {
     it(
       "is reached at its address, and reaches its gateway",
       async () => {
-        path = await definitionWith(network, files);
+        path = await definitionWith(says);
         lab = await openLab();
         const machine = await lab.machine({ definition: path });
         await machine.boot();
         // IPv6 addresses are there once no other machine has them.
         for (const gateway of gateways)
           await machine.waitUntilSucceeds(["ping", "-c", "1", "-W", "5", gateway]);
+        await machine.succeed(holds);
         const results = await defaultChecks(machine, machine, options);
         expect(results.filter(({ ok }) => !ok)).toEqual([]);
         expect(results.map(({ check }) => check)).toContainEqual(

@@ -140,12 +140,22 @@ export async function readLockFor(
 
 /** What the names of the locked packages say of the definition's values; the tree says the rest when it is made. */
 export function requirePackages(definition: Definition, lock: Pick<Lock, "packages">): void {
-  const { timezone } = definition.spec;
-  const hasZones = lock.packages.some(({ name }) => name === "tzdata");
-  if (!hasZones && !/^(Etc\/)?UTC$/.test(timezone))
-    refuse(definition, [
-      { path: ["timezone"], message: `${timezone} needs the package \`tzdata\` in packages.install` },
-    ]);
+  const { timezone, health } = definition.spec;
+  const needs: [(string | number)[], string, string][] = [];
+  if (!/^(Etc\/)?UTC$/.test(timezone)) needs.push([["timezone"], timezone, "tzdata"]);
+  for (const [index, check] of health.entries()) {
+    if (check.type !== "http" || !check.url.startsWith("https:")) continue;
+    const path = ["health", index, "url"];
+    needs.push([path, "https, which is asked for on the new system,", "openssl"]);
+    if (check.certificate?.trusted === true) needs.push([path, "a trusted certificate", "ca-certificates"]);
+  }
+  const problems = needs
+    .filter(([, , wanted]) => !lock.packages.some(({ name }) => name === wanted))
+    .map(([path, what, wanted]) => ({
+      path,
+      message: `${what} needs the package \`${wanted}\` in packages.install`,
+    }));
+  if (problems.length > 0) refuse(definition, problems);
 }
 
 export async function writeLock(file: string, lock: Lock): Promise<void> {

@@ -3,17 +3,13 @@ import type { HealthCheck } from "../../schema/spec.ts";
 import { announced } from "../../util/announce.ts";
 import { messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
+import { dnsProblem } from "./dns.ts";
+import { httpProblem } from "./http.ts";
+import type { HealthShell } from "./shell.ts";
+import { failedUnits } from "./units.ts";
 
 const tryEveryMs = 2_000;
 const oneTryMs = 30_000;
-
-/** How a command is run on the system that is checked; `code` is the program's own. */
-export interface HealthShell {
-  run(
-    argv: readonly string[],
-    options?: { timeoutMs?: number },
-  ): Promise<{ code: number; stdout: string; stderr: string }>;
-}
 
 export interface HealthResult {
   readonly check: string;
@@ -24,9 +20,20 @@ export interface HealthResult {
 
 /** What a check is called in reports: "unit nginx.service". */
 export function showCheck(check: HealthCheck): string {
-  if (check.type === "unit") return `unit ${check.unit}`;
-  if (check.type === "port") return `port ${check.port}`;
-  return `command ${check.argv.join(" ")}`;
+  switch (check.type) {
+    case "unit":
+      return `unit ${check.unit}`;
+    case "port":
+      return `port ${check.port}`;
+    case "command":
+      return `command ${check.argv.join(" ")}`;
+    case "http":
+      return `http ${check.url}`;
+    case "dns":
+      return `dns ${check.name} ${check.record}`;
+    case "no-failed-units":
+      return "no failed units";
+  }
 }
 
 /** Runs every check, each until it passes or its time is over; `slow` multiplies the times. Runs all, even after a failure. */
@@ -71,18 +78,37 @@ async function runCheck(
 
 /** Undefined when it passed, else why not. */
 async function tryOnce(check: HealthCheck, shell: HealthShell): Promise<string | undefined> {
-  const argv =
-    check.type === "unit"
-      ? ["systemctl", "is-active", check.unit]
-      : check.type === "port"
-        ? // bash opens TCP connections by itself, so that nothing has to be installed for it.
-          ["bash", "-c", 'exec 3<>"/dev/tcp/localhost/$1"', "bash", String(check.port)]
-        : check.argv;
   try {
-    const { code, stdout, stderr } = await shell.run(argv, { timeoutMs: oneTryMs });
-    if (code === 0) return undefined;
-    return (stderr.trim() || stdout.trim()).slice(-500) || `exit code ${code}`;
+    return await problemOf(check, shell);
   } catch (error) {
     return messageOf(error);
   }
+}
+
+async function problemOf(check: HealthCheck, shell: HealthShell): Promise<string | undefined> {
+  switch (check.type) {
+    case "unit":
+      return await commandProblem(["systemctl", "is-active", check.unit], shell);
+    case "port": {
+      // bash opens TCP connections by itself, so that nothing has to be installed for it.
+      const open = 'exec 3<>"/dev/tcp/localhost/$1"';
+      return await commandProblem(["bash", "--norc", "-c", open, "bash", String(check.port)], shell);
+    }
+    case "command":
+      return await commandProblem(check.argv, shell);
+    case "http":
+      return await httpProblem(check, shell);
+    case "dns":
+      return await dnsProblem(check, shell);
+    case "no-failed-units": {
+      const failed = await failedUnits(shell);
+      return failed.length === 0 ? undefined : `failed: ${failed.join(", ")}`;
+    }
+  }
+}
+
+async function commandProblem(argv: readonly string[], shell: HealthShell): Promise<string | undefined> {
+  const { code, stdout, stderr } = await shell.run(argv, { timeoutMs: oneTryMs });
+  if (code === 0) return undefined;
+  return (stderr.trim() || stdout.trim()).slice(-500) || `exit code ${code}`;
 }

@@ -5,7 +5,8 @@ import type { Log } from "../../util/log.ts";
 import { mergedUsr } from "../../util/tree-path.ts";
 import type { Expected } from "./expected.ts";
 import { notMounted } from "./fstab-mounts.ts";
-import { checkHealth, type HealthResult, type HealthShell } from "./health.ts";
+import { checkHealth, type HealthResult } from "./health.ts";
+import type { HealthShell } from "./shell.ts";
 import { CannotAsk, failedUnits, journalOf, judgeUnits } from "./units.ts";
 
 /** Bounds on an ordinary machine, in seconds; multiplied by `slow`. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { HealthShell } from "./health.ts";
+import type { HealthShell } from "./shell.ts";
 
 /** Between two looks at units that are still starting. */
 const lookEveryMs = 2_000;
@@ -105,10 +105,11 @@ async function isWanted({ WantedBy = "", RequiredBy = "", UpheldBy = "" }: Unit,
 
 /** Names of the units that have failed. */
 export async function failedUnits(shell: HealthShell): Promise<string[]> {
-  const { stdout } = await shell.run(
+  const { stdout, stderr, code } = await shell.run(
     ["systemctl", "list-units", "--state=failed", "--no-legend", "--plain", "--full", "--no-pager"],
     { timeoutMs: askMs },
   );
+  if (code !== 0) throw new CannotAsk(stderr.trim() || `exit code ${code}`);
   return stdout.split("\n").flatMap((line) => line.trim().split(/\s+/)[0] || []);
 }
 

@@ -1,4 +1,4 @@
-import type { HealthShell } from "../../../src/system/health/health.ts";
+import type { HealthShell } from "../../../src/system/health/shell.ts";
 
 interface Answer {
   readonly code?: number;

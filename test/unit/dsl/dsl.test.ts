@@ -71,6 +71,36 @@ describe("storage", () => {
   });
 });
 
+describe("health", () => {
+  it("says what is asked, with all else left to its default", () => {
+    const health = [
+      dsl.httpAnswers("https://www.example.org/", { status: [200, 301], certificate: { days: 14 } }),
+      dsl.resolves("example.org", { record: "MX", server: "127.0.0.1" }),
+      dsl.noFailedUnits({ withinSeconds: 5 }),
+    ];
+    expect(health).toEqual([
+      { type: "http", url: "https://www.example.org/", status: [200, 301], certificate: { days: 14 } },
+      { type: "dns", name: "example.org", record: "MX", server: "127.0.0.1" },
+      { type: "no-failed-units", withinSeconds: 5 },
+    ]);
+    expect(Spec.parse({ hostname: "web", health }).health).toMatchObject([
+      { address: "localhost", withinSeconds: 60 },
+      { withinSeconds: 60 },
+      {},
+    ]);
+  });
+
+  it.each([
+    [dsl.httpAnswers("http://www.example.org/", { certificate: { days: 14 } }), /needs a `url` of https/],
+    [dsl.httpAnswers("ftp://www.example.org/"), /URL/],
+    [dsl.httpAnswers("https://www.example.org/", { certificate: { sha256: "ab" } }), /AA:BB/],
+    [dsl.resolves("a b"), /a name such as/],
+    [dsl.resolves("www.example.org", { server: "192.0.2.1/24" }), /a host name or an address/],
+  ])("is refused where it cannot be asked", (check, message) => {
+    expect(Spec.safeParse({ hostname: "web", health: [check] }).error?.message).toMatch(message);
+  });
+});
+
 describe("services", () => {
   it("timer makes a oneshot service and an enabled timer for it", () => {
     const units = dsl.timer({

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { httpAnswers } from "../../../../src/dsl/health.ts";
 import { vendoredMirrors } from "../../../../src/operator/cache/vendor.ts";
 import type { Definition } from "../../../../src/operator/definition/load.ts";
 import {
@@ -31,6 +32,22 @@ describe("requirePackages", () => {
     );
     requirePackages(berlin, { packages: [...lock.packages, locked("tzdata")] });
     requirePackages(definition(), lock);
+  });
+
+  it("wants openssl where a web server is asked over https, and authorities where its certificate must be trusted", () => {
+    const url = "https://www.example.org/";
+    const asks = definition({
+      health: [httpAnswers("http://localhost/"), httpAnswers(url, { certificate: { trusted: true } })],
+    });
+    writeFileSync(asks.file, "");
+    const { packages } = lockOf(asks.spec);
+    expect(() => requirePackages(asks, { packages })).toThrow(
+      /health\[1\]\.url: https, which .* needs the package `openssl` in packages\.install[\s\S]*`ca-certificates`/,
+    );
+    expect(() => requirePackages(asks, { packages: [...packages, locked("openssl")] })).toThrow(
+      /a trusted certificate needs the package `ca-certificates`/,
+    );
+    requirePackages(asks, { packages: [...packages, locked("openssl"), locked("ca-certificates")] });
   });
 });
 

@@ -29,6 +29,20 @@ describe("secrets of a test", () => {
     expect(found).toEqual(texts(await testSecrets({ spec, dir: join(dir, "web") })));
   });
 
+  it("are well-formed keys where WireGuard reads them, one for each", async () => {
+    const key = `${"A".repeat(42)}E=`;
+    const device = {
+      kind: "wireguard",
+      privateKeySecret: "vpn",
+      peers: [{ publicKey: key, allowedIps: ["192.0.2.0/24"], presharedKeySecret: "shared" }],
+    };
+    const secrets = { vpn: { file: "vpn.age" }, shared: { file: "shared.age" } };
+    const server = Spec.parse({ hostname: "web", network: { vpn: { device } }, secrets });
+    const { vpn, shared } = texts(await testSecrets({ spec: server, dir: tempDir() }));
+    for (const one of [vpn, shared]) expect(one).toMatch(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=\n$/);
+    expect(vpn).not.toBe(shared);
+  });
+
   it("are refused where a file cannot be read", async () => {
     const dir = tempDir();
     mkdirSync(join(dir, "secrets/test/wg"), { recursive: true });

@@ -1,7 +1,8 @@
 import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Health } from "../../../../src/schema/spec.ts";
-import { checkHealth, type HealthShell, showCheck } from "../../../../src/system/health/health.ts";
+import { checkHealth, showCheck } from "../../../../src/system/health/health.ts";
+import type { HealthShell } from "../../../../src/system/health/shell.ts";
 import { run } from "../../../../src/system/run/run.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 import { silentLog } from "../../../../src/util/log.ts";
@@ -53,6 +54,22 @@ describe("checkHealth", () => {
       [false, "inactive"],
       [false, "Connection refused"],
       [false, "exit code 7"],
+    ]);
+  });
+
+  it("names the units that have failed by then", async () => {
+    const check = Health.parse({ type: "no-failed-units" });
+    const failed = shell({
+      code: 0,
+      stdout: "a.service loaded failed failed A\nb.timer loaded failed failed B\n",
+    });
+    expect(await checkHealth([check], failed.fake, once)).toMatchObject([
+      { check: "no failed units", ok: false, detail: "failed: a.service, b.timer" },
+    ]);
+    expect(await checkHealth([check], shell({ code: 0 }).fake, once)).toMatchObject([{ ok: true }]);
+    const unknown = shell({ code: 1, stderr: "Failed to connect to bus\n" });
+    expect(await checkHealth([check], unknown.fake, once)).toMatchObject([
+      { ok: false, detail: "Failed to connect to bus" },
     ]);
   });
 
