@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Health } from "../schema/spec.ts";
+import type { Health } from "../schema/health.ts";
 
 type HealthInput = z.input<typeof Health>;
 type Within = { withinSeconds?: number };

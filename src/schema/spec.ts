@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { architectureNames, onlyName } from "../tables/architecture.ts";
 import { releaseNames, unreleased, usualRelease } from "../tables/release.ts";
-import { HostBinding } from "./host.ts";
+import { HostBinding } from "./facts.ts";
+import { Health } from "./health.ts";
 import { Network } from "./network.ts";
 import { Firewall, Home, Hosts, IdRange, Modules, Sshd, Sysctl, Sysusers, Tmpfiles } from "./settings.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
-import { AbsolutePath, Line, Mode, Name } from "./words.ts";
+import { AbsolutePath, Line, Mode, Name, UnitName, webUrl } from "./words.ts";
 
 /** Everything a definition says, validated and with its defaults filled in: plain, printable, hashable data. */
 
@@ -23,21 +24,10 @@ const Wanted = z
     /^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*|\/[a-z][a-z-]*)?$/,
     "a Debian package name, alone or as name=version, name/suite or name-",
   );
-const UnitName = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9:_.@-]{1,200}\.(service|socket|timer|target|path|mount|slice)$/,
-    'a unit name such as "nginx.service"',
-  );
 /** GRUB puts a backslash before quotes and backslashes, and the kernel's quotes join words: in a word without spaces none is of use. */
 const KernelWord = z
   .string()
   .regex(/^[!#-&(-[\]-~]+$/, "one word of printable ASCII without quotes and backslashes");
-/** A URL parser ignores line ends and blanks, apt's sources do not. */
-const webUrl = (protocol: RegExp) =>
-  z.url({ protocol }).regex(/^[!-~]+$/, "a URL of printable ASCII without blanks");
-/** A host by name or address; brackets are left out. */
-const ServerAddress = z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, "a host name or an address");
 const debianSuite = new RegExp(
   `^(${[...releaseNames, unreleased].join("|")})(-backports|-backports-sloppy|-proposed-updates)?$`,
 );
@@ -194,65 +184,6 @@ const SecretFile = z.strictObject({
   group: Name.default("root"),
 });
 
-const within = { withinSeconds: z.int().min(1).max(600).default(60) };
-
-export const Health = z.discriminatedUnion("type", [
-  /** The unit is active. */
-  z.strictObject({ type: z.literal("unit"), unit: UnitName, ...within }),
-  /** Something accepts TCP connections on that port of localhost. */
-  z.strictObject({ type: z.literal("port"), port: z.int().min(1).max(65535), ...within }),
-  /** argv exits 0 on the new system, as root. */
-  z.strictObject({ type: z.literal("command"), argv: z.array(z.string()).min(1), ...within }),
-  /** A web server answers GET, asked on the new system. */
-  z
-    .strictObject({
-      type: z.literal("http"),
-      url: webUrl(/^https?$/),
-      /** Where the connection goes; by its name the URL may lead to the server that is in service now. */
-      address: ServerAddress.default("localhost"),
-      status: z.array(z.int().min(100).max(599)).min(1).default([200]),
-      /** A text in what it answers. */
-      contains: z.string().min(1).optional(),
-      certificate: z
-        .strictObject({
-          /** By an authority that the new system trusts, for the URL's host. */
-          trusted: z.literal(true).optional(),
-          /** Its fingerprint, as `openssl x509 -fingerprint -sha256` prints it. */
-          sha256: z
-            .string()
-            .regex(/^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/, "32 bytes as AA:BB:…")
-            .optional(),
-          /** It is valid for so many days more. */
-          days: z.int().min(1).max(3650).optional(),
-        })
-        .optional(),
-      ...within,
-    })
-    .refine(
-      ({ url, certificate }) => certificate === undefined || url.startsWith("https:"),
-      "needs a `url` of https, as it has a `certificate`",
-    ),
-  /** A name server answers, asked on the new system. */
-  z.strictObject({
-    type: z.literal("dns"),
-    /** The whole name: no search domain is added. */
-    name: z
-      .string()
-      .regex(
-        /^(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/,
-        'a name such as "www.example.org"',
-      ),
-    record: z.enum(["A", "AAAA", "CNAME", "MX", "NS", "TXT"]).default("A"),
-    /** One of the answers: an address, a name, "10 mail.example.org" of MX, the text of TXT. */
-    answer: Line.min(1).optional(),
-    /** By default the first of /etc/resolv.conf. */
-    server: ServerAddress.optional(),
-    ...within,
-  }),
-  /** By then no unit has failed. */
-  z.strictObject({ type: z.literal("no-failed-units"), ...within }),
-]);
-
 export const Spec = z.strictObject({
   version: z.literal(1).default(1),
   system: System.prefault({}),
@@ -306,6 +237,5 @@ export type Spec = z.output<typeof Spec>;
 /** What `IMGBUILD.ts` may say: the same with every default optional. */
 export type SpecInput = z.input<typeof Spec>;
 export type Boot = z.output<typeof Boot>;
-export type HealthCheck = z.output<typeof Health>;
 export type Pin = z.output<typeof Pin>;
 export type Repository = z.output<typeof Repository>;

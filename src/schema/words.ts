@@ -49,3 +49,12 @@ function parseSize(text: string): number {
   const unit = text.slice(-3);
   return Number(text.slice(0, -3)) * (units[unit] ?? Number.NaN);
 }
+export const UnitName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9:_.@-]{1,200}\.(service|socket|timer|target|path|mount|slice)$/,
+    'a unit name such as "nginx.service"',
+  );
+/** A URL parser ignores line ends and blanks, apt's sources do not. */
+export const webUrl = (protocol: RegExp) =>
+  z.url({ protocol }).regex(/^[!-~]+$/, "a URL of printable ASCII without blanks");

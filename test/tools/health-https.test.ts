@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Health } from "../../src/schema/spec.ts";
+import { Health } from "../../src/schema/health.ts";
 import { checkHealth } from "../../src/system/health/health.ts";
 import type { HealthShell } from "../../src/system/health/shell.ts";
 import { run } from "../../src/system/run/run.ts";

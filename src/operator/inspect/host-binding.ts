@@ -1,5 +1,4 @@
-import type { DiskFacts, Facts } from "../../schema/facts.ts";
-import type { HostBinding } from "../../schema/host.ts";
+import type { DiskFacts, Facts, HostBinding } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { isOwnMatch, isOwnSerial, isOwnWwn } from "../../storage/table/disk-names.ts";

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import type { HealthCheck } from "../../schema/spec.ts";
+import type { HealthCheck } from "../../schema/health.ts";
 import { parseAddress, showAddress } from "../../util/addresses.ts";
 import { bashOn, type HealthShell } from "./shell.ts";
 

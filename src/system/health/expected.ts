@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { Health, type Spec } from "../../schema/spec.ts";
+import { Health } from "../../schema/health.ts";
+import type { Spec } from "../../schema/spec.ts";
 import { mergedUsr } from "../../util/tree-path.ts";
 import { parseDiff } from "../../util/unified-diff.ts";
 

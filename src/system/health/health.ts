@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { HealthCheck } from "../../schema/spec.ts";
+import type { HealthCheck } from "../../schema/health.ts";
 import { announced } from "../../util/announce.ts";
 import { messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import type { HealthCheck } from "../../schema/spec.ts";
+import type { HealthCheck } from "../../schema/health.ts";
 import { bashOn, type HealthShell } from "./shell.ts";
 
 type HttpCheck = Extract<HealthCheck, { type: "http" }>;

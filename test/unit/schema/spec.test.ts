@@ -120,7 +120,7 @@ describe("Spec", () => {
     [{ secrets: { a: { file: "a.txt" } } }, "secrets.a.file"],
     [{ hostKeys: "old" }, "hostKeys"],
     [{ health: [{ type: "port", port: 0 }] }, "health.0.port"],
-    [{ health: [{ type: "http" }] }, "health.0.type"],
+    [{ health: [{ type: "ping" }] }, "health.0.type"],
     [{ health: [{ type: "command", argv: [] }] }, "health.0.argv"],
   ])("refuses %j at its path", (change, path) => {
     expect(paths(change)).toContain(path);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkSpec } from "../../../../src/operator/check/check.ts";
 import { boundTo, hostFinding } from "../../../../src/operator/inspect/host-binding.ts";
-import { HostBinding } from "../../../../src/schema/host.ts";
+import { HostBinding } from "../../../../src/schema/facts.ts";
 import type { Spec } from "../../../../src/schema/spec.ts";
 import { diskFates } from "../../../../src/storage/match/disk-fates.ts";
 import { matchDisks } from "../../../../src/storage/match/match-disks.ts";

@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Health } from "../../../../src/schema/spec.ts";
+import { Health } from "../../../../src/schema/health.ts";
 import { checkHealth } from "../../../../src/system/health/health.ts";
 import type { HealthShell } from "../../../../src/system/health/shell.ts";
 import { run } from "../../../../src/system/run/run.ts";

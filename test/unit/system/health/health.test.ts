@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Health } from "../../../../src/schema/spec.ts";
+import { Health } from "../../../../src/schema/health.ts";
 import { checkHealth, showCheck } from "../../../../src/system/health/health.ts";
 import type { HealthShell } from "../../../../src/system/health/shell.ts";
 import { run } from "../../../../src/system/run/run.ts";

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTcpServer, type Server } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Health } from "../../../../src/schema/spec.ts";
+import { Health } from "../../../../src/schema/health.ts";
 import { checkHealth } from "../../../../src/system/health/health.ts";
 import type { HealthShell } from "../../../../src/system/health/shell.ts";
 import { run } from "../../../../src/system/run/run.ts";
