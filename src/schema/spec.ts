@@ -11,7 +11,10 @@ import { AbsolutePath, Line, Mode, Name, UnitName, webUrl } from "./words.ts";
 
 /** Everything a definition says, validated and with its defaults filled in: plain, printable, hashable data. */
 
-const HostName = z
+export const TimeZone = z
+  .string()
+  .regex(/^[A-Za-z]+(\/[A-Za-z0-9_+-]+)*$/, 'a time zone such as "Europe/Berlin"');
+export const HostName = z
   .string()
   .regex(
     /^(?=.{1,64}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
@@ -198,10 +201,7 @@ export const Spec = z.strictObject({
     .string()
     .regex(/^([a-z]{2,3}_[A-Z]{2}|C)\.UTF-8$/, 'a UTF-8 locale such as "en_GB.UTF-8"')
     .default("C.UTF-8"),
-  timezone: z
-    .string()
-    .regex(/^[A-Za-z]+(\/[A-Za-z0-9_+-]+)*$/, 'a time zone such as "Europe/Berlin"')
-    .default("Etc/UTC"),
+  timezone: TimeZone.default("Etc/UTC"),
   network: z.record(Name, Network).default({}),
   /** More lines of /etc/hosts, names by address: `{ "192.0.2.7": ["db.example.org", "db"] }`. */
   hosts: Hosts.optional(),

@@ -21,6 +21,7 @@ import { isWired } from "../vm/network/segment.ts";
 import { cardsOf } from "./cards.ts";
 import { type CheckResult, machineChecks } from "./checks.ts";
 import { openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
+import { loginFiles } from "./login-files.ts";
 import { readNetworkd } from "./networkd.ts";
 import { buildStockHost } from "./stock-host.ts";
 
@@ -65,7 +66,7 @@ export async function rehearse(
     const home = join(lab.directory, "operator");
     await mkdir(home, { recursive: true });
     await log.task(`starting ${origin.from}`, () => host.start());
-    const ssh = await operatorFiles(home, machine, host);
+    const ssh = await loginFiles("target", home, machine, host);
     const scale = machine.scale;
     // The rehearsal leaves nothing in the operator's own files, and finds none of their keys.
     const env = { ...options.env, HOME: home, XDG_STATE_HOME: home, SSH_AUTH_SOCK: undefined };
@@ -257,21 +258,6 @@ async function keysOfOwnMachine(machine: Machine): Promise<string[]> {
     if (Date.now() > until || !machine.isRunning)
       throw new Fail(`nothing answers to SSH in the image\nthe console's end:\n${machine.console.tail()}`);
   }
-}
-
-async function operatorFiles(
-  home: string,
-  machine: Machine,
-  host: StandIn,
-): Promise<{ sshConfig: string; knownHosts: string }> {
-  const sshConfig = join(home, "ssh_config");
-  const knownHosts = join(home, "known_hosts");
-  const port = await machine.forward(22);
-  await writeFile(knownHosts, host.hostKeys.map((key) => `[127.0.0.1]:${port} ${key}\n`).join(""));
-  const lines = ["Host target", "  HostName 127.0.0.1", `  Port ${port}`, `  User ${host.user}`];
-  lines.push(`  IdentityFile ${host.key}`, "  IdentityAgent none", `  UserKnownHostsFile ${knownHosts}`);
-  await writeFile(sshConfig, `${lines.join("\n")}\n`);
-  return { sshConfig, knownHosts };
 }
 
 /** The rehearsal looks into the new system, whose own keys only the operator has, so it adds a key. The machine is a stand-in. */

@@ -8,7 +8,7 @@ import { Tree } from "../tree/tree.ts";
 import { digestOf } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";
 import { installGrub } from "./stock-grub.ts";
-import { makeStockTree, stockFiles, stockIds, stockPackages } from "./stock-tree.ts";
+import { makeStockTree, type StockNetwork, stockFiles, stockIds, stockPackages } from "./stock-tree.ts";
 
 /** Raise it when the recipe changes in a way that the digest does not see. */
 const recipeVersion = 2;
@@ -41,8 +41,11 @@ export async function buildStockHost(options: {
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
+  /** Default "dhcp". */
+  readonly network?: StockNetwork;
 }): Promise<StockHost> {
-  const recipe = digestOf([recipeVersion, stockPackages, stockFiles(""), layout, installGrub.toString()]);
+  const files = stockFiles("", options.network);
+  const recipe = digestOf([recipeVersion, stockPackages, files, layout, installGrub.toString()]);
   const entry = join(options.cache, `stock-host-${recipe.slice(0, 16)}`);
   await inOnePiece(entry, (work) =>
     options.log.task("building the stock host", (log) => makeStockHost(work, { ...options, log })),
@@ -63,7 +66,7 @@ async function makeStockHost(
   await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "stock-host", "-f", key]);
   const publicKey = (await readFile(`${key}.pub`, "utf8")).trim();
   const tree = join(work, "tree");
-  await makeStockTree(tree, publicKey, options);
+  await makeStockTree(tree, publicKey, options.network ?? "dhcp", options);
   const image = join(work, "system.raw");
   const { kernel } = await log.task("writing its disk", () => writeDisk(tree, image));
   const hostKeys = [];

@@ -43,8 +43,23 @@ export const stockIds = {
   machineId: "3f0c9a5be2d74416a8b10d6c57e2f943",
 } as const;
 
+const stockNetworks = {
+  dhcp: { interface: "dhcp" },
+  static: {
+    interface: "static\n  address 10.0.2.15/24\n  gateway 10.0.2.2",
+    "/etc/resolv.conf": { content: "nameserver 10.0.2.3\n" },
+  },
+} as const;
+
+/** Where its address comes from. QEMU's own subnet has the static one too. */
+export type StockNetwork = "dhcp" | "static";
+
 /** Files of the stock system by path; a mode where it is not 0644. */
-export function stockFiles(publicKey: string): Record<string, { content: string; mode?: number }> {
+export function stockFiles(
+  publicKey: string,
+  network: StockNetwork = "dhcp",
+): Record<string, { content: string; mode?: number }> {
+  const { interface: how, ...more } = stockNetworks[network];
   return {
     "/etc/hostname": { content: "stock\n" },
     "/etc/hosts": { content: "127.0.0.1\tlocalhost\n127.0.1.1\tstock\n::1\tlocalhost ip6-localhost\n" },
@@ -60,8 +75,9 @@ export function stockFiles(publicKey: string): Record<string, { content: string;
     },
     // The network card of src/vm sits in PCI slot 3.
     "/etc/network/interfaces": {
-      content: "auto lo\niface lo inet loopback\n\nallow-hotplug enp0s3\niface enp0s3 inet dhcp\n",
+      content: `auto lo\niface lo inet loopback\n\nallow-hotplug enp0s3\niface enp0s3 inet ${how}\n`,
     },
+    ...more,
     "/etc/default/grub": {
       content: [
         "GRUB_DEFAULT=0",
@@ -81,6 +97,7 @@ export function stockFiles(publicKey: string): Record<string, { content: string;
 export async function makeStockTree(
   tree: string,
   publicKey: string,
+  network: StockNetwork,
   {
     log,
     env,
@@ -119,7 +136,7 @@ export async function makeStockTree(
   const chroot = (...argv: string[]) => chrootRun(tree, argv, { ...options, timeoutMs: initramfsTimeoutMs });
   await chroot("useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", "admin");
   const files = new Tree(tree);
-  for (const [path, { content, mode }] of Object.entries(stockFiles(publicKey))) {
+  for (const [path, { content, mode }] of Object.entries(stockFiles(publicKey, network))) {
     files.makeDirectories(dirname(path));
     files.write(path, content, mode === undefined ? {} : { mode });
   }

@@ -1,6 +1,6 @@
 import type { InitOptions } from "../../operator/init/init.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { hostOptions, present } from "../terminal/options.ts";
+import { each, hostOptions, present } from "../terminal/options.ts";
 
 export const initCommand: AddCommand = (program, act) => {
   const command = program
@@ -9,11 +9,21 @@ export const initCommand: AddCommand = (program, act) => {
     .argument("<DIR>", "a directory that does not exist yet, or is empty")
     .option("--from <HOST>", "take what can be taken from this host; nothing is changed on it")
     .option("--hostname <NAME>", "its name (default: the host's, else DIR's)")
-    .option("--key <FILE>", "public keys of its administrator", present);
+    .option("--disk <MATCH>", "the disk to be written: its serial, or words as path=pci-0000:00:05.0")
+    .option("--firmware <FIRMWARE>", "uefi, bios or both (default: the host's, else both)")
+    .option("--address <CIDR>", "a static address, as 192.0.2.10/24; may be repeated", each(asIs))
+    .option("--gateway <ADDRESS>", "with --address; may be repeated", each(asIs))
+    .option("--dns <ADDRESS>", "a DNS server, with --address; may be repeated", each(asIs))
+    .option("--timezone <ZONE>", 'as "Europe/Berlin" (default: the host\'s, else Etc/UTC)')
+    .option("--key <FILE>", "public keys of its administrator (default: ~/.ssh/id_ed25519.pub)", present);
   hostOptions(command).action((directory: string, options: InitOptions) =>
     act(async (cli) => {
       const { initRepository } = await import("../../operator/init/init.ts");
-      const { files, notes, identity } = await initRepository(directory, options, cli);
+      const { files, notes, identity } = await initRepository(directory, options, {
+        ...cli,
+        // Events on stdout are for a program.
+        interactive: cli.interactive && !cli.json,
+      });
       for (const file of files) {
         cli.print(file);
         cli.emit({ event: "written", file });
@@ -25,3 +35,5 @@ export const initCommand: AddCommand = (program, act) => {
     }),
   );
 };
+
+const asIs = (text: string) => text;

@@ -6,6 +6,10 @@ import type { AddCommand, Cli } from "../terminal/context.ts";
 import { seconds } from "../terminal/log.ts";
 import { positive, present, secretOptions } from "../terminal/options.ts";
 
+interface RunOptions extends TestOptions {
+  readonly dir: string;
+}
+
 interface Options extends RehearsalOptions {
   readonly deploy?: boolean;
 }
@@ -29,10 +33,12 @@ export const testCommands: AddCommand = (program, act) => {
     );
   machineCommand(program, "run", "one")
     .description("boot the image with its console attached")
-    .action((path: string, options: TestOptions) =>
+    .option("--dir <DIR>", `with stock:${stockRelease}: where its disk and its ssh_config stay`, "stock-host")
+    .action((path: string, options: RunOptions) =>
       act(async (cli) => {
-        const { withMachine } = await import("../../testing/test-definition.ts");
         const { consoleOf } = await import("../terminal/guest-terminal.ts");
+        if (path.startsWith("stock:")) return await runStandIn(path, options, cli);
+        const { withMachine } = await import("../../testing/test-definition.ts");
         await withMachine(path, options, cli, (machine) => consoleOf(machine, cli));
       }),
     );
@@ -57,6 +63,19 @@ function machineCommand(program: Command, name: string, firmware: string): Comma
       .option("--keep", "leave the machine's files where they are")
       .option("--with-secrets", "use the real secrets instead of made-up ones"),
   );
+}
+
+/** A server to try a deploy on. */
+async function runStandIn(from: string, { dir, ...options }: RunOptions, cli: Cli): Promise<void> {
+  const { withStandIn } = await import("../../testing/stand-in.ts");
+  const { consoleOf } = await import("../terminal/guest-terminal.ts");
+  await withStandIn(from, { directory: dir, ...options }, cli, async (machine, sshConfig) => {
+    const { scale } = machine;
+    cli.print(`reached as \`stock\`, with --ssh-config ${sshConfig}`);
+    if (scale > 1) cli.print(`it is emulated, so deploy with --slow ${scale}`);
+    cli.emit({ event: "started", host: "stock", sshConfig, slow: scale });
+    await consoleOf(machine, cli);
+  });
 }
 
 async function test(path: string, options: TestOptions, cli: Cli): Promise<void> {

@@ -13,6 +13,8 @@ export interface Answers {
   readonly firmware: readonly ("uefi" | "bios")[];
   /** Static addresses; else the machine asks by DHCP. */
   readonly network?: StaticNetwork | undefined;
+  /** The host was seen to ask by DHCP. */
+  readonly dhcp?: boolean;
   /** Public keys of the administrator. */
   readonly keys: readonly string[];
   readonly timezone?: string | undefined;
@@ -23,7 +25,7 @@ export interface Answers {
 }
 
 interface StaticNetwork {
-  readonly mac: string;
+  readonly match: { readonly mac: string } | { readonly name: string };
   readonly addresses: readonly string[];
   readonly gateway: readonly string[];
   readonly gatewayOnLink: boolean;
@@ -64,6 +66,7 @@ export function answersFor(facts: Facts, words: HostWords): Answers {
         : boundTo({ hostKeys: "new" }, facts, undefined).line,
     firmware: [facts.firmware],
     network: network.static,
+    dhcp: network.static === undefined && network.notes.length === 0,
     keys: [words.openedBy],
     timezone: /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+){0,2}$/.test(words.timezone) ? words.timezone : undefined,
     packages: words.packages.filter((name) => /^[a-z0-9][a-z0-9+.-]+$/.test(name)),
@@ -119,7 +122,7 @@ function networkOf({ links, routes, dns }: Facts): {
 function staticOn(link: LinkFacts, ways: readonly RouteFacts[], dns: readonly string[]): StaticNetwork {
   const own = ways.filter((way) => way.link === link.name);
   return {
-    mac: link.mac.toLowerCase(),
+    match: { mac: link.mac.toLowerCase() },
     addresses: link.addresses
       .filter(({ dynamic, address }) => !dynamic && !address.startsWith("fe80:"))
       .map(({ address, prefix }) => `${address}/${prefix}`),

@@ -51,11 +51,12 @@ export function definitionText(answers: Answers): string {
 
 function networkText(network: Answers["network"]): string {
   if (network === undefined) return 'dhcp("e*")';
-  const { mac, gatewayOnLink, ...lists } = network;
+  const { match, gatewayOnLink, ...lists } = network;
+  const [[key, value]] = Object.entries(match) as [[string, string]];
   const said = Object.entries(lists).filter(([, words]) => words.length > 0);
   return [
     "staticAddress({",
-    `    match: { mac: ${JSON.stringify(mac)} },`,
+    `    match: { ${key}: ${JSON.stringify(value)} },`,
     ...said.map(([name, words]) => `    ${name}: ${JSON.stringify(words)},`),
     ...(gatewayOnLink ? ["    gatewayOnLink: true,"] : []),
     "  })",

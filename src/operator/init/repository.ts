@@ -1,3 +1,4 @@
+import { shellWord } from "../../util/shell-word.ts";
 import type { Answers } from "./answers.ts";
 import { definitionText } from "./definition-text.ts";
 
@@ -7,6 +8,12 @@ interface Around {
   readonly imgbuild: string;
   /** age recipients of whoever made it. */
   readonly recipients: readonly string[];
+  /** Options of the command line that reach the host. */
+  readonly login: readonly string[];
+  /** What a machine needs to build and test it. */
+  readonly debianPackages: readonly string[];
+  /** The package.json that is there already. */
+  readonly npmPackage: string | undefined;
 }
 
 /** Versions of what checks the types. */
@@ -18,9 +25,10 @@ export function repositoryFiles(answers: Answers, around: Around): ReadonlyMap<s
     ["IMGBUILD.ts", definitionText(answers)],
     ["IMGBUILD.test.ts", testText],
     ["authorized_keys", keysText(answers.keys)],
-    ["package.json", packageText(answers.hostname, around.imgbuild)],
+    ["package.json", packageText(answers.hostname, around)],
     ["tsconfig.json", json({ compilerOptions, include: ["**/*.ts"] })],
-    ["Makefile", makefile],
+    ["Makefile", makefileText(around.login)],
+    [".github/workflows/check.yml", workflowText(around.debianPackages)],
     ["README.md", readme(answers.hostname)],
     [".gitignore", "node_modules/\nout/\n"],
     ["secrets/recipients", recipientsText(around.recipients)],
@@ -40,8 +48,14 @@ test("lets its administrator become root", async ({ machine }) => {
 `;
 
 // A tab begins a recipe's lines.
-const makefile = `# HOST is [user@]name[:port], or an alias of your ssh_config.
+const makefileText = (
+  login: readonly string[],
+) => `# HOST is [user@]name[:port], or an alias of your ssh_config.
 HOST ?=
+# How it is reached.
+LOGIN ?=${login.map((word) => ` ${makeWord(word)}`).join("")}
+# More options of \`npx imgbuild plan\` or \`deploy\`, as "--unattended --yes-wipe SERIAL".
+OPTIONS ?=
 IMGBUILD := npx imgbuild
 .DEFAULT_GOAL := help
 .PHONY: help check lock update test shell image plan deploy host
@@ -73,23 +87,56 @@ image: lock ## a disk image, out/system.raw
 	$(IMGBUILD) build . -o out/system.raw
 
 plan: lock host ## what a deploy to HOST would do; changes nothing
-	$(IMGBUILD) plan . $(HOST)
+	$(IMGBUILD) plan . $(HOST) $(LOGIN) $(OPTIONS)
 
 deploy: lock host ## replace the system of HOST
-	$(IMGBUILD) deploy . $(HOST)
+	$(IMGBUILD) deploy . $(HOST) $(LOGIN) $(OPTIONS)
 
 host:
 	@[ -n "$(HOST)" ] || { echo "say which host: make plan HOST=user@name" >&2; exit 2; }
 `;
 
-function packageText(hostname: string, imgbuild: string): string {
+/** A word of a recipe. */
+function makeWord(word: string): string {
+  return (/^[\w.,:@/+-]+$/.test(word) ? word : shellWord(word))
+    .replaceAll("$", "$$$$")
+    .replaceAll("#", "\\#");
+}
+
+/** What is in it already stays. */
+function packageText(hostname: string, { imgbuild, npmPackage }: Around): string {
+  const there = npmPackage === undefined ? {} : JSON.parse(npmPackage);
   return json({
-    name: hostname,
-    private: true,
+    ...{ name: hostname, private: true },
+    ...there,
     type: "module",
-    dependencies: { imgbuild },
-    devDependencies: tools,
+    dependencies: { imgbuild, ...there.dependencies },
+    devDependencies: { ...tools, ...there.devDependencies },
   });
+}
+
+/** For GitHub; other services run the same lines. */
+function workflowText(debianPackages: readonly string[]): string {
+  return `name: check
+on: [push, pull_request]
+jobs:
+  check:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 120
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-node@v4
+        with:
+          node-version: 22
+      - run: sudo apt-get update
+      - run: sudo apt-get install --yes --no-install-recommends ${debianPackages.join(" ")}
+      # Ubuntu keeps users from what a build without root needs.
+      - run: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
+      # QEMU is many times faster with it.
+      - run: sudo chmod a+rw /dev/kvm || true
+      - run: make check
+      - run: make test
+`;
 }
 
 function keysText(keys: readonly string[]): string {

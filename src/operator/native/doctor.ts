@@ -10,11 +10,15 @@ import { Fail } from "../../util/fail.ts";
 interface Need {
   /** A program looked up in PATH, or an absolute file. */
   readonly what: string;
+  /** Directories of which one has it; default PATH. */
+  readonly among?: readonly string[];
   readonly package: string;
   readonly use: "build" | "user" | "vm" | "tests";
 }
 
 const { grub, libraries, packages, qemu } = onlyArchitecture;
+/** Of Debian 12, and of 13. */
+const networkRoms = ["/usr/lib/ipxe/qemu", "/usr/share/qemu"];
 export const needs: readonly Need[] = [
   { what: "unshare", package: "util-linux", use: "build" },
   { what: "bwrap", package: "bubblewrap", use: "build" },
@@ -26,7 +30,7 @@ export const needs: readonly Need[] = [
   { what: "qemu-img", package: "qemu-utils", use: "vm" },
   { what: qemu.uefi.uefi[0]![0], package: packages.firmware, use: "vm" },
   { what: qemu.bios, package: "seabios", use: "vm" },
-  { what: "/usr/lib/ipxe/qemu/efi-virtio.rom", package: "ipxe-qemu", use: "vm" },
+  { what: "efi-virtio.rom", among: networkRoms, package: "ipxe-qemu", use: "vm" },
   { what: "flock", package: "util-linux", use: "vm" },
   { what: "ssh", package: "openssh-client", use: "vm" },
   { what: "swtpm", package: "swtpm", use: "tests" },
@@ -68,14 +72,14 @@ export async function missing(
   const found = await Promise.all(
     needs
       .filter((need) => uses.includes(need.use))
-      .map(async (need) => ({ need, there: await exists(need.what, path) })),
+      .map(async (need) => ({ need, there: await exists(need, path) })),
   );
   return found.filter(({ there }) => !there).map(({ need }) => need);
 }
 
 /** Refuses at once what would fail for want of a program after minutes. `also`: needs of other uses, by program or file. */
 export async function requireTools(use: Need["use"], also: readonly string[] = []): Promise<void> {
-  const others = (await missing(["vm"])).filter((need) => also.includes(need.what));
+  const others = (await missing(["vm", "tests"])).filter((need) => also.includes(need.what));
   const lacking = [...(await missing([use])), ...others];
   if (lacking.length === 0) return;
   throw new Fail(lacking.map((need) => `${need.what} is missing (package ${need.package})`).join("\n"), {
@@ -89,11 +93,14 @@ export function remedy(lacking: readonly Need[]): readonly string[] {
   return installArgv("--no-install-recommends", ...packages);
 }
 
-async function exists(what: string, path: readonly string[]): Promise<boolean> {
-  const candidates = what.startsWith("/") ? [what] : path.map((directory) => join(directory, what));
+async function exists({ what, among }: Need, path: readonly string[]): Promise<boolean> {
+  const isFile = what.startsWith("/") || among !== undefined;
+  const candidates = what.startsWith("/")
+    ? [what]
+    : (among ?? path).map((directory) => join(directory, what));
   for (const candidate of candidates) {
     try {
-      await access(candidate, what.startsWith("/") ? constants.R_OK : constants.X_OK);
+      await access(candidate, isFile ? constants.R_OK : constants.X_OK);
       if ((await stat(candidate)).isFile()) return true;
     } catch {
       // Try the next directory.

@@ -12,6 +12,8 @@ export interface DiskShape {
   readonly format: "raw" | "qcow2";
   /** What the guest sees as the disk's serial: at most 20 characters, as virtio-blk has it. */
   readonly serial: string;
+  /** The guest sees no serial: it names the disk here alone. */
+  readonly nameless?: boolean;
   /** Default "virtio". */
   readonly bus?: DiskBus;
   readonly readOnly?: boolean;
@@ -194,7 +196,7 @@ export function diskDevice(disk: DiskShape, index: number): Record<string, unkno
     id: `disk${index}`,
     bus: place,
     drive: `disk${index}-content`,
-    serial: disk.serial,
+    ...(disk.nameless ? {} : { serial: disk.serial }),
     bootindex: index,
     // The guest is told of an error, as by a real disk; QEMU would else stop the machine.
     ...(bus === "nvme" ? {} : { werror: "report", rerror: "report" }),

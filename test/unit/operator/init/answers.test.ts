@@ -34,11 +34,19 @@ const fixed: Partial<Facts> = {
   dns: ["127.0.0.53", "192.0.2.53"],
 };
 
+const around = {
+  imgbuild: "^0.1.0",
+  recipients: ["age1own"],
+  login: [],
+  debianPackages: ["zstd"],
+  npmPackage: undefined,
+};
+
 /** The repository for such a host, and its definition as imgbuild loads it. */
 async function made(facts: Facts, said: Partial<HostWords> = {}) {
   const answers = answersFor(facts, { ...words, ...said });
   const dir = tempDir();
-  for (const [path, text] of repositoryFiles(answers, { imgbuild: "^0.1.0", recipients: ["age1own"] })) {
+  for (const [path, text] of repositoryFiles(answers, around)) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
     writeFileSync(join(dir, path), text);
   }
