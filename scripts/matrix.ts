@@ -225,6 +225,11 @@ const cases: readonly Case[] = [
     what: "a web server and its database, tested together while the cable between is pulled",
     argv: ["bin/imgbuild", "test", "imgbuild/notes"],
   },
+  ...["13", "12"].map((release) => ({
+    name: `first-server-${release}`,
+    what: `a new user follows docs/FIRST-SERVER.md on a bare Debian ${release}, with the npm package, to the end`,
+    argv: vitest("test/matrix/first-server.test.ts", `first-server-${release}: `),
+  })),
   ...[
     ["static", "static addresses of both families"],
     ["ipv6-only", "IPv6 alone"],

@@ -1,8 +1,14 @@
+import { stockRelease } from "../tables/release.ts";
+
 /** What `--help` shows below the options of a command, by the words that call it: a line to type, and what it does. */
 export const examples: Readonly<Record<string, readonly (readonly [line: string, does: string])[]>> = {
   init: [
     ["imgbuild init web", "a repository to start from, in the new directory web"],
     ["imgbuild init web --from root@192.0.2.10", "with that host's disk, network and key in it"],
+    [
+      "imgbuild init web --disk S3Z8NB0K --address 192.0.2.10/24 --gateway 192.0.2.1 --dns 192.0.2.53",
+      "with these",
+    ],
   ],
   lock: [
     ["imgbuild lock web", "choose packages where the lock lacks them"],
@@ -18,7 +24,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild test web", "build it, boot it in QEMU, run its checks"],
     ["imgbuild test web --deploy", "rehearse its deploy onto a stock Debian host in QEMU"],
   ],
-  run: [["imgbuild run web", "boot it, with its console in this terminal"]],
+  run: [
+    ["imgbuild run web", "boot it, with its console in this terminal"],
+    [`imgbuild run stock:${stockRelease} --dir host`, "a server to practise a deploy on, kept in host"],
+  ],
   shell: [["imgbuild shell web", "a root shell in it, booted in QEMU"]],
   plan: [
     ["imgbuild plan web root@192.0.2.10", "what a deploy would do to each disk there"],

@@ -19,6 +19,9 @@ export const distribution = {
   logs: ["dpkg.log", "alternatives.log", "bootstrap.log"],
 } as const;
 
+/** Learns of newer packages. */
+export const refreshArgv: readonly string[] = ["apt-get", "update"];
+
 /** What to type for a package that is missing. */
 export function installHint(...packages: readonly string[]): string {
   return ["apt-get", "install", ...packages].join(" ");

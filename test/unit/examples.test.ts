@@ -5,10 +5,13 @@ import { describe, expect, it } from "vitest";
 import { examples } from "../../src/cli/examples.ts";
 import { commandLine } from "../../src/cli/program.ts";
 import { loadDefinition } from "../../src/operator/definition/load.ts";
+import { noHost } from "../../src/operator/init/answers.ts";
+import { repositoryFiles } from "../../src/operator/init/repository.ts";
 import { run } from "../../src/system/run/run.ts";
 import { docBlocks, docSpans, moduleOf, writeModule } from "../helpers/checks/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
+const around = { imgbuild: "^1", recipients: [], login: [], debianPackages: [], npmPackage: undefined };
 const blocks = docBlocks();
 const typeScript = blocks.filter(({ language }) => language === "ts");
 const shell = blocks
@@ -137,25 +140,30 @@ function mention(text: string): void {
 
 function wordsOf(text: string): string[] {
   return text
-    .replace(/^(sudo )?(bin\/)?imgbuild\s*/, "")
+    .replace(/^(sudo |npx )?(bin\/)?imgbuild\s*/, "")
     .split(/\s+/)
     .filter((word) => word !== "");
 }
 
-const targets = [...readFileSync("Makefile", "utf8").matchAll(/^([a-z-]+):/gm)].map((match) => match[1]!);
+/** Of the checkout, and of a server's repository. */
+const makefiles = [
+  readFileSync("Makefile", "utf8"),
+  repositoryFiles({ ...noHost, hostname: "web" }, around).get("Makefile")!,
+];
+const targets = makefiles.flatMap((text) => [...text.matchAll(/^([a-z-]+):/gm)].map((match) => match[1]!));
 /** Other people's programs in shell blocks. */
-const others = /^(openssl|git|cd|npm|npx|sudo|node) /;
+const others = /^(openssl|git|cd|mkdir|npm|npx|ssh|sudo|node) /;
 
 describe("the documentation's commands", () => {
   it.each(shell)("are accepted: $text ($place)", async ({ text }) => {
-    if (/^(bin\/)?imgbuild /.test(text)) return await parse(text);
+    if (/^(bin\/|npx )?imgbuild /.test(text)) return await parse(text);
     const make = /^make ?([a-z-]*)/.exec(text);
     if (make !== null) return expect(["", ...targets]).toContain(make[1]);
     expect(text).toMatch(others);
   });
 
   it("are accepted in running text too", () => {
-    const spans = docSpans().filter(({ text }) => /^(sudo )?(bin\/)?imgbuild( |$)/.test(text));
+    const spans = docSpans().filter(({ text }) => /^(sudo |npx )?(bin\/)?imgbuild( |$)/.test(text));
     expect(spans.length).toBeGreaterThan(30);
     for (const { text } of spans) mention(text);
     for (const { place, text } of docSpans().filter((one) => /^make [a-z]/.test(one.text)))

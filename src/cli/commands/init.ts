@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import type { InitOptions } from "../../operator/init/init.ts";
 import type { AddCommand } from "../terminal/context.ts";
 import { each, hostOptions, present } from "../terminal/options.ts";
@@ -30,7 +31,10 @@ export const initCommand: AddCommand = (program, act) => {
       }
       for (const note of notes) cli.print(`left out: ${note}`);
       cli.print(`your identity, which opens the secrets: ${identity}`);
-      cli.print(`next: cd ${directory}, edit IMGBUILD.ts, then \`make test\`; \`make\` lists the rest`);
+      const there = relative(".", directory);
+      cli.print(
+        `next: ${there === "" ? "" : `cd ${there}, `}edit IMGBUILD.ts, then \`make test\`; \`make\` lists the rest`,
+      );
       cli.emit({ event: "done", files, notes, identity });
     }),
   );

@@ -80,6 +80,23 @@ export function answersFor(facts: Facts, words: HostWords): Answers {
   };
 }
 
+/** What comes with every Debian, and what starts one. */
+const usualPriority = /^(required|important)$/;
+const usualName = /^(grub|shim|linux-image)-/;
+
+/**
+ * Of the packages that are marked as installed by hand, those that somebody may have wanted: many a host was made with all marked.
+ * `known`: lines of dpkg, "name priority section".
+ */
+export function chosenByHand(marked: readonly string[], known: readonly string[]): string[] {
+  const words = new Map(known.map((line) => [line.split(" ")[0], line.split(" ")]));
+  return marked.filter((name) => {
+    const [, priority = "", section = ""] = words.get(name) ?? [];
+    const isUsual = usualPriority.test(priority) || usualName.test(name);
+    return name !== "" && !isUsual && !/(^|\/)(old)?libs$/.test(section);
+  });
+}
+
 /** Whether the disk alone says which machine is meant. */
 function isKnownAnywhere({ serial, wwn }: DiskFacts): boolean {
   return (serial !== undefined && isOwnSerial(serial)) || (wwn !== undefined && isOwnWwn(wwn));

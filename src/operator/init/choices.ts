@@ -86,7 +86,7 @@ function networkFor(choices: Choices, found: Answers): Pick<Answers, "network"> 
   return { network };
 }
 
-export async function keysIn(file: string): Promise<string[]> {
+async function keysIn(file: string): Promise<string[]> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw new Fail(`${file}: ${reasonOf(error)}`, { hint: "name a .pub file, or one like authorized_keys" });
   });

@@ -40,7 +40,7 @@ export function definitionText(answers: Answers): string {
     "    },",
     "  },",
     `  boot: { firmware: ${JSON.stringify(firmware)} },`,
-    `  network: { ethernet: ${networkText(network)} },`,
+    ...networkLines(network),
     "  // authorized_keys is beside this file: one public key a line.",
     `  users: { admin: { comment: "Administrator", sudo: true, keys: readLines("authorized_keys") } },`,
     `  health: [unitIsActive("ssh.service")],`,
@@ -49,18 +49,22 @@ export function definitionText(answers: Answers): string {
   ].join("\n");
 }
 
-function networkText(network: Answers["network"]): string {
-  if (network === undefined) return 'dhcp("e*")';
+function networkLines(network: Answers["network"]): string[] {
+  if (network === undefined) return ['  network: { ethernet: dhcp("e*") },'];
   const { match, gatewayOnLink, ...lists } = network;
   const [[key, value]] = Object.entries(match) as [[string, string]];
   const said = Object.entries(lists).filter(([, words]) => words.length > 0);
   return [
-    "staticAddress({",
-    `    match: { ${key}: ${JSON.stringify(value)} },`,
-    ...said.map(([name, words]) => `    ${name}: ${JSON.stringify(words)},`),
-    ...(gatewayOnLink ? ["    gatewayOnLink: true,"] : []),
-    "  })",
-  ].join("\n");
+    "  network: {",
+    "    ethernet: staticAddress({",
+    `      match: { ${key}: ${JSON.stringify(value)} },`,
+    ...said.map(
+      ([name, words]) => `      ${name}: [${words.map((word) => JSON.stringify(word)).join(", ")}],`,
+    ),
+    ...(gatewayOnLink ? ["      gatewayOnLink: true,"] : []),
+    "    }),",
+    "  },",
+  ];
 }
 
 /** Four names a line. */

@@ -12,7 +12,7 @@ import { deployWorld, type LoginOptions, type Outside } from "../deploy/inputs.t
 import { inspect } from "../inspect/inspect.ts";
 import { needs } from "../native/doctor.ts";
 import { defaultIdentity, makeIdentity } from "../secrets/default-identity.ts";
-import { type Answers, answersFor, hostnameFrom, noHost } from "./answers.ts";
+import { type Answers, answersFor, chosenByHand, hostnameFrom, noHost } from "./answers.ts";
 import { type Choices, chosen } from "./choices.ts";
 import { askChoices } from "./questions.ts";
 import { repositoryFiles } from "./repository.ts";
@@ -22,7 +22,7 @@ export interface InitOptions extends LoginOptions, Choices {
   readonly from?: string;
 }
 
-export interface InitOutside extends Outside {
+interface InitOutside extends Outside {
   /** Asks a person. */
   readonly ask?: (question: string) => Promise<string>;
 }
@@ -40,6 +40,9 @@ const wordsScript: HostScript = {
     'cat /etc/timezone 2>/dev/null || readlink /etc/localtime 2>/dev/null | sed "s|.*/zoneinfo/||" || true',
     "echo @packages",
     "apt-mark showmanual 2>/dev/null || true",
+    "echo @known",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format
+    "dpkg-query --show --showformat '${Package} ${Priority} ${Section}\\n' 2>/dev/null || true",
     "echo @keys",
     'cat "$HOME/.ssh/authorized_keys" 2>/dev/null || true',
   ].join("\n"),
@@ -130,10 +133,11 @@ async function lookAt(name: string, options: InitOptions, outside: Outside): Pro
         timeoutMs: smallMs,
         signal: outside.signal,
       });
-      const [timezone = "", packages = "", keys = ""] = stdout.split(/^@packages\n|^@keys\n/m);
+      const parts = stdout.split(/^@(?:packages|known|keys)\n/m);
+      const [timezone = "", packages = "", known = "", keys = ""] = parts;
       return answersFor(facts, {
         timezone: timezone.trim(),
-        packages: packages.split("\n").filter((line) => line !== ""),
+        packages: chosenByHand(packages.split("\n"), known.split("\n")),
         keys: keys.split("\n").filter(isPlainKey),
         openedBy: host.openedBy,
       });

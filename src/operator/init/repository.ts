@@ -1,3 +1,4 @@
+import { installArgv, refreshArgv } from "../../tables/distribution.ts";
 import { shellWord } from "../../util/shell-word.ts";
 import type { Answers } from "./answers.ts";
 import { definitionText } from "./definition-text.ts";
@@ -117,6 +118,7 @@ function packageText(hostname: string, { imgbuild, npmPackage }: Around): string
 
 /** For GitHub; other services run the same lines. */
 function workflowText(debianPackages: readonly string[]): string {
+  const install = installArgv("--no-install-recommends", ...debianPackages);
   return `name: check
 on: [push, pull_request]
 jobs:
@@ -128,8 +130,8 @@ jobs:
       - uses: actions/setup-node@v4
         with:
           node-version: 22
-      - run: sudo apt-get update
-      - run: sudo apt-get install --yes --no-install-recommends ${debianPackages.join(" ")}
+      - run: sudo ${refreshArgv.join(" ")}
+      - run: sudo ${install.join(" ")}
       # Ubuntu keeps users from what a build without root needs.
       - run: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
       # QEMU is many times faster with it.

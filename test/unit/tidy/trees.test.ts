@@ -31,7 +31,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
     "operator/definition: files imports load",
-    "operator/init: init",
+    "operator/init: choices init",
     "operator/deploy: inputs",
     "operator/lock: lock lock-definition",
     "operator/secrets: default-identity secrets test-secrets",
@@ -45,7 +45,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/vm-runner: vm-initrd vm-run",
     "steps/boot: install-grub",
     "steps/image: partition-image swap-file-image swap-partition-image",
-    "testing: checks rehearse stock-host test-definition verdict",
+    "testing: checks login-files rehearse stand-in stock-host test-definition verdict",
   ],
   "/dev, /proc, /sys and other files of the machine on which it runs": [
     "boot/check: card-modules check-grub disk-modules superblock",

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadDefinition } from "../../../../src/operator/definition/load.ts";
-import { answersFor, type HostWords } from "../../../../src/operator/init/answers.ts";
+import { answersFor, chosenByHand, type HostWords } from "../../../../src/operator/init/answers.ts";
 import { repositoryFiles, tools } from "../../../../src/operator/init/repository.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import { adminKey, machineFacts } from "../../../helpers/builders/deployable.ts";
@@ -133,6 +133,17 @@ describe("a repository for a host", () => {
     expect(definition.spec.hostname).toBe("server");
     expect(definition.spec.timezone).not.toContain("exit");
     expect(text).not.toMatch(/^\s*process\.exit/m);
+  });
+});
+
+describe("packages of a host", () => {
+  it("are those that somebody may have wanted: no library, none of every Debian, none that starts it", () => {
+    const known = [
+      ...["nginx optional httpd", "libacl1 optional libs", "bash required shells", "kmod important admin"],
+      ...["grub-pc optional admin", "linux-image-6.1.0-30-amd64 optional kernel", "xz optional contrib/libs"],
+    ];
+    const marked = [...known.map((line) => line.split(" ")[0]!), "foreign", ""];
+    expect(chosenByHand(marked, known)).toEqual(["nginx", "foreign"]);
   });
 });
 
