@@ -1,10 +1,11 @@
 // Makes the npm package: out/imgbuild-VERSION.tgz. It has the program as one file, the sources that a build reads, the base's
-// definition, and the types of `imgbuild` and `imgbuild/testing`; no test and no tool of the checkout.
+// definition, the documentation, and the types of `imgbuild` and `imgbuild/testing`; no test and no tool of the checkout.
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { build } from "esbuild";
 import { bundleProgram } from "../bin/program.js";
 import { run } from "../src/system/run/run.ts";
+import { fieldComments, withComments } from "./field-docs.ts";
 
 const top = resolve(import.meta.dirname, "..");
 const to = join(top, "out/package");
@@ -13,10 +14,10 @@ const runMs = 10 * 60_000;
 const notShipped = ["tsx", "zx"];
 const copied = [
   ...["bin/imgbuild", "bin/start.js", "bin/quiet.js", "bin/program.js"],
-  ...["src", "initramfs", "LICENSE", "README.md"],
+  ...["src", "initramfs", "docs", "LICENSE", "README.md"],
 ];
-/** What a definition and its tests import. */
-const modules = { imgbuild: "src/dsl/index.ts", testing: "src/testing/index.ts" };
+/** What a definition and its tests import: paths of the sources by what `exports` names them. */
+const modules = Object.entries<string>(JSON.parse(readFileSync(join(top, "package.json"), "utf8")).exports);
 
 /** Of the YAML files that a definition imports. */
 const yamlTypes = "src/dsl/yaml.d.ts";
@@ -61,7 +62,7 @@ function shipped(name: string, content: Uint8Array): Uint8Array | string {
 /** For whoever imports them in a program of their own: a definition and its tests are bundled from the sources. */
 async function makeModules(): Promise<void> {
   await build({
-    entryPoints: modules,
+    entryPoints: Object.fromEntries(modules.map(([path, source]) => [moduleName(path), source])),
     outdir: join(to, "dist"),
     bundle: true,
     splitting: true,
@@ -91,7 +92,7 @@ async function makeTypes(): Promise<void> {
         rootDir: join(top, "src"),
       },
       include: [],
-      files: [...Object.values(modules), ...ownDeclarations].map((file) => join(top, file)),
+      files: [...modules.map(([, source]) => source), ...ownDeclarations].map((file) => join(top, file)),
     }),
   );
   await run(["npx", "tsc", "--project", config], {
@@ -100,29 +101,40 @@ async function makeTypes(): Promise<void> {
   });
   // tsc copies no declarations; this one is referred to by name.
   cpSync(join(top, yamlTypes), join(types, "dsl/yaml.d.ts"));
+  const schemas = join(top, "src/schema");
+  const comments = fieldComments(
+    readdirSync(schemas).map((name) => readFileSync(join(schemas, name), "utf8")),
+  );
   for (const name of readdirSync(types, { recursive: true, encoding: "utf8" })) {
     const file = join(types, name);
     if (!name.endsWith(".d.ts")) continue;
-    const text = readFileSync(file, "utf8");
-    writeFileSync(file, text.replaceAll(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"'));
+    const text = readFileSync(file, "utf8").replaceAll(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"');
+    writeFileSync(file, name.startsWith("schema/") ? withComments(text, comments) : text);
   }
+}
+
+/** Its place in the package, by what imports it. */
+function exported([path, source]: readonly [string, string]) {
+  const types = `./dist/types/${relative("src", source).replace(/\.ts$/, ".d.ts")}`;
+  return [path, { types, default: `./dist/${moduleName(path)}.js` }] as const;
+}
+
+/** "." → "imgbuild", "./testing" → "testing". */
+function moduleName(path: string): string {
+  return path === "." ? "imgbuild" : relative(".", path);
 }
 
 function description() {
   const ours = JSON.parse(readFileSync(join(top, "package.json"), "utf8"));
-  const { name, version, description, license, type, engines, bin } = ours;
+  const { name, version, description, keywords, license, type, engines, os, bin } = ours;
   const used = Object.entries<string>(ours.dependencies).filter(([library]) => !notShipped.includes(library));
   const types = Object.entries<string>(ours.devDependencies).filter(([library]) =>
     used.some(([dependency]) => library === `@types/${dependency}`),
   );
   const dependencies = Object.fromEntries([...types, ...used]);
   return {
-    ...{ name, version, description, license, type, engines, bin },
-    exports: {
-      ".": { types: "./dist/types/dsl/index.d.ts", default: "./dist/imgbuild.js" },
-      "./testing": { types: "./dist/types/testing/index.d.ts", default: "./dist/testing.js" },
-      "./package.json": "./package.json",
-    },
+    ...{ name, version, description, keywords, license, type, engines, os, bin },
+    exports: { ...Object.fromEntries(modules.map(exported)), "./package.json": "./package.json" },
     dependencies,
   };
 }

@@ -20,6 +20,8 @@ export interface Answers {
   readonly timezone?: string | undefined;
   /** Packages beside those that every server here has, to choose from. */
   readonly packages: readonly string[];
+  /** Its kernel is that for virtual machines, which is smaller and starts faster. */
+  readonly isCloud: boolean;
   /** What was found on the host and is not in the definition. */
   readonly notes: readonly string[];
 }
@@ -48,6 +50,7 @@ export const noHost: Omit<Answers, "hostname"> = {
   firmware: ["uefi", "bios"],
   keys: [],
   packages: [],
+  isCloud: false,
   notes: [],
 };
 
@@ -70,6 +73,7 @@ export function answersFor(facts: Facts, words: HostWords): Answers {
     keys: [words.openedBy],
     timezone: /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+){0,2}$/.test(words.timezone) ? words.timezone : undefined,
     packages: words.packages.filter((name) => /^[a-z0-9][a-z0-9+.-]+$/.test(name)),
+    isCloud: /-cloud-/.test(facts.kernel),
     notes: [
       ...(system === undefined ? ["no disk holds the root alone: name the one to be written"] : []),
       ...facts.disks.filter((disk) => disk !== system).map(otherDisk),

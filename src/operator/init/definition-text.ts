@@ -4,14 +4,16 @@ import type { Answers } from "./answers.ts";
 
 /** What a server needs to start, to be reached and to take updates. */
 const basicPackages = [
-  ...["apt", "ca-certificates", "dbus", "e2fsprogs", "initramfs-tools", onlyArchitecture.packages.kernel],
+  ...["apt", "ca-certificates", "dbus", "e2fsprogs", "initramfs-tools"],
   ...["openssh-server", "sudo", "systemd-resolved", "systemd-sysv", "udev", "zstd"],
 ];
+const { kernel, cloudKernel } = onlyArchitecture.packages;
 
 /** The text of an `IMGBUILD.ts`. What comes from a host stands in it as JSON alone, or in a comment of one line. */
 export function definitionText(answers: Answers): string {
   const { hostname, match, binding, firmware, network, timezone, packages, notes } = answers;
-  const more = packages.filter((name) => !basicPackages.includes(name));
+  const basic = [...basicPackages, answers.isCloud ? cloudKernel : kernel].sort();
+  const more = packages.filter((name) => !basic.includes(name));
   const functions = ["biosBoot", "disk", "esp", "gpt", "image", "readLines", "root", "unitIsActive"];
   functions.push(network === undefined ? "dhcp" : "staticAddress");
   return [
@@ -25,7 +27,7 @@ export function definitionText(answers: Answers): string {
     ...(timezone === undefined ? [] : [`  timezone: ${JSON.stringify(timezone)},`]),
     "  packages: {",
     "    install: [",
-    ...listed(basicPackages, "      "),
+    ...listed(basic, "      "),
     ...(more.length === 0 ? [] : ["      // Installed by hand on the host; take what you need:"]),
     ...listed(more, "      // "),
     "    ],",

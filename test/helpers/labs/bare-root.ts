@@ -164,7 +164,8 @@ function openTerminal(root: string, words: readonly string[], show?: (text: stri
       const mark = new RegExp(`<${count} (\\d+)>`);
       const from = text.length;
       let answered = 0;
-      child.stdin.write(`${line}\nprintf '<%s %s>\\n' ${count} $?\n`);
+      // As one line: a program may read, or throw away, what is typed after it.
+      child.stdin.write(`${line}; printf '<%s %s>\\n' ${count} $?\n`);
       const look = () => {
         const reply = answer?.(text.slice(from + answered));
         if (reply !== undefined) {

@@ -90,6 +90,15 @@ describe("a repository for a host", () => {
     expect(asked.definition.spec.network).toMatchObject({ ethernet: { dhcp: "yes", match: { name: "e*" } } });
   });
 
+  it("has the kernel for virtual machines where the host has it", async () => {
+    const kernels = async (kernel: string) =>
+      (await made(machineFacts({ kernel }))).definition.spec.packages.install.filter((name) =>
+        name.startsWith("linux-image"),
+      );
+    expect(await kernels("6.1.0-30-cloud-amd64")).toEqual(["linux-image-cloud-amd64"]);
+    expect(await kernels("6.1.0-30-amd64")).toEqual(["linux-image-amd64"]);
+  });
+
   it("says what it cannot say: a bond, Secure Boot, a root on no disk that is known", async () => {
     const bond = fixed.links!.map((known) => ({ ...known, kind: "bond" }));
     const disks = ["vda", "vdb"].map((name) => diskFacts(name, { serial: `${name}-SERIAL` }));
