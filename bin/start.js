@@ -6,7 +6,9 @@ import "./quiet.js";
 const [major, minor] = process.versions.node.split(".").map(Number);
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
 if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`imgbuild needs Node 20.19 or later; this is ${process.version}`);
+  console.error(
+    `imgbuild needs Node 20.19 or later; this is ${process.version}\n  hint: sudo npm install --global node@20`,
+  );
   process.exit(1);
 }
 const packaged = join(top, "dist", "program");

@@ -5,6 +5,7 @@ import { lockRows } from "./bench-lock.ts";
 import { busyCores, machine, versions } from "./bench-machine.ts";
 import { type Row, rounds } from "./bench-rows.ts";
 import { withServer } from "./bench-server.ts";
+import { startRows } from "./bench-start.ts";
 import { vmRows } from "./bench-vm.ts";
 
 /** Rows that are measured together, and the group by which they are chosen. */
@@ -20,6 +21,7 @@ const measurements: readonly Measurement[] = [
   { group: "build", rows: ["rebuild-file", "rebuild-package"], measure: () => withServer(rebuildRows) },
   { group: "build", rows: ["peak-memory"], measure: () => withServer(memoryRows) },
   { group: "image", rows: ["image-cold"], measure: () => withServer(imageRows) },
+  { group: "start-up", rows: ["start-up-mkosi", "start-up-ansible"], measure: startRows },
   { group: "vm", rows: ["test-verdict", "snapshot-restore"], measure: vmRows },
 ];
 

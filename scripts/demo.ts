@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { plainLog, seconds } from "../src/cli/terminal/log.ts";
 import { Report } from "../src/schema/report.ts";
+import { run } from "../src/system/run/run.ts";
 import { messageOf } from "../src/util/fail.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
 import { deployArguments, kept, type StockLab, startLab } from "../test/helpers/labs/lab.ts";
@@ -10,12 +11,13 @@ import { fetchPage } from "../test/helpers/labs/page.ts";
 
 /**
  * The main job, shown: a stock Debian 12 host that somebody else installed runs in QEMU; one command makes it
- * `imgbuild/web`, disks and all, and proves it. Run again, it deploys onto the host that the first run made.
+ * `imgbuild/web`, disks and all, and proves it. The command is that of the npm package, as npm installs it. Run again, it deploys onto the host that the first run made.
  * FRESH=1 starts over, FIRMWARE=uefi takes the other firmware.
  */
 const directory = resolve("out/demo");
 const markFile = `${directory}/deployed.json`;
 const deployMs = 3_600_000;
+const installMs = 10 * 60_000;
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const)
   process.once(name, () => stop.abort(new Error("interrupted")));
@@ -26,6 +28,7 @@ process.exitCode = await demo().catch((error: unknown) => {
 });
 
 async function demo(): Promise<number> {
+  const program = await installed();
   const earlier = process.env.FRESH ? undefined : await readMark();
   const again = earlier !== undefined;
   const firmware = earlier?.firmware ?? (process.env.FIRMWARE === "uefi" ? "uefi" : "bios");
@@ -38,7 +41,7 @@ async function demo(): Promise<number> {
     const before = await look(lab, again ? "admin" : "root");
     await rm(markFile, { force: true });
     say("the host before", before);
-    const report = await deploy(lab, again ? "admin@target" : "target");
+    const report = await deploy(program, lab, again ? "admin@target" : "target");
     const after = await look(lab, "admin");
     const page = await fetchPage(await lab.machine.forward(80), "user", "demo");
     const closed = await fetchPage(await lab.machine.forward(80));
@@ -87,11 +90,26 @@ async function readMark(): Promise<{ firmware: "bios" | "uefi" } | undefined> {
   );
 }
 
-async function deploy(lab: StockLab, target: string): Promise<Report> {
+/** Makes the package, installs it beside the demo, and gives its command. */
+async function installed(): Promise<string> {
+  const env = process.env as Record<string, string>;
+  const place = resolve("out/demo-program");
+  const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
+  await run(["node", "--import", "tsx", "scripts/package.ts"], { timeoutMs: installMs, env });
+  await rm(place, { recursive: true, force: true });
+  await mkdir(place, { recursive: true });
+  const options = ["--prefix", place, "--no-audit", "--no-fund", "--prefer-offline"];
+  await run(["npm", "install", ...options, resolve(`out/imgbuild-${version}.tgz`)], {
+    timeoutMs: installMs,
+    env,
+  });
+  return join(place, "node_modules/.bin/imgbuild");
+}
+
+async function deploy(program: string, lab: StockLab, target: string): Promise<Report> {
   const file = `${directory}/report.json`;
   const ran = await imgbuild(deployArguments(lab, file, target), {
-    env: process.env,
-    timeoutMs: deployMs,
+    ...{ program, env: process.env, timeoutMs: deployMs },
     show: true,
   });
   if (ran.code !== 0)

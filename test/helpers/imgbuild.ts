@@ -20,9 +20,11 @@ export async function imgbuild(
     readonly show?: boolean;
     readonly onStart?: (child: ChildProcess) => void;
     readonly stdin?: string;
+    /** Default the checkout's. */
+    readonly program?: string;
   },
 ): Promise<Ran> {
-  const child = spawn(join(project, "bin/imgbuild"), args, {
+  const child = spawn(options.program ?? join(project, "bin/imgbuild"), args, {
     cwd: project,
     env: { ...options.env },
     stdio: "pipe",

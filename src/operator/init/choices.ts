@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { z } from "zod";
-import { HostName, Network, TimeZone } from "../../schema/spec.ts";
+import { Network } from "../../schema/network.ts";
+import { HostName, TimeZone } from "../../schema/spec.ts";
 import { DiskMatch } from "../../schema/storage.ts";
 import { isPlainKey } from "../../transport/keys.ts";
 import { exitCodes, Fail, reasonOf } from "../../util/fail.ts";
