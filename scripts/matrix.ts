@@ -235,9 +235,7 @@ const cases: readonly Case[] = [
     ["ipv6-only", "IPv6 alone"],
     ["onlink", "a gateway outside of its prefix"],
     ["vlan", "a VLAN"],
-    ["bond", "a bond of two cards"],
-    ["bridge", "a bridge on a VLAN"],
-    ["wireguard", "a tunnel by WireGuard"],
+    ["devices", "a bond, a bridge on its VLAN, and WireGuard"],
   ].map(([name, what]) => ({
     name: `network-${name}`,
     what: `a machine with ${what} is reached at its address, and reaches its gateway`,

@@ -67,7 +67,6 @@ const match = { name: "en*" };
 const addresses = ["192.0.2.10/24", "2001:db8:7::10/64"];
 const gateway = ["192.0.2.1", "2001:db8:7::1"];
 const macs = ["52:54:00:00:07:01", "52:54:00:00:07:02"];
-const port1 = { match: { mac: macs[0]! } };
 /** In files of its own, which are read as what a definition says is. */
 const vlan40 = {
   "/etc/systemd/network/20-v40.netdev": { content: "[NetDev]\nName=v40\nKind=vlan\n[VLAN]\nId=40\n" },
@@ -111,38 +110,15 @@ const cases: Readonly<Record<string, Case>> = {
     gateways: ["172.31.1.1", "fe80::1%eno7"],
   },
   "a VLAN": { says: { network: { ethernet: { match } }, files: vlan40 }, gateways: gateway },
-  "a bond of two cards": {
+  "a bond, a bridge on its VLAN, and WireGuard": {
     says: {
       network: {
-        port1,
+        port1: { match: { mac: macs[0]! } },
         port2: { match: { mac: macs[1]! } },
-        uplink: bond(
-          { mode: "active-backup", links: ["port1", "port2"], primary: "port1" },
-          { addresses, gateway },
-        ),
-      },
-    },
-    gateways: gateway,
-    holds: `grep -c '^Slave Interface' /proc/net/bonding/uplink | grep -qx 2 &&
-      grep -qE '${macs.join("|")}' /sys/class/net/uplink/address &&
-      grep -q '^Currently Active Slave: enp' /proc/net/bonding/uplink`,
-  },
-  "a bridge on a VLAN": {
-    says: {
-      network: {
-        port1,
-        v40: vlan({ id: 40, link: "port1" }),
+        uplink: bond({ mode: "active-backup", links: ["port1", "port2"], primary: "port1" }),
+        v40: vlan({ id: 40, link: "uplink" }),
         outside: bridge({ links: ["v40"] }, { addresses, gateway }),
-        inside: bridge({}, { addresses: ["198.51.100.1/24"] }),
-      },
-    },
-    gateways: [...gateway, "198.51.100.1"],
-    holds: `grep -qx ${macs[0]} /sys/class/net/outside/address && test -e /sys/class/net/outside/brif/v40`,
-  },
-  "a tunnel by WireGuard": {
-    says: {
-      network: {
-        ethernet: { match, addresses, gateway },
+        inside: bridge({}, { addresses: ["203.0.113.1/24"] }),
         vpn: wireguard(
           {
             privateKeySecret: "vpn",
@@ -163,19 +139,20 @@ const cases: Readonly<Record<string, Case>> = {
         ),
       },
       secrets: Object.fromEntries(
-        ["vpn", "shared"].map((name) => [
-          name,
-          {
-            file: `${name}.age`,
-            path: `/etc/systemd/network/${name}.key`,
-            group: "systemd-network",
-            mode: "0640",
-          },
-        ]),
+        ["vpn", "shared"].map((name) => {
+          const path = `/etc/systemd/network/${name}.key`;
+          return [name, { file: `${name}.age`, path, group: "systemd-network", mode: "0640" }];
+        }),
       ),
     },
-    gateways: gateway,
-    holds: `ip route get 198.51.100.7 | grep -q 'dev vpn src 198.51.100.2' && ip link show vpn | grep -q 'mtu 1380 '`,
+    gateways: [...gateway, "203.0.113.1"],
+    holds: `set -e
+      [ "$(grep -c '^Slave Interface' /proc/net/bonding/uplink)" = 2 ]
+      # The MAC of a card, not one that systemd makes up.
+      for name in uplink v40 outside; do grep -qxE '${macs.join("|")}' "/sys/class/net/$name/address"; done
+      test -e /sys/class/net/outside/brif/v40
+      ip route get 198.51.100.7 | grep -q 'dev vpn src 198.51.100.2'
+      ip link show vpn | grep -q 'mtu 1380 '`,
   },
 };
 
