@@ -1,9 +1,12 @@
 // Makes the npm package: out/imgbuild-VERSION.tgz. It has the program as one file, the sources that a build reads, the base's
-// definition, the documentation, and the types of `imgbuild` and `imgbuild/testing`; no test and no tool of the checkout.
+// definition, the documentation, manual pages, and the types of `imgbuild` and `imgbuild/testing`; no test and no tool of the
+// checkout.
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { build } from "esbuild";
 import { bundleProgram } from "../bin/program.js";
+import { manPages } from "../src/cli/man.ts";
+import { commandLine } from "../src/cli/program.ts";
 import { run } from "../src/system/run/run.ts";
 import { fieldComments, withComments } from "./field-docs.ts";
 
@@ -33,6 +36,7 @@ for (const path of copied) cpSync(path, join(to, path), { recursive: true });
 await makeProgram();
 await makeModules();
 await makeTypes();
+const manual = makeManual();
 writeFileSync(join(to, "package.json"), `${JSON.stringify(description(), null, 2)}\n`);
 await run(["npm", "pack", "--silent", "--pack-destination", join(top, "out"), to], {
   timeoutMs: runMs,
@@ -124,6 +128,19 @@ function moduleName(path: string): string {
   return path === "." ? "imgbuild" : relative(".", path);
 }
 
+/** For an installation as root or with a prefix of its own: npm puts them where man looks. */
+function makeManual(): string[] {
+  mkdirSync(join(to, "man"));
+  const pages = manPages(
+    commandLine(
+      async () => {},
+      () => {},
+    ),
+  );
+  for (const [name, page] of pages) writeFileSync(join(to, "man", name), page);
+  return [...pages.keys()].map((name) => `man/${name}`);
+}
+
 function description() {
   const ours = JSON.parse(readFileSync(join(top, "package.json"), "utf8"));
   const { name, version, description, keywords, license, type, engines, os, bin } = ours;
@@ -136,5 +153,6 @@ function description() {
     ...{ name, version, description, keywords, license, type, engines, os, bin },
     exports: { ...Object.fromEntries(modules.map(exported)), "./package.json": "./package.json" },
     dependencies,
+    man: manual,
   };
 }

@@ -1,6 +1,7 @@
 import { baseCommand } from "./commands/base.ts";
 import { buildCommand } from "./commands/build.ts";
 import { cacheCommand } from "./commands/cache.ts";
+import { completionCommands } from "./commands/completion.ts";
 import { deployCommand } from "./commands/deploy.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { followCommands } from "./commands/follow.ts";
@@ -34,4 +35,5 @@ export const commands: readonly AddCommand[] = [
   baseCommand,
   cacheCommand,
   doctorCommand,
+  completionCommands,
 ];

@@ -62,4 +62,9 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   "cache show": [["imgbuild cache show", "what takes the room"]],
   "cache gc": [["imgbuild cache gc --max-size 10GiB --dry-run", "what would go"]],
   doctor: [["imgbuild doctor", "what to install on this machine"]],
+  completion: [
+    ["imgbuild completion bash", "put it into ~/.local/share/bash-completion/completions/imgbuild"],
+    ["imgbuild completion zsh", "put it into a file `_imgbuild` in a directory of $fpath"],
+    ["imgbuild completion fish", "put it into ~/.config/fish/completions/imgbuild.fish"],
+  ],
 };

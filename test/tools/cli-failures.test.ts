@@ -262,7 +262,7 @@ describe("wrong usage", () => {
     [/more: packages are named with --update only/, ["lock", "imgbuild/web", "more"]],
     [/required option '-o, --output <FILE>'/, ["build", "imgbuild/web"]],
     [
-      /--format iso: raw, qcow2, vmdk, .* are accepted/,
+      /'iso' is invalid\. Allowed choices are raw, qcow2, vmdk, /,
       ["build", "imgbuild/web", "-o", "x", "--format", "iso"],
     ],
     [/--format raw: the name x\.qcow2 /, ["build", "imgbuild/web", "-o", "x.qcow2", "--format", "raw"]],

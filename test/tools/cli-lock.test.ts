@@ -142,7 +142,7 @@ describe("imgbuild sbom", () => {
     expectFail(
       await imgbuild("sbom", dir, "--format", "xml"),
       2,
-      /--format xml: spdx, cyclonedx are accepted/,
+      /'xml' is invalid\. Allowed choices are spdx, cyclonedx\./,
     );
   });
 });

@@ -65,7 +65,7 @@ describe("the examples of the help texts", () => {
   const leaves = (command: Command, words: readonly string[]): string[] =>
     command.commands.length === 0
       ? [words.join(" ")]
-      : command.commands.flatMap((below) => leaves(below, [...words, below.name()]));
+      : shownBelow(command).flatMap((below) => leaves(below, [...words, below.name()]));
 
   it("are there for every command, and for nothing else", () => {
     expect(Object.keys(examples).sort()).toEqual(leaves(silent(), []).sort());
@@ -110,6 +110,14 @@ const silent = () =>
     async () => {},
     () => {},
   );
+
+/** Without what only a shell calls. */
+function shownBelow(command: Command): Command[] {
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((one) => one.name() !== "help");
+}
 
 /** A whole line, by the real parser. */
 async function parse(text: string): Promise<void> {
@@ -173,7 +181,7 @@ describe("the documentation's commands", () => {
   it("are all in the list of commands, with options that they have", () => {
     const listed = docSpans().filter(({ place }) => place.startsWith("docs/COMMANDS.md"));
     const program = silent();
-    const names = program.commands.map((one) => one.name());
+    const names = shownBelow(program).map((one) => one.name());
     const rows = listed.filter(({ text }) => names.includes(text.split(" ")[0]!));
     for (const { text } of rows) mention(`imgbuild ${text}`);
     for (const name of names)

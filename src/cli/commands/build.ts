@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import type { ImageOptions } from "../../operator/build/build-definition.ts";
 import { imageCompressions, imageFormats } from "../../operator/output/output.ts";
 import type { AddCommand } from "../terminal/context.ts";
@@ -9,10 +10,16 @@ export const buildCommand: AddCommand = (program, act) => {
     .description("an offline disk image")
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
     .requiredOption("-o, --output <FILE>", "where the image goes")
-    .option("--format <FORMAT>", `${imageFormats.join(", ")} (default: by FILE's ending, else raw)`)
+    .addOption(
+      new Option("--format <FORMAT>", "form of the image (default: by FILE's ending, else raw)").choices(
+        imageFormats,
+      ),
+    )
     .option("--size <SIZE>", "size of the disk, as 8GiB, instead of the definition's `imageSize`")
     .option("--minimize", "as small as its files allow; the system grows to its disk when it starts")
-    .option("--compress <KIND>", `${imageCompressions.join(", ")}; FILE ends in .zst, .gz or .xz then`)
+    .addOption(
+      new Option("--compress <KIND>", "FILE ends in .zst, .gz or .xz then").choices(imageCompressions),
+    )
     .option("--checksum", "write FILE.sha256 too, for `sha256sum -c`")
     .option("--in-vm", "have a virtual machine make the disks: any layout, none of this kernel's modules")
     .option(

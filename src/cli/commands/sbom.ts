@@ -1,13 +1,14 @@
 import { writeFile } from "node:fs/promises";
+import { Option } from "commander";
 import { requireParent } from "../../system/files/parent.ts";
-import { during, exitCodes, Fail } from "../../util/fail.ts";
+import { during } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
 
 const tool = "imgbuild";
 const formats = ["spdx", "cyclonedx"] as const;
 
 interface Options {
-  readonly format: string;
+  readonly format: (typeof formats)[number];
   readonly output?: string;
 }
 
@@ -16,19 +17,14 @@ export const sbomCommand: AddCommand = (program, act) => {
     .command("sbom")
     .description("what a definition's lock holds, as SPDX 2.3 or CycloneDX 1.6 JSON")
     .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-    .option("--format <FORMAT>", formats.join(", "), "spdx")
+    .addOption(new Option("--format <FORMAT>", "form of the document").choices(formats).default("spdx"))
     .option("-o, --output <FILE>", "a file instead of stdout")
     .action((path: string, options: Options) =>
       act(async (cli) => {
-        const format = formats.find((one) => one === options.format);
-        if (format === undefined)
-          throw new Fail(`--format ${options.format}: ${formats.join(", ")} are accepted`, {
-            exitCode: exitCodes.usage,
-          });
         const { openDefinition } = await import("../../operator/lock/open-definition.ts");
         const { cycloneDxOf } = await import("../../debian/sbom/cyclonedx.ts");
         const { spdxOf } = await import("../../debian/sbom/spdx.ts");
-        const { output } = options;
+        const { format, output } = options;
         if (output !== undefined) await requireParent(output);
         const { spec, lock } = await openDefinition(path);
         const version = program.version() ?? "";

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { stockRelease } from "../../tables/release.ts";
 import type { RehearsalOptions, TestOptions } from "../../testing/test-definition.ts";
 import { Fail } from "../../util/fail.ts";
@@ -58,7 +58,11 @@ function machineCommand(program: Command, name: string, firmware: string): Comma
     program
       .command(name)
       .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-      .option("--firmware <FIRMWARE>", "bios, uefi or both", firmware)
+      .addOption(
+        new Option("--firmware <FIRMWARE>", "what starts the machine")
+          .choices(["bios", "uefi", "both"])
+          .default(firmware, firmware === "one" ? "the first that is declared" : "those declared"),
+      )
       .option("--memory <MIB>", "the machine's memory (default: 1024)", positive)
       .option("--keep", "leave the machine's files where they are")
       .option("--with-secrets", "use the real secrets instead of made-up ones"),
