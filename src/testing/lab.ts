@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
-import type { BaseOptions } from "../operator/base/base.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { openDefinition } from "../operator/lock/open-definition.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
+import type { Surroundings } from "../system/files/cache.ts";
 import { Fail } from "../util/fail.ts";
 import { type Lab, type LabOptions, openLab } from "../vm/lab/lab.ts";
 import type { Firmware } from "../vm/machine/firmware.ts";
@@ -35,7 +35,7 @@ export interface TestLab extends Omit<Lab, "machine"> {
   machine(options: MachineOptions): Promise<Machine>;
 }
 
-export type TestLabOptions = BaseOptions &
+export type TestLabOptions = Surroundings &
   Pick<LabOptions, "directory" | "keep"> & {
     /** What a definition's path is relative to; default the working directory. */
     readonly from?: string;

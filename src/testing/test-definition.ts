@@ -1,12 +1,12 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import type { BaseOptions } from "../operator/base/base.ts";
 import { loadDefinition } from "../operator/definition/load.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
 import { requireTools } from "../operator/native/doctor.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../operator/secrets/secrets.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
+import type { Surroundings } from "../system/files/cache.ts";
 import { requireParent } from "../system/files/parent.ts";
 import { guardDirectory } from "../system/files/work-directory.ts";
 import { onlyArchitecture } from "../tables/architecture.ts";
@@ -35,7 +35,7 @@ export interface RehearsalOptions extends TestOptions {
   readonly fromKey?: string;
 }
 
-interface Outside extends BaseOptions {
+interface Outside extends Surroundings {
   askSecret(question: string): Promise<Secret>;
 }
 

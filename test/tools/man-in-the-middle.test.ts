@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { buildInBase } from "../../src/operator/deploy/build.ts";
 import { newTrail } from "../../src/operator/deploy/phases.ts";
 import { proveNewSystem } from "../../src/operator/deploy/prove.ts";
-import type { TakenOver } from "../../src/operator/deploy/results.ts";
+import type { Shipped } from "../../src/operator/deploy/results.ts";
 import { waitForBase } from "../../src/operator/deploy/take-over.ts";
 import type { DeployWorld } from "../../src/operator/deploy/world.ts";
 import { type FromRunner, protocolVersion } from "../../src/schema/journal.ts";
@@ -64,7 +64,7 @@ function jumped(port: number, operator: { private: string; public: string }, pin
     ...{ facts: machineFacts(), planDigest, secrets: new Map([["token", token]]) },
     ...{ hostKeys: { secrets: new Map(), pins: [] }, newSystem: { nonce } },
     identity: { nonce, clientKey: operator, baseKey: { private: "", public: pin } },
-  } as unknown as TakenOver;
+  } as unknown as Shipped;
   const trail = newTrail();
   const world = {
     ...{ log: silentLog, signal: new AbortController().signal, now: Date.now, password: undefined },

@@ -15,6 +15,7 @@ import { finishTree } from "../../steps/tree/finish-tree.ts";
 import { placeFiles } from "../../steps/tree/place-files.ts";
 import { writeFiles } from "../../steps/tree/write-files.ts";
 import { toolRun } from "../../system/door/chroot.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { hold } from "../../system/files/file-lock.ts";
 import { inOnePiece } from "../../system/files/one-piece.ts";
 import { plainEnv } from "../../system/run/run.ts";
@@ -22,7 +23,6 @@ import { onlyArchitecture } from "../../tables/architecture.ts";
 import { Tree } from "../../tree/tree.ts";
 import { digestOf, sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
 import { readFiles } from "../definition/files.ts";
 import { watchdogs } from "../inspect/watchdogs.ts";
 import { mirrorsFor } from "../lock/lock.ts";
@@ -47,13 +47,6 @@ const outerModules = ["loop", "squashfs", "overlay"];
 const squashMs = 1_800_000;
 const libraries = [onlyArchitecture.libraries, "usr/lib64", "usr/lib"];
 
-export interface BaseOptions {
-  readonly cache: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}
-
 /** The base's tree, in which tools run here; and what is packed from it. */
 interface BaseTree {
   readonly tree: string;
@@ -67,7 +60,7 @@ export function baseDefinition(): string {
 }
 
 /** The base as files to ship; made once for each definition, lock and runner, then found in the cache. */
-export async function buildBase(options: BaseOptions): Promise<BaseFiles> {
+export async function buildBase(options: Surroundings): Promise<BaseFiles> {
   const { digest: treeDigest } = await treeInputs();
   const init = await readFile(join(baseDefinition(), "init"));
   const runner = await options.log.task("bundling the runner", bundleRunner);
@@ -111,7 +104,7 @@ function isReadable(directory: string): boolean {
 }
 
 /** The tree alone: what building an image needs. */
-export async function baseTree(options: BaseOptions): Promise<BaseTree> {
+export async function baseTree(options: Surroundings): Promise<BaseTree> {
   const { own } = await basePlaces(options.cache);
   const known = join(own, `known-${await definitionBytes()}`);
   const remembered = await readFile(known, "utf8").catch(() => "");
@@ -143,7 +136,7 @@ async function treeInputs(): Promise<{ definition: OpenDefinition; digest: strin
   return { definition, digest };
 }
 
-async function makeTree(definition: OpenDefinition, into: string, options: BaseOptions): Promise<void> {
+async function makeTree(definition: OpenDefinition, into: string, options: Surroundings): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Fail("making the base needs root", { hint: "run the same command with sudo; it is made once" });
   await requireTools("build");

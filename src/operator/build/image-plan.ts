@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { epochOf } from "../../debian/lock/lock-date.ts";
 import { type Change, changesOn } from "../../disks/filesystem/tree-delta.ts";
 import { refuseOverfull, type TreeUsage, usageOfChanges } from "../../disks/filesystem/tree-usage.ts";
 import type { StepData } from "../../schema/plan.ts";
-import type { Spec } from "../../schema/spec.ts";
 import type { Storage } from "../../schema/storage.ts";
 import { partitionImage } from "../../steps/image/partition-image.ts";
 import { stepData } from "../../steps/step/step.ts";
@@ -11,16 +9,13 @@ import { mountsOf, writtenDisks } from "../../storage/graph/check-storage.ts";
 import { swapUuid } from "../../storage/graph/ids.ts";
 import { contentType } from "../../storage/nodes/content-types.ts";
 import { beyondFile } from "../../storage/system/native.ts";
-import { storageConfig } from "../../storage/system/storage-config.ts";
-import { firstInstall } from "../../storage/table/first-install.ts";
 import { type Layout, layoutOf, sfdiskScript } from "../../storage/table/gpt.ts";
 import { traitsOf } from "../../tables/filesystem/filesystems.ts";
-import { digestOf, uuidFrom } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { bootSteps, kernelCmdline } from "../plan/boot-steps.ts";
-import { treeLayers } from "../plan/tree.ts";
 import type { ImageInputs } from "./build.ts";
 import type { TreePlan } from "./layers.ts";
+import { asImage, imageSeed, outermost, treePlan } from "./tree-plan.ts";
 
 const sectorSize = 512;
 
@@ -75,23 +70,10 @@ export function needsVm(inputs: ImageInputs): boolean {
   }
 }
 
-/** An image's UUIDs come of name and storage alone, so that they stay when a file is edited. */
-export function imageSeed({ hostname, storage }: Spec): string {
-  return uuidFrom(digestOf({ hostname, storage }), "image");
-}
-
-/** The definition as an image has it: there is nothing yet to keep, so all of it is made. */
-export function asImage(inputs: ImageInputs): ImageInputs {
-  const { spec } = inputs;
-  return spec.storage === undefined
-    ? inputs
-    : { ...inputs, spec: { ...spec, storage: firstInstall(spec.storage) } };
-}
-
 /** The plan for an image that is made natively. */
 export function imagePlan(given: ImageInputs): ImagePlan {
   const inputs = asImage(given);
-  const { spec, lock } = inputs;
+  const { spec } = inputs;
   const { storage } = spec;
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
   const unable = beyondFile(storage);
@@ -99,7 +81,7 @@ export function imagePlan(given: ImageInputs): ImagePlan {
   const [name, disk] = writtenDisks(storage)[0]!;
   const seed = imageSeed(spec);
   const layout = layoutOf(disk, disk.imageSize, sectorSize, { seed, name });
-  const epoch = epochOf(lock);
+  const { epoch, tree } = treePlan(inputs);
   const consoles = spec.boot?.consoles ?? [];
   const cmdline = kernelCmdline(spec, seed, consoles);
   const parts = imageParts(storage, layout, seed, epoch);
@@ -108,15 +90,7 @@ export function imagePlan(given: ImageInputs): ImagePlan {
   const rootOffset = filesystems.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
   return {
     epoch,
-    tree: treeLayers(spec, lock, {
-      storage: storageConfig(storage, seed, spec.secrets),
-      mirrors: inputs.mirrors,
-      packages: new Set(lock.packages.map((one) => one.name)),
-      files: inputs.files,
-      identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
-      cmdline,
-      definition: inputs.definition,
-    }),
+    tree,
     filesystems,
     disk: (paths) => [
       stepData(partitionImage, "partitioning the image", {
@@ -192,12 +166,4 @@ function imageParts(storage: Storage, { disk, partitions }: Layout, seed: string
       },
     ];
   });
-}
-
-/** The mount points below one, without those that lie below another of them. */
-export function outermost(mount: string, mounts: readonly string[]): string[] {
-  const inside = (path: string, other: string) =>
-    path !== other && path.startsWith(other === "/" ? "/" : `${other}/`);
-  const below = mounts.filter((one) => inside(one, mount));
-  return below.filter((one) => !below.some((other) => inside(one, other)));
 }

@@ -1,11 +1,13 @@
 import { epochOf } from "../../debian/lock/lock-date.ts";
+import type { Spec } from "../../schema/spec.ts";
 import { mountsOf } from "../../storage/graph/check-storage.ts";
 import { storageConfig } from "../../storage/system/storage-config.ts";
+import { firstInstall } from "../../storage/table/first-install.ts";
 import { filesystems } from "../../tables/filesystem/filesystems.ts";
+import { digestOf, uuidFrom } from "../../util/digest.ts";
 import { kernelCmdline } from "../plan/boot-steps.ts";
 import { treeLayers } from "../plan/tree.ts";
 import type { ImageInputs } from "./build.ts";
-import { asImage, imageSeed, outermost } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
 
 const noDisks = { files: [{ path: "/etc/fstab", content: "" }], directories: [] };
@@ -33,4 +35,25 @@ export function treePlan(given: ImageInputs): TreePlan {
       .filter(({ type }) => !filesystems[type].firmware)
       .map(({ mount }) => ({ mount, below: outermost(mount, paths) })),
   };
+}
+
+/** An image's UUIDs come of name and storage alone, so that they stay when a file is edited. */
+export function imageSeed({ hostname, storage }: Spec): string {
+  return uuidFrom(digestOf({ hostname, storage }), "image");
+}
+
+/** The definition as an image has it: there is nothing yet to keep, so all of it is made. */
+export function asImage(inputs: ImageInputs): ImageInputs {
+  const { spec } = inputs;
+  return spec.storage === undefined
+    ? inputs
+    : { ...inputs, spec: { ...spec, storage: firstInstall(spec.storage) } };
+}
+
+/** The mount points below one, without those that lie below another of them. */
+export function outermost(mount: string, mounts: readonly string[]): string[] {
+  const inside = (path: string, other: string) =>
+    path !== other && path.startsWith(other === "/" ? "/" : `${other}/`);
+  const below = mounts.filter((one) => inside(one, mount));
+  return below.filter((one) => !below.some((other) => inside(one, other)));
 }

@@ -13,9 +13,8 @@ import { Fail } from "../../util/fail.ts";
 import { baseSteps } from "../plan/plan.ts";
 import type { TreeLayers } from "../plan/tree.ts";
 import type { ImageInputs } from "./build.ts";
-import { asImage, imageSeed } from "./image-plan.ts";
 import type { TreePlan } from "./layers.ts";
-import { treePlan } from "./tree-plan.ts";
+import { asImage, imageSeed, treePlan } from "./tree-plan.ts";
 
 const sectorSize = 512;
 

@@ -7,18 +7,11 @@ import { proxiesOf } from "../../debian/http/proxy.ts";
 import { localArchive } from "../../debian/package/local.ts";
 import type { LockedPackage } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { hold } from "../../system/files/file-lock.ts";
-import type { Log } from "../../util/log.ts";
 import { baseDefinition } from "../base/base.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
-
-interface VendorOptions {
-  readonly cache: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}
 
 /**
  * Collects every .deb of a definition's lock, and of the base's that a build needs, below `dir`: DIR/<archive>/<path>, as
@@ -27,7 +20,7 @@ interface VendorOptions {
 export async function vendor(
   definition: Pick<OpenDefinition, "spec" | "lock">,
   dir: string,
-  options: VendorOptions,
+  options: Surroundings,
 ): Promise<{ readonly packages: number; readonly bytes: number }> {
   const base = await openDefinition(baseDefinition());
   const byPath = new Map<string, LockedPackage>();

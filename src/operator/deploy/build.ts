@@ -8,19 +8,19 @@ import { sealSecrets } from "../runner-link/payload.ts";
 import { LinkLost } from "../runner-link/runner-link.ts";
 import { secretsLeft } from "../runner-link/secrets-left.ts";
 import type { Trail } from "./phases.ts";
-import type { Built, TakenOver } from "./results.ts";
+import type { Shipped } from "./results.ts";
 import { attach, OtherSystem } from "./take-over.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** Sends secrets and GO, follows the journal to the report, and lets the machine restart. */
 export async function buildInBase(
   inputs: DeployInputs,
-  takenOver: TakenOver,
+  shipped: Shipped,
   world: DeployWorld,
   trail: Trail,
-): Promise<Built> {
-  const followed = await followToReport(inputs, takenOver, world, trail);
-  if (followed === undefined) return { ...takenOver, baseReport: undefined };
+): Promise<void> {
+  const followed = await followToReport(inputs, shipped, world, trail);
+  if (followed === undefined) return;
   const { report, base } = followed;
   trail.mark({ at: "base report", report });
   if (report.ponr) trail.mark({ at: "ponr" });
@@ -28,7 +28,6 @@ export async function buildInBase(
     if (report.outcome === "failed") throw failure(report, inputs.host, world.now());
     base.link.send({ type: "restart" });
     await sleep(500);
-    return { ...takenOver, baseReport: report };
   } finally {
     base.close();
   }
@@ -37,16 +36,16 @@ export async function buildInBase(
 /** The report, and the link that it came by; undefined where the machine restarted before it came. */
 async function followToReport(
   inputs: DeployInputs,
-  takenOver: TakenOver,
+  shipped: Shipped,
   world: DeployWorld,
   trail: Trail,
 ): Promise<{ readonly report: BaseReport; readonly base: BaseLink } | undefined> {
   const until = world.now() + inputs.waitMs.build;
   const ways = { waitMs: inputs.waitMs.base, went: false };
-  let base: BaseLink | undefined = await attach(inputs, takenOver, world, ways);
+  let base: BaseLink | undefined = await attach(inputs, shipped, world, ways);
   const journal = journalOf(world, trail);
   try {
-    await sayGo(base, takenOver, trail);
+    await sayGo(base, shipped, trail);
     while (base !== undefined) {
       try {
         const report = await followUntil(base, journal, inputs, until - world.now());
@@ -57,9 +56,9 @@ async function followToReport(
         world.log.warn(`${error.message}; attaching again`);
         base.close();
       }
-      base = await attachAgain(inputs, takenOver, world, { until, ponr: journal.last().ponr });
+      base = await attachAgain(inputs, shipped, world, { until, ponr: journal.last().ponr });
       // It was lost on its way.
-      if (base?.link.hello.state === "waiting") await sayGo(base, takenOver, trail);
+      if (base?.link.hello.state === "waiting") await sayGo(base, shipped, trail);
     }
     return undefined;
   } catch (error) {
@@ -72,7 +71,7 @@ async function followToReport(
 
 async function sayGo(
   { link }: BaseLink,
-  { planDigest, secrets, hostKeys }: TakenOver,
+  { planDigest, secrets, hostKeys }: Shipped,
   trail: Trail,
 ): Promise<void> {
   const bundle = new Map([...secrets, ...hostKeys.secrets]);
@@ -132,13 +131,13 @@ function failure(report: BaseReport, host: string, now: number): Fail {
 /** Undefined when the machine has restarted after the point of no return: then the new system proves itself, or not. */
 async function attachAgain(
   inputs: DeployInputs,
-  takenOver: TakenOver,
+  shipped: Shipped,
   world: DeployWorld,
   { until, ponr }: { readonly until: number; readonly ponr: boolean },
 ): Promise<BaseLink | undefined> {
   try {
     const waitMs = Math.min(inputs.waitMs.base, until - world.now());
-    return await attach(inputs, takenOver, world, { waitMs, went: true });
+    return await attach(inputs, shipped, world, { waitMs, went: true });
   } catch (error) {
     // We may have missed the first write, and all that came after it; the new system's mark shows it.
     if (!(error instanceof OtherSystem) || !(error.isNew || ponr)) throw error;

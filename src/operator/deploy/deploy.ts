@@ -4,44 +4,13 @@ import { undo } from "../takeover/takeover.ts";
 import { buildInBase } from "./build.ts";
 import { confirmPlan } from "./confirm.ts";
 import { inspectAndPlan } from "./inspect.ts";
-import { newTrail, type Phase, runPhases, type Trail } from "./phases.ts";
-import { unhealthy } from "./prove.ts";
+import { newTrail, runPhase, type Trail } from "./phases.ts";
+import { type Proof, unhealthy } from "./prove.ts";
 import { reportOf } from "./report.ts";
-import type { Built, Confirmed, Inspected, Shipped, TakenOver, Verified } from "./results.ts";
 import { shipAndTakeOver } from "./ship.ts";
 import { waitForBase } from "./take-over.ts";
 import { verifyNewSystem, waitForOldSystem } from "./verify.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
-
-/** A deploy, phase by phase: each takes what the one before it gave. */
-const phases: readonly [
-  Phase<undefined, Inspected>,
-  Phase<Inspected, Confirmed>,
-  Phase<Confirmed, Shipped>,
-  Phase<Shipped, TakenOver>,
-  Phase<TakenOver, Built>,
-  Phase<Built, Verified>,
-] = [
-  {
-    name: "inspect",
-    doing: ({ host }) => `inspecting ${host}`,
-    run: (inputs, _none, world, trail) => inspectAndPlan(inputs, world, trail),
-    cleanup: (trail) => trail.last("connected")?.old.close(),
-  },
-  { name: "confirm", doing: () => "asking for confirmation", run: confirmPlan },
-  {
-    name: "ship",
-    doing: () => "shipping base and payload, loading the base's kernel",
-    run: shipAndTakeOver,
-    cleanup: async (trail) => {
-      const touched = trail.last("touched");
-      if (touched !== undefined && !trail.has("jumped")) await undo(touched.old);
-    },
-  },
-  { name: "takeover", doing: () => "waiting for the base", run: waitForBase },
-  { name: "build", doing: () => "building the system on the target", run: buildInBase },
-  { name: "verify", doing: () => "waiting for the new system", run: verifyNewSystem },
-];
 
 /**
  * Redeploys one host. Resolves with the report whatever the outcome, which the report names; bugs are thrown, and so
@@ -53,8 +22,7 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
   const finish = (outcome: Report["outcome"], error?: unknown) =>
     reportOf(inputs, trail, { outcome, error, began, now: world.now() });
   try {
-    const { health } = await runPhases(phases, inputs, world, trail);
-    const problem = unhealthy(health);
+    const problem = unhealthy((await throughPhases(inputs, world, trail)).health);
     if (problem === undefined) return finish("done");
     if (!inputs.acceptDegraded) return finish("failed", problem);
     world.log.warn(`accepted as it is: ${problem.message}`);
@@ -63,6 +31,34 @@ export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<
     if (!(error instanceof Fail)) throw error;
     if (error.exitCode === exitCodes.interrupted) throw interruption(inputs, trail, error);
     return finish(await outcomeOf(error, inputs, world, trail), error);
+  }
+}
+
+/** A deploy, phase by phase: each takes what those before it gave. */
+async function throughPhases(inputs: DeployInputs, world: DeployWorld, trail: Trail): Promise<Proof> {
+  const phase = <T>(name: string, doing: string, run: (world: DeployWorld) => Promise<T>) =>
+    runPhase(name, doing, { world, trail }, run);
+  try {
+    const inspected = await phase("inspect", `inspecting ${inputs.host}`, (inner) =>
+      inspectAndPlan(inputs, inner, trail),
+    );
+    const confirmed = await phase("confirm", "asking for confirmation", (inner) =>
+      confirmPlan(inputs, inspected, inner),
+    );
+    const shipped = await phase("ship", "shipping base and payload, loading the base's kernel", (inner) =>
+      shipAndTakeOver(inputs, confirmed, inner, trail),
+    );
+    await phase("takeover", "waiting for the base", (inner) => waitForBase(inputs, shipped, inner, trail));
+    await phase("build", "building the system on the target", (inner) =>
+      buildInBase(inputs, shipped, inner, trail),
+    );
+    return await phase("verify", "waiting for the new system", (inner) =>
+      verifyNewSystem(inputs, shipped, inner, trail),
+    );
+  } finally {
+    const touched = trail.last("touched");
+    if (touched !== undefined && !trail.has("jumped")) await undo(touched.old);
+    trail.last("connected")?.old.close();
   }
 }
 

@@ -5,9 +5,9 @@ import { mirrorsInSources } from "../../debian/archive/mirrors.ts";
 import { localArchive } from "../../debian/package/local.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { connect, publicKeysHeld } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
 import { buildBase } from "../base/base.ts";
 import { mirrorsFor } from "../lock/lock.ts";
@@ -19,11 +19,7 @@ import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/sec
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** What a command hands down of the outside world. */
-export interface Outside {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cache: string;
-  readonly log: Log;
-  readonly signal: AbortSignal;
+export interface Outside extends Surroundings {
   readonly interactive: boolean;
   askSecret(question: string): Promise<Secret>;
 }

@@ -1,45 +1,22 @@
 import type { Facts } from "../../schema/facts.ts";
 import type { BaseReport } from "../../schema/journal.ts";
 import type { Host } from "../../transport/host.ts";
-import type { Inspected, Shipped, Verified } from "./results.ts";
-import type { DeployInputs, DeployWorld } from "./world.ts";
+import type { Proof } from "./prove.ts";
+import type { Inspected, Shipped } from "./results.ts";
+import type { DeployWorld } from "./world.ts";
 
-/** A phase of a deploy: it takes what the phase before it gave, and gives its own result. */
-export interface Phase<From, To> {
-  /** In the report. */
-  readonly name: string;
-  /** What the log says it does. */
-  readonly doing: (inputs: DeployInputs) => string;
-  run(inputs: DeployInputs, from: From, world: DeployWorld, trail: Trail): Promise<To>;
-  /** Runs at the end of all, whatever came of it, once the phase has begun. */
-  readonly cleanup?: (trail: Trail) => Promise<void> | void;
-}
-
-/** Runs phases one after the other, each timed in the trail; then clears up, newest first. */
-export async function runPhases<A, B, C, D, E, F>(
-  phases: readonly [Phase<undefined, A>, Phase<A, B>, Phase<B, C>, Phase<C, D>, Phase<D, E>, Phase<E, F>],
-  inputs: DeployInputs,
-  world: DeployWorld,
-  trail: Trail,
-): Promise<F> {
-  const begun: Phase<unknown, unknown>[] = [];
-  let result: unknown;
+/** Runs a phase of a deploy as a task of the log, timed in the trail. `name` is that of the report. */
+export async function runPhase<T>(
+  name: string,
+  doing: string,
+  { world, trail }: { readonly world: DeployWorld; readonly trail: Trail },
+  run: (world: DeployWorld) => Promise<T>,
+): Promise<T> {
+  const start = world.now();
   try {
-    for (const phase of phases as readonly Phase<unknown, unknown>[]) {
-      begun.unshift(phase);
-      const start = world.now();
-      const from = result;
-      try {
-        result = await world.log.task(phase.doing(inputs), (log) =>
-          phase.run(inputs, from, { ...world, log }, trail),
-        );
-      } finally {
-        trail.mark({ at: "phase", phase: phase.name, seconds: (world.now() - start) / 1000 });
-      }
-    }
-    return result as F;
+    return await world.log.task(doing, (log) => run({ ...world, log }));
   } finally {
-    for (const { cleanup } of begun) await cleanup?.(trail);
+    trail.mark({ at: "phase", phase: name, seconds: (world.now() - start) / 1000 });
   }
 }
 
@@ -63,7 +40,7 @@ type Mark =
   | { readonly at: "base report"; readonly report: BaseReport }
   /** The new system answered first at that time. */
   | { readonly at: "answered"; readonly now: number }
-  | { readonly at: "verified"; readonly verified: Verified };
+  | { readonly at: "verified"; readonly verified: Proof };
 
 type Of<At extends Mark["at"]> = Extract<Mark, { readonly at: At }>;
 

@@ -1,7 +1,5 @@
 import type { DeployData, Order } from "../../schema/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
-import type { BaseReport } from "../../schema/journal.ts";
-import type { HealthResult } from "../../system/health/health.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { Finding } from "../inspect/finding.ts";
@@ -74,22 +72,4 @@ export interface HostKeys {
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Public halves, by which the new system is known. */
   readonly pins: readonly string[];
-}
-
-/** The base has proved itself. */
-export interface TakenOver extends Shipped {
-  readonly baseBootId: string;
-}
-
-/** The machine starts what was built. */
-export interface Built extends TakenOver {
-  /** Undefined where the machine restarted before it came. */
-  readonly baseReport: BaseReport | undefined;
-}
-
-/** The new system has proved itself. */
-export interface Verified extends Built {
-  readonly bootId: string;
-  readonly os: string;
-  readonly health: readonly HealthResult[];
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Fail, messageOf } from "../../util/fail.ts";
 import { type BaseLink, greetBase } from "../runner-link/base-link.ts";
 import type { Trail } from "./phases.ts";
-import type { Shipped, TakenOver } from "./results.ts";
+import type { Shipped } from "./results.ts";
 import { whoAnswers } from "./who-answers.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
@@ -15,7 +15,7 @@ export async function waitForBase(
   shipped: Shipped,
   world: DeployWorld,
   trail: Trail,
-): Promise<TakenOver> {
+): Promise<void> {
   const base = await attach(inputs, shipped, world, { waitMs: inputs.waitMs.base, went: false });
   const { state, message, hint, planDigest, bootId } = base.link.hello;
   base.close();
@@ -26,7 +26,6 @@ export async function waitForBase(
   if (planDigest !== shipped.planDigest) throw new Fail("the base holds another plan than the one confirmed");
   trail.mark({ at: "base", bootId });
   world.log.info(`the base runs (boot ${bootId}) and proved itself by nonce and host key`);
-  return { ...shipped, baseBootId: bootId };
 }
 
 /** Another system answers than the base, in another boot than the one that was left. */

@@ -4,27 +4,24 @@ import { Fail, messageOf } from "../../util/fail.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import { undo } from "../takeover/takeover.ts";
 import type { Trail } from "./phases.ts";
-import { proveNewSystem, waitFor } from "./prove.ts";
-import type { Built, Confirmed, HostKeys, Shipped, Verified } from "./results.ts";
+import { type Proof, proveNewSystem, waitFor } from "./prove.ts";
+import type { Confirmed, HostKeys, Shipped } from "./results.ts";
 import { whoAnswers } from "./who-answers.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** The new system has to prove itself, and to be well. */
 export async function verifyNewSystem(
   inputs: DeployInputs,
-  built: Built,
+  { newSystem, hostKeys }: Pick<Shipped, "newSystem" | "hostKeys">,
   world: DeployWorld,
   trail: Trail,
-): Promise<Verified> {
-  const proof = await proveNewSystem(built.newSystem, world, () =>
+): Promise<Proof> {
+  const verified = await proveNewSystem(newSystem, world, () =>
     trail.mark({ at: "answered", now: world.now() }),
   );
-  const verified = { ...built, ...proof };
   trail.mark({ at: "verified", verified });
   if (inputs.spec.hostKeys !== "keep")
-    world.log.info(
-      `for known_hosts, in place of the old keys: ${inputs.host} ${built.hostKeys.pins.join(" ")}`,
-    );
+    world.log.info(`for known_hosts, in place of the old keys: ${inputs.host} ${hostKeys.pins.join(" ")}`);
   return verified;
 }
 

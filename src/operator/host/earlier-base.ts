@@ -1,6 +1,7 @@
+import type { Env } from "../../system/files/cache.ts";
 import { Fail } from "../../util/fail.ts";
 import type { DeployWorld } from "../deploy/world.ts";
-import { type Env, knownDeploy } from "../records/known-deploys.ts";
+import { knownDeploy } from "../records/known-deploys.ts";
 
 const connectMs = 20_000;
 

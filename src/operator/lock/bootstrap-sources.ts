@@ -2,6 +2,7 @@ import { partsOf } from "../../debian/archive/sources.ts";
 import { download, type TransferBounds } from "../../debian/http/http.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import { Spec } from "../../schema/spec.ts";
+import type { Env } from "../../system/files/cache.ts";
 import type { ReleaseName } from "../../tables/release.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import { mirrorsFor } from "./lock.ts";
@@ -17,7 +18,7 @@ const bounds: TransferBounds = { windowMs: 20_000, leastBytes: 1024, pauseMs: 50
 export async function bootstrapSources(
   suite: ReleaseName,
   options: {
-    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly env: Env;
     /** Default: as they are chosen on this machine. */
     readonly mirrors?: Readonly<Record<string, readonly string[]>>;
     readonly signal?: AbortSignal | undefined;

@@ -3,8 +3,8 @@ import { proxiesOf } from "../../debian/http/proxy.ts";
 import { compareLock } from "../../debian/lock/compare-lock.ts";
 import { sourcesOf } from "../../debian/lock/make-lock.ts";
 import type { Lock } from "../../schema/lock.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
 import type { Definition } from "../definition/load.ts";
 import { lockPath, mirrorsFor } from "./lock.ts";
 
@@ -18,13 +18,7 @@ const shown = 6;
 export async function requireSigned(
   definition: Definition,
   lock: Lock,
-  options: {
-    readonly cache: string;
-    readonly env: Readonly<Record<string, string | undefined>>;
-    readonly log: Log;
-    readonly signal: AbortSignal;
-    readonly offline: boolean;
-  },
+  options: Surroundings & { readonly offline: boolean },
 ): Promise<void> {
   const { env, log, signal } = options;
   const { system } = definition.spec;

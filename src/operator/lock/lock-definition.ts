@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { diffLocks } from "../../debian/lock/lock-diff.ts";
-import type { Log } from "../../util/log.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { loadDefinition } from "../definition/load.ts";
 import { requireSigned } from "./compare-lock.ts";
 import { lockPath, makeLockFor, readLockFor, readOldLock, requirePackages, writeLock } from "./lock.ts";
@@ -12,13 +12,6 @@ export interface LockOptions {
   readonly check?: boolean;
   readonly offline?: boolean;
   readonly allowOlder?: boolean;
-}
-
-interface Outside {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cache: string;
-  readonly log: Log;
-  readonly signal: AbortSignal;
 }
 
 /** What came of it. */
@@ -38,7 +31,7 @@ export async function lockDefinition(
   path: string,
   only: readonly string[],
   { update = false, check = false, offline = false, allowOlder = false }: LockOptions,
-  outside: Outside,
+  outside: Surroundings,
 ): Promise<Locked> {
   const definition = await loadDefinition(path);
   for (const line of definition.unfinished) outside.log.warn(line);

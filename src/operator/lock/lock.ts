@@ -13,14 +13,12 @@ import { localArchive } from "../../debian/package/local.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { storagePackages } from "../../storage/system/storage-config.ts";
+import type { Env, Surroundings } from "../../system/files/cache.ts";
 import { hold } from "../../system/files/file-lock.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { sha256 } from "../../util/digest.ts";
 import { during, Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
 import { type Definition, refuse } from "../definition/load.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 /** Reasons beyond these are counted only. */
 const maxReasons = 6;
@@ -57,11 +55,7 @@ export async function mirrorsFor(spec: Spec, env: Env, dir?: string): Promise<Mi
   };
 }
 
-interface MakeLockOptions {
-  readonly cache: string;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-  readonly env: Env;
+interface MakeLockOptions extends Surroundings {
   readonly offline?: boolean;
   /** Indices older than those that were seen before are taken. */
   readonly allowOlder?: boolean;
@@ -99,10 +93,7 @@ export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise
 export async function readOldLock(
   definition: Pick<Definition, "dir">,
 ): Promise<{ readonly lock: Lock | undefined; readonly text: string } | undefined> {
-  const text = await readFile(lockPath(definition), "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-    return undefined;
-  });
+  const text = await lockText(definition);
   if (text === undefined) return undefined;
   try {
     return { lock: parseLock(text), text };
@@ -112,19 +103,22 @@ export async function readOldLock(
   }
 }
 
+async function lockText(definition: Pick<Definition, "dir">): Promise<string | undefined> {
+  return await readFile(lockPath(definition), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return undefined;
+  });
+}
+
 /** The definition's lock; one that does not fit is refused, or told with why it does not. */
 export async function readLockFor(
   definition: Definition,
   options: { stale?: "refuse" | "accept" } = {},
 ): Promise<{ lock: Lock; fresh: boolean; stale: readonly string[] }> {
   const file = lockPath(definition);
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  const text = await lockText(definition);
+  if (text === undefined)
     throw new Fail(`${file} does not exist`, { hint: `run \`imgbuild lock ${definition.dir}\`` });
-  }
   const lock = await during(`reading ${file}`, () => parseLock(text));
   const stale = [
     ...requestDifferences(lock.request, lockRequest(withImpliedPackages(definition.spec))),

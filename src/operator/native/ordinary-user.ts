@@ -5,17 +5,16 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import type { Env, Surroundings } from "../../system/files/cache.ts";
 import { showArgv } from "../../system/run/run.ts";
 import { mapsName } from "../../system/user/id-maps.ts";
 import { namespaceTroubles, type Trouble } from "../../system/user/namespace-troubles.ts";
 import { exitCodeOf, ownMaps, spawnAsRoot } from "../../system/user/user-namespace.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
 import { LogEvent, replayTo } from "./replay-log.ts";
 
 const program = fileURLToPath(new URL("../../../bin/start.js", import.meta.url));
 
-type Env = Readonly<Record<string, string | undefined>>;
 /** Like spawn's; stdin is the terminal's or nobody's. */
 type Stdio = Parameters<typeof spawnAsRoot>[2]["stdio"];
 
@@ -91,12 +90,7 @@ export async function removeBases(cache: string): Promise<string[]> {
 }
 
 /** Makes the base in a process of its own, so that all else keeps the user's own ids: keys, agent, known hosts. */
-export async function makeBaseAsRoot(options: {
-  readonly env: Env;
-  readonly cache: string;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function makeBaseAsRoot(options: Surroundings): Promise<void> {
   const { log, signal } = options;
   const child = await imgbuildAsRoot(["--json", "base", "build"], {
     ...options,

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { Machine } from "../../schema/deploy.ts";
+import type { Env } from "../../system/files/cache.ts";
 import { readIfThere } from "../../system/files/read-if-there.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { Expected } from "../../system/health/expected.ts";
@@ -45,8 +46,6 @@ export const KnownDeploy = z.strictObject({
   }),
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;
-
-export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Written before the takeover, so that `follow` works whatever becomes of this process. */
 export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {

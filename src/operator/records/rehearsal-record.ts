@@ -1,6 +1,7 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Env, stateDirectory } from "./known-deploys.ts";
+import type { Env } from "../../system/files/cache.ts";
+import { stateDirectory } from "./known-deploys.ts";
 
 /**
  * Notes that a definition, as it is now, was made whole once: a script that fails, a unit or an owner that is not there would have

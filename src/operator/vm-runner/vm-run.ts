@@ -3,13 +3,14 @@ import { copyFile, mkdtemp } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BaseReport } from "../../schema/journal.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { digestOf } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { takePlace, waitForMemory } from "../../vm/lab/room.ts";
 import { type Accelerator, accelerator, usualCpus } from "../../vm/machine/accelerator.ts";
 import { startQemu } from "../../vm/machine/qemu.ts";
 import { makeConsole } from "../../vm/shell/console.ts";
-import { type BaseOptions, buildBase } from "../base/base.ts";
+import { buildBase } from "../base/base.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import { composeInitrd, runnerPort } from "./vm-initrd.ts";
 import type { VmJob } from "./vm-job.ts";
@@ -18,7 +19,7 @@ import { type BaseMachine, workThroughPlan } from "./vm-talk.ts";
 const memoryMib = 1_536;
 const mostCpus = 4;
 
-export interface VmOptions extends BaseOptions {
+export interface VmOptions extends Surroundings {
   /** The caller's lab has one of the computer's places for machines already. */
   readonly hasPlace?: boolean;
 }

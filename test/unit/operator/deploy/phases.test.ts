@@ -1,24 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { newTrail, type Phase, runPhases } from "../../../../src/operator/deploy/phases.ts";
+import { newTrail, runPhase } from "../../../../src/operator/deploy/phases.ts";
 import type { DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import { silentLog } from "../../../../src/util/log.ts";
-import { inputsOfDeploy } from "../../../helpers/builders/deployable.ts";
 
-/** Six phases that count on; each writes down when it works and when it clears up. */
-function counting(failsAt?: number) {
-  const notes: string[] = [];
+describe("a phase of a deploy", () => {
   let now = 0;
-  const phase = <From>(number: number): Phase<From, number> => ({
-    name: `phase ${number}`,
-    doing: ({ host }) => `${number} of ${host}`,
-    run: async (_inputs, from) => {
-      notes.push(`${number} after ${from ?? "nothing"}`);
-      now += 1_000 * number;
-      if (number === failsAt) throw new Error("no further");
-      return number;
-    },
-    cleanup: (trail) => void notes.push(`clear ${number}, ${trail.all("phase").length} phases done`),
-  });
+  const notes: string[] = [];
   const log = {
     ...silentLog,
     task: async <T>(doing: string, work: (inner: typeof silentLog) => Promise<T>) => {
@@ -27,33 +14,26 @@ function counting(failsAt?: number) {
     },
   };
   const world = { log, now: () => now } as unknown as DeployWorld;
-  const trail = newTrail();
-  const run = () =>
-    runPhases(
-      [phase<undefined>(1), phase(2), phase(3), phase(4), phase(5), phase(6)],
-      inputsOfDeploy(),
-      world,
-      trail,
-    );
-  return { run, notes, trail };
-}
 
-describe("the phases of a deploy", () => {
-  it("take each what the one before gave, and are timed; all clear up at the end, newest first", async () => {
-    const { run, notes, trail } = counting();
-    expect(await run()).toBe(6);
-    expect(notes.slice(0, 4)).toEqual(["1 of admin@web", "1 after nothing", "2 of admin@web", "2 after 1"]);
-    expect(notes.slice(12)).toEqual([6, 5, 4, 3, 2, 1].map((number) => `clear ${number}, 6 phases done`));
-    expect(trail.all("phase").map(({ phase, seconds }) => [phase, seconds])).toEqual(
-      [1, 2, 3, 4, 5, 6].map((number) => [`phase ${number}`, number]),
-    );
-  });
-
-  it("that have begun clear up after a failure, the one that failed as well, and no other", async () => {
-    const { run, notes, trail } = counting(3);
-    await expect(run()).rejects.toThrow("no further");
-    expect(notes.slice(6)).toEqual([3, 2, 1].map((number) => `clear ${number}, 3 phases done`));
-    expect(trail.last("phase")).toMatchObject({ phase: "phase 3", seconds: 3 });
+  it("is a task of the log, gives what its work gives, and is timed, also when it fails", async () => {
+    const trail = newTrail();
+    const work = async (inner: DeployWorld) => {
+      expect(inner.log).toBe(silentLog);
+      now += 2_000;
+      return "found";
+    };
+    expect(await runPhase("inspect", "inspecting web", { world, trail }, work)).toBe("found");
+    const failing = async () => {
+      now += 3_000;
+      throw new Error("no further");
+    };
+    const failed = runPhase("ship", "shipping", { world, trail }, failing);
+    await expect(failed).rejects.toThrow("no further");
+    expect(notes).toEqual(["inspecting web", "shipping"]);
+    expect(trail.all("phase").map(({ phase, seconds }) => [phase, seconds])).toEqual([
+      ["inspect", 2],
+      ["ship", 3],
+    ]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { newTrail } from "../../../../src/operator/deploy/phases.ts";
-import type { Built } from "../../../../src/operator/deploy/results.ts";
+import type { Shipped } from "../../../../src/operator/deploy/results.ts";
 import { expectedSystem, verifyNewSystem, waitForOldSystem } from "../../../../src/operator/deploy/verify.ts";
 import type { ConnectOptions, DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
@@ -64,7 +64,7 @@ function answering(
   const hostKeys = { secrets: new Map(), pins: change.pins ?? keptKeys };
   const known = { identity: { nonce, ...{ baseKey: key, clientKey: key } }, loginUser: "admin" };
   const newSystem = expectedSystem(inputs, known, hostKeys);
-  const built = { facts, ...known, hostKeys, newSystem } as unknown as Built;
+  const built = { facts, ...known, hostKeys, newSystem } as unknown as Shipped;
   return { inputs, built, world, lines, said, connects };
 }
 
