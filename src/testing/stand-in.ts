@@ -1,7 +1,7 @@
 import { copyFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { BaseOptions } from "../operator/base/base.ts";
 import { requireTools } from "../operator/native/doctor.ts";
+import type { Surroundings } from "../system/files/cache.ts";
 import { onlyArchitecture } from "../tables/architecture.ts";
 import { stockRelease } from "../tables/release.ts";
 import { exitCodes, Fail } from "../util/fail.ts";
@@ -23,7 +23,7 @@ const tools = [
 export async function withStandIn(
   from: string,
   options: { readonly directory: string; readonly firmware: string; readonly memory?: number },
-  outside: BaseOptions,
+  outside: Surroundings,
   work: (machine: Machine, sshConfig: string) => Promise<void>,
 ): Promise<void> {
   if (from !== `stock:${stockRelease}`)
