@@ -47,6 +47,7 @@ describe("the documentation's TypeScript", () => {
         typeRoots: [resolve("node_modules/@types")],
         paths: {
           imgbuild: [resolve("src/dsl/index.ts")],
+          "imgbuild/profiles": [resolve("src/profiles/index.ts")],
           "imgbuild/testing": [resolve("src/testing/index.ts")],
         },
       },

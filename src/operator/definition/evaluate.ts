@@ -11,6 +11,7 @@ import { definitionImports } from "./imports.ts";
 const heapMib = 512;
 const own = fileURLToPath(new URL("../../", import.meta.url));
 const dsl = fileURLToPath(new URL("../../dsl/index.ts", import.meta.url));
+const profiles = fileURLToPath(new URL("../../profiles/index.ts", import.meta.url));
 const child = fileURLToPath(new URL("./evaluate-child.ts", import.meta.url));
 
 /** A place in a source file; lines and columns count from 1. */
@@ -91,7 +92,7 @@ async function bundle(file: string): Promise<{ code: string; map: SourceMap }> {
       stdin: { contents: entry, resolveDir: dirname(file), sourcefile: "evaluate" },
       absWorkingDir: dirname(file),
       outfile: resolve(dirname(file), "evaluate.mjs"),
-      alias: { imgbuild: dsl },
+      alias: { imgbuild: dsl, "imgbuild/profiles": profiles },
       plugins: [definitionImports(file)],
       // What is named only while it runs could be anywhere.
       supported: { "dynamic-import": false },

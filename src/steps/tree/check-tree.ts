@@ -125,12 +125,15 @@ function moduleProblem(root: string, name: string): string | undefined {
     : `no kernel of the system has a module ${name}`;
 }
 
-/** The tree's own programs have the last word on what they read. */
+/** The tree's own programs have the last word on what they read; `unable` are lines of those that could not read it. */
 const readers = {
-  "sshd configuration": { argv: ["sshd", "-G", "-f"], unasked: /unknown option/ },
-  // Without rights over a network it reads the rules, and does not try them.
-  "nftables rules": { argv: ["nft", "--check", "--file"], unasked: /^netlink: .*Operation not permitted$/ },
-  "tmpfiles.d lines": { argv: ["systemd-tmpfiles", "--dry-run", "--create"], unasked: /unrecognized option/ },
+  "sshd configuration": { argv: ["sshd", "-G", "-f"], unable: /^unknown option|^OpenSSH_|^usage:|^\s+\[/ },
+  // It reads the rules first. Then it would try them, for which it has no rights over a network here; it also shows the line.
+  "nftables rules": {
+    argv: ["nft", "--check", "--file"],
+    unable: /Operation not permitted$|^(?!.*\bError: )/,
+  },
+  "tmpfiles.d lines": { argv: ["systemd-tmpfiles", "--dry-run", "--create"], unable: /unrecognized option/ },
 } as const;
 const readerMs = 60_000;
 
@@ -139,7 +142,7 @@ async function readerProblem(
   file: string,
   context: StepContext,
 ): Promise<string | undefined> {
-  const { argv, unasked } = readers[kind];
+  const { argv, unable } = readers[kind];
   const [program] = argv;
   const lacks = programProblem(context.root, program);
   if (lacks !== undefined) return lacks;
@@ -148,9 +151,9 @@ async function readerProblem(
     timeoutMs: readerMs,
   });
   const lines = stderr.split("\n").filter((line) => line.trim() !== "");
-  // An older program has no such option, and says how it is called.
-  if (code === 0 || lines.every((line) => unasked.test(line)) || unasked.test(lines[0]!)) return undefined;
-  return `${program} does not take ${file}: ${lines[0]}`;
+  const wrong = lines.find((line) => !unable.test(line));
+  if (code === 0 || (wrong === undefined && lines.length > 0)) return undefined;
+  return `${program} does not take ${file}: ${wrong ?? `exit code ${code}`}`;
 }
 
 /** A unit by its file, its template's, or an old init script that systemd makes a service of. */

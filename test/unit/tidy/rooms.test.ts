@@ -25,6 +25,7 @@ const mayImport: Record<string, readonly string[]> = {
   vm: ["system", "tables", "util"],
   system: ["tables", "tree", ...low],
   tree: ["util"],
+  profiles: ["dsl", "tables", ...low],
   dsl: ["schema", "util"],
   schema: ["tables", "util"],
   // What is known of architectures, releases and the distribution: data that all look up, so it is below all.
@@ -50,7 +51,7 @@ const owner: Record<string, readonly string[]> = {
 };
 
 /** Modules that are started, or imported by a definition and its tests, not by a module of ours. */
-const entries = ["main", "runner", "dsl/index", "testing/index"];
+const entries = ["main", "runner", "dsl/index", "profiles/index", "testing/index"];
 /** Exports that have no user among our modules, and why. */
 const forOthers: Readonly<Record<string, string>> = {
   "operator/definition/evaluate-child: evaluate": "bundled with a definition, which calls it",

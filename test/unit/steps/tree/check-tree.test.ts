@@ -159,10 +159,13 @@ describe("check-tree", () => {
         ["tmpfiles.d lines", "/c"],
       ],
       {
-        "tree: sshd": { code: 1, stderr: "unknown option -- G\nOpenSSH_9.2p1\nusage: sshd [-46DdeiqTt]\n" },
+        "tree: sshd": {
+          code: 1,
+          stderr: "unknown option -- G\nOpenSSH_9.2p1\nusage: sshd [-46D]\n            [-E log]\n",
+        },
         "tree: nft": {
           code: 1,
-          stderr: "netlink: Error: cache initialization failed: Operation not permitted\n",
+          stderr: "/b:1:1-14: Error: Could not process rule: Operation not permitted\nflush ruleset\n^^^^^\n",
         },
         "tree: systemd-tmpfiles": {
           code: 1,
@@ -172,6 +175,20 @@ describe("check-tree", () => {
     );
     expect(asked).toHaveLength(3);
     expect(messages).toEqual([]);
+  });
+
+  it("shows what nft finds among what it cannot try", async () => {
+    const stderr =
+      "/b:2:4-8: Error: syntax error\n  tpc\n  ^^^\nnetlink: Error: cache initialization failed: Operation not permitted\n";
+    const answer = { "tree: nft": { code: 1, stderr } };
+    const wanted = [["nftables rules", "/b"]] as const;
+    expect((await problemsIn({ "usr/sbin/nft": "" }, wanted, answer)).messages).toEqual([
+      "nft does not take /b: /b:2:4-8: Error: syntax error",
+    ]);
+    const silent = { "tree: nft": { code: 2, stderr: "" } };
+    expect((await problemsIn({ "usr/sbin/nft": "" }, wanted, silent)).messages).toEqual([
+      "nft does not take /b: exit code 2",
+    ]);
   });
 
   it("reads users and groups that are made at the next start as systemd-sysusers does", async () => {
