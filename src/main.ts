@@ -21,11 +21,13 @@ export async function main(argv: readonly string[]): Promise<void> {
     (text) => process.stderr.write(visibleText(text)),
   );
   const context = () => {
-    cli ??= makeCli({ json: program.opts().json === true, argv }, stop.signal);
+    const { json = false, quiet = false, verbose = false } = program.opts<Partial<Record<string, boolean>>>();
+    cli ??= makeCli({ json, quiet, verbose, argv }, stop.signal);
     return cli;
   };
   try {
     await program.parseAsync([...argv], { from: "user" });
+    cli?.done();
   } catch (error) {
     process.exitCode = tell(error, context(), stop.signal);
   } finally {
@@ -78,8 +80,9 @@ function tell(error: unknown, cli: Cli, signal: AbortSignal): number {
     return exitCodes.bug;
   }
   // Deeper than any line of ours, so that what a host printed cannot pass for a hint.
-  console.error(`error: ${visibleUnder(shown.message, "    ")}`);
-  if (shown.hint !== undefined) console.error(`  hint: ${visibleUnder(shown.hint, "  ")}`);
+  const { bad, faint } = cli.colours;
+  console.error(`${bad("error:")} ${visibleUnder(shown.message, "    ")}`);
+  if (shown.hint !== undefined) console.error(`  ${faint("hint:")} ${visibleUnder(shown.hint, "  ")}`);
   cli.emit({
     event: "error",
     message: shown.message,

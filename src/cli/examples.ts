@@ -61,7 +61,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   "base remove": [["imgbuild base remove", "take the bases out of the cache"]],
   "cache show": [["imgbuild cache show", "what takes the room"]],
   "cache gc": [["imgbuild cache gc --max-size 10GiB --dry-run", "what would go"]],
-  doctor: [["imgbuild doctor", "what to install on this machine"]],
+  doctor: [
+    ["imgbuild doctor", "what to install on this machine; it offers to do so"],
+    ["imgbuild doctor --install", "install it without asking"],
+  ],
   completion: [
     ["imgbuild completion bash", "put it into ~/.local/share/bash-completion/completions/imgbuild"],
     ["imgbuild completion zsh", "put it into a file `_imgbuild` in a directory of $fpath"],

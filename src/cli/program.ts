@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { commands } from "./commands.ts";
 import { examples } from "./examples.ts";
 import type { Act } from "./terminal/context.ts";
@@ -9,6 +9,8 @@ export function commandLine(act: Act, writeErr: (text: string) => void): Command
     .description("A whole Debian server as one typed file: built, tested in a VM, deployed over a live host.")
     .version("0.1.0")
     .option("--json", "newline-delimited JSON events on stdout")
+    .addOption(new Option("-q, --quiet", "no progress, only warnings and errors").conflicts("verbose"))
+    .option("-v, --verbose", "plain lines instead of a live list, and each program that runs")
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .exitOverride()
     // Before the commands are added: each of them gets it.

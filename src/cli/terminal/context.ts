@@ -1,11 +1,14 @@
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { cacheRoot } from "../../system/files/cache.ts";
+import { onEachRun, showArgv } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
 import { visibleJson, visibleLine } from "../../util/visible.ts";
-import { jsonLog, liveLog, plainLog } from "./log.ts";
+import { type Colours, coloursFor } from "./colour.ts";
+import { jsonLog, liveLog, plainLog, quietLog } from "./log.ts";
+import { timings } from "./timings.ts";
 
 /** What every command gets: the outside world, as parameters. */
 export interface Cli {
@@ -26,18 +29,38 @@ export interface Cli {
   /** Asks on the terminal; refuses where nobody is there. */
   ask(question: string): Promise<string>;
   askSecret(question: string): Promise<Secret>;
+  readonly colours: Colours;
+  /** Keeps how long each task took: the command has done its work. */
+  done(): void;
   close(): void;
 }
 
+/** What `--json`, `--quiet` and `--verbose` ask for. */
+interface Shown {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
 /** Makes the context from the process; the one place besides `main.ts` that sees it. */
-export function makeCli(options: { json: boolean; argv: readonly string[] }, signal: AbortSignal): Cli {
+export function makeCli(options: Shown & { argv: readonly string[] }, signal: AbortSignal): Cli {
   const { env, stdin, stdout, stderr } = process;
   const interactive = stdin.isTTY === true && stderr.isTTY === true;
   const emit = (event: Record<string, unknown>) => {
     if (options.json) stdout.write(`${visibleJson({ at: new Date().toISOString(), ...event })}\n`);
   };
-  const live = !options.json && stderr.isTTY ? liveLog(stderr, Date.now) : undefined;
-  const log = options.json ? jsonLog(emit, Date.now) : (live?.log ?? plainLog(stderr, Date.now));
+  const cache = cacheRoot(env);
+  const colours = coloursFor(stderr, env);
+  const before = timings(cache, `${process.cwd()}: ${options.argv.join(" ")}`);
+  const isLive = !options.json && !options.quiet && !options.verbose && stderr.isTTY;
+  const live = isLive ? liveLog(stderr, Date.now, { colours, last: before.last }) : undefined;
+  const plain = options.quiet ? quietLog(stderr) : plainLog(stderr, Date.now);
+  const log = options.json ? jsonLog(emit, Date.now) : (live?.log ?? plain);
+  if (options.verbose)
+    onEachRun((argv) => {
+      if (options.json) emit({ event: "run", argv });
+      else stderr.write(`$ ${visibleLine(showArgv(argv))}\n`);
+    });
   const aside = <T>(work: () => Promise<T>) => (live === undefined ? work() : live.aside(work));
   const refuse = (question: string) => {
     if (!interactive)
@@ -53,7 +76,8 @@ export function makeCli(options: { json: boolean; argv: readonly string[] }, sig
     json: options.json,
     interactive,
     signal,
-    cache: cacheRoot(env),
+    cache,
+    colours,
     print: (line) => {
       if (!options.json) stdout.write(`${visibleLine(line)}\n`);
     },
@@ -68,6 +92,9 @@ export function makeCli(options: { json: boolean; argv: readonly string[] }, sig
         "answer",
         Buffer.from(await aside(() => readLine(visibleLine(question), true, signal)), "utf8"),
       );
+    },
+    done: () => {
+      if (live !== undefined) before.save(live.timeline());
     },
     close: () => live?.stop(),
   };

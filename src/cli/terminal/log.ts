@@ -1,5 +1,7 @@
 import type { Log } from "../../util/log.ts";
 import { visibleLine, visibleUnder } from "../../util/visible.ts";
+import { type Colours, coloursFor } from "./colour.ts";
+import { type Timeline, timeLeft } from "./timings.ts";
 
 const liveEveryMs = 100;
 const plainProgressEveryMs = 5_000;
@@ -68,17 +70,38 @@ export function jsonLog(
   };
 }
 
-/** A terminal: finished tasks stay as lines, the running ones are redrawn below them with time and progress. */
-export function liveLog(
-  out: Output,
-  clock: () => number,
-): {
-  log: Log;
+/** For `--quiet`: what a person has to know, and no progress. */
+export function quietLog(out: Output): Log {
+  const log: Log = {
+    task: (_doing, work) => work(log),
+    info: () => {},
+    warn: (message) => out.write(`warning: ${visibleUnder(message, "  ")}\n`),
+    progress: () => {},
+  };
+  return log;
+}
+
+interface LiveLog {
+  readonly log: Log;
+  /** What this command took so far. */
+  timeline(): Timeline;
   /** Leaves the screen alone while `work` talks to the person, then goes on. */
   aside<T>(work: () => Promise<T>): Promise<T>;
   stop(): void;
-} {
-  const running: { doing: string; depth: number; began: number; note: string }[] = [];
+}
+
+/**
+ * A terminal: finished tasks stay as lines, the running ones are redrawn below them with time and progress, and with what is
+ * left by the `last` run of the same command.
+ */
+export function liveLog(
+  out: Output,
+  clock: () => number,
+  { colours = coloursFor({}, {}), last }: { colours?: Colours; last?: Timeline | undefined } = {},
+): LiveLog {
+  const running: RunningTask[] = [];
+  const start = clock();
+  const tasks: Timeline["tasks"] = {};
   let drawn = 0;
   const clear = () => {
     if (drawn > 0) out.write(`\x1b[${drawn}A\x1b[J`);
@@ -87,48 +110,54 @@ export function liveLog(
   let quiet = false;
   const draw = () => {
     if (quiet) return;
-    const width = out.columns ?? 80;
     clear();
-    for (const task of running) {
-      const text = `${"  ".repeat(task.depth)}▸ ${task.doing} ${seconds(clock() - task.began)}${task.note}`;
-      out.write(`${[...text].slice(0, width - 1).join("")}\n`);
-      drawn += 1;
-    }
+    const left = last && timeLeft(last, running, clock());
+    const lines = [
+      ...running.map((task) => runningLine(task, clock(), out.columns ?? 80)),
+      ...(left === undefined ? [] : [colours.faint(`about ${roughly(left)} left, by the last time`)]),
+    ];
+    out.write(lines.map((line) => `${line}\n`).join(""));
+    drawn = lines.length;
   };
   const say = (line: string) => {
     clear();
     out.write(`${line}\n`);
     draw();
   };
-  const timer = setInterval(draw, liveEveryMs);
-  timer.unref();
-  const make = (depth: number, own?: (typeof running)[number]): Log => ({
+  const timer = setInterval(draw, liveEveryMs).unref();
+  const make = (depth: number, own?: RunningTask): Log => ({
     async task(what, work) {
       const doing = visibleLine(what);
-      const entry = { doing, depth, began: clock(), note: "" };
+      const path = own === undefined ? doing : `${own.path} / ${doing}`;
+      const entry = { doing, path, depth, began: clock(), note: "" };
       running.push(entry);
       draw();
       const end = (mark: string) => {
         running.splice(running.indexOf(entry), 1);
+        tasks[path] = [entry.began - start, clock() - entry.began];
         say(`${"  ".repeat(depth)}${mark} ${doing} ${seconds(clock() - entry.began)}`);
       };
       try {
         const value = await work(make(depth + 1, entry));
-        end("✔");
+        end(colours.good("✔"));
         return value;
       } catch (error) {
-        end("✘");
+        end(colours.bad("✘"));
         throw error;
       }
     },
     info: (message) => say(`${"  ".repeat(depth)}${visibleUnder(message, "  ".repeat(depth + 1))}`),
-    warn: (message) => say(`${"  ".repeat(depth)}warning: ${visibleUnder(message, "  ".repeat(depth + 1))}`),
+    warn: (message) =>
+      say(
+        `${"  ".repeat(depth)}${colours.careful("warning:")} ${visibleUnder(message, "  ".repeat(depth + 1))}`,
+      ),
     progress(done, total, unit) {
       if (own !== undefined) own.note = ` · ${done} of ${total} ${visibleLine(unit)}`;
     },
   });
   return {
     log: make(0),
+    timeline: () => ({ total: clock() - start, tasks }),
     async aside(work) {
       clear();
       quiet = true;
@@ -146,6 +175,20 @@ export function liveLog(
   };
 }
 
+interface RunningTask {
+  readonly doing: string;
+  /** With those that it is a part of. */
+  readonly path: string;
+  readonly depth: number;
+  readonly began: number;
+  note: string;
+}
+
+function runningLine({ doing, depth, began, note }: RunningTask, now: number, width: number): string {
+  const text = `${"  ".repeat(depth)}▸ ${doing} ${seconds(now - began)}${note}`;
+  return [...text].slice(0, width - 1).join("");
+}
+
 /** "0.4 s", "12 s", "3 min 5 s". */
 export function seconds(ms: number): string {
   const tenths = Math.round(ms / 100);
@@ -153,4 +196,9 @@ export function seconds(ms: number): string {
   // Rounded before it is split, so that no minute has 60 seconds.
   const whole = Math.round(ms / 1000);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/** "less than a minute", "3 min": a guess is no better than that. */
+function roughly(ms: number): string {
+  return ms < 45_000 ? "less than a minute" : `${Math.max(1, Math.round(ms / 60_000))} min`;
 }

@@ -51,6 +51,13 @@ export const plainEnv: Readonly<Record<string, string>> = {
   LC_ALL: "C.UTF-8",
 };
 
+let shown: (argv: readonly string[]) => void = () => {};
+
+/** Has every program shown from now on, before it starts. An argv holds no secret. */
+export function onEachRun(show: (argv: readonly string[]) => void): void {
+  shown = show;
+}
+
 /**
  * Runs one program, no shell. A failure shows its argv and the end of its stderr.
  * The child leads its own process group, which is killed whole on timeout and on abort.
@@ -60,6 +67,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   if (program === undefined) throw new Error("run: empty argv");
   const timeoutMs = options.timeoutMs ?? 600_000;
   options.signal?.throwIfAborted();
+  shown(options.shown ?? argv);
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: options.env ?? plainEnv,

@@ -3,6 +3,7 @@ import { sourcesIn } from "../../helpers/checks/sources.ts";
 
 // Programs are started in these files alone: our own tools, the operator's ssh and qemu, and what is behind the door.
 const mayStart = [
+  "src/cli/commands/doctor.ts",
   "src/cli/commands/secrets.ts",
   "src/cli/terminal/guest-terminal.ts",
   "src/debian/archive/index.ts",

@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { jsonLog, liveLog, plainLog, seconds } from "../../../../src/cli/terminal/log.ts";
+import { coloursFor } from "../../../../src/cli/terminal/colour.ts";
+import { jsonLog, liveLog, plainLog, quietLog, seconds } from "../../../../src/cli/terminal/log.ts";
+import type { Timeline } from "../../../../src/cli/terminal/timings.ts";
 import type { Log } from "../../../../src/util/log.ts";
 
 /** An output that remembers, and a clock that is moved by hand. */
@@ -182,3 +184,58 @@ function screen(written: readonly string[]): string[] {
   }
   return lines.map((line) => line.trimEnd());
 }
+
+describe("quietLog", () => {
+  it("shows warnings alone", async () => {
+    const { written, out } = fakes();
+    await quietLog(out).task("building", async (log) => {
+      log.info("a fact");
+      log.progress(1, 2, "packages");
+      await log.task("formatting", async (inner) => inner.warn("careful"));
+    });
+    expect(written).toEqual(["warning: careful\n"]);
+  });
+});
+
+describe("what is left", () => {
+  it("is shown below the running tasks, by the last time of the same ones", async () => {
+    const { written, out, clock, pass } = fakes();
+    const last = {
+      total: 300_000,
+      tasks: { building: [0, 200_000], "building / formatting": [20_000, 60_000] },
+    } satisfies Timeline;
+    const { log, timeline, stop } = liveLog(out, clock, { last });
+    await log.task("building", async (inner) => {
+      pass(1_000);
+      await inner.task("formatting", async () => {
+        pass(30_000);
+      });
+      await inner.task("unknown", async () => {});
+    });
+    stop();
+    const shown = written.join("");
+    // 300 s less 20 s when formatting begins; less one second when only the whole is known.
+    expect(shown).toContain("about 5 min left, by the last time\n");
+    expect(timeline()).toEqual({
+      total: 31_000,
+      tasks: {
+        building: [0, 31_000],
+        "building / formatting": [1_000, 30_000],
+        "building / unknown": [31_000, 0],
+      },
+    });
+  });
+});
+
+describe("colours", () => {
+  it("are for terminals, and not where nobody wants them", () => {
+    const terminal = { isTTY: true };
+    expect(coloursFor(terminal, {}).bad("x")).toBe("\x1b[31mx\x1b[0m");
+    for (const [stream, env] of [
+      [{}, {}],
+      [terminal, { NO_COLOR: "1" }],
+      [terminal, { TERM: "dumb" }],
+    ] as const)
+      expect(coloursFor(stream, env).bad("x")).toBe("x");
+  });
+});
