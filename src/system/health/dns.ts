@@ -33,10 +33,10 @@ export async function dnsProblem(check: DnsCheck, shell: HealthShell): Promise<s
   return `it answers ${found.join(", ")}, not ${check.answer}`;
 }
 
-// One read and one write are one datagram each; bash would send a question line by line.
+// Each write and each read is a datagram; bash itself would write a question line by line.
 const script = `server=\${2:-$(sed -n 's/^nameserver[[:space:]]*//p' /etc/resolv.conf | head -n 1)}
 [ -n "$server" ] || { echo "/etc/resolv.conf names no server" >&2; exit 1; }
-exec 3<>"/dev/udp/$server/53" && printf %s "$1" | base64 --decode | dd bs=512 iflag=fullblock status=none >&3 &&
+exec 3<>"/dev/udp/$server/53" && printf %s "$1" | base64 --decode >&3 &&
 timeout ${answerSeconds} dd bs=65535 count=1 status=none <&3 | base64 --wrap=0`;
 
 /** RFC 1035, 4.1: one question, with recursion. */
