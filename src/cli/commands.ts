@@ -5,6 +5,7 @@ import { completionCommands } from "./commands/completion.ts";
 import { deployCommand } from "./commands/deploy.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { followCommands } from "./commands/follow.ts";
+import { hostsCommand } from "./commands/hosts.ts";
 import { initCommand } from "./commands/init.ts";
 import { lockCommand } from "./commands/lock.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -23,6 +24,7 @@ function withRoot(add: AddCommand): AddCommand {
 /** In the order of `imgbuild --help`. */
 export const commands: readonly AddCommand[] = [
   initCommand,
+  hostsCommand,
   lockCommand,
   sbomCommand,
   vendorCommand,

@@ -10,6 +10,7 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
       "with these",
     ],
   ],
+  hosts: [["imgbuild hosts", "the names that DEF and HOST may be"]],
   lock: [
     ["imgbuild lock web", "choose packages where the lock lacks them"],
     ["imgbuild lock web --update nginx", "take the newest nginx, and what it needs"],
@@ -30,10 +31,12 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   ],
   shell: [["imgbuild shell web", "a root shell in it, booted in QEMU"]],
   plan: [
+    ["imgbuild plan web", "what a deploy would do to the host web of hosts.yaml"],
     ["imgbuild plan web root@192.0.2.10", "what a deploy would do to each disk there"],
     ["imgbuild plan web --commands", "the commands of each step, without a host"],
   ],
   deploy: [
+    ["imgbuild deploy web", "web is a host of hosts.yaml: show the plan, ask, and replace its system"],
     ["imgbuild deploy web root@192.0.2.10", "show the plan, ask, and replace the system there"],
     [
       "imgbuild deploy web root@192.0.2.10 --unattended --yes-wipe S3Z8NB0K",

@@ -39,13 +39,16 @@ function byPins(destination: Destination, pins: readonly string[]): HostKeyCheck
   const keys = pins.map((pin) => pin.trim().split(/\s+/));
   let problem: Fail | undefined;
   return {
+    // A fingerprint does not say of what type its key is.
     algorithms: algorithmsFor(
       destination,
-      keys.map(([type]) => type ?? ""),
+      keys.flatMap(([type = ""]) => (isFingerprint(type) ? Object.keys(algorithmsOf) : [type])),
     ),
     verify: (key) => {
       const presented = key.toString("base64");
-      const same = keys.some((pin) => pin[1] === presented);
+      const same = keys.some(([type = "", pin]) =>
+        isFingerprint(type) ? type === fingerprint(key) : pin === presented,
+      );
       if (!same)
         problem = new Fail(
           `${destination.alias} does not answer with the expected host key, but with ${shown(key)}`,
@@ -57,6 +60,10 @@ function byPins(destination: Destination, pins: readonly string[]): HostKeyCheck
     },
     problem: () => problem,
   };
+}
+
+function isFingerprint(pin: string): boolean {
+  return pin.startsWith("SHA256:");
 }
 
 function byKnownHosts(destination: Destination): HostKeyCheck {

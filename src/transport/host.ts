@@ -28,7 +28,7 @@ export interface Host {
 }
 
 export interface ConnectOptions extends DestinationOptions, LoginOptions {
-  /** "ssh-ed25519 AAAA…": accept exactly these host keys, and ignore known_hosts. */
+  /** "ssh-ed25519 AAAA…" or "SHA256:…": accept exactly these host keys, and ignore known_hosts. */
   readonly pins?: readonly string[] | undefined;
   /** Bound for connecting and logging in, for each host on the way. */
   readonly timeoutMs?: number | undefined;

@@ -22,10 +22,12 @@ export async function imgbuild(
     readonly stdin?: string;
     /** Default the checkout's. */
     readonly program?: string;
+    /** Default the checkout. */
+    readonly cwd?: string;
   },
 ): Promise<Ran> {
   const child = spawn(options.program ?? join(project, "bin/imgbuild"), args, {
-    cwd: project,
+    cwd: options.cwd ?? project,
     env: { ...options.env },
     stdio: "pipe",
   });

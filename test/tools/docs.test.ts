@@ -6,7 +6,9 @@ import { silentLog } from "../../src/util/log.ts";
 import { docBlocks, writeModule } from "../helpers/checks/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
-const whole = docBlocks().filter(({ language, text }) => language === "ts" && /^export default/m.test(text));
+const whole = docBlocks().filter(
+  ({ language, text, path }) => language === "ts" && path === undefined && /^export default/m.test(text),
+);
 
 describe("a definition of the documentation", () => {
   it.each(whole)("can be locked: $place", async ({ text }) => {

@@ -4,16 +4,24 @@ import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { examples } from "../../src/cli/examples.ts";
 import { commandLine } from "../../src/cli/program.ts";
+import { hostRecords } from "../../src/operator/definition/host-records.ts";
 import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { noHost } from "../../src/operator/init/answers.ts";
 import { repositoryFiles } from "../../src/operator/init/repository.ts";
 import { run } from "../../src/system/run/run.ts";
-import { docBlocks, docSpans, moduleOf, writeModule } from "../helpers/checks/docs.ts";
+import { docBlocks, docSpans, docs, moduleOf, writeModule, writeRepository } from "../helpers/checks/docs.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const around = { imgbuild: "^1", recipients: [], login: [], debianPackages: [], npmPackage: undefined };
 const blocks = docBlocks();
-const typeScript = blocks.filter(({ language }) => language === "ts");
+const typeScript = blocks.filter(({ language, path }) => language === "ts" && path === undefined);
+/** Pages that show a whole repository. */
+const repositories = docs
+  .map((page) => ({
+    page,
+    files: blocks.filter(({ place, path }) => path !== undefined && place.startsWith(`${page}:`)),
+  }))
+  .filter(({ files }) => files.length > 0);
 const shell = blocks
   .filter(({ language }) => language === "sh")
   .flatMap(({ place, text }) =>
@@ -31,12 +39,22 @@ describe("the documentation's TypeScript", () => {
     },
   );
 
+  it.each(repositories)("is a repository whose hosts are all accepted: $page", async ({ files }) => {
+    const from = tempDir();
+    writeRepository(from, files);
+    const { hosts } = (await hostRecords(from))!;
+    expect(hosts.length).toBeGreaterThan(2);
+    for (const { name } of hosts) expect((await loadDefinition(name, { from })).unfinished).toEqual([]);
+  });
+
   it("has the types of what it calls", async () => {
     const directory = tempDir();
     for (const [index, block] of typeScript.entries()) {
       const at = `${index}-${block.place.replace(/\W+/g, "-")}`;
       writeModule(join(directory, at), moduleOf(block).code);
     }
+    for (const { page, files } of repositories)
+      writeRepository(join(directory, page.replace(/\W+/g, "-")), files);
     const { compilerOptions } = JSON.parse(readFileSync("tsconfig.json", "utf8")) as {
       compilerOptions: object;
     };
@@ -47,6 +65,7 @@ describe("the documentation's TypeScript", () => {
         typeRoots: [resolve("node_modules/@types")],
         paths: {
           imgbuild: [resolve("src/dsl/index.ts")],
+          "imgbuild/parameters": [resolve("src/dsl/parameters.ts")],
           "imgbuild/profiles": [resolve("src/profiles/index.ts")],
           "imgbuild/testing": [resolve("src/testing/index.ts")],
         },
@@ -161,7 +180,7 @@ const makefiles = [
 ];
 const targets = makefiles.flatMap((text) => [...text.matchAll(/^([a-z-]+):/gm)].map((match) => match[1]!));
 /** Other people's programs in shell blocks. */
-const others = /^(openssl|git|cd|mkdir|npm|npx|ssh|sudo|node) /;
+const others = /^(openssl|git|cd|mkdir|npm|npx|ssh|sudo|node|for) /;
 
 describe("the documentation's commands", () => {
   it.each(shell)("are accepted: $text ($place)", async ({ text }) => {
@@ -195,7 +214,10 @@ describe("the documentation's commands", () => {
   it("stand in blocks whose language is said", () => {
     expect(
       blocks
-        .filter(({ language }) => !["ts", "sh", "text", "mermaid"].includes(language))
+        .filter(({ language, path }) => {
+          const known = ["ts", "sh", "text", "mermaid", ...(path === undefined ? [] : ["yaml"])];
+          return !known.includes(language);
+        })
         .map(({ place }) => place),
     ).toEqual([]);
   });

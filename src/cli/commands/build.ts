@@ -2,13 +2,13 @@ import { Option } from "commander";
 import type { ImageOptions } from "../../operator/build/build-definition.ts";
 import { imageCompressions, imageFormats } from "../../operator/output/output.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { present, secretOptions } from "../terminal/options.ts";
+import { defHelp, present, secretOptions } from "../terminal/options.ts";
 
 export const buildCommand: AddCommand = (program, act) => {
   const command = program
     .command("build")
     .description("an offline disk image")
-    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<DEF>", defHelp)
     .requiredOption("-o, --output <FILE>", "where the image goes")
     .addOption(
       new Option("--format <FORMAT>", "form of the image (default: by FILE's ending, else raw)").choices(

@@ -2,7 +2,7 @@ import type { DeployRequest } from "../../operator/host/deploy-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { degradedOption, each, hostOptions, secretOptions } from "../terminal/options.ts";
+import { defHelp, degradedOption, each, hostHelp, hostOptions, secretOptions } from "../terminal/options.ts";
 import { showOutcome } from "../terminal/outcome.ts";
 
 /** Between GO and the first write the packages are asked for, among other things. */
@@ -18,8 +18,8 @@ export const deployCommand: AddCommand = (program, act) => {
     program
       .command("deploy")
       .description("replace the system of a live host, disks and all, by the definition")
-      .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-      .argument("<HOST>", "[user@]name[:port], or an alias of your ssh_config"),
+      .argument("<DEF>", defHelp)
+      .argument("[HOST]", hostHelp),
   )
     .option("--login <USER>", "user of the new system to verify it with")
     .option("--report <FILE>", "where the report goes (default: out/report.json)")
@@ -43,12 +43,17 @@ export const deployCommand: AddCommand = (program, act) => {
     )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
   secretOptions(hostOptions(degradedOption(command))).action(
-    (path: string, host: string, more: string[], given: Options) =>
+    (path: string, word: string | undefined, more: string[], given: Options) =>
       act(async (cli) => {
         const { deployDefinition } = await import("../../operator/host/deploy-definition.ts");
-        const options = withSerials(given, more);
-        const settings = { ...options, ...numbers(options) };
-        const outcome = await deployDefinition(path, host, settings, cli, (view) =>
+        const { requireNoSpare, targetOf } = await import("../../operator/host/target.ts");
+        const target = await targetOf(path, word, cli.log);
+        // `deploy web --yes-wipe A B`: the host is known, so B is a serial.
+        if (given.yesWipe === undefined) requireNoSpare(target);
+        const { definition, host, record, spare } = target;
+        const options = withSerials(given, [...spare, ...more]);
+        const settings = { ...options, ...numbers(options), record };
+        const outcome = await deployDefinition(definition, host, settings, cli, (view) =>
           confirm(view, options, cli),
         );
         showOutcome(outcome.report, outcome.file, cli, outcome.instead);

@@ -15,7 +15,7 @@ interface ResumeOptions extends FollowOptions, RevealOptions, ConfirmOptions {
   readonly login?: string;
 }
 
-const hostHelp = "[user@]name[:port] or alias, as the deploy named it";
+const hostHelp = "[user@]name[:port] or alias, as the deploy named it, or a name in hosts.yaml";
 
 /** `follow`, `resume` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover. */
 export const followCommands: AddCommand = (...to) => {
@@ -29,9 +29,12 @@ const addFollow: AddCommand = (program, act) => {
     .command("follow")
     .description("attach to the runner on a host")
     .argument("<HOST>", hostHelp);
-  hostOptions(degradedOption(command)).action((host: string, options: FollowOptions) =>
+  hostOptions(degradedOption(command)).action((word: string, given: FollowOptions) =>
     act(async (cli) => {
       const { followDeploy } = await import("../../operator/host/follow.ts");
+      const { hostFor } = await import("../../operator/host/target.ts");
+      const { host, record } = await hostFor(word, cli.log);
+      const options = { ...given, record };
       const watch = await watching(host, options, cli);
       showProof(host, await followDeploy(await knownHost(host, cli), watch), cli);
     }),
@@ -52,16 +55,19 @@ const addResume: AddCommand = (program, act) => {
     ),
   ).option("--login <USER>", "with --with: user of the new system to verify it with");
   secretOptions(hostOptions(degradedOption(command))).action(
-    (host: string, more: string[], given: ResumeOptions) =>
+    (word: string, more: string[], given: ResumeOptions) =>
       act(async (cli) => {
-        const options = withSerials(given, more);
+        const { hostFor, requireNoSpare, targetOf } = await import("../../operator/host/target.ts");
+        const target = given.with === undefined ? undefined : await targetOf(given.with, word, cli.log);
+        if (target !== undefined) requireNoSpare(target);
+        const { host, record } = target ?? (await hostFor(word, cli.log));
+        const options = { ...withSerials(given, more), record };
         const { deployInputs } = await import("../../operator/deploy/inputs.ts");
         const { resumeDeploy } = await import("../../operator/host/follow.ts");
         const known = await knownHost(host, cli);
         // The base is there, and its dead man has stood down.
         const settings = { ...options, deadManSeconds: 600, slow: known.newSystem.slow };
-        const other =
-          options.with === undefined ? undefined : await deployInputs(options.with, host, settings, cli);
+        const other = target && (await deployInputs(target.definition, host, settings, cli));
         const watch = await watching(host, options, cli);
         showProof(host, await resumeDeploy(known, other, watch), cli);
       }),
@@ -73,9 +79,12 @@ const addAbort: AddCommand = (program, act) => {
     .command("abort")
     .description("until the disks are written: return a host to its old system, and wait until that answers")
     .argument("<HOST>", hostHelp);
-  hostOptions(command).action((host: string, options: LoginOptions) =>
+  hostOptions(command).action((word: string, given: LoginOptions) =>
     act(async (cli) => {
       const { abortDeploy } = await import("../../operator/host/abort.ts");
+      const { hostFor } = await import("../../operator/host/target.ts");
+      const { host, record } = await hostFor(word, cli.log);
+      const options = { ...given, record };
       const known = await knownHost(host, cli);
       await abortDeploy(known, (await watching(host, options, cli)).world);
       cli.print(`${host} runs its old system again`);

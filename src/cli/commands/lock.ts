@@ -1,12 +1,13 @@
 import type { LockOptions } from "../../operator/lock/lock-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
+import { defHelp } from "../terminal/options.ts";
 
 export const lockCommand: AddCommand = (program, act) => {
   program
     .command("lock")
     .description("resolve packages into imgbuild.lock.yaml; prints what changed")
-    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<DEF>", defHelp)
     .argument("[PKG...]", "with --update: only these, and what they need")
     .option("--update", "take the newest versions; without it, versions stay as they are locked")
     .option(

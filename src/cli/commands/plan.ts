@@ -1,7 +1,7 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
 import type { PlanOptions } from "../../operator/host/plan-definition.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { hostOptions } from "../terminal/options.ts";
+import { defHelp, hostHelp, hostOptions } from "../terminal/options.ts";
 
 type Options = PlanOptions & { readonly commands?: true };
 
@@ -9,26 +9,26 @@ export const planCommand: AddCommand = (program, act) => {
   const command = program
     .command("plan")
     .description("what a deploy would do; changes nothing")
-    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
-    .argument(
-      "[HOST]",
-      "[user@]name[:port], or an alias of your ssh_config; without it the steps for a machine of the declared sizes",
-    )
+    .argument("<DEF>", defHelp)
+    .argument("[HOST]", `${hostHelp}; without any, the steps for a machine of the declared sizes`)
     .option("--login <USER>", "user of the new system that would verify it")
     .option("--commands", "show the command lines of each step too");
-  hostOptions(command).action((path: string, host: string | undefined, options: Options) =>
+  hostOptions(command).action((path: string, word: string | undefined, given: Options) =>
     act(async (cli) => {
+      const { planTargetOf } = await import("../../operator/host/target.ts");
+      const { definition: at, host, record } = await planTargetOf(path, word, cli.log);
+      const options = { ...given, record };
       const { planDefinition, planWithoutHost } = await import("../../operator/host/plan-definition.ts");
       const { stepLines } = await import("../../operator/plan/step-lines.ts");
       const { planLines } = await import("../terminal/plan-text.ts");
       if (host === undefined) {
-        const { definition, plan } = await planWithoutHost(path, options, cli);
+        const { definition, plan } = await planWithoutHost(at, options, cli);
         for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])
           cli.print(line);
         cli.emit({ event: "plan", plan });
         return;
       }
-      const inspected = await planDefinition(path, host, options, cli);
+      const inspected = await planDefinition(at, host, options, cli);
       for (const finding of inspected.findings) cli.emit({ event: "finding", ...finding });
       if (inspected.verdict === "no-go") throw noGo("the preflight says no-go", inspected.findings);
       for (const line of planLines(inspected, options.commands)) cli.print(line);

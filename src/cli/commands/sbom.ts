@@ -3,6 +3,7 @@ import { Option } from "commander";
 import { requireParent } from "../../system/files/parent.ts";
 import { during } from "../../util/fail.ts";
 import type { AddCommand } from "../terminal/context.ts";
+import { defHelp } from "../terminal/options.ts";
 
 const tool = "imgbuild";
 const formats = ["spdx", "cyclonedx"] as const;
@@ -16,7 +17,7 @@ export const sbomCommand: AddCommand = (program, act) => {
   program
     .command("sbom")
     .description("what a definition's lock holds, as SPDX 2.3 or CycloneDX 1.6 JSON")
-    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<DEF>", defHelp)
     .addOption(new Option("--format <FORMAT>", "form of the document").choices(formats).default("spdx"))
     .option("-o, --output <FILE>", "a file instead of stdout")
     .action((path: string, options: Options) =>

@@ -6,7 +6,7 @@ import type { RevealOptions, SecretKeys } from "../../operator/secrets/secrets.t
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
-import { secretOptions } from "../terminal/options.ts";
+import { defHelp, secretOptions } from "../terminal/options.ts";
 
 /** Memory, not a disk: where plain text is while somebody edits it. */
 const memoryDir = "/dev/shm";
@@ -108,7 +108,7 @@ const addCheck: AddCommand = (secrets, act) => {
     secrets
       .command("check")
       .description("try to open every secret of a definition")
-      .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file"),
+      .argument("<DEF>", defHelp),
   ).action((path: string, options: RevealOptions) =>
     act(async (cli) => {
       const { loadDefinition } = await import("../../operator/definition/load.ts");

@@ -4,7 +4,7 @@ import type { RehearsalOptions, TestOptions } from "../../testing/test-definitio
 import { Fail } from "../../util/fail.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
 import { seconds } from "../terminal/log.ts";
-import { positive, present, secretOptions } from "../terminal/options.ts";
+import { defHelp, positive, present, secretOptions } from "../terminal/options.ts";
 
 interface RunOptions extends TestOptions {
   readonly dir: string;
@@ -57,7 +57,7 @@ function machineCommand(program: Command, name: string, firmware: string): Comma
   return secretOptions(
     program
       .command(name)
-      .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+      .argument("<DEF>", defHelp)
       .addOption(
         new Option("--firmware <FIRMWARE>", "what starts the machine")
           .choices(["bios", "uefi", "both"])

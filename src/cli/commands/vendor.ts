@@ -1,11 +1,12 @@
 import { requireParent } from "../../system/files/parent.ts";
 import type { AddCommand } from "../terminal/context.ts";
+import { defHelp } from "../terminal/options.ts";
 
 export const vendorCommand: AddCommand = (program, act) => {
   program
     .command("vendor")
     .description("collect every locked package in a directory, for builds without a network")
-    .argument("<DEF>", "the definition: a directory with an IMGBUILD.ts, or the file")
+    .argument("<DEF>", defHelp)
     .argument("<DIR>", "where they go; `build --vendor DIR` takes them from there")
     .action((path: string, dir: string) =>
       act(async (cli) => {

@@ -1,6 +1,12 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 
+/** What DEF and HOST are, in help texts. */
+export const defHelp =
+  "the definition: a directory with an IMGBUILD.ts, or the file, or the name of a host in hosts.yaml";
+export const hostHelp =
+  "[user@]name[:port], an alias of your ssh_config, or a name in hosts.yaml; not needed where DEF is such a name";
+
 /** How to log in; what ssh_config says is used without being asked. */
 export function hostOptions(command: Command): Command {
   return command

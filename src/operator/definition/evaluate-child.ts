@@ -1,16 +1,37 @@
+import type { z } from "zod";
+import type { Problem } from "../../util/problem.ts";
 import { plainLimits, plainProblem } from "./plain.ts";
+import { checkBySchema } from "./problems.ts";
 import { refuseWhatChanges } from "./same-each-run.ts";
 
 /** Runs inside the child process that evaluates a definition; bundled with it, told apart by nothing but its import. */
+
+/** By which "imgbuild/parameters" marks a definition that is a function of a host's parameters. */
+const forHost: unique symbol = Symbol.for("imgbuild.forHost");
+
+interface ForHost {
+  readonly [forHost]: {
+    /** What it accepts. */
+    readonly accepts: z.ZodType;
+    readonly make: (parameters: never) => unknown;
+  };
+}
 
 /** What the child answers, as one JSON text on stdout. */
 export type Evaluation =
   | { readonly value: unknown }
   | { readonly problem: { readonly path: readonly (string | number)[]; readonly message: string } }
+  /** What is wrong with the parameters that a host gives. */
+  | { readonly parameters: readonly Problem[] }
   | { readonly thrown: { readonly message: string; readonly stack: string } };
 
-/** Evaluates the module and answers on stdout; what the definition itself prints goes to stderr. */
-export async function evaluate(load: () => Promise<Record<string, unknown>>): Promise<void> {
+/**
+ * Evaluates the module, with the parameters as JSON, and answers on stdout; what the definition itself prints goes to stderr.
+ */
+export async function evaluate(
+  load: () => Promise<Record<string, unknown>>,
+  parameters: string,
+): Promise<void> {
   const answerTo = process.stdout.write.bind(process.stdout);
   process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
   const { exit } = process;
@@ -20,10 +41,25 @@ export async function evaluate(load: () => Promise<Record<string, unknown>>): Pr
   try {
     const module = await load();
     if (!Object.hasOwn(module, "default")) answer(asProblem("has no default export"));
-    else answer(checked(await module.default));
+    else answer(await made(await module.default, JSON.parse(parameters) as Record<string, unknown>));
   } catch (error) {
     answer(thrown(error));
   }
+}
+
+async function made(value: unknown, parameters: Readonly<Record<string, unknown>>): Promise<Evaluation> {
+  const isForHost = typeof value === "object" && value !== null && forHost in value;
+  if (!isForHost) {
+    const unwanted = Object.keys(parameters).map((name) => ({
+      path: [name],
+      message: 'the definition takes no parameters; `imageWith` of "imgbuild/parameters" makes one that does',
+    }));
+    return unwanted.length > 0 ? { parameters: unwanted } : checked(value);
+  }
+  const { accepts, make } = (value as ForHost)[forHost];
+  const given = checkBySchema(accepts, parameters);
+  if ("problems" in given) return { parameters: given.problems };
+  return checked(await make(given.data as never));
 }
 
 function checked(value: unknown): Evaluation {

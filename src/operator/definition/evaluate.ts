@@ -11,6 +11,7 @@ import { definitionImports } from "./imports.ts";
 const heapMib = 512;
 const own = fileURLToPath(new URL("../../", import.meta.url));
 const dsl = fileURLToPath(new URL("../../dsl/index.ts", import.meta.url));
+const parameters = fileURLToPath(new URL("../../dsl/parameters.ts", import.meta.url));
 const profiles = fileURLToPath(new URL("../../profiles/index.ts", import.meta.url));
 const child = fileURLToPath(new URL("./evaluate-child.ts", import.meta.url));
 
@@ -34,9 +35,13 @@ export function showPlace({ file, line }: Place): string {
  */
 export async function evaluateModule(
   file: string,
-  options: { timeoutMs: number },
+  options: {
+    readonly timeoutMs: number;
+    /** What a host's record gives. */
+    readonly parameters?: Readonly<Record<string, unknown>>;
+  },
 ): Promise<Exclude<Evaluation, { thrown: unknown }>> {
-  const { code, map } = await bundle(file);
+  const { code, map } = await bundle(file, options.parameters ?? {});
   const signal = AbortSignal.timeout(options.timeoutMs);
   const argv = [process.execPath, `--max-old-space-size=${heapMib}`, "--input-type=module", "-"];
   let stdout: string;
@@ -82,17 +87,20 @@ function silent(file: string, code: number, stderr: string): Fail {
   });
 }
 
-async function bundle(file: string): Promise<{ code: string; map: SourceMap }> {
+async function bundle(
+  file: string,
+  given: Readonly<Record<string, unknown>>,
+): Promise<{ code: string; map: SourceMap }> {
   const entry = [
     `import { evaluate } from ${JSON.stringify(child)};`,
-    `await evaluate(() => import(${JSON.stringify(file)}));`,
+    `await evaluate(() => import(${JSON.stringify(file)}), ${JSON.stringify(JSON.stringify(given))});`,
   ].join("\n");
   try {
     const { outputFiles } = await build({
       stdin: { contents: entry, resolveDir: dirname(file), sourcefile: "evaluate" },
       absWorkingDir: dirname(file),
       outfile: resolve(dirname(file), "evaluate.mjs"),
-      alias: { imgbuild: dsl, "imgbuild/profiles": profiles },
+      alias: { imgbuild: dsl, "imgbuild/parameters": parameters, "imgbuild/profiles": profiles },
       plugins: [definitionImports(file)],
       // What is named only while it runs could be anywhere.
       supported: { "dynamic-import": false },

@@ -3,7 +3,6 @@ import { isBuiltin } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { OnResolveArgs, OnResolveResult, Plugin } from "esbuild";
-import { parseStrictYaml } from "./strict-yaml.ts";
 
 /** Where our own modules are, which may read for a definition. */
 const own = fileURLToPath(new URL("../../", import.meta.url));
@@ -57,7 +56,9 @@ export const yamlImports: Plugin = {
   name: "yaml",
   setup(build) {
     build.onLoad({ filter: /\.ya?ml$/ }, async ({ path }) => {
-      const read = await parseStrictYaml(readFileSync(path, "utf8"));
+      // Late, as most definitions have no YAML.
+      const { parseStrictYaml } = await import("./strict-yaml.ts");
+      const read = parseStrictYaml(readFileSync(path, "utf8"));
       if (!("problem" in read)) return { contents: JSON.stringify(read.data), loader: "json" };
       const { line, message } = read.problem;
       return { errors: [{ text: message, location: { file: path, line } }] };

@@ -6,6 +6,7 @@ import { type Problem, showPath, WrongFields } from "../../util/problem.ts";
 import { checkSpec } from "../check/check.ts";
 import { evaluateModule, showPlace } from "./evaluate.ts";
 import { lineOf } from "./field-line.ts";
+import { definitionOf, type HostRecord, noSuchHost, parameterRefusal } from "./host-records.ts";
 import { checkBySchema } from "./problems.ts";
 import { unfinished } from "./unfinished.ts";
 
@@ -20,18 +21,37 @@ export interface Definition {
   readonly file: string;
   /** What it lacks before a host may become it, a line each with its place; it can be built and tested nevertheless. */
   readonly unfinished: readonly string[];
+  /** The host that it was made for, whose parameters it got. */
+  readonly host?: HostRecord;
   /** Absolute path of its `files/`, when it has one. */
   readonly filesDir?: string;
 }
 
-/** Evaluates and checks a definition: a directory with an IMGBUILD.ts, or the file. Every problem is told with file and line. */
-export async function loadDefinition(
-  path: string,
-  options: { timeoutMs?: number } = {},
-): Promise<Definition> {
-  const file = definitionFile(path);
-  const evaluation = await evaluateModule(file, { timeoutMs: options.timeoutMs ?? 10_000 });
+/** How a definition is loaded. */
+export interface LoadOptions {
+  readonly timeoutMs?: number;
+  /** The host that it is for, where the path is none's name. */
+  readonly host?: HostRecord | undefined;
+  /** Where paths start, and from where hosts.yaml is looked for; default the working directory. */
+  readonly from?: string;
+}
+
+/**
+ * Evaluates and checks a definition: a directory with an IMGBUILD.ts, or the file, or the name of a host in hosts.yaml. Every
+ * problem is told with file and line.
+ */
+export async function loadDefinition(path: string, options: LoadOptions = {}): Promise<Definition> {
+  const from = options.from ?? process.cwd();
+  const host = options.host ?? (await definitionOf(path, from));
+  const named = options.host === undefined && host !== undefined;
+  const file = await definitionFile(named ? host.definition : path, from);
+  const { parameters } = host ?? {};
+  const evaluation = await evaluateModule(file, {
+    timeoutMs: options.timeoutMs ?? 10_000,
+    ...(parameters === undefined ? {} : { parameters }),
+  });
   if ("problem" in evaluation) throw refusal(file, [evaluation.problem]);
+  if ("parameters" in evaluation) throw withoutParameters(file, host, evaluation.parameters);
   const checked = checkBySchema(Spec, evaluation.value);
   if ("problems" in checked) throw refusal(file, checked.problems);
   const problems = checkSpec(checked.data);
@@ -40,19 +60,38 @@ export async function loadDefinition(
   const filesDir = join(dir, "files");
   const hasFiles = statSync(filesDir, { throwIfNoEntry: false })?.isDirectory() === true;
   const open = linesOf(file, unfinished(checked.data));
-  return { spec: checked.data, dir, file, unfinished: open, ...(hasFiles ? { filesDir } : {}) };
+  return {
+    ...{ spec: checked.data, dir, file, unfinished: open },
+    ...(host === undefined ? {} : { host }),
+    ...(hasFiles ? { filesDir } : {}),
+  };
 }
 
-function definitionFile(path: string): string {
-  const given = resolve(path);
+async function definitionFile(path: string, from: string): Promise<string> {
+  const given = resolve(from, path);
   const kind = statSync(given, { throwIfNoEntry: false });
   if (kind === undefined)
-    throw new Fail(`no definition at ${path}`, { hint: `run \`imgbuild init ${path}\` to start one` });
+    throw new Fail(`no definition at ${path}`, {
+      hint: (await noSuchHost(path, from)) ?? `run \`imgbuild init ${path}\` to start one`,
+    });
   if (!kind.isDirectory()) return given;
   const file = join(given, "IMGBUILD.ts");
   if (statSync(file, { throwIfNoEntry: false }) === undefined)
     throw new Fail(`no IMGBUILD.ts in ${path}`, { hint: `run \`imgbuild init ${path}\` to start one` });
   return file;
+}
+
+function withoutParameters(file: string, host: HostRecord | undefined, problems: readonly Problem[]): Fail {
+  if (host !== undefined) return parameterRefusal(host, problems);
+  const lines = problems.map(({ path, message }) => `${showPath(["parameters", ...path])}: ${message}`);
+  return new Fail(lines.map((line) => `${showPlace({ file, line: 1 })}: ${line}`).join("\n"), {
+    hint: "parameters come from a host in hosts.yaml: give the host's name in place of the path",
+  });
+}
+
+/** By which a command line names it. */
+export function wordFor({ host, dir }: Pick<Definition, "host" | "dir">): string {
+  return host?.name ?? dir;
 }
 
 /** What is found only when the definition's tree is made is shown with file and line as well. */

@@ -1,3 +1,5 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+
 /** What a YAML file holds; lines count from 1. */
 interface YamlFile {
   readonly data: unknown;
@@ -11,9 +13,7 @@ interface YamlProblem {
 }
 
 /** Reads YAML 1.2. What other readers only warn of, as a key that is there twice or a tag without a meaning, is a problem. */
-export async function parseStrictYaml(text: string): Promise<YamlFile | { readonly problem: YamlProblem }> {
-  // Late, as most definitions have no YAML.
-  const { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
+export function parseStrictYaml(text: string): YamlFile | { readonly problem: YamlProblem } {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, merge: true, prettyErrors: false });
   const lineAt = (offset: number) => lineCounter.linePos(offset).line || 1;

@@ -10,6 +10,7 @@ import { connect, publicKeysHeld } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import { buildBase } from "../base/base.ts";
+import type { HostRecord } from "../definition/host-records.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import { openDefinition } from "../lock/open-definition.ts";
 import { checkSecretContents } from "../plan/check-secrets.ts";
@@ -29,12 +30,14 @@ export interface LoginOptions {
   readonly sshConfig?: string;
   readonly sshKey?: readonly string[];
   readonly knownHosts?: string;
+  /** What the repository says of the host. */
+  readonly record?: HostRecord | undefined;
 }
 
 /** Bounds of the waits on ordinary hardware, in milliseconds. */
 const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
 
-export interface DeployOptions extends RevealOptions {
+export interface DeployOptions extends RevealOptions, Pick<LoginOptions, "record"> {
   readonly deadManSeconds: number;
   readonly slow: number;
   readonly keepAccess?: boolean;
@@ -64,7 +67,11 @@ export async function definitionInputs(
   outside: Omit<Outside, "cache" | "signal">,
 ): Promise<Omit<DeployInputs, "base">> {
   const { env, log } = outside;
-  const definition = await openDefinition(path, { log, check: ({ spec }) => requireStorage(spec, path) });
+  const { record } = options;
+  const definition = await openDefinition(path, {
+    ...{ log, host: record },
+    check: ({ spec }) => requireStorage(spec, path),
+  });
   const { spec, lock, files, links, digest } = definition;
   const openSecrets = () =>
     log.task("opening the secrets", async () => {
@@ -90,7 +97,9 @@ export async function definitionInputs(
     secrets: new Map(),
     openSecrets: options.withoutSecrets ? undefined : openSecrets,
     mirrors: await mirrorsFor(spec, env),
-    login: options.login,
+    login: options.login ?? record?.login,
+    pinned: record?.hostKeys !== undefined,
+    mayWipe: record?.mayWipe,
     deadManSeconds: options.deadManSeconds,
     keepAccess: options.keepAccess === true,
     ignoreClock: options.ignoreClock === true,
@@ -126,6 +135,7 @@ export function deployWorld(
     log,
     signal,
     ...(login.sshConfig === undefined ? {} : { sshConfigFile: login.sshConfig }),
+    ...(login.record?.hostKeys === undefined ? {} : { pins: login.record.hostKeys }),
     ...(login.knownHosts === undefined ? {} : { knownHostsFiles: [login.knownHosts] }),
     ...(login.sshKey === undefined ? {} : { keyFiles: [...login.sshKey] }),
     ...(env.SSH_AUTH_SOCK === undefined ? {} : { agent: env.SSH_AUTH_SOCK }),

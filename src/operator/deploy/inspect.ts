@@ -16,6 +16,7 @@ import type { Finding } from "../inspect/finding.ts";
 import { roomOf } from "../inspect/free-space.ts";
 import { type Bound, boundTo, hostFinding } from "../inspect/host-binding.ts";
 import { inspect } from "../inspect/inspect.ts";
+import { wipeFindings } from "../inspect/may-wipe.ts";
 import { needsOf } from "../inspect/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachMirror } from "../inspect/reach.ts";
@@ -93,7 +94,7 @@ export function judge(
   const match = matchOrTell(spec, facts);
   const disks = "problem" in match ? undefined : match.matched;
   const bound = boundTo(spec, facts, disks);
-  const findings = preflight({
+  const judged = preflight({
     ...more,
     spec,
     facts,
@@ -106,6 +107,7 @@ export function judge(
     locked: new Set(lock.packages.map(({ name }) => name)),
     sshPorts: { ...sshdPorts(spec, inputs), reached: port },
   });
+  const findings = [...judged, ...wipeFindings(spec, disks ?? {}, inputs.mayWipe)];
   return { disks, bound, findings };
 }
 

@@ -21,7 +21,9 @@ export async function verifyNewSystem(
   );
   trail.mark({ at: "verified", verified });
   if (inputs.spec.hostKeys !== "keep")
-    world.log.info(`for known_hosts, in place of the old keys: ${inputs.host} ${hostKeys.pins.join(" ")}`);
+    world.log.info(
+      `for ${inputs.pinned ? "`hostKeys` in hosts.yaml" : "known_hosts"}, in place of the old keys: ${inputs.host} ${hostKeys.pins.join(" ")}`,
+    );
   return verified;
 }
 

@@ -25,6 +25,10 @@ export interface DeployInputs extends PlanInputs {
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
+  /** The repository says by which host keys the host is known. */
+  readonly pinned?: boolean;
+  /** Serials, or what stands for them, of the only disks that may be written; undefined where any may. */
+  readonly mayWipe?: readonly string[] | undefined;
   readonly deadManSeconds: number;
   /** Every key of the old login opens the base too, not only the one that this deploy used. */
   readonly keepAccess: boolean;

@@ -24,6 +24,7 @@ const asked: readonly string[] = [
   "room on XBOOTLDR",
   "room on /boot",
   "disks",
+  "may wipe",
   "room",
   "login",
   "ssh server",

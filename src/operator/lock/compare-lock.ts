@@ -5,7 +5,7 @@ import { sourcesOf } from "../../debian/lock/make-lock.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
-import type { Definition } from "../definition/load.ts";
+import { type Definition, wordFor } from "../definition/load.ts";
 import { lockPath, mirrorsFor } from "./lock.ts";
 
 /** Differences shown at once. */
@@ -48,6 +48,6 @@ export async function requireSigned(
   const more = differences.length - shown;
   const lines = [...differences.slice(0, shown), ...(more > 0 ? [`and ${more} more`] : [])];
   throw new Fail(`${lockPath(definition)} is not what the archive has signed:\n${lines.join("\n")}`, {
-    hint: `restore it from version control, or run \`imgbuild lock ${definition.dir} --update ${names.slice(0, shown).join(" ")}\``,
+    hint: `restore it from version control, or run \`imgbuild lock ${wordFor(definition)} --update ${names.slice(0, shown).join(" ")}\``,
   });
 }

@@ -18,7 +18,7 @@ import { hold } from "../../system/files/file-lock.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { sha256 } from "../../util/digest.ts";
 import { during, Fail } from "../../util/fail.ts";
-import { type Definition, refuse } from "../definition/load.ts";
+import { type Definition, refuse, wordFor } from "../definition/load.ts";
 
 /** Reasons beyond these are counted only. */
 const maxReasons = 6;
@@ -118,7 +118,7 @@ export async function readLockFor(
   const file = lockPath(definition);
   const text = await lockText(definition);
   if (text === undefined)
-    throw new Fail(`${file} does not exist`, { hint: `run \`imgbuild lock ${definition.dir}\`` });
+    throw new Fail(`${file} does not exist`, { hint: `run \`imgbuild lock ${wordFor(definition)}\`` });
   const lock = await during(`reading ${file}`, () => parseLock(text));
   const stale = [
     ...requestDifferences(lock.request, lockRequest(withImpliedPackages(definition.spec))),
@@ -126,7 +126,7 @@ export async function readLockFor(
   ];
   if (stale.length > 0 && options.stale !== "accept")
     throw new Fail(`${file} is stale: ${shortened(stale)}`, {
-      hint: `run \`imgbuild lock ${definition.dir}\` and look at what changed`,
+      hint: `run \`imgbuild lock ${wordFor(definition)}\` and look at what changed`,
     });
   if (options.stale !== "accept") requirePackages(definition, lock);
   return { lock, fresh: stale.length === 0, stale };

@@ -7,6 +7,8 @@ export interface DocBlock {
   readonly place: string;
   readonly language: string;
   readonly text: string;
+  /** Where it belongs in the repository that its page shows, as its first line says: `// shared/server.ts`. */
+  readonly path?: string;
 }
 
 export const docs = ["README.md", ...readdirSync("docs").map((name) => `docs/${name}`)].filter((name) =>
@@ -16,11 +18,15 @@ export const docs = ["README.md", ...readdirSync("docs").map((name) => `docs/${n
 export function docBlocks(): DocBlock[] {
   return docs.flatMap((file) => {
     const text = readFileSync(file, "utf8");
-    return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
-      place: `${file}:${text.slice(0, match.index).split("\n").length}`,
-      language: match[1]!,
-      text: match[2]!,
-    }));
+    return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => {
+      const path = /^(?:\/\/|#) ([\w./-]+\.(?:ts|yaml))\n/.exec(match[2]!)?.[1];
+      return {
+        place: `${file}:${text.slice(0, match.index).split("\n").length}`,
+        language: match[1]!,
+        text: match[2]!,
+        ...(path === undefined ? {} : { path }),
+      };
+    });
   });
 }
 
@@ -75,6 +81,15 @@ export function moduleOf({ text }: DocBlock): {
   return { kind: "definition", code: `${head}${body}` };
 }
 
+/** Writes the repository that the blocks of one page show. */
+export function writeRepository(directory: string, blocks: readonly DocBlock[]): void {
+  for (const { path, text } of blocks) {
+    mkdirSync(dirname(join(directory, path!)), { recursive: true });
+    writeFileSync(join(directory, path!), text);
+    writeRead(join(directory, "hosts/any"), text);
+  }
+}
+
 const contents: readonly (readonly [RegExp, string])[] = [
   [/(\.pub|authorized_keys)$/, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDocs docs\n"],
   [/\.asc$/, "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"],
@@ -88,11 +103,16 @@ const contents: readonly (readonly [RegExp, string])[] = [
 /** Writes a block's module into a directory, with files of the names that it reads. */
 export function writeModule(directory: string, code: string): void {
   mkdirSync(directory, { recursive: true });
+  writeRead(directory, code);
+  writeFileSync(join(directory, "IMGBUILD.ts"), code);
+}
+
+/** What the functions of a definition in `directory` read. */
+function writeRead(directory: string, code: string): void {
   for (const [, name] of code.matchAll(
     /\b(?:readLines|readText|readBase64|patch|script|template)\(\s*"([^"]+)"/g,
   )) {
     mkdirSync(dirname(join(directory, name!)), { recursive: true });
     writeFileSync(join(directory, name!), contents.find(([form]) => form.test(name!))![1]);
   }
-  writeFileSync(join(directory, "IMGBUILD.ts"), code);
 }

@@ -51,7 +51,7 @@ const owner: Record<string, readonly string[]> = {
 };
 
 /** Modules that are started, or imported by a definition and its tests, not by a module of ours. */
-const entries = ["main", "runner", "dsl/index", "profiles/index", "testing/index"];
+const entries = ["main", "runner", "dsl/index", "dsl/parameters", "profiles/index", "testing/index"];
 /** Exports that have no user among our modules, and why. */
 const forOthers: Readonly<Record<string, string>> = {
   "operator/definition/evaluate-child: evaluate": "bundled with a definition, which calls it",

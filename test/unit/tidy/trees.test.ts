@@ -30,7 +30,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   ],
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
-    "operator/definition: files imports load",
+    "operator/definition: files host-records imports load",
     "operator/init: choices init",
     "operator/deploy: inputs",
     "operator/lock: lock lock-definition",

@@ -87,6 +87,16 @@ describe("a host's key by known_hosts (F24)", () => {
 });
 
 describe("a host's key by pins", () => {
+  it("may be pinned by its fingerprint, which says nothing of its type", () => {
+    const destination = destinationOf("web", `web ${other}\n`);
+    const check = hostKeyCheck(destination, [fingerprint(blobOf(mine))]);
+    expect(check.algorithms).toEqual(everyType);
+    expect(check.verify(blobOf(mine))).toBe(true);
+    expect(check.verify(blobOf(other))).toBe(false);
+    expect(check.problem()?.message).toContain(`but with ssh-ed25519 ${fingerprint(blobOf(other))}`);
+    expect(hostKeyCheck(destination, [fingerprint(blobOf(mine)), other]).verify(blobOf(other))).toBe(true);
+  });
+
   it("is exactly one of them, whatever known_hosts says, a comment and spaces aside", () => {
     const destination = destinationOf("web", `web ${other}\n`);
     const check = hostKeyCheck(destination, [` ${mine.replace(" ", "  ")}  a comment\n`]);

@@ -153,6 +153,19 @@ describe("the outside world of a deploy", () => {
     expect(await publicKeys()).toEqual([key.public]);
   });
 
+  it("gets from the host's record what the options do not say", async () => {
+    const { world } = outside();
+    const record = {
+      ...{ name: "web", definition: "", address: "web", parameters: {}, place: () => "hosts.yaml:2" },
+      ...{ hostKeys: ["SHA256:a"], mayWipe: ["S"], login: "root" },
+    };
+    const inputs = await definitionInputs("imgbuild/web", "web", { ...usual, record }, world);
+    expect(inputs).toMatchObject({ login: "root", mayWipe: ["S"], pinned: true });
+    const own = await definitionInputs("imgbuild/web", "web", { ...usual, record, login: "admin" }, world);
+    expect(own.login).toBe("admin");
+    expect(await definitionInputs("imgbuild/web", "web", usual, world)).toMatchObject({ pinned: false });
+  });
+
   it("connects as ssh_config and known_hosts say, and leaves nothing in the home", async () => {
     const server = createServer((socket) => socket.end("SSH-2.0-none\r\n"));
     server.listen(0, "127.0.0.1");

@@ -120,6 +120,13 @@ describe("looking at a host before a deploy", () => {
     expect(lines).toContainEqual(expect.stringMatching(/^NO-GO kexec: /));
   });
 
+  it("makes no plan where hosts.yaml does not name each disk that would be written", async () => {
+    expect((await looked({ inputs: { mayWipe: ["OTHER", "SYS"] } })).noGo).toEqual([]);
+    const { noGo, lines } = await looked({ inputs: { mayWipe: ["DATA"] } });
+    expect(noGo).toEqual(["may wipe"]);
+    expect(lines).toContainEqual(expect.stringMatching(/^NO-GO may wipe: SYS would be written, .* DATA; /));
+  });
+
   it("puts the mirror that answered before the others", async () => {
     const inputs = { mirrors: { debian: [mirror("c")], "debian-security": [] } };
     const { inspected } = await looked({ own: [mirror("a"), mirror("b")], dead: [mirror("a")], inputs });

@@ -154,6 +154,9 @@ describe("replan", () => {
       message: "the definition does not fit the machine; the base is as it was",
       exitCode: exitCodes.refused,
     });
+    await expect(replan(inputs({ mayWipe: ["DATA"] }), known, base, world)).rejects.toMatchObject({
+      exitCode: exitCodes.refused,
+    });
     const refusal = new Fail("not confirmed", { exitCode: exitCodes.refused });
     const unsure = await failedBase({ confirm: () => Promise.reject(refusal) });
     await expect(replan(inputs(), known, unsure.base, unsure.world)).rejects.toBe(refusal);
