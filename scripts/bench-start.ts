@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { run } from "../src/system/run/run.ts";
@@ -18,11 +18,7 @@ export async function startRows(): Promise<readonly Row[]> {
   const work = await mkdtemp(join(tmpdir(), "imgbuild-bench-start-"));
   try {
     await run(["node", "--import", "tsx", "scripts/package.ts"], { timeoutMs: installMs, env });
-    const { version } = JSON.parse(
-      (await run(["npm", "pkg", "get", "version", "--json"], { env })).stdout,
-    ) as {
-      version: string;
-    };
+    const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
     const shipped = resolve(`out/imgbuild-${version}.tgz`);
     console.log(`packed size: ${((await stat(shipped)).size / 2 ** 20).toFixed(2)} MiB`);
     await run(["npm", "install", "--global", "--prefix", work, "--no-audit", "--no-fund", shipped], {

@@ -32,6 +32,15 @@ interface StaticNetwork {
   readonly gateway: readonly string[];
   readonly gatewayOnLink: boolean;
   readonly dns: readonly string[];
+  readonly mtu?: number;
+  readonly routes?: readonly StaticRoute[];
+}
+
+interface StaticRoute {
+  readonly destination: string;
+  readonly gateway?: string;
+  readonly metric?: number;
+  readonly onLink?: true;
 }
 
 /** What a host says, beside its facts. */
@@ -69,7 +78,7 @@ export function answersFor(facts: Facts, words: HostWords): Answers {
         : boundTo({ hostKeys: "new" }, facts, undefined).line,
     firmware: [facts.firmware],
     network: network.static,
-    dhcp: network.static === undefined && network.notes.length === 0,
+    dhcp: network.static === undefined && facts.routes.some(({ to, dynamic }) => to === "default" && dynamic),
     keys: [words.openedBy],
     timezone: /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+){0,2}$/.test(words.timezone) ? words.timezone : undefined,
     packages: words.packages.filter((name) => /^[a-z0-9][a-z0-9+.-]+$/.test(name)),
@@ -123,6 +132,8 @@ function otherDisk({ name, model, sizeBytes }: DiskFacts): string {
   return `${name}${model === undefined ? "" : ` (${model})`}, ${Math.round(sizeBytes / 2 ** 30)} GiB, is not named, so it stays as it is`;
 }
 
+const usualMtu = 1500;
+
 function networkOf({ links, routes, dns }: Facts): {
   readonly static?: StaticNetwork;
   readonly notes: readonly string[];
@@ -130,27 +141,63 @@ function networkOf({ links, routes, dns }: Facts): {
   const ways = routes.filter(({ to, dynamic }) => to === "default" && !dynamic);
   const [first] = ways;
   const link = links.find(({ name }) => name === first?.link);
-  if (first === undefined || link === undefined) return { notes: [] };
+  if (first === undefined || link === undefined)
+    return { notes: leftOut(links, routes, routes.find(({ to }) => to === "default")?.link) };
   if (link.kind !== undefined)
-    return {
-      notes: [
-        `the way out is ${link.name}, a ${link.kind}, which the definition has to say under \`network\``,
-      ],
-    };
-  return { static: staticOn(link, ways, dns), notes: [] };
+    return { notes: [`the way out is ${link.name}, a ${link.kind}: say it in \`network\`, as a \`device\``] };
+  return { static: staticOn(link, routes, dns), notes: leftOut(links, routes, link.name, link) };
 }
 
-function staticOn(link: LinkFacts, ways: readonly RouteFacts[], dns: readonly string[]): StaticNetwork {
-  const own = ways.filter((way) => way.link === link.name);
+/** What somebody has set on other links, and on a link that asks by DHCP. */
+function leftOut(
+  links: readonly LinkFacts[],
+  routes: readonly RouteFacts[],
+  out: string | undefined,
+  said?: LinkFacts,
+): string[] {
+  const others = links.filter(({ name }) => name !== out);
+  const set = routes.filter(({ link, to, dynamic }) => !dynamic && to !== "default" && link !== said?.name);
+  return [
+    ...others.flatMap(({ name, kind, addresses }) => {
+      const own = addresses
+        .filter(({ dynamic }) => !dynamic)
+        .map(({ address, prefix }) => `${address}/${prefix}`);
+      return own.length === 0
+        ? []
+        : [`${name}${kind === undefined ? "" : `, a ${kind},`} has ${own.join(", ")}`];
+    }),
+    ...set.map(
+      ({ to, via, link }) => `a route leads to ${to}${via === undefined ? "" : ` by ${via}`} on ${link}`,
+    ),
+  ];
+}
+
+function staticOn(link: LinkFacts, routes: readonly RouteFacts[], dns: readonly string[]): StaticNetwork {
+  const own = routes.filter((route) => route.link === link.name && !route.dynamic);
+  const ways = own.filter(({ to }) => to === "default");
+  const others = own.filter(({ to }) => to !== "default");
   return {
     match: { mac: link.mac.toLowerCase() },
     addresses: link.addresses
       .filter(({ dynamic, address }) => !dynamic && !address.startsWith("fe80:"))
       .map(({ address, prefix }) => `${address}/${prefix}`),
-    gateway: own.flatMap(({ via }) => via ?? []),
-    gatewayOnLink: own.some(({ onLink }) => onLink),
+    gateway: ways.flatMap(({ via }) => via ?? []),
+    gatewayOnLink: ways.some(({ onLink }) => onLink),
     // A resolver on the host itself is gone with it.
     dns: dns.filter((server) => !/^(127\.|::1$)/.test(server)),
+    ...(link.mtu === usualMtu ? {} : { mtu: link.mtu }),
+    ...(others.length === 0 ? {} : { routes: others.map(routeOf) }),
+  };
+}
+
+/** The kernel shows a route to one address without its length. */
+function routeOf({ to, via, metric, onLink }: RouteFacts): StaticRoute {
+  const destination = to.includes("/") ? to : `${to}/${to.includes(":") ? 128 : 32}`;
+  return {
+    destination,
+    ...(via === undefined ? {} : { gateway: via }),
+    ...(metric === undefined ? {} : { metric }),
+    ...(onLink ? { onLink: true } : {}),
   };
 }
 

@@ -53,7 +53,7 @@ export function definitionText(answers: Answers): string {
 
 function networkLines(network: Answers["network"]): string[] {
   if (network === undefined) return ['  network: { ethernet: dhcp("e*") },'];
-  const { match, gatewayOnLink, ...lists } = network;
+  const { match, gatewayOnLink, mtu, routes = [], ...lists } = network;
   const [[key, value]] = Object.entries(match) as [[string, string]];
   const said = Object.entries(lists).filter(([, words]) => words.length > 0);
   return [
@@ -64,9 +64,20 @@ function networkLines(network: Answers["network"]): string[] {
       ([name, words]) => `      ${name}: [${words.map((word) => JSON.stringify(word)).join(", ")}],`,
     ),
     ...(gatewayOnLink ? ["      gatewayOnLink: true,"] : []),
+    ...(mtu === undefined ? [] : [`      mtu: ${mtu},`]),
+    ...(routes.length === 0
+      ? []
+      : ["      routes: [", ...routes.map((one) => `        ${wordsOf(one)},`), "      ],"]),
     "    }),",
     "  },",
   ];
+}
+
+/** An object on one line. */
+function wordsOf(value: object): string {
+  return `{ ${Object.entries(value)
+    .map(([name, word]) => `${name}: ${JSON.stringify(word)}`)
+    .join(", ")} }`;
 }
 
 /** Four names a line. */

@@ -90,6 +90,35 @@ describe("a repository for a host", () => {
     expect(asked.definition.spec.network).toMatchObject({ ethernet: { dhcp: "yes", match: { name: "e*" } } });
   });
 
+  it("has the MTU and the routes that somebody set there, and says what it leaves out", async () => {
+    const routes = [
+      ...fixed.routes!,
+      { to: "198.51.100.0/24", via: "192.0.2.2", link: "ens3", onLink: false, dynamic: false, metric: 100 },
+      { to: "203.0.113.7", link: "ens3", onLink: false, dynamic: false },
+      { to: "203.0.113.0/24", via: "10.0.0.1", link: "ens4", onLink: false, dynamic: false },
+    ];
+    const second = {
+      ...link,
+      name: "ens4",
+      addresses: [{ address: "10.0.0.5", prefix: 24, dynamic: false }],
+    };
+    const addresses = [
+      { address: "192.0.2.10", prefix: 24, dynamic: false },
+      ...fixed.links![0]!.addresses.slice(1),
+    ];
+    const links = [{ ...fixed.links![0]!, addresses, mtu: 1400 }, second];
+    const { definition, answers } = await made(machineFacts({ ...fixed, links, routes }));
+    expect(definition.spec.network.ethernet).toMatchObject({
+      mtu: 1400,
+      routes: [
+        { destination: "198.51.100.0/24", gateway: "192.0.2.2", metric: 100 },
+        { destination: "203.0.113.7/32" },
+      ],
+    });
+    expect(answers.notes).toContain("ens4 has 10.0.0.5/24");
+    expect(answers.notes).toContain("a route leads to 203.0.113.0/24 by 10.0.0.1 on ens4");
+  });
+
   it("has the kernel for virtual machines where the host has it", async () => {
     const kernels = async (kernel: string) =>
       (await made(machineFacts({ kernel }))).definition.spec.packages.install.filter((name) =>
