@@ -12,10 +12,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { chrootRun, toolRun, treeRun } from "../../src/system/door/chroot.ts";
+import { run } from "../../src/system/run/run.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { theBase } from "../helpers/labs/native.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -58,6 +59,26 @@ async function expectGone(word: string, tree: string): Promise<void> {
 }
 
 describe("chrootRun", () => {
+  it("runs in a container in which there is no process of the number that bubblewrap's child has inside", async () => {
+    const tree = smallTree();
+    const directory = tempDir();
+    const program = join(directory, "program.mts");
+    const source = resolve("src/system/door/chroot.ts");
+    writeFileSync(
+      program,
+      `import { chrootRun } from ${JSON.stringify(source)};
+console.log((await chrootRun(${JSON.stringify(tree)}, ["/bin/busybox", "echo", "there"])).stdout);
+`,
+    );
+    // The first numbers are those of programs that have ended.
+    const container = 'for one in $(seq 20); do /bin/true; done; exec "$@"';
+    const node = [process.execPath, "--import", resolve("node_modules/tsx/dist/loader.mjs"), program];
+    const { stdout } = await run([
+      ...["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", container, "sh", ...node],
+    ]);
+    expect(stdout).toContain("there");
+  });
+
   it("runs a program of a tree in /dev/shm, whose device nodes are read-only all the same", async () => {
     const tree = smallTree();
     const shm = mkdtempSync("/dev/shm/imgbuild-chroot-");

@@ -41,7 +41,7 @@ export function definitionText(answers: Answers): string {
     "      }),",
     "    },",
     "  },",
-    `  boot: { firmware: ${JSON.stringify(firmware)} },`,
+    `  boot: { firmware: [${firmware.map((one) => JSON.stringify(one)).join(", ")}] },`,
     ...networkLines(network),
     "  // authorized_keys is beside this file: one public key a line.",
     `  users: { admin: { comment: "Administrator", sudo: true, keys: readLines("authorized_keys") } },`,

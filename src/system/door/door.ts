@@ -106,11 +106,22 @@ export function doorOptions(
 
 /**
  * A process namespace surrounds bubblewrap's own: killing its first process ends everything inside, and no program inside sees a
- * process that is not its own.
+ * process that is not its own. bubblewrap looks for its child in /proc by the number that it has there, so /proc is that namespace's:
+ * in a container, the outer one may know no process of this number.
  */
 export function aroundDoor(argv: readonly string[], isRoot: boolean, bound: ProcessBound): readonly string[] {
   const bwrap = ["bwrap", "--args", String(optionsFd), "--", ...argv];
-  const alone = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"];
+  const alone = [
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "--",
+    "unshare",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+  ];
   const group = typeof bound === "object" && "procs" in bound ? bound.procs : "";
   return isRoot
     ? [...alone, "--mount", "--", "sh", "-ec", rootsScript, "sh", group, ...bwrap]

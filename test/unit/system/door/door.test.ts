@@ -66,7 +66,17 @@ describe("the door's options for bubblewrap", () => {
 
 describe("what stands around bubblewrap", () => {
   const bwrap = ["bwrap", "--args", "3", "--", "dpkg", "--audit"];
-  const alone = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"];
+  const alone = [
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "--",
+    "unshare",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+  ];
 
   it("is a process namespace that ends with us, for a user under a limit of processes", () => {
     expect(aroundDoor(["dpkg", "--audit"], false, { limit: 99 })).toEqual([
