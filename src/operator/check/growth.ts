@@ -1,6 +1,7 @@
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
+import { firstInstall } from "../../storage/table/first-install.ts";
 import { type LaidPartition, layoutOf } from "../../storage/table/gpt.ts";
 import { releases } from "../../tables/release.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
@@ -35,7 +36,7 @@ function repartPackage({ system }: Spec): string {
 }
 
 function lastExt4({ storage }: Spec): { partitions: readonly LaidPartition[]; mount: string } {
-  const [first, ...more] = storage === undefined ? [] : writtenDisks(storage);
+  const [first, ...more] = storage === undefined ? [] : writtenDisks(firstInstall(storage));
   if (first === undefined || more.length > 0)
     throw usage(`--minimize: the definition writes ${more.length + (first ? 1 : 0)} disks, not one`);
   const [name, disk] = first;

@@ -14,10 +14,9 @@ const mbrSectors = 2 ** 32;
 
 const { partitionTypes: own } = onlyArchitecture;
 /** Type GUIDs, from the UAPI Discoverable Partitions Specification; and the types of an MBR. */
-export const partitionTypes: Readonly<
-  Record<Partition["type"], readonly [guid: string, mbr: string | undefined]>
-> = {
-  "bios-boot": ["21686148-6449-6E6F-744E-656564454649", undefined],
+export const partitionTypes: Readonly<Record<Partition["type"], readonly [guid: string, mbr: string]>> = {
+  // In an MBR it is refused by the check of the table.
+  "bios-boot": ["21686148-6449-6E6F-744E-656564454649", ""],
   esp: ["C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ef"],
   xbootldr: ["BC13C2FF-59E6-4262-A352-B275FD6F7172", "ea"],
   linux: ["0FC63DAF-8483-4772-8E79-3D69D8477DE4", "83"],
@@ -85,11 +84,6 @@ export function layoutOf(
   if (sectorSize !== 512 && sectorSize !== 4096)
     throw new Fail(`disk ${diskName} has sectors of ${sectorSize} bytes; 512 and 4096 are supported`);
   const { type: table, partitions: declarations } = disk.table;
-  const names = new Set<string>();
-  for (const { name } of declarations) {
-    if (names.has(name)) throw new Fail(`disk ${diskName} has two partitions named ${name}`);
-    names.add(name);
-  }
   const id = tableId(disk, seed, diskName);
   const extentsKept = declarations.map((partition) => keptExtent(partition, existing, diskName));
   const extents = placeAll(declarations, extentsKept, {
@@ -100,6 +94,7 @@ export function layoutOf(
   const partitions = declarations.map((partition, index): LaidPartition => {
     const number = index + 1;
     const { startBytes, sizeBytes: size } = extents[index]!;
+    const [guid, mbr] = partitionTypes[partition.type];
     const partUuid =
       table === "mbr"
         ? `${id}-${String(number).padStart(2, "0")}`
@@ -108,7 +103,7 @@ export function layoutOf(
       name: partition.name,
       number,
       type: partition.type,
-      typeGuid: typeOf(partition, table, diskName),
+      typeGuid: table === "gpt" ? (partition.typeGuid?.toUpperCase() ?? guid) : mbr,
       partUuid,
       startBytes,
       sizeBytes: size,
@@ -154,19 +149,6 @@ export function sfdiskScript(layout: Layout): string {
   return `${lines.join("\n")}\n`;
 }
 
-function typeOf(partition: Partition, table: "gpt" | "mbr", disk: string): string {
-  const [guid, mbr] = partitionTypes[partition.type];
-  if (table === "gpt") return partition.typeGuid?.toUpperCase() ?? guid;
-  if (mbr === undefined)
-    throw new Fail(
-      `partition ${partition.name} of disk ${disk}: an MBR knows no ${partition.type} partition`,
-      {
-        hint: "GRUB lies in the gap before the first partition; leave it out",
-      },
-    );
-  return mbr;
-}
-
 function keptExtent(
   partition: Partition,
   existing: readonly PartitionFacts[] | undefined,
@@ -178,12 +160,7 @@ function keptExtent(
   if (facts === undefined)
     throw new Fail(
       `partition ${partition.name} of disk ${disk} is kept, but no partition has the UUID ${keep.uuid}`,
-      {
-        hint:
-          existing === undefined
-            ? "only a machine that has it can keep it: name the host"
-            : "compare with `blkid` on the host; nothing was written",
-      },
+      { hint: "compare with `blkid` on the host; nothing was written" },
     );
   const { startBytes, sizeBytes, partUuid } = facts;
   const size = keep.size ?? (typeof partition.size === "number" ? partition.size : undefined);

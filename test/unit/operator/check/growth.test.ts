@@ -46,6 +46,13 @@ describe("a system that grows to its disk", () => {
     expect(grown.services["imgbuild-grow.service"]?.unit).toMatch(/systemd-growfs \/srv$/m);
   });
 
+  it("makes anew, as an image does, what a host would keep", () => {
+    const keep = { uuid: "6e6f7a8c-52a5-4f0e-9c1b-0b5e7d1f1f0a" };
+    const kept = { ...ext4("home", "/home"), content: { type: "ext4", mount: "/home", keep } };
+    const grown = withGrowth(layout([ext4("root", "/"), kept]), lock);
+    expect(grown.services["imgbuild-grow.service"]?.unit).toMatch(/systemd-growfs \/home$/m);
+  });
+
   it("needs the package that grows partitions", () => {
     expect(() => withGrowth(spec, lockOf(spec, ["systemd"]))).toThrow(
       expect.objectContaining({
