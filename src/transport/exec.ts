@@ -1,6 +1,5 @@
-import { StringDecoder } from "node:string_decoder";
 import type { ClientChannel } from "ssh2";
-import { type RunResult, showArgv } from "../system/run/run.ts";
+import { collect, isAccepted, type RunOptions, type RunResult, showArgv } from "../system/run/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { redacted } from "../util/redacted.ts";
 import { shellLine } from "../util/shell-word.ts";
@@ -12,7 +11,7 @@ export interface ExecOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   /** Exit codes that are not a failure; default only 0. */
-  readonly accept?: readonly number[];
+  readonly accept?: RunOptions["accept"];
   /** More output than this is a failure; default 16 MiB. */
   readonly maxBytes?: number;
   /** Run as root, by what `becomeRoot` found. */
@@ -63,21 +62,19 @@ export async function execOn(
   try {
     return await new Promise<RunResult>((resolve, reject) => {
       const maxBytes = options.maxBytes ?? defaultMaxBytes;
-      let size = 0;
+      const room = { leftBytes: maxBytes };
       const gather = (stream: NodeJS.ReadableStream) =>
-        collect(stream, options.onLine, (bytes) => {
-          size += bytes;
-          if (size > maxBytes) reject(new Fail(`${what} printed more than ${maxBytes} bytes`));
-          return size <= maxBytes;
-        });
+        collect(stream, options.onLine, room, () =>
+          reject(new Fail(`${what} printed more than ${maxBytes} bytes`)),
+        );
       const stdout = gather(channel);
       const stderr = gather(channel.stderr);
       channel.on("error", (error: Error) => reject(new Fail(`${what}: ${error.message}`, { cause: error })));
       channel.on("close", () => {
         if (exit === undefined)
           return reject(session.closed() ? session.lost() : new Fail(`${what} ended without an exit code`));
-        const result = { code: exit.code ?? 128, stdout: stdout(), stderr: stderr() };
-        if (exit.code !== null && (options.accept ?? [0]).includes(exit.code)) return resolve(result);
+        const result = { code: exit.code ?? 128, stdout: stdout().toString(), stderr: stderr().toString() };
+        if (isAccepted(exit.code, options.accept)) return resolve(result);
         const how = exit.code === null ? `was killed by ${exit.signal ?? "a signal"}` : `exited ${exit.code}`;
         const tail = redacted(result.stderr || result.stdout)
           .slice(-stderrTailBytes)
@@ -145,26 +142,4 @@ function shorten(argv: readonly string[]): string {
   return showArgv(
     argv.map((word) => (word.length > shownWord ? `${word.trimStart().slice(0, shownWord)}…` : word)),
   );
-}
-
-function collect(
-  stream: NodeJS.ReadableStream,
-  onLine: ((line: string) => void) | undefined,
-  admit: (bytes: number) => boolean,
-): () => string {
-  const chunks: Buffer[] = [];
-  const decoder = new StringDecoder();
-  let rest = "";
-  stream.on("data", (chunk: Buffer) => {
-    if (!admit(chunk.length)) return;
-    chunks.push(chunk);
-    if (onLine === undefined) return;
-    const lines = (rest + decoder.write(chunk)).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) onLine(line);
-  });
-  stream.on("end", () => {
-    if (rest !== "") onLine?.(rest);
-  });
-  return () => Buffer.concat(chunks).toString("utf8");
 }

@@ -14,14 +14,13 @@ export interface RootWay {
 
 const smallMs = 30_000;
 const tries = 3;
-const anyCode = Array.from({ length: 256 }, (_none, code) => code);
 
 /** Finds out how to act as root, and proves it by `id -u`. The password stays in memory and goes only into sudo's stdin. */
 export async function findRoot(session: Session, ask: (() => Promise<Secret>) | undefined): Promise<RootWay> {
   const isRoot = async (argv: readonly string[], stdin = "") => {
     const { code, stdout } = await execOn(session, [...argv, "id", "-u"], {
       stdin,
-      accept: anyCode,
+      accept: "any",
       timeoutMs: smallMs,
     });
     return code === 0 && stdout.trim() === "0";
@@ -35,7 +34,7 @@ export async function findRoot(session: Session, ask: (() => Promise<Secret>) | 
   if (await isRoot(sudoPlain)) return way("sudo", sudoPlain);
   if (await isRoot(doas)) return way("doas", doas);
   const hasSudo =
-    (await execOn(session, ["sh", "-c", "command -v sudo"], { accept: anyCode, timeoutMs: smallMs })).code ===
+    (await execOn(session, ["sh", "-c", "command -v sudo"], { accept: "any", timeoutMs: smallMs })).code ===
     0;
   if (!hasSudo || ask === undefined) return way("impossible", []);
   for (let attempt = 1; attempt <= tries; attempt += 1) {

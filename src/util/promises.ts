@@ -29,3 +29,25 @@ export async function settlesWithin(promise: Promise<unknown>, timeoutMs: number
     clearTimeout(timer);
   }
 }
+
+/**
+ * What `begin` settles the promise with; a failure, which `late` gives, where that takes longer than its bound. What `begin` gives
+ * back is done in the end.
+ */
+export async function within<T>(
+  boundMs: number,
+  late: () => Error,
+  begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let end = () => {};
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      timer = setTimeout(() => reject(late()), boundMs);
+      end = begin(resolve, reject);
+    });
+  } finally {
+    clearTimeout(timer);
+    end();
+  }
+}

@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Exit codes that are not a failure; default only 0. */
-  readonly accept?: readonly number[];
+  readonly accept?: readonly number[] | "any" | undefined;
   /** Receives every line of stdout and stderr as it comes. */
   readonly onLine?: (line: string) => void;
   /** The argv that a failure names, where the real one is wrapped. */
@@ -96,8 +96,8 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const timer = setTimeout(() => stop("timeout"), timeoutMs);
   const onAbort = () => stop("abort");
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  const stdout = collect(child.stdout, options.onLine, () => stop("overflow"));
-  const stderr = collect(child.stderr, options.onLine, () => stop("overflow"));
+  const stdout = collect(child.stdout, options.onLine, { leftBytes: maxStdoutBytes }, () => stop("overflow"));
+  const stderr = collect(child.stderr, options.onLine, { leftBytes: maxStdoutBytes }, () => stop("overflow"));
   child.stdin.on("error", () => {});
   child.stdin.end(options.stdin ?? "");
   try {
@@ -110,7 +110,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       stderr: stderr().toString("utf8"),
     };
     if (ended === "abort") throw options.signal?.reason ?? new Fail("interrupted");
-    if (ended === undefined && code !== null && (options.accept ?? [0]).includes(code)) return result;
+    if (ended === undefined && isAccepted(code, options.accept)) return result;
     throw commandFailure(argv, options, ended, code, signalName, result, timeoutMs);
   } catch (error) {
     if (
@@ -131,6 +131,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     ending.done();
     options.signal?.removeEventListener("abort", onAbort);
   }
+}
+
+export function isAccepted(code: number | null, accept: RunOptions["accept"] = [0]): boolean {
+  return code !== null && (accept === "any" || accept.includes(code));
 }
 
 function commandFailure(
@@ -175,18 +179,19 @@ export function showArgv(argv: readonly string[]): string {
   return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
 }
 
-function collect(
+/** Gathers what a stream gives, as long as there is room, and hands on each line as it comes. */
+export function collect(
   stream: NodeJS.ReadableStream,
   onLine: ((line: string) => void) | undefined,
+  room: { leftBytes: number },
   overflow: () => void,
 ): () => Buffer {
   const chunks: Buffer[] = [];
   const decoder = new StringDecoder("utf8");
-  let size = 0;
   let rest = "";
   stream.on("data", (chunk: Buffer) => {
-    size += chunk.length;
-    if (size > maxStdoutBytes) return overflow();
+    room.leftBytes -= chunk.length;
+    if (room.leftBytes < 0) return overflow();
     chunks.push(chunk);
     if (onLine === undefined) return;
     const lines = (rest + decoder.write(chunk)).split("\n");

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { Fail } from "../../util/fail.ts";
+import { within } from "../../util/promises.ts";
 import { shellPort } from "./command.ts";
 
 /** What a command may print on each stream; more is a failure, told as such. */
@@ -152,7 +153,7 @@ export function openGuestShell(name: string, scale: number): GuestShellEnd {
 /** One question at a time, and what becomes of it. */
 function makeAsking(name: string, scale: number) {
   let pending:
-    | { id: number; resolve: (result: GuestResult) => void; reject: (error: Error) => void }
+    | { id: number; resolve: (result: GuestResult) => void; reject: (error: unknown) => void }
     | undefined;
   let nextId = 0;
   return {
@@ -164,23 +165,15 @@ function makeAsking(name: string, scale: number) {
       nextId += 1;
       const id = nextId;
       const boundMs = timeoutMs + answerMs * scale;
-      return await new Promise<GuestResult>((resolve, reject) => {
-        const end = (settle: () => void) => {
-          clearTimeout(timer);
-          pending = undefined;
-          settle();
-        };
-        const timer = setTimeout(() => {
-          // A later answer is to no question any more, and the guest may hang for good.
-          end(() => reject(new Fail(`${name} did not answer within ${Math.round(boundMs / 1000)} s`)));
-        }, boundMs);
-        pending = {
-          id,
-          resolve: (result) => end(() => resolve(result)),
-          reject: (error) => end(() => reject(error)),
-        };
+      // A later answer is to no question any more, and the guest may hang for good.
+      const late = () => new Fail(`${name} did not answer within ${Math.round(boundMs / 1000)} s`);
+      return await within<GuestResult>(boundMs, late, (resolve, reject) => {
+        pending = { id, resolve, reject };
         port.write(`${id} ${Math.ceil(timeoutMs / 1000)} ${stdin.length} ${bashWord(script)}\n`);
         if (stdin.length > 0) port.write(stdin);
+        return () => {
+          pending = undefined;
+        };
       });
     },
     answer: (id: number, result: GuestResult): void => {
@@ -197,28 +190,22 @@ function untilGreeted(
   greeted: Set<() => void>,
   look: () => string | undefined,
 ): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void) => {
-      clearTimeout(timer);
-      greeted.delete(wake);
-      settle();
-    };
+  const late = () =>
+    new Fail(`${name} did not come up within ${Math.round(timeoutMs / 1000)} s`, {
+      hint: "the shell needs systemd 256 or later in the machine; older systems are reached by `ssh`",
+    });
+  return within(timeoutMs, late, (resolve, reject) => {
     const wake = () => {
       try {
         const found = look();
-        if (found !== undefined) end(() => resolve(found));
+        if (found !== undefined) resolve(found);
       } catch (error) {
-        end(() => reject(error));
+        reject(error);
       }
     };
-    const timer = setTimeout(() => {
-      const late = new Fail(`${name} did not come up within ${Math.round(timeoutMs / 1000)} s`, {
-        hint: "the shell needs systemd 256 or later in the machine; older systems are reached by `ssh`",
-      });
-      end(() => reject(late));
-    }, timeoutMs);
     greeted.add(wake);
     wake();
+    return () => void greeted.delete(wake);
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { Fail } from "../../util/fail.ts";
+import { within } from "../../util/promises.ts";
 
 /** Bound of one command where the caller names none; QEMU answers at once unless it works on a snapshot. */
 const defaultTimeoutMs = 30_000;
@@ -48,21 +49,15 @@ export async function openQmp(socket: Duplex, timeoutMs = defaultTimeoutMs): Pro
   socket.on("end", onEnd);
 
   const answer = (id: string, doing: string, boundMs: number) =>
-    new Promise<unknown>((resolve, reject) => {
-      if (closed !== undefined) return reject(closed);
-      const late = () =>
-        end(() => reject(new Fail(`QEMU did not answer ${doing} within ${boundMs / 1000} s`)));
-      const timer = setTimeout(late, boundMs);
-      const end = (settle: () => void) => {
-        clearTimeout(timer);
-        waiting.delete(id);
-        settle();
-      };
-      waiting.set(id, {
-        resolve: (value) => end(() => resolve(value)),
-        reject: (error) => end(() => reject(error)),
-      });
-    });
+    within<unknown>(
+      boundMs,
+      () => new Fail(`QEMU did not answer ${doing} within ${boundMs / 1000} s`),
+      (resolve, reject) => {
+        if (closed !== undefined) reject(closed);
+        waiting.set(id, { resolve, reject });
+        return () => void waiting.delete(id);
+      },
+    );
 
   await answer("greeting", "with its greeting", timeoutMs);
   const execute: Qmp["execute"] = async (command, args, boundMs = defaultTimeoutMs) => {
@@ -73,22 +68,19 @@ export async function openQmp(socket: Duplex, timeoutMs = defaultTimeoutMs): Pro
     return reply;
   };
   await execute("qmp_capabilities", undefined, timeoutMs);
-  const waitForEvent: Qmp["waitForEvent"] = (name, matches, timeoutMs) =>
-    new Promise((resolve, reject) => {
-      const end = (settle: () => void) => {
-        clearTimeout(timer);
-        watchers.delete(watch);
-        settle();
-      };
-      const watch = (event: string, data: Readonly<Record<string, unknown>>) => {
-        if (event === name && matches(data)) end(resolve);
-      };
-      const late = () =>
-        end(() => reject(new Fail(`QEMU did not tell of ${name} within ${timeoutMs / 1000} s`)));
-      const timer = setTimeout(late, timeoutMs);
-      watchers.add(watch);
-      socket.once("close", () => end(() => reject(closed ?? new Fail("QEMU closed its monitor"))));
-    });
+  const waitForEvent: Qmp["waitForEvent"] = (name, matches, boundMs) =>
+    within(
+      boundMs,
+      () => new Fail(`QEMU did not report ${name} within ${boundMs / 1000} s`),
+      (resolve, reject) => {
+        const watch = (event: string, data: Readonly<Record<string, unknown>>) => {
+          if (event === name && matches(data)) resolve();
+        };
+        watchers.add(watch);
+        socket.once("close", () => reject(closed ?? new Fail("QEMU closed its monitor")));
+        return () => void watchers.delete(watch);
+      },
+    );
   return { execute, events, waitForEvent, onEvent: (handle) => void watchers.add(handle) };
 }
 

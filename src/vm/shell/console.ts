@@ -1,4 +1,5 @@
 import { Fail } from "../../util/fail.ts";
+import { within } from "../../util/promises.ts";
 import { visibleLine } from "../../util/visible.ts";
 
 /** Serial text kept in memory; older text is dropped from the front, the log file has all of it. */
@@ -44,26 +45,22 @@ export function makeConsole(): {
     tail: () => tailOf(text),
     since: (mark) => readable(text.slice(Math.max(0, mark - dropped))).join("\n"),
     mark: () => dropped + text.length,
-    waitFor: (pattern, timeoutMs, after = 0) =>
-      new Promise((resolve, reject) => {
-        const fail = (why: string) =>
-          reject(new Fail(`${why}; the console's end:\n${tailOf(text) || "(nothing was printed)"}`));
-        const end = (settle: () => void) => {
-          clearTimeout(timer);
-          watchers.delete(look);
-          settle();
-        };
+    waitFor: (pattern, timeoutMs, after = 0) => {
+      const failure = (why: string) =>
+        new Fail(`${why}; the console's end:\n${tailOf(text) || "(nothing was printed)"}`);
+      const seconds = Math.round(timeoutMs / 1000);
+      const late = () => failure(`the console did not show ${pattern} within ${seconds} s`);
+      return within(timeoutMs, late, (resolve, reject) => {
         const look = () => {
           const match = text.slice(Math.max(0, after - dropped)).match(pattern);
-          if (match !== null) end(() => resolve(match));
-          else if (closed !== undefined) end(() => fail(`${closed} before the console showed ${pattern}`));
+          if (match !== null) resolve(match);
+          else if (closed !== undefined) reject(failure(`${closed} before the console showed ${pattern}`));
         };
-        const late = () =>
-          end(() => fail(`the console did not show ${pattern} within ${Math.round(timeoutMs / 1000)} s`));
-        const timer = setTimeout(late, timeoutMs);
         watchers.add(look);
         look();
-      }),
+        return () => void watchers.delete(look);
+      });
+    },
   };
   return {
     console,

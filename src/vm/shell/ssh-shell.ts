@@ -13,8 +13,6 @@ const loginSeconds = 12;
 const bannerTimeoutMs = 5_000;
 const pauseMs = 500;
 
-const anyCode = Array.from({ length: 256 }, (_none, code) => code);
-
 export interface SshLogin {
   readonly user: string;
   /** File of the private key. */
@@ -58,7 +56,7 @@ export function sshShell(machine: SshPlace, login: SshLogin): SshShell {
     ];
     const result = await run(argv, {
       timeoutMs: seconds * 1000 + loginSeconds * scale * 1000,
-      accept: anyCode,
+      accept: "any",
       shown: ["ssh", `${login.user}@${name}`, script],
       ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
     });

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { MachinePaths } from "../../../src/disks/find-disk.ts";
 import type { StepContext } from "../../../src/steps/step/step.ts";
-import type { RunOptions, RunResult } from "../../../src/system/run/run.ts";
+import { isAccepted, type RunOptions, type RunResult } from "../../../src/system/run/run.ts";
 import type { Log } from "../../../src/util/log.ts";
 import { Secret } from "../../../src/util/secret.ts";
 import { tempDir } from "../temp-dir.ts";
@@ -59,7 +59,7 @@ export function stepBench(
       const own = Object.entries(answers).findLast(([start]) => line.startsWith(start))?.[1];
       if (own instanceof Error) throw own;
       const result = { code: 0, stdout: "", stderr: "", ...(typeof own === "function" ? own(argv) : own) };
-      if (!(given.accept ?? [0]).includes(result.code)) throw new Error(`${line} exited ${result.code}`);
+      if (!isAccepted(result.code, given.accept)) throw new Error(`${line} exited ${result.code}`);
       return result;
     };
   return {
