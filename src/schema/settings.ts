@@ -126,7 +126,7 @@ const SystemUser = z.strictObject({
   /** Default: a free one below 1000. */
   id: z.int().min(1).max(999).optional(),
   comment: Line.max(256)
-    .regex(/^[^"'\\:%]*$/, "text without quotes, `\\`, `:` and `%`")
+    .regex(/^(?!-$)[^"'\\:%]*$/, "text without quotes, `\\`, `:` and `%`, and more than a dash")
     .default(""),
   home: PlainPath.optional(),
   /** Default: none, so that no one logs in. */

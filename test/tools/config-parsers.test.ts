@@ -21,7 +21,7 @@ const letters = [..."abcdefghijklmnopqrstuvwxyz"];
 const others = [...letters, ..."0123456789_-"];
 
 describe(`what is written of a definition is read by the programs that it is for (F39, IMGBUILD_SEED=${seed})`, () => {
-  it("as sudo's rules: for these users, all of it, without a password, and for nobody else", async () => {
+  it("as sudo's rules: for these users, all of it, with a password or without, and for nobody else", async () => {
     // Words of sudoers among them: they are names all the same.
     const names = new Set(["all", "defaults", "root-", "a-", "x_", "user_alias", "runas", "nopasswd"]);
     while (names.size < users)
@@ -30,11 +30,12 @@ describe(`what is written of a definition is read by the programs that it is for
     const root = join(dir, "tree");
     for (const path of ["etc/sudoers.d", "bin"]) mkdirSync(join(root, path), { recursive: true });
     writeFileSync(join(root, "bin/bash"), "", { mode: 0o755 });
+    const asked = (name: string) => name.length % 2 === 1;
     const entries = [...names].map((name) => `${name}:x:1000:1000::/home/${name}:/bin/sh\n`);
     writeFileSync(join(root, "etc/passwd"), entries.join(""));
     const spec = Spec.parse({
       hostname: "x",
-      users: Object.fromEntries([...names].map((name) => [name, { sudo: true }])),
+      users: Object.fromEntries([...names].map((name) => [name, { sudo: asked(name) ? "password" : true }])),
     });
     const planned = Object.entries(spec.users).map(([name, { comment, shell, groups, sudo, keys }]) => ({
       ...{ name, comment, shell, groups, sudo, keys },
@@ -59,7 +60,7 @@ describe(`what is written of a definition is read by the programs that it is for
           runasusers: [{ username: "ALL" }],
           runasgroups: [{ usergroup: "ALL" }],
           // `ALL` allows to set variables as well (sudoers(5), SETENV).
-          Options: [{ authenticate: false }, { setenv: true }],
+          Options: [...(asked(username) ? [] : [{ authenticate: false }]), { setenv: true }],
           Commands: [{ command: "ALL" }],
         },
       ],

@@ -38,6 +38,8 @@ describe("sysusers", () => {
     ["sysusers.a.comment: ", { a: { comment: 'a"b' } }],
     ["sysusers.a.comment: ", { a: { comment: "a\nu root" } }],
     ["sysusers.a.comment: ", { a: { comment: "100%" } }],
+    // It stands for none in sysusers.d.
+    ["sysusers.a.comment: ", { a: { comment: "-" } }],
     ["sysusers.a.home: ", { a: { home: "home" } }],
     ["sysusers.a.home: ", { a: { home: "/a b" } }],
     ["sysusers.a.shell: ", { a: { shell: "/bin/%h" } }],
