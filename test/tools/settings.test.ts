@@ -111,6 +111,32 @@ describe("a server of profiles", () => {
   });
 });
 
+describe("users", () => {
+  it("have the home and the ids that are said, and useradd gives those to no one else", async () => {
+    const { run: step } = await workshop({ root: tree });
+    const usual = { comment: "", shell: "/bin/sh", groups: [], sudo: false, keys: [] };
+    const range = { start: 165_536, count: 65_536 };
+    await step("make-users", {
+      users: [
+        // The first of them would get the range that follows admin's.
+        { name: "ann", ...usual },
+        { name: "ops", ...usual, home: { path: "/srv/ops", mode: "0710" }, subuid: range, subgid: range },
+        { name: "zoe", ...usual, home: { mode: "0711" } },
+      ],
+    });
+    for (const file of ["etc/subuid", "etc/subgid"]) {
+      const lines = readFileSync(join(tree, file), "utf8").trim().split("\n");
+      const ranges = Object.fromEntries(lines.map((line) => [line.split(":")[0], line.slice(4)]));
+      expect(ranges.ops).toBe("165536:65536");
+      expect(lines.filter((line) => line.startsWith("ops:"))).toHaveLength(1);
+      expect(ranges.ann).toBe("231072:65536");
+    }
+    expect(await says("sh", "-c", "stat -c '%a %U %n' ~ops ~zoe ~ann")).toMatch(
+      /^710 ops \/srv\/ops\n711 zoe \/home\/zoe\n7\d\d ann \/home\/ann\n$/,
+    );
+  });
+});
+
 describe("what the tree's own programs do not take", () => {
   it.each<[string, string, Partial<SpecInput>, RegExp]>([
     [
