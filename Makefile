@@ -4,7 +4,7 @@ HOST ?=
 CASE ?=
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help check format test demo matrix matrix-list bench package image deploy shell setup doctor fresh
+.PHONY: help check format test demo matrix matrix-list bench package site image deploy shell setup doctor fresh
 
 # Root by sudo where we are not root; a password is asked by sudo itself. Definitions are built, tested and opened without it.
 # The project's own tests, demo and benchmarks need it: they mount filesystems and loop devices, run an sshd and debootstrap's
@@ -55,6 +55,9 @@ bench: fresh ## benchmarks against peers, into out/bench.json; ROWS=lock,build,i
 
 package: $(DEPS) ## the npm package, out/imgbuild-VERSION.tgz
 	@mkdir -p out && node --import tsx scripts/package.ts
+
+site: setup ## the documentation as a site, out/site
+	@mkdir -p out && node --import tsx scripts/site.ts
 
 image: setup ## IMAGE=web: an offline disk image, out/web.raw
 	@mkdir -p out && bin/imgbuild build imgbuild/$(IMAGE) -o out/$(IMAGE).raw

@@ -36,6 +36,7 @@ export const needs: readonly Need[] = [
   { what: "swtpm", package: "swtpm", use: "tests" },
   { what: "mmdebstrap", package: "mmdebstrap", use: "tests" },
   { what: "strace", package: "strace", use: "tests" },
+  { what: "mkdocs", package: "mkdocs", use: "tests" },
   { what: "groff", package: "groff-base", use: "tests" },
   { what: "zsh", package: "zsh", use: "tests" },
   { what: "fish", package: "fish", use: "tests" },
