@@ -112,7 +112,10 @@ async function makeTypes(): Promise<void> {
   for (const name of readdirSync(types, { recursive: true, encoding: "utf8" })) {
     const file = join(types, name);
     if (!name.endsWith(".d.ts")) continue;
-    const text = readFileSync(file, "utf8").replaceAll(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"');
+    const text = readFileSync(file, "utf8")
+      .replaceAll(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"')
+      // tsc refers to declarations where the sources are.
+      .replace(/(?<=<reference path=")(?:\.\.\/)+src\/dsl\/yaml\.d\.ts/, "./yaml.d.ts");
     writeFileSync(file, name.startsWith("schema/") ? withComments(text, comments) : text);
   }
 }
