@@ -90,7 +90,7 @@ export const Network = z
       .strictObject({
         name: z
           .string()
-          .regex(/^[A-Za-z0-9*?[\]!_.-]+$/)
+          .regex(/^[A-Za-z0-9*?[\]!_.-]+$/, 'the name of a link, or a pattern such as "en*"')
           .optional(),
         mac: Mac.optional(),
       })

@@ -42,7 +42,7 @@ const ArchiveName = z
 export const Repository = z.strictObject({
   url: webUrl(/^(https?|file)$/),
   suite: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "a suite as in dists/<suite>"),
-  components: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)).min(1),
+  components: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a component such as "main"')).min(1),
   /** Armored, as from `readText("keys/vendor.asc")`. */
   key: z.string().startsWith("-----BEGIN PGP PUBLIC KEY BLOCK-----", "an armored OpenPGP public key"),
   /** Which of its keys counts. */
@@ -72,13 +72,13 @@ export const Pin = z
     packages: z.array(z.string().regex(/^[a-z0-9*?][a-z0-9+.*?-]*$/, "a package name or pattern")).min(1),
     suite: z
       .string()
-      .regex(/^[a-z][a-z-]*$/)
+      .regex(/^[a-z][a-z-]*$/, `a suite such as "${usualRelease}-backports"`)
       .optional(),
     /** A repository's name, or the `Origin` of its Release. */
     origin: Line.min(1).optional(),
     version: z
       .string()
-      .regex(/^[A-Za-z0-9.+:~*-]+$/)
+      .regex(/^[A-Za-z0-9.+:~*-]+$/, 'a version such as "1.26.*"')
       .optional(),
     priority: z.int().min(-32768).max(32767),
   })
@@ -132,7 +132,7 @@ export const Boot = z.strictObject({
   cmdline: z.array(KernelWord).default([]),
   /** Consoles of an offline image; a deploy keeps the target's. The last one is the kernel's main console. */
   consoles: z
-    .array(z.string().regex(/^tty[A-Za-z0-9]+(,[0-9]+[neo]?[5-8]?)?$/))
+    .array(z.string().regex(/^tty[A-Za-z0-9]+(,[0-9]+[neo]?[5-8]?)?$/, 'a console such as "ttyS0,115200"'))
     .default(["tty0", "ttyS0,115200"]),
   menuTimeoutSeconds: z.int().min(0).max(60).default(1),
 });
@@ -140,7 +140,7 @@ export const Boot = z.strictObject({
 const User = z.strictObject({
   /** Numeric id; default: the next free one. */
   uid: z.int().min(1000).max(59999).optional(),
-  comment: Line.regex(/^[^:]*$/).default(""),
+  comment: Line.regex(/^[^:]*$/, "text without a colon").default(""),
   shell: AbsolutePath.default("/bin/bash"),
   groups: z.array(Name).default([]),
   /** `true`: all of sudo, without a password; "password": with the user's own. Needs the package sudo. */

@@ -33,7 +33,7 @@ export const DiskMatch = z
       .regex(/^[A-Za-z0-9_.:+@=-]{1,200}$/, "a name as in /dev/disk/by-path")
       .optional(),
     /** UUID (GPT) or identifier (MBR, eight hexadecimal digits) of the partition table that is on it now. */
-    tableUuid: z.union([Uuid, z.string().regex(/^[0-9a-f]{8}$/)]).optional(),
+    tableUuid: z.union([Uuid, z.string().regex(/^[0-9a-f]{8}$/, "eight hexadecimal digits")]).optional(),
     model: Words.optional(),
     minSize: Size.optional(),
     maxSize: Size.optional(),

@@ -1,5 +1,10 @@
 import { Fail } from "./fail.ts";
 
+/** No name that anybody mistypes is longer. */
+const longestMeant = 200;
+/** Names that a message lists. */
+const mostNames = 20;
+
 /** What is wrong at one field of a definition. */
 export interface Problem {
   readonly path: readonly (string | number)[];
@@ -29,4 +34,45 @@ export function showPath(path: readonly (string | number)[]): string {
       return index === 0 ? shown : `.${shown}`;
     })
     .join("");
+}
+
+/** Of a name that leads nowhere: which one was probably meant, else those that there are. */
+export function notAmong(name: string, known: readonly string[], what: string): string {
+  if (known.length === 0) return `\`${name}\` needs an entry of that name in ${what}, which has none`;
+  const meant = nearest(name, known);
+  const instead =
+    meant === undefined
+      ? `accepted are ${known.slice(0, mostNames).join(", ")}`
+      : `did you mean \`${meant}\``;
+  return `\`${name}\` is not in ${what}; ${instead}`;
+}
+
+/** The one of `names` that was probably meant by `name`. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  if (name.length > longestMeant) return undefined;
+  const ranked = names
+    .map((one) => ({ one, far: distance(name.toLowerCase(), one.toLowerCase()) }))
+    .sort((a, b) => a.far - b.far);
+  const best = ranked[0];
+  return best !== undefined && best.far <= Math.max(1, Math.floor(name.length / 3)) ? best.one : undefined;
+}
+
+/** Letters to be put in, left out, changed or swapped with the next. */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, i) => i)];
+  for (let i = 1; i <= a.length; i += 1) {
+    const [row, before] = [rows.at(-1)!, rows.at(-2)];
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const swapped = before !== undefined && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      next.push(
+        Math.min(
+          ...[next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)],
+          swapped && j > 1 ? before[j - 2]! + 1 : Infinity,
+        ),
+      );
+    }
+    rows.push(next);
+  }
+  return rows.at(-1)![b.length]!;
 }

@@ -1,3 +1,4 @@
+import { notAmong } from "./problem.ts";
 import { shellWord } from "./shell-word.ts";
 
 type Value = string | number | boolean;
@@ -43,22 +44,21 @@ export function render(text: string, values: Readonly<Record<string, Value>>): R
         return whole;
       }
       if (!Object.hasOwn(values, name)) {
-        const known = Object.keys(values);
-        problems.push(
-          `line ${line}: {{${name}}} is not among the values${known.length > 0 ? `: ${known.join(", ")}` : ""}`,
-        );
+        problems.push(`line ${line}: ${notAmong(name, Object.keys(values), "values")}`);
         return whole;
       }
       used.add(name);
       if (filter === undefined) return String(values[name]);
       const by = Object.hasOwn(filters, filter) ? filters[filter] : undefined;
       if (by === undefined) {
-        problems.push(`line ${line}: ${filter} is no filter; there are ${Object.keys(filters).join(", ")}`);
+        problems.push(`line ${line}: ${notAmong(filter, Object.keys(filters), "its filters")}`);
         return whole;
       }
       const value = values[name]!;
       if (filter === "xml" && notInXml.test(String(value))) {
-        problems.push(`line ${line}: ${name} holds characters that XML cannot say`);
+        problems.push(
+          `line ${line}: ${name} holds characters that XML cannot say; use another filter, or leave them out`,
+        );
         return whole;
       }
       return by(value);

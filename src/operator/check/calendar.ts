@@ -1,3 +1,5 @@
+export const needsEvent = 'needs an event as "daily", "Mon 04:30" or "*:0/15"';
+
 const shorthands =
   /^(minutely|hourly|daily|weekly|monthly|quarterly|yearly|annually|anually|semi-?annually|bi-?annually)$/i;
 const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

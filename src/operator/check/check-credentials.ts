@@ -1,5 +1,5 @@
 import type { Spec } from "../../schema/spec.ts";
-import type { Problem } from "../../util/problem.ts";
+import { notAmong, type Problem } from "../../util/problem.ts";
 
 /** Secrets that a service is given, which have to be on the disk. */
 export function credentialProblems(spec: Spec): Problem[] {
@@ -22,6 +22,5 @@ export function credentialProblems(spec: Spec): Problem[] {
 
 /** That a name is not among the secrets, and which are. */
 export function noSecret(name: string, { secrets }: Pick<Spec, "secrets">): string {
-  const known = Object.keys(secrets);
-  return `\`${name}\` is not among the secrets${known.length === 0 ? "" : `: ${known.join(", ")}`}`;
+  return notAmong(name, Object.keys(secrets), "secrets");
 }

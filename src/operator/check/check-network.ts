@@ -156,7 +156,7 @@ function wireguardProblems(
       ...when(
         peers.findIndex((one) => one.publicKey === publicKey) < index,
         [...path, "peers", index, "publicKey"],
-        "is that of another peer too",
+        "is that of another peer too; needs one of its own",
       ),
     ]),
   ];
@@ -226,7 +226,11 @@ function twiceProblems(network: Links): Problem[] {
   const claim = (what: string, name: string, path: Path) => {
     const other = first.get(what);
     if (other === undefined) first.set(what, name);
-    return when(other !== undefined, [name, ...path], `${what} is that of \`${other}\` too`);
+    return when(
+      other !== undefined,
+      [name, ...path],
+      `${what} is that of \`${other}\` too; needs one of its own`,
+    );
   };
   return Object.entries(network).flatMap(([name, { match, addresses }]) => [
     ...(match === undefined

@@ -20,12 +20,18 @@ function patchProblems(spec: Spec): Problem[] {
   return patches.flatMap(({ name, diff }, index): Problem[] => {
     const path = ["patches", index, "diff"];
     const read = diffsOf(diff);
-    if (typeof read === "string") return [{ path, message: `${name}: ${read}` }];
+    if (typeof read === "string")
+      return [{ path, message: `${name}: ${read}; needs a diff as \`diff -u\` writes it` }];
     return read.flatMap((file) => {
       const other = Object.hasOwn(others, file.path) ? others[file.path] : undefined;
       return other === undefined
         ? []
-        : [{ path, message: `${name} patches ${file.path}, in whose place ${other} puts another file` }];
+        : [
+            {
+              path,
+              message: `${name} patches ${file.path}, in whose place ${other} puts another file; leave one of them out`,
+            },
+          ];
     });
   });
 }
@@ -46,7 +52,7 @@ function templateProblems({ templates = {} }: Spec): Problem[] {
       ...problems.map((message) => ({ path: ["templates", target, "text"], message })),
       ...unused.map((name) => ({
         path: ["templates", target, "values", name],
-        message: `the template does not use it; {{${name}}} would`,
+        message: `the template does not use it; leave it out, or write {{${name}}} in the text`,
       })),
     ];
   });
@@ -56,11 +62,16 @@ function provisionProblems({ provision = [] }: Spec): Problem[] {
   const names = provision.map(({ name }) => name);
   return provision.flatMap(({ name, files }, index): Problem[] => [
     ...(names.indexOf(name) < index
-      ? [{ path: ["provision", index, "name"], message: `${name} is the name of another script too` }]
+      ? [
+          {
+            path: ["provision", index, "name"],
+            message: `${name} is the name of another script too; needs one of its own`,
+          },
+        ]
       : []),
     ...Object.keys(files).flatMap((file) =>
       Object.keys(files).some((other) => file.startsWith(`${other}/`))
-        ? [{ path: ["provision", index, "files", file], message: "lies below a file" }]
+        ? [{ path: ["provision", index, "files", file], message: "is below a file; needs another path" }]
         : [],
     ),
   ]);

@@ -11,7 +11,7 @@ import { asksFor } from "../settings/setting.ts";
 import { settingProblems, settingsFiles } from "../settings/settings.ts";
 import { accountProblems } from "../settings/users.ts";
 import { unreadByGrub } from "./boot-place.ts";
-import { calendarProblem } from "./calendar.ts";
+import { calendarProblem, needsEvent } from "./calendar.ts";
 import { credentialProblems, noSecret } from "./check-credentials.ts";
 import { networkProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
@@ -52,7 +52,10 @@ function bootProblems(spec: Spec): Problem[] {
     problems.push({ path, message: "uefi needs an ESP mounted at /efi; `esp()` makes one" });
   // Copies are for another disk's sake: together they are one filesystem, by an array.
   if (esps.filter(({ content }) => traitsOf(content?.type).firmware).length > 1)
-    problems.push({ path: ["storage", "disks"], message: "holds more than one ESP" });
+    problems.push({
+      path: ["storage", "disks"],
+      message: "holds more than one ESP; needs one, or an array of the others",
+    });
   const hasMbr = writtenDisks(storage).some(([, disk]) => disk.table.type === "mbr");
   if (boot.firmware.includes("bios") && !hasMbr && !partitions.some(({ type }) => type === "bios-boot"))
     problems.push({ path, message: "bios needs a bios-boot partition; `biosBoot()` makes one" });
@@ -90,18 +93,18 @@ function xbootldrProblems({ storage }: Spec, { firmware, loader }: Boot): Proble
   for (const name of odd)
     problems.push({
       path: ["storage", "disks", name],
-      message: `has ${apart.includes(name) ? "an extended boot loader partition and no ESP" : "an ESP and no extended boot loader partition"}; the loader looks for kernels on its own disk alone`,
+      message: `has ${apart.includes(name) ? "an extended boot loader partition and no ESP" : "an ESP and no extended boot loader partition"}; the loader looks for kernels on its own disk alone, which needs both`,
     });
   if (!mountsOf(storage!).some(({ mount, type }) => mount === "/xbootldr" && traitsOf(type).firmware))
     problems.push({
       path: ["storage"],
-      message: "has an extended boot loader partition that is not mounted at /xbootldr",
+      message: "has an extended boot loader partition that needs to be mounted at /xbootldr",
     });
   for (const [name, { table }] of disks)
     if (table.partitions.filter(({ type }) => type === "xbootldr").length > 1)
       problems.push({
         path: ["storage", "disks", name],
-        message: "has more than one extended boot loader partition",
+        message: "has more than one extended boot loader partition; needs one",
       });
   return problems;
 }
@@ -184,7 +187,7 @@ function userProblems(spec: Spec): Problem[] {
     if (user.hashedPassword !== undefined && user.hashedPasswordSecret !== undefined)
       problems.push({
         path: [...path, "hashedPasswordSecret"],
-        message: "excludes `hashedPassword`; one of them says the password",
+        message: "excludes `hashedPassword`; leave one of them out",
       });
     const secret = user.hashedPasswordSecret;
     if (secret !== undefined && !Object.hasOwn(spec.secrets, secret))
@@ -192,9 +195,12 @@ function userProblems(spec: Spec): Problem[] {
     if (user.uid === undefined) continue;
     const other = uids.get(user.uid);
     if (name === "root")
-      problems.push({ path: [...path, "uid"], message: "root is 0 and cannot be another" });
+      problems.push({ path: [...path, "uid"], message: "root is 0 and cannot be another; leave it out" });
     if (other !== undefined)
-      problems.push({ path: [...path, "uid"], message: `${user.uid} is the id of \`${other}\` too` });
+      problems.push({
+        path: [...path, "uid"],
+        message: `${user.uid} is the id of \`${other}\` too; needs one of its own`,
+      });
     uids.set(user.uid, name);
   }
   return problems;
@@ -208,7 +214,11 @@ function fileProblems(spec: Spec): Problem[] {
       .split("/")
       .map((_, index, parts) => parts.slice(0, index + 1).join("/"))
       .find((prefix) => owners.has(prefix));
-    if (above !== undefined) problems.push({ path, message: `${target} collides with ${owners.get(above)}` });
+    if (above !== undefined)
+      problems.push({
+        path,
+        message: `${target} collides with ${owners.get(above)}; needs a path of its own`,
+      });
     owners.set(target, what);
   };
   const entries = [
@@ -244,7 +254,9 @@ function calendarProblems(spec: Spec): Problem[] {
       valuesOf(unitLines(text), "Timer", "OnCalendar").flatMap((says): Problem[] => {
         const problem = calendarProblem(says);
         if (problem === undefined) return [];
-        return [{ path: ["services", name, field], says, message: `OnCalendar=${says}: ${problem}` }];
+        return [
+          { path: ["services", name, field], says, message: `OnCalendar=${says}: ${problem}; ${needsEvent}` },
+        ];
       }),
     ),
   );
@@ -269,7 +281,7 @@ function restProblems(spec: Spec): Problem[] {
     if (service.state === "masked" && service.unit !== undefined)
       problems.push({
         path: ["services", name, "state"],
-        message: "a masked unit cannot have a text of its own",
+        message: "a masked unit cannot have a text of its own; leave out `unit`, or use another state",
       });
     if (Object.values(service).every((value) => value === undefined))
       problems.push({

@@ -17,10 +17,14 @@ interface ForHost {
   };
 }
 
+/** What a definition says, or why it is no plain data. */
+export type Said =
+  | { readonly value: unknown }
+  | { readonly problem: { readonly path: readonly (string | number)[]; readonly message: string } };
+
 /** What the child answers, as one JSON text on stdout. */
 export type Evaluation =
-  | { readonly value: unknown }
-  | { readonly problem: { readonly path: readonly (string | number)[]; readonly message: string } }
+  | Said
   /** What is wrong with the parameters that a host gives. */
   | { readonly parameters: readonly Problem[] }
   | { readonly thrown: { readonly message: string; readonly stack: string } };
@@ -54,15 +58,16 @@ async function made(value: unknown, parameters: Readonly<Record<string, unknown>
       path: [name],
       message: 'the definition takes no parameters; `imageWith` of "imgbuild/parameters" makes one that does',
     }));
-    return unwanted.length > 0 ? { parameters: unwanted } : checked(value);
+    return unwanted.length > 0 ? { parameters: unwanted } : evaluationOf(value);
   }
   const { accepts, make } = (value as ForHost)[forHost];
   const given = checkBySchema(accepts, parameters);
   if ("problems" in given) return { parameters: given.problems };
-  return checked(await make(given.data as never));
+  return evaluationOf(await make(given.data as never));
 }
 
-function checked(value: unknown): Evaluation {
+/** What the default export says, if it is plain data. */
+export function evaluationOf(value: unknown): Said {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return asProblem(`the default export is ${kindOf(value)}, not an object`);
   const problem = plainProblem(value);
@@ -73,7 +78,7 @@ function checked(value: unknown): Evaluation {
     : { value };
 }
 
-function asProblem(message: string): Evaluation {
+function asProblem(message: string): Said {
   return { problem: { path: [], message } };
 }
 

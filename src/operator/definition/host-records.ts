@@ -2,10 +2,10 @@ import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { Fail } from "../../util/fail.ts";
-import { type Problem, showPath } from "../../util/problem.ts";
+import { nearest, type Problem, showPath } from "../../util/problem.ts";
 import { showPlace } from "./evaluate.ts";
 import { repositoryAbove } from "./imports.ts";
-import { checkBySchema, nearest } from "./problems.ts";
+import { checkBySchema } from "./problems.ts";
 
 const fileName = "hosts.yaml";
 const maxBytes = 1024 * 1024;

@@ -5,6 +5,7 @@ import { Fail } from "../../util/fail.ts";
 import { type Problem, showPath, WrongFields } from "../../util/problem.ts";
 import { checkSpec } from "../check/check.ts";
 import { evaluateModule, showPlace } from "./evaluate.ts";
+import type { Said } from "./evaluate-child.ts";
 import { lineOf } from "./field-line.ts";
 import { definitionOf, type HostRecord, noSuchHost, parameterRefusal } from "./host-records.ts";
 import { checkBySchema } from "./problems.ts";
@@ -50,21 +51,27 @@ export async function loadDefinition(path: string, options: LoadOptions = {}): P
     timeoutMs: options.timeoutMs ?? 10_000,
     ...(parameters === undefined ? {} : { parameters }),
   });
-  if ("problem" in evaluation) throw refusal(file, [evaluation.problem]);
   if ("parameters" in evaluation) throw withoutParameters(file, host, evaluation.parameters);
-  const checked = checkBySchema(Spec, evaluation.value);
-  if ("problems" in checked) throw refusal(file, checked.problems);
-  const problems = checkSpec(checked.data);
-  if (problems.length > 0) throw refusal(file, problems);
+  const spec = specFrom(file, evaluation);
   const dir = dirname(file);
   const filesDir = join(dir, "files");
   const hasFiles = statSync(filesDir, { throwIfNoEntry: false })?.isDirectory() === true;
-  const open = linesOf(file, unfinished(checked.data));
+  const open = linesOf(file, unfinished(spec));
   return {
-    ...{ spec: checked.data, dir, file, unfinished: open },
+    ...{ spec, dir, file, unfinished: open },
     ...(host === undefined ? {} : { host }),
     ...(hasFiles ? { filesDir } : {}),
   };
+}
+
+/** What a file says, validated and checked. */
+export function specFrom(file: string, said: Said): Spec {
+  if ("problem" in said) throw refusal(file, [said.problem]);
+  const checked = checkBySchema(Spec, said.value);
+  if ("problems" in checked) throw refusal(file, checked.problems);
+  const problems = checkSpec(checked.data);
+  if (problems.length > 0) throw refusal(file, problems);
+  return checked.data;
 }
 
 async function definitionFile(path: string, from: string): Promise<string> {

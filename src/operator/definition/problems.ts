@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Problem } from "../../util/problem.ts";
+import { nearest, type Problem } from "../../util/problem.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -37,15 +37,6 @@ export function checkBySchema<S extends z.ZodType>(
   return { problems: result.error.issues.flatMap((issue) => tell(issue, [], value)) };
 }
 
-/** The one of `names` that was probably meant by `name`. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
-  const ranked = names
-    .map((one) => ({ one, far: distance(name.toLowerCase(), one.toLowerCase()) }))
-    .sort((a, b) => a.far - b.far);
-  const best = ranked[0];
-  return best !== undefined && best.far <= Math.max(1, Math.floor(name.length / 3)) ? best.one : undefined;
-}
-
 function tell(issue: Issue, above: readonly PropertyKey[], root: unknown): Problem[] {
   const path = [...above, ...issue.path] as (string | number)[];
   if (issue.code === "unrecognized_keys") {
@@ -78,7 +69,7 @@ function meantBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] 
   const objects = branches.filter((branch) => !scalar(branch));
   const strangeness = (branch: readonly Issue[]) =>
     branch.reduce((sum, issue) => {
-      if (issue.code === "unrecognized_keys") return sum + 100 * issue.keys.length;
+      if (issue.code === "unrecognized_keys" && issue.path.length === 0) return sum + 100 * issue.keys.length;
       return sum + (issue.path.length <= 1 && issue.code === "invalid_type" ? 100 : 1);
     }, 0);
   return [...objects].sort((a, b) => strangeness(a) - strangeness(b))[0];
@@ -142,16 +133,4 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
 function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
-}
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1)
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }

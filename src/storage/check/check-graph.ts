@@ -1,6 +1,6 @@
 import type { Storage } from "../../schema/storage.ts";
 import type { Luks } from "../../schema/storage-content.ts";
-import type { Problem } from "../../util/problem.ts";
+import { notAmong, type Problem } from "../../util/problem.ts";
 import { mountsOf } from "../graph/check-storage.ts";
 import {
   type ContentNode,
@@ -16,7 +16,7 @@ import { leastMembers } from "../nodes/md.ts";
 import { declaredMisfits } from "../size/fit.ts";
 import { placeKey } from "../size/room.ts";
 import { mountProblems } from "./check-mounts.ts";
-import { tableProblems } from "./check-table.ts";
+import { tablesProblems } from "./check-table.ts";
 import { verityProblems } from "./check-verity.ts";
 
 type Node<Kind extends GraphNode["kind"]> = Extract<GraphNode, { kind: Kind }>;
@@ -25,9 +25,7 @@ type Node<Kind extends GraphNode["kind"]> = Extract<GraphNode, { kind: Kind }>;
 export function storageProblems(storage: Storage): Problem[] {
   const graph = graphOf(storage);
   const problems = [
-    ...Object.entries(storage.disks).flatMap(([name, disk]) =>
-      "table" in disk ? [...tableProblems(disk, ["storage", "disks", name])] : [],
-    ),
+    ...tablesProblems(storage),
     ...twins(storage),
     ...graph.nodes.flatMap((node) => [...nodeProblems(node, graph, storage)]),
     ...sameNames(graph),
@@ -36,7 +34,10 @@ export function storageProblems(storage: Storage): Problem[] {
     ...declaredMisfits(storage),
   ];
   if (graph.cycle !== undefined)
-    problems.push({ path: ["storage"], message: `lies in itself: ${graph.cycle.join(" needs ")}` });
+    problems.push({
+      path: ["storage"],
+      message: `is in itself: ${graph.cycle.join(" needs ")}; needs one that is on a partition`,
+    });
   return problems;
 }
 
@@ -64,9 +65,15 @@ function* arrayProblems({ path, name, array, members }: Node<"array">): Iterable
       message: `has ${members.length} members; level ${level} needs ${least}, each an \`md-member\` of the array \`${name}\``,
     };
   if (content.type === "md-member")
-    yield { path: [...path, "content"], message: "an array is no member of an array" };
+    yield {
+      path: [...path, "content"],
+      message: "an array is no member of an array; use another type of content",
+    };
   if (isKept(content))
-    yield { path: [...path, "content"], message: "an array is made anew, so nothing in it is kept" };
+    yield {
+      path: [...path, "content"],
+      message: "an array is made anew, so nothing in it is kept; leave `keep` out",
+    };
 }
 
 function* groupProblems({ path, name, requires }: Node<"group">, { nodes }: Graph): Iterable<Problem> {
@@ -103,19 +110,20 @@ function* poolProblems({ id, path, name, pool, members }: Node<"pool">, storage:
 function* contentProblems(node: ContentNode, graph: Graph, storage: Storage): Iterable<Problem> {
   const { content, path } = node;
   if (content.type === "md-member" && !Object.hasOwn(storage.arrays, content.array))
-    yield notAmong([...path, "array"], content.array, storage.arrays, "storage.arrays");
+    yield leadsNowhere([...path, "array"], content.array, storage.arrays, "storage.arrays");
   if (content.type === "lvm-pv" && !Object.hasOwn(storage.volumeGroups, content.group))
-    yield notAmong([...path, "group"], content.group, storage.volumeGroups, "storage.volumeGroups");
+    yield leadsNowhere([...path, "group"], content.group, storage.volumeGroups, "storage.volumeGroups");
   if (content.type === "btrfs-member" && !Object.hasOwn(storage.pools, content.pool))
-    yield notAmong([...path, "pool"], content.pool, storage.pools, "storage.pools");
+    yield leadsNowhere([...path, "pool"], content.pool, storage.pools, "storage.pools");
   if (content.type === "luks-header") {
     const volume = contentsOf(graph, "luks").find((node) => node.content.name === content.volume);
     if (volume?.content.detachedHeader !== true)
       yield {
         path: [...path, "volume"],
-        message: `\`${content.volume}\` is no LUKS volume with \`detachedHeader: true\``,
+        message: `\`${content.volume}\` is no LUKS volume with \`detachedHeader: true\`; use the name of one`,
       };
-    if (node.place.on !== "partition") yield { path, message: "a header lies on a partition" };
+    if (node.place.on !== "partition")
+      yield { path, message: "a header needs to be the content of a partition" };
   }
   if (content.type === "luks") yield* luksProblems(content, path, graph);
   if ("subvolumes" in content)
@@ -128,15 +136,14 @@ function* contentProblems(node: ContentNode, graph: Graph, storage: Storage): It
   if (!isKept(content)) return;
   const inside = graph.nodes.find(({ id }) => node.requires.includes(id));
   if (inside?.kind === "content" && !isKept(inside.content))
-    yield { path: [...path, "keep"], message: "cannot be kept: what it lies in is made anew" };
+    yield {
+      path: [...path, "keep"],
+      message: "cannot be kept: what it is in is made anew; say `keep` there too",
+    };
 }
 
-function notAmong(path: FieldPath, name: string, known: object, where: string): Problem {
-  const names = Object.keys(known);
-  return {
-    path,
-    message: `\`${name}\` is not among the ${where}${names.length === 0 ? "" : `: ${names.join(", ")}`}`,
-  };
+function leadsNowhere(path: FieldPath, name: string, known: object, where: string): Problem {
+  return { path, message: notAmong(name, Object.keys(known), where) };
 }
 
 function* luksProblems(
@@ -152,9 +159,16 @@ function* luksProblems(
       message: `needs one partition with the content \`luks-header\` of the volume \`${name}\`; there are ${headers.length}`,
     };
   if (unlock.type === "tpm2" || unlock.type === "tang")
-    yield { path: [...path, "unlock"], message: "clevis knows no header that lies apart" };
+    yield {
+      path: [...path, "unlock"],
+      message:
+        "clevis knows no header that is apart; use `passphrase` or `key-file`, or leave `detachedHeader` out",
+    };
   if (keep !== undefined)
-    yield { path: [...path, "keep"], message: "a volume with its header apart is not kept" };
+    yield {
+      path: [...path, "keep"],
+      message: "a volume with its header apart is not kept; leave out `keep` or `detachedHeader`",
+    };
 }
 
 function* volumeProblems(node: Node<"volume">, graph: Graph, storage: Storage): Iterable<Problem> {
@@ -162,20 +176,24 @@ function* volumeProblems(node: Node<"volume">, graph: Graph, storage: Storage): 
   const at = (key: string, message: string): Problem => ({ path: [...path, key], message });
   const siblings = storage.volumeGroups[group]?.volumes ?? {};
   if (volume.size === undefined && !node.kept)
-    yield at("size", "is missing; only what is kept has a size already");
+    yield at("size", 'is missing; needs one as "20GiB" or "rest"; only what is kept has a size already');
   if (node.kept && !graph.nodes.some((other) => other.kind === "group" && other.name === group && other.kept))
-    yield at("content", `cannot be kept: the group \`${group}\` is made anew`);
+    yield at(
+      "content",
+      `cannot be kept: the group \`${group}\` is made anew; say \`keep\` in its members too`,
+    );
   const after = Object.entries(siblings).slice(Object.keys(siblings).indexOf(name) + 1);
   if (volume.size === "rest" && after.some(([, other]) => other.kind !== "thin"))
     yield at("size", '"rest" is only for the last volume of a group');
   if (volume.kind === "thin") {
-    if (typeof volume.size !== "number" && !node.kept) yield at("size", "a thin volume has an absolute size");
+    if (typeof volume.size !== "number" && !node.kept)
+      yield at("size", 'a thin volume needs an absolute size, as "20GiB"');
     const pool = volume.pool === undefined ? undefined : siblings[volume.pool];
     if (pool?.kind !== "thin-pool")
       yield at("pool", `needs the name of a volume of the group \`${group}\` whose kind is \`thin-pool\``);
   } else if (volume.pool !== undefined) yield at("pool", "is only for volumes of the kind `thin`");
   if (volume.kind === "thin-pool" && volume.content !== undefined)
-    yield at("content", "a thin-pool holds thin volumes and no content of its own");
+    yield at("content", "a thin-pool holds thin volumes and no content of its own; leave it out");
   if (volume.over !== undefined && volume.kind !== "striped" && volume.kind !== "raid1")
     yield at("over", "is only for volumes of the kinds `striped` and `raid1`");
 }
@@ -192,7 +210,11 @@ function* sameNames({ nodes }: Graph): Iterable<Problem> {
     if (name === undefined) continue;
     const other = known.get(name);
     known.set(name, showPlace(place));
-    if (other !== undefined) yield { path, message: `would be /dev/mapper/${name}, and so would ${other}` };
+    if (other !== undefined)
+      yield {
+        path: [...path, content.type === "luks" ? "name" : "randomKey"],
+        message: `would be /dev/mapper/${name}, and so would ${other}; needs a name of its own`,
+      };
   }
 }
 
@@ -216,7 +238,7 @@ function* twins(storage: Storage): Iterable<Problem> {
     if (same !== undefined && other === undefined)
       yield {
         path: [...at, "tableUuid"],
-        message: `is that of \`${same}\` too, and each of them would keep it`,
+        message: `is that of \`${same}\` too, and each of them would keep it; needs one of its own`,
       };
     tables.set(tableUuid, name);
   }

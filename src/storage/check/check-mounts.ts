@@ -1,6 +1,6 @@
 import type { Storage } from "../../schema/storage.ts";
 import { filesystems, systemTypes } from "../../tables/filesystem/filesystems.ts";
-import type { Problem } from "../../util/problem.ts";
+import { type Problem, showPath } from "../../util/problem.ts";
 import { type Mounted, mountsOf } from "../graph/check-storage.ts";
 import { contentsOf } from "../graph/graph.ts";
 import { stackOf } from "../system/storage-config.ts";
@@ -15,9 +15,12 @@ export function* mountProblems(storage: Storage): Iterable<Problem> {
     ...Object.keys(storage.tmpfs).map((mount) => ({ mount, path: ["storage", "tmpfs", mount] })),
     ...Object.keys(storage.binds).map((mount) => ({ mount, path: ["storage", "binds", mount] })),
   ];
-  for (const [index, { mount, path }] of points.entries())
-    if (points.findIndex((point) => point.mount === mount) < index)
-      yield { path, message: `${mount} is mounted twice` };
+  for (const [index, { mount, path }] of points.entries()) {
+    const first = points.findIndex((point) => point.mount === mount);
+    const other = showPath(points[first]!.path);
+    if (first < index)
+      yield { path, message: `${mount} is mounted twice, by ${other} too; needs a place of its own` };
+  }
   const root = mounts.find(({ mount }) => mount === "/");
   if (root === undefined || root.kept || filesystems[root.type].firmware)
     yield {
@@ -28,7 +31,10 @@ export function* mountProblems(storage: Storage): Iterable<Problem> {
     const volumes = contentsOf({ nodes: stackOf(storage, "/") }, "luks");
     const key = volumes.find(({ content }) => content.unlock.type === "key-file");
     if (key !== undefined)
-      yield { path: [...key.path, "unlock"], message: "the root's key cannot lie on the root" };
+      yield {
+        path: [...key.path, "unlock"],
+        message: "the root's key cannot be on the root; use `passphrase`, `tpm2` or `tang`",
+      };
   }
   for (const mounted of mounts) if (filesystems[mounted.type].firmware) yield* firmwareProblems(mounted);
   const { swapFile } = storage;
@@ -39,7 +45,7 @@ export function* mountProblems(storage: Storage): Iterable<Problem> {
     if (on?.mount !== "/" || swapFile.path === "/")
       yield {
         path: ["storage", "swapFile", "path"],
-        message: `${swapFile.path} is not a file of the root filesystem`,
+        message: `${swapFile.path} is not a file of the root filesystem; use a path such as /swapfile`,
       };
     if (filesystems[root.type].noSwapFile)
       yield {
@@ -51,20 +57,20 @@ export function* mountProblems(storage: Storage): Iterable<Problem> {
     if (from === mount || from === "/" || mount === "/")
       yield {
         path: ["storage", "binds", mount],
-        message: "a directory is bound to another one, and neither is `/`",
+        message: "a directory needs to be bound to another, and neither may be `/`",
       };
 }
 
 function* firmwareProblems({ type, mount, path, place }: Mounted): Iterable<Problem> {
   const partition = place.on === "partition" ? place.partition.type : undefined;
   if (partition !== undefined && partition !== "esp" && partition !== "xbootldr")
-    yield { path, message: `${type} is for an ESP or an extended boot loader partition` };
+    yield { path, message: `${type} is only for an ESP or an extended boot loader partition` };
   // dpkg cannot replace a kernel on FAT, so its /boot is another filesystem's.
   const places = partition === "xbootldr" ? ["/xbootldr"] : partition === "esp" ? ["/efi"] : bootMounts;
   if (!places.includes(mount))
     yield {
       path,
-      message: `${mount} is no place for it; an ESP is mounted at /efi, an extended boot loader partition at /xbootldr`,
+      message: `${mount} is not accepted; an ESP needs /efi, an extended boot loader partition /xbootldr`,
     };
 }
 

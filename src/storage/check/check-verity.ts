@@ -11,19 +11,21 @@ export function* verityProblems(storage: Storage): Iterable<Problem> {
   const trees = contentsOf(graph, "verity-hash");
   for (const { content, place, path } of roots) {
     const problem = (message: string): Problem => ({ path: [...path, "verity"], message });
-    if (content.mount !== "/") yield problem("is for the filesystem mounted at `/` alone");
+    if (content.mount !== "/") yield problem("is only for the filesystem mounted at `/`");
     if (place.on !== "partition" || place.partition.type !== "linux-root" || !inGpt(storage, place.disk))
       yield problem("needs a `linux-root` partition in a GPT for the filesystem");
-    if (isKept(content)) yield problem("cannot be had of a filesystem that is kept");
+    if (isKept(content))
+      yield problem("cannot be had of a filesystem that is kept; leave out `verity` or `keep`");
     if (trees.length !== 1)
       yield problem(
         `needs one partition for its digests, and there are ${trees.length}; \`rootVerity()\` makes one`,
       );
   }
   for (const { place, path } of trees) {
-    if (roots.length === 0) yield { path, message: "holds digests of a root with `verity: true`" };
+    if (roots.length === 0)
+      yield { path, message: "is only for digests of a root with `verity: true`, and there is none" };
     if (place.on !== "partition" || place.partition.type !== "linux-root-verity")
-      yield { path, message: "lies in a `linux-root-verity` partition" };
+      yield { path, message: "needs a partition of the type `linux-root-verity`" };
   }
   const [root, tree] = [roots[0]?.place, trees[0]?.place];
   if (root?.on === "partition" && tree?.on === "partition") {
@@ -37,7 +39,7 @@ export function* verityProblems(storage: Storage): Iterable<Problem> {
 
 /** Of a partition for digests. */
 export function tooSmall(sizeBytes: number, dataBytes: number): string {
-  return `${sizeBytes} bytes are too few for the digests of the root: they take ${verityBytes(dataBytes)}`;
+  return `${sizeBytes} bytes are too few; needs ${verityBytes(dataBytes)} for the digests of the root`;
 }
 
 function inGpt({ disks }: Storage, name: string): boolean {
@@ -72,7 +74,7 @@ function* overlayProblems(storage: Storage, verified: boolean): Iterable<Problem
   for (const [path, { upper }] of overlays) {
     const at = ["storage", "overlays", path];
     if (!verified) {
-      yield { path: at, message: "is for a root with `verity`; any other can be written" };
+      yield { path: at, message: "is only for a root with `verity`; any other can be written" };
       continue;
     }
     const taken = [
@@ -84,13 +86,13 @@ function* overlayProblems(storage: Storage, verified: boolean): Iterable<Problem
     const collides = (other: string) =>
       other === path || inside(other, path) || (other !== "/" && inside(path, other));
     if (path === "/" || taken.some(collides))
-      yield { path: at, message: "is a directory of the root in which nothing else is mounted" };
+      yield { path: at, message: "needs to be a directory of the root in which nothing else is mounted" };
     else if (upper !== "memory") {
       const { on } = filesystemOf(storage, upper);
       if (on.type !== "ext4" || on.place.on !== "partition" || on.mount === "/" || upper === on.mount)
         yield {
           path: [...at, "upper"],
-          message: `${upper} is no directory of another ext4 in a partition, as one mounted at /var`,
+          message: `${upper} is not accepted; needs a directory of another ext4 in a partition, as one mounted at /var, or "memory"`,
         };
     }
   }

@@ -38,7 +38,18 @@ export function declaredMisfits(storage: Storage): Problem[] {
     const layout = size === undefined ? undefined : layoutIfAny(disk, size, name);
     return layout === undefined ? [] : [layout];
   });
-  return [...roomsOf(storage, sizesIn(layouts)).problems];
+  const laid = sizesIn(layouts);
+  return [
+    ...roomsOf(storage, (disk, name) => laid(disk, name) ?? absoluteSize(storage, disk, name)).problems,
+  ];
+}
+
+/** Of a partition whose size no disk decides. */
+function absoluteSize({ disks }: Storage, disk: string, name: string): number | undefined {
+  const written = disks[disk];
+  const partitions = written !== undefined && "table" in written ? written.table.partitions : [];
+  const size = partitions.find((partition) => partition.name === name)?.size;
+  return typeof size === "number" ? size : undefined;
 }
 
 function declaredSize({ imageSize, match }: WrittenDisk): number | undefined {

@@ -2,9 +2,10 @@ import { copiesOver, rowsOver, takeRows } from "../../disks/extents.ts";
 import { mib, showMib } from "../../disks/place-partitions.ts";
 import type { MdArray, Storage, Volume } from "../../schema/storage.ts";
 import type { Pool } from "../../schema/storage-content.ts";
+import { traitsOf } from "../../tables/filesystem/filesystems.ts";
 import type { Problem } from "../../util/problem.ts";
 import { type Mounted, mountsOf } from "../graph/check-storage.ts";
-import { type GraphNode, graphOf, type Place, showPlace } from "../graph/graph.ts";
+import { type GraphNode, graphOf, isKept, type Place, showPlace } from "../graph/graph.ts";
 
 /** LVM's, where nothing else is asked for. */
 const extentBytes = 4 * mib;
@@ -67,10 +68,13 @@ export function roomsOf(
         if (bytes < mib)
           problems.push({
             path: node.path,
-            message: `${showMib(size.bytes)} are too little for a LUKS volume`,
+            message: `${showMib(size.bytes)} are too little for a LUKS volume; needs ${showMib(luksHeaderBytes + mib)} at least`,
           });
         set(showPlace({ on: "luks", name: node.content.name }), { ...size, bytes: Math.max(0, bytes) });
       }
+      const least = isKept(node.content) ? 0 : leastBytes(node.content.type);
+      if (size !== undefined && size.bytes < least)
+        problems.push({ path: node.path, message: tooSmall(size.bytes, node.content.type, least) });
     }
   }
   return { held, problems: [...problems, ...swapProblems(storage, held)] };
@@ -220,4 +224,13 @@ function swapProblems(storage: Storage, held: ReadonlyMap<string, Held>): Proble
 /** By what the place of a mounted filesystem is found in `held`. */
 export function placeKey(place: Mounted["place"]): string {
   return place.on === "pool" ? `pool ${place.name}` : showPlace(place);
+}
+
+/** Bytes that a filesystem needs, on a disk of usual sectors. */
+export function leastBytes(type: string | undefined): number {
+  return traitsOf(type).leastBytes?.(512) ?? 0;
+}
+
+export function tooSmall(bytes: number, type: string, least: number): string {
+  return `${showMib(bytes)} is too small for ${type}; needs ${Math.ceil(least / mib)}MiB at least`;
 }

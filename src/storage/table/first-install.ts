@@ -1,10 +1,12 @@
 import { mib } from "../../disks/place-partitions.ts";
 import type { Storage } from "../../schema/storage.ts";
 import type { Content } from "../../schema/storage-content.ts";
+import { traitsOf } from "../../tables/filesystem/filesystems.ts";
 import { keepOf } from "../graph/graph.ts";
 
 /** What is kept has a size where it is; where it is made for the first time, and is not the last, this one. */
 const madeBytes = 256 * mib;
+const luksRoom = 16 * mib;
 
 /**
  * The storage of an image: there is nothing yet that could be kept, so it is made, with the UUIDs by which the definition knows it.
@@ -16,7 +18,8 @@ export function firstInstall(storage: Storage): Storage {
     const { partitions } = disk.table;
     const fresh = partitions.map((partition, index) => ({
       ...partition,
-      size: partition.size ?? (index === partitions.length - 1 ? ("rest" as const) : madeBytes),
+      size:
+        partition.size ?? (index === partitions.length - 1 ? ("rest" as const) : madeFor(partition.content)),
       ...(partition.content === undefined ? {} : { content: anew(partition.content) }),
     }));
     return [name, { ...disk, table: { ...disk.table, partitions: fresh } }] as const;
@@ -29,7 +32,7 @@ export function firstInstall(storage: Storage): Storage {
           volumeName,
           {
             ...volume,
-            size: volume.size ?? madeBytes,
+            size: volume.size ?? madeFor(volume.content),
             ...(volume.content === undefined ? {} : { content: anew(volume.content) }),
           },
         ]),
@@ -37,6 +40,13 @@ export function firstInstall(storage: Storage): Storage {
     },
   ]);
   return { ...storage, disks: Object.fromEntries(disks), volumeGroups: Object.fromEntries(groups) };
+}
+
+/** A filesystem in LUKS has less by the header; what is larger than it has to be does not matter. */
+function madeFor(content: Content | undefined): number {
+  const inner = content?.type === "luks" ? content.content : content;
+  const least = traitsOf(inner?.type).leastBytes?.(512) ?? 0;
+  return Math.max(madeBytes, least + luksRoom);
 }
 
 function anew<C extends Content>(content: C): C {

@@ -177,7 +177,7 @@ function ownUuid(partUuid: string | undefined): string | undefined {
 }
 
 function checkFirmwareLimits(partitions: readonly LaidPartition[], sectorSize: number, disk: string): void {
-  for (const { name, type, content, sizeBytes } of partitions) {
+  for (const { name, type, content, sizeBytes, kept } of partitions) {
     if (type === "bios-boot" && sectorSize !== 512)
       throw new Fail(
         `disk ${disk} has sectors of ${sectorSize} bytes, from which BIOS firmware cannot start GRUB`,
@@ -185,7 +185,7 @@ function checkFirmwareLimits(partitions: readonly LaidPartition[], sectorSize: n
           hint: "leave out the bios-boot partition and start by UEFI",
         },
       );
-    const leastBytes = traitsOf(content?.type).leastBytes?.(sectorSize) ?? 0;
+    const leastBytes = kept ? 0 : (traitsOf(content?.type).leastBytes?.(sectorSize) ?? 0);
     if (sizeBytes < leastBytes)
       throw new Fail(
         `partition ${name} of ${showMib(sizeBytes)} is too small for ${content?.type} on disk ${disk}`,

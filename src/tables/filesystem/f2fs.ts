@@ -8,6 +8,8 @@ export const f2fs = {
   fsck: true,
   // The kernel's include/linux/f2fs_fs.h.
   superblock: { markAt: 1024, mark: Uint8Array.of(0x10, 0x20, 0xf5, 0xf2), uuidAt: 1024 + 108 },
+  // mkfs.f2fs refuses less: its own segments have no room.
+  leastBytes: () => 44 * 2 ** 20,
   buildOptions: ["noatime"],
   program: "mkfs.f2fs",
   args: (uuid, label) => ["-q", "-f", "-U", uuid, ...(label === undefined ? [] : ["-l", label])],

@@ -23,11 +23,21 @@ describe("a template", () => {
   });
 
   it.each<[string, Record<string, string>, string[], string[]]>([
-    ["a\n{{prot}}", { port: "1" }, ["line 2: {{prot}} is not among the values: port"], ["port"]],
-    ["{{x}}", {}, ["line 1: {{x}} is not among the values"], []],
-    ["{{toString}}", {}, ["line 1: {{toString}} is not among the values"], []],
-    ["{{a | upper}}", { a: "1" }, ["line 1: upper is no filter; there are json, shell, xml"], []],
-    ["{{a | xml}}", { a: "\x1b" }, ["line 1: a holds characters that XML cannot say"], []],
+    ["a\n{{prot}}", { port: "1" }, ["line 2: `prot` is not in values; did you mean `port`"], ["port"]],
+    ["{{x}}", {}, ["line 1: `x` needs an entry of that name in values, which has none"], []],
+    ["{{toString}}", {}, ["line 1: `toString` needs an entry of that name in values, which has none"], []],
+    [
+      "{{a | upper}}",
+      { a: "1" },
+      ["line 1: `upper` is not in its filters; accepted are json, shell, xml"],
+      [],
+    ],
+    [
+      "{{a | xml}}",
+      { a: "\x1b" },
+      ["line 1: a holds characters that XML cannot say; use another filter, or leave them out"],
+      [],
+    ],
     ["{{a.b}}", { a: "1" }, [expect.stringMatching(/^line 1: \{\{ begins no place/)], ["a"]],
     ["{{a", { a: "1" }, [expect.stringMatching(/begins no place/)], ["a"]],
     ["{{}}", {}, [expect.stringMatching(/begins no place/)], []],

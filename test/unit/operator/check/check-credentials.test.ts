@@ -15,7 +15,7 @@ describe("credentials of a service", () => {
     const secrets = { token: { file: "token.age", path: "/etc/app/token" } };
     expect(problems({ services: given, secrets })).toEqual([]);
     expect(problems({ services: given })).toEqual([
-      "services.app.service.credentials.0: `token` is not among the secrets",
+      "services.app.service.credentials.0: `token` needs an entry of that name in secrets, which has none",
     ]);
     expect(problems({ services: given, secrets: { token: { file: "token.age" } } })).toEqual([
       "secrets.token: needs a `path`, from which app.service takes it",

@@ -201,7 +201,10 @@ describe("checkSpec of links that are made", () => {
         b: { ...card("en*"), addresses: ["2001:0db8:0::1/48"] },
         c: { match: { name: "en*", mac: "02:00:00:00:00:01" } },
       },
-      ["network.b.match: en* is that of `a` too", "network.b.addresses.0: 2001:db8::1 is that of `a` too"],
+      [
+        "network.b.match: en* is that of `a` too; needs one of its own",
+        "network.b.addresses.0: 2001:db8::1 is that of `a` too; needs one of its own",
+      ],
     ],
     [
       "a peer twice",
@@ -214,14 +217,14 @@ describe("checkSpec of links that are made", () => {
           ],
         }),
       },
-      ["network.t.device.peers.1.publicKey: is that of another peer too"],
+      ["network.t.device.peers.1.publicKey: is that of another peer too; needs one of its own"],
     ],
   ])("refuses %s", (_what, network, problems) => {
     expect(all({ network, secrets: { vpn: keyFile } })).toEqual(problems);
   });
 
   it.each<[string, NonNullable<SpecInput["secrets"]>, string]>([
-    ["that is not there", {}, "`vpn` is not among the secrets"],
+    ["that is not there", {}, "`vpn` needs an entry of that name in secrets, which has none"],
     [
       "without a path",
       { vpn: { file: "vpn.age" } },

@@ -43,7 +43,7 @@ describe("patches, templates and scripts", () => {
     [
       "a place without a value",
       { templates: { "/etc/x": { text: "{{a}}" } } },
-      /^templates\.\/etc\/x\.text: line 1: \{\{a\}\} is not among the values$/,
+      /^templates\.\/etc\/x\.text: line 1: `a` needs an entry of that name in values, which has none$/,
     ],
     [
       "a value without a place",
@@ -63,7 +63,7 @@ describe("patches, templates and scripts", () => {
     [
       "an input below another",
       { provision: [{ ...script, files: { a: "", "a/b": "" } }] },
-      /^provision\.0\.files\.a\/b: lies below a file$/,
+      /^provision\.0\.files\.a\/b: is below a file; needs another path$/,
     ],
   ])("with %s are refused", (_what, change, message) => {
     expect(problems(change)).toEqual([expect.stringMatching(message)]);

@@ -118,7 +118,7 @@ describe("checkSpec", () => {
     [
       "an image too small",
       { disks: { system: system([bios, esp, root], { imageSize: "256MiB" }) } },
-      "storage.disks.system.imageSize: 256 MiB is too small: the partitions and their table take 259 MiB and the rest",
+      "storage.disks.system.imageSize: 256 MiB is too small; needs 259 MiB for the partitions and their table, and more for the rest",
     ],
     [
       "two disks of one identity",
@@ -183,7 +183,7 @@ describe("checkSpec", () => {
     [
       "at /boot, which dpkg could not update",
       withApart([bios, esp, { ...apart, content: { type: "vfat", mount: "/boot" } }, root]),
-      "/boot is no place for it",
+      "/boot is not accepted; an ESP needs /efi",
     ],
   ])("refuses an extended boot loader partition %s", (_what, found, message) => {
     expect(
@@ -235,7 +235,10 @@ describe("checkSpec", () => {
     [{ secureBoot: own, firmware: ["bios"] }, "boot.secureBoot: needs `uefi`"],
     [{ loader: "uki", secureBoot: "debian" }, 'boot.secureBoot: "debian" signs no unified images'],
     [{ loader: "grub", secureBoot: own }, "boot.secureBoot: a key of your own needs the loader"],
-    [{ secureBoot: { ...own, key: "other" } }, "boot.secureBoot.key: `other` is not among the secrets: sb"],
+    [
+      { secureBoot: { ...own, key: "other" } },
+      "boot.secureBoot.key: `other` is not in secrets; accepted are sb",
+    ],
     [{ secureBoot: "debian" }, "boot.secureBoot: bookworm has no signed systemd-boot", "bookworm"],
   ])("refuses the bootloader %j", (boot, message, suite) => {
     const found = loaders(boot, suite);
@@ -251,7 +254,7 @@ describe("checkSpec", () => {
     ],
     [
       { users: { a: { hashedPasswordSecret: "pw" } } },
-      "users.a.hashedPasswordSecret: `pw` is not among the secrets",
+      "users.a.hashedPasswordSecret: `pw` needs an entry of that name in secrets",
     ],
     [
       {
@@ -282,7 +285,7 @@ describe("checkSpec", () => {
     ],
     [
       { hostKeys: { secret: "key" }, secrets: { other: { file: "o.age" } } },
-      "hostKeys.secret: `key` is not among the secrets: other",
+      "hostKeys.secret: `key` is not in secrets; accepted are other",
     ],
   ])("refuses %j", (change, expected) => {
     const [first, ...more] = problems(change);

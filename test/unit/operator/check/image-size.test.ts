@@ -17,7 +17,7 @@ describe("an image's size given by hand", () => {
     ["8", /--size 8: /],
     ["8GB", /a size such as/],
     ["0GiB", /a size such as/],
-    ["700MiB", /--size 700MiB: 700 MiB is too small: the partitions and their table take 771 MiB/],
+    ["700MiB", /--size 700MiB: 700 MiB is too small; needs 771 MiB for the partitions and their table/],
   ])("of %s is refused as wrong usage", (size, message) => {
     expect(() => withImageSize(serverSpec(), size)).toThrow(
       expect.objectContaining({ exitCode: exitCodes.usage, message: expect.stringMatching(message) }),

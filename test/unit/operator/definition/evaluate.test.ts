@@ -19,7 +19,7 @@ describe("evaluateModule", () => {
 
   it("answers with the path of what is not plain", async () => {
     expect(await evaluate("export default { a: [{ b: new Date(0) }] };\n")).toEqual({
-      problem: { path: ["a", 0, "b"], message: "is a Date, not plain data" },
+      problem: { path: ["a", 0, "b"], message: expect.stringMatching(/^is a Date; needs plain data/) },
     });
   });
 

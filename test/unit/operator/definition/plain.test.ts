@@ -16,10 +16,10 @@ describe("plainProblem", () => {
 
   it.each<[string, unknown, (string | number)[], RegExp]>([
     ["a function", { a: () => 1 }, ["a"], /function/],
-    ["a Date", { a: [new Date()] }, ["a", 0], /is a Date, not plain data/],
+    ["a Date", { a: [new Date()] }, ["a", 0], /is a Date; needs plain data/],
     ["a Map", { a: new Map() }, ["a"], /is a Map/],
     ["a promise", { a: Promise.resolve(1) }, ["a"], /is a Promise/],
-    ["NaN", { a: Number.NaN }, ["a"], /NaN, not a finite number/],
+    ["NaN", { a: Number.NaN }, ["a"], /is NaN; needs a finite number/],
     ["a bigint", { a: 1n }, ["a"], /bigint/],
     ["a cycle", cycle, ["a", "b"], /contains itself/],
     [

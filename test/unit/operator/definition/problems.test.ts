@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkBySchema, nearest } from "../../../../src/operator/definition/problems.ts";
+import { checkBySchema } from "../../../../src/operator/definition/problems.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
 
 function told(change: Record<string, unknown>): string[] {
@@ -61,8 +61,8 @@ describe("checkBySchema", () => {
       'files./etc/a.mode: "755" is not accepted; needs four octal',
     ],
     [
-      { health: [{ type: "http" }] },
-      'health.0.type: "http" is not accepted; needs "unit", "port" or "command"',
+      { health: [{ type: "gopher" }] },
+      'health.0.type: "gopher" is not accepted; needs "unit", "port", "command", "http"',
     ],
     [{ health: [{ type: "port", port: 0 }] }, "health.0.port: 0 is not accepted; needs at least 1"],
     [
@@ -86,17 +86,5 @@ describe("checkBySchema", () => {
 
   it("cuts what it shows of a long value", () => {
     expect(told({ hostname: "x".repeat(100_000) })[0]!.length).toBeLessThan(150);
-  });
-});
-
-describe("nearest", () => {
-  it.each([
-    ["Hostname", "hostname"],
-    ["user", "users"],
-    ["helth", "health"],
-    ["zzz", undefined],
-    ["", undefined],
-  ])("of %j is %j", (name, meant) => {
-    expect(nearest(name, ["hostname", "users", "health", "boot"])).toBe(meant);
   });
 });

@@ -31,7 +31,7 @@ describe("hosts", () => {
 
   it("refuses /etc/hosts as a file beside it", () => {
     expect(wrongIn({ hosts, files: { "/etc/hosts": { content: "" } } })).toEqual([
-      "hosts: /etc/hosts collides with the file /etc/hosts",
+      "hosts: /etc/hosts collides with the file /etc/hosts; needs a path of its own",
     ]);
     expect(wrongIn({ files: { "/etc/hosts": { content: "" } } })).toEqual([]);
   });

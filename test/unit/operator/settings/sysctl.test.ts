@@ -52,11 +52,11 @@ describe("sysctl", () => {
     const path = "/etc/sysctl.d/90-imgbuild.conf";
     const sysctl = { "vm.swappiness": 1 };
     expect(wrongIn({ sysctl, files: { [path]: { content: "" } } })).toEqual([
-      `sysctl: ${path} collides with the file ${path}`,
+      `sysctl: ${path} collides with the file ${path}; needs a path of its own`,
     ]);
     const diff = `--- a${path}\n+++ b${path}\n@@ -1 +1 @@\n-a\n+b\n`;
     expect(wrongIn({ sysctl, patches: [{ name: "p", diff }] })).toEqual([
-      `patches[0].diff: p patches ${path}, in whose place \`sysctl\` puts another file`,
+      `patches[0].diff: p patches ${path}, in whose place \`sysctl\` puts another file; leave one of them out`,
     ]);
   });
 });

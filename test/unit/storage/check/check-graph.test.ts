@@ -26,17 +26,17 @@ describe("F40: storageProblems", () => {
     [
       "an array that is not there",
       storageFor([[md]]),
-      "a.table.partitions.0.content.array: `md` is not among the storage.arrays",
+      "a.table.partitions.0.content.array: `md` needs an entry of that name in storage.arrays",
     ],
     [
       "a group that is not there, and tells those that are",
       storageFor([[pv, part({ type: "lvm-pv", group: "other" }, { name: "o" })]], vg({})),
-      "a.table.partitions.1.content.group: `other` is not among the storage.volumeGroups: vg",
+      "a.table.partitions.1.content.group: `other` is not in storage.volumeGroups; accepted are vg",
     ],
     [
       "a pool that is not there",
       storageFor([[part({ type: "btrfs-member", pool: "p" })]]),
-      "content.pool: `p` is not among the storage.pools",
+      "content.pool: `p` needs an entry of that name in storage.pools",
     ],
     [
       "an array of one",
@@ -52,19 +52,19 @@ describe("F40: storageProblems", () => {
     [
       "a group that lies in its own volume",
       storageFor([[pv]], vg({ a: { size: "rest", content: { type: "lvm-pv", group: "vg" } } })),
-      "storage: lies in itself: group vg needs volume vg/a content needs volume vg/a needs group vg",
+      "storage: is in itself: group vg needs volume vg/a content needs volume vg/a needs group vg",
     ],
     [
       "an array that lies in itself",
       storageFor([[md, { ...md, name: "n" }]], {
         arrays: { md: { level: 1, content: { type: "md-member", array: "md" } } },
       }),
-      ["storage.arrays.md.content: an array is no member of an array", "storage: lies in itself"],
+      ["storage.arrays.md.content: an array is no member of an array", "storage: is in itself"],
     ],
     [
       "two volumes of one name",
       storageFor([[part(luks()), part(luks({ content: ext4("/d") }), { name: "n" })]]),
-      "content: would be /dev/mapper/c, and so would partition a/data",
+      "content.name: would be /dev/mapper/c, and so would partition a/data",
     ],
     ["a mount point twice", storageFor([[part(ext4("/"))]]), "mount: / is mounted twice"],
     [
@@ -75,7 +75,7 @@ describe("F40: storageProblems", () => {
     [
       "something kept in what is made anew",
       storageFor([[part(luks({ content: ext4("/c", { keep: { uuid: keptUuid } }) }))]]),
-      "content.content.keep: cannot be kept: what it lies in is made anew",
+      "content.content.keep: cannot be kept: what it is in is made anew",
     ],
     [
       "a kept volume of a new group",
@@ -103,7 +103,7 @@ describe("F40: storageProblems", () => {
       ),
       "storage.volumeGroups.vg: is kept in one member and made anew in another",
     ],
-    ["no size", storageFor([[{ name: "n", type: "linux" }]]), "size: is missing; only what is kept"],
+    ["no size", storageFor([[{ name: "n", type: "linux" }]]), "size: is missing; needs one as"],
     [
       "a header for nobody",
       storageFor([[part({ type: "luks-header", volume: "c" })]]),
@@ -125,7 +125,7 @@ describe("F40: storageProblems", () => {
         [[pv]],
         vg({ b: { kind: "thin-pool", size: "rest" }, a: { kind: "thin", size: "50%", pool: "b" } }),
       ),
-      "volumes.a.size: a thin volume has an absolute size",
+      "volumes.a.size: a thin volume needs an absolute size",
     ],
     [
       "the rest before the end of a group",
@@ -160,7 +160,7 @@ describe("F40: storageProblems", () => {
     [
       "swap in an ESP",
       storageFor([[part({ type: "swap" }, { type: "esp" })]]),
-      ["content: an ESP needs vfat", "type: swap lies in"],
+      ["content: an ESP needs vfat", "type: swap needs the type"],
     ],
     [
       "shares of more than the disk",
@@ -182,7 +182,7 @@ describe("F40: storageProblems", () => {
           },
         },
       }),
-      "unlock: the root's key cannot lie on the root",
+      "unlock: the root's key cannot be on the root",
     ],
     [
       "two disks that are one",
@@ -192,7 +192,7 @@ describe("F40: storageProblems", () => {
     [
       "a bind of nothing",
       storageFor([[]], { binds: { "/x": { from: "/x" } } }),
-      "storage.binds./x: a directory is bound to another one",
+      "storage.binds./x: a directory needs to be bound to another",
     ],
     [
       "a swap file on btrfs",
@@ -255,12 +255,14 @@ describe("F40: storageProblems", () => {
 describe("a name that leads nowhere", () => {
   it("is shown with those that there are", () => {
     const at = "storage.disks.a.table.partitions.0.content";
-    expect(told(storageFor([[md]]))).toEqual([`${at}.array: \`md\` is not among the storage.arrays`]);
+    expect(told(storageFor([[md]]))).toEqual([
+      `${at}.array: \`md\` needs an entry of that name in storage.arrays, which has none`,
+    ]);
     const groups = { volumeGroups: { vg: { volumes: {} }, other: { volumes: {} } } };
     const [first] = told(storageFor([[part({ type: "lvm-pv", group: "none" })]], groups)).filter((one) =>
       one.startsWith(at),
     );
-    expect(first).toBe(`${at}.group: \`none\` is not among the storage.volumeGroups: vg, other`);
+    expect(first).toBe(`${at}.group: \`none\` is not in storage.volumeGroups; accepted are vg, other`);
   });
 });
 
@@ -411,7 +413,7 @@ describe("what a stack may be", () => {
         [[apart(), part({ type: "lvm-pv", group: "vg" }, { name: "pv" })]],
         vg({ h: { size: "64MiB", content: { type: "luks-header", volume: "c" } } }),
       ),
-      ["storage.volumeGroups.vg.volumes.h.content: a header lies on a partition"],
+      ["storage.volumeGroups.vg.volumes.h.content: a header needs to be the content of a partition"],
     ],
     [
       "a header of a volume that has its own",
@@ -441,14 +443,14 @@ describe("what a stack may be", () => {
           header("h"),
         ],
       ]),
-      ["0.content.unlock: clevis knows no header that lies apart"],
+      ["0.content.unlock: clevis knows no header that is apart"],
     ]),
     [
       "a kept volume with its header apart",
       storageFor([[apart({ keep }), header("h")]]),
       [
         "0.content.keep: a volume with its header apart is not kept",
-        "0.content.keep: cannot be kept: what it lies in is made anew",
+        "0.content.keep: cannot be kept: what it is in is made anew",
       ],
     ],
     ["a volume without a size", big({ a: { content: ext4("/a") } }), ["volumes.a.size: is missing"]],
@@ -492,7 +494,7 @@ describe("what a stack may be", () => {
     [
       "a swap and a LUKS volume of a name",
       storageFor([[part(luks()), part({ type: "swap", randomKey: "c" }, { name: "s" })]]),
-      ["1.content: would be /dev/mapper/c, and so would partition a/data"],
+      ["1.content.randomKey: would be /dev/mapper/c, and so would partition a/data"],
     ],
   ])("is refused for %s", (_what, storage, messages) => {
     expect(told(storage).sort()).toEqual(messages.map((one) => expect.stringContaining(one)));
@@ -513,7 +515,7 @@ describe("what a stack may be", () => {
     const tableUuid = "ab12cd34";
     expect(of({ serial: "A" }, { serial: "B" }, { serial: "A", wwn: "W" })).toEqual([]);
     expect(of({ tableUuid, serial: "A" }, { tableUuid, serial: "B" })).toEqual([
-      "storage.disks.d1.match.tableUuid: is that of `d0` too, and each of them would keep it",
+      "storage.disks.d1.match.tableUuid: is that of `d0` too, and each of them would keep it; needs one of its own",
     ]);
     expect(of({ tableUuid }, { tableUuid })).toEqual([
       expect.stringContaining("d1.match: matches the same disk as `d0`"),

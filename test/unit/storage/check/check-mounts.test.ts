@@ -78,32 +78,32 @@ describe("mountProblems", () => {
     [
       "a root that its own key opens",
       of([{ ...root, content: luks({ type: "key-file" }, { type: "ext4", mount: "/" }) }]),
-      `${at}.0.content.unlock: the root's key cannot lie on the root`,
+      `${at}.0.content.unlock: the root's key cannot be on the root`,
     ],
     [
       "a FAT anywhere",
       of([{ ...holding({ type: "vfat", mount: "/efi" }) }, root]),
-      `${at}.0.content.mount: vfat is for an ESP`,
+      `${at}.0.content.mount: vfat is only for an ESP`,
     ],
     [
       "an ESP elsewhere",
       of([{ ...esp, content: { type: "vfat", mount: "/boot" } }, root]),
-      `${at}.0.content.mount: /boot is no place for it`,
+      `${at}.0.content.mount: /boot is not accepted; an ESP needs`,
     ],
     [
       "an ESP in the other's place",
       of([{ ...esp, content: { type: "vfat", mount: "/xbootldr" } }, root]),
-      `${at}.0.content.mount: /xbootldr is no place for it`,
+      `${at}.0.content.mount: /xbootldr is not accepted; an ESP needs`,
     ],
     [
       "the other in an ESP's place",
       of([xbootldr("/efi"), root]),
-      `${at}.0.content.mount: /efi is no place for it`,
+      `${at}.0.content.mount: /efi is not accepted; an ESP needs`,
     ],
     [
       "an ESP on an array elsewhere",
       of([member, root], esps("/boot")),
-      "storage.arrays.md.content.mount: /boot is no place for it",
+      "storage.arrays.md.content.mount: /boot is not accepted; an ESP needs",
     ],
     [
       "a swap file on another filesystem",
@@ -128,12 +128,12 @@ describe("mountProblems", () => {
     [
       "a directory bound to itself",
       of([root], { binds: { "/a": { from: "/a" } } }),
-      "storage.binds./a: a directory is bound to another one",
+      "storage.binds./a: a directory needs to be bound to another",
     ],
     [
       "the root bound elsewhere",
       of([root], { binds: { "/a": { from: "/" } } }),
-      "storage.binds./a: a directory is bound to another one",
+      "storage.binds./a: a directory needs to be bound to another",
     ],
   ])("refuses %s", (_what, storage, message) => {
     expect(said(storage)).toEqual([expect.stringContaining(message)]);
@@ -142,11 +142,11 @@ describe("mountProblems", () => {
   it("refuses FAT as a root, and a bind over the root, for all that is wrong with them", () => {
     expect(said(of([{ ...esp, content: { type: "vfat", mount: "/" } }]))).toEqual([
       expect.stringContaining("needs one ext4"),
-      expect.stringContaining("/ is no place for it"),
+      expect.stringContaining("/ is not accepted; an ESP needs"),
     ]);
     expect(said(of([root], { binds: { "/": { from: "/a" } } }))).toEqual([
       expect.stringContaining("/ is mounted twice"),
-      expect.stringContaining("a directory is bound to another one"),
+      expect.stringContaining("a directory needs to be bound to another"),
     ]);
   });
 

@@ -10,6 +10,7 @@ const problemsOf = (partitions: readonly object[], more: object = {}, type = "gp
 const linux = (name: string, more: object = {}) => ({ name, type: "linux", size: "1GiB", ...more });
 const kept = { type: "ext4", mount: "/k", keep: { uuid: keptUuid } };
 const vfat = { type: "vfat", mount: "/efi" };
+const xfs = { type: "xfs", mount: "/x" };
 const member = { type: "md-member", array: "md" };
 const swap = { type: "swap" };
 const { size: _size, ...unsized } = linux("k", { content: kept });
@@ -59,8 +60,18 @@ describe("a table of partitions", () => {
     ["no size", [{ name: "a", type: "linux", content: { type: "ext4", mount: "/a" } }], "0.size: is missing"],
     [
       "a loader's partition with a filesystem",
-      [{ ...bios, content: vfat }],
+      [{ ...bios, content: { type: "ext4", mount: "/x" } }],
       "0.content: a bios-boot partition holds no",
+    ],
+    [
+      "an ESP too small",
+      [{ ...esp, size: "33MiB" }],
+      "0.size: 33 MiB is too small for vfat; needs 34MiB at least",
+    ],
+    [
+      "an xfs too small",
+      [linux("x", { size: "299MiB", content: xfs })],
+      "0.size: 299 MiB is too small for xfs",
     ],
     ["an empty ESP", [{ ...esp, content: undefined }], "0.content: an ESP needs vfat"],
     [
@@ -81,7 +92,7 @@ describe("a table of partitions", () => {
     [
       "swap where a root belongs",
       [linux("s", { type: "linux-root", content: swap })],
-      "0.type: swap lies in a `linux-swap`",
+      "0.type: swap needs the type `linux-swap`",
     ],
     ["a loader's partition in an MBR", [bios], "0.type: an MBR has no bios-boot", "mbr"],
     [
@@ -117,17 +128,19 @@ describe("the size of an image", () => {
     const max = { max: "50MiB" };
     expect(fits("100MiB", "50MiB", "48MiB")).toEqual([]);
     expect(fits("99MiB", "50MiB", "48MiB")).toEqual([
-      "disks.a.imageSize: 99 MiB is too small: the partitions and their table take 100 MiB",
+      "disks.a.imageSize: 99 MiB is too small; needs 100 MiB for the partitions and their table",
     ]);
     expect(fits("100MiB", "50%", min, max, "37MiB")).toEqual([]);
-    expect(fits("100MiB", "50%", min, max, "38MiB")).toEqual([expect.stringContaining("take 101 MiB")]);
+    expect(fits("100MiB", "50%", min, max, "38MiB")).toEqual([expect.stringContaining("needs 101 MiB")]);
     expect(fits("150MiB", "33%", "99MiB")).toEqual([]);
-    expect(fits("150MiB", "33%", "100MiB")).toEqual([expect.stringContaining("take 151 MiB")]);
+    expect(fits("150MiB", "33%", "100MiB")).toEqual([expect.stringContaining("needs 151 MiB")]);
   });
 
   it("leaves something for the rest", () => {
     expect(fits("101MiB", "98MiB", "rest")).toEqual([]);
-    expect(fits("100MiB", "98MiB", "rest")).toEqual([expect.stringMatching(/take 100 MiB and the rest$/)]);
+    expect(fits("100MiB", "98MiB", "rest")).toEqual([
+      expect.stringMatching(/needs 100 MiB for .*, and more for the rest$/),
+    ]);
   });
 
   it("is refused where it is more than a number can say", () => {

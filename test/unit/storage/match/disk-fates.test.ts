@@ -87,7 +87,7 @@ describe("diskFates", () => {
         [
           { name: "bios", type: "bios-boot", size: "1MiB" },
           holding({ type: "btrfs-member", pool: "p" }, "64MiB", "b"),
-          holding({ type: "btrfs", mount: "/t", subvolumes: { a: { mount: "/a" } } }, "64MiB", "t"),
+          holding({ type: "btrfs", mount: "/t", subvolumes: { a: { mount: "/a" } } }, "128MiB", "t"),
           holding({ type: "luks-header", volume: "c" }, "64MiB", "h"),
           holding(luks, "64MiB", "c"),
           holding({ type: "swap", randomKey: "swap" }, "64MiB", "s"),

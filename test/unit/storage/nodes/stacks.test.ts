@@ -61,11 +61,11 @@ describe("the name of a volume in a step", () => {
         [
           pv,
           header,
-          holding({ ...luks, name: "d" }, "64MiB", "d"),
+          holding({ ...luks, name: "d" }, "320MiB", "d"),
           { ...header, name: "hd", content: { type: "luks-header", volume: "d" } },
         ],
       ],
-      { volumeGroups: { vg: { volumes: { v: { size: "64MiB", content: luks } } } } },
+      { volumeGroups: { vg: { volumes: { v: { size: "320MiB", content: luks } } } } },
     );
     const doing = (steps: readonly { doing: string }[]) => steps.map((step) => step.doing);
     expect(doing(create)).toEqual(

@@ -71,7 +71,7 @@ describe("a root with verity", () => {
     const tiny = { ...tree, size: "1MiB" };
     expect(() =>
       storageSteps(storageOf([{ ...esp, size: "64MiB" }, tiny, large, varPart]), facts, "s", 1),
-    ).toThrow(/too few for the digests of the root/);
+    ).toThrow(/too few; needs \d+ for the digests of the root/);
     expect(verityBytes(1024 * mib)).toBeLessThan(9 * mib);
   });
 
@@ -91,12 +91,12 @@ describe("a root with verity", () => {
     [
       "digests of nothing",
       storageOf([esp, { ...verified, content: { type: "ext4", mount: "/" } }, tree, varPart], {}),
-      "holds digests of a root with",
+      "is only for digests of a root with",
     ],
     [
       "digests in any partition",
       storageOf([esp, verified, { ...tree, type: "linux" }, varPart]),
-      "lies in a `linux-root-verity` partition",
+      "needs a partition of the type `linux-root-verity`",
     ],
     [
       "too little room",
@@ -114,7 +114,7 @@ describe("a root with verity", () => {
         ...good.slice(0, 3),
         { ...varPart, content: { type: "ext4", mount: "/var", verity: true } },
       ]),
-      "is for the filesystem mounted at `/` alone",
+      "is only for the filesystem mounted at `/`",
     ],
     ["no /var", storageOf(good.slice(0, 3)), "needs a filesystem for /var"],
     ["an /etc that nothing can write", storageOf(good, {}), 'needs `"/etc": { upper'],
@@ -126,7 +126,7 @@ describe("a root with verity", () => {
     [
       "an overlay's changes on the root",
       storageOf(good, { overlays: { "/etc": { upper: "/opt/etc" } } }),
-      "is no directory of another ext4",
+      "is not accepted; needs a directory of another ext4",
     ],
     [
       "an overlay over a mount",
@@ -141,7 +141,7 @@ describe("a root with verity", () => {
     [
       "an overlay of a root that can be written",
       storageOf([esp, { ...verified, size: "rest", content: { type: "ext4", mount: "/" } }]),
-      "is for a root with `verity`",
+      "is only for a root with `verity`",
     ],
   ])("is refused with %s", (_what, storage, message) => {
     expect(
@@ -213,12 +213,12 @@ describe("what a root with verity needs", () => {
         ],
         { overlays, volumeGroups: { vg: { volumes: { t: { size: "16MiB", content: tree.content } } } } },
       ),
-      ["storage.volumeGroups.vg.volumes.t.content: lies in a `linux-root-verity` partition"],
+      ["storage.volumeGroups.vg.volumes.t.content: needs a partition of the type `linux-root-verity`"],
     ],
     [
       "digests of one size and a root of another",
       storageOf([esp, verified, { ...tree, size: "8MiB" }, varPart]),
-      [`${at}.2.size: 8388608 bytes are too few for the digests of the root: they take 8462336`],
+      [`${at}.2.size: 8388608 bytes are too few; needs 8462336`],
     ],
     [
       "no /var",
@@ -240,19 +240,19 @@ describe("what a root with verity needs", () => {
     [
       "an overlay over the root",
       over({ "/": { upper: "memory" } }),
-      ["storage.overlays./: is a directory of the root"],
+      ["storage.overlays./: needs to be a directory of the root"],
     ],
     [
       "an overlay where something is mounted",
       over({ "/srv": { upper: "memory" } }),
-      ["storage.overlays./srv: is a directory of the root"],
+      ["storage.overlays./srv: needs to be a directory of the root"],
     ],
     [
       "an overlay above a mount",
       storageOf([esp, data("b", "/a/b"), verified, tree, varPart], {
         overlays: { "/etc": { upper: "memory" }, "/a": { upper: "memory" } },
       }),
-      ["storage.overlays./a: is a directory of the root"],
+      ["storage.overlays./a: needs to be a directory of the root"],
     ],
     [
       "an overlay in memory of a directory in memory",
@@ -260,7 +260,7 @@ describe("what a root with verity needs", () => {
         overlays: { ...overlays, "/tmp/x": { upper: "memory" } },
         tmpfs: { "/tmp": { size: "1MiB" } },
       }),
-      ["storage.overlays./tmp/x: is a directory of the root"],
+      ["storage.overlays./tmp/x: needs to be a directory of the root"],
     ],
     [
       "an overlay of a bind",
@@ -268,17 +268,17 @@ describe("what a root with verity needs", () => {
         overlays: { ...overlays, "/b": { upper: "memory" } },
         binds: { "/b": { from: "/c" } },
       }),
-      ["storage.overlays./b: is a directory of the root"],
+      ["storage.overlays./b: needs to be a directory of the root"],
     ],
     [
       "changes in a whole filesystem",
       over({ "/opt": { upper: "/srv" } }),
-      ["storage.overlays./opt.upper: /srv is no directory of another ext4"],
+      ["storage.overlays./opt.upper: /srv is not accepted; needs a directory of another ext4"],
     ],
     [
       "changes on the root",
       over({ "/opt": { upper: "/home/opt" } }),
-      ["storage.overlays./opt.upper: /home/opt is no directory"],
+      ["storage.overlays./opt.upper: /home/opt is not accepted"],
     ],
     [
       "changes on another kind of filesystem",
@@ -286,7 +286,7 @@ describe("what a root with verity needs", () => {
         [esp, { ...data("x", "/x"), content: { type: "f2fs", mount: "/x" } }, verified, tree, varPart],
         { overlays: { ...overlays, "/opt": { upper: "/x/opt" } } },
       ),
-      ["storage.overlays./opt.upper: /x/opt is no directory"],
+      ["storage.overlays./opt.upper: /x/opt is not accepted"],
     ],
     [
       "changes in LUKS",
@@ -303,7 +303,7 @@ describe("what a root with verity needs", () => {
         ],
         { overlays: { ...overlays, "/opt": { upper: "/x/opt" } } },
       ),
-      ["storage.overlays./opt.upper: /x/opt is no directory"],
+      ["storage.overlays./opt.upper: /x/opt is not accepted"],
     ],
   ])("is refused for %s", (_what, storage, messages) => {
     expect(said(storage)).toEqual(messages.map((one) => expect.stringContaining(one)));

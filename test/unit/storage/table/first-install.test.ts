@@ -59,10 +59,11 @@ describe("firstInstall", () => {
     const facts = { a: diskFacts("vda", { serial: "A", sizeBytes: 8192 * mib }) };
     const { create, config, disks } = storageSteps(first, facts, "s", 1);
     expect(disks[0]!.layout.partitions.map(({ kept, sizeBytes }) => [kept, sizeBytes / mib])).toEqual([
-      [false, 256],
+      // 300 MiB is the least of an xfs, and LUKS has a header before it.
+      [false, 316],
       [false, 256],
       [false, 1024],
-      [false, 8191 - 1 - 512 - 1024],
+      [false, 8191 - 1 - 316 - 256 - 1024],
     ]);
     expect(argvOf(create)).toEqual([
       "wipefs --all --quiet <a:4>",
