@@ -3,6 +3,7 @@ import { stockRelease } from "../tables/release.ts";
 /** What `--help` shows below the options of a command, by the words that call it: a line to type, and what it does. */
 export const examples: Readonly<Record<string, readonly (readonly [line: string, does: string])[]>> = {
   init: [
+    ["imgbuild init hosts/db", "one more host of a repository with a hosts.yaml"],
     ["imgbuild init web", "a repository to start from, in the new directory web"],
     ["imgbuild init web --from root@192.0.2.10", "with that host's disk, network and key in it"],
     [

@@ -1,4 +1,4 @@
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import type { InitOptions } from "../../operator/init/init.ts";
 import type { AddCommand } from "../terminal/context.ts";
 import { each, hostOptions, present } from "../terminal/options.ts";
@@ -7,7 +7,10 @@ export const initCommand: AddCommand = (program, act) => {
   const command = program
     .command("init")
     .description("the repository of a server, to start from")
-    .argument("<DIR>", "a directory that does not exist yet, or is empty")
+    .argument(
+      "<DIR>",
+      "a directory that does not exist yet, or is empty; below a hosts.yaml it is one more host",
+    )
     .option("--from <HOST>", "take what can be taken from this host; nothing is changed on it")
     .option("--hostname <NAME>", "its name (default: the host's, else DIR's)")
     .option("--disk <MATCH>", "the disk to be written: its serial, or words as path=pci-0000:00:05.0")
@@ -20,7 +23,7 @@ export const initCommand: AddCommand = (program, act) => {
   hostOptions(command).action((directory: string, options: InitOptions) =>
     act(async (cli) => {
       const { initRepository } = await import("../../operator/init/init.ts");
-      const { files, notes, identity } = await initRepository(directory, options, {
+      const { files, notes, identity, host } = await initRepository(directory, options, {
         ...cli,
         // Events on stdout are for a program.
         interactive: cli.interactive && !cli.json,
@@ -33,7 +36,9 @@ export const initCommand: AddCommand = (program, act) => {
       cli.print(`your identity, which opens the secrets: ${identity}`);
       const there = relative(".", directory);
       cli.print(
-        `next: ${there === "" ? "" : `cd ${there}, `}edit IMGBUILD.ts, then \`make test\`; \`make\` lists the rest`,
+        host === undefined
+          ? `next: ${there === "" ? "" : `cd ${there}, `}edit IMGBUILD.ts, then \`make test\`; \`make\` lists the rest`
+          : `next: edit ${join(directory, "IMGBUILD.ts")}, then \`imgbuild lock ${host}\` and \`imgbuild test ${host}\``,
       );
       cli.emit({ event: "done", files, notes, identity });
     }),

@@ -58,6 +58,11 @@ export interface HostRecord {
   place(...path: readonly (string | number)[]): string;
 }
 
+/** A word that can be a host's name. */
+export function isHostName(word: string): boolean {
+  return nameForm.test(word);
+}
+
 /** The records of the hosts.yaml at or above a directory, within its git repository; without git, of the directory alone. */
 export async function hostRecords(
   directory: string,
@@ -100,7 +105,7 @@ export function parameterRefusal({ place }: HostRecord, problems: readonly Probl
 
 /** The record of that name; undefined where there is none. */
 export async function hostNamed(name: string, directory: string): Promise<HostRecord | undefined> {
-  if (!nameForm.test(name)) return undefined;
+  if (!isHostName(name)) return undefined;
   return (await hostRecords(directory))?.hosts.find((host) => host.name === name);
 }
 
@@ -117,7 +122,7 @@ export async function definitionOf(word: string, directory: string): Promise<Hos
 
 /** What is said where a word is neither a definition nor a host. */
 export async function noSuchHost(word: string, directory: string): Promise<string | undefined> {
-  const found = nameForm.test(word) ? await hostRecords(directory) : undefined;
+  const found = isHostName(word) ? await hostRecords(directory) : undefined;
   if (found === undefined) return undefined;
   const names = found.hosts.map(({ name }) => name);
   const meant = nearest(word, names);

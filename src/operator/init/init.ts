@@ -16,6 +16,7 @@ import { type Answers, answersFor, chosenByHand, hostnameFrom, noHost } from "./
 import { type Choices, chosen } from "./choices.ts";
 import { askChoices } from "./questions.ts";
 import { repositoryFiles } from "./repository.ts";
+import { repositoryAround } from "./repository-around.ts";
 
 export interface InitOptions extends LoginOptions, Choices {
   /** A host to look at; nothing is changed on it. */
@@ -48,7 +49,10 @@ const wordsScript: HostScript = {
   ].join("\n"),
 };
 
-/** Writes the repository of a server into a new or empty directory; gives its files and what was found and left out. */
+/**
+ * Writes the repository of a server into a new or empty directory, or the server alone where a repository with a hosts.yaml is
+ * around it; gives its files and what was found and left out.
+ */
 export async function initRepository(
   directory: string,
   options: InitOptions,
@@ -57,31 +61,37 @@ export async function initRepository(
   readonly files: readonly string[];
   readonly notes: readonly string[];
   readonly identity: string;
+  /** Its name in the hosts.yaml of the repository around it. */
+  readonly host: string | undefined;
 }> {
   await requireParent(directory);
   await requireRoom(directory);
+  const around = await repositoryAround(directory);
   const identity = defaultIdentity(outside.env);
   if (identity === undefined)
     throw new Fail("there is no home to keep an age identity in", { hint: "set HOME or XDG_CONFIG_HOME" });
   const answers = await answersOf(directory, options, outside);
   await mkdir(join(directory, "files"), { recursive: true });
   const recipients = await ownRecipients(identity);
-  const files = repositoryFiles(answers, {
+  const all = repositoryFiles(answers, {
     imgbuild: ownPackage(),
     recipients,
     login: loginWords(directory, options),
     debianPackages: [...new Set(needs.flatMap(({ use, package: name }) => (use === "tests" ? [] : [name])))],
     npmPackage: await readFile(join(directory, "package.json"), "utf8").catch(() => undefined),
   });
+  const files = around?.ownFiles(all) ?? all;
   for (const [path, content] of files) {
     await mkdir(dirname(join(directory, path)), { recursive: true });
     await writeFile(join(directory, path), content, { flag: path === "package.json" ? "w" : "wx" });
   }
   const encrypted = `${identity} is encrypted: put its recipient into secrets/recipients`;
+  const entered = around === undefined ? [] : [await around.addRecord(options.from)];
   return {
-    files: [...files.keys()].map((path) => join(directory, path)),
+    files: [...[...files.keys()].map((path) => join(directory, path)), ...entered],
     notes: recipients.length === 0 ? [...answers.notes, encrypted] : answers.notes,
     identity,
+    host: around?.name,
   };
 }
 

@@ -31,7 +31,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
     "operator/definition: files host-records imports load",
-    "operator/init: choices init",
+    "operator/init: choices init repository-around",
     "operator/deploy: inputs",
     "operator/lock: lock lock-definition",
     "operator/secrets: default-identity secrets test-secrets",
