@@ -72,6 +72,28 @@ describe("the npm package", () => {
       ...{ name: "web", type: "module", dependencies: { imgbuild: "file:../imgbuild.tgz" } },
     });
     ran(dir, "make", "check");
+    // And one of several hosts, with what they share.
+    const texts = {
+      "hosts.yaml": "hosts:\n  one:\n  two: { definition: hosts/one, parameters: { hostname: two } }\n",
+      "shared/names.yaml": "install: [nginx]\n",
+      "shared/packages.ts":
+        'import names from "./names.yaml";\nexport const packages: string[] = names.install;\n',
+      "hosts/one/IMGBUILD.ts": [
+        'import { imageWith, z } from "imgbuild/parameters";',
+        'import { packages } from "../../shared/packages.ts";',
+        'export default imageWith({ hostname: z.string().default("one") }, ({ hostname }) => ({',
+        "  hostname,",
+        "  packages: { install: packages },",
+        "}));\n",
+      ].join("\n"),
+    };
+    for (const [path, text] of Object.entries(texts)) {
+      mkdirSync(join(dir, path, ".."), { recursive: true });
+      writeFileSync(join(dir, path), text);
+    }
+    ran(dir, "make", "check");
+    expect(ran(dir, "npx", "imgbuild", "hosts")).toMatch(/^one .*\ntwo +hosts\/one /);
+    for (const name of ["one", "two"]) ran(dir, "npx", "imgbuild", "secrets", "check", name);
   });
 
   it("installed for all, is a command that works from any directory", () => {
