@@ -225,6 +225,11 @@ const cases: readonly Case[] = [
     what: "a web server and its database, tested together while the cable between is pulled",
     argv: ["bin/imgbuild", "test", "imgbuild/notes"],
   },
+  {
+    name: "test-rented",
+    what: "a server made of profiles boots with its firewall, users of services and kernel settings",
+    argv: ["bin/imgbuild", "test", "imgbuild/rented"],
+  },
   ...["13", "12"].map((release) => ({
     name: `first-server-${release}`,
     what: `a new user follows docs/FIRST-SERVER.md on a bare Debian ${release}, with the npm package, to the end`,

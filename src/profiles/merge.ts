@@ -41,7 +41,7 @@ function joined(before: unknown, after: unknown, path: Path): unknown {
   if (before === undefined || after instanceof Override) return settled(after);
   if (Array.isArray(before) && Array.isArray(after)) {
     const all = [...before];
-    for (const one of after) if (!all.some((other) => isSame(other, one))) all.push(one);
+    for (const one of after.map(settled)) if (!all.some((other) => isSame(other, one))) all.push(one);
     return all;
   }
   if (isRecord(before) && isRecord(after)) {

@@ -255,7 +255,15 @@ function sshServer(
 
 /** What a whole nftables.conf lets in is not known here. */
 function wall({ firewall }: Spec, reached: number): Finding[] {
-  if (firewall === undefined || typeof firewall === "string" || comesIn(firewall, reached)) return [];
+  if (typeof firewall === "string")
+    return [
+      warn(
+        "firewall",
+        `the definition has an nftables.conf of its own, and the new system will be looked for at port ${reached}`,
+        "see that it lets that port in",
+      ),
+    ];
+  if (firewall === undefined || comesIn(firewall, reached)) return [];
   return [
     noGo(
       "firewall",

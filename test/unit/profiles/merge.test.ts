@@ -51,6 +51,9 @@ it("lets override decide, for a value, a list or an object, and joins later part
     sysctl: { "vm.swappiness": 1 },
   });
   expect(merge(one, { sysctl: override({}) }).sysctl).toEqual({});
+  expect(merge(one, { packages: { install: [override("a"), "c"] } }).packages).toEqual({
+    install: ["a", "b", "c"],
+  });
   // It decides for what came before, not for what comes after.
   expect(() => merge({ timezone: override("UTC") }, { timezone: "Europe/Berlin" })).toThrow(/^timezone is/);
 });

@@ -111,6 +111,12 @@ describe("preflight", () => {
     ]);
     expect(reachedAt(2200, { tcp: [22, "2000-2300"] })).toEqual([]);
     expect(reachedAt(2200, "table inet f {\n}\n")).toEqual([]);
+    const own = judge({}, {}, { firewall: "table inet f {\n}\n" });
+    expect(own.find(({ check }) => check === "firewall")).toMatchObject({
+      verdict: "warn",
+      detail: expect.stringMatching(/will be looked for at port 22$/),
+    });
+    expect(judge().map(({ check }) => check)).not.toContain("firewall");
   });
 
   it("warns of a console of the host's command line that is left out", () => {

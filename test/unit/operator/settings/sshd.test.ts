@@ -112,8 +112,8 @@ describe("sshd", () => {
     expect(letIn({ options: { TrustedUserCAKeys: "/etc/ssh/ca.pub" } })).toEqual(["admin", "guest", "root"]);
   });
 
-  it("refuses to let nobody in", () => {
-    const why = [expect.stringMatching(/^sshd: lets nobody in: /)];
+  it("refuses to let no user in", () => {
+    const why = [expect.stringMatching(/^sshd: lets no user in: /)];
     expect(wrongIn({ ...server, sshd: { allowUsers: ["other"] } })).toEqual(why);
     expect(wrongIn({ ...server, users: {}, sshd: {} })).toEqual(why);
     const byPassword = { guest: { hashedPassword } };
