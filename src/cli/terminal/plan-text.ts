@@ -1,6 +1,8 @@
 import type { PlanView } from "../../operator/deploy/world.ts";
 import { identityOf, shownIdentity } from "../../operator/inspect/host-binding.ts";
 import { stepLines } from "../../operator/plan/step-lines.ts";
+import { visibleLine } from "../../util/visible.ts";
+import { diskBar } from "./disk-bar.ts";
 
 const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
 
@@ -20,7 +22,7 @@ export function planLines(view: PlanView, commands = false): string[] {
     const what = `${disk.model?.trim() || "no model"}, ${idOf(disk)}, ${gib(disk.sizeBytes)}`;
     const word = words[fate?.fate ?? (disk.action === "written" ? "wiped" : "kept")];
     lines.push(`${word}${disk.name}: ${what}, now ${fate?.kernelName ?? "unknown"}`);
-    if (fate !== undefined) lines.push(...partLines(fate));
+    if (fate !== undefined) lines.push(...barLines(fate, disk.sizeBytes), ...partLines(fate));
   }
   const planned = new Set(view.fates.map(({ kernelName }) => kernelName));
   for (const other of facts.disks.filter(({ name }) => !planned.has(name)))
@@ -31,6 +33,21 @@ export function planLines(view: PlanView, commands = false): string[] {
   lines.push("", ...stepLines(view.plan, commands));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;
+}
+
+/** What is on the disk now, and what will be, for disks that are changed. */
+function barLines({ fate, before, after }: PlanView["fates"][number], diskBytes: number): string[] {
+  if (fate === "kept") return [];
+  const bar = (parts: typeof before) =>
+    diskBar(
+      parts.map(({ name, sizeBytes, holds, fate: part }) => ({
+        label: visibleLine(`${name} ${holds}`),
+        bytes: sizeBytes,
+        kept: part === "kept",
+      })),
+      diskBytes,
+    );
+  return [`            now:  ${bar(before)}`, `            then: ${bar(after)}`];
 }
 
 function partLines({ before, after }: PlanView["fates"][number]): string[] {

@@ -78,6 +78,8 @@ describe("planLines", () => {
       "known by  DMI UUID none of its own, machine-id 0123456789abcdef0123456789abcdef, SSH host key SHA256:W7sgRHt3DMY29rwfRF3m30HQsvmykDRBb5NlGa6qzVs",
       "bound to this host by its DMI UUID 4c4c",
       "WIPE      system: Virtual disk, serial SYS, 4.0 GiB, now vda",
+      "            now:  [vda1 ext4 on /                                            ]",
+      "            then: [free                                                      ]",
       "            lost: vda1 3.9 GiB ext4 on /",
       "keep      data: no model, serial DATA, 512 MiB, now vdb",
       "            kept: vdb1 500 MiB no filesystem",
@@ -115,7 +117,9 @@ describe("planLines", () => {
 
   it("never calls a disk untouched that is wiped, though it has no serial", () => {
     const seen = [diskFacts("nvme0n1", { wwn: "eui.1" }), diskFacts("nvme1n1", { wwn: "eui.2" })];
-    const shown = lines([disk("system", { wwn: "eui.1" })], seen).slice(4, 6);
+    const shown = lines([disk("system", { wwn: "eui.1" })], seen).filter((line) =>
+      /^\S+ +\w+: no model/.test(line),
+    );
     expect(shown).toEqual([
       "WIPE      system: no model, wwn eui.1, 4.0 GiB, now nvme0n1",
       "untouched nvme1n1: no model, wwn eui.2, 4.0 GiB",
