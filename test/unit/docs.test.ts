@@ -1,12 +1,21 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { expect, it } from "vitest";
+import { needs } from "../../src/operator/native/doctor.ts";
 import { docSpans, docs } from "../helpers/checks/docs.ts";
 
 it("what docs/SECURITY.md promises is shown by tests that are there", () => {
   const named = readFileSync("docs/SECURITY.md", "utf8").match(/\btest\/[\w/-]+\.test\.ts/g) ?? [];
   expect(named.length).toBeGreaterThan(20);
   expect([...new Set(named)].filter((test) => !existsSync(test))).toEqual([]);
+});
+
+it("docs/FIRST-SERVER.md installs all that doctor looks for", () => {
+  const lines = readFileSync("docs/FIRST-SERVER.md", "utf8").match(/^sudo apt-get install .*$/gm) ?? [];
+  const installed = ["tar", "util-linux", ...lines.flatMap((line) => line.split(" "))];
+  const wanted = needs.filter(({ use }) => use !== "tests").map((need) => need.package);
+  expect(wanted.length).toBeGreaterThan(10);
+  expect(wanted.filter((name) => !installed.includes(name))).toEqual([]);
 });
 
 it("docs/WHERE.md answers twenty questions, each with files that are there", () => {
