@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { openDefinition } from "../operator/lock/open-definition.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
@@ -13,7 +12,7 @@ import { readNetworkd } from "./networkd.ts";
 
 /** A machine made from a definition: its disks come from it, more may be added. */
 export interface DefinedOptions extends Partial<Omit<MachineOptions, "disks">> {
-  /** A directory with an IMGBUILD.ts, or the file. */
+  /** A directory with an IMGBUILD.ts, or the file, or the name of a host in hosts.yaml. */
   readonly definition: string;
   /** Serials of the definition's disks that the machine does not have, as if they had been taken out. */
   readonly without?: readonly string[];
@@ -47,7 +46,7 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   async function machine(how: MachineOptions): Promise<Machine>;
   async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
     if (!("definition" in how)) return await lab.machine(how);
-    const definition = await openDefinition(resolve(options.from ?? ".", how.definition));
+    const definition = await openDefinition(how.definition, { from: options.from ?? process.cwd() });
     const image = await testImage(definition, { ...options, hasPlace: true });
     return await machineOf(lab, image, how);
   }

@@ -75,7 +75,7 @@ function parse(tokens: readonly Token[]): { root: Node | undefined; constants: M
   for (let i = 0; i < tokens.length; i += 1) {
     const text = tokens[i]!.text;
     const next = tokens[i + 1];
-    if (text === "export" && next?.text === "default") root = expression(tokens, i + 2).node;
+    if (text === "export" && next?.text === "default") root = expression(tokens, said(tokens, i + 2)).node;
     if (!["const", "let", "var"].includes(text) || next?.kind !== "name") continue;
     let at = i + 2;
     while (at < tokens.length && !["=", ";"].includes(tokens[at]!.text)) at += 1;
@@ -83,6 +83,24 @@ function parse(tokens: readonly Token[]): { root: Node | undefined; constants: M
       constants.set(next.text, expression(tokens, at + 1).node);
   }
   return { root, constants };
+}
+
+/** Where that begins which an exported expression says: for a function of parameters, what it returns. */
+function said(tokens: readonly Token[], from: number): number {
+  if (tokens[from]?.text !== "imageWith") return from;
+  let open = 0;
+  let body: number | undefined;
+  for (let at = from + 1; at < tokens.length; at += 1) {
+    const { text } = tokens[at]!;
+    if (open === 1 && text === "=>") {
+      if (tokens[at + 1]?.text !== "{") return at + 1;
+      body = at + 1;
+    }
+    if (open === 2 && body !== undefined && text === "return") return at + 1;
+    if (["{", "[", "("].includes(text)) open += 1;
+    else if (closers.has(text)) open -= 1;
+  }
+  return from;
 }
 
 /** Reads one expression and gives the index of the `,` or closing token after it. */

@@ -15,14 +15,17 @@ export interface OpenDefinition extends Definition, DefinitionFiles {
 /** Opens a definition, as `loadDefinition` loads it. One whose lock does not fit it is refused. */
 export async function openDefinition(
   path: string,
-  options: Pick<LoadOptions, "host"> & {
+  options: Pick<LoadOptions, "host" | "from"> & {
     /** Where it goes what the definition lacks before a host may become it. */
     readonly log?: Log;
     /** Refuses what it cannot be used for, before its lock and files are looked at. */
     readonly check?: (definition: Definition) => void | Promise<void>;
   } = {},
 ): Promise<OpenDefinition> {
-  const definition = await loadDefinition(path, { host: options.host });
+  const definition = await loadDefinition(path, {
+    host: options.host,
+    ...(options.from === undefined ? {} : { from: options.from }),
+  });
   for (const line of definition.unfinished) options.log?.warn(line);
   await options.check?.(definition);
   const { lock } = await readLockFor(definition);

@@ -83,6 +83,18 @@ describe("lineOf", () => {
     expect(lineOf(large, ["k19999", 0, "a"])).toBe(20_001);
   });
 
+  it.each([
+    ["an object", "({", "}),"],
+    ["what image gives", "image({", "}),"],
+    ["what its block returns", "{\n const n = [1].map((a) => { return a; });\n return image({", "});\n},"],
+  ])("finds a field in %s of a function of parameters", (_name, begin, end) => {
+    const accepts = "{ hostname: z.string().refine((a) => a !== 'x') }";
+    const text = `export default imageWith(${accepts}, ({ hostname }) => ${begin}\n  hostname,\n  users: {\n    admin: { sudoo: true },\n  },\n${end}\n);\n`;
+    const line = (words: string) => text.slice(0, text.indexOf(words)).split("\n").length;
+    expect(lineOf(text, ["users", "admin", "sudoo"])).toBe(line("admin:"));
+    expect(lineOf(text, ["hostname"])).toBe(line("  hostname,"));
+  });
+
   it("finds what a function makes by the string that it was given", () => {
     const text = [
       'const other = "hourlyy";',
