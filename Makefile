@@ -4,7 +4,7 @@ HOST ?=
 CASE ?=
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help check format test demo matrix matrix-list bench package site image deploy shell setup doctor fresh
+.PHONY: help check format test demo matrix matrix-list bench fields package site image deploy shell setup doctor fresh
 
 # Root by sudo where we are not root; a password is asked by sudo itself. Definitions are built, tested and opened without it.
 # The project's own tests, demo and benchmarks need it: they mount filesystems and loop devices, run an sshd and debootstrap's
@@ -52,6 +52,9 @@ matrix-list: $(DEPS) ## names of the slow cases
 
 bench: fresh ## benchmarks against peers, into out/bench.json; ROWS=lock,build,image,start-up,vm or names of rows
 	@mkdir -p out && $(ROOT) node --import tsx scripts/bench.ts
+
+fields: $(DEPS) ## docs/FIELDS.md, from the schema and its comments
+	@node --import tsx scripts/fields.ts
 
 package: $(DEPS) ## the npm package, out/imgbuild-VERSION.tgz
 	@mkdir -p out && node --import tsx scripts/package.ts

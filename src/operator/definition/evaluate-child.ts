@@ -44,7 +44,8 @@ export async function evaluate(
   refuseWhatChanges();
   try {
     const module = await load();
-    if (!Object.hasOwn(module, "default")) answer(asProblem("has no default export"));
+    if (!Object.hasOwn(module, "default"))
+      answer(asProblem("has no default export; needs `export default image({ … })`"));
     else answer(await made(await module.default, JSON.parse(parameters) as Record<string, unknown>));
   } catch (error) {
     answer(thrown(error));
@@ -69,7 +70,9 @@ async function made(value: unknown, parameters: Readonly<Record<string, unknown>
 /** What the default export says, if it is plain data. */
 export function evaluationOf(value: unknown): Said {
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    return asProblem(`the default export is ${kindOf(value)}, not an object`);
+    return asProblem(
+      `the default export is ${kindOf(value)}, not an object; needs \`export default image({ … })\``,
+    );
   const problem = plainProblem(value);
   if (problem !== undefined) return { problem };
   const size = Buffer.byteLength(JSON.stringify(value));
