@@ -11,6 +11,10 @@ const sameSignalMs = 1_000;
 /** After an interruption: how long clearing up may take. */
 const clearUpMs = 60_000;
 
+/** Where a command has nothing else to say of what an interruption leaves. */
+const nothingLeft =
+  "nothing half-done is left; what was finished is in the cache, and the same command goes on from there";
+
 /** The operator's entry: parses, runs one command, and turns whatever happens into an exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
@@ -50,7 +54,10 @@ function endWith(stop: AbortController): void {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(name, () => {
       if (began > 0 && Date.now() - began > sameSignalMs) process.exit(exitCodes.interrupted);
-      end(new Fail("interrupted", { exitCode: exitCodes.interrupted }), exitCodes.interrupted);
+      end(
+        new Fail("interrupted", { exitCode: exitCodes.interrupted, hint: nothingLeft }),
+        exitCodes.interrupted,
+      );
     });
   for (const name of ["uncaughtException", "unhandledRejection"] as const)
     process.on(name, (error: Error) => end(error, asFail(error)?.exitCode ?? exitCodes.bug));

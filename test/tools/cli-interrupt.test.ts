@@ -45,7 +45,7 @@ describe("an interrupted build", () => {
       const before = machineState();
       const ran = await interrupted(place, ["imgbuild/web"], moment);
       expect({ moment, ...ran }).toMatchObject({ sent: true, code: 130, stdout: "" });
-      expect(ran.stderr).toMatch(/^error: .*interrupted$/m);
+      expect(ran.stderr).toMatch(/^error: .*interrupted$\n {2}hint: nothing half-done is left/m);
       expect(ran.stderr).not.toMatch(/^ {4}at |this is a bug/m);
       expect(leavings(place, before)).toEqual(nothing);
     }
