@@ -1,5 +1,13 @@
 import { z } from "zod";
 
+/** A partition, or a whole disk: as in the plan that was confirmed. */
+const Part = z.strictObject({
+  name: z.string(),
+  sizeBytes: z.int(),
+  holds: z.string(),
+  fate: z.enum(["lost", "kept", "made"]),
+});
+
 /** `report.json`: the outcome of one deploy. Times are seconds, sizes bytes unless the name says otherwise. */
 export const Report = z.strictObject({
   version: z.literal(1),
@@ -25,6 +33,8 @@ export const Report = z.strictObject({
   bytes: z.strictObject({ base: z.int(), payload: z.int() }),
   /** Pulled by the target itself from its mirror. */
   fetched: z.strictObject({ packages: z.int(), bytes: z.int(), mirror: z.string() }).optional(),
+  /** Of the lock; `security`: those from Debian's security archive. */
+  packages: z.strictObject({ count: z.int(), security: z.int() }).optional(),
   peakMemoryMib: z.number().nullable(),
   bootIds: z.strictObject({
     old: z.string(),
@@ -45,6 +55,9 @@ export const Report = z.strictObject({
       /** Of the table that the deploy makes: `match: { tableUuid }` finds the disk by it the next time. */
       tableUuid: z.string().optional(),
       action: z.enum(["written", "kept"]),
+      /** What was found on it, and what the plan makes of it. */
+      before: z.array(Part).optional(),
+      after: z.array(Part).optional(),
     }),
   ),
   preflight: z.array(

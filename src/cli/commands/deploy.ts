@@ -22,7 +22,10 @@ export const deployCommand: AddCommand = (program, act) => {
       .argument("[HOST]", hostHelp),
   )
     .option("--login <USER>", "user of the new system to verify it with")
-    .option("--report <FILE>", "where the report goes (default: out/report.json)")
+    .option(
+      "--report <FILE>",
+      "where the report goes, with a page to look at beside it (default: out/report.json)",
+    )
     .option(
       "--dead-man <SECONDS>",
       "return to the old system when the base gets no GO for so long, or has written nothing so long after GO",

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { stockRelease } from "../../tables/release.ts";
 import type { RehearsalOptions, TestOptions } from "../../testing/test-definition.ts";
+import { seconds } from "../../util/count.ts";
 import { Fail } from "../../util/fail.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
-import { seconds } from "../terminal/log.ts";
 import { defHelp, positive, present, secretOptions } from "../terminal/options.ts";
 
 interface RunOptions extends TestOptions {

@@ -1,3 +1,4 @@
+import { seconds } from "../../util/count.ts";
 import type { Log } from "../../util/log.ts";
 import { visibleLine, visibleUnder } from "../../util/visible.ts";
 import { type Colours, coloursFor } from "./colour.ts";
@@ -187,15 +188,6 @@ interface RunningTask {
 function runningLine({ doing, depth, began, note }: RunningTask, now: number, width: number): string {
   const text = `${"  ".repeat(depth)}▸ ${doing} ${seconds(now - began)}${note}`;
   return [...text].slice(0, width - 1).join("");
-}
-
-/** "0.4 s", "12 s", "3 min 5 s". */
-export function seconds(ms: number): string {
-  const tenths = Math.round(ms / 100);
-  if (tenths < 100) return `${(tenths / 10).toFixed(1)} s`;
-  // Rounded before it is split, so that no minute has 60 seconds.
-  const whole = Math.round(ms / 1000);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 /** "less than a minute", "3 min": a guess is no better than that. */

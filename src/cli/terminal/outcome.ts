@@ -1,7 +1,8 @@
+import { reportLine } from "../../operator/report/write-report.ts";
 import type { Report } from "../../schema/report.ts";
+import { seconds } from "../../util/count.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { Cli } from "./context.ts";
-import { seconds } from "./log.ts";
 
 /** Shows what came of a deploy; a Fail with the exit code of the outcome, or one that is shown instead, unless it is done. */
 export function showOutcome(
@@ -19,7 +20,7 @@ export function showOutcome(
       `${report.host} is now ${report.hostname} (${report.os.new}); ${seconds(report.seconds.total * 1000)}${downtime}`,
     );
     if (report.message !== undefined) cli.print(`degraded, as accepted: ${report.message}`);
-    cli.print(`report: ${file}`);
+    cli.print(reportLine(file));
     return;
   }
   const [what, exitCode] = (
@@ -29,7 +30,7 @@ export function showOutcome(
       failed: ["failed", exitCodes.failed],
     } as const
   )[report.outcome];
-  throw new Fail(`${what}: ${report.message ?? ""}\nreport: ${file}`, {
+  throw new Fail(`${what}: ${report.message ?? ""}\n${reportLine(file)}`, {
     exitCode,
     ...(report.hint === undefined ? {} : { hint: report.hint }),
   });

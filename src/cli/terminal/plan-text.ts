@@ -1,6 +1,7 @@
 import type { PlanView } from "../../operator/deploy/world.ts";
 import { identityOf, shownIdentity } from "../../operator/inspect/host-binding.ts";
 import { stepLines } from "../../operator/plan/step-lines.ts";
+import { sizeOf } from "../../util/count.ts";
 import { visibleLine } from "../../util/visible.ts";
 import { diskBar } from "./disk-bar.ts";
 
@@ -19,7 +20,7 @@ export function planLines(view: PlanView, commands = false): string[] {
   ];
   for (const disk of view.disks) {
     const fate = view.fates.find(({ name }) => name === disk.name);
-    const what = `${disk.model?.trim() || "no model"}, ${idOf(disk)}, ${gib(disk.sizeBytes)}`;
+    const what = `${disk.model?.trim() || "no model"}, ${idOf(disk)}, ${sizeOf(disk.sizeBytes)}`;
     const word = words[fate?.fate ?? (disk.action === "written" ? "wiped" : "kept")];
     lines.push(`${word}${disk.name}: ${what}, now ${fate?.kernelName ?? "unknown"}`);
     if (fate !== undefined) lines.push(...barLines(fate, disk.sizeBytes), ...partLines(fate));
@@ -27,7 +28,7 @@ export function planLines(view: PlanView, commands = false): string[] {
   const planned = new Set(view.fates.map(({ kernelName }) => kernelName));
   for (const other of facts.disks.filter(({ name }) => !planned.has(name)))
     lines.push(
-      `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${gib(other.sizeBytes)}`,
+      `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${sizeOf(other.sizeBytes)}`,
     );
   for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
   lines.push("", ...stepLines(view.plan, commands));
@@ -52,7 +53,7 @@ function barLines({ fate, before, after }: PlanView["fates"][number], diskBytes:
 
 function partLines({ before, after }: PlanView["fates"][number]): string[] {
   const line = (word: string, { name, sizeBytes, holds }: PlanView["fates"][number]["before"][number]) =>
-    `            ${word}: ${name} ${gib(sizeBytes)} ${holds}`;
+    `            ${word}: ${name} ${sizeOf(sizeBytes)} ${holds}`;
   return [
     ...before.map((part) => line(part.fate, part)),
     // What stays was told already, by the name that it has now.
@@ -69,8 +70,4 @@ type Named = {
 function idOf({ serial, wwn, path }: Named): string {
   if (serial == null && wwn != null) return `wwn ${wwn}`;
   return serial == null && path !== undefined ? `at ${path}` : `serial ${serial ?? "none"}`;
-}
-
-function gib(bytes: number): string {
-  return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
 }

@@ -1,4 +1,5 @@
 import type { Report } from "../../schema/report.ts";
+import type { DiskFate } from "../../storage/match/disk-fates.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Trail } from "./phases.ts";
 import type { DeployInputs } from "./world.ts";
@@ -39,6 +40,10 @@ export function reportOf(
     },
     bytes: sentBytes(trail),
     ...(report === undefined ? {} : { fetched: { ...report.fetched, mirror: go?.mirror ?? "" } }),
+    packages: {
+      count: inputs.lock.packages.length,
+      security: inputs.lock.packages.filter(({ archive }) => archive === "debian-security").length,
+    },
     peakMemoryMib: report?.peakMemoryMib ?? null,
     bootIds: {
       old: facts?.bootId ?? "",
@@ -46,10 +51,15 @@ export function reportOf(
       new: verified?.bootId ?? null,
     },
     os: { old: facts?.os.name ?? "", new: verified?.os ?? null },
-    disks: go?.disks ?? [],
+    disks: (go?.disks ?? []).map((disk) => ({ ...disk, ...partsOf(go?.fates, disk.name) })),
     preflight: [...(inspected?.findings ?? [])],
     health: [...(verified?.health ?? [])],
   };
+}
+
+function partsOf(fates: readonly DiskFate[] = [], disk: string): Partial<Report["disks"][number]> {
+  const fate = fates.find(({ name }) => name === disk);
+  return fate === undefined ? {} : { before: [...fate.before], after: [...fate.after] };
 }
 
 /** Seconds from the last answer of the old system to the first of the new one. */

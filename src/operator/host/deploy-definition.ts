@@ -1,4 +1,4 @@
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Report } from "../../schema/report.ts";
 import { requireParent } from "../../system/files/parent.ts";
@@ -13,6 +13,8 @@ import {
 } from "../deploy/inputs.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
+import { reportPage } from "../report/report-page.ts";
+import { reportLine, writeReport } from "../report/write-report.ts";
 import { earlierBase } from "./earlier-base.ts";
 
 const usualReport = "out/report.json";
@@ -30,7 +32,7 @@ interface Outcome {
   readonly instead: Fail | undefined;
 }
 
-/** Deploys a definition to a host, and writes the report to its file. */
+/** Deploys a definition to a host, and writes the report to its file, and beside it the page of it. */
 export async function deployDefinition(
   path: string,
   host: string,
@@ -45,16 +47,19 @@ export async function deployDefinition(
   const world = deployWorld(host, options, outside, confirm);
   const report = await deploy(inputs, world);
   if (report.outcome === "done") await noteTried(outside.env, inputs.definition);
-  await writeFile(file, `${JSON.stringify(report, null, 2)}\n`).catch((error: unknown) =>
+  await writeReport(file, report, reportPage(report)).catch((error: unknown) =>
     outside.log.warn(`the report could not be written: ${messageOf(error)}`),
   );
   // Not even looked at: it may be in the middle of another deploy.
   const isUnseen = report.outcome === "failed" && report.os.old === "";
   if (!isUnseen || !(await earlierBase(outside.env, host, world)))
     return { report, file, instead: undefined };
-  const instead = new Fail(`${host} runs the base of an earlier deploy, which waits there\nreport: ${file}`, {
-    hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
-  });
+  const instead = new Fail(
+    `${host} runs the base of an earlier deploy, which waits there\n${reportLine(file)}`,
+    {
+      hint: `\`imgbuild follow ${host}\` shows why; \`imgbuild resume ${host} --with ${path}\` brings it this definition`,
+    },
+  );
   return { report, file, instead };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { coloursFor } from "../../../../src/cli/terminal/colour.ts";
-import { jsonLog, liveLog, plainLog, quietLog, seconds } from "../../../../src/cli/terminal/log.ts";
+import { jsonLog, liveLog, plainLog, quietLog } from "../../../../src/cli/terminal/log.ts";
 import type { Timeline } from "../../../../src/cli/terminal/timings.ts";
 import type { Log } from "../../../../src/util/log.ts";
 
@@ -20,21 +20,6 @@ async function fails(log: Log): Promise<void> {
     throw new Error("broken");
   });
 }
-
-describe("seconds", () => {
-  it.each([
-    [0, "0.0 s"],
-    [440, "0.4 s"],
-    [9_940, "9.9 s"],
-    [9_960, "10 s"],
-    [59_400, "59 s"],
-    [59_600, "1 min 0 s"],
-    [119_700, "2 min 0 s"],
-    [185_000, "3 min 5 s"],
-  ])("shows %d ms as %s", (ms, text) => {
-    expect(seconds(ms)).toBe(text);
-  });
-});
 
 describe("plainLog", () => {
   it("nests tasks, times them, and gives their value", async () => {

@@ -37,7 +37,11 @@ function shown(change: Partial<Report>) {
 
 describe("what a deploy ends with", () => {
   it.each([
-    ["refused", 3, /^refused, nothing was changed: why\nreport: out\/report\.json$/],
+    [
+      "refused",
+      3,
+      /^refused, nothing was changed: why\nreport: out\/report\.html, and for programs report\.json$/,
+    ],
     ["old-system", 4, /^failed before any disk was written; the old system is in place: why\n/],
     ["failed", 1, /^failed: why\n/],
   ] as const)("is the exit code of its outcome: %s is %d", (outcome, exitCode, message) => {
@@ -55,7 +59,7 @@ describe("what a deploy ends with", () => {
     expect(printed).toEqual([
       expect.stringMatching(/^web is now web\.example\.org \(Debian 13\); .*, .* of it down$/),
       "degraded, as accepted: a unit has failed",
-      "report: out/report.json",
+      "report: out/report.html, and for programs report.json",
     ]);
   });
 });

@@ -302,9 +302,10 @@ describe("deploy", () => {
       bootIds: { old: oldBoot, base: "base-boot", new: "new-boot" },
       os: { old: "Debian GNU/Linux 12 (bookworm)", new: "Debian GNU/Linux 13 (trixie)" },
       disks: [
-        { name: "system", action: "written" },
+        { name: "system", action: "written", after: expect.arrayContaining([expect.anything()]) },
         { name: "data", action: "kept" },
       ],
+      packages: { count: inputsOfDeploy().lock.packages.length },
     });
     expect(report.health.map(({ check, ok }) => [check, ok])).toEqual([
       ["no unit has failed", true],
