@@ -5,6 +5,8 @@ import { deploy } from "../operator/deploy/deploy.ts";
 import { deployInputs, deployWorld, type Outside, requireStorage } from "../operator/deploy/inputs.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
+import { reportPage } from "../operator/report/report-page.ts";
+import { writeReport } from "../operator/report/write-report.ts";
 import { testSecrets } from "../operator/secrets/test-secrets.ts";
 import { networkdFiles, testImage, withTestKey } from "../operator/test/test-image.ts";
 import type { Report } from "../schema/report.ts";
@@ -55,6 +57,7 @@ export async function rehearse(
   origin: Origin,
   firmware: "bios" | "uefi",
   options: TestLabOptions & Pick<Outside, "askSecret">,
+  reportFile?: string,
 ): Promise<Rehearsal> {
   const { log, signal } = options;
   const definition = await openDefinition(path, { check: ({ spec }) => requireStorage(spec, path) });
@@ -92,6 +95,7 @@ export async function rehearse(
       },
       deployWorld("target", ssh, outside, async () => {}),
     );
+    if (reportFile !== undefined) await writeReport(reportFile, report, reportPage(report));
     if (report.outcome !== "done")
       throw new Fail(`the rehearsed deploy ended as "${report.outcome}": ${report.message ?? ""}`, {
         ...(report.hint === undefined ? {} : { hint: report.hint }),

@@ -4,6 +4,8 @@ import { dirname, join, resolve } from "node:path";
 import { loadDefinition } from "../operator/definition/load.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
 import { requireTools } from "../operator/native/doctor.ts";
+import { shownOf, type TestReport, testPage } from "../operator/report/test-page.ts";
+import { writeReport } from "../operator/report/write-report.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../operator/secrets/secrets.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
 import type { Surroundings } from "../system/files/cache.ts";
@@ -27,6 +29,8 @@ export interface TestOptions extends RevealOptions {
   readonly withSecrets?: boolean;
   readonly junit?: string;
   readonly evidence?: string;
+  /** A JSON file, beside which its page is written. */
+  readonly report?: string;
 }
 
 export interface RehearsalOptions extends TestOptions {
@@ -54,7 +58,8 @@ export async function testDefinition(
     readonly all: (ok: boolean, seconds: number) => void;
   },
 ): Promise<void> {
-  for (const place of [options.junit, options.evidence]) if (place !== undefined) await requireParent(place);
+  for (const place of [options.junit, options.evidence, options.report])
+    if (place !== undefined) await requireParent(place);
   await withImage(path, options, outside, async (image, definition, directory) => {
     const tests = await casesOf(definition.file);
     const evidence = resolve(options.evidence ?? join(directory, "evidence"));
@@ -68,6 +73,16 @@ export async function testDefinition(
     }
     if (options.junit !== undefined) await writeFile(options.junit, junit(image.spec.hostname, verdicts));
     const ok = verdicts.every((verdict) => verdict.ok);
+    if (options.report !== undefined) {
+      const report: TestReport = {
+        ...{ version: 1, hostname: image.spec.hostname, definition: definition.digest, ok },
+        machines: verdicts.map(({ ok: _same, ...verdict }) => verdict),
+      };
+      // What is seen of real secrets is left only where it was asked for.
+      const isShown = !options.withSecrets || options.evidence !== undefined;
+      const page = testPage(report, (of) => (isShown ? shownOf(of) : {}));
+      await writeReport(options.report, report, page);
+    }
     show.all(
       ok,
       verdicts.reduce((sum, { seconds }) => sum + seconds, 0),
@@ -86,9 +101,10 @@ export async function rehearseDefinition(
   const wanted = options.firmware === "declared" ? "one" : options.firmware;
   const [firmware] = chosen(wanted, spec.boot?.firmware ?? []);
   await requireTools("build", machineTools);
-  const { from, fromUser: user, fromKey: key } = options;
+  const { from, fromUser: user, fromKey: key, report } = options;
+  if (report !== undefined) await requireParent(report);
   const origin = { from, ...(user && key ? { login: { user, key } } : {}) };
-  return await rehearse(path, origin, firmware!, { ...outside, from: "." });
+  return await rehearse(path, origin, firmware!, { ...outside, from: "." }, report);
 }
 
 /** A machine of the definition's image, for as long as `work` takes. */
@@ -151,7 +167,7 @@ function failure(verdicts: readonly Verdict[]): Fail {
       .filter(({ ok }) => !ok)
       .map(({ check, detail }) => `  ${firmware}: ${check}: ${detail.replaceAll("\n", "\n    ")}`),
   );
-  const places = verdicts.flatMap(({ evidence }) => evidence ?? []);
+  const places = verdicts.flatMap(({ evidence }) => evidence.map(({ directory }) => directory));
   const count = verdicts.reduce((sum, { results }) => sum + results.length, 0);
   return new Fail(`${lines.length} of ${count} checks failed:\n${lines.join("\n")}`, {
     hint: `journal, console and screen are in ${places.join(" and ")}; look inside with \`imgbuild shell\``,

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Evidence, evidenceFiles } from "../operator/report/test-page.ts";
 import type { TestImage } from "../operator/test/test-image.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { settlesWithin } from "../util/promises.ts";
@@ -20,8 +21,8 @@ export interface Verdict {
   readonly results: readonly CheckResult[];
   readonly ok: boolean;
   readonly seconds: number;
-  /** Where journal, console and screen of a failure are. */
-  readonly evidence: string | undefined;
+  /** Where journal, console and screen of each failure are. */
+  readonly evidence: readonly Evidence[];
 }
 
 interface TestPlan {
@@ -45,7 +46,7 @@ export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Ve
   const began = Date.now();
   const results: CheckResult[] = [];
   const lab = await openTestLab(options);
-  let evidence: string | undefined;
+  const evidence: Evidence[] = [];
   try {
     const machine = await machineOf(lab, image, {
       ...tests.shape(lab),
@@ -71,12 +72,12 @@ export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Ve
             return await runCase(one, lab, machine, image);
           });
           results.push(result);
-          if (!result.ok) evidence = await gather(machine, join(plan.evidence, slug(one.name)));
+          if (!result.ok) evidence.push(await gather(one.name, machine, join(plan.evidence, slug(one.name))));
         }
       }
     }
     const ok = results.every((one) => one.ok);
-    if (!ok && evidence === undefined) evidence = await gather(machine, plan.evidence);
+    if (!ok && evidence.length === 0) evidence.push(await gather("the machine", machine, plan.evidence));
     return { firmware, results, ok, seconds: (Date.now() - began) / 1000, evidence };
   } finally {
     await lab.close();
@@ -106,15 +107,15 @@ async function timed(check: string, work: () => Promise<unknown>): Promise<Check
 }
 
 /** Saves what helps to understand a failure; each part that is available. */
-async function gather(machine: Machine, directory: string): Promise<string> {
+async function gather(of: string, machine: Machine, directory: string): Promise<Evidence> {
   await mkdir(directory, { recursive: true });
   const attempts = [
-    machine.screenshot(join(directory, "screen.png")),
-    machine.journal().then((text) => writeFile(join(directory, "journal.txt"), text)),
-    copyFile(join(machine.directory, "console.log"), join(directory, "console.log")),
+    machine.screenshot(join(directory, evidenceFiles.screen)),
+    machine.journal().then((text) => writeFile(join(directory, evidenceFiles.journal), text)),
+    copyFile(join(machine.directory, "console.log"), join(directory, evidenceFiles.console)),
   ];
   await Promise.allSettled(attempts);
-  return directory;
+  return { of, directory };
 }
 
 function slug(name: string): string {

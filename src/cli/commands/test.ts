@@ -19,6 +19,7 @@ export const testCommands: AddCommand = (program, act) => {
   machineCommand(program, "test", "declared")
     .description("build, boot in QEMU, run the default checks and the definition's own tests")
     .option("--junit <FILE>", "write the results as JUnit's XML")
+    .option("--report <FILE>", "write the results as JSON, and beside it a page to look at")
     .option("--evidence <DIR>", "where journal, console and screen of a failure go")
     .option("--deploy", "rehearse the deploy onto a VM that stands in for the host")
     .option(

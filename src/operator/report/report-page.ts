@@ -87,7 +87,7 @@ function inShort(report: Report): Html {
   const { started, seconds: took, packages, health, disks, preflight } = report;
   const passed = health.filter(({ ok }) => ok).length;
   const warnings = preflight.filter(({ verdict }) => verdict === "warn").length;
-  const written = disks.filter(({ action }) => action === "written").length;
+  const planned = disks.filter(({ action }) => action === "written").length;
   return facts({
     Host: report.host,
     "Name of the new system": report.hostname,
@@ -96,7 +96,7 @@ function inShort(report: Report): Html {
     Took: seconds(took.total * 1000),
     "Host was down":
       took.downtime === null ? "not known: no takeover was completed" : seconds(took.downtime * 1000),
-    Disks: `${written} to be written, ${disks.length - written} kept`,
+    Disks: `${planned} ${written[report.outcome]}, ${disks.length - planned} kept`,
     Packages: packages && `${packages.count}, of them ${packages.security} from Debian's security archive`,
     "Checks of the new system": health.length === 0 ? "none ran" : `${passed} of ${health.length} passed`,
     "Preflight warnings": String(warnings),

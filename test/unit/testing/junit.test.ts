@@ -7,8 +7,14 @@ const failed = { check: 'port <80> & "more"', ok: false, seconds: 1, detail: "li
 describe("junit", () => {
   it("makes a suite of each firmware, with a failure's words", () => {
     const text = junit("web", [
-      { firmware: "bios", results: [passed, failed], ok: false, seconds: 14, evidence: "/tmp/x" },
-      { firmware: "uefi", results: [passed], ok: true, seconds: 13, evidence: undefined },
+      {
+        firmware: "bios",
+        results: [passed, failed],
+        ok: false,
+        seconds: 14,
+        evidence: [{ of: "it boots", directory: "/tmp/x" }],
+      },
+      { firmware: "uefi", results: [passed], ok: true, seconds: 13, evidence: [] },
     ]);
     expect(text).toContain('<testsuite name="web bios" tests="2" failures="1" time="14">');
     expect(text).toContain('<testcase classname="web.uefi" name="it boots" time="12.5"/>');

@@ -41,7 +41,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/build: finish-output image vm-image",
     "operator/host: deploy-definition",
     "operator/output: disk-output minimize oci tree-output",
-    "operator/report: write-report",
+    "operator/report: test-page write-report",
     "operator/test: test-image",
     "operator/vm-runner: vm-initrd vm-run",
     "steps/boot: install-grub",
