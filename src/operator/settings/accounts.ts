@@ -30,13 +30,19 @@ export const sysusers: Setting = {
       const path = ["sysusers", name];
       const problems: Problem[] = [];
       if (Object.hasOwn(users, name) || name === "root")
-        problems.push({ path, message: `${name} is among \`users\` too, or root; keep one of them` });
+        problems.push({ path, message: `${name} is among \`users\` too, or root; use another name` });
       if (!user && (home !== undefined || shell !== undefined || groups.length > 0))
-        problems.push({ path, message: "a group alone has no `home`, `shell` and `groups`" });
+        problems.push({
+          path,
+          message: "a group alone has no `home`, `shell` and `groups`; leave them out, or `user: false`",
+        });
       if (id === undefined) return problems;
       const other = ids.get(id);
       if (other !== undefined)
-        problems.push({ path: [...path, "id"], message: `${id} is the id of \`${other}\` too` });
+        problems.push({
+          path: [...path, "id"],
+          message: `${id} is the id of \`${other}\` too; use another, or leave it out`,
+        });
       ids.set(id, name);
       return problems;
     });

@@ -71,12 +71,17 @@ function portProblems(firewall: Rules, protocol: "tcp" | "udp"): Problem[] {
   return all.flatMap(([first, last], index): Problem[] => {
     const path = ["firewall", protocol, index];
     if (first > last || last > 65_535)
-      return [{ path, message: `${first}-${last} is no range; it goes up, to 65535 at most` }];
+      return [{ path, message: `${first}-${last} is no range; needs to go up, to 65535 at most` }];
     const other = all.slice(0, index).findIndex((one) => one[0] <= last && first <= one[1]);
     // nft takes no set with ports that are in it twice.
     return other < 0
       ? []
-      : [{ path, message: `is in \`${protocol}\` already, by ${firewall[protocol][other]}` }];
+      : [
+          {
+            path,
+            message: `is in \`${protocol}\` already, by ${firewall[protocol][other]}; leave one of them out`,
+          },
+        ];
   });
 }
 

@@ -29,8 +29,10 @@ export const modules: Setting = {
     return blocked.flatMap((name, index): Problem[] => {
       const path = ["modules", "blocked", index];
       if (load.some((one) => nameOf(one) === nameOf(name)))
-        return [{ path, message: `${name} is in \`modules.load\` too; keep one of them` }];
-      return needed.has(nameOf(name)) ? [{ path, message: `${name} is needed by what \`storage\` has` }] : [];
+        return [{ path, message: `${name} is in \`modules.load\` too; leave one of them out` }];
+      return needed.has(nameOf(name))
+        ? [{ path, message: `${name} is needed by what \`storage\` has; leave it out` }]
+        : [];
     });
   },
   expected: ({ modules }) =>

@@ -36,7 +36,7 @@ export const sshd: Setting = {
       problems.push({
         path: ["sshd"],
         message:
-          "lets no user in: none has `keys`, or a password where passwords are taken, and is let in by `permitRootLogin`, `allowUsers` and `allowGroups`",
+          "lets no user in: needs one with `keys`, or a password where passwords are taken, whom `permitRootLogin`, `allowUsers` and `allowGroups` let in",
       });
     return problems;
   },

@@ -20,7 +20,12 @@ export const sysctl: Setting = {
       const other = names.slice(0, index).find((one) => settingOf(one) === settingOf(name));
       return other === undefined
         ? []
-        : [{ path: ["sysctl", name], message: `is the setting \`${other}\` once more; keep one of them` }];
+        : [
+            {
+              path: ["sysctl", name],
+              message: `is the setting \`${other}\` once more; leave one of them out`,
+            },
+          ];
     });
   },
 };

@@ -23,7 +23,7 @@ export function accountProblems(name: string, spec: Spec): Problem[] {
   )
     problems.push({
       path: [...path, "sudo"],
-      message: "asks for a password, and there is none; give `hashedPassword` or `hashedPasswordSecret`",
+      message: "asks for a password; needs `hashedPassword` or `hashedPasswordSecret`",
     });
   if (user.lingering && !asksFor(spec, "libpam-systemd"))
     problems.push({
@@ -31,21 +31,27 @@ export function accountProblems(name: string, spec: Spec): Problem[] {
       message: "needs the package `libpam-systemd` in packages.install",
     });
   if (name === "root" && user.home !== undefined)
-    problems.push({ path: [...path, "home"], message: "of root is /root and cannot be another" });
+    problems.push({
+      path: [...path, "home"],
+      message: "of root is /root and cannot be another; leave it out",
+    });
   return [...problems, ...rangeProblems(name, spec, "subuid"), ...rangeProblems(name, spec, "subgid")];
 }
 
 function rangeProblems(name: string, { users }: Spec, field: "subuid" | "subgid"): Problem[] {
   const own = users[name]?.[field];
   if (own === undefined) return [];
-  const earlier = Object.entries(users).slice(0, Object.keys(users).indexOf(name));
-  const other = earlier.find(([, user]) => {
+  // Said of both: either may be the wrong one.
+  const other = Object.entries(users).find(([one, user]) => {
     const range = user[field];
     return (
-      range !== undefined && range.start < own.start + own.count && own.start < range.start + range.count
+      one !== name &&
+      range !== undefined &&
+      range.start < own.start + own.count &&
+      own.start < range.start + range.count
     );
   });
   return other === undefined
     ? []
-    : [{ path: ["users", name, field], message: `has ids of \`${other[0]}\` too` }];
+    : [{ path: ["users", name, field], message: `has ids of \`${other[0]}\` too; use others` }];
 }

@@ -10,7 +10,41 @@ const kdf = { memory: "32MiB", iterations: 4 };
 export const fullDefinitions: Readonly<Record<string, SpecInput>> = {
   server: server(),
   verified: verified(),
+  settings: settings(),
 };
+
+/** Words that become files of known places. */
+function settings(): SpecInput {
+  const range = { start: 200_000, count: 65_536 };
+  return {
+    hostname: "settings",
+    packages: { install: ["openssh-server", "nftables", "sudo", "libpam-systemd"] },
+    hosts: { "192.0.2.7": ["db.example.org", "db"], "2001:db8::7": ["db6"] },
+    sysctl: { "net.ipv4.ip_forward": 1, "kernel.core_pattern": "|/bin/false" },
+    modules: { load: ["loop"], options: { loop: { max_loop: 64, hw_queue_depth: "32" } }, blocked: ["dccp"] },
+    sshd: {
+      ports: [22, 2222],
+      passwordAuthentication: false,
+      permitRootLogin: "no",
+      allowUsers: ["admin", "ops@192.0.2.*"],
+      allowGroups: ["admin", "op*"],
+      options: { MaxAuthTries: 3, X11Forwarding: false, AcceptEnv: ["LANG", "LC_*"] },
+    },
+    firewall: { tcp: [22, 80, "8000-8100"], udp: [51820], rules: ["ip saddr 192.0.2.7 accept"] },
+    users: {
+      admin: {
+        ...{ sudo: "password", hashedPassword: "$y$j9T$abc$defghijk", keys: [adminKey] },
+        ...{ home: { path: "/srv/admin", mode: "0700" }, subuid: range, subgid: range, lingering: true },
+      },
+      ops: { home: "/srv/ops", keys: [adminKey], subuid: { start: 300_000, count: 1000 } },
+    },
+    sysusers: {
+      app: { id: 890, comment: "An app", home: "/var/lib/app", shell: "/bin/sh", groups: ["adm", "shared"] },
+      shared: { id: 891, user: false },
+    },
+    tmpfiles: ["d /var/lib/app 0750 app app -", "e /var/cache/app - - - 10d"],
+  };
+}
 
 function server(): SpecInput {
   return {

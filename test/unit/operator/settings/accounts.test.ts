@@ -53,7 +53,7 @@ describe("sysusers", () => {
 
   it("refuses a name that is among users", () => {
     expect(wrongIn({ users: { app: {} }, sysusers: { app: {} } })).toEqual([
-      "sysusers.app: app is among `users` too, or root; keep one of them",
+      "sysusers.app: app is among `users` too, or root; use another name",
     ]);
   });
 });

@@ -57,7 +57,7 @@ table inet filter {
     [{ tcp: [65_536] }, "firewall.tcp[0]"],
     [{ tcp: ["80"] }, "firewall.tcp[0]"],
     [{ tcp: ["80, 90"] }, "firewall.tcp[0]"],
-    [{ tcp: [22, "90-80"] }, "firewall.tcp[1]: 90-80 is no range; it goes up, to 65535 at most"],
+    [{ tcp: [22, "90-80"] }, "firewall.tcp[1]: 90-80 is no range; needs to go up, to 65535 at most"],
     [{ udp: ["1-99999"], tcp: [22] }, "firewall.udp[0]: 1-99999 is no range"],
     [{ tcp: [22, 80, "1-100"] }, "firewall.tcp[2]: is in `tcp` already, by 22"],
     [{ tcp: [22], rules: ["accept }"] }, "firewall.rules[0]"],

@@ -42,7 +42,7 @@ describe("modules", () => {
 
   it("refuses to block what is loaded, whichever sign is in its name", () => {
     expect(wrongIn({ modules: { load: ["nf-log"], blocked: ["nf_log"] } })).toEqual([
-      "modules.blocked[0]: nf_log is in `modules.load` too; keep one of them",
+      "modules.blocked[0]: nf_log is in `modules.load` too; leave one of them out",
     ]);
   });
 
@@ -50,8 +50,8 @@ describe("modules", () => {
     const table = { type: "gpt", partitions: [bios, esp, root] };
     const server = { boot: {}, storage: { disks: { system: { match: { serial: "S" }, table } } } };
     expect(wrongIn({ ...server, modules: { blocked: ["dccp", "ext4", "vfat", "xfs"] } })).toEqual([
-      "modules.blocked[1]: ext4 is needed by what `storage` has",
-      "modules.blocked[2]: vfat is needed by what `storage` has",
+      "modules.blocked[1]: ext4 is needed by what `storage` has; leave it out",
+      "modules.blocked[2]: vfat is needed by what `storage` has; leave it out",
     ]);
   });
 });

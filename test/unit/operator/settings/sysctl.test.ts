@@ -39,7 +39,7 @@ describe("sysctl", () => {
 
   it("refuses a setting that is there twice in two forms", () => {
     expect(wrongIn({ sysctl: { "net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0 } })).toEqual([
-      'sysctl["net/ipv4/ip_forward"]: is the setting `net.ipv4.ip_forward` once more; keep one of them',
+      'sysctl["net/ipv4/ip_forward"]: is the setting `net.ipv4.ip_forward` once more; leave one of them out',
     ]);
     const named = { "net.ipv4.conf.eth0/1.forwarding": 1, "net/ipv4/conf/eth0.1/forwarding": 1 };
     expect(wrongIn({ sysctl: named })).toHaveLength(1);

@@ -18,7 +18,7 @@ describe("a user", () => {
   it("needs a password where sudo asks for it", () => {
     const packages = { install: ["sudo"] };
     expect(wrongIn({ packages, users: { ann: { sudo: "password" } } })).toEqual([
-      "users.ann.sudo: asks for a password, and there is none; give `hashedPassword` or `hashedPasswordSecret`",
+      "users.ann.sudo: asks for a password; needs `hashedPassword` or `hashedPasswordSecret`",
     ]);
     expect(wrongIn({ packages, users: { ann: { sudo: "password", hashedPassword } } })).toEqual([]);
     expect(wrongIn({ users: { ann: { sudo: "password", hashedPassword } } })).toEqual([
@@ -35,15 +35,18 @@ describe("a user", () => {
     [{ ann: { subuid: { start: 1000, count: 1 } } }, "users.ann.subuid.start: "],
     [{ ann: { subuid: { start: 100_000, count: 0 } } }, "users.ann.subuid.count: "],
     [{ ann: { subgid: { start: 4_294_967_000, count: 65_536 } } }, "users.ann.subgid: "],
-    [
-      {
-        ann: { subuid: { start: 100_000, count: 65_536 } },
-        bob: { subuid: { start: 165_535, count: 1 }, subgid: { start: 100_000, count: 1 } },
-      },
-      "users.bob.subuid: has ids of `ann` too",
-    ],
   ])("refuses %j", (users, why) => {
     expect(wrongIn({ users })).toEqual([expect.stringContaining(why)]);
+  });
+
+  it("has ids of its own, and both users are named if not", () => {
+    const ann = { subuid: { start: 100_000, count: 65_536 } };
+    const bob = { subuid: { start: 165_535, count: 1 }, subgid: { start: 100_000, count: 1 } };
+    expect(wrongIn({ users: { ann, bob } })).toEqual([
+      "users.ann.subuid: has ids of `bob` too; use others",
+      "users.bob.subuid: has ids of `ann` too; use others",
+    ]);
+    expect(wrongIn({ users: { ann, bob: { subuid: { start: 165_536, count: 1 } } } })).toEqual([]);
   });
 
   it("is planned with home and ids, and as before where none of it is said", () => {
