@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { Fail } from "../../util/fail.ts";
+import { Fail, reasonOf } from "../../util/fail.ts";
 import { nearest, type Problem, showPath } from "../../util/problem.ts";
 import { showPlace } from "./evaluate.ts";
 import { repositoryAbove } from "./imports.ts";
@@ -69,7 +69,7 @@ export async function hostRecords(
 ): Promise<{ readonly file: string; readonly hosts: readonly HostRecord[] } | undefined> {
   const file = hostsFile(directory);
   if (file === undefined) return undefined;
-  const text = readFileSync(file, "utf8");
+  const text = textOf(file);
   if (text.length > maxBytes) throw new Fail(`${file} has more than ${maxBytes} bytes`);
   const { parseStrictYaml } = await import("./strict-yaml.ts");
   const read = parseStrictYaml(text);
@@ -129,6 +129,14 @@ export async function noSuchHost(word: string, directory: string): Promise<strin
   return meant === undefined
     ? `the hosts of ${found.file} are ${names.join(", ") || "none"}`
     : `did you mean ${meant}, a host of ${found.file}`;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Fail(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 function hostsFile(directory: string): string | undefined {

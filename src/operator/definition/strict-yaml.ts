@@ -22,8 +22,10 @@ export function parseStrictYaml(text: string): YamlFile | { readonly problem: Ya
   let data: unknown;
   try {
     data = document.toJS();
+    // What contains itself by an alias is no data.
+    JSON.stringify(data);
   } catch (error) {
-    return { problem: { line: 1, message: (error as Error).message } };
+    return { problem: { line: 1, message: (error as Error).message.split("\n")[0]! } };
   }
   const lineOf = (path: readonly (string | number)[]) => {
     let node: unknown = document.contents;

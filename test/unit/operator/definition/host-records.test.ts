@@ -117,6 +117,14 @@ describe("hosts.yaml", () => {
     expect(await refusal(yaml)).toContain(message);
   });
 
+  it("is refused where it cannot be read, or holds what contains itself", async () => {
+    const top = repository("hosts:\n  web:\n    parameters: &a { a: *a }\n");
+    await expect(hostRecords(top)).rejects.toThrow(/hosts\.yaml:1: Converting circular structure/);
+    rmSync(join(top, "hosts.yaml"));
+    mkdirSync(join(top, "hosts.yaml"));
+    await expect(hostRecords(top)).rejects.toThrow(/hosts\.yaml cannot be read: it is a directory/);
+  });
+
   it("shows every mistake at once", async () => {
     expect((await refusal("hosts:\n  web: { a: 1 }\n  db: { b: 1 }\n")).split("\n")).toHaveLength(2);
   });

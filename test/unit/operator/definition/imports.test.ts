@@ -106,6 +106,7 @@ describe("a definition's imports", () => {
     ["a tag without a meaning", "\na: !secret x\n", /b\.yaml:2: unresolved tag: !secret/],
     ["a second document", "a: 1\n---\nb: 1\n", /b\.yaml:2: .*multiple documents/],
     ["a wrong indent", "a:\n  - 1\n - 2\n", /b\.yaml:3: /],
+    ["an alias within its anchor", "a: &a\n  - *a\n", /b\.yaml:1: converting circular structure/],
     ["an anchor that is not there", "\na: *none\n", /b\.yaml:\d: unresolved alias/],
   ])("of YAML are refused with file and line for %s", async (_name, yaml, message) => {
     const text = 'import b from "./b.yaml";\nexport default { b };\n';
