@@ -247,6 +247,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/network.test.ts", `network: ${what}`),
   })),
   {
+    name: "report-page",
+    what: "pages of deploys in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",
+    argv: vitest("test/matrix/report-page.test.ts", "report-page: "),
+  },
+  {
     name: "rehearse-tpm",
     what: "the deploy of imgbuild/layouts/luks-tpm2 rehearsed onto a stock Debian 12 with a TPM",
     argv: ["bin/imgbuild", "test", "--deploy", "imgbuild/layouts/luks-tpm2"],

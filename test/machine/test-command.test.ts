@@ -80,7 +80,9 @@ test("is never done", () => new Promise(() => {}), { withinSeconds: 0.2 });
   );
   cpSync("imgbuild/web/imgbuild.lock.yaml", join(definition, "imgbuild.lock.yaml"));
   const evidence = join(dir, "evidence");
-  const args = ["--json", "test", definition, "--firmware", "bios", "--evidence", evidence];
+  const report = join(dir, "report");
+  const places = ["--evidence", evidence, "--report", `${report}.json`];
+  const args = ["--json", "test", definition, "--firmware", "bios", ...places];
   const ran = await imgbuild(args, { env: environment, timeoutMs });
   expect(ran.code).toBe(1);
   const checks = checksOf(ran);
@@ -111,4 +113,13 @@ test("is never done", () => new Promise(() => {}), { withinSeconds: 0.2 });
   expect(readFileSync(join(of, "console.log"), "utf8")).toContain("web login:");
   expect(readFileSync(join(of, "screen.png")).subarray(1, 4).toString()).toBe("PNG");
   expect(existsSync(join(evidence, "bios", "is-never-done", "journal.txt"))).toBe(true);
+  const written = JSON.parse(readFileSync(`${report}.json`, "utf8"));
+  expect(written).toMatchObject({ version: 1, ok: false, machines: [{ firmware: "bios" }] });
+  expect(written.machines[0].evidence.map((one: { of: string }) => one.of)).toEqual([
+    "does not hold",
+    "is never done",
+  ]);
+  const page = readFileSync(`${report}.html`, "utf8");
+  expect(page.match(/<img src="data:image\/png;base64,iVBOR/g)).toHaveLength(2);
+  expect(page).toContain("told by the program");
 });

@@ -160,3 +160,13 @@ export const sampleReports = {
     health: [],
   },
 } satisfies Record<string, Report>;
+
+/** A report all of whose words are others. */
+export function saying(word: string): Report {
+  const own = ["outcome", "verdict", "action", "fate"];
+  return JSON.parse(
+    JSON.stringify(sampleReports.degraded, (key, value) =>
+      typeof value === "string" && !own.includes(key) ? word : value,
+    ),
+  );
+}

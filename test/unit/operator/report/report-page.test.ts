@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { reportPage } from "../../../../src/operator/report/report-page.ts";
-import type { Report } from "../../../../src/schema/report.ts";
-import { sampleReports } from "../../../helpers/builders/sample-reports.ts";
+import { sampleReports, saying } from "../../../helpers/builders/sample-reports.ts";
 
 /** What a page shows as text, without its styles. */
 function textOf(page: string): string {
@@ -115,16 +114,6 @@ describe("the page of a deploy", () => {
     }
   });
 });
-
-/** A report all of whose words are others. */
-function saying(word: string): Report {
-  const own = ["outcome", "verdict", "action", "fate"];
-  return JSON.parse(
-    JSON.stringify(degraded, (key, value) =>
-      typeof value === "string" && !own.includes(key) ? word : value,
-    ),
-  );
-}
 
 /** Elements and the names of their attributes. */
 function tagsOf(page: string): string[] {
