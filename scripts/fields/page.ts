@@ -12,7 +12,7 @@ interface Field {
 
 const head = `# Fields
 
-Every field of a definition. The words are those that an editor shows. This page is made by
+Every field of a definition: what it accepts, its default, and what it is for. This page is made by
 \`make fields\` from \`src/schema\`: change the comments there.
 
 A field without a default may be left out, but for those marked *needed*.

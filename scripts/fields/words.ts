@@ -7,7 +7,7 @@ interface Said {
   readonly words: ReadonlyMap<string, string>;
 }
 
-/** Objects of all sources, with the doc comment of each key: what an editor shows is what the page says. */
+/** Objects of all sources, with the doc comment of each key. */
 export function saidIn(directory: string): Said[] {
   return readdirSync(directory).flatMap((name) => objectsOf(readFileSync(join(directory, name), "utf8")));
 }

@@ -10,7 +10,7 @@ it("docs/FIELDS.md is what the schema and its comments say; `make fields` writes
 
 it.each([
   [
-    "its default, and the comment that an editor shows",
+    "its default, and the comment above it",
     "| `gatewayOnLink` | `true` or `false` | `false` | The gateway is outside every address's prefix, as at many providers. |",
   ],
   ["what is accepted, as a message says it", '| `mode` | four octal digits, as in "0644" | `"0600"` |  |'],
