@@ -2,9 +2,9 @@ import { onlyArchitecture } from "../../tables/architecture.ts";
 import { usualRelease } from "../../tables/release.ts";
 import type { Answers } from "./answers.ts";
 
-/** What a server needs to start, to be reached and to take updates. */
+/** What a server needs to start, to be reached, to take updates, and to be looked at (`ip`) before the next deploy. */
 const basicPackages = [
-  ...["apt", "ca-certificates", "dbus", "e2fsprogs", "initramfs-tools"],
+  ...["apt", "ca-certificates", "dbus", "e2fsprogs", "initramfs-tools", "iproute2"],
   ...["openssh-server", "sudo", "systemd-resolved", "systemd-sysv", "udev", "zstd"],
 ];
 const { kernel, cloudKernel } = onlyArchitecture.packages;

@@ -43,7 +43,11 @@ export function networkReplay(facts: Pick<Facts, "links" | "routes" | "dns">): {
     });
   }
   if (links.length === 0 && problems.length === 0)
-    problems.push("no network card with a global address was found");
+    problems.push(
+      facts.links.length === 0
+        ? "no network card was seen at all: `ip`, of the package iproute2, is what shows them"
+        : "no network card with a global address was found",
+    );
   const macs = links.map((link) => link.mac);
   for (const mac of new Set(macs))
     if (macs.filter((one) => one === mac).length > 1)

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { bootstrapSources } from "../../../src/operator/lock/bootstrap-sources.ts";
 import { run } from "../../../src/system/run/run.ts";
 import type { ReleaseName } from "../../../src/tables/release.ts";
@@ -18,6 +19,8 @@ import type { ReleaseName } from "../../../src/tables/release.ts";
 /** What a Debian has that somebody has just installed, for those who look for more. */
 const packages = ["ca-certificates", "sudo"];
 const makeMs = 20 * 60_000;
+/** A machine is switched off in this time. */
+const leaveMs = 10_000;
 const user = "me";
 
 /**
@@ -130,7 +133,7 @@ function openTerminal(root: string, words: readonly string[], show?: (text: stri
       changed();
     });
   child.stdin.on("error", () => {});
-  const closed = once(child, "close").then(() => {
+  const exited = once(child, "exit").then(() => {
     ended = true;
     changed();
   });
@@ -180,8 +183,11 @@ function openTerminal(root: string, words: readonly string[], show?: (text: stri
       return text.slice(from);
     },
     close: async () => {
+      // Leaves a machine's console, if there is one; what is left is hung up with the terminal.
+      child.stdin.write("\x1d");
+      await sleep(leaveMs);
       child.kill("SIGKILL");
-      await closed;
+      await exited;
     },
   };
 }

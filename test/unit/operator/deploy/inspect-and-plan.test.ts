@@ -169,7 +169,7 @@ describe("looking at a host before a deploy", () => {
     expect(noGo).toEqual(["network"]);
     // That our address is gone too says nothing more.
     expect(inspected.findings.find(({ check }) => check === "network")?.detail).toBe(
-      "no network card with a global address was found",
+      "no network card was seen at all: `ip`, of the package iproute2, is what shows them",
     );
   });
 

@@ -119,6 +119,10 @@ describe("a repository for a host", () => {
     expect(answers.notes).toContain("a route leads to 203.0.113.0/24 by 10.0.0.1 on ens4");
   });
 
+  it("has the program by which the next deploy looks at its network", async () => {
+    expect((await made(machineFacts())).definition.spec.packages.install).toContain("iproute2");
+  });
+
   it("has the kernel for virtual machines where the host has it", async () => {
     const kernels = async (kernel: string) =>
       (await made(machineFacts({ kernel }))).definition.spec.packages.install.filter((name) =>

@@ -126,6 +126,9 @@ describe("networkReplay (F09)", () => {
     expect(networkReplay({ links: [link("eth0")], routes: [], dns: [] }).problems).toEqual([
       "no network card with a global address was found",
     ]);
+    expect(networkReplay({ links: [], routes: [], dns: [] }).problems).toEqual([
+      "no network card was seen at all: `ip`, of the package iproute2, is what shows them",
+    ]);
     const twins = ["eth0", "eth1"].map((name) => link(name, { addresses: [own("192.0.2.5", 24)] }));
     expect(networkReplay({ links: twins, routes: [], dns: [] }).problems).toEqual([
       "two network cards answer to 52:54:00:aa:00:01, so they cannot be told apart",
