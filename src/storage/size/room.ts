@@ -73,7 +73,8 @@ export function roomsOf(
         set(showPlace({ on: "luks", name: node.content.name }), { ...size, bytes: Math.max(0, bytes) });
       }
       const least = isKept(node.content) ? 0 : leastBytes(node.content.type);
-      if (size !== undefined && size.bytes < least)
+      // A thin volume shows mkfs its whole size, however little its pool holds.
+      if (size !== undefined && size.thinPool === undefined && size.bytes < least)
         problems.push({ path: node.path, message: tooSmall(size.bytes, node.content.type, least) });
     }
   }

@@ -450,3 +450,27 @@ describe("extents of several members", () => {
     expect(on([6 * gib], ext4("/")).mib("partition a/all") * mib).toBe(whole(6 * gib));
   });
 });
+
+describe("a filesystem that needs more than there is", () => {
+  const xfs = { type: "xfs", mount: "/x" };
+  const group = (size: string) => ({
+    pool: { kind: "thin-pool", size: "100MiB" },
+    thin: { kind: "thin", pool: "pool", size, content: xfs },
+  });
+
+  it.each<[string, () => ReturnType<typeof on>, readonly string[]]>([
+    ["in LUKS", () => on([310 * mib], luks(xfs)), ["292 MiB is too small for xfs; needs 300MiB at least"]],
+    [
+      "in a volume",
+      () => on([6 * gib], pv, volumes({ v: { size: "200MiB", content: xfs } })),
+      ["200 MiB is too small for xfs; needs 300MiB at least"],
+    ],
+    [
+      "but for a thin volume, which shows mkfs its whole size",
+      () => on([6 * gib], pv, volumes(group("2GiB"))),
+      [],
+    ],
+  ])("is refused %s", (_where, made, problems) => {
+    expect(made().problems).toEqual(problems);
+  });
+});
