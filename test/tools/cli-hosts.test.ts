@@ -132,7 +132,12 @@ describe("a repository of two hosts", () => {
 
   it("says what is wrong with a name, and takes no other host beside one", async () => {
     const { top, cli, hosts } = await repository();
-    expectFail(await cli("lock", "wbe"), 1, /no definition at wbe/, /the hosts of .*hosts\.yaml are web, db/);
+    expectFail(
+      await cli("lock", "wbe"),
+      1,
+      /no definition at wbe/,
+      /did you mean web, a host of .*hosts\.yaml/,
+    );
     expectFail(
       await cli("plan", "web", "root@192.0.2.1"),
       2,
