@@ -202,7 +202,15 @@ describe("a step that is a list of actions", () => {
     expect(rest.map(({ kind }) => kind).sort()).toEqual([
       ...["ask-machine", "ask-tang", "bootstrap-tree", "check-kept", "check-tree", "close-disks"],
       ...["finish-tree", "install-grub-efi", "install-leaves", "install-packages", "install-systemd-boot"],
-      ...["keep-base", "make-initramfs", "make-locale", "make-users", "name-boot-entry", "patch-files"],
+      ...[
+        "keep-base",
+        "make-initramfs",
+        "make-locale",
+        "make-system-users",
+        "make-users",
+        "name-boot-entry",
+        "patch-files",
+      ],
       ...["place-files", "place-host-keys", "provision", "set-services", "sign-loader", "unpack-tree"],
       ...["verify-boot", "write-files", "write-secrets"],
     ]);
