@@ -69,7 +69,7 @@ cd /
 umount -l .old
 home=$(getent passwd "$user" | cut -d: -f6)
 cd "$home"
-exec setpriv --reuid "$user" --regid "$user" --init-groups -- env -i HOME="$home" USER="$user" TERM=dumb LANG=C.UTF-8 \\
+exec setpriv --reuid "$user" --regid "$user" --init-groups --pdeathsig KILL -- env -i HOME="$home" USER="$user" TERM=dumb LANG=C.UTF-8 \\
   PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin "$@"`;
 
 /** Made anew each time, with what the archive has today. `env`: what this computer's network asks for. */
@@ -108,7 +108,7 @@ function networkWords(root: string): string[] {
 }
 
 function openTerminal(root: string, words: readonly string[], show?: (text: string) => void): BareTerminal {
-  // It ends with us: everything inside is a child of the process that is killed.
+  // It ends with us: the terminal dies with its parent (after the change of user, which unshare's own way does not outlive).
   const argv = ["--mount", "--ipc", "--uts", "--fork", "--kill-child", "--propagation", "private"];
   const shell = [
     ...words,
