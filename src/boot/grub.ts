@@ -3,12 +3,12 @@ import { Fail } from "../util/fail.ts";
 
 /**
  * Offsets from GRUB's include/grub/i386/pc/boot.h and include/grub/offsets.h. boot.img is the first sector of a disk; it
- * loads the first sector of the core image, whose last entry tells where the rest of it lies.
+ * loads the first sector of the core image, whose last entry says where the rest of it is.
  */
 const sectorBytes = 512;
 const kernelSectorAt = 0x5c;
 const driveCheckAt = 0x66;
-/** Behind the boot code lie the disk's signature and the partition table, which stay as they are. */
+/** After the boot code come the disk's signature and the partition table, which stay as they are. */
 export const bootCodeBytes = 0x1b8;
 const blocklistEntryBytes = 12;
 
@@ -45,7 +45,7 @@ export function bootCode(bootImage: Uint8Array, startBytes: number): Buffer {
   return code.subarray(0, bootCodeBytes);
 }
 
-/** The core image as it lies at `startBytes`: its first sector told where the others are. */
+/** The core image as it is at `startBytes`: its first sector knows where the others are. */
 export function placedCore(core: Uint8Array, startBytes: number, roomBytes: number): Buffer {
   if (core.length > roomBytes)
     throw new Fail(
@@ -77,9 +77,9 @@ export function restOfCore(firstSector: Buffer): { readonly startBytes: number; 
 /** Where kernels and GRUB's menu are: a filesystem, and the directory on it that the system sees as /boot. */
 export interface BootPlace {
   readonly uuid: string;
-  /** "/boot" on the root filesystem, "" on a filesystem of its own; behind the name of a subvolume. */
+  /** "/boot" on the root filesystem, "" on a filesystem of its own; after the name of a subvolume. */
   readonly directory: string;
-  /** Where on it the links vmlinuz and initrd.img lie: the root directory, or where there is a filesystem for it, /boot. */
+  /** Where on it the links vmlinuz and initrd.img are: the root directory, or where there is a filesystem for it, /boot. */
   readonly links: string;
 }
 

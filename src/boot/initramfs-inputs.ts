@@ -3,7 +3,7 @@ import { onlyArchitecture } from "../tables/architecture.ts";
 import { Tree } from "../tree/tree.ts";
 import { mergedUsr, parentsOf } from "../util/tree-path.ts";
 
-/** Where initramfs-tools' own files are, whose text tells what else it reads. */
+/** Where initramfs-tools' own files are, whose text shows what else it reads. */
 const own = [
   "/usr/share/initramfs-tools",
   "/etc/initramfs-tools",
@@ -28,7 +28,7 @@ const read = [
   ...["/etc/console-setup", "/etc/locale.conf", "/etc/vconsole.conf", "/etc/nsswitch.conf", "/boot"],
 ];
 const libraries = `/${onlyArchitecture.libraries}`;
-/** Directories of everything: that one is named says nothing of what lies in it. */
+/** Directories of everything: that one is named says nothing of what is in it. */
 const common = new Set([
   ...["/", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share", "/usr/local", "/etc", "/var", "/run"],
   ...["/var/lib", "/var/cache", "/var/log", "/var/tmp", "/usr/lib/systemd", libraries],
@@ -37,7 +37,7 @@ const linkerCaches = new Set(["/etc/ld.so.cache", "/var/cache/ldconfig", "/var/c
 const programs = /^\/usr\/(local\/)?s?bin$/;
 
 /**
- * Tells of a path whether the making of an initramfs may read it: what its scripts name, by path, by directory or as a
+ * Whether the making of an initramfs may read a path: what its scripts name, by path, by directory or as a
  * program, and what the programs they start read. Rather too much than too little: what is left out must not matter.
  * `before`: the tree that it differs from.
  */

@@ -12,7 +12,7 @@ export interface BootFile {
 
 export interface HookOptions {
   readonly layout: "bls" | "uki";
-  /** They lie on an extended boot loader partition, which has to be mounted. */
+  /** They are on an extended boot loader partition, which has to be mounted. */
   readonly kernelsApart?: boolean;
   /** With keys of one's own: where the new system has the key, if it has it. */
   readonly signing?: { readonly keyPath: string | undefined };
@@ -61,7 +61,7 @@ export function kernelHooks({ layout, kernelsApart = false, signing }: HookOptio
   ];
 }
 
-/** Files that the packages of GRUB and shim bring and nobody else copies to the ESP, the outermost last. */
+/** Files that the packages of GRUB and shim bring and nothing else copies to the ESP, the outermost last. */
 export function loaderHooks(copies: readonly (readonly [from: string, to: string])[]): BootFile[] {
   return [
     {

@@ -3,7 +3,7 @@ import type { Spec } from "../schema/spec.ts";
 /** Where kernel-install(8) puts a machine's entries, in place of the machine-id, which differs at each deploy. */
 export const entryToken = "debian";
 
-/** Where systemd-boot's kernels and entries lie: on the ESP, or on an extended boot loader partition. */
+/** Where systemd-boot's kernels and entries are: on the ESP, or on an extended boot loader partition. */
 type KernelsMount = "/efi" | "/xbootldr";
 
 export function kernelsMount({ storage }: Pick<Spec, "storage">): KernelsMount {

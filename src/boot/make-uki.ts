@@ -1,4 +1,4 @@
-/** Where the program lies on every system that starts by unified kernel images. */
+/** Where the program is on every system that starts by unified kernel images. */
 export const makeUkiPath = "/usr/lib/imgbuild/make-uki";
 
 /**

@@ -67,7 +67,9 @@ export async function partitionPath(
  */
 export function partitionAt(disk: OpenableDisk, partition: DiskPartition): FoundPartition {
   const { startBytes, sizeBytes } = partition;
-  const there = disk.partitions.find((one) => one.startBytes === startBytes && one.sizeBytes === sizeBytes);
+  const there = disk.partitions.find(
+    (part) => part.startBytes === startBytes && part.sizeBytes === sizeBytes,
+  );
   if (there !== undefined) return there;
   const named = disk.partitions.find(({ number }) => number === partition.number);
   const what = `partition ${partition.number} of disk ${partition.disk.name}`;

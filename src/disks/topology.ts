@@ -100,7 +100,7 @@ function stackedOn(blocks: readonly Block[], disks: ReadonlySet<string>): Block[
   // As often as there are devices: no stack is higher.
   for (const _ of blocks)
     for (const { name, on } of blocks) {
-      const below = on.flatMap((one) => height.get(one) ?? []);
+      const below = on.flatMap((name) => height.get(name) ?? []);
       if (below.length > 0) height.set(name, Math.max(...below) + 1);
     }
   return blocks

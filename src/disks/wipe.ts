@@ -24,7 +24,7 @@ export function wipeExtents(disk: {
   // A table that is older than its disk may name space beyond the end.
   const beyond = { startBytes: disk.sizeBytes, sizeBytes: Number.POSITIVE_INFINITY };
   return [...disk.kept, beyond].reduce(
-    (left, other) => left.flatMap((one) => without(one, other)),
+    (left, other) => left.flatMap((extent) => without(extent, other)),
     devices.flatMap(places),
   );
 }

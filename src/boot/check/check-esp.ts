@@ -12,7 +12,7 @@ const hint = "the firmware would not start the system";
 export interface EspToCheck {
   /** The ESP's directory, and the tree's. */
   readonly esp: string;
-  /** Of an extended boot loader partition, where kernels and entries lie on one. */
+  /** Of an extended boot loader partition, where kernels and entries are on one. */
   readonly kernels?: string;
   readonly root: string;
   readonly loader: "systemd-boot" | "uki" | "grub";

@@ -27,7 +27,7 @@ export async function checkEmbeddedGrub(
       );
     const rest = restOfCore(await read(startBytes, sectorBytes));
     if (rest.startBytes !== startBytes + sectorBytes || rest.sizeBytes === 0)
-      throw new Fail("GRUB's core image does not tell where the rest of it is", { hint });
+      throw new Fail("GRUB's core image does not say where the rest of it is", { hint });
     if (rest.startBytes + rest.sizeBytes > startBytes + sizeBytes)
       throw new Fail("GRUB's core image does not end within its room", { hint });
     const body = await read(rest.startBytes, rest.sizeBytes);

@@ -16,7 +16,7 @@ interface PeSection {
 export interface Pe {
   readonly bytes: Buffer;
   readonly sections: readonly PeSection[];
-  /** Offset of the field that tells where signatures are. */
+  /** Offset of the field that says where signatures are. */
   readonly certificatesAt: number;
   readonly checksumAt: number;
   /** Signatures, each a DER blob; none in an unsigned program. */

@@ -14,7 +14,7 @@ import {
 } from "./der.ts";
 import { type Pe, peDigest, readPe } from "./pe.ts";
 
-/** A key that firmware is told to trust: RSA, the only kind that all firmware knows. */
+/** A key that firmware is to trust: RSA, the only kind that all firmware knows. */
 export interface Signer {
   readonly key: KeyObject;
   readonly certificate: X509Certificate;
@@ -92,7 +92,7 @@ export function signerOf(key: KeyObject, certificate: X509Certificate, name: str
   return { key, certificate };
 }
 
-/** The program as it was before anybody signed it. */
+/** The program as it was before it was signed. */
 function withoutSignatures(pe: Pe): Buffer {
   const bytes = Buffer.from(pe.bytes.subarray(0, pe.signaturesStart));
   bytes.writeUInt32LE(0, pe.checksumAt);

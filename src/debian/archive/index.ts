@@ -55,9 +55,9 @@ export async function loadIndex(
   if (failed.signal.aborted) throw failed.signal.reason;
   const read = await Promise.all(reading);
   return {
-    indices: read.map((one) => one.index),
-    tables: read.flatMap((one) => one.tables),
-    files: read.flatMap((one) => one.files),
+    indices: read.map((suite) => suite.index),
+    tables: read.flatMap((suite) => suite.tables),
+    files: read.flatMap((suite) => suite.files),
   };
 }
 
@@ -69,7 +69,7 @@ async function readSuite(
   const { archive, suite, components } = source;
   const { release, digest, files: signed } = await readReleaseFile(source, options);
   const origin = { ...release.about, archive, suite };
-  const files = signed.map((one) => ({ archive, suite, ...one }));
+  const files = signed.map((file) => ({ archive, suite, ...file }));
   const tables: PackageTable[] = [];
   for (const component of components) {
     const base = `${component}/binary-${architecture}/Packages`;

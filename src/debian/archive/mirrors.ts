@@ -34,7 +34,7 @@ export function chooseMirrors(sources: {
   const given = sources.definition ?? sources.environment;
   const known = [...(sources.target ?? []), ...(sources.machine ?? [])];
   const of = (archive: DebianArchive) => {
-    const urls = known.filter((one) => one.archive === archive).map((one) => trim(one.url));
+    const urls = known.filter((mirror) => mirror.archive === archive).map((mirror) => trim(mirror.url));
     const own = given === undefined ? [] : [archive === "debian" ? trim(given) : securityOf(trim(given))];
     if (sources.definition !== undefined) return own;
     return [...new Set([...own, ...urls, ...fallback[archive]])];

@@ -17,7 +17,7 @@ export interface ArchiveOptions extends SeenOptions {
   readonly signal?: AbortSignal;
   readonly bounds?: TransferBounds;
   readonly proxies?: Proxies;
-  /** Nothing is fetched: what lies in the cache has to do. */
+  /** Nothing is fetched: what is in the cache has to do. */
   readonly offline?: boolean;
 }
 

@@ -31,7 +31,7 @@ export interface Expected {
   readonly now: Date;
   /** The suite may be meant by its codename or its `Suite`; Debian's is always meant by its codename. */
   readonly byRelease?: boolean;
-  /** Told instead of refused: what lies in the cache when nothing may be fetched. */
+  /** Reported instead of refused: what is in the cache when nothing may be fetched. */
   readonly onExpired?: (until: string) => void;
 }
 
@@ -96,11 +96,11 @@ function plainText(bytes: Uint8Array, refuse: Refuse): string {
   return text;
 }
 
-/** Exactly these lines of armor, and nothing behind the last. */
+/** Exactly these lines of armor, and nothing after the last. */
 function hasBlocks(text: string, wanted: readonly string[]): boolean {
   const lines = text.match(/^-----(BEGIN|END) PGP [A-Z ]+-----$/gm) ?? [];
   const last = `-----${wanted.at(-1)}-----`;
-  return lines.join() === wanted.map((one) => `-----${one}-----`).join() && text.trimEnd().endsWith(last);
+  return lines.join() === wanted.map((want) => `-----${want}-----`).join() && text.trimEnd().endsWith(last);
 }
 
 async function keysOf({ keyring, fingerprint }: Expected, refuse: Refuse): Promise<openpgp.Key[]> {
@@ -128,7 +128,7 @@ async function signers(
   const signedBy = new Set<string>();
   for (const { verified, keyID } of signatures) {
     if (!(await verified.catch(() => false))) continue;
-    const key = keys.find((one) => one.getKeys(keyID).length > 0);
+    const key = keys.find((known) => known.getKeys(keyID).length > 0);
     if (key !== undefined) signedBy.add(key.getFingerprint().toUpperCase());
   }
   if (signedBy.size === 0)

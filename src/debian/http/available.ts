@@ -30,7 +30,7 @@ export async function checkAvailable(
   },
 ): Promise<void> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(wholeMs)]);
-  const problems = new Map<LockedPackage, string>(packages.map((one) => [one, "no mirror is known"]));
+  const problems = new Map<LockedPackage, string>(packages.map((locked) => [locked, "no mirror is known"]));
   const silence = new Map<string, string>();
   let answers = 0;
   const mirrors = [...new Set(packages.flatMap(({ archive }) => options.mirrors[archive] ?? []))];
@@ -64,7 +64,7 @@ export async function checkAvailable(
   if (problems.size > 0) throw missing(problems);
 }
 
-/** What is wrong with the mirror's file; undefined when it is the one that was locked, as far as its beginning and size tell. */
+/** What is wrong with the mirror's file; undefined when it is the one that was locked, as far as its beginning and size show. */
 async function ask(
   mirror: string,
   { path, size }: LockedPackage,

@@ -101,7 +101,7 @@ async function encrypt(socket: Socket, url: URL, signal: AbortSignal): Promise<T
   }
 }
 
-/** A connection to the host behind a proxy (CONNECT of RFC 9110). */
+/** A connection to a host through a proxy (CONNECT of RFC 9110). */
 async function tunnel(proxy: URL, url: URL, signal: AbortSignal): Promise<Socket> {
   const host = `${url.hostname}:${url.port || "443"}`;
   const request = httpRequest({

@@ -37,7 +37,7 @@ function isExcepted(url: URL, except: string): boolean {
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   return except
     .split(/[\s,]+/)
-    .filter((one) => one !== "")
+    .filter((word) => word !== "")
     .some((one) => {
       if (one === "*") return true;
       const [, name = "", only] =

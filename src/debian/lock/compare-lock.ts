@@ -21,7 +21,7 @@ export function compareLock(
     const signed = tables
       .filter(({ origin }) => origin.archive === locked.archive)
       .flatMap((table) => table.versions(locked.name))
-      .filter((one) => one.version === locked.version && one.architecture === locked.architecture);
+      .filter((other) => other.version === locked.version && other.architecture === locked.architecture);
     if (signed.length === 0) missing += 1;
     else if (!signed.some((one) => fieldsOf(locked, one).length === 0)) {
       const [one] = signed as [Candidate];
@@ -50,7 +50,7 @@ export async function signedDigest(cache: string, locked: LockedPackage): Promis
   for (const name of (await readdir(directory).catch(() => [])).filter((one) => one.endsWith(ending))) {
     const text = await readFile(join(directory, name), "latin1").catch(() => "");
     const found = versionsIn(text, locked.name).find(
-      (one) => one.version === locked.version && one.path === locked.path,
+      (other) => other.version === locked.version && other.path === locked.path,
     );
     if (found !== undefined) return found.sha256;
   }

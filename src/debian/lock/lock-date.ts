@@ -5,8 +5,8 @@ import type { Lock } from "../../schema/lock.ts";
  * version changed last.
  */
 export function epochOf({ date, indices }: Pick<Lock, "date" | "indices">): number {
-  const dates = date === undefined ? indices.map((one) => one.date) : [date];
-  return Math.max(1, ...dates.map((one) => Math.floor(Date.parse(one) / 1000)));
+  const dates = date === undefined ? indices.map((index) => index.date) : [date];
+  return Math.max(1, ...dates.map((text) => Math.floor(Date.parse(text) / 1000)));
 }
 
 /**

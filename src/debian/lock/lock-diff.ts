@@ -15,8 +15,8 @@ interface Change {
  */
 export function diffLocks(old: Lock | undefined, fresh: Lock): string[] {
   if (old === undefined) return [];
-  const before = new Map(old.packages.map((one) => [one.name, one]));
-  const after = new Map(fresh.packages.map((one) => [one.name, one]));
+  const before = new Map(old.packages.map((locked) => [locked.name, locked]));
+  const after = new Map(fresh.packages.map((locked) => [locked.name, locked]));
   const changes = new Map<string, Change>();
   for (const name of [...new Set([...before.keys(), ...after.keys()])].sort()) {
     const what = changeOf(before.get(name), after.get(name));
@@ -39,7 +39,7 @@ function changeOf(was: LockedPackage | undefined, is: LockedPackage | undefined)
     const down = compareVersions(was.version, is.version) > 0 ? "DOWN " : "";
     return `${down}${was.version} → ${is.version}${mark(is)}`;
   }
-  // The same version with another content is what nobody expects of an archive.
+  // The same version with another content is not expected of any archive.
   return was.sha256 === is.sha256 ? undefined : `${is.version} has another content${mark(is)}`;
 }
 

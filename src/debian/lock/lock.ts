@@ -64,10 +64,10 @@ export function lockedVersions(
 
 /** Dependencies before dependents, the bootstrap set first; the same for the same packages. */
 export function inOrder(packages: readonly LockedPackage[]): LockedPackage[] {
-  const byName = new Map(packages.map((one) => [one.name, one]));
+  const byName = new Map(packages.map((locked) => [locked.name, locked]));
   const known = (names: readonly string[]) => names.filter((name) => byName.has(name));
   const needs = new Map(packages.map(({ name, depends }) => [name, known(depends ?? [])]));
-  const bootstrap = new Set(packages.filter((one) => one.bootstrap).map(({ name }) => name));
+  const bootstrap = new Set(packages.filter((locked) => locked.bootstrap).map(({ name }) => name));
   return order(needs, bootstrap).map((name) => byName.get(name)!);
 }
 

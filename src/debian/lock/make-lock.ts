@@ -17,7 +17,7 @@ import { lockRequest } from "./lock-request.ts";
 export interface LockOptions extends ArchiveOptions {
   /** Suites that are looked at; default: those that the definition names, by Debian's keys and its own. */
   readonly sources?: readonly Source[];
-  /** The definition's directory, where its own .deb files lie. */
+  /** The definition's directory, where its own .deb files are. */
   readonly dir?: string | undefined;
   /** Versions that are kept where nothing speaks against it. */
   readonly locked?: ReadonlyMap<string, { readonly version: string; readonly sha256: string }>;
@@ -39,7 +39,7 @@ export async function lockDefinition(
   const pool = new Pool(tables, { pins, target: targetOf(spec.system) }, architecture);
   const install = [...new Set([...spec.packages.install, ...(local?.asked ?? [])])].sort();
   const result = resolveKeeping(pool, { install, recommends, suite }, options);
-  const packages = result.packages.map((one) => lockedPackage(one, result));
+  const packages = result.packages.map((locked) => lockedPackage(locked, result));
   return Lock.parse({
     version: 2,
     request: lockRequest(spec),
@@ -72,7 +72,7 @@ export async function sourcesOf(system: Spec["system"]): Promise<Source[]> {
 
 /** Where another release is listed as well, the one that runs is preferred; backports have their own low priority. */
 function targetOf({ suite, suites }: Spec["system"]): string[] {
-  const others = (suites ?? []).some((one) => !one.startsWith(`${suite}-`));
+  const others = (suites ?? []).some((other) => !other.startsWith(`${suite}-`));
   return others ? partsOf(suite).map((part) => part.suite) : [];
 }
 
@@ -85,15 +85,15 @@ function resolveKeeping(
   const known = (name: string) =>
     locked.has(name) ||
     pool.package(name).versions.length > 0 ||
-    [...locked.keys()].some((one) => isOf(pool, one, name));
+    [...locked.keys()].some((other) => isOf(pool, other, name));
   for (const name of update)
     if (!known(name))
       throw new Fail(`there is no package ${name} to update`, { hint: "name one that the lock holds" });
-  const asked = request.install.map((one) => parseWanted(one)).filter(({ refused }) => !refused);
+  const asked = request.install.map((word) => parseWanted(word)).filter(({ refused }) => !refused);
   const kept = versionsToKeep(
     pool,
     locked,
-    (one) => update.includes(one.name) || update.includes(sourceOf(one)),
+    (other) => update.includes(other.name) || update.includes(sourceOf(other)),
     asked.map(({ name }) => name),
   );
   try {
@@ -107,7 +107,7 @@ function resolveKeeping(
 }
 
 function isOf(pool: Pool, name: string, source: string): boolean {
-  return pool.package(name).versions.some((one) => sourceOf(one) === source);
+  return pool.package(name).versions.some((other) => sourceOf(other) === source);
 }
 
 function lockedPackage(one: Candidate, { requested, bootstrap, needs }: Resolution): LockedPackage {

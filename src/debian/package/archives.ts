@@ -20,7 +20,7 @@ export type Filter = (
 ) => Promise<void>;
 
 /**
- * Reads archives, `lanes` at a time, in any order. A lane is one unpacking program that is fed one archive behind the other, as xz,
+ * Reads archives, `lanes` at a time, in any order. A lane is one unpacking program that is fed one archive after the other, as xz,
  * gzip and zstd all allow: starting a program for each package would take longer than unpacking most of them.
  */
 export async function readArchives<T>(

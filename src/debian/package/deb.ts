@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { Fail } from "../../util/fail.ts";
 
-/** A member of an `ar` archive: where its bytes lie in the file. */
+/** A member of an `ar` archive: where its bytes are in the file. */
 export interface Member {
   /** "data.tar.xz" or alike. */
   readonly name: string;
@@ -15,7 +15,7 @@ const headerBytes = 60;
 const maxMembers = 16;
 const pieceBytes = 256 * 1024;
 
-/** Where a package's two archives lie in its .deb: what dpkg keeps of it, and its files. */
+/** Where a package's two archives are in its .deb: what dpkg keeps of it, and its files. */
 export async function membersOfDeb(path: string): Promise<{ control: Member; data: Member }> {
   const file = await open(path, "r");
   try {

@@ -3,7 +3,7 @@ import { Fail } from "../../util/fail.ts";
 /** A table made by another parser is of no use. */
 export const tableVersion = 1;
 
-/** Columns of a package's line behind name, rank and providers. */
+/** Columns of a package's line after name, rank and providers. */
 export const columns = [
   "Version",
   "Architecture",
@@ -117,7 +117,7 @@ function checked(fields: ReadonlyMap<string, string>, stanza: string): string {
   );
 }
 
-/** One cell; tab and line feed are what the table is made of, and what lies outside ASCII is in no field that is kept. */
+/** One cell; tab and line feed are what the table is made of, and no field that is kept has anything outside ASCII. */
 function cell(fields: ReadonlyMap<string, string>, column: (typeof columns)[number]): string {
   if (column !== "flags") return (fields.get(column) ?? "").replaceAll(/[^\x20-\x7e]/g, " ");
   const yes = (field: string) => fields.get(field) === "yes";

@@ -76,7 +76,7 @@ class Teller {
       const passedOver = this.#passedOver(need);
       if (passedOver.length > 0)
         return `${head}, but ${passedOver
-          .map((one) => `${shown(one)} is passed over for ${this.#taken(one.name)}`)
+          .map((candidate) => `${shown(candidate)} is passed over for ${this.#taken(candidate.name)}`)
           .join(", ")}`;
       const several = need.dependency.length > 1;
       const has = need.dependency.flatMap((possibility) => this.#has(possibility, several));

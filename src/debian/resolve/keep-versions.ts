@@ -14,7 +14,9 @@ export function versionsToKeep(
 ): Map<string, Candidate> {
   const kept = new Map<string, Candidate>();
   for (const [name, { version, sha256 }] of locked) {
-    const found = pool.package(name).versions.find((one) => one.version === version && one.sha256 === sha256);
+    const found = pool
+      .package(name)
+      .versions.find((candidate) => candidate.version === version && candidate.sha256 === sha256);
     if (found !== undefined && !renewed(found)) kept.set(name, found);
   }
   const taken = (name: string) => kept.get(name) ?? pool.package(name).preferred;
@@ -39,7 +41,7 @@ export function versionsToKeep(
         if (targets.length === 0 || met !== undefined) continue;
         // Either what it needs has to be newer, or it does itself.
         const better = targets.filter(
-          (one) => kept.has(one.name) && pool.package(one.name).preferred === one,
+          (candidate) => kept.has(candidate.name) && pool.package(candidate.name).preferred === candidate,
         );
         if (better.length > 0) renew(better[0]!.name);
         else renew(name);

@@ -115,7 +115,7 @@ export class Pool {
     return found;
   }
 
-  /** What a version must not be installed with; never the package itself, whatever it provides (Debian Policy 7.6.2). */
+  /** What a version must not be installed with; never the package itself, even if it provides it (Debian Policy 7.6.2). */
   excluded(candidate: Candidate, exclusion: Exclusion): readonly Candidate[] {
     return this.targets(exclusion.what).filter(({ name }) => name !== candidate.name);
   }

@@ -63,7 +63,7 @@ function settle(
   return changed;
 }
 
-/** Another way to what a requested package needs: whatever can be installed with what is chosen. */
+/** Another way to what a requested package needs: any package that can be installed with those chosen. */
 function another(pool: Pool, marks: Marks, need: Need): boolean {
   for (const possibility of need.dependency)
     for (const target of pool.targets(possibility)) {

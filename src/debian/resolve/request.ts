@@ -53,7 +53,7 @@ function providerOf(wanted: Wanted, pool: Pool, where: string): Candidate {
   if (providers.length > 1)
     throw new Fail(`${name} is a virtual package`, {
       hint: `ask for one that provides it: ${providers
-        .map((one) => one.name)
+        .map((candidate) => candidate.name)
         .sort()
         .slice(0, 8)
         .join(", ")}`,

@@ -38,7 +38,7 @@ export function resolve(pool: Pool, request: Request): Resolution {
   const bootstrap = closure(pool, installed, essential);
   const requested = wanted
     .filter(({ refused }) => !refused)
-    .map((one) => selected(one, pool, request.suite).name);
+    .map((wish) => selected(wish, pool, request.suite).name);
   const needs = new Map([...installed].map(([name, one]) => [name, targets(pool, one, installed)]));
   return {
     packages: order(needs, bootstrap).map((name) => installed.get(name)!),
@@ -58,7 +58,7 @@ interface Asked {
 function choose(pool: Pool, request: Request, standing: readonly string[]): ReadonlyMap<string, Candidate> {
   const { recommends, suite, prefer } = request;
   const wanted = request.install.map(parseWanted);
-  const refused = new Set(wanted.filter((one) => one.refused).map(({ name }) => name));
+  const refused = new Set(wanted.filter((want) => want.refused).map(({ name }) => name));
   const fresh = () => {
     const marks = new Marks(pool, { recommends });
     for (const candidate of prefer ?? []) marks.setCandidate(candidate);
@@ -66,7 +66,7 @@ function choose(pool: Pool, request: Request, standing: readonly string[]): Read
     return marks;
   };
   const marks = fresh();
-  const asked = wanted.filter((one) => !one.refused).map((one) => askedFor(one, pool, marks, suite));
+  const asked = wanted.filter((wish) => !wish.refused).map((wish) => askedFor(wish, pool, marks, suite));
   refuseContradictions(asked, refused);
   const always = standing.filter((name) => pool.package(name).preferred !== undefined);
   const names = [...new Set([...always, ...asked.map(({ candidate }) => candidate.name)])];
@@ -82,7 +82,7 @@ function choose(pool: Pool, request: Request, standing: readonly string[]): Read
   marks.follow(names);
   if (!marks.isSound()) repair(pool, marks, new Set(names));
   if (marks.isSound()) return marks.installed();
-  const named = asked.filter((one) => one.suite !== undefined || one.version !== undefined);
+  const named = asked.filter((choice) => choice.suite !== undefined || choice.version !== undefined);
   let preferred = marks.installed();
   if (named.length > 0) {
     const again = fresh();
@@ -163,7 +163,9 @@ function targets(pool: Pool, candidate: Candidate, installed: ReadonlyMap<string
     .needs.filter(isCritical)
     .flatMap(({ dependency }) => {
       for (const possibility of dependency) {
-        const found = pool.targets(possibility).find((one) => installed.get(one.name) === one);
+        const found = pool
+          .targets(possibility)
+          .find((candidate) => installed.get(candidate.name) === candidate);
         if (found !== undefined) return [found.name];
       }
       return [];

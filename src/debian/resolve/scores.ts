@@ -31,14 +31,17 @@ export function scoresOf(
       const named = what.arch === "any" ? "" : what.name;
       const targets = pool
         .targets(what)
-        .filter((one) => installed.get(one.name) === one && (points > 0 || one.name !== name));
+        .filter(
+          (candidate) =>
+            installed.get(candidate.name) === candidate && (points > 0 || candidate.name !== name),
+        );
       if (named !== "" && points > 0) dependents.push({ on: named, by: name });
-      const own = targets.some((one) => one.name === named);
+      const own = targets.some((candidate) => candidate.name === named);
       if (named !== "" && (points > 0 || named !== name)) {
         if (what.relation !== undefined && !own) continue;
         add(named, points);
       }
-      for (const provider of new Set(targets.map((one) => one.name)))
+      for (const provider of new Set(targets.map((candidate) => candidate.name)))
         if (provider !== named) add(provider, points);
     }
   }

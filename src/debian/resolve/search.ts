@@ -41,7 +41,7 @@ interface Assigned {
 }
 
 /**
- * A set of packages without conflicts, or the conflict that remains whatever is chosen. `prefer` is tried first. Complete:
+ * A set of packages without conflicts, or the conflict that no choice avoids. `prefer` is tried first. Complete:
  * each choice that fails is taken back, and not tried again as long as that has its causes.
  */
 export function search(
@@ -76,7 +76,7 @@ function nextRecommended(
       const ways = dependency.flatMap((possibility) =>
         pool
           .targets(possibility)
-          .filter((one) => candidateOf(one.name) === one && !refused.has(one.name))
+          .filter((candidate) => candidateOf(candidate.name) === candidate && !refused.has(candidate.name))
           .sort(comparePreference(pool, possibility.name)),
       );
       if (ways.some(({ name }) => found.has(name))) continue;
@@ -179,7 +179,8 @@ class Search {
       if (!isCritical(need)) continue;
       for (const option of this.#options(need)) {
         const watched = this.#watched.get(option.name) ?? [];
-        if (!watched.some((one) => one.by === name && one.need === need)) watched.push({ by: name, need });
+        if (!watched.some((watch) => watch.by === name && watch.need === need))
+          watched.push({ by: name, need });
         this.#watched.set(option.name, watched);
       }
       const conflict = this.#follow(name, need, imply);
@@ -205,7 +206,7 @@ class Search {
     need: Need,
     imply: (name: string, value: boolean, reason: Reason) => void,
   ): Conflict | undefined {
-    const names = this.#options(need).map((one) => one.name);
+    const names = this.#options(need).map((candidate) => candidate.name);
     if (names.some((name) => this.#assigned.get(name)?.value === true)) return undefined;
     const open = names.filter((name) => !this.#assigned.has(name));
     if (open.length === 0) return this.#conflict({ by, need, options: names });
@@ -221,10 +222,10 @@ class Search {
       if (this.#assigned.get(name)?.value !== true) continue;
       for (const need of pool.relations(candidateOf(name)!).needs) {
         if (!isCritical(need)) continue;
-        const names = this.#options(need).map((one) => one.name);
-        if (names.some((one) => this.#assigned.get(one)?.value === true)) continue;
-        const open = names.filter((one) => !this.#assigned.has(one));
-        return open.find((one) => this.#prefer.has(one)) ?? open[0];
+        const names = this.#options(need).map((candidate) => candidate.name);
+        if (names.some((candidate) => this.#assigned.get(candidate)?.value === true)) continue;
+        const open = names.filter((candidate) => !this.#assigned.has(candidate));
+        return open.find((candidate) => this.#prefer.has(candidate)) ?? open[0];
       }
     }
     return undefined;
@@ -237,7 +238,7 @@ class Search {
       const all = need.dependency.flatMap((possibility) =>
         pool
           .targets(possibility)
-          .filter((one) => candidateOf(one.name) === one)
+          .filter((candidate) => candidateOf(candidate.name) === candidate)
           .sort(comparePreference(pool, possibility.arch === "any" ? "" : possibility.name)),
       );
       found = [...new Set(all)];
@@ -252,8 +253,8 @@ class Search {
     return pool.relations(candidate).exclusions.flatMap((exclusion) =>
       pool
         .excluded(candidate, exclusion)
-        .filter((one) => candidateOf(one.name) === one)
-        .map((one) => ({ other: one.name, exclusion })),
+        .filter((candidate) => candidateOf(candidate.name) === candidate)
+        .map((candidate) => ({ other: candidate.name, exclusion })),
     );
   }
 

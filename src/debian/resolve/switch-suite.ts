@@ -25,7 +25,9 @@ export function switchSuite(
       if (need.dependency.some((possibility) => isFine(pool, marks, possibility))) continue;
       const switched = need.dependency.some((possibility, index) => {
         if (possibility.relation === undefined) return false;
-        const version = pool.package(possibility.name).versions.find((one) => isSuite(one.origin, suite));
+        const version = pool
+          .package(possibility.name)
+          .versions.find((candidate) => isSuite(candidate.origin, suite));
         if (version === undefined || !pool.targets(possibility).includes(version)) return false;
         const before = marks.candidate(possibility.name);
         if (before === version && changed.has(version.name)) return true;
@@ -49,7 +51,7 @@ export function switchSuite(
 }
 
 /**
- * The same where apt's way failed, since next to nothing is installed in an empty root: whatever is needed in a version that
+ * The same where apt's way failed, since next to nothing is installed in an empty root: anything that is needed in a version that
  * would not be taken, or that cannot be had beside what was taken by then, is taken in one that can, of the suite asked for if
  * that has one.
  */
@@ -83,7 +85,7 @@ export function switchVersions(
       for (const need of candidate === undefined ? [] : pool.relations(candidate).needs) {
         if (!isCritical(need)) continue;
         const targets = need.dependency.flatMap((possibility) => pool.targets(possibility));
-        const taken = targets.filter((one) => marks.candidate(one.name) === one);
+        const taken = targets.filter((candidate) => marks.candidate(candidate.name) === candidate);
         const isAsked = ({ origin }: Candidate) => suite !== undefined && isSuite(origin, suite);
         const isSibling = (one: Candidate) => sourceOf(one) === sourceOf(candidate!);
         // What is built from one source belongs together.
@@ -92,7 +94,9 @@ export function switchVersions(
           (isAsked(one) ||
             !targets.some((other) => other.name === one.name && isAsked(other) && isSibling(other)));
         if (!taken.some(good)) {
-          const free = targets.filter((one) => !reached.has(one.name) && !taken.includes(one));
+          const free = targets.filter(
+            (candidate) => !reached.has(candidate.name) && !taken.includes(candidate),
+          );
           const other = free.find(isAsked) ?? free[0];
           if (other !== undefined) {
             marks.setCandidate(other);
@@ -101,7 +105,7 @@ export function switchVersions(
             continue;
           }
         }
-        const next = taken.find((one) => isAsked(one) && !reached.has(one.name));
+        const next = taken.find((candidate) => isAsked(candidate) && !reached.has(candidate.name));
         if (next !== undefined) reached.set(next.name, suite);
       }
     }

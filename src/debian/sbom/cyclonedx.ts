@@ -13,10 +13,12 @@ export function cycloneDxOf(
 ): object {
   const { suite } = lock.request;
   const packages = [...lock.packages].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const refs = new Map(packages.map((one) => [one.name, purlOf(one, suite)]));
+  const refs = new Map(packages.map((locked) => [locked.name, purlOf(locked, suite)]));
   const refsOf = (names: readonly string[]) => names.flatMap((name) => refs.get(name) ?? []);
   const needed = new Set(packages.flatMap(({ depends }) => depends ?? []));
-  const direct = packages.filter((one) => one.requested || one.bootstrap || !needed.has(one.name));
+  const direct = packages.filter(
+    (locked) => locked.requested || locked.bootstrap || !needed.has(locked.name),
+  );
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
     bomFormat: "CycloneDX",
@@ -35,12 +37,12 @@ export function cycloneDxOf(
         name: lock.request.distribution,
         version: releaseOf(suite)?.number ?? suite,
       },
-      ...packages.map((one) => componentOf(one, refs.get(one.name)!)),
+      ...packages.map((locked) => componentOf(locked, refs.get(locked.name)!)),
     ],
     dependencies: [
       { ref: image, dependsOn: ["os", ...refsOf(direct.map(({ name }) => name))] },
       { ref: "os", dependsOn: [] },
-      ...packages.map((one) => ({ ref: refs.get(one.name)!, dependsOn: refsOf(one.depends ?? []) })),
+      ...packages.map((locked) => ({ ref: refs.get(locked.name)!, dependsOn: refsOf(locked.depends ?? []) })),
     ],
   };
 }

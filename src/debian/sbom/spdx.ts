@@ -29,11 +29,11 @@ export function spdxOf(lock: Lock, about: { readonly name: string; readonly tool
         filesAnalyzed: false,
         ...unknownLicense,
       },
-      ...packages.map((one) => packageOf(one, suite)),
+      ...packages.map((locked) => packageOf(locked, suite)),
     ],
     relationships: [
       relationship("SPDXRef-DOCUMENT", "DESCRIBES", image),
-      ...packages.map((one) => relationship(image, "CONTAINS", idOf(one.name))),
+      ...packages.map((locked) => relationship(image, "CONTAINS", idOf(locked.name))),
       ...packages.flatMap((one) =>
         (one.depends ?? []).map((other) => relationship(idOf(one.name), "DEPENDS_ON", idOf(other))),
       ),

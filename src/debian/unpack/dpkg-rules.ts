@@ -1,7 +1,7 @@
 import { distribution } from "../../tables/distribution.ts";
 import { Tree } from "../../tree/tree.ts";
 
-/** Owner and mode that the tree gives a path whatever its package says (dpkg-statoverride(1)). */
+/** Owner and mode that the tree gives a path in place of its package's (dpkg-statoverride(1)). */
 export interface Overrides {
   readonly uid: number;
   readonly gid: number;
@@ -46,7 +46,7 @@ function diversionsIn(text: string): TreeRules["diversions"] {
   return found;
 }
 
-/** "root messagebus 4754 /usr/lib/…"; a name may be a number behind a "#". */
+/** "root messagebus 4754 /usr/lib/…"; a name may be a number after a "#". */
 function overridesIn(
   text: string,
   users: ReadonlyMap<string, number>,

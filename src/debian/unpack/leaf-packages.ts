@@ -20,7 +20,7 @@ export function leavesOf(
   const { soon } = splitLate(others);
   const sizes = new Map(packages.map(({ name, size }) => [name, size]));
   const leaves = new Set(
-    soon.filter((one) => one.size <= mostBytesEach && !isActive(one)).map(({ name }) => name),
+    soon.filter((locked) => locked.size <= mostBytesEach && !isActive(locked)).map(({ name }) => name),
   );
   keepLeaves(leaves, packages);
   const bytes = () => [...leaves].reduce((sum, name) => sum + sizes.get(name)!, 0);

@@ -18,7 +18,7 @@ import { diverted, type Overrides, type TreeRules } from "./dpkg-rules.ts";
 import { conffilesOf, type StagedEntry, type StagedPackage } from "./stage.ts";
 import { directoryIn, OutOfPlace } from "./tree-paths.ts";
 
-/** The tree that packages are placed in, and what is known of it. It is told anew after maintainer scripts have run. */
+/** The tree that packages are placed in, and what is known of it. It is read again after maintainer scripts have run. */
 export interface PlacingTree {
   readonly root: string;
   readonly rules: TreeRules;

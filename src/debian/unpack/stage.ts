@@ -7,7 +7,7 @@ import { type Archive, type Filter, readArchives } from "../package/archives.ts"
 import { membersOfDeb } from "../package/deb.ts";
 import type { TarContent, TarMember, TarSink } from "../package/tar-reader.ts";
 
-/** Of all that a package tells dpkg; a package's own limit is far below. */
+/** Of all control files of a package; a package's own limit is far below. */
 const maxControlBytes = 16 * 1024 * 1024;
 
 /** Of one package; the largest of Debian's have a fifth of it. */
@@ -80,7 +80,7 @@ export async function stagePackages(
   }));
 }
 
-/** What packages tell dpkg, which comes first in each of them and is little. */
+/** The control files of packages, which come first in each of them and are small. */
 export async function readControls(
   packages: readonly LockedPackage[],
   { filter, pathOf }: DebReading,
@@ -127,7 +127,7 @@ function controlSink(into: Map<LockedPackage, Map<string, ControlFile>>, locked:
       if (type !== "file") return undefined;
       total += size;
       if (total > maxControlBytes)
-        throw new Fail(`${locked.name} tells dpkg more than ${maxControlBytes} bytes`);
+        throw new Fail(`${locked.name} has control files of more than ${maxControlBytes} bytes`);
       const pieces: Buffer[] = [];
       return {
         write: (piece) => pieces.push(Buffer.from(piece)),

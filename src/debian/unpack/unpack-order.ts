@@ -33,24 +33,24 @@ export function nextRound<T extends Ordered>(
     const [now, later] = split(waiting, ({ name }) => first.has(name));
     return { now, later, configure: now.map(({ name }) => name) };
   }
-  const wants = new Map(waiting.map((one) => [one, graph.missing(one, "Pre-Depends")]));
-  const [ready, later] = split(waiting, (one) => wants.get(one)!.length === 0);
+  const wants = new Map(waiting.map((item) => [item, graph.missing(item, "Pre-Depends")]));
+  const [ready, later] = split(waiting, (item) => wants.get(item)!.length === 0);
   if (later.length === 0 || ready.length === 0)
     return { now: waiting, later: [], configure: graph.closure(graph.immediate()) };
   // What itself waits cannot be configured yet; it is for the round after.
   const waits = new Set(later.map(({ name }) => name));
   const configure = later
-    .map((one) => graph.closure(wants.get(one)!))
+    .map((item) => graph.closure(wants.get(item)!))
     .filter((names) => names.every((name) => !waits.has(name)));
   return { now: ready, later, configure: [...new Set(configure.flat())] };
 }
 
 function split<T>(all: readonly T[], first: (one: T) => boolean): [T[], T[]] {
-  return [all.filter(first), all.filter((one) => !first(one))];
+  return [all.filter(first), all.filter((item) => !first(item))];
 }
 
 function dependencyGraph(all: readonly Ordered[], configured: ReadonlySet<string>) {
-  const byName = new Map(all.map((one) => [one.name, one]));
+  const byName = new Map(all.map((item) => [item.name, item]));
   const providers = new Map<string, Ordered[]>();
   for (const one of all)
     for (const [provided] of parseDependencies(field(one, "Provides")))
@@ -80,9 +80,9 @@ function dependencyGraph(all: readonly Ordered[], configured: ReadonlySet<string
     missing,
     /** The packages and all that they need, as far as they are not configured. */
     closure: (names: readonly string[]) =>
-      reach(names, (one) => depends.flatMap((name) => missing(one, name))),
+      reach(names, (item) => depends.flatMap((name) => missing(item, name))),
     immediate: () => {
-      const roots = all.filter((one) => one.name === "apt" || /^yes$/i.test(field(one, "Essential")));
+      const roots = all.filter((item) => item.name === "apt" || /^yes$/i.test(field(item, "Essential")));
       const named = reach(
         roots.map(({ name }) => name),
         (one) =>

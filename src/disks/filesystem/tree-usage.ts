@@ -61,7 +61,7 @@ export function settleTimes(tree: string, epoch: number, since: number): void {
 
 /** What a filesystem takes for changes beyond what it holds. What goes is not counted: its room is free only afterwards. */
 export function usageOfChanges(changes: readonly Change[]): TreeUsage {
-  const sizes = changes.map((one) => (one.do === "write" ? Math.ceil(one.size / block) * block : 0));
+  const sizes = changes.map((change) => (change.do === "write" ? Math.ceil(change.size / block) * block : 0));
   return {
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     inodes: changes.filter(({ do: what }) => what !== "set").length,

@@ -120,7 +120,7 @@ export async function baseTree(options: Surroundings): Promise<BaseTree> {
   return { tree: join(directory, "tree"), directory, digest };
 }
 
-/** Digest of the base's definition as it lies, and of what evaluates it: evaluating it takes longer than most of a build. */
+/** Digest of the base's definition as files, and of what evaluates it: evaluating it takes longer than most of a build. */
 async function definitionBytes(): Promise<string> {
   const dir = baseDefinition();
   const { files } = readFiles(dir);
@@ -157,7 +157,7 @@ async function makeTree(definition: OpenDefinition, into: string, options: Surro
   });
   const steps: StepData[] = [
     stepData(bootstrapTree, "unpacking the essential packages", {
-      packages: lock.packages.filter((one) => one.bootstrap),
+      packages: lock.packages.filter((locked) => locked.bootstrap),
     }),
     stepData(installPackages, `installing ${lock.packages.length} packages`, {
       packages: lock.packages,
@@ -243,7 +243,7 @@ async function finishBase(
   ]);
 }
 
-/** kexec with its libraries and their linker: it runs on whatever distribution, from RAM. */
+/** kexec with its libraries and their linker: it runs on any distribution, from RAM. */
 async function copyKit(tree: Tree, kit: string): Promise<void> {
   await mkdir(join(kit, "lib"), { recursive: true });
   const program = "usr/sbin/kexec";

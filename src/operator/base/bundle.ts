@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Fail } from "../../util/fail.ts";
 
-/** The runner as one CommonJS file for Debian's Node. The same sources give the same bytes, wherever the checkout lies. */
+/** The runner as one CommonJS file for Debian's Node. The same sources give the same bytes, wherever the checkout is. */
 export async function bundleRunner(): Promise<Uint8Array> {
   const sources = join(dirname(fileURLToPath(import.meta.url)), "../..");
   const result = await build({

@@ -4,7 +4,7 @@ import { Fail } from "../../util/fail.ts";
 export function neededLibraries(file: Uint8Array): readonly string[] | undefined {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (file.length < 64 || view.getUint32(0) !== 0x7f454c46) return undefined;
-  // 64 bit, little endian: amd64 and arm64 alike. Boot code for other modes is nobody's library.
+  // 64 bit, little endian: amd64 and arm64 alike. Boot code for other modes is no library.
   if (file[4] !== 2 || file[5] !== 1) return undefined;
   const segments = programHeaders(view);
   const dynamic = segments.find((segment) => segment.type === segmentDynamic);

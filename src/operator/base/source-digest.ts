@@ -22,7 +22,7 @@ export async function digestSources(from: string): Promise<string> {
   for (const { name: folder } of folders.filter((one) => one.isDirectory()).sort(byName)) {
     if (decideNothing.includes(folder)) continue;
     const names = await readdir(join(from, folder), { recursive: true });
-    for (const name of names.filter((one) => /\.(ts|asc|gpg|pgp)$/.test(one)).sort())
+    for (const name of names.filter((entry) => /\.(ts|asc|gpg|pgp)$/.test(entry)).sort())
       parts.push([`${folder}/${name}`, sha256(await readFile(join(from, folder, name)))]);
   }
   return digestOf(parts);

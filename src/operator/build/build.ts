@@ -30,7 +30,7 @@ export interface ImageInputs {
 
 /** Where a build is done. */
 export interface BuildOptions extends VmOptions {
-  /** The base makes the disks in a virtual machine: any layout, whatever this machine's kernel can do. */
+  /** The base makes the disks in a virtual machine: any layout, also those that this machine's kernel cannot make. */
   readonly inVm?: boolean | undefined;
 }
 
@@ -107,7 +107,7 @@ export async function startSystem({ system, work, options }: Build): Promise<Sta
   return await startTree(system, work, options.signal);
 }
 
-/** What the definition says beyond packages, on a copy of their layer. Answers whether what is made of it may be kept. */
+/** What the definition says beyond packages, on a copy of their layer. Returns whether what is made of it may be kept. */
 export async function finishSystem(build: Build, copy: StartedTree, context: StepContext): Promise<boolean> {
   const { plan, layer, secretPaths } = build;
   const { initramfs, finish } = plan.tree;

@@ -15,7 +15,7 @@ import { leafPaths } from "./scriptless-packages.ts";
 /**
  * Puts a disk with the layer's tree at `image` and has it hold the finished one. Leaves and initramfs come first, and the disk that
  * has them is kept where nothing of it is secret: after a file was edited hardly more than that file is written. The order is always
- * that, whatever the cache has, so the image is the same.
+ * the same, with and without a cache, and so is the image.
  */
 export async function fillDisk(
   build: Build<ImagePlan>,

@@ -77,7 +77,7 @@ export async function placeTree(
   });
 }
 
-/** A file, compressed by the base's tools, which take it away; the same bytes whatever the number of processors. */
+/** A file, compressed by the base's tools, which take it away; the same bytes for any number of processors. */
 export async function compressed(file: string, by: Compression, context: StepContext): Promise<string> {
   await context.tool(compressArgv(file, by), { timeoutMs: compressMs });
   return `${file}.packed`;
@@ -115,7 +115,7 @@ export async function putInPlace(
   if (options.checksum) await rename(own, beside);
 }
 
-/** A line of sha256sum(1); a name with odd characters is escaped, which a leading backslash tells. */
+/** A line of sha256sum(1); a name with odd characters is escaped, which a leading backslash shows. */
 export function checksumLine(digest: string, file: string): string {
   const name = basename(file);
   const escaped = name.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");

@@ -19,7 +19,7 @@ import { asImage, imageSeed, outermost, treePlan } from "./tree-plan.ts";
 
 const sectorSize = 512;
 
-/** Where the parts of a build lie. */
+/** Where the parts of a build are. */
 export interface ImagePaths {
   readonly image: string;
   readonly tree: string;
@@ -47,7 +47,7 @@ export interface ImagePlan extends TreePlan {
   boot(paths: ImagePaths): StepData[];
   /** The filesystems of the ESP and, where there is one, of the extended boot loader partition. */
   esp(paths: ImagePaths): StepData[];
-  /** Changes to the tree that the filesystems of `image` hold; `doing` tells what comes to or goes from them. */
+  /** Changes to the tree that the filesystems of `image` hold; `doing` is what the log says. */
   patch(image: string, changes: readonly Change[], doing: string): StepData[];
   /** Fails where a filesystem has no room for changes to the tree whose usage is given. */
   refuseOverfull(usage: readonly TreeUsage[], changes: readonly Change[]): void;
@@ -60,7 +60,7 @@ export class NeedsVm extends Fail {
   }
 }
 
-/** Whether the layout can be made in a virtual machine only. Whatever else is wrong with it is told by who makes it. */
+/** Whether the layout can be made in a virtual machine only. Anything else that is wrong with it is reported where it is made. */
 export function needsVm(inputs: ImageInputs): boolean {
   try {
     imagePlan(inputs);
@@ -131,7 +131,7 @@ interface Part extends ImageFilesystem {
 /** What is in the partitions of an image; what is mounted nowhere has an empty mount. */
 function imageParts(storage: Storage, { disk, partitions }: Layout, seed: string, epoch: number): Part[] {
   const mounts = mountsOf(storage)
-    .filter((one) => !one.kept && one.disk === disk)
+    .filter((mounted) => !mounted.kept && mounted.disk === disk)
     .map(({ mount }) => mount);
   return partitions.flatMap(({ content, startBytes: offsetBytes, sizeBytes, name }): Part[] => {
     const steps = content === undefined ? undefined : contentType(content).image;

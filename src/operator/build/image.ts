@@ -73,7 +73,7 @@ export async function buildImage(
   }
 }
 
-/** What a build would be refused for whatever its packages and secrets are: looked at before somebody is asked for a key. */
+/** What a build is refused for with any packages and secrets: looked at before a key is asked for. */
 export async function readyToBuild(
   { storage }: Pick<Spec, "storage">,
   output: string,
@@ -111,7 +111,7 @@ async function buildDisksInVm(
 
 /**
  * A raw disk. Packages are a layer of the cache, and so is a disk with their tree: what the definition says beyond them is laid over
- * the one and written into the other. The same way is gone whether the layers are there or not, so the image is the same.
+ * the one and written into the other. It goes the same way whether the layers are there or not, so the image is the same.
  */
 async function buildDisk(build: Build<ImagePlan>): Promise<string> {
   const { work, plan, layer, options } = build;
@@ -133,7 +133,7 @@ async function buildDisk(build: Build<ImagePlan>): Promise<string> {
     }));
     return begun;
   };
-  // Files that lie under a mount point step aside while a disk is made, which must not be seen from above.
+  // Files under a mount point step aside while a disk is made, which must not be seen from above.
   const alone = plan.filesystems
     .flatMap(({ below }) => below)
     .some((path) => new Tree(layer.tree).list(path).length > 0);
@@ -172,7 +172,7 @@ async function withBoot(
   });
 }
 
-/** Only what can have been an image before is replaced. Told before the work, not after it. */
+/** Only what can have been an image before is replaced. Refused before the work, not after it. */
 async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
   const found = await lstat(to).catch(() => undefined);
   if (found === undefined) return;

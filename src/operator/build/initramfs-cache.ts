@@ -20,7 +20,7 @@ const outputs = [
 
 /** Whether a path is one that making an initramfs changes. */
 export function isInitramfsOutput(path: string): boolean {
-  return outputs.some((one) => one.test(path));
+  return outputs.some((pattern) => pattern.test(path));
 }
 
 /** The directories whose times it changes, kept beside its outputs. */
@@ -28,7 +28,7 @@ const touchedFile = "touched.json";
 
 /**
  * Makes the initramfs of a tree that differs little from its layer, or takes one that was made of the same: of what differs,
- * only what its making may read counts. One that may hold a secret is never kept, which is the answer.
+ * only what its making may read counts. Returns false if it may hold a secret; then it is not kept.
  */
 export async function withInitramfs(
   layer: Layer,
@@ -76,7 +76,7 @@ function isTouch(change: Change): boolean {
   return change.do === "set" && change.type === 0o040000;
 }
 
-/** A change as it bears on what reads the path: its content, not where that lies. */
+/** A change as it bears on what reads the path: its content, not where that is. */
 function content(change: Change, tree: Tree): unknown {
   if (change.do === "write") return [change.path, change.mode, sha256(tree.read(change.path) ?? "")];
   if (change.do === "symlink") return [change.path, change.link];

@@ -17,7 +17,7 @@ import { dropOld, type Layer } from "./layers.ts";
 
 const copyMs = 3_600_000;
 
-/** A disk whose filesystems hold a layer's tree, with its bootloaders and ESP; `usage` tells how full each filesystem is. */
+/** A disk whose filesystems hold a layer's tree, with its bootloaders and ESP; `usage` is how full each filesystem is. */
 export interface LayerDisk {
   readonly file: string;
   /** Its name among what the cache has of the layer; undefined where it is not kept. */
@@ -30,7 +30,7 @@ export interface DiskInMaking extends LayerDisk {
   readonly directory: string;
 }
 
-/** That many beside the newest are enough: others are of an initramfs or of packages that nobody has any more. */
+/** That many beside the newest are enough: others are of an initramfs or of packages that are no longer used. */
 export const olderDisks = 1;
 
 type ContextFor = (root: string, work: string) => StepContext;

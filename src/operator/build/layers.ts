@@ -64,7 +64,7 @@ export async function makeLayer(
     const context = contextFor(root, into);
     await executeSteps(plan.tree.packages, allSteps, context);
     makeMountPoints(root, plan);
-    // A disk would keep what is only deleted later, and keys that openssh-server has made are nobody's.
+    // A disk would keep what is only deleted later, and keys that openssh-server has made belong to no machine.
     clearTraces(new Tree(root));
     settlePasswordDates(new Tree(root), plan.epoch, context.began);
     await placeHostKeys.run({ expected: false }, { ...context, secrets: new Map() });
@@ -89,7 +89,7 @@ async function layersPlace(cache: string): Promise<string> {
   return join(cache, name === undefined ? "tree" : `tree-${name}`);
 }
 
-/** Drops what was made of the layer under names with that prefix, but for the latest of them and what somebody uses. */
+/** Drops what was made of the layer under names with that prefix, but for the latest of them and what is in use. */
 export async function dropOld(layer: Layer, prefix: string, kept: number): Promise<void> {
   const all = await readdir(layer.directory);
   const found = all

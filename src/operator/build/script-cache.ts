@@ -35,7 +35,7 @@ export interface ProvisionOptions {
 
 /**
  * A copy of the layer's tree. Where scripts have run on it before, after the same steps, it begins with what they made. A script that
- * reaches the network is run each time, and so is all that follows: nobody knows what it would find today.
+ * reaches the network is run each time, and so is all that follows: it may find something else today.
  */
 export async function startTree(
   { layer, steps, keep }: ProvisionOptions,

@@ -86,7 +86,7 @@ async function leafNames(
     filter: (argv, io) => context.filter(argv, { ...io, timeoutMs: readMs, signal: context.signal }),
     pathOf: (locked) => context.packagePath(locked).outside,
   });
-  const names = [...leavesOf(packages, (one) => isActivePackage(controls.get(one)!))];
+  const names = [...leavesOf(packages, (locked) => isActivePackage(controls.get(locked)!))];
   await mkdir(directory, { recursive: true });
   await writeWhole(file, JSON.stringify(names));
   return names;

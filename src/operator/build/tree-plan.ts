@@ -12,7 +12,7 @@ import type { TreePlan } from "./layers.ts";
 
 const noDisks = { files: [{ path: "/etc/fstab", content: "" }], directories: [] };
 
-/** The plan for the tree of an image, whatever its layout is and wherever its disks are made; of one without disks too, as for containers. */
+/** The plan for the tree of an image, of any layout and wherever its disks are made; also without disks, as for containers. */
 export function treePlan(given: ImageInputs): TreePlan {
   const inputs = asImage(given);
   const { spec, lock } = inputs;
@@ -25,7 +25,7 @@ export function treePlan(given: ImageInputs): TreePlan {
     tree: treeLayers(spec, lock, {
       storage: storage === undefined ? noDisks : storageConfig(storage, seed, spec.secrets),
       mirrors: inputs.mirrors,
-      packages: new Set(lock.packages.map((one) => one.name)),
+      packages: new Set(lock.packages.map((locked) => locked.name)),
       files: inputs.files,
       identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
       cmdline: storage === undefined ? [] : kernelCmdline(spec, seed, spec.boot?.consoles ?? []),
@@ -50,10 +50,10 @@ export function asImage(inputs: ImageInputs): ImageInputs {
     : { ...inputs, spec: { ...spec, storage: firstInstall(spec.storage) } };
 }
 
-/** The mount points below one, without those that lie below another of them. */
+/** The mount points below another, the outermost only. */
 export function outermost(mount: string, mounts: readonly string[]): string[] {
   const inside = (path: string, other: string) =>
     path !== other && path.startsWith(other === "/" ? "/" : `${other}/`);
-  const below = mounts.filter((one) => inside(one, mount));
-  return below.filter((one) => !below.some((other) => inside(one, other)));
+  const below = mounts.filter((point) => inside(point, mount));
+  return below.filter((point) => !below.some((other) => inside(point, other)));
 }

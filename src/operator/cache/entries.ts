@@ -33,7 +33,7 @@ const leftover = /\.(new-[A-Za-z0-9]+|gone-[0-9a-f]+|tmp|part)$/;
 /** Of a layer: what is made of its tree. */
 const made = /^(disk|filled|initramfs|upper)-[0-9a-f-]+$/;
 
-/** Everything in a cache; what has no name of ours is told among the others, for a cache may share its directory. A layer's own tree is one entry, and so is each thing that was made of it. */
+/** Everything in a cache; what has no name of ours counts as other, since a cache may share its directory. A layer's own tree is one entry, and so is each thing that was made of it. */
 export function cacheEntries(cache: string): CacheEntry[] {
   return namesIn(cache).flatMap((one): CacheEntry[] => {
     const path = join(cache, one.name);

@@ -19,8 +19,8 @@ export interface Cleared {
 }
 
 /**
- * Takes out of a cache what was used least recently, until it holds no more than `maxBytes`, and whatever was left half-made. What a
- * process uses, which it has locked, stays. A thing is first renamed, so that nobody finds half of it, then deleted.
+ * Takes out of a cache what was used least recently, until it holds no more than `maxBytes`, and everything that was left half-made. What a
+ * process uses, which it has locked, stays. A thing is first renamed, so that no process finds half of it, then deleted.
  */
 export async function clearCache(
   all: readonly CacheEntry[],
@@ -63,7 +63,7 @@ export async function clearCache(
     for (const lock of locks.values()) if (typeof lock === "object") lock.release();
   }
   for (const path of aside) await rm(path, { recursive: true, force: true, maxRetries: 5 });
-  if (!dryRun) for (const path of new Set(taken.map((one) => dirname(one)))) forgetBases(path);
+  if (!dryRun) for (const path of new Set(taken.map((path) => dirname(path)))) forgetBases(path);
   return { entries, freed: before - left, left };
 }
 
@@ -71,7 +71,7 @@ export async function clearCache(
 function byAge(entries: readonly CacheEntry[]): CacheEntry[] {
   const ages = entries.map((entry) => {
     const inside = entries.filter(({ path }) => path.startsWith(`${entry.path}/`));
-    return { entry, usedAt: Math.max(entry.usedAt, ...inside.map((one) => one.usedAt)) };
+    return { entry, usedAt: Math.max(entry.usedAt, ...inside.map((part) => part.usedAt)) };
   });
   const length = ({ entry }: { entry: CacheEntry }) => entry.path.length;
   return ages.sort((a, b) => a.usedAt - b.usedAt || length(b) - length(a)).map(({ entry }) => entry);

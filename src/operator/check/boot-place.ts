@@ -8,7 +8,7 @@ import { stackOf, storageConfig } from "../../storage/system/storage-config.ts";
 import type { Layout } from "../../storage/table/gpt.ts";
 import { Fail } from "../../util/fail.ts";
 
-/** Bytes of an MBR; behind it, up to the first partition, there is room. */
+/** Bytes of an MBR; after it, up to the first partition, there is room. */
 const mbrBytes = 512;
 
 /** Whether /boot is a filesystem of its own. */
@@ -25,7 +25,7 @@ export function bootPlace({ storage }: Spec, seed: string): BootPlace {
   return { uuid: uuidOf(on, seed), directory: on.mount === "/" ? `${top}/boot` : top, links: top };
 }
 
-/** Names of the disks on which the filesystem of /boot lies. */
+/** Names of the disks that the filesystem of /boot is on. */
 export function bootDisks(storage: Storage | undefined): ReadonlySet<string> {
   if (storage === undefined) return new Set();
   return new Set(
@@ -37,7 +37,7 @@ export function bootDisks(storage: Storage | undefined): ReadonlySet<string> {
   );
 }
 
-/** Where GRUB's core image may lie: partitions made for it; on an MBR disk that holds /boot, the gap before the first partition. */
+/** Where GRUB's core image may be: partitions made for it; on an MBR disk that holds /boot, the gap before the first partition. */
 export function coreRooms(
   layout: Layout,
   withBoot: ReadonlySet<string>,

@@ -241,7 +241,7 @@ function fileProblems(spec: Spec): Problem[] {
         : [{ path: ["secrets", name, "path"], target, what: `the secret ${name} at ${target}` }],
     ),
   ];
-  // Shorter first, so that a file is known before what would lie below it.
+  // Shorter first, so that a file is known before what would be below it.
   entries.sort((a, b) => a.target.length - b.target.length);
   for (const { path, target, what } of entries) claim(path, target, what);
   return problems;

@@ -52,7 +52,7 @@ function lastExt4({ storage }: Spec): { partitions: readonly LaidPartition[]; mo
 
 /**
  * repart.d(5). Partitions are matched with files by type, both in their order, so those before the last that are of its type have a
- * file too. None of them can grow: there is no room behind them.
+ * file too. None of them can grow: there is no room after them.
  */
 function repartFiles(partitions: readonly LaidPartition[]): Spec["files"] {
   const last = partitions.at(-1)!;

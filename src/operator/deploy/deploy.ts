@@ -13,7 +13,7 @@ import { verifyNewSystem, waitForOldSystem } from "./verify.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /**
- * Redeploys one host. Resolves with the report whatever the outcome, which the report names; bugs are thrown, and so
+ * Redeploys one host. Resolves with the report for every outcome, which the report names; bugs are thrown, and so
  * is an interruption, both after the old system was left as it was found where nothing irrevocable had happened.
  */
 export async function deploy(inputs: DeployInputs, world: DeployWorld): Promise<Report> {

@@ -67,7 +67,7 @@ async function proofOf(host: Host, expected: NewSystem, { log, signal }: World):
   return { bootId: stdout.split("\n")[0]!, os, health: judged };
 }
 
-/** Nobody is asked for a password: it is the new system that is judged, and whoever started this may be gone. */
+/** No password is asked for: it is the new system that is judged, and the operator may be gone. */
 async function becomesRoot(host: Host): Promise<boolean> {
   try {
     return (await host.becomeRoot({})) !== "impossible";

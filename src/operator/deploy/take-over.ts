@@ -36,8 +36,8 @@ export class OtherSystem extends Fail {
     super(isNew ? "the new system runs already" : "the old system came back instead of the base", {
       cause,
       hint: isNew
-        ? "the build went to its end while nobody watched; log in and look"
-        : "nothing was written; the console's log and the base's dead-man timer tell more",
+        ? "the build ended while no operator was attached; log in and look"
+        : "nothing was written; the console's log and the base's dead-man timer show more",
     });
     this.isNew = isNew;
   }

@@ -48,7 +48,7 @@ export function expectedSystem(
   };
 }
 
-/** After a failure before any write that we know of: waits until the old system answers again, in whatever boot. */
+/** After a failure before any write that we know of: waits until the old system answers again, in any boot. */
 export async function waitForOldSystem(
   inputs: DeployInputs,
   shipped: Pick<Shipped, "facts" | "newSystem">,

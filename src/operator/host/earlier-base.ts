@@ -7,7 +7,7 @@ const connectMs = 20_000;
 
 /**
  * Whether the base of an earlier deploy answers at a host that could not be logged in to: its host key is not the one in known_hosts, and
- * whoever is told to remove that one would look for the fault in the wrong place.
+ * the advice to remove that key would lead to the wrong place.
  */
 export async function earlierBase(
   env: Env,

@@ -90,7 +90,7 @@ export function declaredDisks({ storage }: Pick<Spec, "storage">): Record<string
   return Object.fromEntries(disks);
 }
 
-/** Where the partitions that are kept would lie if they were made. */
+/** Where the partitions that are kept would be if they were made. */
 function keptParts(name: string, { table }: WrittenDisk, first: WrittenDisk): PartitionFacts[] {
   const { partitions } = layoutOf(first, first.imageSize, sectorSize, { seed: "", name });
   return partitions.flatMap((part, index) => {

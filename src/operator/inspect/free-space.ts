@@ -19,7 +19,7 @@ export interface Room {
   readonly usual: number;
 }
 
-/** Counts what filesystems can hold, whatever they lie on: of a mirror one half, of a RAID 5 all but one, of a thin volume its pool's. */
+/** Counts what filesystems can hold, by what they are on: of a mirror one half, of a RAID 5 all but one, of a thin volume its pool's. */
 export function roomOf(
   { storage }: Pick<Spec, "storage">,
   lock: Lock,

@@ -93,7 +93,7 @@ export function hostFinding(bound: Bound, disks: readonly DiskFacts[] | undefine
   };
 }
 
-/** What stays the longest first: the firmware's UUID whatever is installed, host keys where they are kept. */
+/** What stays the longest first: the firmware's UUID with any system installed, host keys where they are kept. */
 function lineFor({ dmiUuid, machineId, sshHostKeys }: HostIdentity, keepsKeys: boolean): string {
   const [key] = sshHostKeys;
   if (dmiUuid !== undefined) return `host: { dmiUuid: "${dmiUuid}" }`;

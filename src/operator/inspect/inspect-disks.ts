@@ -24,7 +24,7 @@ interface Known {
   mountsOf(name: string, dev: string): string[];
 }
 
-/** Disks from the probe's sections: kernel sizes are in units of 512 bytes whatever the sector size. */
+/** Disks from the probe's sections: kernel sizes are in units of 512 bytes for any sector size. */
 export function parseDisks(text: string, sections: Sections): DiskFacts[] {
   const known = knownFrom(sections);
   const disks: DiskFacts[] = [];

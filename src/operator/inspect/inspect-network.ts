@@ -62,7 +62,7 @@ export function parseLinks(json: string): LinkFacts[] {
     }));
 }
 
-/** Routes that somebody set: what the kernel itself derives from addresses comes back with them. */
+/** Routes that were set: what the kernel itself derives from addresses comes back with them. */
 export function parseRoutes(json4: string, json6: string): RouteFacts[] {
   return [...parse(IpRoute, json4, "ip route"), ...parse(IpRoute, json6, "ip -6 route")]
     .filter(
@@ -79,7 +79,7 @@ export function parseRoutes(json4: string, json6: string): RouteFacts[] {
     }));
 }
 
-/** Name servers, those behind a local stub resolver first; loopback addresses are of no use to another kernel. */
+/** Name servers, those of a local stub resolver first; loopback addresses are of no use to another kernel. */
 export function parseNameServers(resolvConf: string, uplink: string): string[] {
   const servers = [...`${uplink}\n${resolvConf}`.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(
     (match) => match[1]!,

@@ -63,7 +63,7 @@ export async function inspect(
   });
   if (!facts.success)
     throw new Fail(
-      `the inspection of ${host.name} told something unexpected: ${facts.error.issues[0]?.path.join(".")}`,
+      `the inspection of ${host.name} found something unexpected: ${facts.error.issues[0]?.path.join(".")}`,
       {
         cause: facts.error,
       },
@@ -111,7 +111,7 @@ function security(get: (name: string) => string) {
 function hardware(get: (name: string) => string) {
   const tpm = lines(get("tpm")).map((line) => line.split(" "));
   const valuesOf = (name: string) => tpm.flatMap(([key, value]) => (key === name && value ? [value] : []));
-  // Before Linux 5.6 the kernel does not tell the version; it makes the second device for a TPM 2.0 alone.
+  // Before Linux 5.6 the kernel does not show the version; it makes the second device for a TPM 2.0 alone.
   const usable = tpm.some(([key]) => key === "usable");
   const [version = usable ? "2" : "1"] = valuesOf("version");
   const banks = valuesOf("bank");
@@ -134,7 +134,7 @@ function memory(meminfo: string) {
 
 function consoles(cmdline: string, active: string): string[] {
   const [named, seen] = [consoleWords(words(cmdline)), words(active)].map((list) =>
-    list.filter((one) => consoleForm.test(one)),
+    list.filter((name) => consoleForm.test(name)),
   ) as [string[], string[]];
   // Both name /dev/console last (Documentation/ABI/testing/sysfs-tty).
   return [...new Set(named.length > 0 ? named : seen)].slice(-mostConsoles);

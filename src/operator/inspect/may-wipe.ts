@@ -16,7 +16,7 @@ export function wipeFindings(
       const { serial, wwn, path = "a disk without a serial" } = identityOf(name, disk);
       return serial ?? wwn ?? path;
     });
-  const others = written.filter((one) => !mayWipe.includes(one));
+  const others = written.filter((serial) => !mayWipe.includes(serial));
   const check = "may wipe";
   if (others.length === 0) return [go(check, `hosts.yaml names ${written.join(", ")}`)];
   const named = mayWipe.length === 0 ? "none" : mayWipe.join(", ");

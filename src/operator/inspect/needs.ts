@@ -21,7 +21,7 @@ const kernelPackageBytes = mib;
 /** What a definition needs of a machine. How many disks, and of what size, is found out by matching them. */
 export interface Needs {
   readonly machine: MachineNeeds;
-  /** Where kernels lie, if that is a partition of a size of its own; with one more kernel beside them while apt replaces it. */
+  /** Where kernels are, if that is a partition of a size of its own; with one more kernel beside them while apt replaces it. */
   readonly kernels: {
     readonly on: "esp" | "xbootldr" | "/boot";
     readonly least: number;
@@ -98,7 +98,7 @@ function processor(
   { system }: Spec,
   { cpuFlags: has }: Pick<Facts, "cpuFlags">,
 ): Finding[] {
-  // A kernel that does not tell.
+  // A kernel that does not show them.
   if (has === undefined || has.length === 0) return [];
   const missing = wanted.filter((flag) => !has.includes(flag));
   if (missing.length === 0) return [];

@@ -197,9 +197,9 @@ function firmware(spec: Spec, facts: Facts): Finding {
 }
 
 function consoles({ cmdline }: Facts): Finding[] {
-  const odd = consoleWords(cmdline).filter((one) => !consoleForm.test(one));
+  const odd = consoleWords(cmdline).filter((word) => !consoleForm.test(word));
   if (odd.length === 0) return [];
-  const words = odd.map((one) => `console=${one}`).join(" ");
+  const words = odd.map((value) => `console=${value}`).join(" ");
   return [
     warn(
       "console",

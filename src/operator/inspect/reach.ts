@@ -3,7 +3,7 @@ import { type HostScript, scriptArgv } from "../../transport/script.ts";
 
 const perMirrorMs = 60_000;
 
-/** Asks for one small file by whatever the host has; bash is essential on Debian, the others are common elsewhere. */
+/** Asks for a small file by a program that the host has; bash is essential on Debian, the others are common elsewhere. */
 const reachScript: HostScript = {
   name: "reach-mirror",
   text: `

@@ -18,7 +18,7 @@ export interface SshdPorts {
 }
 
 /**
- * The ports on which the new system's OpenSSH server will listen, as the definition's files tell (sshd_config(5)). What scripts, patches,
+ * The ports on which the new system's OpenSSH server will listen, by the definition's files (sshd_config(5)). What scripts, patches,
  * links, packages of one's own and units make of it is not known here.
  */
 export function sshdPorts(spec: Spec, { files, links }: DefinitionFiles): SshdPorts {
@@ -38,7 +38,7 @@ export function sshdPorts(spec: Spec, { files, links }: DefinitionFiles): SshdPo
   const everywhere = ports.length === 0 ? [defaultPort] : ports;
   const addresses = of(lines, "listenaddress");
   const listening =
-    addresses.length === 0 ? everywhere : addresses.flatMap((one) => portOf(one) ?? everywhere);
+    addresses.length === 0 ? everywhere : addresses.flatMap((address) => portOf(address) ?? everywhere);
   const isRead = (path: string) => path === main || isIncluded(path);
   const secrets = Object.values(spec.secrets).flatMap(({ path }) => path ?? []);
   const units = Object.entries(spec.services).filter(([, one]) => (one.dropIn ?? one.unit) !== undefined);

@@ -69,7 +69,7 @@ interface MakeLockOptions extends Surroundings {
 /** Resolves anew; needs the network unless offline. The old lock is given back where no package has changed. */
 export async function makeLockFor(spec: Spec, options: MakeLockOptions): Promise<Lock> {
   const { cache, log, signal, env, dir, old, offline = false, update = [] } = options;
-  const lockedFrom = new Map(old?.lock?.indices.map((one) => [keyOf(one), one.date]));
+  const lockedFrom = new Map(old?.lock?.indices.map((index) => [keyOf(index), index.date]));
   await mkdir(join(cache, "index"), { recursive: true });
   await hold(join(cache, "index"));
   const fresh = await lockDefinition(withImpliedPackages(spec), {
@@ -110,7 +110,7 @@ async function lockText(definition: Pick<Definition, "dir">): Promise<string | u
   });
 }
 
-/** The definition's lock; one that does not fit is refused, or told with why it does not. */
+/** The definition's lock; one that does not fit is refused, or returned with the reasons. */
 export async function readLockFor(
   definition: Definition,
   options: { stale?: "refuse" | "accept" } = {},

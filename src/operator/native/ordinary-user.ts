@@ -15,7 +15,7 @@ import { LogEvent, replayTo } from "./replay-log.ts";
 
 const program = fileURLToPath(new URL("../../../bin/start.js", import.meta.url));
 
-/** Like spawn's; stdin is the terminal's or nobody's. */
+/** Like spawn's; stdin is the terminal's or none. */
 type Stdio = Parameters<typeof spawnAsRoot>[2]["stdio"];
 
 /**
@@ -57,7 +57,7 @@ export function fixOf(troubles: readonly Trouble[]): string[] {
   return troubles.flatMap(({ fix }) => (fix === undefined ? [] : [showArgv(["sudo", ...fix])]));
 }
 
-/** A cache that root has filled, as sudo does where it keeps HOME, is told before minutes have gone. */
+/** A cache that root has filled, as sudo does where it keeps HOME, is reported before minutes have gone. */
 async function refuseForeignCache(cache: string): Promise<void> {
   for (const directory of [cache, ...["packages", "index", "image"].map((name) => join(cache, name))])
     await access(directory, constants.R_OK | constants.W_OK).catch((error: NodeJS.ErrnoException) => {

@@ -31,7 +31,7 @@ export async function convertDisk(
     timeoutMs: convertMs,
     signal,
     cwd: directory,
-    // It tells a full disk in many words, and in none.
+    // It reports a full disk in several ways, or not at all.
     hint: "is there room beside the output? free some space, or name another place for it",
   });
   if (to.format === "vmdk") await settleVmdk(made);
@@ -39,8 +39,8 @@ export async function convertDisk(
 }
 
 /**
- * Gives a VMDK a content ID of no chance: qemu-img takes a random one. It tells a child image that its parent is another now,
- * and here there is no child. The descriptor is text in whole sectors, filled up with zeros (VMware's Virtual Disk Format 1.1).
+ * Gives a VMDK a content ID of no chance: qemu-img takes a random one. By it a child image knows that its parent
+ * has changed, and here there is no child. The descriptor is text in whole sectors, filled up with zeros (VMware's Virtual Disk Format 1.1).
  */
 export async function settleVmdk(path: string): Promise<void> {
   const file = await open(path, "r+");
@@ -53,7 +53,7 @@ export async function settleVmdk(path: string): Promise<void> {
     ) as [number, number];
     const descriptor = Buffer.alloc(length);
     await file.read(descriptor, 0, length, at);
-    // Behind its end lie scraps of the one before, whose id had a digit more.
+    // After its end there may be a scrap of a longer id.
     const [text = ""] = descriptor.toString("latin1").split("\0", 1);
     const settled = Buffer.alloc(length);
     settled.write(text.replace(/^CID=[0-9a-f]+$/m, "CID=00000001"), "latin1");

@@ -55,7 +55,7 @@ export async function minimizeDisk(
       ...{ timeoutMs: toolMs, signal: context.signal, shown: argv },
       // e2fsck has a clock of its own.
       env: { ...fixedTimeEnv(epoch), E2FSCK_TIME: String(epoch) },
-      // e2fsck tells by 1 that it has mended something, as a count that was of another size.
+      // e2fsck exits 1 where it has mended something, as a count that was of another size.
       ...(argv[0] === "e2fsck" ? { accept: [0, 1] } : {}),
       ...(stdin === undefined ? {} : { stdin }),
     });
@@ -67,7 +67,7 @@ export async function minimizeDisk(
   await tool(["e2image", "-r", "-a", "-o", String(offset), image, alone]);
   await truncate(alone, last.size * sector);
   const bytes = await shrink(alone, tool);
-  // Behind the last partition there is room for the second table, and nothing else.
+  // After the last partition there is room for the second table, and nothing else.
   await truncate(image, offset);
   await truncate(image, offset + bytes + mib);
   await tool(["e2image", "-r", "-a", "-O", String(offset), alone, image]);

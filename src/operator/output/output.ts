@@ -52,8 +52,8 @@ export function endingOf({ format, compress }: Output): string {
 }
 
 /**
- * What is to be made, from the options and the output's name: what the options leave open the name tells, and where it tells
- * nothing it is a raw disk. An option and a name that contradict each other are refused.
+ * What is to be made, from the options and the output's name: what the options leave open follows from the name, and else
+ * it is a raw disk. An option and a name that contradict each other are refused.
  */
 export function outputOf(
   file: string,
@@ -62,8 +62,8 @@ export function outputOf(
   const format = oneOf("--format", options.format, imageFormats);
   const compress = oneOf("--compress", options.compress, imageCompressions);
   const name = longName(basename(file));
-  const told = imageCompressions.find((one) => name.endsWith(compressions[one]));
-  const inner = told === undefined ? name : name.slice(0, -compressions[told].length);
+  const compression = imageCompressions.find((way) => name.endsWith(compressions[way]));
+  const inner = compression === undefined ? name : name.slice(0, -compressions[compression].length);
   const named = formatNamed(inner);
   if (format === undefined && named === undefined) {
     const odd = foreign.find((ending) => inner.endsWith(ending));
@@ -73,7 +73,7 @@ export function outputOf(
   if (format !== undefined && named !== undefined && format !== named)
     throw usage(`--format ${format}: the name ${basename(file)} is that of a ${named} file`);
   const made = format ?? named ?? "raw";
-  return { format: made, compress: compressionOf(file, made, compress, told) };
+  return { format: made, compress: compressionOf(file, made, compress, compression) };
 }
 
 function compressionOf(
@@ -110,7 +110,7 @@ function oneOf<T extends string>(
   all: readonly T[],
 ): T | undefined {
   if (given === undefined) return undefined;
-  const found = all.find((one) => one === given);
+  const found = all.find((value) => value === given);
   if (found === undefined) throw usage(`${option} ${given}: ${all.join(", ")} are accepted`);
   return found;
 }

@@ -42,7 +42,7 @@ export function aptMirror(
   mirrors: Readonly<Record<string, readonly string[]>>,
   archive: string,
 ): string | undefined {
-  return mirrors[archive]?.find((one) => /^https?:/.test(one));
+  return mirrors[archive]?.find((url) => /^https?:/.test(url));
 }
 
 function source(url: string, suites: readonly string[], components: readonly string[], keys: string): string {
@@ -68,7 +68,7 @@ function preferencesOf(
           : `release ${release.join(", ")}`;
     return stanza(packages.join(" "), pin, priority);
   });
-  const others = suites.some((one) => !one.startsWith(`${suite}-`));
+  const others = suites.some((other) => !other.startsWith(`${suite}-`));
   const own = others ? partsOf(suite).map((part) => stanza("*", `release n=${part.suite}`, 990)) : [];
   return [...stanzas, ...own].join("\n");
 }

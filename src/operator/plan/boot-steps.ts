@@ -29,7 +29,7 @@ export function kernelCmdline(spec: Spec, seed: string, consoles: readonly strin
   return [
     ...(spec.storage === undefined ? [] : storageConfig(spec.storage, seed).cmdline),
     "ro",
-    ...consoles.map((one) => `console=${one}`),
+    ...consoles.map((name) => `console=${name}`),
     ...(spec.boot?.cmdline ?? []),
   ];
 }
@@ -40,7 +40,7 @@ export function signSteps(spec: Spec, epoch: number): StepData[] {
   return keys === undefined ? [] : [stepData(signLoader, "signing the bootloader", keys)];
 }
 
-/** Refuses a signing key that is missing, or not that of the certificate; told before anything is made, or any disk is written. */
+/** Refuses a signing key that is missing, or not that of the certificate; before anything is made, or any disk is written. */
 export function checkSigningKey(spec: Spec, secrets: ReadonlyMap<string, Secret>): void {
   const keys = signingKeys(spec, 1);
   if (keys === undefined) return;
@@ -65,7 +65,7 @@ interface Options {
   readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
   /** A root with verity. */
   readonly verity?: VerityPlan | undefined;
-  /** An image: where its root filesystem lies. Left out where the disks are mounted. */
+  /** An image: where its root filesystem is. Left out where the disks are mounted. */
   readonly rootAt?: { readonly image: string; readonly offsetBytes: number };
 }
 

@@ -27,7 +27,7 @@ import { expectedOfPackages, expectedOfTree } from "./expectations.ts";
 import { networkFiles, resolvConf } from "./network-files.ts";
 
 export interface ConfigureOptions {
-  /** What the new system is told of its disks. */
+  /** What the new system has to know of its disks. */
   readonly storage: Pick<StorageConfig, "files" | "directories">;
   /** Base URLs for the new system's apt sources, the one used first. */
   readonly mirrors: Readonly<Record<string, readonly string[]>>;

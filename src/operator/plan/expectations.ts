@@ -141,7 +141,7 @@ function expectedOfUnit(
 
 /** Whether a program is of the new system itself, and so has to be there when it is built. */
 function isOwn(program: string, { storage }: Spec): boolean {
-  const kept = storage === undefined ? [] : mountsOf(storage).filter((one) => one.kept);
+  const kept = storage === undefined ? [] : mountsOf(storage).filter((mounted) => mounted.kept);
   return ![...elsewhere, ...kept.map(({ mount }) => mount)].some(
     (place) => program === place || program.startsWith(`${place}/`),
   );

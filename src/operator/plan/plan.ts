@@ -61,7 +61,7 @@ export function deployPlan(
     ...treeSteps(spec, lock, {
       storage: storage.config,
       mirrors: about.mirrors,
-      packages: new Set(lock.packages.map((one) => one.name)),
+      packages: new Set(lock.packages.map((locked) => locked.name)),
       files: { files: inputs.files, links: inputs.links },
       identity: "deploy",
       cmdline,
@@ -69,7 +69,7 @@ export function deployPlan(
     }),
     stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
     ...storage.enroll,
-    // Behind all that is written to the root: of one with verity, not a byte may change from here on.
+    // After all that is written to the root: of one with verity, not a byte may change from here on.
     ...boot,
     ...after,
     // Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk.
@@ -95,7 +95,7 @@ export function deploySeed(
   return uuidFrom(digestOf([definition, machineId, bootId]), "deploy");
 }
 
-/** What the base does on disks, in order: whatever fills the mounted tree comes behind `before`. */
+/** What the base does on disks, in order: what fills the mounted tree comes after `before`. */
 export function baseSteps(
   spec: Spec,
   seed: string,

@@ -50,18 +50,18 @@ export function treeSteps(spec: Spec, lock: Lock, options: TreeOptions): StepDat
 
 export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLayers {
   const epoch = epochOf(lock);
-  const essential = lock.packages.filter((one) => one.bootstrap);
+  const essential = lock.packages.filter((locked) => locked.bootstrap);
   const before: FileToWrite[] = [];
   const certificate = certificateFiles(spec);
   before.push(...bootFiles(spec, options.cmdline));
-  // On a filesystem of its own the kernels' links lie beside them, where GRUB finds them.
+  // On a filesystem of its own the kernels' links are beside them, where GRUB finds them.
   if (hasOwnBoot(spec)) before.push({ path: "/etc/kernel-img.conf", content: "link_in_boot = yes\n" });
   if (options.packages.has("initramfs-tools"))
     before.push(
       { path: "/etc/initramfs-tools/conf.d/imgbuild", content: "MODULES=list\n" },
       {
         path: "/usr/share/initramfs-tools/modules.d/imgbuild",
-        content: initramfsModules.map((one) => `${one}\n`).join(""),
+        content: initramfsModules.map((name) => `${name}\n`).join(""),
       },
     );
   return {

@@ -47,7 +47,7 @@ export const KnownDeploy = z.strictObject({
 });
 export type KnownDeploy = z.output<typeof KnownDeploy>;
 
-/** Written before the takeover, so that `follow` works whatever becomes of this process. */
+/** Written before the takeover, so that `follow` works even if this process ends. */
 export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
   const file = fileOf(env, host);
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
@@ -68,7 +68,7 @@ function fileOf(env: Env, host: string): string {
   return join(stateDirectory(env), "deploys", `${sha256(host).slice(0, 16)}.json`);
 }
 
-/** What this operator has done, and no other machine can tell again. */
+/** What this operator has done; no other machine knows it. */
 export function stateDirectory(env: Env): string {
   return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local/state"), "imgbuild");
 }

@@ -23,7 +23,7 @@ export async function signedPayload(
   run: {
     readonly nonce: string;
     readonly machine: Machine;
-    /** Milliseconds since the epoch; undefined: of any age, whatever the machine's clock says. */
+    /** Milliseconds since the epoch; undefined: of any age, for any clock of the machine. */
     readonly now: number | undefined;
   },
 ): Promise<{ payload: Uint8Array; publicKey: string }> {

@@ -3,7 +3,7 @@ import { graphOf } from "../../storage/graph/graph.ts";
 import { signingSecret } from "./secrets.ts";
 
 /**
- * Names of the secrets without which nothing can be made: they open what lies on the disks, and sign what the firmware starts.
+ * Names of the secrets without which nothing can be made: they open what is on the disks, and sign what the firmware starts.
  * An image needs them whether or not its secrets are put in; these are put nowhere.
  */
 export function buildKeyNames(spec: Pick<Spec, "storage" | "boot">): string[] {

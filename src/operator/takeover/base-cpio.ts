@@ -14,7 +14,7 @@ export async function frame(
 }
 
 /**
- * What is laid between and behind the base's files in a deploy's initramfs: kernel, outer and kit lie between them, in that
+ * What is put between and after the base's files in a deploy's initramfs: kernel, outer and kit are between them, in that
  * order, so that the base has itself at hand; the last part ends with the deploy's own archive.
  */
 export async function deployParts(

@@ -71,7 +71,7 @@ for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
 
 /**
  * The initramfs: the base, then its own small files once more, so that the new system can keep the base, then the deploy.
- * Copies in RAM go as soon as they are in it. The kit is unpacked to `loader`: its own file may lie beside it.
+ * Copies in RAM go as soon as they are in it. The kit is unpacked to `loader`: its own file may be beside it.
  */
 const stageScript: HostScript = {
   name: "stage",
@@ -246,7 +246,7 @@ export async function loadBase(
     });
 }
 
-/** Starts the base a second from now; by `trigger` the kernel is told to write its disks no more. */
+/** Starts the base a second from now; by `trigger` the kernel stops writing to its disks. */
 export async function jump(host: Host, signal: AbortSignal, trigger = "/proc/sysrq-trigger"): Promise<void> {
   await script(host, jumpScript, [workDir, trigger], { timeoutMs: minute, signal });
 }

@@ -9,7 +9,7 @@ const declare = fileURLToPath(new URL("../../testing/declare.ts", import.meta.ur
 
 /**
  * The tests beside a definition as one module that needs no file: what it imports as "imgbuild/testing" are the functions
- * that declare, and it sees itself where it lies.
+ * that declare, and it sees itself where it is.
  */
 export async function bundleTests(file: string): Promise<string> {
   try {

@@ -80,7 +80,7 @@ export async function testImage(
   return await read(definition, directory);
 }
 
-/** What lies in the directory of an image. */
+/** What is in the directory of an image. */
 const files = {
   /** One disk; or a directory of several, each by its name. */
   system: "system.raw",
@@ -173,7 +173,7 @@ export function networkdFiles(spec: Spec, placed: DefinitionFiles["files"]): Rea
 function bootFirst(written: ReturnType<typeof writtenDisks>): ReturnType<typeof writtenDisks> {
   const boots = ([, { table }]: (typeof written)[number]) =>
     table.partitions.some(({ type }) => type === "esp" || type === "bios-boot");
-  return [...written.filter(boots), ...written.filter((one) => !boots(one))];
+  return [...written.filter(boots), ...written.filter((disk) => !boots(disk))];
 }
 
 /** Where the Secure Boot key is a made-up one, a key made now takes its place, with its certificate: the way of booting is the same. */

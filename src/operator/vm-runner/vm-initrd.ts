@@ -16,7 +16,7 @@ const machine: Machine = { macs: [] };
 /** Nobody arms it here: the machine ends with the process that started it. */
 const deadManSeconds = 7_200;
 
-/** What tells a start of the base from any other. */
+/** What distinguishes a start of the base from any other. */
 interface VmStart {
   readonly nonce: string;
   readonly planDigest: string;

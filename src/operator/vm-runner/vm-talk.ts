@@ -77,7 +77,7 @@ async function endsWithin<T>(
   throw new Fail(`the base was not done within ${Math.round(boundMs / 1000)} s`);
 }
 
-/** Where the machine has ended, that is the reason, whatever was noticed first. */
+/** Where the machine has ended, that is the reason, even if something else was noticed first. */
 async function ending({ qemu, console }: BaseMachine, otherwise: string, cause: unknown): Promise<Fail> {
   const ended = await settlesWithin(qemu.ended, 1_000);
   const why = ended ? `the virtual machine ended: ${await qemu.ended}` : otherwise;

@@ -23,7 +23,7 @@ export const installSystemdBoot = defineStep({
   schema: z.strictObject({
     /** Directory that is, or becomes, the ESP's filesystem. */
     esp: z.string().startsWith("/"),
-    /** The same of an extended boot loader partition, for kernels and entries. Left out, they lie on the ESP. */
+    /** The same of an extended boot loader partition, for kernels and entries. Left out, they are on the ESP. */
     kernels: z.string().startsWith("/").optional(),
     /** "uki": each kernel in a unified image, whose command line is the tree's /etc/kernel/cmdline. */
     layout: z.enum(["bls", "uki"]).default("bls"),

@@ -16,8 +16,8 @@ const squashfsName = "base.squashfs";
 const reserveBytes = 256 * 2 ** 20;
 
 /**
- * Leaves the running base on the new system, byte for byte as it was shipped, so that the next deploy sends it no more.
- * A convenience: when it cannot be, that is told and the deploy goes on.
+ * Leaves the running base on the new system, byte for byte as it was shipped, so that the next deploy need not send it.
+ * A convenience: when it cannot be, the log says so and the deploy goes on.
  */
 export const keepBase = defineStep({
   kind: "keep-base",

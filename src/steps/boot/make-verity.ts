@@ -87,8 +87,8 @@ function sealFile({ file }: VerityPlan): string {
 }
 
 /**
- * A digest of what must stay: root hash, digests, and the first block of the filesystem, which a mount that writes changes. Of a mounted
- * filesystem `veritysetup verify` could not tell: ext4 fills in bitmaps in memory, where who reads the device finds them.
+ * A digest of what must stay: root hash, digests, and the first block of the filesystem, which a mount that writes changes. A mounted
+ * filesystem would fail `veritysetup verify`: ext4 fills in bitmaps in memory, which a read of the device shows.
  */
 async function sealOf({ data, tree, file }: VerityPlan, machine: MachinePaths): Promise<string> {
   const hash = createHash("sha256").update(await readFile(file));

@@ -46,12 +46,12 @@ export const nameBootEntry = defineStep({
   },
 });
 
-/** What is wrong with the list of a firmware that was told of an entry, and may have kept another. */
+/** What is wrong with the list of a firmware that was given an entry, and may have kept another. */
 export function entryProblem(printed: string, label: string, loader: string): string | undefined {
   const [number, ...more] = entriesOf(printed, label);
   if (number === undefined) return `the firmware did not keep the boot entry ${label}`;
   if (more.length > 0) return `the firmware has ${more.length + 1} boot entries named ${label}`;
-  const line = printed.split("\n").find((one) => one.startsWith(`Boot${number}`)) ?? "";
+  const line = printed.split("\n").find((text) => text.startsWith(`Boot${number}`)) ?? "";
   if (!line.toLowerCase().includes(loader.toLowerCase()))
     return `the boot entry ${label} does not start ${loader}`;
   const order = /^BootOrder: ([0-9A-F,]*)$/m.exec(printed)?.[1]?.split(",") ?? [];

@@ -60,7 +60,7 @@ function privateKey(pem: Uint8Array, name: string) {
     return createPrivateKey(Buffer.from(pem.buffer, pem.byteOffset, pem.byteLength));
   } catch {
     // What OpenSSL says of a key may show parts of it.
-    throw new Fail(`the secret ${name} holds no private key in PEM, or one behind a passphrase`, {
+    throw new Fail(`the secret ${name} holds no private key in PEM, or one with a passphrase`, {
       hint: "take the passphrase away: the secret itself is encrypted",
     });
   }

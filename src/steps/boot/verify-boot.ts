@@ -30,7 +30,7 @@ const Fat = z.strictObject({
   sizeBytes: z.int().positive().optional(),
 });
 const Esp = Fat.extend({
-  /** The extended boot loader partition, where there is one: kernels and entries lie there. */
+  /** The extended boot loader partition, where there is one: kernels and entries are there. */
   kernels: Fat.optional(),
   loader: z.enum(["systemd-boot", "uki", "grub"]),
   /** Or the certificate by which everything on it is to be signed. */
@@ -57,7 +57,7 @@ export const verifyBoot = defineStep({
         z.strictObject({ target: Target, startBytes: z.int().positive(), sizeBytes: z.int().positive() }),
       )
       .default([]),
-    /** Where the root filesystem lies in an image. Left out where it is mounted. */
+    /** Where the root filesystem is in an image. Left out where it is mounted. */
     rootAt: z.strictObject({ image: z.string().startsWith("/"), offsetBytes: z.int() }).optional(),
     /** A root with verity: its digests, and where its root hash is. */
     verity: VerityPlan.optional(),
@@ -122,7 +122,7 @@ async function checkRoot(
   rootWord: string,
 ): Promise<void> {
   const fstab = new Tree(root).text("/etc/fstab") ?? "";
-  const line = fstab.split("\n").find((one) => one.split(/\s+/)[1] === "/");
+  const line = fstab.split("\n").find((text) => text.split(/\s+/)[1] === "/");
   if (line === undefined) throw new Fail("fstab does not name the root filesystem");
   const byUuid = /^root=UUID=(.*)$/.exec(rootWord)?.[1];
   if (verity !== undefined) {

@@ -10,7 +10,7 @@ import type { Word } from "../step/step.ts";
 const timeoutMs = 600_000;
 /** clevis puts what it works with into files for a moment; that is memory, and no disk. */
 const clevisEnv = { ...plainEnv, TMPDIR: "/run" };
-/** It works on the target's disk and TPM, so it is not behind the door. What clevis' shell scripts and the TPM's library need of the running base. */
+/** It works on the target's disk and TPM, so it is not in the sandbox. What clevis' shell scripts and the TPM's library need of the running base. */
 const shared = ["dev", "proc", "sys", "run"] as const;
 
 /** A key slot that a TPM or a tang server opens, made by the clevis of the new system. */
@@ -21,7 +21,7 @@ export const enrollClevis = defineActions({
     secret: z.string(),
     pin: z.enum(["tpm2", "tang"]),
     config: z.string(),
-    /** File with what the tang server said of its keys. With it nobody is asked now. */
+    /** File with what the tang server said of its keys. With it no server is asked now. */
     advertisement: z.string().optional(),
   }),
   actions: ({ device: ref, secret, pin, config, advertisement }) => {
@@ -54,7 +54,7 @@ export const enrollClevis = defineActions({
 
 /**
  * The command by which clevis makes a key slot; on its stdin comes a passphrase that opens the volume. Without `-y`: that is for
- * trusting whichever tang server answers, whatever thumbprint the configuration has.
+ * trusting any tang server that answers, also without the configured thumbprint.
  */
 export function clevisBind<W = string>(
   device: W,

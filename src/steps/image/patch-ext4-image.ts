@@ -28,7 +28,7 @@ export const patchExt4Image = defineActions({
       argv: ["debugfs", "-w", "-f", "-", `${image}?offset=${offsetBytes}`],
       options: { stdin: debugfsScript(changes, epoch), env: fixedTimeEnv(epoch), timeoutMs },
       long: true,
-      // debugfs exits 0 whatever its commands did; it says its version there, and nothing else when all is well.
+      // debugfs exits 0 even if its commands failed; it says its version there, and nothing else when all is well.
       read: ({ stderr }) => {
         const words = stderr.replace(/^debugfs \d.*\n/, "").trim();
         if (words !== "")

@@ -59,7 +59,7 @@ export const swapFileImage = defineActions({
   },
 });
 
-/** debugfs exits 0 whatever its commands did, so what they made is looked at. */
+/** debugfs exits 0 even if its commands failed, so what they made is looked at. */
 function refuseHoles({ stdout, stderr }: RunResult, path: string, sizeBytes: number): void {
   // A full filesystem leaves holes, which swapon refuses; sectors of 512 bytes are counted, the extents' own included.
   const sectors = Number(/Blockcount:\s+(\d+)/.exec(stdout)?.[1] ?? 0);

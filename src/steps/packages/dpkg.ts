@@ -24,7 +24,7 @@ export interface Installing {
   readonly configured: Set<string>;
 }
 
-/** Does the work of dpkg in a tree that starts no services, where `configured` are installed before and all of `packages` behind it. */
+/** Does the work of dpkg in a tree that starts no services, where `configured` are installed before it and all of `packages` after it. */
 export async function withDpkg(
   context: StepContext,
   packages: readonly LockedPackage[],
@@ -74,7 +74,7 @@ export async function placeOthers(
   let waiting: readonly (typeof ordered)[number][] = ordered;
   while (waiting.length > 0) {
     const { now, later, configure } = nextRound(waiting, all, configured);
-    const staged = now.map((one) => one.staged);
+    const staged = now.map((ordered) => ordered.staged);
     await runPreinsts(staged, context, env, dpkgVersion);
     const left = placeAll(staged, { root, owners }, { bootstrap: false, log });
     await unpackByDpkg(context, left, env);
@@ -96,7 +96,7 @@ export async function unpackByDpkg(
   if (packages.length === 0) return;
   const log = quiet(context.log);
   await context.fetch(packages, log);
-  const paths = packages.map((one) => context.packagePath(one).inside);
+  const paths = packages.map((locked) => context.packagePath(locked).inside);
   // The lock has dependencies first; cycles are why they must be forced.
   await dpkg(context, ["--force-depends", "--unpack", ...paths], { env, log, total: packages.length });
   await context.release(packages);
@@ -135,11 +135,11 @@ export function quiet(log: Log): Log {
 /** apt's marks: what the definition does not name may go when nothing needs it. */
 function markAutomatic(tree: Tree, packages: readonly LockedPackage[]): void {
   const stanzas = packages
-    .filter((one) => !one.requested && !one.bootstrap)
-    .map((one) => one.name)
+    .filter((locked) => !locked.requested && !locked.bootstrap)
+    .map((locked) => locked.name)
     .sort()
     .map((name) => `Package: ${name}\nArchitecture: ${onlyName}\nAuto-Installed: 1\n`);
-  tree.write("/var/lib/apt/extended_states", stanzas.map((one) => `${one}\n`).join(""));
+  tree.write("/var/lib/apt/extended_states", stanzas.map((stanza) => `${stanza}\n`).join(""));
 }
 
 /** Every package of the lock is installed in its version, and dpkg finds nothing wrong. */
@@ -152,10 +152,12 @@ async function checkInstalled(context: StepContext, packages: readonly LockedPac
       .filter((line) => line !== "")
       .map((line) => [line.split(" ")[0]!, line] as const),
   );
-  const wrong = packages.filter((one) => installed.get(one.name)?.trim() !== `${one.name} ${one.version} ii`);
+  const wrong = packages.filter(
+    (locked) => installed.get(locked.name)?.trim() !== `${locked.name} ${locked.version} ii`,
+  );
   if (wrong.length > 0)
     throw new Fail(
-      `${wrong.length} packages are not installed as locked: ${wrong.map((one) => installed.get(one.name) ?? one.name).join("; ")}`,
+      `${wrong.length} packages are not installed as locked: ${wrong.map((leaf) => installed.get(leaf.name) ?? leaf.name).join("; ")}`,
     );
   const audit = await context.chroot(["dpkg", "--audit"], { accept: [0, 1] });
   if (audit.stdout.trim() !== "") throw new Fail(`dpkg --audit complains:\n${audit.stdout.trim()}`);

@@ -25,7 +25,7 @@ export const installPackages = defineStep({
   summary: "install packages with the tree's own dpkg",
   schema: z.strictObject({ packages: z.array(LockedPackage).min(1) }),
   run: async ({ packages }, context) => {
-    const essential = packages.filter((one) => one.bootstrap).map(({ name }) => name);
+    const essential = packages.filter((locked) => locked.bootstrap).map(({ name }) => name);
     await withDpkg(context, packages, essential, (installing) => install(packages, context, installing));
   },
 });
@@ -37,8 +37,8 @@ async function install(
 ): Promise<void> {
   const { root, log } = context;
   const { env } = installing;
-  const essential = packages.filter((one) => one.bootstrap);
-  const { soon, late } = splitLate(packages.filter((one) => !one.bootstrap));
+  const essential = packages.filter((locked) => locked.bootstrap);
+  const { soon, late } = splitLate(packages.filter((locked) => !locked.bootstrap));
   await unpackByDpkg(context, unregistered(root, essential), env);
   const [, staged] = await runBoth(context.signal, [
     (signal) =>
@@ -51,10 +51,12 @@ async function install(
       ),
     (signal) => fetchAndStage(soon, context, quiet(log), { signal }),
   ] as const);
-  const active = new Set(staged.filter(({ control }) => isActivePackage(control)).map((one) => one.locked));
-  const leaves = leavesOf(packages, (one) => active.has(one));
+  const active = new Set(
+    staged.filter(({ control }) => isActivePackage(control)).map(({ locked }) => locked),
+  );
+  const leaves = leavesOf(packages, (locked) => active.has(locked));
   const isLeaf = ({ name }: LockedPackage) => leaves.has(name);
-  const first = soon.filter((one) => !isLeaf(one));
+  const first = soon.filter((locked) => !isLeaf(locked));
   await log.task(`placing ${first.length} packages`, () =>
     placeOthers(
       context,

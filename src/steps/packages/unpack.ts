@@ -14,7 +14,7 @@ import type { StepContext } from "../step/step.ts";
 const unpackMs = 2 * 3_600_000;
 /** The preinst scripts of all packages. */
 const scriptMs = 3_600_000;
-/** More unpacking programs than that would wait for the one who places the files. */
+/** More unpacking programs than that would wait for the placing of files. */
 const maxLanes = 4;
 /** Where files wait beside the tree: on the filesystem that takes most of them. */
 export const stagingPath = "/usr/.imgbuild-staging";
@@ -22,8 +22,8 @@ export const stagingPath = "/usr/.imgbuild-staging";
 const heldOpen = new Map<string, Held[]>();
 
 /**
- * What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. They are not told
- * of SOURCE_DATE_EPOCH, which would change what they make: Python's bytecode would be checked at every start.
+ * What maintainer scripts see. INITRD=No keeps the kernel's from making an initramfs that is made once, at the end. They do not
+ * get SOURCE_DATE_EPOCH, which would change what they make: Python's bytecode would be checked at every start.
  */
 export const scriptEnv: Readonly<Record<string, string>> = {
   ...plainEnv,
@@ -33,7 +33,7 @@ export const scriptEnv: Readonly<Record<string, string>> = {
   INITRD: "No",
 };
 
-/** Fetches packages and unpacks them beside the tree; their .debs are given free. */
+/** Fetches packages and unpacks them beside the tree; their .debs are released. */
 export async function fetchAndStage(
   packages: readonly LockedPackage[],
   context: StepContext,
@@ -76,7 +76,7 @@ export function clearStaging(root: string): void {
 }
 
 /**
- * Puts staged packages into the tree, in order, and tells dpkg. Each one's preinst script has run before; scripts may need what
+ * Puts staged packages into the tree, in order, and enters them for dpkg. Each one's preinst script has run before; scripts may need what
  * the packages they pre-depend on hold, so those must be configured by now. Gives back what is left to dpkg itself.
  */
 export function placeAll(

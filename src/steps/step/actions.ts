@@ -106,7 +106,7 @@ export function joined(words: readonly Word[], by = ""): LateWord {
   };
 }
 
-/** One after the other: a device may lie in what the one before it was made into. */
+/** One after the other: a device may be in what the one before it was made into. */
 async function valuesOf(words: readonly Word[], context: StepContext): Promise<string[]> {
   const values: string[] = [];
   for (const word of words) values.push(typeof word === "string" ? word : await word.value(context));

@@ -106,7 +106,7 @@ function programProblem(root: string, name: string): string | undefined {
   const found = places.flatMap((path) => find(root, path) ?? []);
   if (found.length === 0)
     return `the system has no program ${name}; install its package, or place it by \`files\``;
-  return found.some((one) => one.isFile() && (one.mode & 0o111) !== 0)
+  return found.some((entry) => entry.isFile() && (entry.mode & 0o111) !== 0)
     ? undefined
     : `${name} cannot be run: it is no program, or lacks mode 0755`;
 }
@@ -161,7 +161,7 @@ function hasUnit(root: string, name: string): boolean {
   const names = [name, name.replace(/@.*(?=\.[a-z]+$)/, "@")];
   const script = /^(.+)\.service$/.exec(name)?.[1];
   return (
-    unitPath.some((directory) => names.some((one) => isThere(root, `${directory}/${one}`))) ||
+    unitPath.some((directory) => names.some((name) => isThere(root, `${directory}/${name}`))) ||
     (script !== undefined && isThere(root, `/etc/init.d/${script}`))
   );
 }

@@ -9,7 +9,7 @@ import { defineStep } from "../step/step.ts";
 /** Where a deploy leaves its mark on the new system. */
 export const markPath = "/var/lib/imgbuild/deploy.json";
 
-/** Leaves nothing of the making behind, and gives the system its own identity. */
+/** Removes what is left of the making, and gives the system its own identity. */
 export const finishTree = defineStep({
   kind: "finish-tree",
   summary: "clear the traces of the making",
@@ -36,7 +36,7 @@ export const finishTree = defineStep({
   },
 });
 
-/** What the making leaves behind, and what each making would have another of. */
+/** What is left of the making, and what would differ with each making. */
 export function clearTraces(tree: Tree): void {
   for (const path of [
     "/etc/passwd-",
@@ -65,8 +65,8 @@ export function clearTraces(tree: Tree): void {
 const daySeconds = 86_400;
 
 /**
- * The days on which passwords were set are days of the making. An account that nobody can log in to by password gets the day of
- * `epoch`; a password has none, and so no age: it was made nobody knows when.
+ * The days on which passwords were set are days of the making. An account without a login by password gets the day of
+ * `epoch`; a password has none, and so no age: it is not known when it was made.
  */
 export function settlePasswordDates(tree: Tree, epoch: number, began: number): void {
   const file = "/etc/shadow";

@@ -15,7 +15,7 @@ export function ownerIn(root: string, owner: string, group: string): { uid: numb
 function idIn(tree: Tree, file: string, name: string, what: string): number {
   // Root is 0 everywhere, also before the package that writes passwd.
   if (name === "root") return 0;
-  const line = (tree.text(file) ?? "").split("\n").find((one) => one.startsWith(`${name}:`));
+  const line = (tree.text(file) ?? "").split("\n").find((text) => text.startsWith(`${name}:`));
   if (line === undefined)
     throw new Fail(`the tree has no ${what} ${name}`, {
       hint: "declare it under `users`, or install the package that makes it",

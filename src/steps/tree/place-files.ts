@@ -6,7 +6,7 @@ import { Fail } from "../../util/fail.ts";
 import { defineStep } from "../step/step.ts";
 import { placeFor } from "./owner.ts";
 
-/** The definition's `files/`: they land as they lie, root's, executable where they are. */
+/** The definition's `files/`: they keep their places and modes, and belong to root. */
 export const placeFiles = defineStep({
   kind: "place-files",
   summary: "place the files of the definition's files/",

@@ -6,7 +6,7 @@ import { hostKeyPrefix } from "./write-secrets.ts";
 
 const directory = "/etc/ssh";
 
-/** The SSH host keys that came with the secrets, and no others: those that the package made are nobody's. */
+/** The SSH host keys that came with the secrets, and no others: those that the package made are removed. */
 export const placeHostKeys = defineStep({
   kind: "place-host-keys",
   summary: "give the system its SSH host keys",

@@ -17,7 +17,7 @@ const shownLines = 40;
 const resolver = "/etc/resolv.conf";
 
 /**
- * Runs a script of the definition in the tree, behind the door as every program of it: with the tree as its root, its declared inputs and
+ * Runs a script of the definition in the tree, in the sandbox as every program of it: with the tree as its root, its declared inputs and
  * nothing else of the machine that builds; without a network, unless it asks for one. What it starts ends with it.
  */
 export const provision = defineStep({
@@ -76,7 +76,7 @@ async function writeInputs(
   }
 }
 
-/** As the kernel reads `#!`: the interpreter, and the rest of the line as one argument. Named, since files may lie on a noexec disk. */
+/** As the kernel reads `#!`: the interpreter, and the rest of the line as one argument. Named, since files may be on a noexec disk. */
 function interpreterOf(script: string): string[] {
   const [, interpreter = "", argument] = /^#!\s*(\S+)(?:[ \t]+(.*\S))?\s*\n/.exec(script) ?? [];
   return argument === undefined ? [interpreter] : [interpreter, argument];

@@ -32,8 +32,8 @@ export function diskFates(storage: Storage, matched: Readonly<Record<string, Dis
     const layout = written
       ? layoutOf(disk, facts.sizeBytes, facts.sectorSize, { seed: "", name }, facts.partitions)
       : undefined;
-    const kept = layout?.partitions.filter((one) => one.kept) ?? [];
-    const stays = (startBytes: number) => !written || kept.some((one) => one.startBytes === startBytes);
+    const kept = layout?.partitions.filter((part) => part.kept) ?? [];
+    const stays = (startBytes: number) => !written || kept.some((part) => part.startBytes === startBytes);
     const whole: Part[] =
       facts.fsType === undefined
         ? []
@@ -107,7 +107,7 @@ function showContent(content: Content | undefined, type: string, storage: Storag
       return content.randomKey === undefined ? "swap" : "swap of a random key";
     case "btrfs": {
       const mounts = [content.mount, ...Object.values(content.subvolumes).map(({ mount }) => mount)];
-      return `btrfs on ${mounts.filter((one) => one !== undefined).join(", ")}${kept}`;
+      return `btrfs on ${mounts.filter((mount) => mount !== undefined).join(", ")}${kept}`;
     }
     default:
       return `${content.type} on ${content.mount}${kept}`;

@@ -120,7 +120,7 @@ function refusePaths(name: string, disk: DiskFacts, disks: readonly DiskFacts[])
       : other.multipath === multipath,
   );
   if (paths.length < 2) return;
-  const names = paths.map((one) => one.name).join(", ");
+  const names = paths.map((disk) => disk.name).join(", ");
   const why = multipath === undefined ? `have the WWN ${wwn}` : `are held by the multipath map ${multipath}`;
   throw new Fail(`disk ${name} is seen by ${paths.length} paths to one disk: ${names} ${why}`, {
     hint: "imgbuild does not deploy to multipath disks yet: leave the machine one path to it (by zoning, the mapping of its LUN or a cable) until it is deployed",
@@ -152,10 +152,10 @@ function known({ serial, wwn }: DiskFacts): boolean {
 function checkKept(name: string, declaration: KeptDisk, disk: DiskFacts): void {
   const holders = [{ fsType: disk.fsType, uuid: disk.uuid, name: disk.name }, ...disk.partitions];
   for (const kept of declaration.keep) {
-    const found = holders.find((one) => one.uuid?.toLowerCase() === kept.uuid);
+    const found = holders.find((holder) => holder.uuid?.toLowerCase() === kept.uuid);
     const list = holders
-      .filter((one) => one.fsType !== undefined)
-      .map((one) => `${one.name}: ${one.fsType} ${one.uuid ?? "without UUID"}`);
+      .filter((holder) => holder.fsType !== undefined)
+      .map((holder) => `${holder.name}: ${holder.fsType} ${holder.uuid ?? "without UUID"}`);
     if (found === undefined)
       throw new Fail(`kept disk ${name} (${showDisk(disk)}) has no filesystem with the UUID ${kept.uuid}`, {
         hint: list.length === 0 ? "no known filesystem was seen on it" : `it has ${list.join("; ")}`,
@@ -173,7 +173,7 @@ function checkKeptPartitions(name: string, declaration: WrittenDisk, disk: DiskF
   for (const { name: part, content } of declaration.table.partitions) {
     const keep = keepOf(content);
     if (content === undefined || keep === undefined) continue;
-    const holder = disk.partitions.find((one) => one.uuid?.toLowerCase() === keep.uuid.toLowerCase());
+    const holder = disk.partitions.find((part) => part.uuid?.toLowerCase() === keep.uuid.toLowerCase());
     const type = keptTypes[content.type] ?? content.type;
     if (holder?.fsType !== type)
       throw new Fail(

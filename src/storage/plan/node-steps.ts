@@ -110,7 +110,7 @@ function stepsOf(node: GraphNode, graph: Graph, world: World): Own {
     }
     case "volume": {
       if (node.kept) return nothing;
-      const group = graph.nodes.find((one) => one.kind === "group" && one.name === node.group);
+      const group = graph.nodes.find((other) => other.kind === "group" && other.name === node.group);
       if (group?.kind !== "group") return nothing;
       const site = { members: group.members.map(refOf), epoch, groupIsKept: group.kept };
       return { ...nothing, create: lvmVolume.create(node.group, node.name, node.volume, site) };

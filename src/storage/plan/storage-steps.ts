@@ -215,7 +215,7 @@ function mountSteps(
 
 /** Options without which other things would be written than the new system reads. */
 function buildOptions({ options }: Mounted): string[] {
-  return options.filter((one) => /^(subvol|compress)=/.test(one));
+  return options.filter((option) => /^(subvol|compress)=/.test(option));
 }
 
 /** The salt is no secret: with it nobody can prepare blocks of one digest for all systems at once. */

@@ -68,5 +68,6 @@ function layoutIfAny(disk: WrittenDisk, size: number, name: string): Layout | un
 
 function sizesIn(layouts: readonly Layout[]): (disk: string, partition: string) => number | undefined {
   return (disk, partition) =>
-    layouts.find((one) => one.disk === disk)?.partitions.find(({ name }) => name === partition)?.sizeBytes;
+    layouts.find((layout) => layout.disk === disk)?.partitions.find(({ name }) => name === partition)
+      ?.sizeBytes;
 }

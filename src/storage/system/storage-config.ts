@@ -50,7 +50,7 @@ export function storageConfig(storage: Storage, seed: string, secrets: SecretPat
   );
   const rootUuid = uuidOf(root, seed);
   const verity = verityPlaces(storage);
-  const modules = [...new Set(earlyNeeds(graph, early).flatMap((one) => one.modules ?? []))];
+  const modules = [...new Set(earlyNeeds(graph, early).flatMap((needs) => needs.modules ?? []))];
   const ownModules = modules.filter((name) => !everywhereModules.includes(name));
   const files = [
     { path: "/etc/fstab", content: fstab(storage, seed) },
@@ -101,7 +101,7 @@ export function storageModules(storage: Storage): string[] {
 /** Ids of the nodes that lead to the filesystem of a mount point, and its own; as from the disk up. */
 export function stackOf(storage: Storage, mount: string): GraphNode[] {
   const graph = graphOf(storage);
-  const ids = above(graph, storage, (one) => one === mount);
+  const ids = above(graph, storage, (node) => node === mount);
   return graph.nodes.filter(({ id }) => ids.has(id));
 }
 

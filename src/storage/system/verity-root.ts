@@ -118,7 +118,7 @@ function overlayScript(storage: Storage, seed: string): string {
       // Those that are for systemd alone would be refused by the kernel.
       const options = [
         "defaults",
-        ...on.options.filter((one) => !/^(x-.*|nofail|noauto|auto|_netdev)$/.test(one)),
+        ...on.options.filter((option) => !/^(x-.*|nofail|noauto|auto|_netdev)$/.test(option)),
       ];
       return [[on.mount, `mount_upper ${uuidOf(on, seed)} ${on.mount} ${options.join(",")}`]];
     }),

@@ -52,17 +52,17 @@ export function isOwnMatch({ serial, wwn, byId }: DiskMatch, disk: DiskFacts): b
 export function suggestedMatch(disk: DiskFacts, disks: readonly DiskFacts[]): string | undefined {
   const others = disks.filter(({ name }) => name !== disk.name);
   const alone = (of: (one: DiskFacts) => readonly (string | undefined)[], value: string) =>
-    !others.some((one) => of(one).some((other) => other?.trim() === value.trim()));
+    !others.some((disk) => of(disk).some((other) => other?.trim() === value.trim()));
   const { serial, wwn, byPath = [], byId = [], tableUuid } = disk;
   // What only this disk has, then what only this machine knows it by.
   const words: [key: string, value: string | undefined, of: (one: DiskFacts) => (string | undefined)[]][] = [
-    ["serial", serial !== undefined && isOwnSerial(serial) ? serial : undefined, (one) => [one.serial]],
-    ["wwn", wwn !== undefined && isOwnWwn(wwn) ? wwn : undefined, (one) => [one.wwn]],
-    ["path", byPath.find(isName), (one) => one.byPath ?? []],
-    ["byId", byId.find(isName), (one) => one.byId ?? []],
-    ["serial", serial, (one) => [one.serial]],
-    ["wwn", wwn, (one) => [one.wwn]],
-    ["tableUuid", tableUuid?.toLowerCase(), (one) => [one.tableUuid?.toLowerCase()]],
+    ["serial", serial !== undefined && isOwnSerial(serial) ? serial : undefined, (disk) => [disk.serial]],
+    ["wwn", wwn !== undefined && isOwnWwn(wwn) ? wwn : undefined, (disk) => [disk.wwn]],
+    ["path", byPath.find(isName), (disk) => disk.byPath ?? []],
+    ["byId", byId.find(isName), (disk) => disk.byId ?? []],
+    ["serial", serial, (disk) => [disk.serial]],
+    ["wwn", wwn, (disk) => [disk.wwn]],
+    ["tableUuid", tableUuid?.toLowerCase(), (disk) => [disk.tableUuid?.toLowerCase()]],
   ];
   const found = words.find(([, value, of]) => value !== undefined && alone(of, value));
   if (found === undefined) return undefined;

@@ -141,7 +141,7 @@ export function sfdiskScript(layout: Layout): string {
         ...(table === "gpt" ? [`uuid=${partition.partUuid.toUpperCase()}`, `name="${partition.name}"`] : []),
         ...(partition.attributes.length === 0
           ? []
-          : [`attrs="${partition.attributes.map((one) => attributeWords[one]).join(" ")}"`]),
+          : [`attrs="${partition.attributes.map((attribute) => attributeWords[attribute]).join(" ")}"`]),
         ...(partition.active ? ["bootable"] : []),
       ].join(", "),
     ),

@@ -70,7 +70,7 @@ export async function systemChecks(
     return code === 0 ? undefined : { problem: "/etc/machine-id holds none" };
   });
   const named = new Set(expected.units);
-  const health = expected.health.filter((one) => one.type !== "unit" || !named.has(one.unit));
+  const health = expected.health.filter((check) => check.type !== "unit" || !named.has(check.unit));
   results.push(...(await checkHealth(health, shell, options)));
   if (expected.units.length > 0) await check("the units stay as they are", bounds.unit, () => units.again());
   return results;

@@ -78,7 +78,7 @@ export function checkAdvertisement(text: string, thumbprint: string): void {
   if (!signing.some((key) => thumbprintOf(key) === thumbprint))
     throw refuse(`names no signing key with the thumbprint ${thumbprint}`);
   for (const key of signing)
-    if (!signatures.some((one) => isSigned(payload, one, key)))
+    if (!signatures.some((signature) => isSigned(payload, signature, key)))
       throw refuse(`is not signed by its key ${thumbprintOf(key)}`);
   if (!set.data.keys.some(({ key_ops }) => key_ops.includes("deriveKey")))
     throw refuse("names no key to exchange with");

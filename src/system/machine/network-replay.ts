@@ -25,11 +25,11 @@ export function networkReplay(facts: Pick<Facts, "links" | "routes" | "dns">): {
         );
       continue;
     }
-    const dhcp4 = link.addresses.some((one) => one.dynamic && !isV6(one.address));
+    const dhcp4 = link.addresses.some((other) => other.dynamic && !isV6(other.address));
     const byDhcp = (route: RouteFacts) => dhcp4 && !isV6(route.via ?? route.to);
     const addresses = (dynamic: boolean) =>
       link.addresses
-        .filter((one) => one.dynamic === dynamic)
+        .filter((other) => other.dynamic === dynamic)
         .map(({ address, prefix }) => ({ address, prefix }));
     links.push({
       mac: link.mac.toLowerCase(),
@@ -50,7 +50,7 @@ export function networkReplay(facts: Pick<Facts, "links" | "routes" | "dns">): {
     );
   const macs = links.map((link) => link.mac);
   for (const mac of new Set(macs))
-    if (macs.filter((one) => one === mac).length > 1)
+    if (macs.filter((other) => other === mac).length > 1)
       problems.push(`two network cards answer to ${mac}, so they cannot be told apart`);
   // Where no link had a way out, DHCP may know one.
   const isLost = links.every(({ routes, metric }) => metric === undefined && !routes.some(isDefault4));
@@ -65,7 +65,7 @@ export function reachProblem({ links }: Pick<Facts, "links">, reachedBy: string)
   const address = reachedBy.replace(/^::ffff:/i, "").replace(/%.*$/, "");
   // The address is unknown, or one that each link makes for itself.
   if (address === "" || address.startsWith("fe80:")) return undefined;
-  const link = links.find(({ addresses }) => addresses.some((one) => one.address === address));
+  const link = links.find(({ addresses }) => addresses.some((other) => other.address === address));
   if (link !== undefined && link.kind === undefined) return undefined;
   const where = link === undefined ? "no network card" : `${link.name}, a ${link.kind}`;
   return `the host is reached by its address ${address}, which is on ${where}: the base cannot set that up`;

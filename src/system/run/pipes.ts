@@ -18,7 +18,7 @@ export function confinedStdio(descriptors: readonly Given[]): StdioOptions {
     "pipe",
     "pipe",
     "pipe",
-    ...descriptors.map((one) => (typeof one === "number" ? one : "pipe")),
+    ...descriptors.map((given) => (typeof given === "number" ? given : "pipe")),
   ];
   for (const fd of inherited()) {
     if (fd < stdio.length) continue;

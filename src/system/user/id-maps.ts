@@ -45,7 +45,7 @@ export function mapIds(
   let inside = 1;
   for (const { start, count } of subordinate) {
     const taken = Math.min(count, wantedIds - inside);
-    const clash = map.some((one) => start < one.outside + one.count && one.outside < start + taken);
+    const clash = map.some((range) => start < range.outside + range.count && range.outside < start + taken);
     if (taken <= 0 || clash) continue;
     map.push({ inside, outside: start, count: taken });
     inside += taken;

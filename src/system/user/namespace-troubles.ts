@@ -83,7 +83,9 @@ function lackingIds(user: OrdinaryUser, { subuid, subgid }: NamespaceFacts): Tro
 
 /** The first id after all that a user has. */
 function endOf(text: string): number {
-  const ends = [...text.matchAll(/^[^:\n]+:(\d+):(\d+)\s*$/gm)].map((one) => Number(one[1]) + Number(one[2]));
+  const ends = [...text.matchAll(/^[^:\n]+:(\d+):(\d+)\s*$/gm)].map(
+    (match) => Number(match[1]) + Number(match[2]),
+  );
   return Math.max(0, ...ends);
 }
 
@@ -134,7 +136,7 @@ async function namespaceFacts(): Promise<NamespaceFacts> {
     user: thisUser(),
     subuid: (await read("/etc/subuid")) ?? "",
     subgid: (await read("/etc/subgid")) ?? "",
-    programs: there.every((one) => one),
+    programs: there.every((is) => is),
     noNewPrivileges: /^NoNewPrivs:\s*1$/m.test((await read("/proc/self/status")) ?? ""),
     unprivilegedClone: await read("/proc/sys/kernel/unprivileged_userns_clone"),
     maxNamespaces: await read("/proc/sys/user/max_user_namespaces"),

@@ -30,7 +30,7 @@ const scales = { kvm: 1, hvf: 1, tcg: 10 } as const;
 const native = process.platform === "darwin" ? "hvf" : "kvm";
 
 /**
- * Processors of a machine where nobody says how many. QEMU's emulation may let one processor run an instruction that another has
+ * Processors of a machine for which no number is given. QEMU's emulation may let one processor run an instruction that another has
  * replaced since; a kernel that changes its own code while it starts then panics, about one start in hundreds. One alone cannot.
  */
 export function usualCpus({ name }: Pick<Accelerator, "name">, most: number): number {

@@ -65,7 +65,7 @@ export interface MachineShape {
 /** Inherited file descriptors of the QEMU process: connected sockets, so no path, no race, no one else can connect. */
 export const machineFds = { console: 3, qmp: 4, shell: 5, firstNic: 6 } as const;
 
-/** Name of the port behind which the guest's shell listens: /dev/virtio-ports/… */
+/** Name of the port on which the guest's shell listens: /dev/virtio-ports/… */
 export const shellPort = "org.imgbuild.shell";
 
 /**
@@ -76,7 +76,7 @@ const translationMib = 128;
 
 /**
  * QEMU's argv. The machine is a small cloud server: virtio disks, network and random numbers, VGA, a keyboard and a
- * serial port. It starts stopped, so that nothing of the console is missed. Disks and all cards but the first sit behind
+ * serial port. It starts stopped, so that nothing of the console is missed. Disks and all cards but the first are on
  * ports of their own, so that they can be pulled and plugged in.
  */
 export function qemuCommand(shape: MachineShape): string[] {
@@ -112,7 +112,7 @@ function wireArgs(shape: MachineShape): string[] {
     ...["-chardev", `socket,id=qmp,fd=${machineFds.qmp}`],
     ...["-mon", "chardev=qmp,mode=control"],
     ...(shape.uefi === undefined ? [] : pflash(shape.uefi)),
-    // A fixed slot, taken before the disks get theirs, so that the first card is enp0s3 whatever else there is.
+    // A fixed slot, taken before the disks get theirs, so that the first card is always enp0s3.
     ...shape.nics.flatMap(nicArgs),
     ...uplinksOf(shape.nics).flatMap(({ segment }, index) =>
       uplinkArgs(segment, index, machineFds.firstNic + shape.nics.length + index),
@@ -198,7 +198,7 @@ export function diskDevice(disk: DiskShape, index: number): Record<string, unkno
     drive: `disk${index}-content`,
     ...(disk.nameless ? {} : { serial: disk.serial }),
     bootindex: index,
-    // The guest is told of an error, as by a real disk; QEMU would else stop the machine.
+    // The guest sees an error, as of a real disk; QEMU would else stop the machine.
     ...(bus === "nvme" ? {} : { werror: "report", rerror: "report" }),
     ...sectors,
   };
@@ -256,7 +256,7 @@ function uplinkArgs(segment: Segment, hub: number, fd: number): string[] {
     { type: "hubport", id: `${id}-inner`, hubid: hub, netdev: id },
     { type: "stream", id: `${id}-cable`, server: false, addr: { type: "fd", str: String(fd) } },
     { type: "hubport", id: `${id}-outer`, hubid: hub, netdev: `${id}-cable` },
-  ].flatMap((one) => ["-netdev", JSON.stringify(one)]);
+  ].flatMap((properties) => ["-netdev", JSON.stringify(properties)]);
 }
 
 /** The card that the guest sees; the same as an argument of `device_add`. */

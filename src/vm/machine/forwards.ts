@@ -1,7 +1,7 @@
 import { Fail } from "../../util/fail.ts";
 import { type NicShape, uplinksOf } from "./command.ts";
 
-/** Ports of this computer behind which the guest's are. They are kept from one QEMU process to the next. */
+/** Ports of this computer that lead to the guest's. They are kept from one QEMU process to the next. */
 interface Forwards {
   /** The port of 127.0.0.1 that leads to the guest's. */
   to(port: number): Promise<number>;

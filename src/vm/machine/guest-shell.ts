@@ -3,7 +3,7 @@ import { Fail } from "../../util/fail.ts";
 import { within } from "../../util/promises.ts";
 import { shellPort } from "./command.ts";
 
-/** What a command may print on each stream; more is a failure, told as such. */
+/** What a command may print on each stream; more is reported as a failure. */
 const maxOutputBytes = 64 * 1024 * 1024;
 /** Beyond a command's own bound: to send what it printed, on ordinary hardware. */
 const answerMs = 10_000;
@@ -34,7 +34,7 @@ interface GuestShellEnd extends GuestShell {
   lost(): void;
   /** The guest is again as it was when its boot had this id. */
   restored(boot: string | undefined): void;
-  /** The machine has ended or lost power: who waits is told. */
+  /** The machine has ended or lost power: those who wait get the reason. */
   close(reason: string): void;
 }
 
@@ -57,7 +57,7 @@ while read -r id seconds bytes script <&3; do
 done
 `.trim();
 
-/** What the machine's firmware tables must hold for `openGuestShell` to find somebody. */
+/** What the machine's firmware tables must hold for `openGuestShell` to find a shell. */
 export function shellCredentials(): string[] {
   const text = [
     ...["[Unit]", "Description=Shell of the machine's tester", "DefaultDependencies=no"],
@@ -251,7 +251,7 @@ function readAnswers(
     return true;
   };
   stream.on("data", (chunk: Buffer) => {
-    // After a kexec nobody tells that the machine has started anew in the middle of an answer.
+    // After a kexec nothing else shows that the machine has started anew in the middle of an answer.
     if (header !== undefined && /^hello [0-9a-f-]{36}\n/.test(chunk.toString("latin1", 0, 43))) forget();
     parts.push(chunk);
     const have = rest.length + parts.reduce((sum, part) => sum + part.length, 0);

@@ -24,7 +24,7 @@ export interface Hardware {
   /** Pulls the network cable of a card, or plugs it in. */
   block(nic?: number): Promise<void>;
   unblock(nic?: number): Promise<void>;
-  /** Takes a disk or a card out: the guest is told, as by a hot-plug controller. The first card is soldered on. */
+  /** Takes a disk or a card out: the guest is asked first, as by a hot-plug controller. The first card is soldered on. */
   unplug(part: Part, options?: { readonly withinSeconds?: number }): Promise<void>;
   plug(part: Part): Promise<void>;
   /** From now on the disk answers with errors, until `healDisk`. */

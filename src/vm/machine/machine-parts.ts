@@ -56,7 +56,7 @@ export interface MachineOptions {
 export async function makeDisks(disks: readonly MachineDisk[], directory: string): Promise<DiskShape[]> {
   const made: DiskShape[] = [];
   for (const [index, { image, sizeBytes, file, ...rest }] of disks.entries()) {
-    const ways = [image ?? sizeBytes, file].filter((one) => one !== undefined);
+    const ways = [image ?? sizeBytes, file].filter((way) => way !== undefined);
     if (ways.length !== 1 || (file !== undefined && sizeBytes !== undefined))
       throw new Fail(`disk ${rest.serial}: an image, a size, both, or a file is accepted`);
     if (rest.serial === "" || Buffer.byteLength(rest.serial) > 20)

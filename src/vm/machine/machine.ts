@@ -39,11 +39,11 @@ export interface Machine extends Shell, Hardware {
   crash(): Promise<void>;
   /** Presses the reset button. */
   reset(): Promise<void>;
-  /** Switches it off by whatever works; safe to call again. */
+  /** Switches it off by any means; safe to call again. */
   stop(): Promise<void>;
   /** Types at the serial console; "\n" is Enter. */
   type(text: string): void;
-  /** Until the serial console shows it. `after`: a mark of the console, to look only behind it. */
+  /** Until the serial console shows it. `after`: a mark of the console, to look only after it. */
   waitForConsole(
     pattern: RegExp,
     options?: { readonly withinSeconds?: number; readonly after?: number },
@@ -52,9 +52,9 @@ export interface Machine extends Shell, Hardware {
   sendKeys(keys: string | readonly string[]): Promise<void>;
   /** The screen as a PNG file. */
   screenshot(file: string): Promise<void>;
-  /** The port of 127.0.0.1 behind which the guest's TCP port is. */
+  /** The port of 127.0.0.1 that leads to the guest's TCP port. */
   forward(port: number): Promise<number>;
-  /** Memory and disks under a name; nobody may be in the middle of a command. */
+  /** Memory and disks under a name; no command may be running. */
   snapshot(name: string): Promise<void>;
   /** Back to the snapshot, running, with the devices of then; connections into the guest are gone, forwarded ports stay. */
   restore(name: string): Promise<void>;
@@ -151,7 +151,7 @@ function powerOf(life: Life, shell: Shell, isRunning: () => boolean): Pick<Machi
   return power;
 }
 
-/** What a person before it sees and types. */
+/** What a person in front of it sees and types. */
 function consoleOf({
   console,
   scale,

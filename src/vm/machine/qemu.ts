@@ -29,7 +29,7 @@ export interface Qemu {
   readonly ended: Promise<string>;
   /** Ends it without a chance to flush. */
   kill(): Promise<void>;
-  /** Ends it by whatever works; safe to call again. */
+  /** Ends it by any means; safe to call again. */
   stop(): Promise<void>;
 }
 
@@ -85,7 +85,7 @@ export async function startQemu(shape: MachineShape, signal?: AbortSignal): Prom
   };
 }
 
-/** The child is killed by the kernel when we die, whatever of: on Linux setpriv asks for that, and exec keeps it. */
+/** The child is killed by the kernel when we die, for any reason: on Linux setpriv asks for that, and exec keeps it. */
 function spawnWithUs(argv: readonly string[], fds: number): ChildProcess {
   const [program, ...args] =
     platform === "linux" ? ["setpriv", "--pdeathsig", "KILL", "--", ...argv] : [...argv];

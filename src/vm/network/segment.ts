@@ -1,4 +1,4 @@
-/** A network behind a card, as QEMU's own network plays it: its subnet, its gateway, and what of the guest is reached there. */
+/** The network of a card, as QEMU's own network plays it: its subnet, its gateway, and what of the guest is reached there. */
 export interface Segment {
   /** Tag of the VLAN; left out for frames without one. */
   readonly vlan?: number;

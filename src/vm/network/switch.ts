@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 const headerBytes = 4;
 /** More than any frame that a card sends, with all offloads on. */
 const maxFrameBytes = 128 * 1024;
-/** A card that does not read loses frames from here on, as behind a real switch. */
+/** A card that does not read loses frames from here on, as with a real switch. */
 const maxQueueBytes = 1024 * 1024;
 
 /** A network of its own: what is plugged in here reaches one another, and nothing else. */

@@ -81,7 +81,7 @@ export function makeConsole(): {
       closed = undefined;
     },
     rewind: (shown) => {
-      // Marks stay in order: one of now is behind what was shown then.
+      // Marks stay in order: those of now come after what was shown then.
       dropped += text.length - shown.length;
       text = shown;
     },

@@ -41,7 +41,7 @@ type Execute = (
 
 /** Whoever is logged in somewhere: by the machine's own shell (root), or by SSH (that user). */
 export interface Shell {
-  /** Runs it, whatever its exit code; fails only when it does not end within its bound. */
+  /** Runs it, with any exit code; fails only when it does not end within its bound. */
   execute(command: Command, options?: ExecuteOptions): Promise<Executed>;
   /** Runs it; gives what it printed, without the last newline. Fails when the exit code is not 0. */
   succeed(command: Command, options?: ExecuteOptions): Promise<string>;
@@ -52,7 +52,7 @@ export interface Shell {
   waitUntilFails(command: Command, options?: ExecuteOptions): Promise<void>;
   /** Until the unit is active; fails at once when it has failed. */
   waitForUnit(unit: string, options?: ExecuteOptions): Promise<void>;
-  /** Until someone answers on the TCP port, seen from inside. `address`: default localhost. */
+  /** Until a program answers on the TCP port, seen from inside. `address`: default localhost. */
   waitForPort(port: number, options?: ExecuteOptions & { readonly address?: string }): Promise<void>;
   waitForFile(path: string, options?: ExecuteOptions): Promise<void>;
   /** The journal of this boot, of one unit where named. */
@@ -199,7 +199,7 @@ async function until<T>(
       // What else goes wrong in the machine is the likeliest reason.
       const failed = await shell
         .execute(["systemctl", "--failed", "--no-legend", "--plain"])
-        .then((one) => one.stdout.trim())
+        .then((result) => result.stdout.trim())
         .catch(() => "");
       const also = failed === "" ? "" : `\nfailed units: ${failed}`;
       throw new Fail(

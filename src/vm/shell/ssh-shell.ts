@@ -23,7 +23,7 @@ export interface SshLogin {
 
 /** Commands by the `ssh` program, as the user of the login; what a shell is for a machine that has none of ours. */
 export interface SshShell extends Shell {
-  /** Until someone can log in, which gives the boot's id. `notBoot`: the old system may still answer for a while. */
+  /** Until the login works; gives the boot's id. `notBoot`: the old system may still answer for a while. */
   waitForLogin(options?: { readonly withinSeconds?: number; readonly notBoot?: string }): Promise<string>;
 }
 
@@ -67,7 +67,7 @@ export function sshShell(machine: SshPlace, login: SshLogin): SshShell {
     waitForLogin: async (options = {}) => {
       const boundMs = (options.withinSeconds ?? 60) * scale * 1000;
       const deadline = Date.now() + boundMs;
-      // sshd shuts out who was refused a few times (PerSourcePenalties), and then says nothing of why: both are told.
+      // sshd shuts out who was refused a few times (PerSourcePenalties), and then gives no reason: both are shown.
       const reasons = new Set(["sshd does not answer"]);
       const because = (reason: string) => {
         reasons.delete(reason);
@@ -97,7 +97,7 @@ export function sshShell(machine: SshPlace, login: SshLogin): SshShell {
   };
 }
 
-/** QEMU accepts connections for a guest that is not up; only sshd's first word tells that one is. */
+/** QEMU accepts connections for a guest that is not up; only sshd's first word shows that it is. */
 async function speaks(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: "127.0.0.1", port });

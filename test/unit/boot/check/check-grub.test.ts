@@ -41,7 +41,7 @@ describe("checkEmbeddedGrub", () => {
       "a core image that does not know its rest",
       2 ** 20 + 500,
       Buffer.alloc(12),
-      "does not tell where the rest of it is",
+      "does not say where the rest of it is",
     ],
     [
       "a core image that was cut off",
@@ -81,7 +81,7 @@ describe("checkEmbeddedGrub", () => {
   ])("refuses a core image whose rest is told to be one %s", async (_what, at, bytes) => {
     const { file, room } = disk(2 ** 20);
     change(file, at, bytes);
-    await expect(checkEmbeddedGrub(file, room)).rejects.toThrow("does not tell where the rest of it is");
+    await expect(checkEmbeddedGrub(file, room)).rejects.toThrow("does not say where the rest of it is");
   });
 
   it("leaves no file open, whatever it finds", async () => {

@@ -244,7 +244,7 @@ describe("inspect", () => {
     await expect(look({ "ip-address": "1: lo: <LOOPBACK>" })).rejects.toThrow(/`ip address` printed no JSON/);
     await expect(look({ "ip-route4": "[3]" })).rejects.toThrow(/`ip route` printed something unexpected/);
     await expect(look({ firmware: "coreboot" })).rejects.toThrow(
-      "the inspection of web told something unexpected: firmware",
+      "the inspection of web found something unexpected: firmware",
     );
     await expect(look({ clock: "now" })).rejects.toThrow(/unexpected: clock/);
   });
