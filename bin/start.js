@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import "./quiet.js";
@@ -10,12 +10,6 @@ if (major < 20 || (major === 20 && minor < 19)) {
     `imgbuild needs Node 20.19 or later; this is ${process.version}\n  hint: sudo npm install --global node@20`,
   );
   process.exit(1);
-}
-const [option, ...others] = process.argv.slice(2);
-if (option === "--version" && others.length === 0) {
-  // Asked by scripts, each time that they run: without the time that loading the program takes.
-  console.log(JSON.parse(readFileSync(join(top, "package.json"), "utf8")).version);
-  process.exit(0);
 }
 const packaged = join(top, "dist", "program");
 const program = existsSync(packaged) ? await installed() : await checkout();
