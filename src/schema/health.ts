@@ -16,12 +16,15 @@ export const Health = z.discriminatedUnion("type", [
   z
     .strictObject({
       type: z.literal("http"),
+      /** What is asked for. */
       url: webUrl(/^https?$/),
       /** Where the connection goes; by its name the URL may lead to the server that is in service now. */
       address: ServerAddress.default("localhost"),
+      /** Any of these is right. */
       status: z.array(z.int().min(100).max(599)).min(1).default([200]),
       /** A text in what it answers. */
       contains: z.string().min(1).optional(),
+      /** What must hold of the server's certificate. */
       certificate: z
         .strictObject({
           /** By an authority that the new system trusts, for the URL's host. */
@@ -51,6 +54,7 @@ export const Health = z.discriminatedUnion("type", [
         /^(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/,
         'a name such as "www.example.org"',
       ),
+    /** The kind of record. */
     record: z.enum(["A", "AAAA", "CNAME", "MX", "NS", "TXT"]).default("A"),
     /** One of the answers: an address, a name, "10 mail.example.org" of MX, the text of TXT. */
     answer: Line.min(1).optional(),

@@ -18,15 +18,20 @@ const bondModes = [
 ] as const;
 
 const Vlan = z.strictObject({
+  /** A VLAN on another link. */
   kind: z.literal("vlan"),
+  /** Its number. */
   id: z.int().min(1).max(4094),
   /** The link that carries it, by its name in `network`. */
   link: Name,
 });
 
 const Bond = z.strictObject({
+  /** Several links as one. */
   kind: z.literal("bond"),
+  /** How they share the work; 802.3ad needs a switch that speaks LACP. */
   mode: z.enum(bondModes),
+  /** Its links, by their names in `network`. */
   links: Links.min(1),
   /** How often its links' cables are looked at, in milliseconds. */
   monitorMs: z.int().min(1).max(60_000).default(100),
@@ -39,13 +44,16 @@ const Bond = z.strictObject({
 });
 
 const Bridge = z.strictObject({
+  /** Links joined as by a switch. */
   kind: z.literal("bridge"),
   /** None: for guests of this machine alone. */
   links: Links.default([]),
+  /** The spanning tree protocol, against loops. */
   stp: z.boolean().optional(),
 });
 
 const Peer = z.strictObject({
+  /** By which it is known. */
   publicKey: WireguardKey,
   /** Where it is reached: "vpn.example.org:51820". Left out for peers that come to us. */
   endpoint: z
@@ -57,7 +65,9 @@ const Peer = z.strictObject({
     .optional(),
   /** What may come from it, and is sent to it once a route leads to the link. */
   allowedIps: z.array(Cidr).min(1),
+  /** A secret with a `path`, as `wg genpsk` prints it. */
   presharedKeySecret: Name.optional(),
+  /** How often something is sent, so that a router between does not forget the connection. */
   keepaliveSeconds: z.int().min(1).max(65535).optional(),
 });
 
@@ -65,7 +75,9 @@ const Wireguard = z.strictObject({
   kind: z.literal("wireguard"),
   /** A secret with a `path`, as `wg genkey` prints it. */
   privateKeySecret: Name,
+  /** The port at which peers reach it; left out: any. */
   listenPort: z.int().min(1).max(65535).optional(),
+  /** Who is at the other end. */
   peers: z.array(Peer).min(1),
 });
 
@@ -76,6 +88,7 @@ const Route = z.strictObject({
   destination: z.union([z.literal("default"), Cidr]),
   /** Left out where all of the destination is on the link itself. */
   gateway: Address.optional(),
+  /** Of several ways the one with the lowest is taken. */
   metric: Metric.optional(),
   /** The gateway is outside every address's prefix. */
   onLink: z.boolean().optional(),
@@ -86,6 +99,7 @@ const Route = z.strictObject({
 /** A link: a card that is there (`match`), or a `device` that is made and has the entry's name. */
 export const Network = z
   .strictObject({
+    /** The card, by its name or its MAC address. */
     match: z
       .strictObject({
         name: z
@@ -96,21 +110,27 @@ export const Network = z
       })
       .refine((match) => match.name !== undefined || match.mac !== undefined, "needs `name` or `mac`")
       .optional(),
+    /** What is made. */
     device: Device.optional(),
+    /** Whether addresses are asked for, and of which family. */
     dhcp: z.enum(["no", "yes", "ipv4", "ipv6"]).default("no"),
+    /** Addresses of its own, with the length of the prefix: "192.0.2.10/24". */
     addresses: z.array(Cidr).default([]),
     /** Ways to everywhere; those with a metric, and all others, are `routes`. */
     gateway: z.array(Address).default([]),
     /** The gateway is outside every address's prefix, as at many providers. */
     gatewayOnLink: z.boolean().default(false),
+    /** Ways besides `gateway`. */
     routes: z.array(Route).optional(),
     /** Of `gateway` and of routes by DHCP and router advertisements: of several ways the lowest is taken. */
     metric: Metric.optional(),
+    /** Name servers. */
     dns: z.array(Address).default([]),
     /** Domains in which names without a dot are looked for. */
     searchDomains: z
       .array(Line.regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, "a domain").max(253))
       .optional(),
+    /** The longest packet in bytes. */
     mtu: z.int().min(68).max(65535).optional(),
     /** In place of its own. Left out, a bond and a bridge have that of one of their links. */
     mac: Mac.optional(),

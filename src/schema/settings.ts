@@ -41,6 +41,7 @@ const ModuleName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, "the nam
 
 /** Kernel modules: what is loaded at each start, with which parameters, and what is never loaded. */
 export const Modules = z.strictObject({
+  /** Loaded at each start. */
   load: z.array(ModuleName).default([]),
   /** Parameters by module: `{ loop: { max_loop: 64 } }`. */
   options: z
@@ -70,8 +71,11 @@ const SshdPattern = z
 
 /** OpenSSH's server, by a file that it reads before its own settings. */
 export const Sshd = z.strictObject({
+  /** Where it listens; left out: 22. */
   ports: z.array(Port).min(1).optional(),
+  /** Whether a password lets in. */
   passwordAuthentication: z.boolean().optional(),
+  /** How root is let in. */
   permitRootLogin: z.enum(["yes", "prohibit-password", "forced-commands-only", "no"]).optional(),
   /** Only these users are let in. */
   allowUsers: z.array(SshdPattern).min(1).optional(),
@@ -92,7 +96,9 @@ const Ports = z.array(
 export const Firewall = z.union([
   z.string().max(1024 * 1024),
   z.strictObject({
+    /** Ports that are reached from outside. */
     tcp: Ports.default([]),
+    /** The same of UDP. */
     udp: Ports.default([]),
     /** Rules of nft(8), after those for ports: `ip saddr 192.0.2.0/24 tcp dport 5432 accept`. */
     rules: z
@@ -125,9 +131,11 @@ export const IdRange = z
 const SystemUser = z.strictObject({
   /** Default: a free one below 1000. */
   id: z.int().min(1).max(999).optional(),
+  /** What it is for. */
   comment: Line.max(256)
     .regex(/^(?!-$)[^"'\\:%]*$/, "text without quotes, `\\`, `:` and `%`, and more than a dash")
     .default(""),
+  /** Its home; left out: none. */
   home: PlainPath.optional(),
   /** Default: none, so that no one logs in. */
   shell: PlainPath.optional(),

@@ -40,8 +40,11 @@ const ArchiveName = z
 
 /** An archive beside Debian's, trusted for the signatures of one key. */
 export const Repository = z.strictObject({
+  /** The archive's address, above `dists`. */
   url: webUrl(/^(https?|file)$/),
+  /** Of its `dists`. */
   suite: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "a suite as in dists/<suite>"),
+  /** Its parts. */
   components: z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a component such as "main"')).min(1),
   /** Armored, as from `readText("keys/vendor.asc")`. */
   key: z.string().startsWith("-----BEGIN PGP PUBLIC KEY BLOCK-----", "an armored OpenPGP public key"),
@@ -50,9 +53,13 @@ export const Repository = z.strictObject({
 });
 
 const System = z.strictObject({
+  /** What it is a system of. */
   distribution: z.literal("debian").default("debian"),
+  /** The release of Debian. */
   suite: z.enum(releaseNames).default(usualRelease),
+  /** Of its packages and kernel. */
   architecture: z.enum(architectureNames).default(onlyName),
+  /** Of Debian's archive. */
   components: z
     .array(z.enum(["main", "contrib", "non-free", "non-free-firmware"]))
     .min(1)
@@ -70,16 +77,19 @@ export const Pin = z
   .strictObject({
     /** Names, in which `*` and `?` stand for any; ["*"] means all packages that no other pin names. */
     packages: z.array(z.string().regex(/^[a-z0-9*?][a-z0-9+.*?-]*$/, "a package name or pattern")).min(1),
+    /** Packages of this suite. */
     suite: z
       .string()
       .regex(/^[a-z][a-z-]*$/, `a suite such as "${usualRelease}-backports"`)
       .optional(),
     /** A repository's name, or the `Origin` of its Release. */
     origin: Line.min(1).optional(),
+    /** Packages of this version; `*` stands for any text. */
     version: z
       .string()
       .regex(/^[A-Za-z0-9.+:~*-]+$/, 'a version such as "1.26.*"')
       .optional(),
+    /** As apt knows it: above 1000 also a version that is older than the one installed, below 0 never. */
     priority: z.int().min(-32768).max(32767),
   })
   .refine(
@@ -88,7 +98,9 @@ export const Pin = z
   );
 
 const Packages = z.strictObject({
+  /** Packages by name; those that they depend on come with them. */
   install: z.array(Wanted).default([]),
+  /** Whether what the packages recommend is installed too. */
   recommends: z.boolean().default(false),
   /** Your own packages: .deb files beside the definition. */
   debs: z
@@ -98,6 +110,7 @@ const Packages = z.strictObject({
         .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))[A-Za-z0-9+.~_/-]+\.deb$/, "a relative path of a .deb file"),
     )
     .optional(),
+  /** Which version is taken where there are several. */
   pins: z.array(Pin).optional(),
   /** Globs of absolute paths that are removed from the finished tree; for the base, not for servers. */
   prune: z.array(z.string().startsWith("/")).default([]),
@@ -111,6 +124,7 @@ const Certificate = z
 const OwnKeys = z.strictObject({
   /** The secret that holds the RSA key in PEM. With a `path`, it is there on the new system, which signs new kernels itself. */
   key: Name,
+  /** The key's certificate. */
   certificate: Certificate,
   /** Certificates whose programs may run as well, as Microsoft's where cards bring programs of their own. */
   alsoTrusted: z.array(Certificate).optional(),
@@ -134,14 +148,18 @@ export const Boot = z.strictObject({
   consoles: z
     .array(z.string().regex(/^tty[A-Za-z0-9]+(,[0-9]+[neo]?[5-8]?)?$/, 'a console such as "ttyS0,115200"'))
     .default(["tty0", "ttyS0,115200"]),
+  /** How long the boot menu is shown. */
   menuTimeoutSeconds: z.int().min(0).max(60).default(1),
 });
 
 const User = z.strictObject({
   /** Numeric id; default: the next free one. */
   uid: z.int().min(1000).max(59999).optional(),
+  /** The full name, for example. */
   comment: Line.regex(/^[^:]*$/, "text without a colon").default(""),
+  /** What a login starts. */
   shell: AbsolutePath.default("/bin/bash"),
+  /** Groups besides its own, which has its name. */
   groups: z.array(Name).default([]),
   /** `true`: all of sudo, without a password; "password": with the user's own. Needs the package sudo. */
   sudo: z.union([z.boolean(), z.literal("password")]).default(false),
@@ -155,19 +173,25 @@ const User = z.strictObject({
   home: Home.optional(),
   /** Ids that containers of this user may use; default: the next 65536 free ones. */
   subuid: IdRange.optional(),
+  /** The same of group ids. */
   subgid: IdRange.optional(),
   /** Services of this user run without a login. Needs the package libpam-systemd. */
   lingering: z.boolean().optional(),
 });
 
 const InlineFile = z.strictObject({
+  /** The text of the file. */
   content: z.string().max(1024 * 1024),
+  /** Permissions in octal. */
   mode: Mode.default("0644"),
+  /** A user of the new system. */
   owner: Name.default("root"),
+  /** A group of the new system. */
   group: Name.default("root"),
 });
 
 export const Service = z.strictObject({
+  /** Whether it is started at each start of the system; a masked unit cannot be started at all. */
   state: z.enum(["enabled", "disabled", "masked"]).optional(),
   /** Text of a drop-in for the packaged unit. */
   dropIn: z.string().max(65536).optional(),
@@ -182,26 +206,37 @@ const SecretFile = z.strictObject({
   file: z.string().regex(/^[^\0]+\.age$/, "the path of an .age file"),
   /** Where the plain bytes land; left out for secrets used only by name, as `hashedPasswordSecret`. */
   path: AbsolutePath.optional(),
+  /** Permissions of the file in octal. */
   mode: Mode.default("0600"),
+  /** A user of the new system. */
   owner: Name.default("root"),
+  /** A group of the new system. */
   group: Name.default("root"),
 });
 
 export const Spec = z.strictObject({
+  /** Of this format. */
   version: z.literal(1).default(1),
+  /** Release, mirrors and archives. */
   system: System.prefault({}),
+  /** What is installed. */
   packages: Packages.prefault({}),
   /** The only host that this is for; others are refused. */
   host: HostBinding.optional(),
   /** Left out for a tree without disks, as the base. */
   storage: Storage.optional(),
+  /** How it starts. Needed where there is `storage`. */
   boot: Boot.optional(),
+  /** Its name, with or without a domain. */
   hostname: HostName,
+  /** Language of the system; one other than C.UTF-8 needs the package locales. */
   locale: z
     .string()
     .regex(/^([a-z]{2,3}_[A-Z]{2}|C)\.UTF-8$/, 'a UTF-8 locale such as "en_GB.UTF-8"')
     .default("C.UTF-8"),
+  /** By the names of /usr/share/zoneinfo. */
   timezone: TimeZone.default("Etc/UTC"),
+  /** Links by a name of your choice, set up by systemd-networkd. */
   network: z.record(Name, Network).default({}),
   /** More lines of /etc/hosts, names by address: `{ "192.0.2.7": ["db.example.org", "db"] }`. */
   hosts: Hosts.optional(),
@@ -213,6 +248,7 @@ export const Spec = z.strictObject({
   sshd: Sshd.optional(),
   /** What comes in: `{ tcp: [22, 80, 443] }`, or the text of an nftables.conf. */
   firewall: Firewall.optional(),
+  /** People who log in, by name. */
   users: z.record(Name, User).default({}),
   /** Users and groups of services. */
   sysusers: Sysusers.optional(),
@@ -226,10 +262,13 @@ export const Spec = z.strictObject({
   templates: z.record(AbsolutePath, Template).optional(),
   /** Scripts that run in the tree, in this order, when all files are placed. */
   provision: z.array(Provision).optional(),
+  /** Units of packages and of your own, by name. */
   services: z.record(UnitName, Service).default({}),
+  /** Files that are encrypted in the repository, by a name of your choice. */
   secrets: z.record(Name, SecretFile).default({}),
   /** "keep": the old system's; "new": made for this deploy; or the name of a secret holding an OpenSSH ed25519 key. */
   hostKeys: z.union([z.enum(["keep", "new"]), z.strictObject({ secret: Name })]).default("keep"),
+  /** What must hold before a deploy or a test is done. */
   health: z.array(Health).default([]),
 });
 

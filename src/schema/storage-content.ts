@@ -53,10 +53,15 @@ const LvmUuid = z
 const filesystem = <T extends SimpleType | "ext4">(type: T) =>
   z.strictObject({
     type: z.literal(type),
+    /** Where it is mounted. */
     mount: MountPoint,
+    /** Its label. */
     label: label(filesystems[type].longestLabel),
+    /** Mount options. */
     options,
+    /** Left out, it follows from the deploy, or for an image from the definition. */
     uuid,
+    /** It exists already, and stays. */
     keep: Keep.optional(),
   });
 export const Ext4 = filesystem("ext4").extend({
@@ -67,7 +72,9 @@ export const Ext4 = filesystem("ext4").extend({
 /** FAT32: an EFI system partition or an extended boot loader partition. */
 export const Vfat = z.strictObject({
   type: z.literal("vfat"),
+  /** Where it is mounted. */
   mount: MountPoint,
+  /** Its label. */
   label: z
     .string()
     .regex(
@@ -75,8 +82,11 @@ export const Vfat = z.strictObject({
       "1 to 11 capitals, digits, `_` or `-`",
     )
     .optional(),
+  /** Mount options. */
   options: z.array(MountOption).default(["umask=0077"]),
+  /** Left out, it follows from the deploy, or for an image from the definition. */
   uuid: VolumeId.optional(),
+  /** It exists already, and stays. */
   keep: Keep.optional(),
 });
 
@@ -91,25 +101,35 @@ const SubvolumeName = z
   )
   .refine((name) => !["", ".", ".."].includes(name), "a name");
 const Subvolume = z.strictObject({
+  /** Where it is mounted; left out: nowhere. */
   mount: MountPoint.optional(),
+  /** Mount options. */
   options,
   /** It exists already and stays; of a kept filesystem only. */
   keep: z.literal(true).optional(),
 });
 const btrfsFields = {
+  /** Its label. */
   label: label(filesystems.btrfs.longestLabel),
   /** Where the filesystem itself is mounted; not beside a subvolume at the same place. */
   mount: MountPoint.optional(),
+  /** Mount options. */
   options,
+  /** Of all files, with or without a level. */
   compression: Compression.optional(),
+  /** By name. */
   subvolumes: z.record(SubvolumeName, Subvolume).default({}),
+  /** Left out, it follows from the deploy, or for an image from the definition. */
   uuid,
+  /** It exists already, and stays. */
   keep: Keep.optional(),
 };
 export const Btrfs = z.strictObject({ type: z.literal("btrfs"), ...btrfsFields });
 /** A btrfs over several members. */
 export const Pool = z.strictObject({
+  /** How files are spread over the disks. */
   data: z.enum(["single", "raid0", "raid1", "raid10"]).default("raid1"),
+  /** The same of what the filesystem keeps for itself. */
   metadata: z.enum(["single", "dup", "raid1", "raid10"]).default("raid1"),
   /** Of the root's pool: the system starts when a disk is missing, after a wait for it. Without it, it does not. */
   startDegraded: z.literal(true).optional(),
@@ -118,13 +138,17 @@ export const Pool = z.strictObject({
 
 export const Swap = z.strictObject({
   type: z.literal("swap"),
+  /** Its label. */
   label: label(15),
+  /** Swap of a higher one is used first. */
   priority: z.int().min(0).max(32767).optional(),
   /** Trim freed pages. */
   discard: z.boolean().default(false),
   /** Encrypted by a key that is made at each start and kept nowhere; the mapping's name. */
   randomKey: NodeName.optional(),
+  /** Left out, it follows from the deploy, or for an image from the definition. */
   uuid,
+  /** It exists already, and stays. */
   keep: Keep.optional(),
 });
 
@@ -158,22 +182,28 @@ const luksFields = {
   key: SecretName,
   /** Secret that opens it too, in case the first is lost. */
   recoveryKey: SecretName.optional(),
+  /** How the new system opens it. */
   unlock: Unlock.default({ type: "passphrase" }),
   /** Pass trim on to the disk; reveals which blocks are unused. */
   discard: z.boolean().default(false),
   /** More words for crypttab. */
   options,
+  /** Costs of trying one passphrase; left out, cryptsetup measures the machine that formats. */
   kdf: Kdf.optional(),
   /** The header is elsewhere, on the partition whose content is `luks-header` with this volume's name. */
   detachedHeader: z.boolean().default(false),
+  /** Left out, it follows from the deploy, or for an image from the definition. */
   uuid,
+  /** It exists already, and stays. */
   keep: Keep.optional(),
 };
 
 /** A member of a volume group of `storage.volumeGroups`. */
 export const LvmPv = z.strictObject({
   type: z.literal("lvm-pv"),
+  /** The group, by its name in `storage.volumeGroups`. */
   group: NodeName,
+  /** Left out, LVM makes one. */
   uuid: LvmUuid.optional(),
   /** The UUID is that of the physical volume, as blkid shows it. */
   keep: z.strictObject({ uuid: LvmUuid, size: Size.optional() }).optional(),

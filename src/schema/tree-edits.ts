@@ -15,14 +15,18 @@ export const Patch = z.strictObject({
 export const Template = z.strictObject({
   /** Text in which `{{name}}` stands for a value, `{{name | shell}}`, `| json` or `| xml` for a quoted one, `{{"…"}}` for itself. */
   text: z.string().max(mib),
+  /** By name. */
   values: z
     .record(
       z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, "a name of letters, digits and `_`"),
       z.union([z.string(), z.number(), z.boolean()]),
     )
     .default({}),
+  /** Permissions in octal. */
   mode: Mode.default("0644"),
+  /** A user of the new system. */
   owner: Name.default("root"),
+  /** A group of the new system. */
   group: Name.default("root"),
 });
 
@@ -30,6 +34,7 @@ export const Template = z.strictObject({
 export const ProvisionFile = z.union([z.string().max(8 * mib), z.strictObject({ base64: z.base64() })]);
 
 export const Provision = z.strictObject({
+  /** As messages call it. */
   name: z
     .string()
     .regex(/^[a-z0-9][a-z0-9_.-]{0,63}$/, "a name of lower-case letters, digits, `_`, `.` and `-`"),
@@ -59,6 +64,7 @@ export const Provision = z.strictObject({
     .default({}),
   /** Whether it reaches the network of the machine that builds; what comes from there is in no lock. */
   network: z.boolean().default(false),
+  /** Its bound. */
   timeoutSeconds: z.int().min(1).max(14_400).default(600),
 });
 
