@@ -284,7 +284,10 @@ describe("wrong usage", () => {
     [/--dead-man 5: .*60 to 7200/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "5"]],
     [/--dead-man 1e9/, ["deploy", "imgbuild/web", "192.0.2.1", "--dead-man", "1e9"]],
     [/--slow none: a factor/, ["deploy", "imgbuild/web", "192.0.2.1", "--slow", "none"]],
-    [/--firmware coreboot: /, ["test", "imgbuild/web", "--firmware", "coreboot"]],
+    [
+      /'coreboot' is invalid\. Allowed choices are bios, uefi, both/,
+      ["test", "imgbuild/web", "--firmware", "coreboot"],
+    ],
   ])("%s exits 2, as an event too", async (message, args) => {
     expectFail(await cli(args), 2, message);
     const told = events(await cli([...args, "--json"]));
@@ -331,11 +334,18 @@ describe("secrets", () => {
     const other = join(dir, "other.txt");
     writeFileSync(other, `${(await generateIdentity()).identity}\n`);
     const output = join(dir, "web.raw");
+    // No identity of this machine's user.
+    const env = { XDG_CONFIG_HOME: dir };
     for (const args of [
       ["secrets", "show", "secrets/web-htpasswd.age"],
       ["build", "imgbuild/web", "--with-secrets", "-o", output],
     ]) {
-      expectFail(await cli(args), 1, /no identity was given to open .*web-htpasswd\.age/, /--identity FILE/);
+      expectFail(
+        await cli(args, env),
+        1,
+        /no identity was given to open .*web-htpasswd\.age/,
+        /--identity FILE/,
+      );
       const identity = (file: string) => cli([...args, "--identity", file]);
       expectFail(await identity(other), 1, /no given identity opens .*web-htpasswd\.age/, /--identity/);
       expectFail(
@@ -344,7 +354,7 @@ describe("secrets", () => {
         /--identity <FILE>' argument '.*none' is invalid. It does/,
       );
       const named = await cli(args, { IMGBUILD_IDENTITY: join(dir, "none") });
-      expectFail(named, 1, /identity file .*none cannot be read: it does not exist/, /age-keygen/);
+      expectFail(named, 1, /identity file .*none cannot be read: it does not exist/, /secrets keygen/);
     }
     expect(left(dir)).toEqual(["other.txt"]);
   });
@@ -501,7 +511,7 @@ async function servingPackages(
 async function onTerminal(args: readonly string[], answer: string): Promise<{ code: number; shown: string }> {
   const command = [program, ...args].join(" ");
   const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
-    env: environment,
+    env: { ...environment, NO_COLOR: "1" },
     stdio: ["pipe", "pipe", "ignore"],
   });
   let shown = "";

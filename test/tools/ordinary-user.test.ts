@@ -191,7 +191,10 @@ describe("an ordinary user", () => {
     await terminal.until("Passphrase of the secrets: ", quickMs);
     terminal.child.stdin!.write("wrong\r");
     const { code, stdout } = await terminal.ended;
-    expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringMatching(/error: .*passphrase/) });
+    expect({ code, stdout }).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/error:.* .*passphrase/),
+    });
     expect(stdout).not.toContain("wrong");
     rmSync(definition, { recursive: true });
     expect(inHome()).toEqual([]);
@@ -238,9 +241,9 @@ describe("a build without root", () => {
     const { code, stdout } = await terminal.ended;
     expect({ code, stdout }).toMatchObject({
       code: 130,
-      stdout: expect.stringMatching(/error: .*interrupted\r?\n/),
+      stdout: expect.stringMatching(/error:.* .*interrupted\r?\n/),
     });
-    expect(stdout.match(/error: /g)).toHaveLength(1);
+    expect(stdout.match(/error:/g)).toHaveLength(1);
     expect([inHome(), running()]).toEqual([[], []]);
   });
 
