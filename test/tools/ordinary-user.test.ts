@@ -163,7 +163,7 @@ describe("an ordinary user", () => {
     expectFail(nowhere, 1, /^error: no definition at nowhere\n {2}hint: .*\n$/);
     expect(eventsIn(nowhere.stdout)).toMatchObject([{ event: "error", message: "no definition at nowhere" }]);
     const format = await as(["build", "imgbuild/web", "--output", output, "--format", "x"]);
-    expectFail(format, 2, /^error: --format x: /);
+    expectFail(format, 2, /^error: .*'x' is invalid\. Allowed choices are raw, /);
     expect(inHome()).toEqual([]);
   });
 

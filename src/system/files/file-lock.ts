@@ -29,10 +29,17 @@ export async function hold(path: string): Promise<boolean> {
   return markUsed(path);
 }
 
-/** Locks what no process uses, until `release`. */
+/** Locks what no process uses, until `release`, which may be called again: by then the number may be another file's. */
 export async function claim(path: string): Promise<{ release(): void } | "busy" | "gone"> {
   const lock = await lockOf(path, ["--exclusive", "--nonblock"]);
-  return typeof lock === "number" ? { release: () => closeSync(lock) } : lock;
+  if (typeof lock !== "number") return lock;
+  let held = true;
+  return {
+    release: () => {
+      if (held) closeSync(lock);
+      held = false;
+    },
+  };
 }
 
 /**

@@ -120,6 +120,10 @@ export const works: Readonly<Record<string, Work>> = {
   "bootstrap-tree": packages("bootstrap-tree"),
   "finish-tree": step("finish-tree", () => ({ definition: "d", epoch })),
   "make-users": step("make-users", () => ({ users: [user] })),
+  "make-system-users": step("make-system-users", () => ({
+    path: "/etc/sysusers.d/imgbuild.conf",
+    content: "new",
+  })),
   "write-files": step("write-files", () => ({
     files: [
       file("/etc/motd"),
