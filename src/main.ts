@@ -31,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   };
   try {
     await program.parseAsync([...argv], { from: "user" });
-    cli?.done();
+    await cli?.done();
   } catch (error) {
     process.exitCode = tell(error, context(), stop.signal);
   } finally {

@@ -67,7 +67,7 @@ function bold(words: string): string {
   return `.B ${quoted(words)}`;
 }
 
-/** An argument of a macro: one word, whatever is in it. */
+/** An argument of a macro, quoted as a single word. */
 function quoted(words: string): string {
   return `"${escaped(words).replaceAll('"', '""')}"`;
 }

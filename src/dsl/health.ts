@@ -22,7 +22,7 @@ export function commandSucceeds(argv: string[], within: Within = {}): HealthInpu
 type Of<Type extends HealthInput["type"]> = Omit<Extract<HealthInput, { type: Type }>, "type">;
 
 /**
- * A web server answers with status 200. The connection goes to the new system itself, whatever the URL's name leads to; `address`
+ * A web server answers with status 200. The connection goes to the new system itself, not to where the URL's name leads; `address`
  * names another. `contains` is a text that must be in the answer, `certificate` what https must show.
  */
 export function httpAnswers(url: string, more: Omit<Of<"http">, "url"> = {}): HealthInput {

@@ -1,4 +1,4 @@
-// What an import of a YAML file gives. The definition's check says what is wrong with what is made of it.
+// What an import of a YAML file gives. It is checked as part of the definition that uses it.
 declare module "*.yaml" {
   // biome-ignore lint/suspicious/noExplicitAny: as an import of JSON, it may be given wherever its data fits
   const data: any;

@@ -20,7 +20,7 @@ export function merge(...parts: Part[]): Part {
 }
 
 /**
- * Takes the place of what the parts before it say of the same field, whatever that is: a value, a list or an object. Parts
+ * Replaces what earlier parts say of the same field: a value, a list or an object. Parts
  * after it are joined to it as usual. Only `merge` reads it.
  */
 export function override<T>(value: T): T {

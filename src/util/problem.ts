@@ -51,28 +51,32 @@ export function notAmong(name: string, known: readonly string[], what: string): 
 export function nearest(name: string, names: readonly string[]): string | undefined {
   if (name.length > longestMeant) return undefined;
   const ranked = names
-    .map((one) => ({ one, far: distance(name.toLowerCase(), one.toLowerCase()) }))
+    .map((one) => ({ one, far: editDistance(name.toLowerCase(), one.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
   const best = ranked[0];
   return best !== undefined && best.far <= Math.max(1, Math.floor(name.length / 3)) ? best.one : undefined;
 }
 
-/** Letters to be put in, left out, changed or swapped with the next. */
-function distance(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, i) => i)];
-  for (let i = 1; i <= a.length; i += 1) {
-    const [row, before] = [rows.at(-1)!, rows.at(-2)];
+/** How many letters are to be put in, left out, changed or swapped; more than `limit` where it is more. */
+export function editDistance(a: string, b: string, limit = Infinity): number {
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_none, index) => index);
+  for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const swapped = before !== undefined && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+    for (let j = 1; j <= b.length; j++) {
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
       next.push(
         Math.min(
-          ...[next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)],
-          swapped && j > 1 ? before[j - 2]! + 1 : Infinity,
+          row[j]! + 1,
+          next[j - 1]! + 1,
+          row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
+          swapped ? before[j - 2]! + 1 : limit + 1,
         ),
       );
     }
-    rows.push(next);
+    if (Math.min(...next) > limit) return limit + 1;
+    before = row;
+    row = next;
   }
-  return rows.at(-1)![b.length]!;
+  return row[b.length]!;
 }

@@ -368,7 +368,7 @@ describe("secrets", () => {
     writeFileSync(file, await encrypter.encrypt("plain text"));
     const args = ["secrets", "show", file, "--passphrase"];
     expectFail(await cli(["secrets", "show", file]), 1, /is encrypted with a passphrase/, /--passphrase/);
-    expectFail(await cli(args, {}, "right\n"), 3, /nobody is there to answer/, /terminal/);
+    expectFail(await cli(args, {}, "right\n"), 3, /there is no terminal to ask/, /terminal/);
     const [wrong, right] = await Promise.all(["wrong", "right"].map((word) => onTerminal(args, word)));
     expect(wrong).toEqual({
       code: 1,

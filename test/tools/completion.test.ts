@@ -17,6 +17,7 @@ function place(shell: "bash" | "zsh" | "fish") {
   writeFileSync(join(home, "hosts/web/IMGBUILD.ts"), "");
   mkdirSync(join(home, ".ssh"));
   writeFileSync(join(home, ".ssh/config"), "Host web-1 *.example.org\n  User root\nHost backup\n");
+  writeFileSync(join(home, "hosts.yaml"), "hosts:\n  mail:\n    address: root@192.0.2.25\n");
   writeFileSync(join(home, "a-file"), "");
   const env = { PATH: `${project}/bin:${process.env.PATH}`, HOME: home, TERM: "dumb", LC_ALL: "C.UTF-8" };
   writeFileSync(
@@ -29,7 +30,8 @@ function place(shell: "bash" | "zsh" | "fish") {
 const lines: [line: string, offered: string[], not: string[]][] = [
   ["imgbuild dep", ["deploy"], ["doctor"]],
   ["imgbuild deploy ho", ["hosts/web"], []],
-  ["imgbuild deploy hosts/web ", ["backup", "web-1"], ["a-file"]],
+  ["imgbuild deploy hosts/web ", ["backup", "mail", "web-1"], ["a-file"]],
+  ["imgbuild test ma", ["mail"], []],
   ["imgbuild build hosts/web --format qc", ["qcow2"], []],
   ["imgbuild plan hosts/web --comm", ["--commands"], []],
 ];

@@ -21,7 +21,7 @@ export const completionCommands: AddCommand = (program, act) => {
       act(async (cli) => {
         const { candidates } = await import("../completion/candidates.ts");
         const { lookAround } = await import("../completion/look.ts");
-        const { also, words: found } = candidates(program, words, lookAround(cli.env));
+        const { also, words: found } = candidates(program, words, await lookAround(cli.env));
         cli.print(also);
         for (const [word, about] of found) process.stdout.write(`${word}\t${firstWords(about)}\n`);
       }),

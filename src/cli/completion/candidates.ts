@@ -4,8 +4,10 @@ import type { Argument, Command, Option } from "commander";
 export interface Look {
   /** Directories with an IMGBUILD.ts, as one types them. */
   definitions(): readonly string[];
-  /** Names that stand for a host. */
-  hosts(): readonly string[];
+  /** Hosts of hosts.yaml: each stands for a definition, and for where it runs. */
+  readonly named: readonly string[];
+  /** Hosts of ssh_config. */
+  aliases(): readonly string[];
 }
 
 interface Candidates {
@@ -79,8 +81,10 @@ function valuesOf(value: Option | Argument, look: Look): Candidates {
     return { also: "nothing", words: value.argChoices.map((word) => [word, ""]) };
   const kind = "flags" in value ? /<([A-Z]+)>/.exec(value.flags)?.[1] : value.name();
   const named = (names: readonly string[], about: string) => names.map((name) => [name, about] as const);
-  if (kind === "DEF") return { also: "directories", words: named(look.definitions(), "definition") };
-  if (kind === "HOST") return { also: "nothing", words: named(look.hosts(), "host") };
+  const hosts = named(look.named, "host of hosts.yaml");
+  if (kind === "DEF")
+    return { also: "directories", words: [...hosts, ...named(look.definitions(), "definition")] };
+  if (kind === "HOST") return { also: "nothing", words: [...hosts, ...named(look.aliases(), "host")] };
   if (kind === "DIR") return { also: "directories", words: [] };
   if (kind === "FILE" || kind === "IMAGE") return { also: "files", words: [] };
   return nothing;

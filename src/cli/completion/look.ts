@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { hostRecords } from "../../operator/definition/host-records.ts";
 import type { Look } from "./candidates.ts";
 
 /** Directories above this many below the working directory are looked into, and no more entries than this in all. */
@@ -7,11 +8,14 @@ const depth = 3;
 const mostEntries = 2_000;
 const passedOver = new Set(["node_modules", "out", "dist"]);
 
-/** What is near the working directory and in the user's ssh_config. Nothing that cannot be read is an error here. */
-export function lookAround(env: Readonly<Record<string, string | undefined>>): Look {
+/** What is near the working directory, in its hosts.yaml and in the user's ssh_config. What cannot be read is left out. */
+export async function lookAround(env: Readonly<Record<string, string | undefined>>): Promise<Look> {
+  const found = await hostRecords(process.cwd()).catch(() => undefined);
+  const named = (found?.hosts ?? []).map(({ name }) => name);
   return {
+    named,
     definitions: () => definitionsBelow(process.cwd()),
-    hosts: () => (env.HOME === undefined ? [] : aliasesIn(join(env.HOME, ".ssh/config"))),
+    aliases: () => (env.HOME === undefined ? [] : aliasesIn(join(env.HOME, ".ssh/config"))),
   };
 }
 

@@ -26,12 +26,12 @@ export interface Cli {
   print(line: string): void;
   /** One event as a JSON line on stdout; nothing without --json. */
   emit(event: Record<string, unknown>): void;
-  /** Asks on the terminal; refuses where nobody is there. */
+  /** Asks on the terminal; refuses without a terminal. */
   ask(question: string): Promise<string>;
   askSecret(question: string): Promise<Secret>;
   readonly colours: Colours;
   /** Keeps how long each task took: the command has done its work. */
-  done(): void;
+  done(): Promise<void>;
   close(): void;
 }
 
@@ -64,7 +64,7 @@ export function makeCli(options: Shown & { argv: readonly string[] }, signal: Ab
   const aside = <T>(work: () => Promise<T>) => (live === undefined ? work() : live.aside(work));
   const refuse = (question: string) => {
     if (!interactive)
-      throw new Fail(`nobody is there to answer "${visibleLine(question)}"`, {
+      throw new Fail(`there is no terminal to ask "${visibleLine(question)}"`, {
         hint: "run it in a terminal, or give the answer as an option (see --help)",
         exitCode: 3,
       });
@@ -93,8 +93,8 @@ export function makeCli(options: Shown & { argv: readonly string[] }, signal: Ab
         Buffer.from(await aside(() => readLine(visibleLine(question), true, signal)), "utf8"),
       );
     },
-    done: () => {
-      if (live !== undefined) before.save(live.timeline());
+    done: async () => {
+      if (live !== undefined) await before.save(live.timeline());
     },
     close: () => live?.stop(),
   };

@@ -1,6 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
+import { writeWhole } from "../../system/files/write-whole.ts";
 
 /** When each task of a command began and how long it took, in ms from the command's beginning; by the task's path. */
 const Timeline = z.strictObject({
@@ -33,20 +35,18 @@ export function timeLeft(
 export function timings(
   cache: string,
   command: string,
-): { readonly last: Timeline | undefined; save(now: Timeline): void } {
+): { readonly last: Timeline | undefined; save(now: Timeline): Promise<void> } {
   const file = join(cache, "timings.json");
   const all = readTimelines(file);
   return {
     last: all[command],
-    save: (now) => {
+    save: async (now) => {
       if (now.total < worthKnowingMs) return;
       const { [command]: _, ...others } = readTimelines(file);
       const kept = [...Object.entries(others), [command, now] as const].slice(-keptCommands);
-      const fresh = `${file}.${process.pid}.new`;
       try {
-        mkdirSync(dirname(file), { recursive: true });
-        writeFileSync(fresh, JSON.stringify(Object.fromEntries(kept)));
-        renameSync(fresh, file);
+        await mkdir(cache, { recursive: true });
+        await writeWhole(file, JSON.stringify(Object.fromEntries(kept)));
       } catch {
         // A cache that cannot be written has said so where it matters.
       }

@@ -1,4 +1,5 @@
 import { Fail } from "../../util/fail.ts";
+import { editDistance } from "../../util/problem.ts";
 import type { Candidate } from "../package/candidate.ts";
 import { isSuite } from "./policy.ts";
 import type { Pool } from "./pool.ts";
@@ -78,28 +79,4 @@ function nearest(name: string, names: Iterable<string>): string[] {
     .map(({ name: each }) => each)
     .sort()
     .slice(0, 3);
-}
-
-/** How many letters are to be put in, left out, changed or swapped; `limit` + 1 where it is more. */
-function editDistance(a: string, b: string, limit: number): number {
-  let before: number[] = [];
-  let row = Array.from({ length: b.length + 1 }, (_none, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      next.push(
-        Math.min(
-          row[j]! + 1,
-          next[j - 1]! + 1,
-          row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-          swapped ? before[j - 2]! + 1 : limit + 1,
-        ),
-      );
-    }
-    if (Math.min(...next) > limit) return limit + 1;
-    before = row;
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -107,7 +107,7 @@ export async function startSystem({ system, work, options }: Build): Promise<Sta
   return await startTree(system, work, options.signal);
 }
 
-/** What the definition says beyond packages, on a copy of their layer. Returns whether what is made of it may be kept. */
+/** What the definition says beyond packages, on a copy of their layer. Returns whether the result may be cached. */
 export async function finishSystem(build: Build, copy: StartedTree, context: StepContext): Promise<boolean> {
   const { plan, layer, secretPaths } = build;
   const { initramfs, finish } = plan.tree;

@@ -39,7 +39,7 @@ export interface LoadOptions {
 
 /**
  * Evaluates and checks a definition: a directory with an IMGBUILD.ts, or the file, or the name of a host in hosts.yaml. Every
- * problem is told with file and line.
+ * problem is shown with file and line.
  */
 export async function loadDefinition(path: string, options: LoadOptions = {}): Promise<Definition> {
   const from = options.from ?? process.cwd();

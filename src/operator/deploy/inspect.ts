@@ -261,7 +261,7 @@ export function loginUser(
   return {
     problem:
       inputs.login === undefined
-        ? `no user of the definition has a key that you hold${letIn}, so nobody could verify the new system`
+        ? `no user of the definition has a key that you hold${letIn}, so the new system could not be verified`
         : `no key that you hold is among those of the user ${inputs.login} in the definition${letIn}`,
   };
 }

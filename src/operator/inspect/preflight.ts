@@ -235,7 +235,7 @@ function sshServer(
   if (!locked.has("openssh-server"))
     return noGo(
       check,
-      "the definition installs none, so nobody could verify the new system or log in to it",
+      "the definition installs none, so the new system could not be logged in to or verified",
       "add openssh-server to packages.install",
     );
   const told = `port ${ports.join(", ") || "unknown"}`;

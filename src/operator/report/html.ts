@@ -7,7 +7,7 @@ export interface Html {
 
 type Part = Html | string | number | undefined | readonly Part[];
 
-/** Markup in which all that is put in is text, whatever it holds, but for markup itself. */
+/** Markup with values put in as text; only other markup goes in as it is. */
 export function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return { markup: String.raw({ raw: texts }, ...parts.map(markupOf)) };
 }

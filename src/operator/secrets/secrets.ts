@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Spec } from "../../schema/spec.ts";
 import { isPassphraseFile, type Openers, openSecretFile, readAgeFile } from "../../secrets/open.ts";
 import { sealForAll } from "../../secrets/seal.ts";
 import { sshIdentity } from "../../secrets/ssh.ts";
+import { writeWhole } from "../../system/files/write-whole.ts";
 import { ed25519Seed } from "../../transport/keys.ts";
 import { Fail, reasonOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
@@ -80,7 +80,7 @@ export async function editSecret(
   };
   const after = await edit(exists ? present : undefined);
   if (before !== undefined && Buffer.compare(before.expose(), after) === 0) return false;
-  await replace(path, await sealForAll(recipients, after));
+  await writeWhole(path, await sealForAll(recipients, after), 0o644);
   return true;
 }
 
@@ -100,7 +100,7 @@ export async function rekeySecrets(
     else opened.push({ path, secret: await openSecretFile(path, { ...openers, name: path }) });
   }
   for (const { path, secret } of opened) {
-    await replace(path, await sealForAll(recipients, secret.expose()));
+    await writeWhole(path, await sealForAll(recipients, secret.expose()), 0o644);
     secret.wipe();
   }
   return { rekeyed: opened.map(({ path }) => path), kept };
@@ -177,15 +177,4 @@ async function readRecipients(dir: string): Promise<string[]> {
     .filter((line) => line !== "" && !line.startsWith("#"));
   if (recipients.length === 0) throw new Fail(`${path} names no recipient`, { hint });
   return recipients;
-}
-
-/** A crash leaves either the old file or the new one. */
-async function replace(path: string, sealed: Uint8Array): Promise<void> {
-  const fresh = `${path}.${randomBytes(6).toString("hex")}.new`;
-  try {
-    await writeFile(fresh, sealed, { mode: 0o644, flag: "wx" });
-    await rename(fresh, path);
-  } finally {
-    await rm(fresh, { force: true });
-  }
 }

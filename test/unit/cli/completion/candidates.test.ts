@@ -2,7 +2,11 @@ import { describe, expect, it } from "vitest";
 import { candidates } from "../../../../src/cli/completion/candidates.ts";
 import { commandLine } from "../../../../src/cli/program.ts";
 
-const look = { definitions: () => ["hosts/web", "hosts/db"], hosts: () => ["web.example.org", "db"] };
+const look = {
+  named: ["mail"],
+  definitions: () => ["hosts/web", "hosts/db"],
+  aliases: () => ["web.example.org", "db"],
+};
 const program = commandLine(
   async () => {},
   () => {},
@@ -36,11 +40,11 @@ describe("completion", () => {
   });
 
   it("offers definitions and hosts, each in its place", () => {
-    expect(complete("deploy", "")).toEqual({ also: "nothing", found: ["hosts/web", "hosts/db"] });
+    expect(complete("deploy", "")).toEqual({ also: "nothing", found: ["mail", "hosts/web", "hosts/db"] });
     expect(complete("deploy", "../")).toEqual({ also: "directories", found: [] });
     expect(complete("deploy", "hosts/web", "")).toEqual({
       also: "nothing",
-      found: ["web.example.org", "db"],
+      found: ["mail", "web.example.org", "db"],
     });
     // An option and its value stand between, and a flag.
     expect(complete("deploy", "--login", "admin", "hosts/web", "--keep-access", "d").found).toEqual(["db"]);

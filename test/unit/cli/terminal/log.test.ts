@@ -213,7 +213,7 @@ describe("what is left", () => {
 });
 
 describe("colours", () => {
-  it("are for terminals, and not where nobody wants them", () => {
+  it("are for terminals, unless the user asks for none", () => {
     const terminal = { isTTY: true };
     expect(coloursFor(terminal, {}).bad("x")).toBe("\x1b[31mx\x1b[0m");
     for (const [stream, env] of [

@@ -22,26 +22,26 @@ describe("the time left", () => {
 });
 
 describe("the last run of a command", () => {
-  it("is kept by command, for those that take long, the latest of them", () => {
+  it("is kept by command, for those that take long, the latest of them", async () => {
     const cache = join(tempDir(), "cache");
     expect(timings(cache, "test web").last).toBeUndefined();
-    timings(cache, "test web").save(timeline);
-    timings(cache, "plan web").save({ total: 3_000, tasks: {} });
+    await timings(cache, "test web").save(timeline);
+    await timings(cache, "plan web").save({ total: 3_000, tasks: {} });
     expect(timings(cache, "test web").last).toEqual(timeline);
     expect(timings(cache, "plan web").last).toBeUndefined();
-    for (let index = 0; index < 40; index += 1) timings(cache, `command ${index}`).save(timeline);
+    for (let index = 0; index < 40; index += 1) await timings(cache, `command ${index}`).save(timeline);
     expect(timings(cache, "test web").last).toBeUndefined();
     expect(timings(cache, "command 0").last).toEqual(timeline);
   });
 
-  it("is unknown where the file is damaged or cannot be written", () => {
+  it("is unknown where the file is damaged or cannot be written", async () => {
     const cache = tempDir();
     writeFileSync(join(cache, "timings.json"), '{ "test web": { "total": "long" } }');
     expect(timings(cache, "test web").last).toBeUndefined();
-    timings(cache, "test web").save(timeline);
+    await timings(cache, "test web").save(timeline);
     expect(timings(cache, "test web").last).toEqual(timeline);
     const file = join(cache, "a file");
     writeFileSync(file, "");
-    timings(file, "test web").save(timeline);
+    await timings(file, "test web").save(timeline);
   });
 });
