@@ -4,6 +4,9 @@ import { refreshArgv } from "../../tables/distribution.ts";
 import { Fail } from "../../util/fail.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
 
+/** Of an installation, with the time in which a password is typed. */
+const installMs = 30 * 60_000;
+
 export const doctorCommand: AddCommand = (program, act) => {
   program
     .command("doctor")
@@ -58,7 +61,11 @@ async function wanted(cli: Cli): Promise<boolean> {
 async function installed(argv: readonly string[], cli: Cli): Promise<void> {
   const [program = "", ...args] = argv;
   const output = cli.json ? "ignore" : process.stderr;
-  const child = spawn(program, args, { stdio: ["inherit", output, "inherit"], env: { ...cli.env } });
+  const child = spawn(program, args, {
+    stdio: ["inherit", output, "inherit"],
+    env: { ...cli.env },
+    timeout: installMs,
+  });
   const [code] = (await once(child, "exit", { signal: cli.signal })) as [number | null];
   if (code !== 0)
     throw new Fail(`${argv.join(" ")} ended with ${code ?? "a signal"}`, {
