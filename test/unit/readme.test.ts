@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { planLines } from "../../src/cli/terminal/plan-text.ts";
 import { loadDefinition } from "../../src/operator/definition/load.ts";
-import { planFor } from "../../src/operator/deploy/inspect.ts";
 import { boundTo } from "../../src/operator/inspect/host-binding.ts";
+import { planLines } from "../../src/operator/plan/plan-text.ts";
+import { planFor } from "../../src/operator/plan/planned.ts";
 import { matchDisks } from "../../src/storage/match/match-disks.ts";
 import { inputsOfDeploy, lockOf, machineFacts } from "../helpers/builders/deployable.ts";
 import { diskFacts, keptUuid, mib } from "../helpers/builders/storage.ts";

@@ -20,7 +20,7 @@ export const planCommand: AddCommand = (program, act) => {
       const options = { ...given, record };
       const { planDefinition, planWithoutHost } = await import("../../operator/host/plan-definition.ts");
       const { stepLines } = await import("../../operator/plan/step-lines.ts");
-      const { planLines } = await import("../terminal/plan-text.ts");
+      const { planLines } = await import("../../operator/plan/plan-text.ts");
       if (host === undefined) {
         const { definition, plan } = await planWithoutHost(at, options, cli);
         for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { PlanView } from "../../operator/deploy/world.ts";
+import type { PlanView } from "../../operator/plan/planned.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { Cli } from "./context.ts";
 import { each } from "./options.ts";
@@ -35,7 +35,7 @@ export function withSerials<T extends ConfirmOptions>(options: T, more: readonly
 
 /** Every written disk has to be named by its serial, typed or given; a plan approved by digest must be this one. */
 export async function confirm(view: PlanView, options: ConfirmOptions, cli: Cli): Promise<void> {
-  const { planLines } = await import("./plan-text.ts");
+  const { planLines } = await import("../../operator/plan/plan-text.ts");
   for (const line of planLines(view)) cli.print(line);
   const { planDigest, bound, disks, apt, fates } = view;
   cli.emit({ event: "plan", planDigest, bound, disks, apt, fates });

@@ -1,16 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { identityOf } from "../../disks/find-disk.ts";
 import type { NetworkReplay } from "../../schema/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
-import { tableId } from "../../storage/graph/ids.ts";
-import { diskFates } from "../../storage/match/disk-fates.ts";
 import { matchDisks } from "../../storage/match/match-disks.ts";
 import { networkReplay, reachProblem } from "../../system/machine/network-replay.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
-import { digestOf } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Finding } from "../inspect/finding.ts";
 import { roomOf } from "../inspect/free-space.ts";
@@ -21,13 +17,12 @@ import { needsOf } from "../inspect/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachMirror } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
-import { aptMirror } from "../plan/apt-files.ts";
-import { deployPlan, deploySeed } from "../plan/plan.ts";
+import { planFor } from "../plan/planned.ts";
 import { letsIn } from "../settings/sshd.ts";
 import { sizeOf } from "../takeover/takeover.ts";
 import type { Trail } from "./phases.ts";
-import type { Confirmed, Identity, Inspected, Planned } from "./results.ts";
-import type { AptOrigin, DeployInputs, DeployWorld } from "./world.ts";
+import type { Confirmed, Identity, Inspected } from "./results.ts";
+import type { DeployInputs, DeployWorld } from "./world.ts";
 
 const smallMs = 30_000;
 const oldKeysScript: HostScript = {
@@ -128,68 +123,6 @@ function baseOf(
     identity,
     data: { version: 1, nonce, oldBootId: bootId, hostname: spec.hostname, network, deadManSeconds },
   };
-}
-
-/** What will be done to the disks, for the runner and for whoever has to say yes. */
-export function planFor(
-  inputs: DeployInputs,
-  facts: Parameters<typeof deployPlan>[1]["facts"] & Pick<Facts, "mirrors">,
-  matched: Readonly<Record<string, DiskFacts>>,
-  mirrors: Readonly<Record<string, string[]>>,
-): Planned {
-  const { storage } = inputs.spec;
-  const plan = deployPlan(inputs, { facts, disks: matched, mirrors });
-  const planDigest = digestOf(plan);
-  return {
-    plan,
-    planDigest,
-    order: {
-      version: 1,
-      definition: inputs.definition,
-      planDigest,
-      disks: Object.entries(matched).map(([name, disk]) => identityOf(name, disk)),
-      mirrors,
-      secrets: [...new Set([...Object.keys(inputs.spec.secrets), ...inputs.secrets.keys()])],
-    },
-    apt: aptOrigins(inputs.spec, facts.mirrors, mirrors),
-    fates: storage === undefined ? [] : diskFates(storage, matched),
-    disks: Object.entries(matched).map(([name, disk]) => ({
-      name,
-      ...tableOf(name, storage, deploySeed(inputs.definition, facts)),
-      serial: disk.serial ?? null,
-      ...(disk.wwn === undefined ? {} : { wwn: disk.wwn }),
-      ...pathOf(name, disk),
-      model: disk.model ?? null,
-      sizeBytes: disk.sizeBytes,
-      action: "table" in (storage?.disks[name] ?? {}) ? ("written" as const) : ("kept" as const),
-    })),
-  };
-}
-
-function aptOrigins(
-  { system }: Spec,
-  own: Facts["mirrors"],
-  mirrors: Readonly<Record<string, string[]>>,
-): AptOrigin[] {
-  return ["debian", "debian-security"].flatMap((archive): AptOrigin[] => {
-    const url = aptMirror(mirrors, archive);
-    if (url === undefined) return [];
-    const isHosts = own.some((mirror) => mirror.archive === archive && mirror.url === url);
-    const from =
-      system.mirror !== undefined ? "the definition" : isHosts ? "the host's own sources" : "this machine";
-    return [{ archive, url, from }];
-  });
-}
-
-/** What the disk can be matched by when the deploy is done. */
-function tableOf(name: string, storage: Spec["storage"], seed: string): { tableUuid?: string } {
-  const disk = storage?.disks[name];
-  return disk !== undefined && "table" in disk ? { tableUuid: tableId(disk, seed, name) } : {};
-}
-
-function pathOf(name: string, disk: DiskFacts): { path?: string } {
-  const { path } = identityOf(name, disk);
-  return path === undefined ? {} : { path };
 }
 
 /** Every key that opens the login we used. */

@@ -1,10 +1,10 @@
-import type { DeployData, Order } from "../../schema/deploy.ts";
+import type { DeployData } from "../../schema/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { Finding } from "../inspect/finding.ts";
+import type { Planned, PlanView } from "../plan/planned.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
-import type { PlanView } from "./world.ts";
 
 // What the phases give, each to the next.
 
@@ -36,11 +36,6 @@ interface Look {
 /** Something stands against the deploy. */
 interface NoGo extends Look {
   readonly verdict: "no-go";
-}
-
-/** What will be done to the disks, for the runner and for whoever has to say yes. */
-export interface Planned extends Pick<PlanView, "plan" | "planDigest" | "disks" | "apt" | "fates"> {
-  readonly order: Order;
 }
 
 interface Go extends Look, Planned {

@@ -1,17 +1,15 @@
 import type { Facts } from "../../schema/facts.ts";
-import type { Plan } from "../../schema/plan.ts";
-import type { Report } from "../../schema/report.ts";
-import type { DiskFate } from "../../storage/match/disk-fates.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
-import type { Finding } from "../inspect/finding.ts";
-import type { Bound } from "../inspect/host-binding.ts";
 import type { PlanInputs } from "../plan/plan.ts";
+import type { PlanView } from "../plan/planned.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
+import type { BaseFiles } from "../takeover/takeover.ts";
 
 /** What a deploy starts from: all of it known before the host is asked anything. */
 export interface DeployInputs extends PlanInputs {
+  readonly base: BaseFiles;
   /** As the user named it. */
   readonly host: string;
   /** It was built here before, just as it is. */
@@ -68,24 +66,4 @@ export interface DeployWorld {
   /** Writes down, before the takeover, how the base is found again. */
   readonly record: (known: Omit<KnownDeploy, "host">) => Promise<void>;
   readonly password: (() => Promise<Secret>) | undefined;
-}
-
-export interface AptOrigin {
-  readonly archive: string;
-  readonly url: string;
-  readonly from: "the definition" | "the host's own sources" | "this machine";
-}
-
-/** What a person has to see before saying yes. */
-export interface PlanView {
-  readonly facts: Facts;
-  readonly findings: readonly Finding[];
-  readonly bound: Bound;
-  readonly plan: Plan;
-  readonly planDigest: string;
-  readonly disks: Report["disks"];
-  /** Where the new system's apt will get Debian's archives, and who said so. */
-  readonly apt: readonly AptOrigin[];
-  /** What each of them holds before and after. */
-  readonly fates: readonly DiskFate[];
 }

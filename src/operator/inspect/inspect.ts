@@ -15,7 +15,7 @@ const probeMaxBytes = 8 * 1024 * 1024;
 
 /** Looks at a live host, changing nothing. `becomesRootBy` is how the transport gets root there. */
 export async function inspect(
-  host: Host,
+  host: Pick<Host, "name" | "exec">,
   becomesRootBy: Facts["user"]["becomesRootBy"],
   mirrorsOf: (oneLine: string, deb822: string) => Facts["mirrors"],
   signal: AbortSignal,

@@ -27,7 +27,8 @@ export interface PlanInputs {
   /** The definition's `files/`: path on the new system → bytes and mode. */
   readonly files: DefinitionFiles["files"];
   readonly links: DefinitionFiles["links"];
-  readonly base: BaseFiles;
+  /** Kept on the new system for the next deploy; a rescue medium does not have it at hand. */
+  readonly base?: BaseFiles;
 }
 
 /** Files of the making that go with the base; RAM. */
@@ -67,7 +68,7 @@ export function deployPlan(
       cmdline,
       definition,
     }),
-    stepData(keepBase, "keeping the base for the next deploy", keptFiles(inputs.base)),
+    ...(inputs.base === undefined ? [] : [keepStep(inputs.base)]),
     ...storage.enroll,
     // After all that is written to the root: of one with verity, not a byte may change from here on.
     ...boot,
@@ -134,13 +135,16 @@ export function baseSteps(
 }
 
 /** What the base has to be, byte for byte, to be found in the new system's cache. */
-function keptFiles({ digest, ...files }: PlanInputs["base"]) {
+function keepStep({ digest, ...files }: BaseFiles): StepData {
   const wanted = (["kit", "kernel", "outer", "squashfs"] as const).map((name) => ({
     name,
     size: files[name].size,
     sha256: files[name].sha256,
   }));
-  return { directory: `${cacheDir}/${digest}`, files: wanted };
+  return stepData(keepBase, "keeping the base for the next deploy", {
+    directory: `${cacheDir}/${digest}`,
+    files: wanted,
+  });
 }
 
 function bootEntry(

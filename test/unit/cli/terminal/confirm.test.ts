@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ConfirmOptions, confirm } from "../../../../src/cli/terminal/confirm.ts";
 import type { Cli } from "../../../../src/cli/terminal/context.ts";
-import type { PlanView } from "../../../../src/operator/deploy/world.ts";
+import type { PlanView } from "../../../../src/operator/plan/planned.ts";
 import { machineFacts } from "../../../helpers/builders/deployable.ts";
 
 const path = "pci-0000:00:06.0";

@@ -3,10 +3,10 @@ import {
   loginUser,
   matchOrTell,
   mirrorOrder,
-  planFor,
   reachedAt,
   showFinding,
 } from "../../../../src/operator/deploy/inspect.ts";
+import { planFor } from "../../../../src/operator/plan/planned.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { isPlainKey } from "../../../../src/transport/keys.ts";
 import { digestOf } from "../../../../src/util/digest.ts";

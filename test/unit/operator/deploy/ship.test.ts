@@ -1,10 +1,11 @@
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { newIdentity, planFor } from "../../../../src/operator/deploy/inspect.ts";
+import { newIdentity } from "../../../../src/operator/deploy/inspect.ts";
 import { newTrail } from "../../../../src/operator/deploy/phases.ts";
 import type { Confirmed } from "../../../../src/operator/deploy/results.ts";
 import { keysToBase, shipAndTakeOver } from "../../../../src/operator/deploy/ship.ts";
 import type { DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
+import { planFor } from "../../../../src/operator/plan/planned.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import { openPayload } from "../../../../src/target/open-payload.ts";
 import type { Host } from "../../../../src/transport/host.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { planLines } from "../../../../src/cli/terminal/plan-text.ts";
-import type { PlanView } from "../../../../src/operator/deploy/world.ts";
+import { planLines } from "../../../../src/operator/plan/plan-text.ts";
+import type { PlanView } from "../../../../src/operator/plan/planned.ts";
 import { DiskFacts, Facts } from "../../../../src/schema/facts.ts";
 import { machineFacts } from "../../../helpers/builders/deployable.ts";
 import { diskFacts, keptUuid, mib } from "../../../helpers/builders/storage.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { diskBar } from "../../../../src/cli/terminal/disk-bar.ts";
+import { diskBar } from "../../../../src/operator/plan/disk-bar.ts";
 
 const gib = 2 ** 30;
 const part = (label: string, size: number, kept = false) => ({ label, bytes: size * gib, kept });

@@ -1,9 +1,9 @@
-import type { PlanView } from "../../operator/deploy/world.ts";
-import { identityOf, shownIdentity } from "../../operator/inspect/host-binding.ts";
-import { stepLines } from "../../operator/plan/step-lines.ts";
 import { sizeOf } from "../../util/count.ts";
 import { visibleLine } from "../../util/visible.ts";
+import { identityOf, shownIdentity } from "../inspect/host-binding.ts";
 import { diskBar } from "./disk-bar.ts";
+import type { PlanView } from "./planned.ts";
+import { stepLines } from "./step-lines.ts";
 
 const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
 
