@@ -43,6 +43,10 @@ const packages = [
   "grub-pc-bin",
   "systemd-boot-efi",
   "efibootmgr",
+  // Rescue media, made on the operator's side: only there, `mediumOnly` of src/operator/base/medium-parts.ts.
+  "xorriso",
+  "shim-signed",
+  "grub-efi-amd64-signed",
 ];
 
 /** The multiarch directory. */
@@ -137,6 +141,11 @@ const parts = [
   "/usr/bin/grub-script-check",
   "/usr/bin/grub-syslinux2cfg",
   "/usr/sbin/grub-*",
+  "/etc/grub.d",
+  // Of what rescue media are started by, the signed programs.
+  "/usr/lib/grub/x86_64-efi",
+  "/usr/bin/mokutil",
+  "/usr/lib/shim/*x64.efi",
   // Of OpenSSH, the server and ssh-keygen.
   "/usr/bin/scp",
   "/usr/bin/sftp",

@@ -33,6 +33,7 @@ import { basePlaces, makeBaseAsRoot } from "../native/ordinary-user.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import { bundleRunner } from "./bundle.ts";
 import { libraryClosure, missingLibraries } from "./libraries.ts";
+import { mediumOnly } from "./medium-parts.ts";
 import { loadOrder, missingDependencies, moduleName, parseModulesDep } from "./modules.ts";
 import { packBase } from "./pack.ts";
 import { pruneTree } from "./prune.ts";
@@ -240,6 +241,7 @@ async function finishBase(
   await tool([
     ...["mksquashfs", root, join(into, "squashfs"), "-noappend", "-quiet", "-no-progress", "-no-xattrs"],
     ...["-comp", "zstd", "-Xcompression-level", "15", "-b", "256K"],
+    ...["-wildcards", "-e", ...mediumOnly],
   ]);
 }
 
