@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { plainLog } from "../src/cli/terminal/log.ts";
 import { Report } from "../src/schema/report.ts";
 import { run } from "../src/system/run/run.ts";
 import { seconds } from "../src/util/count.ts";
 import { messageOf } from "../src/util/fail.ts";
+import { plainLog } from "../src/util/log.ts";
 import { imgbuild } from "../test/helpers/imgbuild.ts";
 import { deployArguments, kept, type StockLab, startLab } from "../test/helpers/labs/lab.ts";
 import { fetchPage } from "../test/helpers/labs/page.ts";

@@ -2,7 +2,6 @@
 // so that demo and tests work from a clone of any age.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { plainLog } from "../src/cli/terminal/log.ts";
 import { get } from "../src/debian/http/get.ts";
 import { proxiesOf } from "../src/debian/http/proxy.ts";
 import { diffLocks } from "../src/debian/lock/lock-diff.ts";
@@ -10,6 +9,7 @@ import { loadDefinition } from "../src/operator/definition/load.ts";
 import { lockPath, makeLockFor, mirrorsFor, readLockFor, writeLock } from "../src/operator/lock/lock.ts";
 import type { LockedPackage } from "../src/schema/lock.ts";
 import { cacheRoot } from "../src/system/files/cache.ts";
+import { plainLog } from "../src/util/log.ts";
 
 const parallel = 24;
 const askMs = 30_000;

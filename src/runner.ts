@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeployData } from "./schema/deploy.ts";
-import type { BaseReport } from "./schema/journal.ts";
+import { DeployData } from "./schema/base/deploy.ts";
+import type { BaseReport } from "./schema/base/journal.ts";
 import { writeWhole } from "./system/files/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
 import { deadManOf } from "./target/dead-man.ts";

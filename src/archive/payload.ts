@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { z } from "zod";
-import { Machine } from "../schema/deploy.ts";
+import { Machine } from "../schema/base/deploy.ts";
 import { canonicalJson, sha256 } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import { gunzipTar, tarGz, tarMembers } from "./tar.ts";

@@ -16,7 +16,16 @@ export async function openSecretFile(
   path: string,
   options: Openers & { readonly name: string },
 ): Promise<Secret> {
-  const sealed = await readAgeFile(path);
+  return await openBytes(await readAgeFile(path), path, options);
+}
+
+/** The same of an age file's bytes; `path` is what messages call it. */
+export async function openBytes(
+  bytes: Uint8Array,
+  path: string,
+  options: Openers & { readonly name: string },
+): Promise<Secret> {
+  const sealed = withoutArmor(bytes, path);
   const decrypter = new Decrypter();
   if (isPassphraseFile(sealed)) {
     if (options.passphrase === undefined)
@@ -55,6 +64,11 @@ export async function readAgeFile(path: string): Promise<Uint8Array> {
       hint: `make it with \`imgbuild secrets edit ${path}\``,
     });
   }
+  return withoutArmor(bytes, path);
+}
+
+/** An age file's bytes, of a file that is armored or not; `path` is what messages call it. */
+function withoutArmor(bytes: Uint8Array, path: string): Uint8Array {
   const start = Buffer.from(bytes.subarray(0, 64)).toString("latin1");
   if (start.startsWith(magic)) return bytes;
   const notAge = (cause?: unknown) =>

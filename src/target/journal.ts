@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { type JournalEntry, type JournalEvent, JournalEntry as Schema } from "../schema/journal.ts";
+import { type JournalEntry, type JournalEvent, JournalEntry as Schema } from "../schema/base/journal.ts";
 import { readIfThere } from "../system/files/read-if-there.ts";
 import { parsedJson } from "../util/digest.ts";
 import type { Log } from "../util/log.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Machine } from "../schema/deploy.ts";
+import type { Machine } from "../schema/base/deploy.ts";
 import { readIfThere } from "../system/files/read-if-there.ts";
 import { dmiUuidOf } from "../system/machine/dmi-uuid.ts";
 import { run } from "../system/run/run.ts";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { NetworkReplay } from "../schema/deploy.ts";
+import type { NetworkReplay } from "../schema/base/deploy.ts";
 import { readIfThere } from "../system/files/read-if-there.ts";
 import { linkCommands, upCommand } from "../system/machine/network-replay.ts";
 import { plainEnv, run } from "../system/run/run.ts";

@@ -1,5 +1,5 @@
 import { readPayload } from "../archive/payload.ts";
-import { type DeployData, deployWord, type Machine, Order } from "../schema/deploy.ts";
+import { type DeployData, deployWord, type Machine, Order } from "../schema/base/deploy.ts";
 import { digestOf, sha256 } from "../util/digest.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 
@@ -37,18 +37,18 @@ export async function openPayload(
  * The data that a payload is checked against comes in the same archive. The command line, which the operator gave to kexec apart from
  * the archive, says whether it is the operator's; of a word that is there twice the last counts, as everywhere in the base.
  */
-export function checkDeployData(bytes: Uint8Array, commandLine: string): void {
-  const prefix = `${deployWord}=`;
+export function checkDeployData(bytes: Uint8Array, commandLine: string, word: string = deployWord): void {
+  const prefix = `${word}=`;
   const named = commandLine
     .split(/\s+/)
-    .filter((word) => word.startsWith(prefix))
+    .filter((one) => one.startsWith(prefix))
     .at(-1)
     ?.slice(prefix.length);
   if (named !== sha256(bytes))
     throw new Fail(
       named === undefined
-        ? `the kernel's command line has no ${deployWord}, so nothing says whose deploy this is`
-        : "the deploy's data is not what the kernel's command line names",
-      { hint: "nothing in it was used; deploy again" },
+        ? `the kernel's command line has no ${word}, so nothing says whose data this is`
+        : "the data that came along is not what the kernel's command line names",
+      { hint: "nothing in it was used; deploy again, or make the medium anew" },
     );
 }

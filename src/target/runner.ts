@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schema/journal.ts";
-import { protocolVersion } from "../schema/journal.ts";
+import type { BaseReport, FromOperator, FromRunner, RunnerState } from "../schema/base/journal.ts";
+import { protocolVersion } from "../schema/base/journal.ts";
 import { wipeFile } from "../system/files/wipe-file.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";

@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import type { Duplex } from "node:stream";
-import { FromOperator, type FromRunner } from "../schema/journal.ts";
+import { FromOperator, type FromRunner } from "../schema/base/journal.ts";
 import { parsedJson } from "../util/digest.ts";
 
 /** One line may hold the sealed secrets; anything longer is refused. */

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { checkAvailable } from "../debian/http/available.ts";
 import { localArchive } from "../debian/package/local.ts";
 import { findDisk } from "../disks/find-disk.ts";
-import type { Order } from "../schema/deploy.ts";
+import type { Order } from "../schema/base/deploy.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { Plan, targetRoot } from "../schema/plan.ts";
 import { type Identity, openWith } from "../secrets/seal.ts";

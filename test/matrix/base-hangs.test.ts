@@ -10,7 +10,7 @@ import { buildBase } from "../../src/operator/base/base.ts";
 import { sealSecrets } from "../../src/operator/runner-link/payload.ts";
 import { greet, type RunnerLink } from "../../src/operator/runner-link/runner-link.ts";
 import { runnerPort, workFiles } from "../../src/operator/vm-runner/vm-initrd.ts";
-import { type DeployData, deployWord } from "../../src/schema/deploy.ts";
+import { type DeployData, deployWord } from "../../src/schema/base/deploy.ts";
 import type { Plan } from "../../src/schema/plan.ts";
 import { closeDisks } from "../../src/steps/disk/close-disks.ts";
 import { stepData } from "../../src/steps/step/step.ts";

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { plainLog } from "../../src/cli/terminal/log.ts";
 import type { StepData } from "../../src/schema/plan.ts";
 import { Storage } from "../../src/schema/storage.ts";
 import { storageSteps } from "../../src/storage/plan/storage-steps.ts";
 import { laidOn } from "../../src/storage/size/fit.ts";
 import { roomsOf } from "../../src/storage/size/room.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
+import { plainLog } from "../../src/util/log.ts";
 import { blankAll, epoch, inBase, makeRack, mib, placed } from "../helpers/builders/ladder.ts";
 import { root } from "../helpers/builders/storage.ts";
 

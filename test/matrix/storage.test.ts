@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { plainLog } from "../../src/cli/terminal/log.ts";
 import type { Extent } from "../../src/disks/wipe.ts";
 import { standIns } from "../../src/operator/secrets/test-secrets.ts";
 import type { DiskFacts } from "../../src/schema/facts.ts";
@@ -13,6 +12,7 @@ import { makeStorage } from "../../src/steps/disk/make-storage.ts";
 import { stepData } from "../../src/steps/step/step.ts";
 import { firstInstall } from "../../src/storage/table/first-install.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
+import { plainLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import {
   blankAll,

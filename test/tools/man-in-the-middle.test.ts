@@ -8,7 +8,7 @@ import { proveNewSystem } from "../../src/operator/deploy/prove.ts";
 import type { Shipped } from "../../src/operator/deploy/results.ts";
 import { waitForBase } from "../../src/operator/deploy/take-over.ts";
 import type { DeployWorld } from "../../src/operator/deploy/world.ts";
-import { type FromRunner, protocolVersion } from "../../src/schema/journal.ts";
+import { type FromRunner, protocolVersion } from "../../src/schema/base/journal.ts";
 import { run } from "../../src/system/run/run.ts";
 import { connect } from "../../src/transport/host.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";

@@ -17,7 +17,7 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { bundleRunner } from "../../src/operator/base/bundle.ts";
 import { signedPayload } from "../../src/operator/runner-link/payload.ts";
 import { greet, type RunnerLink } from "../../src/operator/runner-link/runner-link.ts";
-import { type DeployData, deployWord } from "../../src/schema/deploy.ts";
+import { type DeployData, deployWord } from "../../src/schema/base/deploy.ts";
 import type { Plan } from "../../src/schema/plan.ts";
 import { hardware } from "../../src/target/machine.ts";
 import { digestOf, sha256 } from "../../src/util/digest.ts";

@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import { cacheRoot } from "../../system/files/cache.ts";
 import { onEachRun, showArgv } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
+import { type Log, plainLog } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
 import { visibleJson, visibleLine } from "../../util/visible.ts";
 import { type Colours, coloursFor } from "./colour.ts";
-import { jsonLog, liveLog, plainLog, quietLog } from "./log.ts";
+import { jsonLog, liveLog, quietLog } from "./log.ts";
 import { timings } from "./timings.ts";
 
 /** What every command gets: the outside world, as parameters. */

@@ -5,43 +5,12 @@ import { type Colours, coloursFor } from "./colour.ts";
 import { type Timeline, timeLeft } from "./timings.ts";
 
 const liveEveryMs = 100;
-const plainProgressEveryMs = 5_000;
 
 /** Where text goes; a terminal tells its width. */
 interface Output {
   write(text: string): void;
   readonly isTTY?: boolean;
   readonly columns?: number;
-}
-
-/** Plain lines for a pipe: a line when a task begins, one when it ends, progress every few seconds. */
-export function plainLog(out: Output, clock: () => number, depth = 0): Log {
-  const indent = "  ".repeat(depth);
-  const more = `${indent}  `;
-  let lastProgress = 0;
-  return {
-    async task(what, work) {
-      const doing = visibleLine(what);
-      const began = clock();
-      out.write(`${indent}${doing} …\n`);
-      try {
-        const value = await work(plainLog(out, clock, depth + 1));
-        out.write(`${indent}${doing}: done in ${seconds(clock() - began)}\n`);
-        return value;
-      } catch (error) {
-        out.write(`${indent}${doing}: FAILED after ${seconds(clock() - began)}\n`);
-        throw error;
-      }
-    },
-    info: (message) => out.write(`${indent}${visibleUnder(message, more)}\n`),
-    warn: (message) => out.write(`${indent}warning: ${visibleUnder(message, more)}\n`),
-    progress(done, total, unit) {
-      const now = clock();
-      if (now - lastProgress < plainProgressEveryMs) return;
-      lastProgress = now;
-      out.write(`${indent}${done} of ${total} ${visibleLine(unit)}\n`);
-    },
-  };
 }
 
 /** Events for programs, one JSON object a line. */

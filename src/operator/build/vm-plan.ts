@@ -2,16 +2,13 @@ import { epochOf } from "../../debian/lock/lock-date.ts";
 import type { DiskIdentity } from "../../disks/find-disk.ts";
 import type { DiskFacts } from "../../schema/facts.ts";
 import type { Plan, StepData } from "../../schema/plan.ts";
-import { signLoader } from "../../steps/boot/sign-loader.ts";
 import { stepData } from "../../steps/step/step.ts";
-import { makeUsers } from "../../steps/tree/make-users.ts";
-import { placeHostKeys } from "../../steps/tree/place-host-keys.ts";
 import { unpackTree } from "../../steps/tree/unpack-tree.ts";
-import { hostKeyPrefix, writeSecrets } from "../../steps/tree/write-secrets.ts";
+import { hostKeyPrefix } from "../../steps/tree/write-secrets.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { Fail } from "../../util/fail.ts";
 import { baseSteps } from "../plan/plan.ts";
-import type { TreeLayers } from "../plan/tree.ts";
+import { splitSecrets } from "../plan/split-secrets.ts";
 import type { ImageInputs } from "./build.ts";
 import type { TreePlan } from "./layers.ts";
 import { asImage, imageSeed, treePlan } from "./tree-plan.ts";
@@ -42,7 +39,10 @@ export function vmPlan(given: ImageInputs): VmPlan {
   );
   const base = baseSteps(spec, seed, epoch, { disks: blank, consoles: spec.boot?.consoles ?? [] });
   const whole = treePlan(inputs);
-  const { open, sealed } = splitSecrets(whole.tree, secrets);
+  const { open, sealed } = splitSecrets(whole.tree, {
+    secrets: secrets !== undefined,
+    hostKeys: [...(secrets?.keys() ?? [])].some((name) => name.startsWith(hostKeyPrefix)),
+  });
   return {
     ...whole,
     tree: open,
@@ -75,30 +75,4 @@ function blankDisk(serial: string, sizeBytes: number): DiskFacts {
     ...{ name: serial, serial, sizeBytes, sectorSize, removable: false, readOnly: false },
     ...{ holders: [], mountPoints: [], partitions: [] },
   };
-}
-
-/**
- * Secrets are not laid into the tree that is made here, which waits on a disk of this machine: they go to the base sealed, and
- * land on the new disks alone, which may be encrypted.
- */
-function splitSecrets(
-  tree: TreeLayers,
-  secrets: ImageInputs["secrets"],
-): { readonly open: TreeLayers; readonly sealed: StepData[] } {
-  const system: StepData[] = [];
-  const sealed: StepData[] = [];
-  for (const step of tree.system) {
-    if (step.kind === writeSecrets.kind || step.kind === signLoader.kind) sealed.push(step);
-    else if (step.kind === makeUsers.kind && secrets !== undefined) {
-      const { users } = makeUsers.schema.parse({ users: step.users });
-      const plain = users.map(({ hashedPasswordSecret: _, ...user }) => user);
-      system.push(stepData(makeUsers, step.doing, { users: plain }));
-      const withPassword = users.filter(({ hashedPasswordSecret }) => hashedPasswordSecret !== undefined);
-      if (withPassword.length > 0)
-        sealed.push(stepData(makeUsers, "setting passwords", { users: withPassword }));
-    } else system.push(step);
-  }
-  if ([...(secrets?.keys() ?? [])].some((name) => name.startsWith(hostKeyPrefix)))
-    sealed.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: true }));
-  return { open: { ...tree, system }, sealed };
 }

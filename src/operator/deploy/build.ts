@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BaseReport, JournalEntry } from "../../schema/journal.ts";
+import type { BaseReport, JournalEntry } from "../../schema/base/journal.ts";
 import { Fail } from "../../util/fail.ts";
 import { settlesWithin } from "../../util/promises.ts";
 import type { BaseLink } from "../runner-link/base-link.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { NetworkReplay } from "../../schema/deploy.ts";
+import type { NetworkReplay } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { matchDisks } from "../../storage/match/match-disks.ts";

@@ -1,5 +1,5 @@
+import type { BaseReport } from "../../schema/base/journal.ts";
 import type { Facts } from "../../schema/facts.ts";
-import type { BaseReport } from "../../schema/journal.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Proof } from "./prove.ts";
 import type { Inspected, Shipped } from "./results.ts";

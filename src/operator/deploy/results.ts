@@ -1,4 +1,4 @@
-import type { DeployData } from "../../schema/deploy.ts";
+import type { DeployData } from "../../schema/base/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Secret } from "../../util/secret.ts";

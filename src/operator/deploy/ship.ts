@@ -1,5 +1,5 @@
 import { cpioBytes } from "../../archive/cpio.ts";
-import { type DeployData, deployWord, type Machine } from "../../schema/deploy.ts";
+import { type DeployData, deployWord, type Machine } from "../../schema/base/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { isPlainKey } from "../../transport/keys.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BaseReport, JournalEntry } from "../../schema/journal.ts";
+import type { BaseReport, JournalEntry } from "../../schema/base/journal.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { type Proof, proveNewSystem, unhealthy } from "../deploy/prove.ts";
 import type { DeployInputs, DeployWorld } from "../deploy/world.ts";

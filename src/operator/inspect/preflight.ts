@@ -49,6 +49,20 @@ const oldSystemMib = 48;
 /** The last second that a date can say. */
 const maxSeconds = 8_640_000_000_000;
 
+/** Of a machine on which the base runs already: what only the machine itself can speak against. */
+export function machineFindings(
+  input: Pick<PreflightInput, "spec" | "facts" | "needs" | "disks" | "diskProblem" | "room">,
+): Finding[] {
+  const { spec, facts, needs, disks, diskProblem } = input;
+  return [
+    architecture(spec, facts),
+    firmware(spec, facts),
+    ...judgeNeeds(needs, spec, facts, disks),
+    disksFound(diskProblem),
+    ...(input.room === undefined ? [] : [room(input.room)]),
+  ];
+}
+
 /** Every check, in the order shown; pure. A deploy goes on only when none is a no-go. */
 export function preflight(input: PreflightInput): Finding[] {
   const { facts } = input;
@@ -64,9 +78,7 @@ export function preflight(input: PreflightInput): Finding[] {
     ...consoles(facts),
     ...(input.host === undefined ? [] : [input.host]),
     ...judgeNeeds(input.needs, input.spec, facts, input.disks),
-    input.diskProblem === undefined
-      ? go("disks", "each disk of the definition was found exactly once")
-      : noGo("disks", input.diskProblem.message, input.diskProblem.hint),
+    disksFound(input.diskProblem),
     ...(input.room === undefined ? [] : [room(input.room)]),
     input.networkProblems.length === 0
       ? go("network", "can be set up again in the base")
@@ -183,6 +195,11 @@ function clock(facts: Facts, { now, ignored }: PreflightInput["clock"]): Finding
     `${off}: the base would refuse the payload`,
     `${isOff(facts.clock) ? "set the host's time, then run" : "run"} \`hwclock --systohc\` on the host, or deploy with --ignore-clock`,
   );
+}
+
+function disksFound(problem: PreflightInput["diskProblem"]): Finding {
+  if (problem === undefined) return go("disks", "each disk of the definition was found exactly once");
+  return noGo("disks", problem.message, problem.hint);
 }
 
 function firmware(spec: Spec, facts: Facts): Finding {

@@ -8,6 +8,7 @@ import { askMachine } from "../../steps/boot/ask-machine.ts";
 import { keepBase } from "../../steps/boot/keep-base.ts";
 import { nameBootEntry } from "../../steps/boot/name-boot-entry.ts";
 import { stepData } from "../../steps/step/step.ts";
+import { unpackTree } from "../../steps/tree/unpack-tree.ts";
 import { placeOf, type StorageSteps, storageSteps } from "../../storage/plan/storage-steps.ts";
 import type { Layout } from "../../storage/table/gpt.ts";
 import { digestOf, uuidFrom } from "../../util/digest.ts";
@@ -54,9 +55,6 @@ export function deployPlan(
     disks: about.disks,
     consoles,
   });
-  const hasEsp = ({ layout }: (typeof storage.disks)[number]) =>
-    layout.partitions.some(({ type }) => type === "esp");
-  const espDisk = storage.disks.find(hasEsp)?.identity.name;
   const steps: StepData[] = [
     ...before,
     ...treeSteps(spec, lock, {
@@ -73,19 +71,57 @@ export function deployPlan(
     // After all that is written to the root: of one with verity, not a byte may change from here on.
     ...boot,
     ...after,
-    // Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk.
-    ...(facts.firmware === "uefi"
-      ? [...storage.disks]
-          .reverse()
-          .flatMap(({ identity, layout }) => bootEntry(identity, layout, spec, espDisk))
-      : []),
+    ...bootEntries(storage, spec, facts.firmware),
   ];
-  const ask = stepData(
-    askMachine,
-    "asking the machine for what is needed of it",
-    needsOf(spec, lock).machine,
-  );
-  return { version: 1, hostname: spec.hostname, definition, prepare: [ask, ...storage.prepare()], steps };
+  return {
+    ...{ version: 1, hostname: spec.hostname, definition, steps },
+    prepare: [askStep(spec, lock), ...storage.prepare()],
+  };
+}
+
+function askStep(spec: Spec, lock: Lock): StepData {
+  return stepData(askMachine, "asking the machine for what is needed of it", needsOf(spec, lock).machine);
+}
+
+/** Last, and the first disk's last of all, as each entry comes before the others: the firmware is pointed to nothing that is not whole and on the disk. */
+function bootEntries({ disks }: StorageSteps, spec: Spec, firmware: Facts["firmware"]): StepData[] {
+  if (firmware !== "uefi") return [];
+  const hasEsp = ({ layout }: (typeof disks)[number]) => layout.partitions.some(({ type }) => type === "esp");
+  const first = disks.find(hasEsp)?.identity.name;
+  return [...disks].reverse().flatMap(({ identity, layout }) => bootEntry(identity, layout, spec, first));
+}
+
+/**
+ * The same for a tree that is made already and waits in a file, but for what no one may read of it: `seed` is what its UUIDs
+ * derive from. `sizeBytes` is that of the archive's content.
+ */
+export function unpackingPlan(
+  { spec, lock, definition }: PlanInputs,
+  about: {
+    readonly firmware: Facts["firmware"];
+    readonly disks: Readonly<Record<string, DiskFacts>>;
+    readonly archive: { readonly file: string; readonly sizeBytes: number };
+    readonly seed: string;
+    readonly sealed: readonly StepData[];
+  },
+): Plan {
+  const base = baseSteps(spec, about.seed, epochOf(lock), {
+    ...{ disks: about.disks, consoles: spec.boot?.consoles ?? [] },
+  });
+  const { archive } = about;
+  return {
+    ...{ version: 1, hostname: spec.hostname, definition },
+    prepare: [askStep(spec, lock), ...base.storage.prepare()],
+    steps: [
+      ...base.before,
+      stepData(unpackTree, "unpacking the tree", { archive }),
+      ...about.sealed,
+      ...base.storage.enroll,
+      ...base.boot,
+      ...base.after,
+      ...bootEntries(base.storage, spec, about.firmware),
+    ],
+  };
 }
 
 /** What the identifiers of a deploy derive from: never the same on two machines, nor twice on one. */

@@ -1,5 +1,5 @@
 import { identityOf } from "../../disks/find-disk.ts";
-import type { Order } from "../../schema/deploy.ts";
+import type { Order } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Plan } from "../../schema/plan.ts";
 import type { Report } from "../../schema/report.ts";

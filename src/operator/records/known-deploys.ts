@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { Machine } from "../../schema/deploy.ts";
+import { Machine } from "../../schema/base/deploy.ts";
 import type { Env } from "../../system/files/cache.ts";
 import { readIfThere } from "../../system/files/read-if-there.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";

@@ -1,4 +1,4 @@
-import type { JournalEntry } from "../../schema/journal.ts";
+import type { JournalEntry } from "../../schema/base/journal.ts";
 import type { Log } from "../../util/log.ts";
 
 interface OpenTask {

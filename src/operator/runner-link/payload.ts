@@ -1,6 +1,6 @@
 import { generateSigningKey, writePayload } from "../../archive/payload.ts";
 import { formatLock } from "../../debian/lock/lock.ts";
-import type { Machine, Order } from "../../schema/deploy.ts";
+import type { Machine, Order } from "../../schema/base/deploy.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Plan } from "../../schema/plan.ts";
 import { sealFor } from "../../secrets/seal.ts";

@@ -5,7 +5,7 @@ import {
   FromRunner,
   type JournalEntry,
   protocolVersion,
-} from "../../schema/journal.ts";
+} from "../../schema/base/journal.ts";
 import { parsedJson } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { settlesWithin } from "../../util/promises.ts";

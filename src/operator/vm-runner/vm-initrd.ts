@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type CpioEntry, cpioBytes } from "../../archive/cpio.ts";
-import { type DeployData, deployWord, type Machine, type Order } from "../../schema/deploy.ts";
+import { type DeployData, deployWord, type Machine, type Order } from "../../schema/base/deploy.ts";
 import { canonicalJson, sha256 } from "../../util/digest.ts";
 import { signedPayload } from "../runner-link/payload.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";

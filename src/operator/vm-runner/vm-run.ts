@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdtemp } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BaseReport } from "../../schema/journal.ts";
+import type { BaseReport } from "../../schema/base/journal.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
 import { digestOf } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { BaseReport } from "../../schema/journal.ts";
+import type { BaseReport } from "../../schema/base/journal.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { settlesWithin } from "../../util/promises.ts";

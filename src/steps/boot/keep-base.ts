@@ -44,7 +44,7 @@ export const keepBase = defineStep({
           },
         });
         await pipeline(
-          await source(machine, name, size),
+          await runningBase(machine, name, size),
           watch,
           createWriteStream(join(to, name), { mode: 0o600 }),
         );
@@ -57,7 +57,8 @@ export const keepBase = defineStep({
   },
 });
 
-async function source(machine: MachinePaths, name: string, size: number): Promise<Readable> {
+/** A file of the base that runs here, as it was shipped: one of the small ones, or the archive of its squashfs, of `size` bytes. */
+export async function runningBase(machine: MachinePaths, name: string, size: number): Promise<Readable> {
   // The initramfs left the small ones in RAM.
   if (name !== "squashfs") return createReadStream(join(machine.run, "imgbuild/base", name));
   // The squashfs is what the running root filesystem is mounted from; its archive is rebuilt around it.

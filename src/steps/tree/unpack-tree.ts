@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { DiskIdentity, findDisk } from "../../disks/find-disk.ts";
+import { DiskIdentity, findDisk, type MachinePaths } from "../../disks/find-disk.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import { defineStep } from "../step/step.ts";
@@ -12,16 +12,21 @@ const blockingFactor = 2_048;
 const tellEvery = 16;
 const mib = 2 ** 20;
 
-/** Fills the mounted tree from a tar archive that is the content of a disk of its own; that disk is only read. */
+/** A tar archive: the content of a disk of its own, or a file, which may be compressed and of which `sizeBytes` is that of its content. */
+const Archive = z.union([
+  DiskIdentity,
+  z.strictObject({ file: z.string().startsWith("/"), sizeBytes: z.int().positive() }),
+]);
+
+/** Fills the mounted tree from an archive, which is only read. */
 export const unpackTree = defineStep({
   kind: "unpack-tree",
-  summary: "fill the tree from an archive on a disk",
-  schema: z.strictObject({ archive: DiskIdentity }),
+  summary: "fill the tree from an archive",
+  schema: z.strictObject({ archive: Archive }),
   run: async ({ archive }, context) => {
-    const { kernelName } = await findDisk(archive, context.machine);
     Tree.make(context.root);
     const total = Math.ceil(archive.sizeBytes / mib);
-    const unpacked = context.tool(unpackArgv(join(context.machine.dev, kernelName), context.root), {
+    const unpacked = context.tool(unpackArgv(await fileOf(archive, context.machine), context.root), {
       timeoutMs,
       signal: context.signal,
       onLine: (line) => {
@@ -40,6 +45,11 @@ export const unpackTree = defineStep({
     });
   },
 });
+
+async function fileOf(archive: z.output<typeof Archive>, machine: MachinePaths): Promise<string> {
+  if ("file" in archive) return archive.file;
+  return join(machine.dev, (await findDisk(archive, machine)).kernelName);
+}
 
 /** Owners, modes, times, links and extended attributes as they were. */
 export function unpackArgv(device: string, into: string): string[] {

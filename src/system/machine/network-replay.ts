@@ -1,4 +1,4 @@
-import type { NetworkReplay } from "../../schema/deploy.ts";
+import type { NetworkReplay } from "../../schema/base/deploy.ts";
 import type { Facts, RouteFacts } from "../../schema/facts.ts";
 
 /** Of a default route by DHCP where the old system shows none. */

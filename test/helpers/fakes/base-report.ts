@@ -1,4 +1,4 @@
-import type { BaseReport } from "../../../src/schema/journal.ts";
+import type { BaseReport } from "../../../src/schema/base/journal.ts";
 import { Fail } from "../../../src/util/fail.ts";
 
 /** What a runner in a base without a machine says of its work: for `report` of a `RunnerWorld`. */

@@ -9,7 +9,7 @@ import {
   writePayload,
 } from "../../../src/archive/payload.ts";
 import { tarGz, tarMembers } from "../../../src/archive/tar.ts";
-import type { Machine } from "../../../src/schema/deploy.ts";
+import type { Machine } from "../../../src/schema/base/deploy.ts";
 import { sha256 } from "../../../src/util/digest.ts";
 import { Fail } from "../../../src/util/fail.ts";
 

@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { JournalEntry } from "../../../src/schema/journal.ts";
+import { JournalEntry } from "../../../src/schema/base/journal.ts";
 import { Journal, journalLog } from "../../../src/target/journal.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { FromOperator, FromRunner } from "../../../src/schema/journal.ts";
+import type { FromOperator, FromRunner } from "../../../src/schema/base/journal.ts";
 import { Journal } from "../../../src/target/journal.ts";
 import { Runner, type RunnerWorld, secretsKeptMs } from "../../../src/target/runner.ts";
 import { Fail } from "../../../src/util/fail.ts";

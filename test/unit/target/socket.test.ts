@@ -2,7 +2,7 @@ import { statSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { FromOperator } from "../../../src/schema/journal.ts";
+import type { FromOperator } from "../../../src/schema/base/journal.ts";
 import { serve } from "../../../src/target/socket.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Order } from "../../../src/schema/deploy.ts";
+import type { Order } from "../../../src/schema/base/deploy.ts";
 import type { Plan } from "../../../src/schema/plan.ts";
 import { sealFor } from "../../../src/secrets/seal.ts";
 import { workThroughPlan } from "../../../src/target/work.ts";

@@ -13,6 +13,19 @@ const mayImport: Record<string, readonly string[]> = {
     ...["transport", "tree", "vm", ...low],
   ],
   testing: ["operator", "storage", "system", "tables", "transport", "tree", "vm", ...low],
+  // The program of a rescue medium plans as the operator does, and works as the runner does.
+  rescue: [
+    "archive",
+    "debian",
+    "disks",
+    "operator",
+    "secrets",
+    "steps",
+    "storage",
+    "system",
+    "target",
+    ...low,
+  ],
   target: ["archive", "debian", "disks", "secrets", "steps", "system", "tree", ...low],
   storage: ["disks", "steps", "tables", ...low],
   steps: ["archive", "boot", "debian", "disks", "system", "tables", "tree", ...low],
@@ -51,7 +64,15 @@ const owner: Record<string, readonly string[]> = {
 };
 
 /** Modules that are started, or imported by a definition and its tests, not by a module of ours. */
-const entries = ["main", "runner", "dsl/index", "dsl/parameters", "profiles/index", "testing/index"];
+const entries = [
+  "main",
+  "runner",
+  "rescue",
+  "dsl/index",
+  "dsl/parameters",
+  "profiles/index",
+  "testing/index",
+];
 /** Exports that have no user among our modules, and why. */
 const forOthers: Readonly<Record<string, string>> = {
   "operator/definition/evaluate-child: evaluate": "bundled with a definition, which calls it",

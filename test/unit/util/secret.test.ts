@@ -1,9 +1,10 @@
 import { format, inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { jsonLog, plainLog } from "../../../src/cli/terminal/log.ts";
+import { jsonLog } from "../../../src/cli/terminal/log.ts";
 import { filterRun } from "../../../src/system/run/filter.ts";
 import { run } from "../../../src/system/run/run.ts";
 import { Fail, messageOf } from "../../../src/util/fail.ts";
+import { plainLog } from "../../../src/util/log.ts";
 import { Secret } from "../../../src/util/secret.ts";
 
 const plain = "correct horse battery staple";

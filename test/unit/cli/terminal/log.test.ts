@@ -1,8 +1,9 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { coloursFor } from "../../../../src/cli/terminal/colour.ts";
-import { jsonLog, liveLog, plainLog, quietLog } from "../../../../src/cli/terminal/log.ts";
+import { jsonLog, liveLog, quietLog } from "../../../../src/cli/terminal/log.ts";
 import type { Timeline } from "../../../../src/cli/terminal/timings.ts";
 import type { Log } from "../../../../src/util/log.ts";
+import { plainLog } from "../../../../src/util/log.ts";
 
 /** An output that remembers, and a clock that is moved by hand. */
 function fakes(columns?: number) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { jsonLog, plainLog } from "../../../../src/cli/terminal/log.ts";
+import { jsonLog } from "../../../../src/cli/terminal/log.ts";
 import { LogEvent, replayTo } from "../../../../src/operator/native/replay-log.ts";
 import type { Log } from "../../../../src/util/log.ts";
+import { plainLog } from "../../../../src/util/log.ts";
 
 /** A minute between any two words, so that progress is always shown. */
 function ticking(): () => number {

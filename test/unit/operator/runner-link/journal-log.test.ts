@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { replayJournal } from "../../../../src/operator/runner-link/journal-log.ts";
-import type { JournalEvent } from "../../../../src/schema/journal.ts";
+import type { JournalEvent } from "../../../../src/schema/base/journal.ts";
 import type { Log } from "../../../../src/util/log.ts";
 
 /** A log that writes down what it is told, with the depth at which it was told. */

@@ -1,7 +1,7 @@
 import { duplexPair } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { greet, LinkLost } from "../../../../src/operator/runner-link/runner-link.ts";
-import type { BaseReport, FromRunner, JournalEntry } from "../../../../src/schema/journal.ts";
+import type { BaseReport, FromRunner, JournalEntry } from "../../../../src/schema/base/journal.ts";
 import { Fail } from "../../../../src/util/fail.ts";
 
 const hello: FromRunner = {

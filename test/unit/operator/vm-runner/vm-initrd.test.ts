@@ -5,7 +5,7 @@ import { readPayload } from "../../../../src/archive/payload.ts";
 import { gunzipTar } from "../../../../src/archive/tar.ts";
 import { vmPlan } from "../../../../src/operator/build/vm-plan.ts";
 import { composeInitrd, runnerPort, workFiles } from "../../../../src/operator/vm-runner/vm-initrd.ts";
-import { DeployData, Order } from "../../../../src/schema/deploy.ts";
+import { DeployData, Order } from "../../../../src/schema/base/deploy.ts";
 import { Plan } from "../../../../src/schema/plan.ts";
 import { checkDeployData } from "../../../../src/target/open-payload.ts";
 import { digestOf } from "../../../../src/util/digest.ts";

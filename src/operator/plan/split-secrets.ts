@@ -1,0 +1,32 @@
+import type { StepData } from "../../schema/plan.ts";
+import { signLoader } from "../../steps/boot/sign-loader.ts";
+import { stepData } from "../../steps/step/step.ts";
+import { makeUsers } from "../../steps/tree/make-users.ts";
+import { placeHostKeys } from "../../steps/tree/place-host-keys.ts";
+import { writeSecrets } from "../../steps/tree/write-secrets.ts";
+import type { TreeLayers } from "./tree.ts";
+
+/**
+ * Secrets are not laid into a tree that waits on a disk of this machine, or on a medium: they go to the base sealed, and land on
+ * the new disks alone, which may be encrypted. `open` makes the tree; `sealed` is for the base.
+ */
+export function splitSecrets(
+  tree: TreeLayers,
+  come: { readonly secrets: boolean; readonly hostKeys: boolean },
+): { readonly open: TreeLayers; readonly sealed: StepData[] } {
+  const system: StepData[] = [];
+  const sealed: StepData[] = [];
+  for (const step of tree.system) {
+    if (step.kind === writeSecrets.kind || step.kind === signLoader.kind) sealed.push(step);
+    else if (step.kind === makeUsers.kind && come.secrets) {
+      const { users } = makeUsers.schema.parse({ users: step.users });
+      const plain = users.map(({ hashedPasswordSecret: _, ...user }) => user);
+      system.push(stepData(makeUsers, step.doing, { users: plain }));
+      const withPassword = users.filter(({ hashedPasswordSecret }) => hashedPasswordSecret !== undefined);
+      if (withPassword.length > 0)
+        sealed.push(stepData(makeUsers, "setting passwords", { users: withPassword }));
+    } else system.push(step);
+  }
+  if (come.hostKeys) sealed.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: true }));
+  return { open: { ...tree, system }, sealed };
+}

@@ -1,0 +1,124 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { inspect } from "./operator/inspect/inspect.ts";
+import type { Planned } from "./operator/plan/planned.ts";
+import { checkMedium, mountMedium } from "./rescue/check-medium.ts";
+import { Consoles } from "./rescue/consoles.ts";
+import { converse } from "./rescue/dialogue.ts";
+import { hostKeysFor } from "./rescue/host-keys.ts";
+import { cardsHere, networkFor } from "./rescue/network.ts";
+import { type OpenMedium, openMedium } from "./rescue/open-medium.ts";
+import { openSecrets } from "./rescue/open-secrets.ts";
+import { planRecovery } from "./rescue/plan-recovery.ts";
+import { reachedAt } from "./rescue/reached.ts";
+import { openConsoles, serveConsoles } from "./rescue/ttys.ts";
+import { identityFromSeed, sealFor } from "./secrets/seal.ts";
+import { run } from "./system/run/run.ts";
+import type { Fetched } from "./target/context.ts";
+import { restart } from "./target/machine.ts";
+import { restoreNetwork } from "./target/network.ts";
+import { workThroughPlan } from "./target/work.ts";
+import type { Host } from "./transport/host.ts";
+import { Fail, messageOf } from "./util/fail.ts";
+import { type Log, plainLog } from "./util/log.ts";
+import type { Secret } from "./util/secret.ts";
+
+const stateDir = "/run/imgbuild";
+const offMs = 30_000;
+const waitMs = { stop: 30_000, restart: 120_000 };
+
+void start().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
+
+/** The entry of a rescue medium's base: what it needs is under /run/imgbuild, put there by the boot entry's initramfs. */
+async function start(): Promise<void> {
+  const consoles = new Consoles();
+  await openConsoles(consoles);
+  serveConsoles(`${stateDir}/rescue.sock`, consoles);
+  const log = plainLog({ write: (text) => consoles.print(text.trimEnd()) }, Date.now);
+  const open = await openMedium(stateDir, readFileSync("/proc/cmdline", "utf8")).catch(
+    async (error: unknown) => {
+      consoles.print(`The medium cannot be used: ${messageOf(error)}`);
+      if (error instanceof Fail && error.hint !== undefined) consoles.print(error.hint);
+      await consoles.ask("Press Enter to restart. ");
+      return await restart(false);
+    },
+  );
+  await setUpNetwork(open, log);
+  const { volume } = open.medium;
+  let mounted: string | undefined;
+  const medium = async (inner: Log) => {
+    if (volume !== undefined) mounted ??= await mountMedium(volume, inner);
+    return mounted;
+  };
+  await converse({
+    consoles,
+    open,
+    waitMs,
+    look: async () => {
+      const facts = await inspect(thisMachine, "none", () => [], new AbortController().signal);
+      return { facts, recovery: planRecovery(open, facts, open.medium.tree && (await medium(log))) };
+    },
+    reached: () => reachedAt(stateDir),
+    openSecrets: () => openSecrets(open, consoles),
+    rebuild: async (planned, secrets) => {
+      await log.task("checking the medium", async (inner) =>
+        checkMedium(open.medium, await medium(inner), inner),
+      );
+      await rebuild(open, planned, secrets, log);
+    },
+    restart: () => restart(true),
+    powerOff: async () => {
+      await run(["sync"], { timeoutMs: offMs }).catch(() => {});
+      await run(["busybox", "poweroff", "-f"], { timeoutMs: offMs });
+      return await restart(true);
+    },
+  });
+}
+
+const thisMachine: Pick<Host, "name" | "exec"> = {
+  name: "this machine",
+  exec: (argv, { root: _root, maxBytes: _most, ...options } = {}) => run(argv, options),
+};
+
+/** DHCP goes on by itself; a network that cannot be set up is no reason to say nothing. */
+async function setUpNetwork(open: OpenMedium, log: Log): Promise<void> {
+  const { replay, left } = networkFor(open.spec, cardsHere());
+  if (left.length > 0)
+    log.warn(
+      `of the definition's network ${left.join(", ")} cannot be set up here; the cards ask for addresses by DHCP`,
+    );
+  await restoreNetwork(replay, log).catch((error: unknown) => log.warn(messageOf(error)));
+}
+
+/** As the runner does it after GO. */
+async function rebuild(
+  open: OpenMedium,
+  planned: Planned,
+  opened: ReadonlyMap<string, Secret>,
+  log: Log,
+): Promise<void> {
+  const { keys, from } = await hostKeysFor(open.spec, opened);
+  if (from === "new") log.info("the system gets new SSH host keys: those of before are not on the medium");
+  const secrets = new Map([...opened, ...keys]);
+  const { identity, recipient } = await identityFromSeed(randomBytes(32));
+  const plain = Buffer.from(
+    JSON.stringify(
+      Object.fromEntries(
+        [...secrets].map(([name, secret]) => [name, Buffer.from(secret.expose()).toString("base64")]),
+      ),
+    ),
+  );
+  const sealed = Buffer.from(await sealFor(recipient, plain)).toString("base64");
+  plain.fill(0);
+  const fetched: Fetched = { packages: 0, bytes: 0 };
+  await workThroughPlan({
+    order: { ...planned.order, secrets: [...secrets.keys()] },
+    files: new Map([...open.carried, ["plan.json", Buffer.from(JSON.stringify(planned.plan))]]),
+    ...{ identity, sealed: [sealed], log, fetched, nonce: randomBytes(32).toString("hex") },
+    ponr: () => log.info("from here on the disks are written"),
+    signal: new AbortController().signal,
+  });
+}

@@ -1,0 +1,169 @@
+import type { Finding } from "../operator/inspect/finding.ts";
+import { planLines } from "../operator/plan/plan-text.ts";
+import type { Planned } from "../operator/plan/planned.ts";
+import type { Facts } from "../schema/facts.ts";
+import { sizeOf } from "../util/count.ts";
+import { Fail, messageOf } from "../util/fail.ts";
+import type { Secret } from "../util/secret.ts";
+import type { Consoles } from "./consoles.ts";
+import type { OpenMedium } from "./open-medium.ts";
+import type { Recovery } from "./plan-recovery.ts";
+
+/** What the dialogue needs of the machine. */
+interface RescueWorld {
+  readonly consoles: Consoles;
+  readonly open: OpenMedium;
+  /** Looks at the machine, and plans. */
+  look(): Promise<{ readonly facts: Facts; readonly recovery: Recovery }>;
+  /** Where the machine is reached, and by which key it is known. */
+  reached(): Promise<readonly string[]>;
+  openSecrets(): Promise<Map<string, Secret>>;
+  /** Checks the medium, and rebuilds the machine. */
+  rebuild(planned: Planned, secrets: ReadonlyMap<string, Secret>): Promise<void>;
+  /** Milliseconds: of an unattended medium for somebody who stops it; until a rebuilt machine restarts by itself. */
+  readonly waitMs: { readonly stop: number; readonly restart: number };
+  restart(): Promise<never>;
+  powerOff(): Promise<never>;
+}
+
+/** Talks to whoever sits at a console, until the machine restarts. Nothing is written before the disks were named. */
+export async function converse(world: RescueWorld): Promise<never> {
+  const { consoles, open } = world;
+  const { medium, spec } = open;
+  consoles.print();
+  consoles.print(`imgbuild rescue medium for ${spec.hostname}`);
+  consoles.print(
+    `definition ${open.definition.slice(0, 12)}, packages of ${new Date(medium.epoch * 1000).toISOString().slice(0, 10)}, ` +
+      `${medium.tree === undefined ? "fetched over the network" : "all on the medium"}`,
+  );
+  for (const line of await world.reached()) consoles.print(line);
+  if (medium.unattended && (await mayBegin(world)) && (await byItself(world))) await world.powerOff();
+  for (;;) {
+    const looked = await attempt(consoles, () => world.look());
+    if (looked !== undefined) show(consoles, looked.facts, looked.recovery);
+    const planned = looked?.recovery.planned;
+    const choice = await menu(consoles, planned !== undefined);
+    if (choice === "4") await world.restart();
+    else if (choice === "2" && planned !== undefined && looked !== undefined)
+      showAll(consoles, looked.facts, planned);
+    else if (choice === "1" && planned !== undefined) {
+      if (await attempt(consoles, () => recover(world, planned))) await world.restart();
+    }
+  }
+}
+
+async function menu(consoles: Consoles, canRebuild: boolean): Promise<string> {
+  consoles.print();
+  if (canRebuild) {
+    consoles.print(" 1  rebuild this machine");
+    consoles.print(" 2  show every step");
+  }
+  consoles.print(" 3  look at the machine again, after changing a disk or a cable");
+  consoles.print(" 4  restart without writing");
+  for (;;) {
+    const answer = await consoles.ask("Type a number: ");
+    if ((canRebuild ? ["1", "2", "3", "4"] : ["3", "4"]).includes(answer)) return answer;
+  }
+}
+
+/** Somebody typed 1: secrets, then each disk by its name, then the work. */
+async function recover(world: RescueWorld, planned: Planned): Promise<true> {
+  const secrets = await world.openSecrets();
+  await nameDisks(world.consoles, planned);
+  await rebuild(world, planned, secrets);
+  const { restart } = world.waitMs;
+  const question = `Take the medium out and press Enter; in ${restart / 1000} s it restarts by itself. `;
+  await world.consoles.askWithin(question, restart);
+  return true;
+}
+
+async function nameDisks(consoles: Consoles, { disks }: Planned): Promise<void> {
+  for (const disk of disks.filter(({ action }) => action === "written")) {
+    const name = disk.serial ?? disk.wwn ?? disk.path ?? "";
+    const word = disk.serial !== null ? "serial" : disk.wwn === undefined ? "port" : "WWN";
+    const shown = `${disk.model?.trim() || "no model"}, ${sizeOf(disk.sizeBytes)}, ${name}`;
+    const answer = await consoles.ask(`Type the ${word} of the disk to be wiped (${shown}): `);
+    if (answer !== name || name === "") throw new Fail(`"${answer}" is not ${name}; nothing was written`);
+  }
+}
+
+async function rebuild(
+  world: RescueWorld,
+  planned: Planned,
+  secrets: ReadonlyMap<string, Secret>,
+): Promise<void> {
+  const began = Date.now();
+  await world.rebuild(planned, secrets);
+  const seconds = Math.round((Date.now() - began) / 1000);
+  world.consoles.print();
+  world.consoles.print(`${world.open.spec.hostname} is on its disks, after ${seconds} s.`);
+}
+
+async function mayBegin({ consoles, waitMs }: RescueWorld): Promise<boolean> {
+  consoles.print();
+  consoles.print("This medium is made to begin without a question. It wipes the disks of its definition.");
+  const question = `Press Enter within ${waitMs.stop / 1000} s to stop it: `;
+  return (await consoles.askWithin(question, waitMs.stop)) === undefined;
+}
+
+/** Without a person: only where nothing speaks against it, and nothing has to be typed. It ends switched off, so that it is done once. */
+async function byItself(world: RescueWorld): Promise<boolean> {
+  const { consoles, open } = world;
+  const done = await attempt(consoles, async () => {
+    const { facts, recovery } = await world.look();
+    show(consoles, facts, recovery);
+    if (recovery.planned === undefined) throw new Fail("it does not begin: see above");
+    if (Object.keys(open.spec.secrets).length > 0)
+      throw new Fail(
+        "it does not begin: the definition has secrets, and somebody has to type the passphrase",
+      );
+    await rebuild(world, recovery.planned, new Map());
+    consoles.print("The machine switches off; take the medium out before it starts again.");
+    return true;
+  });
+  return done === true;
+}
+
+/** What fails is said, and the dialogue goes on. */
+async function attempt<T>(consoles: Consoles, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    consoles.print();
+    for (const line of messageOf(error).split("\n")) consoles.print(`FAILED: ${line}`);
+    if (error instanceof Fail && error.hint !== undefined) consoles.print(`  ${error.hint}`);
+    if (!(error instanceof Fail)) console.error(error);
+    return undefined;
+  }
+}
+
+const verdicts: Readonly<Record<Finding["verdict"], string>> = { go: "ok  ", warn: "WARN", "no-go": "STOP" };
+
+/** The machine, what speaks against it, and the fate of each disk: what fits on a screen. */
+function show(consoles: Consoles, facts: Facts, { findings, planned }: Recovery): void {
+  consoles.print();
+  for (const { check, verdict, detail, hint } of findings.filter(
+    ({ verdict }) => planned === undefined || verdict !== "go",
+  )) {
+    consoles.print(`${verdicts[verdict]}  ${check}: ${detail}`);
+    if (hint !== undefined) consoles.print(`      ${hint}`);
+  }
+  if (planned !== undefined) for (const line of untilSteps(facts, planned)) consoles.print(line);
+}
+
+function showAll(consoles: Consoles, facts: Facts, planned: Planned): void {
+  for (const line of linesOf(facts, planned)) consoles.print(line);
+}
+
+function linesOf(facts: Facts, planned: Planned): string[] {
+  return planLines({ ...planned, facts, findings: [], bound: { line: "" } });
+}
+
+/** The plan without its steps, and without what ties a host to a definition: the medium is for any machine. */
+function untilSteps(facts: Facts, planned: Planned): string[] {
+  const lines = linesOf(facts, planned);
+  const steps = lines.findIndex((line) => /^ +1\. /.test(line));
+  return lines
+    .slice(0, steps === -1 ? undefined : steps - 1)
+    .filter((line) => !/^(known by|not bound)/.test(line));
+}

@@ -1,0 +1,78 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { cardsHere, networkFor } from "../../../src/rescue/network.ts";
+import { serverSpec } from "../../helpers/builders/deployable.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const one = [{ mac: "52:54:00:00:00:01", names: ["eth0", "enp1s0"] }];
+const two = [...one, { mac: "52:54:00:00:00:02", names: ["eth1", "enp2s0"] }];
+const fixed = { addresses: ["192.0.2.10/24"], gateway: ["192.0.2.1"], dns: ["192.0.2.53"] };
+
+describe("the network of a rescue medium's base", () => {
+  it("is the definition's fixed addresses, on the card that udev would give that name", () => {
+    const { replay, left } = networkFor(
+      serverSpec({ network: { lan: { match: { name: "enp2*" }, ...fixed } } }),
+      two,
+    );
+    expect(replay).toEqual({
+      links: [
+        {
+          ...{ mac: "52:54:00:00:00:02", mtu: 1500, dhcp4: false },
+          addresses: [{ address: "192.0.2.10", prefix: 24 }],
+          routes: [{ to: "default", via: "192.0.2.1", onLink: false }],
+          given: { addresses: [], routes: [] },
+        },
+      ],
+      dns: ["192.0.2.53"],
+    });
+    expect(left).toEqual([]);
+  });
+
+  it("is on the machine's only card, whatever its name, but never on one of several that do not fit", () => {
+    const spec = serverSpec({ network: { lan: { match: { mac: "52:54:00:00:00:99" }, ...fixed } } });
+    expect(networkFor(spec, one).replay.links.map(({ mac }) => mac)).toEqual(["52:54:00:00:00:01"]);
+    expect(networkFor(spec, two)).toMatchObject({ replay: { links: [] }, left: ["lan"] });
+  });
+
+  it("is not on two cards that fit alike", () => {
+    const spec = serverSpec({ network: { lan: { match: { name: "en*" }, ...fixed } } });
+    expect(networkFor(spec, two)).toMatchObject({ replay: { links: [] }, left: ["lan"] });
+  });
+
+  it("leaves cards that ask for an address to the base, which asks on every card", () => {
+    expect(networkFor(serverSpec(), one)).toEqual({ replay: { links: [], dns: [] }, left: [] });
+  });
+
+  it("names what it cannot make", () => {
+    const spec = serverSpec({
+      network: {
+        lan: { match: { name: "en*" }, dhcp: "yes" },
+        tagged: { device: { kind: "vlan", id: 7, link: "lan" } },
+      },
+    });
+    expect(networkFor(spec, one).left).toEqual(["tagged"]);
+  });
+
+  it("sees cards with all their names, and nothing that is no card", () => {
+    const sys = tempDir();
+    const udev = tempDir();
+    for (const [name, index] of [
+      ["eth0", "2"],
+      ["lo", "1"],
+    ] as const) {
+      mkdirSync(join(sys, "class/net", name), { recursive: true });
+      writeFileSync(join(sys, "class/net", name, "address"), "52:54:00:AA:00:01\n");
+      writeFileSync(join(sys, "class/net", name, "ifindex"), `${index}\n`);
+    }
+    mkdirSync(join(sys, "class/net/eth0/device"));
+    writeFileSync(join(sys, "class/net/eth0/device/uevent"), "DRIVER=virtio_net\n");
+    writeFileSync(
+      join(udev, "n2"),
+      "E:ID_NET_NAME_PATH=enp1s0\nE:ID_NET_NAME_MAC=enx525400aa0001\nE:OTHER=x\n",
+    );
+    expect(cardsHere(sys, udev)).toEqual([
+      { mac: "52:54:00:aa:00:01", names: ["eth0", "enp1s0", "enx525400aa0001"] },
+    ]);
+  });
+});
