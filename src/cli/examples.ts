@@ -34,6 +34,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   plan: [
     ["imgbuild plan web", "what a deploy would do to the host web of hosts.yaml"],
     ["imgbuild plan web root@192.0.2.10", "what a deploy would do to each disk there"],
+    [
+      "imgbuild plan web root@192.0.2.10 --disk system=serial:S4EVNX0M",
+      "on another machine: that disk is the definition's disk system",
+    ],
     ["imgbuild plan web --commands", "the commands of each step, without a host"],
   ],
   deploy: [

@@ -48,6 +48,16 @@ export const DiskMatch = z
       [serial, wwn, byId, path, tableUuid].some((one) => one !== undefined),
     "needs `serial` or `wwn`, or `byId`, `path` or `tableUuid`",
   );
+/** Which disk is meant on another machine than the usual one. */
+const Alternatives = z
+  .array(
+    DiskMatch.refine(
+      ({ tableUuid }) => tableUuid === undefined,
+      "something that another machine's disk has before it is written: `serial`, `wwn`, `byId` or `path`",
+    ),
+  )
+  .min(1)
+  .optional();
 
 /** Partition types by name; the GUIDs are those of the UAPI Discoverable Partitions Specification, for x86-64. */
 const PartitionType = z.enum([
@@ -103,6 +113,8 @@ export const defaultImageSize = 4096 * 1024 * 1024;
 export const WrittenDisk = z.strictObject({
   /** Which disk it is. */
   match: DiskMatch,
+  /** Where the machine has no such disk: the first of these that finds any decides. For a spare machine, or other hardware. */
+  alternatives: Alternatives,
   /** Size of this disk in an offline image. */
   imageSize: Size.default(defaultImageSize),
   /** The partition table. */
@@ -140,6 +152,8 @@ const KeptLuks = z.strictObject({
 export const KeptDisk = z.strictObject({
   /** Which disk it is. */
   match: DiskMatch,
+  /** Where the machine has no such disk: the first of these that finds any decides. For a spare machine, or other hardware. */
+  alternatives: Alternatives,
   /** Its filesystems that are mounted. */
   keep: z.array(z.discriminatedUnion("type", [KeptFilesystem, KeptLuks])).min(1),
 });

@@ -2,7 +2,15 @@ import type { DeployRequest } from "../../operator/host/deploy-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { defHelp, degradedOption, each, hostHelp, hostOptions, secretOptions } from "../terminal/options.ts";
+import {
+  defHelp,
+  degradedOption,
+  each,
+  hardwareOptions,
+  hostHelp,
+  hostOptions,
+  secretOptions,
+} from "../terminal/options.ts";
 import { showOutcome } from "../terminal/outcome.ts";
 
 /** Between GO and the first write the packages are asked for, among other things. */
@@ -45,7 +53,7 @@ export const deployCommand: AddCommand = (program, act) => {
       each((word) => word),
     )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
-  secretOptions(hostOptions(degradedOption(command))).action(
+  secretOptions(hostOptions(hardwareOptions(degradedOption(command)))).action(
     (path: string, word: string | undefined, more: string[], given: Options) =>
       act(async (cli) => {
         const { deployDefinition } = await import("../../operator/host/deploy-definition.ts");

@@ -1,16 +1,20 @@
-import type { LoginOptions } from "../../operator/deploy/inputs.ts";
+import type { DeployOptions, LoginOptions } from "../../operator/deploy/inputs.ts";
 import type { Proof } from "../../operator/deploy/prove.ts";
 import type { Watch } from "../../operator/host/follow.ts";
 import type { RevealOptions } from "../../operator/secrets/secrets.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
-import { degradedOption, hostOptions, secretOptions } from "../terminal/options.ts";
+import { degradedOption, hardwareOptions, hostOptions, secretOptions } from "../terminal/options.ts";
 
 interface FollowOptions extends LoginOptions {
   readonly acceptDegraded?: boolean;
 }
 
-interface ResumeOptions extends FollowOptions, RevealOptions, ConfirmOptions {
+interface ResumeOptions
+  extends FollowOptions,
+    RevealOptions,
+    ConfirmOptions,
+    Pick<DeployOptions, "disk" | "card"> {
   readonly with?: string;
   readonly login?: string;
 }
@@ -54,7 +58,7 @@ const addResume: AddCommand = (program, act) => {
       "work through this definition instead; its disks are to be confirmed anew",
     ),
   ).option("--login <USER>", "with --with: user of the new system to verify it with");
-  secretOptions(hostOptions(degradedOption(command))).action(
+  secretOptions(hostOptions(hardwareOptions(degradedOption(command)))).action(
     (word: string, more: string[], given: ResumeOptions) =>
       act(async (cli) => {
         const { hostFor, requireNoSpare, targetOf } = await import("../../operator/host/target.ts");

@@ -1,7 +1,7 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
 import type { PlanOptions } from "../../operator/host/plan-definition.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { defHelp, hostHelp, hostOptions } from "../terminal/options.ts";
+import { defHelp, hardwareOptions, hostHelp, hostOptions } from "../terminal/options.ts";
 
 type Options = PlanOptions & { readonly commands?: true };
 
@@ -13,7 +13,7 @@ export const planCommand: AddCommand = (program, act) => {
     .argument("[HOST]", `${hostHelp}; without any, the steps for a machine of the declared sizes`)
     .option("--login <USER>", "user of the new system that would verify it")
     .option("--commands", "show the command lines of each step too");
-  hostOptions(command).action((path: string, word: string | undefined, given: Options) =>
+  hostOptions(hardwareOptions(command)).action((path: string, word: string | undefined, given: Options) =>
     act(async (cli) => {
       const { planTargetOf } = await import("../../operator/host/target.ts");
       const { definition: at, host, record } = await planTargetOf(path, word, cli.log);

@@ -19,6 +19,21 @@ export function hostOptions(command: Command): Command {
     .option("--known-hosts <FILE>", "known_hosts to trust instead of ~/.ssh/known_hosts", present);
 }
 
+/** What takes the place of what on a machine that is not the definition's usual one. */
+export function hardwareOptions(command: Command): Command {
+  return command
+    .option(
+      "--disk <NAME=HOW>",
+      "which disk the definition's disk NAME is on this machine: serial:…, wwn:…, id:…, path:… or size:LEAST..MOST; may be repeated",
+      each((word) => word),
+    )
+    .option(
+      "--card <NAME=MAC>",
+      "which network card the definition's link NAME is on this machine; may be repeated",
+      each((word) => word),
+    );
+}
+
 /** How the definition's age files are opened. */
 export function secretOptions(command: Command): Command {
   return command

@@ -5,6 +5,7 @@ import { mirrorsInSources } from "../../debian/archive/mirrors.ts";
 import { localArchive } from "../../debian/package/local.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
+import { type HardwareOptions, onHardware, parseHardware } from "../../storage/match/other-hardware.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
 import { connect, publicKeysHeld } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
@@ -37,7 +38,7 @@ export interface LoginOptions {
 /** Bounds of the waits on ordinary hardware, in milliseconds. */
 const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
 
-export interface DeployOptions extends RevealOptions, Pick<LoginOptions, "record"> {
+export interface DeployOptions extends RevealOptions, HardwareOptions, Pick<LoginOptions, "record"> {
   readonly deadManSeconds: number;
   readonly slow: number;
   readonly keepAccess?: boolean;
@@ -68,11 +69,13 @@ export async function definitionInputs(
 ): Promise<Omit<DeployInputs, "base">> {
   const { env, log } = outside;
   const { record } = options;
+  const hardware = parseHardware(options);
   const definition = await openDefinition(path, {
     ...{ log, host: record },
     check: ({ spec }) => requireStorage(spec, path),
   });
-  const { spec, lock, files, links, digest } = definition;
+  const { lock, files, links, digest } = definition;
+  const spec = onHardware(definition.spec, hardware);
   const openSecrets = () =>
     log.task("opening the secrets", async () => {
       const opened = await revealSecrets(definition, {

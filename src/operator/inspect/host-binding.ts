@@ -1,6 +1,7 @@
 import type { DiskFacts, Facts, HostBinding } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
+import { foundBy } from "../../storage/match/disk-match.ts";
 import { isOwnMatch, isOwnSerial, isOwnWwn } from "../../storage/table/disk-names.ts";
 import { fingerprint } from "../../transport/known-hosts.ts";
 import type { Finding } from "./finding.ts";
@@ -39,9 +40,9 @@ export function boundTo(
   }
   if (storage === undefined || matched === undefined) return { line };
   const written = writtenDisks(storage);
-  const own = written.every(([name, { match }]) => {
+  const own = written.every(([name, declared]) => {
     const disk = matched[name];
-    return disk !== undefined && isOwnMatch(match, disk);
+    return disk !== undefined && isOwnMatch(foundBy(declared, [disk]).match, disk);
   });
   return own ? { by: "the serial or WWN of each disk that is written", line } : { line };
 }

@@ -6,6 +6,7 @@ import { architectures } from "../../tables/architecture.ts";
 import { comesIn } from "../settings/firewall.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 import type { Room } from "./free-space.ts";
+import { cardsFound, firmwareFound } from "./hardware-found.ts";
 import { consoleWords } from "./inspect.ts";
 import { judgeNeeds, type Needs } from "./needs.ts";
 import type { SshdPorts } from "./sshd-ports.ts";
@@ -56,8 +57,9 @@ export function machineFindings(
   const { spec, facts, needs, disks, diskProblem } = input;
   return [
     architecture(spec, facts),
-    firmware(spec, facts),
+    firmwareFound(spec, facts),
     ...judgeNeeds(needs, spec, facts, disks),
+    ...cardsFound(spec, facts),
     disksFound(diskProblem),
     ...(input.room === undefined ? [] : [room(input.room)]),
   ];
@@ -74,10 +76,11 @@ export function preflight(input: PreflightInput): Finding[] {
     wayBack(facts),
     memory(facts, input.baseBytes),
     clock(facts, input.clock),
-    firmware(input.spec, facts),
+    firmwareFound(input.spec, facts),
     ...consoles(facts),
     ...(input.host === undefined ? [] : [input.host]),
     ...judgeNeeds(input.needs, input.spec, facts, input.disks),
+    ...cardsFound(input.spec, facts),
     disksFound(input.diskProblem),
     ...(input.room === undefined ? [] : [room(input.room)]),
     input.networkProblems.length === 0
@@ -200,17 +203,6 @@ function clock(facts: Facts, { now, ignored }: PreflightInput["clock"]): Finding
 function disksFound(problem: PreflightInput["diskProblem"]): Finding {
   if (problem === undefined) return go("disks", "each disk of the definition was found exactly once");
   return noGo("disks", problem.message, problem.hint);
-}
-
-function firmware(spec: Spec, facts: Facts): Finding {
-  const serves = spec.boot?.firmware ?? [];
-  if (!serves.includes(facts.firmware))
-    return noGo(
-      "firmware",
-      `the host starts by ${facts.firmware}, the definition serves ${serves.join(" and ") || "none"}`,
-      `add "${facts.firmware}" to boot.firmware in the definition, with the partition it needs`,
-    );
-  return go("firmware", facts.firmware);
 }
 
 function consoles({ cmdline }: Facts): Finding[] {

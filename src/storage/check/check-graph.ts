@@ -222,17 +222,20 @@ function* sameNames({ nodes }: Graph): Iterable<Problem> {
 function* twins(storage: Storage): Iterable<Problem> {
   const known = new Map<string, string>();
   const tables = new Map<string, string>();
-  for (const [name, { match }] of Object.entries(storage.disks)) {
-    const { serial, wwn, byId, path, tableUuid } = match;
+  for (const [name, { match, alternatives = [] }] of Object.entries(storage.disks)) {
+    const { tableUuid } = match;
     const at = ["storage", "disks", name, "match"];
-    const identity = JSON.stringify([serial, wwn, byId, path, tableUuid]);
-    const other = known.get(identity);
-    if (other !== undefined)
-      yield {
-        path: at,
-        message: `matches the same disk as \`${other}\`; needs a serial or WWN of its own`,
-      };
-    known.set(identity, name);
+    let other: string | undefined;
+    for (const [index, one] of [match, ...alternatives].entries()) {
+      const identity = JSON.stringify([one.serial, one.wwn, one.byId, one.path, one.tableUuid]);
+      other ??= known.get(identity);
+      if (known.has(identity))
+        yield {
+          path: index === 0 ? at : ["storage", "disks", name, "alternatives", index - 1],
+          message: `matches the same disk as \`${known.get(identity)}\`; needs a serial or WWN of its own`,
+        };
+      known.set(identity, name);
+    }
     if (tableUuid === undefined) continue;
     const same = tables.get(tableUuid);
     if (same !== undefined && other === undefined)

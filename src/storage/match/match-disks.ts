@@ -1,14 +1,14 @@
 import { refuseSpanning } from "../../disks/membership.ts";
 import { showMib } from "../../disks/place-partitions.ts";
 import type { DiskFacts } from "../../schema/facts.ts";
-import type { DiskMatch, KeptDisk, Storage, WrittenDisk } from "../../schema/storage.ts";
+import type { KeptDisk, Storage, WrittenDisk } from "../../schema/storage.ts";
 import { Fail } from "../../util/fail.ts";
 import { writtenDisks } from "../graph/check-storage.ts";
 import { keepOf } from "../graph/graph.ts";
-import { tableId } from "../graph/ids.ts";
 import { refuseMisfit } from "../size/fit.ts";
 import { suggestedMatch } from "../table/disk-names.ts";
 import { layoutOf } from "../table/gpt.ts";
+import { foundBy, showMatch, showMatches } from "./disk-match.ts";
 
 /**
  * The machine's disk for each disk of a definition. Exactly one disk must match each; whatever leaves room for a
@@ -17,20 +17,17 @@ import { layoutOf } from "../table/gpt.ts";
 export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Record<string, DiskFacts> {
   const matched: Record<string, DiskFacts> = {};
   for (const [name, declaration] of Object.entries(storage.disks)) {
-    const found = disks.filter((disk) => matches(declaration, disk));
+    const { match, found } = foundBy(declaration, disks);
     const [one] = found;
     if (one === undefined)
-      throw new Fail(`no disk of the machine matches disk ${name} (${showMatch(declaration.match)})`, {
+      throw new Fail(`no disk of the machine matches disk ${name} (${showMatches(declaration)})`, {
         hint: `the machine has ${showChoices(disks)}`,
       });
     refusePaths(name, one, disks);
     if (found.length > 1)
-      throw new Fail(
-        `${found.length} disks match disk ${name} (${showMatch(declaration.match)}): ${showDisks(found)}`,
-        {
-          hint: `name one of them: ${showChoices(found, disks)}`,
-        },
-      );
+      throw new Fail(`${found.length} disks match disk ${name} (${showMatch(match)}): ${showDisks(found)}`, {
+        hint: `name one of them: ${showChoices(found, disks)}`,
+      });
     refuseTwin(name, one, disks);
     const other = Object.entries(matched).find(([, disk]) => disk.name === one.name);
     if (other !== undefined)
@@ -82,30 +79,6 @@ function showChoices(chosen: readonly DiskFacts[], disks: readonly DiskFacts[] =
     return match === undefined ? showDisk(disk) : `${showDisk(disk)}, \`${match}\``;
   });
   return choices.length === 0 ? "no disks" : choices.join("; ");
-}
-
-function showMatch(match: DiskMatch): string {
-  return Object.entries(match)
-    .map(([key, value]) => `${key} ${typeof value === "number" ? showMib(value) : value}`)
-    .join(", ");
-}
-
-function matches(declaration: WrittenDisk | KeptDisk, disk: DiskFacts): boolean {
-  const { match } = declaration;
-  // The table that the definition found, or that its own deploy has made since.
-  const tables = "table" in declaration ? [match.tableUuid, tableId(declaration, "", "")] : [match.tableUuid];
-  const same = (one: string | undefined, found: string | undefined) =>
-    one === undefined || one.trim() === found?.trim();
-  return (
-    same(match.serial, disk.serial) &&
-    same(match.wwn, disk.wwn) &&
-    same(match.model, disk.model) &&
-    (match.byId === undefined || disk.byId?.includes(match.byId) === true) &&
-    (match.path === undefined || disk.byPath?.includes(match.path) === true) &&
-    (match.tableUuid === undefined || tables.includes(disk.tableUuid?.toLowerCase())) &&
-    disk.sizeBytes >= (match.minSize ?? 0) &&
-    disk.sizeBytes <= (match.maxSize ?? Number.MAX_SAFE_INTEGER)
-  );
 }
 
 /**
