@@ -9,7 +9,9 @@ interface Said {
 
 /** Objects of all sources, with the doc comment of each key. */
 export function saidIn(directory: string): Said[] {
-  return readdirSync(directory).flatMap((name) => objectsOf(readFileSync(join(directory, name), "utf8")));
+  // What is below is of payloads and the base, not of definitions.
+  const modules = readdirSync(directory).filter((name) => name.endsWith(".ts"));
+  return modules.flatMap((name) => objectsOf(readFileSync(join(directory, name), "utf8")));
 }
 
 /** The words of a key of an object with these keys, by the source object that is most like it. */
