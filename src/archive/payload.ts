@@ -1,4 +1,11 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
 import { z } from "zod";
 import { Machine } from "../schema/base/deploy.ts";
 import { canonicalJson, sha256 } from "../util/digest.ts";
@@ -30,6 +37,17 @@ type Manifest = z.output<typeof Manifest>;
 export function generateSigningKey(): { privateKey: KeyObject; publicKey: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   return { privateKey, publicKey: publicKey.export({ type: "spki", format: "der" }).toString("base64") };
+}
+
+/** Before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). */
+const pkcs8Head = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** The same pair for the same 32 bytes: where a signature only shows damage, and what is signed must be the same each time. */
+export function signingKeyFrom(seed: Uint8Array): { privateKey: KeyObject; publicKey: string } {
+  const key = Buffer.concat([pkcs8Head, seed]);
+  const privateKey = createPrivateKey({ key, format: "der", type: "pkcs8" });
+  const publicKey = createPublicKey(privateKey).export({ type: "spki", format: "der" });
+  return { privateKey, publicKey: publicKey.toString("base64") };
 }
 
 /** A signed .tar.gz for one machine and one deploy: the manifest, its signature, then the files, sorted. Same input, same bytes. */

@@ -12,6 +12,14 @@ export const debianLoaders = {
   systemdBoot: `${systemd}/${program("systemd-boot")}`,
 } as const;
 
+/** Debian's signed GRUBs for media and for the network, each looking for its menu there, and what is beside shim. */
+export const mediaLoaders = {
+  medium: `/usr/lib/grub/${grub.efi}-signed/${program("gcd")}.signed`,
+  network: `/usr/lib/grub/${grub.efi}-signed/${program("grubnet")}.signed`,
+  besideShim: `EFI/BOOT/${program("grub")}`,
+  mokBesideShim: `EFI/BOOT/${program("mm")}`,
+} as const;
+
 /** systemd's boot stub, of the package systemd-boot-efi. */
 export const stubPath = `${systemd}/linux${efi.suffix}.efi.stub`;
 
@@ -26,10 +34,10 @@ export const onEsp = {
 type Copies = readonly (readonly [from: string, to: string])[];
 
 /** shim starts what has GRUB's name beside it. */
-const besideShim = `EFI/BOOT/${program("grub")}`;
+const { besideShim, mokBesideShim } = mediaLoaders;
 const shimItself: Copies = [
   [debianLoaders.mokManager, `EFI/debian/${program("mm")}`],
-  [debianLoaders.mokManager, `EFI/BOOT/${program("mm")}`],
+  [debianLoaders.mokManager, mokBesideShim],
   [debianLoaders.shim, onEsp.shim],
   [debianLoaders.shim, onEsp.removable],
 ];

@@ -117,12 +117,12 @@ export function grubMenu(options: {
 }
 
 /** One word of GRUB's language, which gives a meaning to `$` of `memmap=64K$0x1869000`, to `;` and to others outside of quotes. */
-function grubWord(word: string): string {
+export function grubWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Every serial console, beside the screen. Under UEFI the firmware has its own way to them, and would say everything twice. */
-function terminals(consoles: readonly string[]): string[] {
+export function terminals(consoles: readonly string[]): string[] {
   const ports = consoles.flatMap((one) => {
     const match = /^ttyS(\d+)(?:,(\d+))?/.exec(one);
     return match === null ? [] : [{ unit: match[1]!, speed: match[2] ?? "115200" }];

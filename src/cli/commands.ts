@@ -9,6 +9,7 @@ import { hostsCommand } from "./commands/hosts.ts";
 import { initCommand } from "./commands/init.ts";
 import { lockCommand } from "./commands/lock.ts";
 import { planCommand } from "./commands/plan.ts";
+import { rescueCommand } from "./commands/recover/rescue.ts";
 import { sbomCommand } from "./commands/sbom.ts";
 import { secretsCommand } from "./commands/secrets.ts";
 import { testCommands } from "./commands/test.ts";
@@ -33,6 +34,7 @@ export const commands: readonly AddCommand[] = [
   planCommand,
   deployCommand,
   followCommands,
+  withRoot(rescueCommand),
   secretsCommand,
   baseCommand,
   cacheCommand,

@@ -54,6 +54,11 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild resume root@192.0.2.10 --with web", "with the definition as it is now"],
   ],
   abort: [["imgbuild abort root@192.0.2.10", "back to the old system, while nothing is written"]],
+  rescue: [
+    ["imgbuild rescue web -o web.iso", "a medium for disc or USB that rebuilds web, packages from a mirror"],
+    ["imgbuild rescue web --offline -o web.iso", "the same with the finished system on it"],
+    ["imgbuild rescue web --format pxe -o pxe", "a directory that a web server serves"],
+  ],
   "secrets keygen": [
     ["imgbuild secrets keygen", "your identity; put the recipient it prints into secrets/recipients"],
     ["imgbuild secrets keygen ops.txt --passphrase", "one in another file, encrypted"],

@@ -7,6 +7,7 @@ import { Fail, messageOf } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
 import { defHelp, secretOptions } from "../terminal/options.ts";
+import { newPassphrase } from "../terminal/passphrase.ts";
 
 /** Memory, not a disk: where plain text is while somebody edits it. */
 const memoryDir = "/dev/shm";
@@ -44,13 +45,6 @@ const addKeygen: AddCommand = (secrets, act) => {
       }),
     );
 };
-
-async function newPassphrase(cli: Cli): Promise<Secret> {
-  const [first, second] = [await cli.askSecret("New passphrase: "), await cli.askSecret("Once more: ")];
-  if (first.expose().length === 0) throw new Fail("the passphrase is empty");
-  if (Buffer.compare(first.expose(), second.expose()) !== 0) throw new Fail("the two passphrases differ");
-  return first;
-}
 
 const addShow: AddCommand = (secrets, act) => {
   secretOptions(

@@ -173,7 +173,7 @@ async function withBoot(
 }
 
 /** Only what can have been an image before is replaced. Refused before the work, not after it. */
-async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
+export async function refuseOutput(to: string, isDirectory: boolean): Promise<void> {
   const found = await lstat(to).catch(() => undefined);
   if (found === undefined) return;
   const hint = "name a path that does not exist yet";

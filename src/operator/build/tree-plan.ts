@@ -13,8 +13,12 @@ import type { TreePlan } from "./layers.ts";
 const noDisks = { files: [{ path: "/etc/fstab", content: "" }], directories: [] };
 
 /** The plan for the tree of an image, of any layout and wherever its disks are made; also without disks, as for containers. */
-export function treePlan(given: ImageInputs): TreePlan {
-  const inputs = asImage(given);
+export function treePlan(inputs: ImageInputs): TreePlan {
+  return declaredTree(asImage(inputs));
+}
+
+/** The same for disks as the definition has them: what is kept is there, and stays. */
+export function declaredTree(inputs: ImageInputs): TreePlan {
   const { spec, lock } = inputs;
   const { storage } = spec;
   const seed = imageSeed(spec);

@@ -119,7 +119,7 @@ export function requireStorage({ storage }: Spec, path: string): void {
 }
 
 /** The .deb files beside the definition, by their paths in the lock, which has been compared with them. */
-async function localDebs(dir: string, lock: Lock): Promise<ReadonlyMap<string, Uint8Array>> {
+export async function localDebs(dir: string, lock: Lock): Promise<ReadonlyMap<string, Uint8Array>> {
   const local = lock.packages.filter(({ archive }) => archive === localArchive);
   const read = local.map(async ({ path }) => [path, await readFile(join(dir, path))] as const);
   return new Map(await Promise.all(read));

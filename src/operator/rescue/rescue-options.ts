@@ -1,0 +1,11 @@
+import type { RevealOptions } from "../secrets/secrets.ts";
+
+export const rescueFormats = ["iso", "pxe"] as const;
+
+/** What medium is to be made, as the command line says it. */
+export interface RescueOptions extends Pick<RevealOptions, "identity"> {
+  readonly output: string;
+  readonly format: (typeof rescueFormats)[number];
+  readonly offline?: boolean;
+  readonly unattended?: boolean;
+}
