@@ -246,6 +246,15 @@ const cases: readonly Case[] = [
     what: `a machine with ${what} is reached at its address, and reaches its gateway`,
     argv: vitest("test/matrix/network.test.ts", `network: ${what}`),
   })),
+  ...(
+    [
+      ["rescue-iso-bios", "a rescue medium starts from a disc by BIOS"],
+      ["rescue-iso-uefi", "a rescue medium starts from a disc by UEFI"],
+      ["rescue-iso-secure", "a rescue medium starts by UEFI that trusts Microsoft's keys alone"],
+      ["rescue-iso-usb", "a rescue medium starts from a USB disk, by BIOS and by Secure Boot"],
+      ["rescue-pxe", "a rescue medium starts by iPXE from a web server"],
+    ] as const
+  ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue.test.ts", `${name} `) })),
   {
     name: "report-page",
     what: "pages of deploys in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",

@@ -1,22 +1,26 @@
 import type { Pe } from "./pe.ts";
 
 /** Names of parts of EFI programs → their generation; shim's "SBAT.md" says what is revoked by them. */
-export type Sbat = ReadonlyMap<string, number>;
+type Sbat = ReadonlyMap<string, number>;
 
 /** The generations that an EFI program says of itself, in its section `.sbat`. */
 export function sbatOf(pe: Pe): Sbat {
-  return parseSbat(section(pe, ".sbat"));
+  const own = pe.sections.find(({ name }) => name === ".sbat");
+  return parseSbat(own?.content.toString("latin1") ?? "");
 }
 
+/** How a list begins: with the day it was made. */
+const list = /sbat,1,\d{10}\n/;
+
 /**
- * The generations that a shim asks for: what it sets in firmware that knows less, in its section `.sbatlevel`. It holds two lists; the
- * later is the stricter.
+ * The generations that a shim asks for: what it sets in firmware that knows less, in its section `.sbatlevel`, of whose name the table of
+ * sections has no more than where it is. It holds two lists; the later is the stricter.
  */
 export function sbatLevelOf(shim: Pe): Sbat {
-  const lists = section(shim, ".sbatlevel")
-    .split(/(?=sbat,1,\d{10}\n)/)
-    .filter((text) => text.startsWith("sbat,"));
-  return parseSbat(lists.at(-1) ?? "");
+  const level = shim.sections
+    .map(({ content }) => content.toString("latin1"))
+    .find((text) => list.test(text));
+  return parseSbat(level?.split(new RegExp(`(?=${list.source})`)).at(-1) ?? "");
 }
 
 /** Lines of `component,generation,…`; what is no such line is left out. */
@@ -38,8 +42,4 @@ export function revokedBy(level: Sbat, program: Sbat): string[] {
       ? []
       : [`${name} ${generation}, where ${least} is asked for`];
   });
-}
-
-function section(pe: Pe, name: string): string {
-  return pe.sections.find((one) => one.name === name)?.content.toString("latin1") ?? "";
 }

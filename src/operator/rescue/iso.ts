@@ -1,9 +1,10 @@
-import { copyFile, mkdir, truncate, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, truncate, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { debianLoaders, mediaLoaders, onEsp } from "../../boot/efi-files.ts";
 import { fixedTimeEnv } from "../../disks/filesystem/mkfs.ts";
 import { toolRun } from "../../system/door/chroot.ts";
 import { onlyArchitecture } from "../../tables/architecture.ts";
+import { Tree } from "../../tree/tree.ts";
 import { uuidFrom } from "../../util/digest.ts";
 import { embeddedSearch } from "./menu.ts";
 
@@ -30,9 +31,10 @@ export interface MediumSource {
   readonly ofBase?: boolean;
 }
 
-/** A hybrid ISO in `work`: from disc and, copied to it whole, from a USB disk; by BIOS, by UEFI and with Secure Boot. */
+/** A hybrid ISO, in the work directory too: from disc and, copied to it whole, from a USB disk; by BIOS, by UEFI and with Secure Boot. */
 export async function makeIso(
   sources: readonly MediumSource[],
+  to: string,
   about: {
     readonly menu: string;
     readonly volume: string;
@@ -43,7 +45,7 @@ export async function makeIso(
     readonly work: string;
     readonly signal: AbortSignal;
   },
-): Promise<string> {
+): Promise<void> {
   const { menu, volume, epoch, tree, base, work, signal } = about;
   const stage = join(work, "boot");
   await mkdir(stage);
@@ -62,8 +64,7 @@ export async function makeIso(
     { path: "boot/grub/grub.cfg", name: "boot/grub.cfg" },
     { path: biosImage, name: "boot/bios.img" },
   ];
-  await tool(isoArgv([...own, ...sources], { volume, id }), writeMs);
-  return join(work, "medium.iso");
+  await tool(isoArgv([...own, ...sources], { name: basename(to), volume, id, epoch }), writeMs);
 }
 
 const biosImage = "boot/grub/bios.img";
@@ -82,7 +83,12 @@ export function biosImageArgv(stage: string): string[] {
  */
 export function isoArgv(
   files: readonly MediumSource[],
-  { volume, id }: { readonly volume: string; readonly id: string },
+  {
+    name: made,
+    volume,
+    id,
+    epoch,
+  }: { readonly name: string; readonly volume: string; readonly id: string; readonly epoch: number },
 ): string[] {
   const esp = "28732ac11ff8d211ba4b00a0c93ec93b";
   const data = "a2a0d0ebe5b9334487c068b6b72699c7";
@@ -98,7 +104,8 @@ export function isoArgv(
       "-iso-level",
       "3",
     ],
-    ...["-volid", volume, "-output", `${inside}/medium.iso`],
+    // SOURCE_DATE_EPOCH alone leaves files the times that they have here.
+    ...["-volid", volume, "--set_all_file_dates", `=${epoch}`, "-output", `${inside}/${made}`],
     ...["--grub2-mbr", `/usr/lib/grub/${grub.bios}/boot_hybrid.img`, "--protective-msdos-label"],
     ...["--mbr-force-bootable", "-partition_offset", "16", "-partition_cyl_align", "off"],
     ...["--gpt_disk_guid", id, "-iso_mbr_part_type", data],
@@ -124,12 +131,10 @@ async function makeEsp(
     [mediaLoaders.medium, mediaLoaders.besideShim],
     [debianLoaders.mokManager, mediaLoaders.mokBesideShim],
   ] as const;
-  const copies = await Promise.all(
-    files.map(async ([from, to], index) => {
-      await copyFile(join(tree, from), join(stage, `efi${index}`));
-      return ["mcopy", "-i", image, "-o", `${inside}/boot/efi${index}`, `::/${to}`];
-    }),
-  );
+  const copies = files.map(([from, to], index) => {
+    new Tree(tree).copyOut(from, join(stage, `efi${index}`));
+    return ["mcopy", "-i", image, "-o", `${inside}/boot/efi${index}`, `::/${to}`];
+  });
   await writeFile(join(stage, "esp.img"), "");
   await truncate(join(stage, "esp.img"), espBytes);
   await tool(["mkfs.vfat", "-F", "16", "-s", "1", "--invariant", "-i", volumeId, image]);

@@ -21,6 +21,11 @@ export const onMedium = {
   tree: (hostname: string) => `imgbuild/hosts/${hostname}/tree.tar.zst`,
 } as const;
 
+/** A definition's whole initramfs on a server, from its root. */
+export function onNetwork(hostname: string): string {
+  return `hosts/${hostname}/initrd`;
+}
+
 /** No dead man among them: there is no old system that a restart would bring back. */
 export function kernelWords(consoles: readonly string[] | undefined, medium: string): string[] {
   const shown = consoles === undefined || consoles.length === 0 ? usualConsoles : consoles;
@@ -36,7 +41,7 @@ export function mediumMenu(entries: readonly Entry[], volume: string): string {
 
 /** The same where all comes from the server that GRUB came from. */
 export function networkMenu(entries: readonly Entry[]): string {
-  return menu(entries, [], ({ hostname }) => [`/${hostname}/initrd`], "/kernel");
+  return menu(entries, [], ({ hostname }) => [`/${onNetwork(hostname)}`], "/kernel");
 }
 
 /** What BIOS' GRUB does before it reads its menu. */
@@ -57,7 +62,7 @@ export function ipxeScript(entries: readonly Entry[]): string {
       "",
       `:${hostname}`,
       `kernel kernel initrd=initrd ${cmdline.join(" ")}`,
-      `initrd --name initrd ${hostname}/initrd`,
+      `initrd --name initrd ${onNetwork(hostname)}`,
       "boot",
     ]),
     "",

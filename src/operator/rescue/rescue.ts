@@ -1,7 +1,8 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { epochOf } from "../../debian/lock/lock-date.ts";
 import type { Medium } from "../../schema/base/medium.ts";
+import { sealWithPassphrase } from "../../secrets/seal.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { inWorkDirectory } from "../../system/files/work-directory.ts";
 import { digestOf, sha256 } from "../../util/digest.ts";
@@ -14,6 +15,7 @@ import { refuseOutput } from "../build/image.ts";
 import { requireStorage } from "../deploy/inputs.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
+import { fileSha256 } from "../output/oci.ts";
 import { identityFiles } from "../secrets/secrets.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
@@ -33,9 +35,11 @@ interface Outside extends VmOptions {
 }
 
 interface Made {
+  /** The label of an ISO. */
   readonly volume: string | undefined;
   readonly hosts: readonly string[];
-  readonly bytes: number;
+  /** Of an ISO. */
+  readonly bytes?: number;
   readonly secureBoot: SecureBootFacts;
 }
 
@@ -43,8 +47,11 @@ interface Made {
 interface Part {
   readonly definition: OpenDefinition;
   readonly content: Content;
-  readonly tree: Medium["tree"];
+  /** An offline medium's: what is said of it, and its file, whose name in the work directory is the last of its path. */
+  readonly tree: { readonly about: NonNullable<Medium["tree"]>; readonly file: MediumFile } | undefined;
 }
+
+type MediumFile = Medium["squashfs"];
 
 /** Makes the medium that rebuilds the definitions' machines, whole or not at all. */
 export async function makeRescue(
@@ -68,7 +75,7 @@ export async function makeRescue(
   const identity = await sealedIdentity(definitions, {
     files: identityFiles(options, outside.env),
     opens: outside.passphraseOf,
-    seals: outside.newPassphrase,
+    seal: async (plain) => await sealWithPassphrase(await outside.newPassphrase(), plain),
     log,
   });
   const base = await buildBase(outside);
@@ -79,7 +86,9 @@ export async function makeRescue(
       const parts: Part[] = [];
       for (const definition of definitions)
         parts.push(await partOf(definition, identity, { work, options, outside }));
-      return await log.task(`writing ${to}`, () => place(parts, { base, tree, work, to, options, outside }));
+      return await log.task(`writing ${to}`, () =>
+        place(parts, { base, tree, work, to, options, signal: outside.signal }),
+      );
     });
   } finally {
     process.umask(own);
@@ -94,108 +103,98 @@ async function partOf(
   const { env, log } = how.outside;
   const { hostname } = definition.spec;
   if (sshKeys(definition).length === 0)
-    log.warn(`${hostname}: no key of the definition's administrators opens the medium's base by SSH`);
+    log.warn(`${hostname}: its definition has no key by which the medium's base could be reached over SSH`);
   const content = await contentOf(definition, await mirrorsFor(definition.spec, env), identity);
   if (!how.options.offline) return { definition, content, tree: undefined };
-  const { seed } = await log.task(`packing the tree of ${hostname}`, (inner) =>
-    packOfflineTree(definition, join(how.work, treeName(hostname)), { ...how.outside, log: inner }),
+  const path = onMedium.tree(hostname);
+  const file = join(how.work, basename(path));
+  const building = join(how.work, `build-${hostname}`);
+  await mkdir(building);
+  const packed = await log.task(`packing the tree of ${hostname}`, (inner) =>
+    packOfflineTree(definition, file, building, { ...how.outside, log: inner }),
   );
-  return { definition, content, tree: { path: onMedium.tree(hostname), seed } };
+  const about = { path, ...packed };
+  const { size } = await stat(file);
+  return { definition, content, tree: { about, file: { size, sha256: await fileSha256(file) } } };
 }
 
 interface Placing {
   readonly base: BaseFiles;
+  /** The base's tree. */
   readonly tree: string;
   readonly work: string;
   readonly to: string;
   readonly options: RescueOptions;
-  readonly outside: Outside;
+  readonly signal: AbortSignal;
 }
 
 async function place(parts: readonly Part[], placing: Placing): Promise<Made> {
-  const { base, tree, work, to, options, outside } = placing;
-  const isDirectory = options.format === "pxe";
+  const { base, tree, work, to, options, signal } = placing;
   const program = await bundleProgram("rescue.ts");
   const unattended = options.unattended === true;
-  const squashfs = fileOf(base.squashfs);
-  const ofBase = {
-    [onMedium.kernel]: base.kernel,
-    [onMedium.outer]: base.outer,
-    [onMedium.squashfs]: base.squashfs,
-  };
-  const trees = new Map<string, Medium["squashfs"]>();
-  for (const { definition, tree: offline } of parts)
-    if (offline !== undefined)
-      trees.set(offline.path, await mediumFile(join(work, treeName(definition.spec.hostname))));
-  const identifying = [
-    base.digest,
-    sha256(program),
-    unattended,
-    [...trees].sort(),
-    parts.map(({ content, definition }) => [definition.digest, content.digest]),
+  const shared = { program, unattended, squashfs: fileOf(base.squashfs) };
+  const ofBase = [
+    { path: onMedium.kernel, info: base.kernel },
+    { path: onMedium.outer, info: base.outer },
+    { path: onMedium.squashfs, info: base.squashfs },
   ];
-  const volume = isDirectory ? undefined : `IMGBUILD_${digestOf(identifying).slice(0, 16).toUpperCase()}`;
-  const entries: (Entry & { readonly archive: Uint8Array })[] = [];
-  for (const { definition, content, tree: offline } of parts) {
-    const { hostname, boot } = definition.spec;
-    const files = Object.fromEntries([
-      ...(isDirectory
-        ? []
-        : Object.entries(ofBase).map(
-            ([path, { size, sha256: digest }]) => [path, { size, sha256: digest }] as const,
-          )),
-      ...(offline === undefined ? [] : [[offline.path, trees.get(offline.path)!] as const]),
-    ]);
-    const about = { volume, tree: offline, files, squashfs, unattended, program };
-    const { archive, word } = await mediumArchive(definition, content, about);
-    entries.push({ hostname, archive, cmdline: kernelWords(boot?.consoles, word) });
+  const hosts = parts.map(({ definition }) => definition.spec.hostname);
+  const about = { hosts, secureBoot: secureBootFacts(tree) };
+  const made = join(work, options.format === "pxe" ? "pxe" : "medium.iso");
+  if (options.format === "pxe") {
+    const nothing = { ...shared, volume: undefined, files: {} };
+    const entries = await Promise.all(parts.map((part) => entryOf(part, nothing)));
+    await makeNetworkFiles(entries, made, { ...pathsOf(base), tree });
+    await putInPlace(made, to, { checksum: false, work });
+    return { ...about, volume: undefined };
   }
-  const epoch = Math.max(...parts.map(({ definition }) => epochOf(definition.lock)));
-  const made = join(work, isDirectory ? "pxe" : "medium.iso");
-  if (volume === undefined) {
-    await mkdir(made);
-    const { kernel, outer, squashfs: archive } = base;
-    const from = { kernel: kernel.path, outer: outer.path, squashfs: archive.path, tree };
-    await makeNetworkFiles(entries, made, from);
-  } else {
-    const sources = [
-      ...Object.entries(ofBase).map(([path, { path: from }]) => ({
-        path,
-        name: from.split("/").at(-1)!,
-        ofBase: true,
-      })),
-      ...(await saveArchives(entries, work)),
-      ...[...trees.keys()].map((path) => ({ path, name: treeName(path.split("/").at(-2)!) })),
-    ];
-    const menu = mediumMenu(entries, volume);
-    const directory = dirname(base.kernel.path);
-    await makeIso(sources, { menu, volume, epoch, tree, base: directory, work, signal: outside.signal });
-  }
-  const { size } = await stat(made);
-  await putInPlace(made, to, { checksum: false, work });
-  return {
-    volume,
-    hosts: entries.map(({ hostname }) => hostname),
-    bytes: size,
-    secureBoot: secureBootFacts(tree),
-  };
-}
-
-async function saveArchives(
-  entries: readonly { readonly hostname: string; readonly archive: Uint8Array }[],
-  work: string,
-): Promise<MediumSource[]> {
-  const sources: MediumSource[] = [];
+  const volume = volumeOf(parts, [base.digest, sha256(program), unattended]);
+  const files = Object.fromEntries(ofBase.map(({ path, info }) => [path, fileOf(info)]));
+  const entries = await Promise.all(parts.map((part) => entryOf(part, { ...shared, volume, files })));
+  const sources: MediumSource[] = ofBase.map(({ path, info }) => ({
+    path,
+    name: basename(info.path),
+    ofBase: true,
+  }));
   for (const { hostname, archive } of entries) {
     const name = `${hostname}.cpio`;
     await writeFile(join(work, name), archive);
     sources.push({ path: onMedium.archive(hostname), name });
   }
-  return sources;
+  for (const { tree: offline } of parts)
+    if (offline !== undefined) sources.push({ path: offline.about.path, name: basename(offline.about.path) });
+  const epoch = Math.max(...parts.map(({ definition }) => epochOf(definition.lock)));
+  const menu = mediumMenu(entries, volume);
+  await makeIso(sources, made, { menu, volume, epoch, tree, base: dirname(base.kernel.path), work, signal });
+  const { size } = await stat(made);
+  await putInPlace(made, to, { checksum: false, work });
+  return { ...about, volume, bytes: size };
 }
 
-function treeName(hostname: string): string {
-  return `${hostname}.tar.zst`;
+/** The label by which GRUB and the base find the medium: another content has another. */
+function volumeOf(parts: readonly Part[], shared: unknown[]): string {
+  const own = parts.map(({ definition, content, tree }) => [definition.digest, content.digest, tree ?? null]);
+  return `IMGBUILD_${digestOf([...shared, own])
+    .slice(0, 16)
+    .toUpperCase()}`;
+}
+
+async function entryOf(
+  { definition, content, tree }: Part,
+  shared: Omit<Parameters<typeof mediumArchive>[2], "tree">,
+): Promise<Entry & { readonly archive: Uint8Array }> {
+  const files = tree === undefined ? shared.files : { ...shared.files, [tree.about.path]: tree.file };
+  const { archive, word } = await mediumArchive(definition, content, { ...shared, files, tree: tree?.about });
+  const { hostname, boot } = definition.spec;
+  return { hostname, archive, cmdline: kernelWords(boot?.consoles, word) };
+}
+
+function fileOf({ size, sha256: digest }: BaseFiles["kernel"]): MediumFile {
+  return { size, sha256: digest };
+}
+
+function pathsOf({ kernel, outer, squashfs }: BaseFiles) {
+  return { kernel: kernel.path, outer: outer.path, squashfs: squashfs.path };
 }
 
 function refuseSameNames(definitions: readonly OpenDefinition[]): void {

@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isPassphraseFile, readAgeFile } from "../../secrets/open.ts";
-import { sealWithPassphrase } from "../../secrets/seal.ts";
 import { Fail, reasonOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
@@ -9,12 +8,12 @@ import type { Definition } from "../definition/load.ts";
 import { checkSecrets } from "../secrets/secrets.ts";
 
 /** How an identity gets onto a medium. */
-export interface IdentityWays {
+interface IdentityWays {
   readonly files: readonly string[];
   /** The passphrase of a file that is encrypted already, to see that it opens the secrets; undefined: it is not tried. */
   readonly opens: ((of: string) => Promise<Secret>) | undefined;
-  /** A passphrase for a file that is plain. */
-  readonly seals: () => Promise<Secret>;
+  /** Encrypts what is plain by a passphrase. */
+  readonly seal: (plain: Uint8Array) => Promise<Uint8Array>;
   readonly log: Log;
 }
 
@@ -51,7 +50,7 @@ export async function sealedIdentity(
       hint: "make one with `imgbuild secrets keygen`, add its recipient to secrets/recipients, and run `imgbuild secrets rekey`",
     });
   const texts = await fewest(wanting, plain);
-  return await sealWithPassphrase(await ways.seals(), Buffer.from(keysIn(texts)));
+  return await ways.seal(Buffer.from(keysIn(texts)));
 }
 
 /** The first file that opens all, else all files together. */

@@ -4,7 +4,7 @@ import { isWired, type Segment, userNetdev } from "../network/segment.ts";
 const { qemu } = onlyArchitecture;
 
 export type AcceleratorName = "kvm" | "hvf" | "tcg";
-type DiskBus = "virtio" | "scsi" | "nvme" | "sata" | "usb";
+type DiskBus = "virtio" | "scsi" | "nvme" | "sata" | "usb" | "cdrom";
 
 /** A disk as QEMU gets it. */
 export interface DiskShape {
@@ -14,7 +14,7 @@ export interface DiskShape {
   readonly serial: string;
   /** The guest sees no serial: it names the disk here alone. */
   readonly nameless?: boolean;
-  /** Default "virtio". */
+  /** Default "virtio". "cdrom": a disc in a drive; such a disk is `readOnly`. */
   readonly bus?: DiskBus;
   readonly readOnly?: boolean;
   /** Bytes of a logical sector; default 512. */
@@ -189,6 +189,7 @@ export function diskDevice(disk: DiskShape, index: number): Record<string, unkno
     nvme: ["nvme", `disk${index}-port`],
     sata: ["ide-hd", `ide.${index}`],
     usb: ["usb-storage", "usb0.0"],
+    cdrom: ["ide-cd", `ide.${index}`],
   }[bus] as [string, string];
   const sectors = disk.sectorSize === undefined || disk.sectorSize === 512 ? {} : sectorsOf(disk.sectorSize);
   return {

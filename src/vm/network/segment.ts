@@ -13,6 +13,8 @@ export interface Segment {
   readonly ipv6?: { readonly prefix: string; readonly length: number; readonly host: string };
   /** The guest's IPv4 address that forwarded ports lead to; left out where DHCP gives it. */
   readonly guest?: string;
+  /** What DHCP names to start from, where the guest has IPv4: for iPXE, which QEMU's cards have, a URL. */
+  readonly bootFile?: string;
   /** The guest has IPv6 alone: QEMU forwards to `guest`, and the way there is translated. */
   readonly guest6?: string;
 }
@@ -25,9 +27,11 @@ export function isWired(segments: readonly Segment[]): boolean {
 }
 
 /** Properties of a `user` netdev; none for QEMU's defaults. */
-export function userNetdev({ ipv4, ipv6 }: Segment): Record<string, unknown> {
-  if (ipv4 === undefined && ipv6 === undefined) return {};
+export function userNetdev({ ipv4, ipv6, bootFile }: Segment): Record<string, unknown> {
+  const boot = bootFile === undefined ? {} : { bootfile: bootFile };
+  if (ipv4 === undefined && ipv6 === undefined) return boot;
   return {
+    ...boot,
     ...(ipv4 === undefined
       ? {}
       : { net: ipv4.network, host: ipv4.host, dns: ipv4.dns, dhcpstart: ipv4.dhcpStart }),

@@ -35,6 +35,7 @@ export const rescueCommand: AddCommand = (program, act) => {
     .action((paths: string[], options: Options) =>
       act(async (cli) => {
         const { makeRescue } = await import("../../../operator/rescue/rescue.ts");
+        const { howToServe } = await import("../../../operator/rescue/network-files.ts");
         const { secureBootLines } = await import("../../../operator/rescue/secure-boot.ts");
         const made = await makeRescue(paths, options, {
           ...cli,
@@ -43,10 +44,7 @@ export const rescueCommand: AddCommand = (program, act) => {
         const { output, format } = options;
         for (const line of secureBootLines(made.secureBoot)) cli.log.info(line);
         cli.print(output);
-        if (format === "pxe")
-          cli.print(
-            `serve ${output} as the root of a web server; boot.ipxe starts it by iPXE, bootx64.efi by UEFI HTTP boot`,
-          );
+        if (format === "pxe") cli.log.info(howToServe(output));
         cli.emit({ event: "done", file: output, format, ...made });
       }),
     );

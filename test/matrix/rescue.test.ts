@@ -1,0 +1,90 @@
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Machine, type MachineOptions, openLab, type TestLab } from "../../src/testing/index.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
+import { web } from "../helpers/labs/web.ts";
+
+const definition = "imgbuild/layouts/bios-gpt";
+const isUp = /imgbuild: the base is up after/;
+const isLocked = /Kernel is locked down from EFI Secure Boot/;
+const blank = { serial: "BIOS-GPT-1", sizeBytes: 4 * 2 ** 30 };
+/** Firmware, GRUB, and 110 MiB from an emulated drive or network. */
+const bootSeconds = 120;
+
+let lab: TestLab;
+
+beforeEach(async () => {
+  lab = await openLab();
+});
+afterEach(async () => {
+  await lab.close();
+});
+
+async function made(format: "iso" | "pxe"): Promise<string> {
+  const output = join(lab.directory, `medium.${format}`);
+  const { code, stderr } = await imgbuild(["rescue", definition, "-o", output, "--format", format], {
+    env: process.env,
+    timeoutMs: 600_000,
+  });
+  expect(code, stderr).toBe(0);
+  return output;
+}
+
+/** The base of the medium is up in a machine whose own disk is blank. */
+async function comesUp(how: Omit<MachineOptions, "name">): Promise<Machine> {
+  const machine = await lab.machine({ name: "rescue", memoryMib: 1024, shell: false, ...how });
+  await machine.start();
+  await machine.waitForConsole(isUp, { withinSeconds: bootSeconds });
+  return machine;
+}
+
+async function isoComesUp(
+  bus: "cdrom" | "usb",
+  firmware: Required<MachineOptions>["firmware"],
+): Promise<Machine> {
+  const file = { file: await made("iso"), format: "raw" as const };
+  const medium = { file, serial: "MEDIUM", bus, readOnly: true };
+  return await comesUp({ firmware, disks: [medium, blank] });
+}
+
+describe("rescue-iso-bios", () => {
+  it("starts from a disc by BIOS", async () => {
+    await isoComesUp("cdrom", "bios");
+  });
+});
+
+describe("rescue-iso-uefi", () => {
+  it("starts from a disc by UEFI", async () => {
+    const machine = await isoComesUp("cdrom", "uefi");
+    expect(machine.console.text).toMatch(/efi: EFI v/);
+  });
+});
+
+describe("rescue-iso-secure", () => {
+  it("starts from a disc by firmware that trusts Microsoft's keys alone, and the kernel is locked down", async () => {
+    const machine = await isoComesUp("cdrom", "secure-boot");
+    expect(machine.console.text).toMatch(isLocked);
+  });
+});
+
+describe("rescue-iso-usb", () => {
+  it.each(["bios", "secure-boot"] as const)("starts from a USB disk by %s", async (firmware) => {
+    const machine = await isoComesUp("usb", firmware);
+    expect(isLocked.test(machine.console.text)).toBe(firmware === "secure-boot");
+  });
+});
+
+describe("rescue-pxe", () => {
+  it("starts by iPXE from a web server on loopback", async () => {
+    const directory = await made("pxe");
+    const server = await web((request, response) => {
+      const file = createReadStream(join(directory, (request.url ?? "").replaceAll("..", "")));
+      file.on("error", () => response.writeHead(404).end());
+      file.on("open", () => file.pipe(response));
+    });
+    const bootFile = `${server.url.replace("127.0.0.1", "10.0.2.2")}/boot.ipxe`;
+    await comesUp({ disks: [blank], nics: [{ network: "internet", segments: [{ bootFile }] }] });
+    expect(server.asked).toEqual(["/boot.ipxe", "/kernel", "/hosts/bios-gpt/initrd"]);
+  });
+});

@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readPe } from "../../src/boot/efi/pe.ts";
+import { signedBy } from "../../src/boot/efi/signed-by.ts";
+import { baseTree, buildBase } from "../../src/operator/base/base.ts";
+import { toolRun } from "../../src/system/door/chroot.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
+import { silentLog } from "../../src/util/log.ts";
+import { imgbuild } from "../helpers/imgbuild.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const mib = 2 ** 20;
+const sectorBytes = 512;
+const fileSha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+async function rescue(output: string, ...more: string[]) {
+  const ran = await imgbuild(["rescue", "imgbuild/layouts/bios-gpt", "-o", output, "--json", ...more], {
+    env: process.env,
+    timeoutMs: 900_000,
+  });
+  expect(ran.code, ran.stderr + ran.stdout).toBe(0);
+  const last = ran.stdout.trim().split("\n").at(-1)!;
+  return JSON.parse(last) as { volume: string; secureBoot: { shimSignedBy: string[] } };
+}
+
+describe("imgbuild rescue", () => {
+  const dir = tempDir();
+  const iso = join(dir, "medium.iso");
+  const outside = {
+    ...{ env: process.env, cache: cacheRoot(process.env), log: silentLog },
+    signal: new AbortController().signal,
+  };
+  let tree: string;
+  let done: Awaited<ReturnType<typeof rescue>>;
+  /** A tool of the base, which sees the test's directory. */
+  const tool = (...argv: string[]) => toolRun(tree, argv, { binds: [{ from: dir, to: "/work" }] });
+  beforeAll(async () => {
+    done = await rescue(iso);
+    ({ tree } = await baseTree(outside));
+  });
+
+  it("makes an ISO of at most 150 MiB with what starts it, for BIOS and UEFI, from disc and disk", async () => {
+    expect(statSync(iso).size).toBeLessThan(150 * mib);
+    const { stdout } = await tool(
+      "xorriso",
+      "-no_rc",
+      "-indev",
+      "/work/medium.iso",
+      "-report_el_torito",
+      "plain",
+      "-report_system_area",
+      "plain",
+    );
+    expect(stdout).toMatch(new RegExp(`^Volume id\\s*: '${done.volume}'$`, "m"));
+    expect(stdout).toMatch(/^El Torito boot img : +1 +BIOS +y +none/m);
+    expect(stdout).toMatch(/^El Torito boot img : +2 +UEFI +y +none/m);
+    expect(stdout).toMatch(/^System area summary: MBR protective-msdos-label grub2-mbr .*GPT/m);
+    expect(stdout).toMatch(/^MBR partition +: +1 +0x80 +0xee/m);
+  });
+
+  it("has the base on it, byte for byte", async () => {
+    const base = await buildBase(outside);
+    await tool(
+      "xorriso",
+      "-no_rc",
+      "-osirrox",
+      "on",
+      "-indev",
+      "/work/medium.iso",
+      "-extract",
+      "/imgbuild",
+      "/work/out",
+    );
+    for (const name of ["kernel", "outer", "squashfs"] as const)
+      expect(fileSha256(join(dir, "out/base", name)), name).toBe(base[name].sha256);
+    expect(readdirSync(join(dir, "out/hosts/bios-gpt"))).toEqual(["medium.cpio"]);
+  });
+
+  it("has an ESP with Debian's shim, its GRUB and the menu", async () => {
+    const { stdout } = await tool("sfdisk", "--json", "/work/medium.iso");
+    const { partitions } = (JSON.parse(stdout) as { partitiontable: { partitions: { start: number }[] } })
+      .partitiontable;
+    const esp = `/work/medium.iso@@${partitions[1]!.start * sectorBytes}`;
+    mkdirSync(join(dir, "esp"));
+    await tool(
+      "mcopy",
+      "-i",
+      esp,
+      "::/EFI/BOOT/BOOTX64.EFI",
+      "::/EFI/BOOT/grubx64.efi",
+      "::/boot/grub/grub.cfg",
+      "/work/esp/",
+    );
+    const program = (name: string) => readPe(readFileSync(join(dir, "esp", name)), name);
+    expect(signedBy(program("BOOTX64.EFI"))).toEqual(done.secureBoot.shimSignedBy);
+    expect(done.secureBoot.shimSignedBy.join()).toMatch(/^Microsoft /);
+    expect(signedBy(program("grubx64.efi"))).toEqual(["Debian Secure Boot CA"]);
+    expect(readFileSync(join(dir, "esp/grub.cfg"), "utf8")).toContain(`--label ${done.volume}\n`);
+  });
+
+  it("makes the same bytes again", async () => {
+    const again = join(dir, "again.iso");
+    await rescue(again);
+    expect(fileSha256(again)).toBe(fileSha256(iso));
+  });
+
+  it("makes a directory for a web server, with one whole initramfs for the definition", async () => {
+    const directory = join(dir, "pxe");
+    await rescue(directory, "--format", "pxe");
+    expect(readdirSync(directory).sort()).toEqual([
+      ...["boot.ipxe", "bootx64.efi", "grub", "grubx64.efi", "hosts", "kernel", "mmx64.efi"],
+    ]);
+    const base = await buildBase(outside);
+    const initrd = readFileSync(join(directory, "hosts/bios-gpt/initrd"));
+    const parts = Buffer.concat([readFileSync(base.outer.path), readFileSync(base.squashfs.path)]);
+    expect(initrd.subarray(0, parts.length).equals(parts)).toBe(true);
+    expect(initrd.includes("imgbuild/rescue.cjs", parts.length)).toBe(true);
+  });
+
+  it.each([
+    ["a directory that has something in it", ["--format", "pxe", "-o", dir], /is not empty/, 1],
+    ["a device", ["-o", "/dev/null"], /is not a regular file/, 1],
+    ["a tree for the network", ["--format", "pxe", "--offline", "-o", join(dir, "x")], /--offline: /, 2],
+    ["a definition twice", ["imgbuild/layouts/bios-gpt", "-o", join(dir, "x")], /two of the definitions/, 1],
+  ] as const)("refuses %s", async (_what, argv, message, code) => {
+    const ran = await imgbuild(["rescue", "imgbuild/layouts/bios-gpt", ...argv], {
+      env: process.env,
+      timeoutMs: 120_000,
+    });
+    expect(ran.stderr).toMatch(message);
+    expect(ran.code).toBe(code);
+  });
+});
