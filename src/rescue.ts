@@ -34,6 +34,8 @@ void start().catch((error: unknown) => {
 
 /** The entry of a rescue medium's base: what it needs is under /run/imgbuild, put there by the boot entry's initramfs. */
 async function start(): Promise<void> {
+  // What a library does is nothing for the consoles.
+  process.noDeprecation = true;
   const consoles = new Consoles();
   await openConsoles(consoles);
   serveConsoles(`${stateDir}/rescue.sock`, consoles);

@@ -155,15 +155,15 @@ function showAll(consoles: Consoles, facts: Facts, planned: Planned): void {
   for (const line of linesOf(facts, planned)) consoles.print(line);
 }
 
+/** Without what ties a host to a definition, and without whose mirrors they are: the medium is for any machine. */
 function linesOf(facts: Facts, planned: Planned): string[] {
-  return planLines({ ...planned, facts, findings: [], bound: { line: "" } });
+  const lines = planLines({ ...planned, apt: [], facts, findings: [], bound: { line: "" } });
+  return lines.filter((line) => !/^(known by|not bound)/.test(line));
 }
 
-/** The plan without its steps, and without what ties a host to a definition: the medium is for any machine. */
+/** The plan without its steps. */
 function untilSteps(facts: Facts, planned: Planned): string[] {
   const lines = linesOf(facts, planned);
   const steps = lines.findIndex((line) => /^ +1\. /.test(line));
-  return lines
-    .slice(0, steps === -1 ? undefined : steps - 1)
-    .filter((line) => !/^(known by|not bound)/.test(line));
+  return lines.slice(0, steps === -1 ? undefined : steps - 1);
 }

@@ -38,6 +38,8 @@ export function networkFor(
 ): { readonly replay: NetworkReplay; readonly left: readonly string[] } {
   const declared = Object.entries(network).filter(([, { device }]) => device === undefined);
   const left = Object.entries(network).flatMap(([name, { device }]) => (device === undefined ? [] : [name]));
+  // A server by DHCP serves better than one that may be reached from the declared network alone.
+  const dns: string[] = [];
   const links = declared.flatMap(([name, link]) => {
     const fixed = link.addresses.length > 0;
     const found = cards.filter((card) => isMeant(name, link, card));
@@ -46,9 +48,11 @@ export function networkFor(
       if (fixed) left.push(name);
       return [];
     }
-    return fixed ? [replayOf(link, card)] : [];
+    if (!fixed) return [];
+    dns.push(...link.dns);
+    return [replayOf(link, card)];
   });
-  return { replay: { links, dns: declared.flatMap(([, { dns }]) => dns) }, left };
+  return { replay: { links, dns }, left };
 }
 
 function isMeant(name: string, { match = { name } }: Network, card: Card): boolean {

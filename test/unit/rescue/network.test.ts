@@ -41,7 +41,8 @@ describe("the network of a rescue medium's base", () => {
   });
 
   it("leaves cards that ask for an address to the base, which asks on every card", () => {
-    expect(networkFor(serverSpec(), one)).toEqual({ replay: { links: [], dns: [] }, left: [] });
+    const network = { lan: { match: { name: "en*" }, dhcp: "yes" as const, dns: ["192.0.2.53"] } };
+    expect(networkFor(serverSpec({ network }), one)).toEqual({ replay: { links: [], dns: [] }, left: [] });
   });
 
   it("names what it cannot make", () => {
