@@ -21,6 +21,8 @@ export interface OpenMedium extends Omit<PlanInputs, "base"> {
   readonly sealed: ReadonlyMap<string, Uint8Array>;
   /** An age file that a passphrase opens: the identity for the secrets. */
   readonly identity: Uint8Array | undefined;
+  /** Another, as `steps/tree/kept-identity` has it: host keys and machine-id of before. */
+  readonly kept: Uint8Array | undefined;
 }
 
 /** Reads what the boot entry brought along. Damage of any of it is a Fail. */
@@ -66,5 +68,6 @@ function contentOf(medium: Medium, files: ReadonlyMap<string, Uint8Array>): Open
     carried: new Map([...files].filter(([path]) => /^(files|debs)\//.test(path))),
     sealed: new Map(below(mediumContent.secrets).map(([name, bytes]) => [name.replace(/\.age$/, ""), bytes])),
     identity: files.get(mediumContent.identity),
+    kept: files.get(mediumContent.hostKeys),
   };
 }

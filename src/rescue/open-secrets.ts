@@ -1,4 +1,5 @@
 import { openBytes } from "../secrets/open.ts";
+import { readKeptIdentity } from "../steps/tree/kept-identity.ts";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import type { Consoles } from "./consoles.ts";
@@ -9,11 +10,11 @@ const tries = 3;
 
 /** Opens the secrets of the definition by a passphrase that is typed; each is in memory only. */
 export async function openSecrets(
-  { sealed, identity, spec }: Pick<OpenMedium, "sealed" | "identity" | "spec">,
+  { sealed, identity, kept, spec }: Pick<OpenMedium, "sealed" | "identity" | "kept" | "spec">,
   consoles: Consoles,
 ): Promise<Map<string, Secret>> {
   const names = Object.keys(spec.secrets);
-  if (names.length === 0) return new Map();
+  if (names.length === 0 && (kept === undefined || identity === undefined)) return new Map();
   if (identity === undefined)
     throw new Fail("the medium has no identity that opens the secrets", {
       hint: "make it anew with your age identity at hand: imgbuild rescue DEF -o FILE",
@@ -27,7 +28,10 @@ export async function openSecrets(
       if (bytes === undefined) throw new Fail(`the medium does not have the secret ${name}`);
       secrets.set(name, await openBytes(bytes, `the secret ${name}`, { identities, name }));
     }
-    return secrets;
+    if (kept === undefined) return secrets;
+    const from = "the host keys on the medium";
+    const text = await openBytes(kept, from, { identities, name: "host keys" });
+    return new Map([...secrets, ...readKeptIdentity(text.expose(), from).hostKeys]);
   } finally {
     opened.wipe();
   }

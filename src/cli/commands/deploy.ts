@@ -9,6 +9,7 @@ import {
   hardwareOptions,
   hostHelp,
   hostOptions,
+  present,
   secretOptions,
 } from "../terminal/options.ts";
 import { showOutcome } from "../terminal/outcome.ts";
@@ -30,6 +31,11 @@ export const deployCommand: AddCommand = (program, act) => {
       .argument("[HOST]", hostHelp),
   )
     .option("--login <USER>", "user of the new system to verify it with")
+    .option(
+      "--escrow <DIR>",
+      "keep host keys and machine-id of the new system there, encrypted for the recipients that DIR names, for a recovery",
+      present,
+    )
     .option(
       "--report <FILE>",
       "where the report goes, with a page to look at beside it (default: out/report.json)",

@@ -33,6 +33,7 @@ const Entry = z.preprocess(
     hostKeys: z.array(HostKey).min(1).optional(),
     mayWipe: z.array(Named).optional(),
     login: Named.optional(),
+    escrow: Below.optional(),
     parameters: z.record(z.string(), z.unknown()).optional(),
   }),
 );
@@ -53,6 +54,8 @@ export interface HostRecord {
   readonly mayWipe?: readonly string[];
   /** User of the new system to verify it with. */
   readonly login?: string;
+  /** Absolute path of the directory in which a deploy keeps host keys and machine-id, encrypted. */
+  readonly escrow?: string;
   readonly parameters: Readonly<Record<string, unknown>>;
   /** "hosts.yaml:3", the line that says what is at a path of the record. */
   place(...path: readonly (string | number)[]): string;
@@ -79,7 +82,7 @@ export async function hostRecords(
   const place = (path: readonly (string | number)[]) => showPlace({ file, line: read.lineOf(path) });
   if ("problems" in checked) throw refusal(checked.problems.map((problem) => lineFor(problem, place)));
   const hosts = Object.entries(checked.data.hosts).map(([name, entry]): HostRecord => {
-    const { hostKeys, mayWipe, login } = entry;
+    const { hostKeys, mayWipe, login, escrow } = entry;
     return {
       name,
       definition: resolve(dirname(file), entry.definition ?? join("hosts", name)),
@@ -87,6 +90,7 @@ export async function hostRecords(
       ...(hostKeys === undefined ? {} : { hostKeys }),
       ...(mayWipe === undefined ? {} : { mayWipe }),
       ...(login === undefined ? {} : { login }),
+      ...(escrow === undefined ? {} : { escrow: resolve(dirname(file), escrow) }),
       parameters: entry.parameters ?? {},
       place: (...path) => place(["hosts", name, ...path]),
     };

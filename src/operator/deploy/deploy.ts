@@ -3,6 +3,7 @@ import { exitCodes, Fail } from "../../util/fail.ts";
 import { undo } from "../takeover/takeover.ts";
 import { buildInBase } from "./build.ts";
 import { confirmPlan } from "./confirm.ts";
+import { keepIdentity } from "./host-keys.ts";
 import { inspectAndPlan } from "./inspect.ts";
 import { newTrail, runPhase, type Trail } from "./phases.ts";
 import { type Proof, unhealthy } from "./prove.ts";
@@ -52,6 +53,8 @@ async function throughPhases(inputs: DeployInputs, world: DeployWorld, trail: Tr
     await phase("build", "building the system on the target", (inner) =>
       buildInBase(inputs, shipped, inner, trail),
     );
+    // The old system is gone, and with it its keys.
+    await keepIdentity(inputs, shipped, world);
     return await phase("verify", "waiting for the new system", (inner) =>
       verifyNewSystem(inputs, shipped, inner, trail),
     );

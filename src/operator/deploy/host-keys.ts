@@ -1,11 +1,13 @@
 import type { Facts } from "../../schema/facts.ts";
+import { machineIdOf } from "../../steps/tree/finish-tree.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, publicKeyOf } from "../../transport/keys.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
-import { Fail } from "../../util/fail.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
-import type { HostKeys } from "./results.ts";
+import type { HostKeys, Shipped } from "./results.ts";
+import type { DeployInputs, DeployWorld } from "./world.ts";
 
 const smallMs = 30_000;
 const hostKeysScript: HostScript = { name: "list-host-keys", text: "ls /etc/ssh/ssh_host_*_key" };
@@ -39,6 +41,22 @@ export function ownHostKeys(
     secrets: new Map([[name, new Secret(name, Uint8Array.from(given.expose()))]]),
     pins: [publicKey],
   };
+}
+
+/** Keeps them, and the machine-id, where the operator wants that. The deploy does not depend on it. */
+export async function keepIdentity(
+  { spec }: Pick<DeployInputs, "spec">,
+  { hostKeys, identity }: Pick<Shipped, "hostKeys" | "identity">,
+  { keep, log }: Pick<DeployWorld, "keep" | "log">,
+): Promise<void> {
+  if (keep === undefined) return;
+  const { hostname, host } = spec;
+  try {
+    const machineId = host?.machineId ?? machineIdOf(identity.nonce);
+    log.info(`host keys and machine-id are kept in ${await keep({ hostname, machineId }, hostKeys.secrets)}`);
+  } catch (error) {
+    log.warn(`host keys and machine-id are not kept: ${messageOf(error)}`);
+  }
 }
 
 /**

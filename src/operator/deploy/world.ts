@@ -5,6 +5,7 @@ import type { Secret } from "../../util/secret.ts";
 import type { PlanInputs } from "../plan/plan.ts";
 import type { PlanView } from "../plan/planned.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
+import type { KeepIdentity } from "../secrets/keep-identity.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 
 /** What a deploy starts from: all of it known before the host is asked anything. */
@@ -65,5 +66,7 @@ export interface DeployWorld {
   readonly confirm: (view: PlanView) => Promise<void>;
   /** Writes down, before the takeover, how the base is found again. */
   readonly record: (known: Omit<KnownDeploy, "host">) => Promise<void>;
+  /** Keeps by what the new system is known, for a recovery; undefined where nothing says where. */
+  readonly keep?: KeepIdentity | undefined;
   readonly password: (() => Promise<Secret>) | undefined;
 }

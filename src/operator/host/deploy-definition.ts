@@ -15,6 +15,7 @@ import type { DeployWorld } from "../deploy/world.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { reportPage } from "../report/report-page.ts";
 import { reportLine, writeReport } from "../report/write-report.ts";
+import { identityKeeper } from "../secrets/keep-identity.ts";
 import { earlierBase } from "./earlier-base.ts";
 
 const usualReport = "out/report.json";
@@ -22,6 +23,8 @@ const usualReport = "out/report.json";
 /** As the command line says it. */
 export interface DeployRequest extends DeployOptions, LoginOptions {
   readonly report?: string;
+  /** Directory in which host keys and machine-id of the new system are kept, encrypted for the recipients that it names. */
+  readonly escrow?: string;
 }
 
 interface Outcome {
@@ -44,7 +47,9 @@ export async function deployDefinition(
   // A place that cannot be written is reported now, not after the server was replaced.
   await during("the report", () => placeForReport(file, options.report !== undefined));
   const inputs = await deployInputs(path, host, options, outside);
-  const world = deployWorld(host, options, outside, confirm);
+  const directory = options.escrow ?? options.record?.escrow;
+  const keep = directory === undefined ? undefined : await identityKeeper(resolve(directory));
+  const world = { ...deployWorld(host, options, outside, confirm), keep };
   const report = await deploy(inputs, world);
   if (report.outcome === "done") await noteTried(outside.env, inputs.definition);
   await writeReport(file, report, reportPage(report)).catch((error: unknown) =>

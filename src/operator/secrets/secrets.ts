@@ -159,7 +159,7 @@ async function readIdentity(
   return Buffer.from(opened.expose()).toString("utf8");
 }
 
-async function readRecipients(dir: string): Promise<string[]> {
+export async function readRecipients(dir: string): Promise<string[]> {
   const path = join(dir, "recipients");
   const hint = `put one recipient a line into ${path}: "age1…" (from \`imgbuild secrets keygen\`) or "ssh-ed25519 …"`;
   let text: string;

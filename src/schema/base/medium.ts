@@ -45,6 +45,8 @@ export const mediumContent = {
   executable: "executable.json",
   /** An age identity, encrypted by a passphrase, that opens the secrets. */
   identity: "identity.age",
+  /** Host keys and machine-id of before, where a deploy kept them: an age file. */
+  hostKeys: "host-keys.age",
   /** Each secret: `secrets/NAME.age`. */
   secrets: "secrets/",
 } as const;

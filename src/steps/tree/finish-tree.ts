@@ -27,7 +27,7 @@ export const finishTree = defineStep({
     clearTraces(tree);
     settlePasswordDates(tree, epoch, began);
     // An empty file makes systemd take a fresh one at the first start; a deploy brings its own.
-    const machineId = nonce === undefined ? "" : `${kept ?? sha256(`${nonce} machine-id`).slice(0, 32)}\n`;
+    const machineId = nonce === undefined ? "" : `${kept ?? machineIdOf(nonce)}\n`;
     if (tree.stat("/etc/machine-id")?.isFile()) tree.rewrite("/etc/machine-id", machineId);
     else tree.write("/etc/machine-id", machineId, { mode: 0o444 });
     if (nonce === undefined) return;
@@ -35,6 +35,11 @@ export const finishTree = defineStep({
     tree.write(markPath, `${canonicalJson({ version: 1, nonce, definition })}\n`);
   },
 });
+
+/** Of the system that a deploy with this nonce makes, where the definition names none. */
+export function machineIdOf(nonce: string): string {
+  return sha256(`${nonce} machine-id`).slice(0, 32);
+}
 
 /** What is left of the making, and what would differ with each making. */
 export function clearTraces(tree: Tree): void {
