@@ -12,7 +12,18 @@ const site = join(top, "out/site");
 const runMs = 5 * 60_000;
 /** In the order in which one reads them; the others follow under "How it works". */
 const guides = [
-  ...["FIRST-SERVER", "COMING-FROM", "DEPLOY", "TESTING", "IMAGES", "HOSTS", "SECRETS", "STORAGE", "BOOT"],
+  ...[
+    "FIRST-SERVER",
+    "COMING-FROM",
+    "DEPLOY",
+    "TESTING",
+    "IMAGES",
+    "HOSTS",
+    "SECRETS",
+    "BACKUP",
+    "STORAGE",
+    "BOOT",
+  ],
   ...["PACKAGES", "WITHOUT-ROOT"],
 ];
 const reference = ["COMMANDS", "DEFINITION", "FIELDS", "TROUBLESHOOTING"];

@@ -9,6 +9,7 @@ import { hostsCommand } from "./commands/hosts.ts";
 import { initCommand } from "./commands/init.ts";
 import { lockCommand } from "./commands/lock.ts";
 import { planCommand } from "./commands/plan.ts";
+import { backupCommand } from "./commands/recover/backup.ts";
 import { rescueCommand } from "./commands/recover/rescue.ts";
 import { sbomCommand } from "./commands/sbom.ts";
 import { secretsCommand } from "./commands/secrets.ts";
@@ -35,6 +36,7 @@ export const commands: readonly AddCommand[] = [
   deployCommand,
   followCommands,
   withRoot(rescueCommand),
+  backupCommand,
   secretsCommand,
   baseCommand,
   cacheCommand,

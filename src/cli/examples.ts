@@ -43,6 +43,7 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   deploy: [
     ["imgbuild deploy web", "web is a host of hosts.yaml: show the plan, ask, and replace its system"],
     ["imgbuild deploy web root@192.0.2.10", "show the plan, ask, and replace the system there"],
+    ["imgbuild deploy web --restore", "with the data of its backup"],
     [
       "imgbuild deploy web root@192.0.2.10 --unattended --yes-wipe S3Z8NB0K",
       "ask nothing: the disk with that serial is written",
@@ -58,6 +59,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild rescue web -o web.iso", "a medium for disc or USB that rebuilds web, packages from a mirror"],
     ["imgbuild rescue web --offline -o web.iso", "the same with the finished system on it"],
     ["imgbuild rescue web --format pxe -o pxe", "a directory that a web server serves"],
+  ],
+  backup: [
+    ["imgbuild backup web now", "back up the data of the host web of hosts.yaml, and watch"],
+    ["imgbuild backup root@192.0.2.10 list", "what there is to restore"],
   ],
   "secrets keygen": [
     ["imgbuild secrets keygen", "your identity; put the recipient it prints into secrets/recipients"],

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AbsolutePath, Line, Mode, Name } from "./words.ts";
+import { AbsolutePath, Line, Mode, Name, UnitName } from "./words.ts";
 
 /** Words of a definition that become a few lines in a file of a known place. All of them may be left out. */
 
@@ -145,3 +145,132 @@ const SystemUser = z.strictObject({
   user: z.boolean().default(true),
 });
 export const Sysusers = z.record(Name, SystemUser);
+
+/** Without what restic, borg and rsync read as patterns, and without blanks. */
+const StatePath = z
+  .string()
+  .max(1024)
+  .regex(
+    /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.@+:=,~-]+)+$/,
+    "an absolute path of letters, digits and `_.@+:=,~-`",
+  );
+const Excluded = z
+  .string()
+  .max(1024)
+  .regex(
+    /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.@+:=,~*-]+)+$/,
+    "an absolute path of letters, digits and `_.@+:=,~-`, in which `*` stands for any within a name",
+  );
+const Shell = z
+  .string()
+  .min(1)
+  .max(4096)
+  .regex(/^[^\0]+$/, "a command line of bash");
+const DatabaseName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/, "the name of a database of letters, digits and `_.-`");
+const Units = z.array(UnitName).default([]);
+
+/** A database: by a word for what is known, or by commands. */
+const Database = z.union([
+  z.strictObject({
+    /** A database of PostgreSQL, with the roles of its server. */
+    postgresql: DatabaseName,
+    /** Services that use it: they start when it is loaded. */
+    before: Units,
+  }),
+  z.strictObject({
+    /** A database of MariaDB. */
+    mariadb: DatabaseName,
+    /** Services that use it: they start when it is loaded. */
+    before: Units,
+  }),
+  z.strictObject({
+    /** As messages call it. */
+    name: Name,
+    /** By bash, as root: writes the dump to stdout. */
+    dump: Shell,
+    /** By bash, as root: reads the dump on stdin, and puts it in the place of what is there. */
+    load: Shell,
+    /** Units that run while it is loaded, as the database's server. */
+    after: Units,
+    /** Services that use it: they start when it is loaded. */
+    before: Units,
+  }),
+]);
+
+const Address = Line.max(1024).regex(/^[!-~]+$/, "an address of printable ASCII without blanks");
+/** Over SSH: with which key, and by which keys the server is known. */
+const BackupSsh = z.strictObject({
+  /** The secret that holds the private key, without a passphrase. */
+  key: Name,
+  /** Lines of known_hosts(5): `["backup.example.org ssh-ed25519 AAAA…"]`. */
+  knownHosts: z.array(Line.max(4096).regex(/^\S+ +\S+ +\S+/, "a line of known_hosts")).min(1),
+});
+
+const Backup = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("restic"),
+    /** As restic takes it: `sftp:me@backup.example.org:/srv/web`, `rest:https://…`, `s3:https://…`; or the secret that holds it. */
+    repository: z.union([Address, z.strictObject({ secret: Name })]),
+    /** The secret that holds the repository's password. */
+    password: Name,
+    /** The secret that holds keys of a cloud, as lines `NAME=value` for restic's environment. */
+    environment: Name.optional(),
+    /** Needed for `sftp:`. */
+    ssh: BackupSsh.optional(),
+  }),
+  z.strictObject({
+    type: z.literal("borg"),
+    /** As borg takes it: `ssh://me@backup.example.org/./web`, or a path. */
+    repository: Address,
+    /** The secret that holds the repository's passphrase. */
+    password: Name,
+    /** Needed for `ssh:`. */
+    ssh: BackupSsh.optional(),
+  }),
+  z.strictObject({
+    type: z.literal("rsync"),
+    /** A directory that holds the latest copy: `me@backup.example.org:web`, or a path. */
+    target: Address,
+    /** Needed for another machine. */
+    ssh: BackupSsh.optional(),
+  }),
+  z.strictObject({
+    type: z.literal("command"),
+    /** By bash, as root: backs up the paths `"$@"`. */
+    backup: Shell,
+    /** By bash, as root, in `/`: restores the paths `"$@"`, as they were backed up last. */
+    restore: Shell,
+    /** By bash, as root: fails where nothing could be restored. Run before the first write of a restore, and by `imgbuild backup HOST check`. */
+    check: Shell,
+    /** By bash, as root: what there is to restore. */
+    list: Shell.optional(),
+    /** Names of secrets with a `path`, which the commands find as files in $CREDENTIALS_DIRECTORY, each by its name. */
+    secrets: z.array(Name).default([]),
+    /** Packages that the commands need to be tried with before the first write of a restore. */
+    packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, "a Debian package name")).default([]),
+  }),
+]);
+
+const Count = z.int().min(1).max(10_000).optional();
+
+/** What is state on this machine, where it is backed up, and how it comes back. */
+export const Data = z.strictObject({
+  /** Files and directories that are state; what is not there is left out. */
+  paths: z.array(StatePath).default([]),
+  /** What of it is not backed up: `["/var/lib/app/cache"]`. */
+  exclude: z.array(Excluded).default([]),
+  /** Databases, which are dumped before a backup and loaded after a restore. */
+  databases: z.array(Database).default([]),
+  /** Where it is backed up, and by which program. */
+  backup: Backup,
+  /** When, as in systemd.time(7). */
+  schedule: Line.min(1).default("daily"),
+  /** How many backups of each kind restic and borg keep, `{}` for all; left out: 7 daily, 5 weekly, 12 monthly. */
+  keep: z
+    .strictObject({ last: Count, daily: Count, weekly: Count, monthly: Count, yearly: Count })
+    .optional(),
+});
+
+export type Data = z.output<typeof Data>;

@@ -4,7 +4,18 @@ import { releaseNames, unreleased, usualRelease } from "../tables/release.ts";
 import { HostBinding } from "./facts.ts";
 import { Health } from "./health.ts";
 import { Network } from "./network.ts";
-import { Firewall, Home, Hosts, IdRange, Modules, Sshd, Sysctl, Sysusers, Tmpfiles } from "./settings.ts";
+import {
+  Data,
+  Firewall,
+  Home,
+  Hosts,
+  IdRange,
+  Modules,
+  Sshd,
+  Sysctl,
+  Sysusers,
+  Tmpfiles,
+} from "./settings.ts";
 import { Storage } from "./storage.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
 import { AbsolutePath, Line, Mode, Name, UnitName, webUrl } from "./words.ts";
@@ -268,6 +279,8 @@ export const Spec = z.strictObject({
   secrets: z.record(Name, SecretFile).default({}),
   /** "keep": the old system's; "new": made for this deploy; or the name of a secret holding an OpenSSH ed25519 key. */
   hostKeys: z.union([z.enum(["keep", "new"]), z.strictObject({ secret: Name })]).default("keep"),
+  /** What is state on this machine, where it is backed up, and how it comes back. */
+  data: Data.optional(),
   /** What must hold before a deploy or a test is done. */
   health: z.array(Health).default([]),
 });

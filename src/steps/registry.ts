@@ -8,6 +8,8 @@ import { makeVerity } from "./boot/make-verity.ts";
 import { nameBootEntry } from "./boot/name-boot-entry.ts";
 import { signLoader } from "./boot/sign-loader.ts";
 import { verifyBoot } from "./boot/verify-boot.ts";
+import { askBackup } from "./data/ask-backup.ts";
+import { restoreData } from "./data/restore-data.ts";
 import { askTang } from "./disk/ask-tang.ts";
 import { btrfsSubvolumes } from "./disk/btrfs-subvolumes.ts";
 import { checkKept } from "./disk/check-kept.ts";
@@ -47,6 +49,7 @@ import { writeSecrets } from "./tree/write-secrets.ts";
 /** Every step by its kind: what a plan may hold. */
 export const allSteps: ReadonlyMap<string, Step> = new Map(
   [
+    askBackup,
     askMachine,
     askTang,
     bootstrapTree,
@@ -90,6 +93,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     placeHostKeys,
     provision,
     removeVolumes,
+    restoreData,
     setServices,
     signLoader,
     swapFile,

@@ -32,6 +32,8 @@ export function baseContext(options: {
   const { log, signal, fetched } = options;
   const tree = new Tree(targetRoot);
   const directory = () => {
+    // Before the disks are written the tree is a directory in memory.
+    Tree.make(targetRoot);
     tree.makeDirectories(packageDir, 0o700);
     return tree.directory(packageDir);
   };

@@ -31,6 +31,7 @@ export const deployCommand: AddCommand = (program, act) => {
       .argument("[HOST]", hostHelp),
   )
     .option("--login <USER>", "user of the new system to verify it with")
+    .option("--restore", "bring back the data of its backup too (`data` of the definition)")
     .option(
       "--escrow <DIR>",
       "keep host keys and machine-id of the new system there, encrypted for the recipients that DIR names, for a recovery",

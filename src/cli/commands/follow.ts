@@ -17,6 +17,7 @@ interface ResumeOptions
     Pick<DeployOptions, "disk" | "card"> {
   readonly with?: string;
   readonly login?: string;
+  readonly restore?: boolean;
 }
 
 const hostHelp = "[user@]name[:port] or alias, as the deploy named it, or a name in hosts.yaml";
@@ -57,7 +58,9 @@ const addResume: AddCommand = (program, act) => {
       "--with <DEF>",
       "work through this definition instead; its disks are to be confirmed anew",
     ),
-  ).option("--login <USER>", "with --with: user of the new system to verify it with");
+  )
+    .option("--login <USER>", "with --with: user of the new system to verify it with")
+    .option("--restore", "with --with: bring back the data of its backup too");
   secretOptions(hostOptions(hardwareOptions(degradedOption(command)))).action(
     (word: string, more: string[], given: ResumeOptions) =>
       act(async (cli) => {

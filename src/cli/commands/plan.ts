@@ -12,6 +12,7 @@ export const planCommand: AddCommand = (program, act) => {
     .argument("<DEF>", defHelp)
     .argument("[HOST]", `${hostHelp}; without any, the steps for a machine of the declared sizes`)
     .option("--login <USER>", "user of the new system that would verify it")
+    .option("--restore", "with the data of its backup")
     .option("--commands", "show the command lines of each step too");
   hostOptions(hardwareOptions(command)).action((path: string, word: string | undefined, given: Options) =>
     act(async (cli) => {

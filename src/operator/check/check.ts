@@ -11,11 +11,10 @@ import { asksFor } from "../settings/setting.ts";
 import { settingProblems, settingsFiles } from "../settings/settings.ts";
 import { accountProblems } from "../settings/users.ts";
 import { unreadByGrub } from "./boot-place.ts";
-import { calendarProblem, needsEvent } from "./calendar.ts";
+import { calendarProblems } from "./check-calendars.ts";
 import { credentialProblems, noSecret } from "./check-credentials.ts";
 import { networkProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
-import { unitLines, valuesOf } from "./unit-text.ts";
 
 /** What a schema cannot see: fields that contradict each other or name what is not there. */
 export function checkSpec(spec: Spec): Problem[] {
@@ -245,21 +244,6 @@ function fileProblems(spec: Spec): Problem[] {
   entries.sort((a, b) => a.target.length - b.target.length);
   for (const { path, target, what } of entries) claim(path, target, what);
   return problems;
-}
-
-/** A timer that systemd cannot read never runs. */
-function calendarProblems(spec: Spec): Problem[] {
-  return Object.entries(spec.services).flatMap(([name, { unit = "", dropIn = "" }]) =>
-    Object.entries({ unit, dropIn }).flatMap(([field, text]) =>
-      valuesOf(unitLines(text), "Timer", "OnCalendar").flatMap((says): Problem[] => {
-        const problem = calendarProblem(says);
-        if (problem === undefined) return [];
-        return [
-          { path: ["services", name, field], says, message: `OnCalendar=${says}: ${problem}; ${needsEvent}` },
-        ];
-      }),
-    ),
-  );
 }
 
 function restProblems(spec: Spec): Problem[] {

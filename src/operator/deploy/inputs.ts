@@ -37,6 +37,8 @@ export interface LoginOptions {
 
 /** Bounds of the waits on ordinary hardware, in milliseconds. */
 const waits = { base: 300_000, build: 3_600_000, boot: 600_000 } as const;
+/** The build that restores data: it may be terabytes. */
+const restoreMs = 7 * 24 * 3_600_000;
 
 export interface DeployOptions extends RevealOptions, HardwareOptions, Pick<LoginOptions, "record"> {
   readonly deadManSeconds: number;
@@ -47,6 +49,8 @@ export interface DeployOptions extends RevealOptions, HardwareOptions, Pick<Logi
   readonly baseCmdline?: readonly string[];
   readonly withoutSecrets?: boolean;
   readonly acceptDegraded?: boolean;
+  /** Its data is restored from the backup. */
+  readonly restore?: boolean;
 }
 
 /** Loads all that a deploy starts from; nothing of the host is asked. `plan` needs no secrets, so it reveals none. */
@@ -108,8 +112,13 @@ export async function definitionInputs(
     ignoreClock: options.ignoreClock === true,
     baseCmdline: options.baseCmdline ?? [],
     slow,
+    ...(options.restore === undefined ? {} : { restore: options.restore }),
     ...(options.acceptDegraded === undefined ? {} : { acceptDegraded: options.acceptDegraded }),
-    waitMs: { base: waits.base * slow, build: waits.build * slow, boot: waits.boot * slow },
+    waitMs: {
+      base: waits.base * slow,
+      build: (options.restore ? restoreMs : waits.build) * slow,
+      boot: waits.boot * slow,
+    },
   };
 }
 

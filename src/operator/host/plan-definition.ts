@@ -18,7 +18,7 @@ import type { Inspected } from "../deploy/results.ts";
 import { deployPlan } from "../plan/plan.ts";
 
 /** As the command line says them. */
-export type PlanOptions = LoginOptions & Pick<DeployOptions, "login" | "disk" | "card">;
+export type PlanOptions = LoginOptions & Pick<DeployOptions, "login" | "disk" | "card" | "restore">;
 
 const sectorSize = 512;
 const gib = 2 ** 30;

@@ -63,6 +63,11 @@ export const needs: readonly Need[] = [
   { what: "python3", package: "python3", use: "tests" },
   { what: "ip", package: "iproute2", use: "tests" },
   { what: "openssl", package: "openssl", use: "tests" },
+  { what: "restic", package: "restic", use: "tests" },
+  { what: "borg", package: "borgbackup", use: "tests" },
+  { what: "rsync", package: "rsync", use: "tests" },
+  { what: "setfattr", package: "attr", use: "tests" },
+  { what: "setfacl", package: "acl", use: "tests" },
   { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },
 ];
 

@@ -17,6 +17,7 @@ import type { DefinitionFiles } from "../definition/files.ts";
 import { needsOf } from "../inspect/needs.ts";
 import { type BaseFiles, cacheDir } from "../takeover/takeover.ts";
 import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
+import { restoreSteps } from "./restore.ts";
 import { treeSteps } from "./tree.ts";
 
 /** What a plan follows from, beside the machine. */
@@ -30,6 +31,8 @@ export interface PlanInputs {
   readonly links: DefinitionFiles["links"];
   /** Kept on the new system for the next deploy; a rescue medium does not have it at hand. */
   readonly base?: BaseFiles;
+  /** Whether its data is restored from the backup. */
+  readonly restore?: boolean | undefined;
 }
 
 /** Files of the making that go with the base; RAM. */
@@ -55,6 +58,7 @@ export function deployPlan(
     disks: about.disks,
     consoles,
   });
+  const restore = inputs.restore ? restoreSteps(spec, lock) : { prepare: [], steps: [] };
   const steps: StepData[] = [
     ...before,
     ...treeSteps(spec, lock, {
@@ -67,6 +71,7 @@ export function deployPlan(
       definition,
     }),
     ...(inputs.base === undefined ? [] : [keepStep(inputs.base)]),
+    ...restore.steps,
     ...storage.enroll,
     // After all that is written to the root: of one with verity, not a byte may change from here on.
     ...boot,
@@ -75,7 +80,7 @@ export function deployPlan(
   ];
   return {
     ...{ version: 1, hostname: spec.hostname, definition, steps },
-    prepare: [askStep(spec, lock), ...storage.prepare()],
+    prepare: [askStep(spec, lock), ...restore.prepare, ...storage.prepare()],
   };
 }
 
@@ -96,7 +101,7 @@ function bootEntries({ disks }: StorageSteps, spec: Spec, firmware: Facts["firmw
  * derive from. `sizeBytes` is that of the archive's content.
  */
 export function unpackingPlan(
-  { spec, lock, definition }: PlanInputs,
+  { spec, lock, definition, restore: wanted }: PlanInputs,
   about: {
     readonly firmware: Facts["firmware"];
     readonly disks: Readonly<Record<string, DiskFacts>>;
@@ -109,13 +114,15 @@ export function unpackingPlan(
     ...{ disks: about.disks, consoles: spec.boot?.consoles ?? [] },
   });
   const { archive } = about;
+  const restore = wanted ? restoreSteps(spec, lock) : { prepare: [], steps: [] };
   return {
     ...{ version: 1, hostname: spec.hostname, definition },
-    prepare: [askStep(spec, lock), ...base.storage.prepare()],
+    prepare: [askStep(spec, lock), ...restore.prepare, ...base.storage.prepare()],
     steps: [
       ...base.before,
       stepData(unpackTree, "unpacking the tree", { archive }),
       ...about.sealed,
+      ...restore.steps,
       ...base.storage.enroll,
       ...base.boot,
       ...base.after,

@@ -2,6 +2,7 @@ import type { Spec } from "../../schema/spec.ts";
 import type { Expectation } from "../../steps/tree/check-tree.ts";
 import type { Problem } from "../../util/problem.ts";
 import { sysusers, tmpfiles } from "./accounts.ts";
+import { data } from "./data.ts";
 import { firewall } from "./firewall.ts";
 import { hosts } from "./hosts.ts";
 import { modules } from "./modules.ts";
@@ -13,7 +14,7 @@ import { lingering } from "./users.ts";
 /** A new one is a file beside these, a schema in `schema/settings`, and a line here. */
 const settings: readonly Setting[] = [
   ...[hosts, sysctl, modules, sshd, firewall, sysusers, tmpfiles],
-  lingering,
+  ...[lingering, data],
 ];
 
 /** What these words of a definition write, each with the word. */

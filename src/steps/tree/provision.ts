@@ -83,7 +83,7 @@ function interpreterOf(script: string): string[] {
 }
 
 /** The name servers of the machine that builds, where the tree's programs look for theirs. */
-async function resolverBind(root: string): Promise<Bind[]> {
+export async function resolverBind(root: string): Promise<Bind[]> {
   const from = await realpath(resolver).catch(() => undefined);
   if (from === undefined) return [];
   const link = new Tree(root).link(resolver);

@@ -187,6 +187,7 @@ export const works: Readonly<Record<string, Work>> = {
     ...{ name: "script", script: "#!/bin/sh\n", values: {}, files: {}, network: true },
     ...{ timeoutSeconds: 60, epoch },
   })),
+  "restore-data": step("restore-data", () => ({ program: "/bin/tool", secrets: ["token"], paths: ["/srv"] })),
   "enroll-clevis": step("enroll-clevis", () => ({
     ...{ device: { disk: machineDisk() }, secret: "token", pin: "tpm2", config: "{}" },
   })),
@@ -271,7 +272,7 @@ export const everywhere = [
  * that their sources take no tree.
  */
 export const withoutTree: Readonly<Record<string, readonly string[]>> = {
-  "the machine, or a server": ["ask-machine", "ask-tang", "name-boot-entry"],
+  "the machine, or a server": ["ask-backup", "ask-machine", "ask-tang", "name-boot-entry"],
   "disks and what is on them, before anything is mounted": [
     ...["btrfs-subvolumes", "check-kept", "close-array", "close-disks", "close-group", "close-luks"],
     ...["leave-group", "look-at-group", "make-storage", "make-verity", "mkfs-ext4", "mkfs-vfat"],

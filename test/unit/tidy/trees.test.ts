@@ -55,6 +55,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "disks: device find-disk guard target topology",
     "operator/native: doctor",
     "steps/boot: ask-machine install-systemd-boot keep-base make-verity name-boot-entry",
+    "steps/data: ask-backup credentials",
     "steps/disk: ask-tang close-disks enroll-clevis look-at-group open-storage partition-disk",
     "system/door: namespace process-bound",
     "system/files: read-if-there wipe-file",

@@ -47,6 +47,8 @@ const written = (argv: readonly string[]) =>
   writeFileSync(argv.at(argv.indexOf("--output") + 1)!, Buffer.alloc(1024));
 
 const examples: Readonly<Record<string, Example>> = {
+  // What it fetches and unpacks, the tests with real tools show.
+  "ask-backup": { input: () => ({ script: "", secrets: [], packages: [] }) },
   "btrfs-subvolumes": {
     input: ({ partition, disk }) => ({ device: partition, others: [{ disk }], names: ["@"] }),
     answers: {
@@ -156,6 +158,9 @@ const examples: Readonly<Record<string, Example>> = {
       ...{ image, offsetBytes: mib, mount: "/", epoch: 7 },
       changes: [{ do: "unlink", path: "/a b" }],
     }),
+  },
+  "restore-data": {
+    input: () => ({ program: "/usr/local/sbin/imgbuild-backup", secrets: ["key"], paths: ["/srv"] }),
   },
   "remove-volumes": {
     input: ({ partition }) => ({ group: "vg", names: ["root"], members: [partition] }),
