@@ -69,9 +69,12 @@ describe("rescue-iso-secure", () => {
 });
 
 describe("rescue-iso-usb", () => {
-  it.each(["bios", "secure-boot"] as const)("starts from a USB disk by %s", async (firmware) => {
-    const machine = await isoComesUp("usb", firmware);
-    expect(isLocked.test(machine.console.text)).toBe(firmware === "secure-boot");
+  it("starts from a USB disk by BIOS", async () => {
+    await isoComesUp("usb", "bios");
+  });
+  it("starts from a USB disk by firmware that trusts Microsoft's keys alone", async () => {
+    const machine = await isoComesUp("usb", "secure-boot");
+    expect(machine.console.text).toMatch(isLocked);
   });
 });
 

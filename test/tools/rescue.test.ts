@@ -1,14 +1,19 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readPe } from "../../src/boot/efi/pe.ts";
 import { signedBy } from "../../src/boot/efi/signed-by.ts";
 import { baseTree, buildBase } from "../../src/operator/base/base.ts";
+import { openDefinition } from "../../src/operator/lock/open-definition.ts";
+import { showSecret } from "../../src/operator/secrets/secrets.ts";
+import { readAgeFile } from "../../src/secrets/open.ts";
 import { toolRun } from "../../src/system/door/chroot.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
+import { run } from "../../src/system/run/run.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { Secret } from "../../src/util/secret.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 
 const mib = 2 ** 20;
@@ -110,6 +115,48 @@ describe("imgbuild rescue", () => {
     const again = join(dir, "again.iso");
     await rescue(again);
     expect(fileSha256(again)).toBe(fileSha256(iso));
+  });
+
+  it("carries secrets as they are in the repository, and the identity under the passphrase alone", async () => {
+    const passphrase = join(dir, "passphrase");
+    writeFileSync(passphrase, "open sesame\n");
+    const output = join(dir, "web.iso");
+    const keys = ["-i", "secrets/demo-identity.txt", "--passphrase-file", passphrase];
+    const ran = await imgbuild(["rescue", "imgbuild/web", "-o", output, ...keys], {
+      env: process.env,
+      timeoutMs: 900_000,
+    });
+    expect(ran.code, ran.stderr).toBe(0);
+    const archive = "/imgbuild/hosts/web/medium.cpio";
+    await tool(
+      ...["xorriso", "-no_rc", "-osirrox", "on", "-indev", "/work/web.iso"],
+      ...["-extract", archive, "/work/web.cpio"],
+    );
+    const unpacked = join(dir, "web");
+    mkdirSync(unpacked);
+    const unpack =
+      "cpio --quiet --extract --make-directories < ../web.cpio && tar -xzf imgbuild/medium.tar.gz && grep -rlE AGE-SECRET-KEY-1[A-Z0-9]{58} . || true";
+    const { stdout } = await run(["sh", "-c", unpack], { cwd: unpacked });
+    expect(stdout).toBe("");
+    const { spec } = await openDefinition("imgbuild/web");
+    const names = Object.keys(spec.secrets);
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) {
+      const there = readFileSync(join(unpacked, `secrets/${name}.age`));
+      const here = await readAgeFile(join("imgbuild/web", spec.secrets[name]!.file));
+      expect(there.equals(Buffer.from(here)), name).toBe(true);
+    }
+    const secret = (identityFile: string, path: string) =>
+      showSecret(path, {
+        identityFiles: [identityFile],
+        passphrase: async () => new Secret("passphrase", Buffer.from("open sesame")),
+      });
+    const path = join(unpacked, `secrets/${names[0]}.age`);
+    const [mine, theirs] = [
+      await secret(join(unpacked, "identity.age"), path),
+      await secret("secrets/demo-identity.txt", path),
+    ];
+    expect(Buffer.compare(mine.expose(), theirs.expose())).toBe(0);
   });
 
   it("makes a directory for a web server, with one whole initramfs for the definition", async () => {

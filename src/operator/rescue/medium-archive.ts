@@ -35,7 +35,7 @@ export async function contentOf(
   ]);
   const secrets = Object.entries(spec.secrets);
   if (secrets.length > 0 && identity !== undefined) files.set(mediumContent.identity, identity);
-  // It refuses what is not encrypted.
+  // It refuses what is not encrypted, and takes off the armor.
   for (const [name, { file }] of secrets)
     files.set(`${mediumContent.secrets}${name}.age`, await readAgeFile(resolve(dir, file)));
   for (const [path, { bytes }] of definition.files) files.set(`files${path}`, bytes);
