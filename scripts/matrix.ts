@@ -252,6 +252,11 @@ const cases: readonly Case[] = [
       ["rescue-iso-uefi", "a rescue medium starts from a disc by UEFI"],
       ["rescue-iso-secure", "a rescue medium starts by UEFI that trusts Microsoft's keys alone"],
       ["rescue-iso-usb", "a rescue medium starts from a USB disk, by BIOS and by Secure Boot"],
+      [
+        "rescue-recover",
+        "somebody at the console rebuilds a machine of a blank disk from the network, by BIOS",
+      ],
+      ["rescue-recover-offline", "the same without a network card, of what is on the medium, by UEFI"],
       ["rescue-pxe", "a rescue medium starts by iPXE from a web server"],
     ] as const
   ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue.test.ts", `${name} `) })),
