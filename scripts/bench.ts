@@ -3,6 +3,7 @@ import { memoryRows, rebuildRows, treeRows } from "./bench-build.ts";
 import { imageRows } from "./bench-image.ts";
 import { lockRows } from "./bench-lock.ts";
 import { busyCores, machine, versions } from "./bench-machine.ts";
+import { rescueRows } from "./bench-rescue.ts";
 import { type Row, rounds } from "./bench-rows.ts";
 import { withServer } from "./bench-server.ts";
 import { startRows } from "./bench-start.ts";
@@ -21,6 +22,7 @@ const measurements: readonly Measurement[] = [
   { group: "build", rows: ["rebuild-file", "rebuild-package"], measure: () => withServer(rebuildRows) },
   { group: "build", rows: ["peak-memory"], measure: () => withServer(memoryRows) },
   { group: "image", rows: ["image-cold"], measure: () => withServer(imageRows) },
+  { group: "rescue", rows: ["rescue-iso-size", "rescue-iso"], measure: rescueRows },
   { group: "start-up", rows: ["start-up-mkosi", "start-up-ansible"], measure: startRows },
   { group: "vm", rows: ["test-verdict", "snapshot-restore"], measure: vmRows },
 ];
