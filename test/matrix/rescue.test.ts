@@ -7,7 +7,9 @@ import { web } from "../helpers/labs/web.ts";
 
 const definition = "imgbuild/layouts/bios-gpt";
 const isUp = /imgbuild: the base is up after/;
-const isLocked = /Kernel is locked down from EFI Secure Boot/;
+/** The kernel's stub, its start and its lockdown each say it. */
+const isLocked =
+  /UEFI Secure Boot is enabled|secureboot: Secure boot enabled|locked down from EFI Secure Boot/;
 const blank = { serial: "BIOS-GPT-1", sizeBytes: 4 * 2 ** 30 };
 /** Firmware, GRUB, and 110 MiB from an emulated drive or network. */
 const bootSeconds = 120;
