@@ -27,7 +27,8 @@ export function toolPart(data: Data): string {
 
 /** How ssh is started, in one line, as each of the programs splits it. */
 function sshPart(backup: Exclude<Data["backup"], { type: "command" }>): string {
-  if (!usesSsh(backup) || backup.ssh === undefined) return "";
+  const server = serverOf(backup);
+  if (server?.login === undefined || backup.ssh === undefined) return "";
   const { key, knownHosts } = backup.ssh;
   const lines = knownHosts.map((line) => ` ${shellWord(line)}`).join("");
   return `
@@ -44,6 +45,12 @@ Host *
   ServerAliveInterval 30
 END
 ssh="ssh -F $work/ssh_config"
+# Says why there is no login, before a program says only that its connection is gone.
+login() {
+  local code=0
+  $ssh -p ${server.port} ${server.login} "$@" </dev/null >/dev/null || code=$?
+  [ $code != 255 ] || die ${shellWord(`there is no login at ${server.host} by SSH with the key and the known hosts of the definition`)}
+}
 `;
 }
 
@@ -89,7 +96,7 @@ list() { restic snapshots "\${own[@]}"; }
 check() { restic check; }
 try() {
   local found
-  found=$(restic snapshots --no-lock --latest 1 --json "\${own[@]}")
+  ${ssh === "" ? "" : "login -s sftp\n  "}found=$(restic snapshots --no-lock --latest 1 --json "\${own[@]}")
   case $found in
     *short_id*) restic snapshots --no-lock --latest 1 "\${own[@]}" ;;
     *) die "the repository holds no backup of $host" ;;
@@ -122,9 +129,7 @@ function borgPart(backup: Backup<"borg">, data: Data): string {
   const asked =
     server?.login === undefined || backup.ssh === undefined
       ? `die "borg is not at hand"`
-      : `code=0
-    $ssh -p ${server.port} ${server.login} 'borg serve' </dev/null || code=$?
-    [ $code != 255 ] || die ${shellWord(`${server.host} lets us in by no key`)}
+      : `login borg serve
     note "the server lets us in; the passphrase of the repository is not tried"`;
   const keep = keepWords(data);
   return `
@@ -150,8 +155,8 @@ list() { borg list --glob-archives "$host-*"; }
 check() { borg check; }
 latest() { borg list --bypass-lock --glob-archives "$host-*" --last 1 --short; }
 try() {
-  local code found
-  if ! command -v borg >/dev/null; then
+  local found
+  if ! type -P borg >/dev/null; then
     ${asked}
     return
   fi
@@ -196,7 +201,7 @@ prune() { true; }
 list() { rsync --list-only "$target/"; }
 check() { rsync "\${how[@]}" --checksum --dry-run --itemize-changes --ignore-missing-args "\${paths[@]}" "$target/"; }
 try() {
-  [ "$(rsync --list-only "$target/" | wc -l)" -gt 1 ] || die "$target holds no backup"
+  ${remote === "" ? "" : "login true\n  "}[ "$(rsync --list-only "$target/" | wc -l)" -gt 1 ] || die "$target holds no backup"
 }
 owns_by_number=yes
 bring() {

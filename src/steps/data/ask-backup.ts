@@ -97,7 +97,8 @@ async function runIn(directory: string, secrets: readonly string[], context: Ste
     const ran = chrootRun(directory, ["/imgbuild-backup", "try"], {
       binds: given,
       network: true,
-      env: { ...plainEnv, ...env, HOME: "/root" },
+      // No locale is unpacked.
+      env: { ...plainEnv, LC_ALL: "C", ...env, HOME: "/root" },
       timeoutMs: tryMs,
       onLine: lines.show,
       signal: context.signal,

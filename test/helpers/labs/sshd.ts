@@ -45,6 +45,7 @@ export async function startSshd(
       "KbdInteractiveAuthentication no",
       "PermitRootLogin prohibit-password",
       `PidFile ${join(home, "sshd.pid")}`,
+      "Subsystem sftp internal-sftp",
     ].join("\n"),
   );
   // Privilege separation needs its directory; a package's tmpfiles entry makes it where systemd runs.
