@@ -24,7 +24,7 @@ const guides = [
     "STORAGE",
     "BOOT",
   ],
-  ...["PACKAGES", "WITHOUT-ROOT"],
+  ...["PACKAGES", "STORE", "WITHOUT-ROOT"],
 ];
 const reference = ["COMMANDS", "DEFINITION", "FIELDS", "TROUBLESHOOTING"];
 

@@ -11,6 +11,7 @@ import { lockCommand } from "./commands/lock.ts";
 import { planCommand } from "./commands/plan.ts";
 import { backupCommand } from "./commands/recover/backup.ts";
 import { rescueCommand } from "./commands/recover/rescue.ts";
+import { storeCommand } from "./commands/recover/store.ts";
 import { sbomCommand } from "./commands/sbom.ts";
 import { secretsCommand } from "./commands/secrets.ts";
 import { testCommands } from "./commands/test.ts";
@@ -30,6 +31,7 @@ export const commands: readonly AddCommand[] = [
   lockCommand,
   sbomCommand,
   vendorCommand,
+  storeCommand,
   withRoot(buildCommand),
   withRoot(testCommands),
   planCommand,

@@ -18,6 +18,12 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   ],
   sbom: [["imgbuild sbom web --format cyclonedx -o web.cdx.json", "what is in it, for a scanner"]],
   vendor: [["imgbuild vendor web debs", "all its packages, for `imgbuild build web --vendor debs`"]],
+  "store add": [
+    ["imgbuild store add web --store /srv/store", "keep all its packages, for when the mirrors drop them"],
+  ],
+  "store verify": [["imgbuild store verify /srv/store", "is all of it there, and as it was?"]],
+  "store gc": [["imgbuild store gc /srv/store --keep web db", "remove what neither of them needs"]],
+  "store key": [["imgbuild store key", "what definitions name the store with, in system.stores"]],
   build: [
     ["imgbuild build web -o web.raw", "a disk image"],
     ["imgbuild build web -o web.qcow2 --minimize", "a small one for QEMU; it grows when it starts"],

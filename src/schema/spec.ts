@@ -63,6 +63,21 @@ export const Repository = z.strictObject({
   fingerprint: z.string().regex(/^([0-9A-F]{40}|[0-9A-F]{64})$/, "40 capital hexadecimal digits"),
 });
 
+/** Keeps packages that the mirrors drop. */
+const Store = z.strictObject({
+  /** Where it is served, or its directory: `file://`, or relative to the definition. */
+  url: z
+    .string()
+    .regex(
+      /^((https?|file):\/\/[!-?A-~]+|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
+      "an http, https or file URL without a password, or a directory",
+    ),
+  /** The public key that signs its index, as `imgbuild store key` prints it. */
+  key: z
+    .string()
+    .regex(/^ed25519:[A-Za-z0-9+/]{43}=$/, 'a key such as "ed25519:…", from `imgbuild store key`'),
+});
+
 const System = z.strictObject({
   /** What it is a system of. */
   distribution: z.literal("debian").default("debian"),
@@ -77,6 +92,8 @@ const System = z.strictObject({
     .default(["main"]),
   /** Base URL of an archive mirror; default: the target's own apt sources, then the operator's. */
   mirror: webUrl(/^https?$/).optional(),
+  /** Who is asked for packages that no mirror has any more, in this order. */
+  stores: z.array(Store).optional(),
   /** Suites beside the release, as "trixie-backports" or another release; taken from where a package is asked for by suite or pin. */
   suites: z.array(z.string().regex(debianSuite, "a suite of Debian's archive")).optional(),
   /** Archives of others, by a name of your choice. */

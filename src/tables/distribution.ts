@@ -11,6 +11,8 @@ export const distribution = {
   settings: "/etc/apt",
   /** The keys of the distribution's own archive. */
   keyring: "/usr/share/keyrings/debian-archive-keyring.gpg",
+  /** What was in its archives at any moment: below it the archive's name and the moment, as debian/20260131T000000Z. */
+  snapshots: "http://snapshot.debian.org/archive",
   /** Prints what is wrong with the records, and nothing if all is well. */
   audit: ["dpkg", "--audit"],
   /** Holds every packaged file against its checksum. */

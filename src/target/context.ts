@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { fetchAll } from "../debian/http/fetch.ts";
+import type { Keepers } from "../debian/http/places.ts";
 import { thisMachine } from "../disks/find-disk.ts";
 import type { LockedPackage } from "../schema/lock.ts";
 import { targetRoot } from "../schema/plan.ts";
@@ -22,6 +23,7 @@ export interface Fetched {
 /** The context in which steps run in the base: its tools are at hand, and packages come from the target's own network. */
 export function baseContext(options: {
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  readonly keepers?: Keepers | undefined;
   readonly files: string | undefined;
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly log: Log;
@@ -50,7 +52,13 @@ export function baseContext(options: {
     filter: filterRun,
     chroot: (argv, runOptions) => treeRun(targetRoot, "/", argv, { signal, ...runOptions }),
     async fetch(wanted, inner) {
-      const got = await fetchAll(wanted, { mirrors: options.mirrors, dir: directory(), signal, log: inner });
+      const got = await fetchAll(wanted, {
+        mirrors: options.mirrors,
+        keepers: options.keepers,
+        dir: directory(),
+        signal,
+        log: inner,
+      });
       fetched.packages += got.packages;
       fetched.bytes += got.bytes;
     },

@@ -52,15 +52,22 @@ export async function workThroughPlan(options: {
     ...order.mirrors,
     ...(debs === undefined ? {} : { [localArchive]: [pathToFileURL(debs).href] }),
   };
+  // What only a directory of the operator's has came along.
+  const { stores = [], snapshots = {} } = order.keepers ?? {};
+  const keepers = {
+    stores: [...(debs === undefined ? [] : [pathToFileURL(debs).href]), ...stores],
+    snapshots,
+  };
   const packages = packagesOf(plan);
   if (packages.length > 0) {
     // A dead mirror, a captive portal and missing packages must be known before the disks are touched.
     await log.task(`asking the mirrors for ${packages.length} packages`, (inner) =>
-      checkAvailable(packages, { mirrors, signal, log: inner }),
+      checkAvailable(packages, { mirrors, keepers, signal, log: inner }),
     );
   }
   const context = baseContext({
     mirrors,
+    keepers,
     files,
     secrets,
     log,

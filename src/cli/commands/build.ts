@@ -27,6 +27,11 @@ export const buildCommand: AddCommand = (program, act) => {
       "take packages from what `imgbuild vendor` collected, before any mirror",
       present,
     )
+    .option(
+      "--store <DIR>",
+      "a store that has what mirrors have dropped, and is filled with what was used (or IMGBUILD_STORE)",
+      present,
+    )
     .option("--with-secrets", "put the secrets in: the image must then be kept like them");
   secretOptions(command).action((path: string, options: ImageOptions) =>
     act(async (cli) => {

@@ -59,6 +59,11 @@ export const deployCommand: AddCommand = (program, act) => {
       "a word added to the base's kernel command line, for hardware that needs it; may be repeated",
       each((word) => word),
     )
+    .option(
+      "--store <DIR>",
+      "a store that has what mirrors have dropped, and is filled with what was used (or IMGBUILD_STORE)",
+      present,
+    )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
   secretOptions(hostOptions(hardwareOptions(degradedOption(command)))).action(
     (path: string, word: string | undefined, more: string[], given: Options) =>

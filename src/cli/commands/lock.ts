@@ -1,6 +1,6 @@
 import type { LockOptions } from "../../operator/lock/lock-definition.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
-import type { AddCommand } from "../terminal/context.ts";
+import type { AddCommand, Cli } from "../terminal/context.ts";
 import { defHelp } from "../terminal/options.ts";
 
 export const lockCommand: AddCommand = (program, act) => {
@@ -23,6 +23,7 @@ export const lockCommand: AddCommand = (program, act) => {
         const { lockDefinition } = await import("../../operator/lock/lock-definition.ts");
         const { file, outcome, packages, bytes, changes } = await lockDefinition(path, only, options, cli);
         for (const line of changes) cli.print(line);
+        if (options.check && !options.offline) await showKept(path, cli);
         const size = Math.round((bytes ?? 0) / 2 ** 20);
         cli.print(
           {
@@ -40,3 +41,18 @@ export const lockCommand: AddCommand = (program, act) => {
       }),
     );
 };
+
+/** Says of packages that no mirror has any more who keeps them. */
+async function showKept(path: string, cli: Cli): Promise<void> {
+  const { whereKept } = await import("../../operator/store/where-kept.ts");
+  const { openDefinition } = await import("../../operator/lock/open-definition.ts");
+  const definition = await openDefinition(path);
+  const { lines, lost } = await cli.log.task("asking the mirrors for the packages", (log) =>
+    whereKept(definition, { ...cli, log }),
+  );
+  for (const line of lines) cli.print(line);
+  for (const one of lost)
+    cli.log.warn(
+      `${one} is on no mirror, in no store and in no snapshot that was asked: \`imgbuild lock --update\``,
+    );
+}

@@ -1,15 +1,17 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { LockedPackage } from "../../schema/lock.ts";
+import { fileDigest } from "../../system/files/file-digest.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { downloadTo, OtherContent, type TransferBounds } from "./http.ts";
+import { type Keepers, placesOf } from "./places.ts";
 import type { Proxies } from "./proxy.ts";
 
 interface FetchOptions {
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  /** Asked for what no mirror has. */
+  readonly keepers?: Keepers | undefined;
   /** Files are `<sha256>.deb` in here. */
   readonly dir: string;
   readonly signal?: AbortSignal;
@@ -26,10 +28,10 @@ const partMs = 24 * 3_600_000;
 export async function fetchPackage(locked: LockedPackage, options: FetchOptions): Promise<string> {
   const file = join(options.dir, `${locked.sha256}.deb`);
   const there = await stat(file).catch(() => undefined);
-  if (there?.size === locked.size && (await hashOf(file)) === locked.sha256) return file;
+  if (there?.size === locked.size && (await fileDigest(file)) === locked.sha256) return file;
   await mkdir(options.dir, { recursive: true });
   await downloadTo(
-    options.mirrors[locked.archive] ?? [],
+    placesOf(locked, options.mirrors, options.keepers),
     {
       path: locked.path,
       size: locked.size,
@@ -113,10 +115,4 @@ async function sweep(dir: string): Promise<void> {
     if (found !== undefined && Date.now() - found.mtimeMs > partMs)
       await rm(join(dir, name), { force: true });
   }
-}
-
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

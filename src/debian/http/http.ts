@@ -1,5 +1,6 @@
 import { asFail, during, Fail, messageOf } from "../../util/fail.ts";
 import { type Answer, get } from "./get.ts";
+import type { Place } from "./places.ts";
 import type { Proxies } from "./proxy.ts";
 import { fileSink, memorySink, type Sink } from "./sink.ts";
 
@@ -41,7 +42,7 @@ export async function download(
 
 /** Fetches into `file`, which appears only when it is whole and right; what an interrupted run had fetched is gone on with. */
 export async function downloadTo(
-  mirrors: readonly string[],
+  mirrors: readonly (string | Place)[],
   what: Download,
   file: string,
   signal?: AbortSignal,
@@ -81,15 +82,18 @@ export async function downloadChanged(
 }
 
 async function anyMirror<T>(
-  mirrors: readonly string[],
+  mirrors: readonly (string | Place)[],
   what: Download,
   signal: AbortSignal | undefined,
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const problems: string[] = [];
   const found: string[] = [];
+  let gone = mirrors.length > 0;
   for (const mirror of mirrors) {
-    const url = `${mirror}/${what.path}`;
+    const { base, path, kind } =
+      typeof mirror === "string" ? ({ base: mirror, path: what.path, kind: "mirror" } as const) : mirror;
+    const url = `${base}/${path}`;
     let problem = "";
     for (let attempt = 1; attempt <= triesPerMirror; attempt++) {
       signal?.throwIfAborted();
@@ -106,15 +110,15 @@ async function anyMirror<T>(
         await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt));
       }
     }
-    problems.push(`${mirror}: ${problem}`);
+    problems.push(`${base}: ${problem}`);
+    if (kind === "mirror" && !/\b404\b/.test(problem)) gone = false;
   }
   const message = `${what.path} cannot be fetched: ${[...new Set(problems)].join("; ") || "no mirror is known"}`;
   if (found.length > 0) throw new OtherContent(message, found);
   throw new Fail(message, {
-    hint:
-      problems.length > 0 && problems.every((problem) => /\b404\b/.test(problem))
-        ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
-        : "check the network and the mirror; IMGBUILD_MIRROR names another one",
+    hint: gone
+      ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
+      : "check the network and the mirror; IMGBUILD_MIRROR names another one",
   });
 }
 

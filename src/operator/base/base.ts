@@ -2,6 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { keepersFor } from "../../debian/archive/keepers.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import { epochOf } from "../../debian/lock/lock-date.ts";
 import type { StepData } from "../../schema/plan.ts";
@@ -150,6 +151,7 @@ async function makeTree(definition: OpenDefinition, into: string, options: Surro
     work: into,
     cache: options.cache,
     mirrors: await mirrorsFor(definition.spec, options.env),
+    keepers: keepersFor(definition, options.env),
     proxies: proxiesOf(options.env),
     files: definition.filesDir,
     secrets: new Map(),

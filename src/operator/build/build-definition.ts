@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { keepersFor, withStore, withStores } from "../../debian/archive/keepers.ts";
 import type { Mirrors } from "../../debian/archive/mirrors.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { idsAreMapped } from "../../system/user/user-namespace.ts";
@@ -15,6 +16,7 @@ import { type ImageFormat, isDirectory, isDisk, type Output, outputOf } from "..
 import { noteTried } from "../records/rehearsal-record.ts";
 import { buildKeyNames } from "../secrets/build-keys.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
+import { fillStores } from "../store/fill-store.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 import type { ImageInputs } from "./build.ts";
 import { buildImage, readyToBuild } from "./image.ts";
@@ -31,6 +33,8 @@ export interface ImageOptions extends RevealOptions {
   readonly withSecrets?: boolean;
   /** A directory that `vendor` filled. */
   readonly vendor?: string;
+  /** A store's directory, which is asked first and filled. */
+  readonly store?: string;
 }
 
 interface Outside extends VmOptions {
@@ -47,7 +51,8 @@ interface Image {
 }
 
 /** Builds a definition's image with its lock and secrets, and notes that it could be built. */
-export async function buildDefinition(path: string, options: ImageOptions, outside: Outside): Promise<Image> {
+export async function buildDefinition(path: string, options: ImageOptions, given: Outside): Promise<Image> {
+  const outside = { ...given, env: withStore(given.env, options.store) };
   const { log } = outside;
   const { format, compress } = checkedOutput(options);
   const definition = await openDefinition(path, {
@@ -59,16 +64,27 @@ export async function buildDefinition(path: string, options: ImageOptions, outsi
   const digest = definitionDigest(spec, definition.lock, definition);
   const { mirrors, env } = await sourcesOf(definition, spec, options, outside);
   const { lock, filesDir } = definition;
-  const inputs = { spec, lock, definition: digest, files: definition, filesDir, mirrors, ...secrets };
+  const keepers = keepersFor({ ...definition, spec }, env);
+  const inputs = {
+    spec,
+    lock,
+    definition: digest,
+    files: definition,
+    filesDir,
+    mirrors,
+    keepers,
+    ...secrets,
+  };
   const { inVm, checksum, minimize } = options;
   const disks = await log.task(`building ${spec.hostname}`, (inner) =>
     withLines(definition, () =>
       buildImage(inputs, options.output, format, {
-        ...{ ...outside, env, log: inner, inVm, compress, checksum, minimize },
+        ...{ ...outside, env: withStores(keepers, env), log: inner, inVm, compress, checksum, minimize },
       }),
     ),
   );
   await noteTried(outside.env, definition.digest);
+  await fillStores({ ...definition, stores: keepers.stores }, outside);
   if (format === "dir" && (await idsAreMapped()))
     log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
   const files = disks.length === 0 ? [options.output] : disks.map((name) => join(options.output, name));

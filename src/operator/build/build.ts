@@ -1,3 +1,4 @@
+import type { Keepers } from "../../debian/http/places.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
@@ -22,6 +23,8 @@ export interface ImageInputs {
   readonly files: DefinitionFiles;
   readonly filesDir: string | undefined;
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  /** Asked for what no mirror has. */
+  readonly keepers?: Keepers | undefined;
   /** Put at their declared paths; undefined leaves them out, as an image that is handed on must. */
   readonly secrets: ReadonlyMap<string, Secret> | undefined;
   /** Of an image without secrets: those that its making needs all the same, see `buildKeyNames`. They are put nowhere. */
@@ -64,6 +67,7 @@ export async function buildOf<Plan extends TreePlan>(
       baseTree: base.tree,
       cache: options.cache,
       mirrors: inputs.mirrors,
+      keepers: inputs.keepers,
       proxies: proxiesOf(options.env),
       files: inputs.filesDir,
       // To the base they go sealed, and nowhere else.

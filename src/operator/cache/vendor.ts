@@ -1,6 +1,7 @@
-import { copyFile, link, mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { keepersFor } from "../../debian/archive/keepers.ts";
 import type { Mirrors } from "../../debian/archive/mirrors.ts";
 import { fetchAll } from "../../debian/http/fetch.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
@@ -9,6 +10,7 @@ import type { LockedPackage } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
 import { hold } from "../../system/files/file-lock.ts";
+import { linkWhole } from "../../system/files/link-whole.ts";
 import { baseDefinition } from "../base/base.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
@@ -35,12 +37,14 @@ export async function vendor(
       ...(await mirrorsFor(base.spec, options.env)),
       ...(await mirrorsFor(definition.spec, options.env)),
     },
+    keepers: keepersFor(definition, options.env),
     proxies: proxiesOf(options.env),
     dir: cache,
     log: options.log,
     signal: options.signal,
   });
-  for (const one of packages) await place(join(cache, `${one.sha256}.deb`), join(dir, one.archive, one.path));
+  for (const one of packages)
+    await linkWhole(join(cache, `${one.sha256}.deb`), join(dir, one.archive, one.path));
   return { packages: packages.length, bytes: packages.reduce((sum, one) => sum + one.size, 0) };
 }
 
@@ -57,16 +61,4 @@ export function vendoredMirrors(dir: string, spec: Spec, mirrors: Mirrors): Mirr
 /** The base URL of an archive in such a directory. */
 export function vendorUrl(dir: string, archive: string): string {
   return pathToFileURL(join(resolve(dir), archive)).href;
-}
-
-/** A link where it can be one, so that a vendored package costs its space once. */
-async function place(from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true });
-  const part = `${to}.${process.pid}.part`;
-  try {
-    await link(from, part).catch(() => copyFile(from, part));
-    await rename(part, to);
-  } finally {
-    await rm(part, { force: true });
-  }
 }

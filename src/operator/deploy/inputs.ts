@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { keepersFor, withStores } from "../../debian/archive/keepers.ts";
 import { mirrorsInSources } from "../../debian/archive/mirrors.ts";
+import type { Keepers } from "../../debian/http/places.ts";
 import { localArchive } from "../../debian/package/local.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
@@ -51,6 +53,14 @@ export interface DeployOptions extends RevealOptions, HardwareOptions, Pick<Logi
   readonly acceptDegraded?: boolean;
   /** Its data is restored from the backup. */
   readonly restore?: boolean;
+  /** A store's directory, which is asked first and filled. */
+  readonly store?: string;
+}
+
+/** With the definition's directory, and all that keep its packages. */
+interface LoadedInputs extends DeployInputs {
+  readonly dir: string;
+  readonly keepers: Keepers;
 }
 
 /** Loads all that a deploy starts from; nothing of the host is asked. `plan` needs no secrets, so it reveals none. */
@@ -59,9 +69,10 @@ export async function deployInputs(
   host: string,
   options: DeployOptions,
   outside: Outside,
-): Promise<DeployInputs> {
+): Promise<LoadedInputs> {
   const inputs = await definitionInputs(path, host, options, outside);
-  return { ...inputs, base: await buildBase(outside) };
+  const env = withStores(inputs.keepers, outside.env);
+  return { ...inputs, base: await buildBase({ ...outside, env }) };
 }
 
 /** The same without the base, which is made anew where this machine has none. */
@@ -70,7 +81,7 @@ export async function definitionInputs(
   host: string,
   options: DeployOptions,
   outside: Omit<Outside, "cache" | "signal">,
-): Promise<Omit<DeployInputs, "base">> {
+): Promise<Omit<LoadedInputs, "base">> {
   const { env, log } = outside;
   const { record } = options;
   const hardware = parseHardware(options);
@@ -94,6 +105,7 @@ export async function definitionInputs(
   const { slow } = options;
   return {
     host,
+    dir: definition.dir,
     spec,
     lock,
     definition: digest,
@@ -104,6 +116,7 @@ export async function definitionInputs(
     secrets: new Map(),
     openSecrets: options.withoutSecrets ? undefined : openSecrets,
     mirrors: await mirrorsFor(spec, env),
+    keepers: keepersFor(definition, env),
     login: options.login ?? record?.login,
     pinned: record?.hostKeys !== undefined,
     mayWipe: record?.mayWipe,

@@ -1,3 +1,4 @@
+import type { Keepers } from "../../debian/http/places.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Log } from "../../util/log.ts";
@@ -22,6 +23,8 @@ export interface DeployInputs extends PlanInputs {
   /** Opens those of the definition: when nothing else speaks against the deploy, as it may ask for a passphrase. */
   readonly openSecrets?: (() => Promise<ReadonlyMap<string, Secret>>) | undefined;
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
+  /** Whom the target asks for what no mirror has. */
+  readonly keepers?: Keepers;
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
   /** The repository says by which host keys the host is known. */

@@ -1,5 +1,6 @@
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { withStore } from "../../debian/archive/keepers.ts";
 import type { Report } from "../../schema/report.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { during, Fail, messageOf } from "../../util/fail.ts";
@@ -16,6 +17,7 @@ import { noteTried } from "../records/rehearsal-record.ts";
 import { reportPage } from "../report/report-page.ts";
 import { reportLine, writeReport } from "../report/write-report.ts";
 import { identityKeeper } from "../secrets/keep-identity.ts";
+import { fillStores } from "../store/fill-store.ts";
 import { earlierBase } from "./earlier-base.ts";
 
 const usualReport = "out/report.json";
@@ -40,9 +42,10 @@ export async function deployDefinition(
   path: string,
   host: string,
   options: DeployRequest,
-  outside: Outside,
+  given: Outside,
   confirm: DeployWorld["confirm"],
 ): Promise<Outcome> {
+  const outside = { ...given, env: withStore(given.env, options.store) };
   const file = resolve(options.report ?? usualReport);
   // A place that cannot be written is reported now, not after the server was replaced.
   await during("the report", () => placeForReport(file, options.report !== undefined));
@@ -52,6 +55,7 @@ export async function deployDefinition(
   const world = { ...deployWorld(host, options, outside, confirm), keep };
   const report = await deploy(inputs, world);
   if (report.outcome === "done") await noteTried(outside.env, inputs.definition);
+  if (report.outcome === "done") await fillStores({ ...inputs, stores: inputs.keepers.stores }, outside);
   await writeReport(file, report, reportPage(report)).catch((error: unknown) =>
     outside.log.warn(`the report could not be written: ${messageOf(error)}`),
   );

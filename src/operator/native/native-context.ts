@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchAll } from "../../debian/http/fetch.ts";
+import type { Keepers } from "../../debian/http/places.ts";
 import type { Proxies } from "../../debian/http/proxy.ts";
 import { signedDigest } from "../../debian/lock/compare-lock.ts";
 import { thisMachine } from "../../disks/find-disk.ts";
@@ -27,6 +28,7 @@ export function nativeContext(options: {
   readonly baseTree?: string;
   readonly cache: string;
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  readonly keepers?: Keepers | undefined;
   readonly proxies?: Proxies;
   readonly files: string | undefined;
   readonly secrets: ReadonlyMap<string, Secret>;
@@ -35,9 +37,9 @@ export function nativeContext(options: {
 }): StepContext {
   const { root, work, baseTree, log, signal } = options;
   const packages = join(options.cache, "packages");
-  const { mirrors, proxies = {} } = options;
+  const { mirrors, keepers, proxies = {} } = options;
   const signed = (locked: LockedPackage) => signedDigest(options.cache, locked);
-  const fetching = { mirrors, proxies, dir: packages, signal, signed };
+  const fetching = { mirrors, keepers, proxies, dir: packages, signal, signed };
   const places = [work, ...(options.more === undefined ? [] : [options.more])].map((path) => ({
     from: path,
     to: path,

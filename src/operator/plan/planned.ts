@@ -1,3 +1,5 @@
+import { keepersFor, remoteKeepers } from "../../debian/archive/keepers.ts";
+import type { Keepers } from "../../debian/http/places.ts";
 import { identityOf } from "../../disks/find-disk.ts";
 import type { Order } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
@@ -39,7 +41,10 @@ export interface Planned extends Pick<PlanView, "plan" | "planDigest" | "disks" 
 
 /** What will be done to the disks, for the runner and for whoever has to say yes. */
 export function planFor(
-  inputs: PlanInputs & { readonly secrets: ReadonlyMap<string, unknown> },
+  inputs: PlanInputs & {
+    readonly secrets: ReadonlyMap<string, unknown>;
+    readonly keepers?: Keepers;
+  },
   facts: Parameters<typeof deployPlan>[1]["facts"] & Pick<Facts, "mirrors">,
   matched: Readonly<Record<string, DiskFacts>>,
   mirrors: Readonly<Record<string, string[]>>,
@@ -56,6 +61,7 @@ export function planFor(
       planDigest,
       disks: Object.entries(matched).map(([name, disk]) => identityOf(name, disk)),
       mirrors,
+      keepers: remoteKeepers(inputs.keepers ?? keepersFor(inputs, {})),
       secrets: [...new Set([...Object.keys(inputs.spec.secrets), ...inputs.secrets.keys()])],
     },
     apt: aptOrigins(inputs.spec, facts.mirrors, mirrors),

@@ -1,6 +1,7 @@
 import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { throwawaySigner } from "../../boot/efi/self-signed.ts";
+import { keepersFor, withStores } from "../../debian/archive/keepers.ts";
 import { mke2fs } from "../../disks/filesystem/mkfs.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { hostKeyPrefix } from "../../steps/tree/write-secrets.ts";
@@ -56,10 +57,11 @@ export interface TestImage {
  */
 export async function testImage(
   definition: OpenDefinition,
-  options: VmOptions,
+  given: VmOptions,
   real?: { readonly secrets: ReadonlyMap<string, Secret>; readonly directory: string },
 ): Promise<TestImage> {
   const { spec } = definition;
+  const options = { ...given, env: withStores(keepersFor(definition, given.env), given.env) };
   if (spec.storage === undefined || spec.boot === undefined)
     throw new Fail(`${definition.file} has no storage or no boot, so there is nothing to start`);
   if (real !== undefined) {
@@ -107,6 +109,7 @@ async function make(
     files: definition,
     filesDir,
     mirrors: await mirrorsFor(spec, options.env, definition.dir),
+    keepers: keepersFor(definition, options.env),
     secrets: given,
   };
   const inVm = needsVm(inputs);

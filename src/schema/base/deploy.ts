@@ -71,6 +71,13 @@ export const Order = z.strictObject({
     }),
   ),
   mirrors: z.record(z.string(), z.array(z.string())),
+  /** Who is asked for what no mirror has. */
+  keepers: z
+    .strictObject({
+      stores: z.array(z.string()),
+      snapshots: z.record(z.string(), z.array(z.string())),
+    })
+    .optional(),
   /** Names of the secrets the new system needs; sent sealed with GO, never in the payload. */
   secrets: z.array(z.string()),
 });

@@ -26,6 +26,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/build: initramfs-cache layer-disk layers script-cache scriptless-packages",
     "operator/cache: entries gc vendor",
     "operator/native: native-context ordinary-user",
+    "operator/store: fill-store store-directory store-key thin-store verify-store where-kept",
     "operator/records: known-deploys rehearsal-record",
   ],
   "a definition, its files and secrets, our sources": [
@@ -68,7 +69,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   ],
   "types alone": ["steps/image: mkfs-ext4-image", "steps/tree: check-tree", "testing: cases"],
   "whatever path they are given; none of a tree": [
-    "system/files: file-lock one-piece overlay parent wipe-file work-directory write-whole",
+    "system/files: file-digest file-lock link-whole one-piece overlay parent wipe-file work-directory write-whole",
     "system/run: run",
     "system/user: namespace-troubles user-namespace",
   ],

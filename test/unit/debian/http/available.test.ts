@@ -108,6 +108,36 @@ describe("checkAvailable (F16)", () => {
     expect((await check([locked("a")], { debian: [url] }))?.message).toMatch(/\(123 bytes instead of \d+\)/);
   });
 
+  it("asks stores and snapshots only for what no mirror of its archive has", async () => {
+    const [a, b, s] = [locked("a"), locked("b"), locked("s", "debian-security")];
+    const main = await mirror("a");
+    const security = await mirror("s");
+    const store = await webOf(new Map());
+    const snapshot = await mirror("b");
+    const keepers = { stores: [store.url], snapshots: { debian: [`${snapshot.url}/`] } };
+    const options = { signal: new AbortController().signal, log: silentLog, keepers };
+    const mirrors = { debian: [main.url], "debian-security": [security.url] };
+    await checkAvailable([a, b, s], { ...options, mirrors });
+    expect(store.asked).toEqual([`/packages/${b.sha256}.deb`]);
+    expect(snapshot.asked).toEqual(["/pool/b.deb"]);
+  });
+
+  it("names the stores and snapshots that do not have it either, and blames the lock's age", async () => {
+    const [main, store] = [await mirror(), await webOf(new Map())];
+    const dead = await deadUrl();
+    const keepers = { stores: [store.url], snapshots: { debian: [dead] } };
+    const options = { signal: new AbortController().signal, log: silentLog, keepers };
+    const asked = checkAvailable([locked("a")], { ...options, mirrors: { debian: [main.url] } });
+    await expect(asked).rejects.toMatchObject({
+      message: expect.stringMatching(
+        new RegExp(
+          `^no mirror has pool/a\\.deb .*404.*ECONNREFUSED.*as locked, nor has ${store.url}, ${dead}$`,
+        ),
+      ),
+      hint: expect.stringMatching(/lock --update/),
+    });
+  });
+
   it("says so where no mirror of the archive is known", async () => {
     expect((await check([locked("a", "own")], { debian: [] }))?.message).toMatch(/no mirror is known/);
   });

@@ -78,6 +78,43 @@ describe("fetchPackage", () => {
     });
   });
 
+  it("asks stores and snapshots, in that order, for what the mirrors have dropped, and for nothing else", async () => {
+    const [a, b, s] = ["a", "b", "s"].map((name) => locked(name, bytesOf(name))) as [
+      LockedPackage,
+      LockedPackage,
+      LockedPackage,
+    ];
+    const mirror = await webOf(new Map([["pool/main/a.deb", bytesOf("a")]]));
+    const store = await webOf(new Map([[`packages/${b.sha256}.deb`, bytesOf("b")]]));
+    const snapshot = await webOf(new Map([["debian/20240601T120000Z/pool/main/s.deb", bytesOf("s")]]));
+    const keepers = {
+      stores: [store.url],
+      snapshots: { debian: [`${snapshot.url}/debian/20240601T120000Z`] },
+    };
+    const options = { mirrors: { debian: [mirror.url] }, keepers, dir: tempDir(), bounds };
+    await fetchPackage(a, options);
+    expect([store.asked, snapshot.asked]).toEqual([[], []]);
+    expect(readFileSync(await fetchPackage(b, options))).toEqual(bytesOf("b"));
+    expect(snapshot.asked).toEqual([]);
+    expect(readFileSync(await fetchPackage(s, options))).toEqual(bytesOf("s"));
+    expect(store.asked).toEqual([b, s].map(({ sha256: sum }) => `/packages/${sum}.deb`));
+  });
+
+  it("takes no other package from a store, and names every place that was asked", async () => {
+    const a = locked("a", bytesOf("a"));
+    const mirror = await webOf(new Map());
+    const store = await webOf(new Map([[`packages/${a.sha256}.deb`, bytesOf("b")]]));
+    const snapshot = await webOf(new Map());
+    const keepers = { stores: [store.url], snapshots: { debian: [snapshot.url] } };
+    const dir = tempDir();
+    const error = await fetchPackage(a, { mirrors: { debian: [mirror.url] }, keepers, dir, bounds }).catch(
+      (thrown: Error) => thrown.message,
+    );
+    for (const { url } of [mirror, store, snapshot]) expect(error).toContain(`${url}: `);
+    expect(error).toMatch(/SHA-256 differs/);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
   it("never keeps what a login page says", async () => {
     const page = await portal();
     const dir = tempDir();
