@@ -17,6 +17,7 @@ import {
   Tmpfiles,
 } from "./settings.ts";
 import { Storage } from "./storage.ts";
+import { Store } from "./store.ts";
 import { Patch, Provision, Template } from "./tree-edits.ts";
 import { AbsolutePath, Line, Mode, Name, UnitName, webUrl } from "./words.ts";
 
@@ -61,21 +62,6 @@ export const Repository = z.strictObject({
   key: z.string().startsWith("-----BEGIN PGP PUBLIC KEY BLOCK-----", "an armored OpenPGP public key"),
   /** Which of its keys counts. */
   fingerprint: z.string().regex(/^([0-9A-F]{40}|[0-9A-F]{64})$/, "40 capital hexadecimal digits"),
-});
-
-/** Keeps packages that the mirrors drop. */
-const Store = z.strictObject({
-  /** Where it is served, or its directory: `file://`, or relative to the definition. */
-  url: z
-    .string()
-    .regex(
-      /^((https?|file):\/\/[!-?A-~]+|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
-      "an http, https or file URL without a password, or a directory",
-    ),
-  /** The public key that signs its index, as `imgbuild store key` prints it. */
-  key: z
-    .string()
-    .regex(/^ed25519:[A-Za-z0-9+/]{43}=$/, 'a key such as "ed25519:…", from `imgbuild store key`'),
 });
 
 const System = z.strictObject({

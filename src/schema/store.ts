@@ -1,0 +1,16 @@
+import { z } from "zod";
+
+/** Keeps packages that the mirrors drop. */
+export const Store = z.strictObject({
+  /** Where it is served, or its directory: `file://`, or relative to the definition. */
+  url: z
+    .string()
+    .regex(
+      /^((https?|file):\/\/[!-?A-~]+|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
+      "an http, https or file URL without a password, or a directory",
+    ),
+  /** The public key that signs its index, as `imgbuild store key` prints it. */
+  key: z
+    .string()
+    .regex(/^ed25519:[A-Za-z0-9+/]{43}=$/, 'a key such as "ed25519:…", from `imgbuild store key`'),
+});
