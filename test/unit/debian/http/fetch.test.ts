@@ -78,7 +78,7 @@ describe("fetchPackage", () => {
     });
   });
 
-  it("asks stores and snapshots, in that order, for what the mirrors have dropped, and for nothing else", async () => {
+  it("asks stores and snapshots, in that order, for what the mirrors have dropped, and for nothing else (F48)", async () => {
     const [a, b, s] = ["a", "b", "s"].map((name) => locked(name, bytesOf(name))) as [
       LockedPackage,
       LockedPackage,
