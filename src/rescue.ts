@@ -59,9 +59,9 @@ async function start(): Promise<void> {
     consoles,
     open,
     waitMs,
-    look: async () => {
+    look: async (said) => {
       const facts = await inspect(thisMachine, "none", () => [], new AbortController().signal);
-      return { facts, recovery: planRecovery(open, facts, open.medium.tree && (await medium(log))) };
+      return { facts, recovery: planRecovery(open, facts, open.medium.tree && (await medium(log)), said) };
     },
     reached: () => reachedAt(stateDir),
     openSecrets: () => openSecrets(open, consoles),

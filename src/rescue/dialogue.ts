@@ -7,14 +7,14 @@ import { Fail, messageOf } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import type { Consoles } from "./consoles.ts";
 import type { OpenMedium } from "./open-medium.ts";
-import type { Recovery } from "./plan-recovery.ts";
+import type { Recovery, Said } from "./plan-recovery.ts";
 
 /** What the dialogue needs of the machine. */
 interface RescueWorld {
   readonly consoles: Consoles;
   readonly open: OpenMedium;
   /** Looks at the machine, and plans. */
-  look(): Promise<{ readonly facts: Facts; readonly recovery: Recovery }>;
+  look(said: Said): Promise<{ readonly facts: Facts; readonly recovery: Recovery }>;
   /** Where the machine is reached, and by which key it is known. */
   reached(): Promise<readonly string[]>;
   openSecrets(): Promise<Map<string, Secret>>;
@@ -38,31 +38,61 @@ export async function converse(world: RescueWorld): Promise<never> {
   );
   for (const line of await world.reached()) consoles.print(line);
   if (medium.unattended && (await mayBegin(world)) && (await byItself(world))) await world.powerOff();
+  let said = saidFirst(open);
   for (;;) {
-    const looked = await attempt(consoles, () => world.look());
+    const looked = await attempt(consoles, () => world.look(said));
     if (looked !== undefined) show(consoles, looked.facts, looked.recovery);
     const planned = looked?.recovery.planned;
-    const choice = await menu(consoles, planned !== undefined);
+    const choice = await menu(consoles, { canRebuild: planned !== undefined, restore: said.restore, open });
     if (choice === "4") await world.restart();
     else if (choice === "2" && planned !== undefined && looked !== undefined)
       showAll(consoles, looked.facts, planned);
+    else if (choice === "5") said = await otherDisk(consoles, open, said);
+    else if (choice === "6") said = { ...said, restore: !said.restore };
     else if (choice === "1" && planned !== undefined) {
       if (await attempt(consoles, () => recover(world, planned))) await world.restart();
     }
   }
 }
 
-async function menu(consoles: Consoles, canRebuild: boolean): Promise<string> {
+function saidFirst({ spec }: OpenMedium): Said {
+  return { disks: [], restore: spec.data !== undefined };
+}
+
+/** Takes another disk for one of the definition, by its serial or port; what does not fit is refused when the machine is looked at. */
+async function otherDisk(consoles: Consoles, { spec }: OpenMedium, said: Said): Promise<Said> {
+  const names = Object.keys(spec.storage?.disks ?? {});
+  const answer = await consoles.ask(
+    `Which disk is which (${names.map((name) => `${name}=serial:…`).join(" or ")}; also wwn:, id:, path:; empty: as in the definition)? `,
+  );
+  if (answer === "") return { ...said, disks: [] };
+  const name = answer.split("=")[0]!;
+  return { ...said, disks: [...said.disks.filter((one) => !one.startsWith(`${name}=`)), answer] };
+}
+
+async function menu(
+  consoles: Consoles,
+  about: { readonly canRebuild: boolean; readonly restore: boolean; readonly open: OpenMedium },
+): Promise<string> {
+  const { canRebuild, restore, open } = about;
+  const hasData = open.spec.data !== undefined;
+  const entries = [
+    ...(canRebuild
+      ? [
+          ["1", `rebuild this machine${restore ? ", and restore its data" : ""}`],
+          ["2", "show every step"],
+        ]
+      : []),
+    ["3", "look at the machine again, after changing a disk or a cable"],
+    ["4", "restart without writing"],
+    ["5", "take another disk than the definition says"],
+    ...(hasData ? [["6", restore ? "do not restore its data" : "restore its data"]] : []),
+  ];
   consoles.print();
-  if (canRebuild) {
-    consoles.print(" 1  rebuild this machine");
-    consoles.print(" 2  show every step");
-  }
-  consoles.print(" 3  look at the machine again, after changing a disk or a cable");
-  consoles.print(" 4  restart without writing");
+  for (const [number, what] of entries) consoles.print(` ${number}  ${what}`);
   for (;;) {
     const answer = await consoles.ask("Type a number: ");
-    if ((canRebuild ? ["1", "2", "3", "4"] : ["3", "4"]).includes(answer)) return answer;
+    if (entries.some(([number]) => number === answer)) return answer;
   }
 }
 
@@ -110,7 +140,7 @@ async function mayBegin({ consoles, waitMs }: RescueWorld): Promise<boolean> {
 async function byItself(world: RescueWorld): Promise<boolean> {
   const { consoles, open } = world;
   const done = await attempt(consoles, async () => {
-    const { facts, recovery } = await world.look();
+    const { facts, recovery } = await world.look(saidFirst(open));
     show(consoles, facts, recovery);
     if (recovery.planned === undefined) throw new Fail("it does not begin: see above");
     if (Object.keys(open.spec.secrets).length > 0)

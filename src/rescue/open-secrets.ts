@@ -26,7 +26,9 @@ export async function openSecrets(
     for (const name of names) {
       const bytes = sealed.get(name);
       if (bytes === undefined) throw new Fail(`the medium does not have the secret ${name}`);
-      secrets.set(name, await openBytes(bytes, `the secret ${name}`, { identities, name }));
+      // Some have a passphrase of their own.
+      const passphrase = () => consoles.askSecret("passphrase", `Passphrase of the secret ${name}: `);
+      secrets.set(name, await openBytes(bytes, `the secret ${name}`, { identities, passphrase, name }));
     }
     if (kept === undefined) return secrets;
     const from = "the host keys on the medium";

@@ -8,10 +8,17 @@ import { splitSecrets } from "../operator/plan/split-secrets.ts";
 import { treeLayers } from "../operator/plan/tree.ts";
 import type { DiskFacts, Facts } from "../schema/facts.ts";
 import { matchDisks } from "../storage/match/match-disks.ts";
+import { onHardware, parseHardware } from "../storage/match/other-hardware.ts";
 import { storageConfig } from "../storage/system/storage-config.ts";
 import { digestOf } from "../util/digest.ts";
 import { Fail } from "../util/fail.ts";
 import type { OpenMedium } from "./open-medium.ts";
+
+/** What a person says besides: disks in place of those of the definition, as `--disk` has them; whether data is restored. */
+export interface Said {
+  readonly disks: readonly string[];
+  readonly restore: boolean;
+}
 
 /** What this machine and the medium make of each other. */
 export interface Recovery {
@@ -21,8 +28,15 @@ export interface Recovery {
 }
 
 /** Pure: the same medium and machine, in the same boot, give the same plan. `mounted`: where the medium's files are. */
-export function planRecovery(open: OpenMedium, facts: Facts, mounted: string | undefined): Recovery {
-  const { spec, lock, medium } = open;
+export function planRecovery(
+  came: OpenMedium,
+  facts: Facts,
+  mounted: string | undefined,
+  said: Said,
+): Recovery {
+  const { lock, medium } = came;
+  const spec = onHardware(came.spec, parseHardware({ disk: said.disks }));
+  const open = { ...came, spec, restore: said.restore };
   const match = matchOrProblem(open, facts);
   const disks = "problem" in match ? undefined : match.matched;
   const findings = machineFindings({

@@ -10,6 +10,7 @@ import { canonicalJson, digestOf, sha256 } from "../../util/digest.ts";
 import { localDebs } from "../deploy/inputs.ts";
 import { keysToBase } from "../deploy/ship.ts";
 import type { OpenDefinition } from "../lock/open-definition.ts";
+import { keptIdentityFile } from "./kept-identity.ts";
 
 /** What a definition's payload holds, and its digest, from which nonce and key follow. */
 export interface Content {
@@ -34,7 +35,10 @@ export async function contentOf(
     [mediumContent.executable, json(executable)],
   ]);
   const secrets = Object.entries(spec.secrets);
-  if (secrets.length > 0 && identity !== undefined) files.set(mediumContent.identity, identity);
+  const kept = keptIdentityFile(definition);
+  if ((secrets.length > 0 || kept !== undefined) && identity !== undefined)
+    files.set(mediumContent.identity, identity);
+  if (kept !== undefined) files.set(mediumContent.hostKeys, await readAgeFile(kept));
   // It refuses what is not encrypted, and takes off the armor.
   for (const [name, { file }] of secrets)
     files.set(`${mediumContent.secrets}${name}.age`, await readAgeFile(resolve(dir, file)));

@@ -6,6 +6,7 @@ import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { Definition } from "../definition/load.ts";
 import { checkSecrets } from "../secrets/secrets.ts";
+import { keptIdentityFile } from "./kept-identity.ts";
 
 /** How an identity gets onto a medium. */
 interface IdentityWays {
@@ -26,7 +27,7 @@ export async function sealedIdentity(
   ways: IdentityWays,
 ): Promise<Uint8Array | undefined> {
   const wanting = (await Promise.all(definitions.map(withIdentitySecrets))).filter(
-    ({ spec }) => Object.keys(spec.secrets).length > 0,
+    (one) => Object.keys(one.spec.secrets).length > 0 || keptIdentityFile(one) !== undefined,
   );
   if (wanting.length === 0) return undefined;
   if (ways.files.length === 0)

@@ -42,7 +42,7 @@ async function talk(
   const facts = options.facts ?? machineFacts();
   await converse({
     ...{ consoles, open, rebuild, waitMs: { stop: 50, restart: 50 } },
-    look: async () => ({ facts, recovery: planRecovery(open, facts, undefined) }),
+    look: async (said) => ({ facts, recovery: planRecovery(open, facts, undefined, said) }),
     reached: async () => ["over SSH  ssh -t root@192.0.2.10 imgbuild-rescue"],
     openSecrets: () => openSecrets(open, consoles),
     restart: () => end("restart") as Promise<never>,
@@ -86,6 +86,32 @@ describe("the dialogue of a rescue medium", () => {
     expect(shown).toContain("STOP  disks: no disk of the machine matches disk");
     expect(shown).not.toContain("rebuild this machine");
     expect(rebuild).not.toHaveBeenCalled();
+  });
+
+  it("takes another disk that somebody names, and asks for that one's serial", async () => {
+    const [system, ...others] = machineFacts().disks;
+    const facts = machineFacts({ disks: [{ ...system!, serial: "NEW-DISK" }, ...others] });
+    const { shown, rebuild } = await talk(
+      [
+        choose("5"),
+        ["Which disk is which", "system=serial:NEW-DISK"],
+        choose("1"),
+        ["Type the serial", "NEW-DISK"],
+        ["Take the medium out", ""],
+      ],
+      { facts },
+    );
+    expect(shown).toContain("STOP  disks: no disk of the machine matches disk");
+    expect(rebuild).toHaveBeenCalledOnce();
+    const odd = await talk([
+      choose("5"),
+      ["Which disk is which", "system=sda"],
+      choose("5"),
+      ["Which disk", ""],
+      restart,
+    ]);
+    expect(odd.shown).toMatch(/FAILED: --disk.*system=sda/);
+    expect(odd.rebuild).not.toHaveBeenCalled();
   });
 
   it("shows every step on demand", async () => {

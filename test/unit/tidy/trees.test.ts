@@ -35,7 +35,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/init: choices init repository-around",
     "operator/deploy: inputs",
     "operator/lock: lock lock-definition",
-    "operator/rescue: sealed-identity",
+    "operator/rescue: kept-identity sealed-identity",
     "operator/secrets: default-identity secrets test-secrets",
     "steps/tree: place-files",
   ],

@@ -78,6 +78,16 @@ describe("what a definition brings to a medium", () => {
     expect(sha256(await made("a"))).not.toBe(sha256(await made("b")));
   });
 
+  it("has the host keys of before, where a deploy kept them beside the secrets", async () => {
+    const dir = tempDir();
+    const definition = await definitionIn(dir);
+    const { recipient } = await generateIdentity();
+    const sealed = await sealFor(recipient, Buffer.from("host keys"));
+    writeFileSync(join(dir, "secrets/web.example.org-host-keys.age"), sealed);
+    const { files } = await contentOf(definition, mirrors, Buffer.from("sealed identity"));
+    expect(Buffer.from(files.get("host-keys.age")!).equals(sealed)).toBe(true);
+  });
+
   it("is refused where a secret is not encrypted", async () => {
     const dir = tempDir();
     const definition = await definitionIn(dir);
