@@ -50,6 +50,28 @@ function fill(root: string, owner: number): void {
     execFileSync(words[0]!, words.slice(1));
 }
 
+describe.each(["restic", "borg", "rsync"])("a backup by %s, of users with other numbers", (type) => {
+  it("belongs to the same names on the new system, also where two have changed places", async () => {
+    const at = tempDir();
+    const system = (ids: Readonly<Record<string, number>>) =>
+      dataSystem({ paths: ["/srv/app"], backup: backups[type]!(at) }, { secrets, shared: [at], ids });
+    const old = system({ app: 901, other: 902, third: 903 });
+    fill(old.root, 901);
+    execFileSync("chown", ["902:903", join(old.root, "srv/app/a file")]);
+    await old.backup("now");
+    const fresh = system({ app: 902, other: 901, third: 950 });
+    await fresh.step("restore-data", restore(["/srv/app"]));
+    const owners = execFileSync("find", [join(fresh.root, "srv/app"), "-printf", "%U:%G %P\\n"]).toString();
+    const byOwner = {
+      "0:0": ["", "pipe", "umlaut-\u00e4"],
+      "901:950": ["a file", "hard"],
+      "902:902": ["deep", "deep/cache", "deep/er", "deep/er/large", "link"],
+    };
+    const expected = Object.entries(byOwner).flatMap(([who, names]) => names.map((name) => `${who} ${name}`));
+    expect(owners.split("\n").filter(Boolean).sort()).toEqual(expected.sort());
+  });
+});
+
 /** Every file below a path: what it is, whose, when, its attributes, and its bytes. */
 function stateOf(root: string, path: string): string[] {
   const list = execFileSync("find", [join(root, path), "-printf", "%P %y %m %U %G %s %T@ %l\\0"]).toString();

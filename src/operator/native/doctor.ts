@@ -19,6 +19,8 @@ interface Need {
 const { grub, libraries, packages, qemu } = onlyArchitecture;
 /** Of Debian 12, and of 13. */
 const networkRoms = ["/usr/lib/ipxe/qemu", "/usr/share/qemu"];
+/** Of Debian 12, and of 13. */
+export const postgresPrograms = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/17/bin"];
 export const needs: readonly Need[] = [
   { what: "unshare", package: "util-linux", use: "build" },
   { what: "bwrap", package: "bubblewrap", use: "build" },
@@ -66,6 +68,7 @@ export const needs: readonly Need[] = [
   { what: "restic", package: "restic", use: "tests" },
   { what: "borg", package: "borgbackup", use: "tests" },
   { what: "rsync", package: "rsync", use: "tests" },
+  { what: "initdb", among: postgresPrograms, package: "postgresql", use: "tests" },
   { what: "setfattr", package: "attr", use: "tests" },
   { what: "setfacl", package: "acl", use: "tests" },
   { what: "/usr/sbin/sshd", package: "openssh-server", use: "tests" },

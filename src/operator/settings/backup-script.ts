@@ -24,7 +24,7 @@ interface DatabaseCommands {
 
 /** A role that is there already, as the server's own, is left as it is. */
 const rolesOnce =
-  "sed 's/^CREATE ROLE \\(.*\\);$/SELECT $role$CREATE ROLE \\1$role$ WHERE to_regrole($role$\\1$role$) IS NULL \\\\gexec/'";
+  "sed 's/^CREATE ROLE \\(.*\\);$/DO $do$ BEGIN IF to_regrole($role$\\1$role$) IS NULL THEN CREATE ROLE \\1; END IF; END $do$;/'";
 const asPostgres = "cd / && runuser -u postgres --";
 
 /** What dumps and loads each database. Names of dumps are those of the databases. */

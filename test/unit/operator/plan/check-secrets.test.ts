@@ -51,4 +51,33 @@ describe("checkSecretContents", () => {
     checkSecretContents(spec, of({ disk: "a passphrase" }));
     expect(() => checkSecretContents(spec, of({ disk: "\n" }))).toThrow(/the secret disk, .* is empty/);
   });
+
+  it("refuses secrets of a backup that are of no use, before a machine needs them", () => {
+    const secret = (name: string) => ({ file: `${name}.age`, path: `/etc/keys/${name}` });
+    const spec = serverSpec({
+      secrets: { word: secret("word"), cloud: secret("cloud"), login: secret("login") },
+      data: {
+        paths: ["/home"],
+        backup: {
+          ...{
+            type: "restic",
+            repository: "sftp:backup.example.org:web",
+            password: "word",
+            environment: "cloud",
+          },
+          ssh: { key: "login", knownHosts: ["backup.example.org ssh-ed25519 AAAA"] },
+        },
+      },
+    });
+    const login = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+    const good = { word: "x\n", cloud: "AWS_ACCESS_KEY_ID=a\n", login };
+    checkSecretContents(spec, of(good));
+    expect(() => checkSecretContents(spec, of({ ...good, word: "\n" }))).toThrow("the secret word, which");
+    expect(() => checkSecretContents(spec, of({ ...good, cloud: "a: b\n" }))).toThrow(
+      "the secret cloud has a line that is not NAME=value",
+    );
+    expect(() => checkSecretContents(spec, of({ ...good, login: "ssh-ed25519 AAAA\n" }))).toThrow(
+      "the secret login, by which the backup logs in, is not a private key",
+    );
+  });
 });
