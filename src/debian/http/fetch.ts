@@ -17,6 +17,8 @@ interface FetchOptions {
   readonly signal?: AbortSignal;
   readonly bounds?: TransferBounds;
   readonly proxies?: Proxies;
+  /** For how many files each place gave no answer. */
+  readonly silent?: Map<string, number>;
   /** SHA-256 of a package by a signed index that is at hand. */
   readonly signed?: (locked: LockedPackage) => Promise<string | undefined>;
 }
@@ -37,6 +39,7 @@ export async function fetchPackage(locked: LockedPackage, options: FetchOptions)
       size: locked.size,
       sha256: locked.sha256,
       maxBytes: locked.size,
+      ...(options.silent === undefined ? {} : { silent: options.silent }),
       ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
       ...(options.proxies === undefined ? {} : { proxies: options.proxies }),
     },
@@ -80,6 +83,7 @@ export async function fetchAll(
   await sweep(options.dir);
   const queue = [...packages];
   const fetched = { packages: 0, bytes: 0 };
+  const silent = new Map<string, number>();
   let done = 0;
   // The first failure ends the others' transfers too: nothing is written any more once this has returned.
   const failed = new AbortController();
@@ -88,7 +92,7 @@ export async function fetchAll(
   const worker = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const before = await stat(join(options.dir, `${next.sha256}.deb`)).catch(() => undefined);
-      await fetchPackage(next, { ...options, signal });
+      await fetchPackage(next, { silent, ...options, signal });
       if (before === undefined) {
         fetched.packages += 1;
         fetched.bytes += next.size;

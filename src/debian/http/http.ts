@@ -5,6 +5,8 @@ import type { Proxies } from "./proxy.ts";
 import { fileSink, memorySink, type Sink } from "./sink.ts";
 
 const triesPerMirror = 3;
+/** A place that gave no answer for so many files is asked last, and once. */
+const maxSilent = 3;
 
 /** When a transfer is given up; the next try or mirror follows. */
 export interface TransferBounds {
@@ -27,6 +29,8 @@ export interface Download {
   readonly sha256?: string;
   readonly bounds?: TransferBounds;
   readonly proxies?: Proxies;
+  /** For how many files each place gave no answer; shared by the files of one run. */
+  readonly silent?: Map<string, number>;
 }
 
 /** Fetches into memory from the first mirror that serves it whole. */
@@ -90,22 +94,27 @@ async function anyMirror<T>(
   const problems: string[] = [];
   const found: string[] = [];
   let gone = mirrors.length > 0;
-  for (const mirror of mirrors) {
-    const { base, path, kind } =
-      typeof mirror === "string" ? ({ base: mirror, path: what.path, kind: "mirror" } as const) : mirror;
+  for (const { base, path, kind } of bySilence(mirrors, what)) {
     const url = `${base}/${path}`;
+    const tries = isSilent(base, what) ? 1 : triesPerMirror;
     let problem = "";
-    for (let attempt = 1; attempt <= triesPerMirror; attempt++) {
+    for (let attempt = 1; attempt <= tries; attempt++) {
       signal?.throwIfAborted();
       try {
-        return await work(url);
+        const result = await work(url);
+        what.silent?.delete(base);
+        return result;
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         // A disk that is full or closed to us stays so on every mirror.
         if (asFail(error) !== undefined) await during(`fetching ${what.path}`, () => Promise.reject(error));
         problem = messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
         if (error instanceof WrongDigest) found.push(error.digest);
-        if (error instanceof Final || attempt === triesPerMirror) break;
+        if (error instanceof Final) break;
+        if (attempt >= tries) {
+          what.silent?.set(base, (what.silent.get(base) ?? 0) + 1);
+          break;
+        }
         const { pauseMs } = what.bounds ?? usualBounds;
         await new Promise((resolve) => setTimeout(resolve, pauseMs * attempt));
       }
@@ -120,6 +129,21 @@ async function anyMirror<T>(
       ? "the archive has replaced it by a newer version: `imgbuild lock --update`"
       : "check the network and the mirror; IMGBUILD_MIRROR names another one",
   });
+}
+
+function isSilent(base: string, { silent }: Download): boolean {
+  return (silent?.get(base) ?? 0) >= maxSilent;
+}
+
+/** Hundreds of packages do not wait for a dead mirror while another place has them. */
+function bySilence(mirrors: readonly (string | Place)[], what: Download): Place[] {
+  const places = mirrors.map(
+    (one): Place => (typeof one === "string" ? { kind: "mirror", base: one, path: what.path } : one),
+  );
+  return [
+    ...places.filter(({ base }) => !isSilent(base, what)),
+    ...places.filter(({ base }) => isSilent(base, what)),
+  ];
 }
 
 /** A mirror was reached, and what it serves is not what was asked for: the network is not to blame. */

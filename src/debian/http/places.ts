@@ -19,6 +19,9 @@ export interface Place {
 /** In the order in which they are asked. */
 export const placeKinds = ["mirror", "store", "snapshot"] as const;
 
+/** A store's signed index, relative to its base. */
+export const storeIndexName = "index.txt";
+
 /** Where a store has a package, relative to its base. */
 export function storePath({ sha256 }: Pick<LockedPackage, "sha256">): string {
   return `packages/${sha256}.deb`;

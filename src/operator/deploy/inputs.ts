@@ -20,6 +20,7 @@ import { checkSecretContents } from "../plan/check-secrets.ts";
 import { recordDeploy } from "../records/known-deploys.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
+import { onlyHere } from "../store/only-here.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** What a command hands down of the outside world. */
@@ -72,7 +73,9 @@ export async function deployInputs(
 ): Promise<LoadedInputs> {
   const inputs = await definitionInputs(path, host, options, outside);
   const env = withStores(inputs.keepers, outside.env);
-  return { ...inputs, base: await buildBase({ ...outside, env }) };
+  const along = await onlyHere(inputs.lock.packages, inputs, outside);
+  const debs = new Map([...inputs.debs, ...along]);
+  return { ...inputs, debs, base: await buildBase({ ...outside, env }) };
 }
 
 /** The same without the base, which is made anew where this machine has none. */

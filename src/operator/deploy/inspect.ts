@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { remoteKeepers } from "../../debian/archive/keepers.ts";
 import type { NetworkReplay } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
@@ -15,7 +16,7 @@ import { inspect } from "../inspect/inspect.ts";
 import { wipeFindings } from "../inspect/may-wipe.ts";
 import { needsOf } from "../inspect/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
-import { reachMirror } from "../inspect/reach.ts";
+import { reachAny } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
 import { planFor } from "../plan/planned.ts";
 import { letsIn } from "../settings/sshd.ts";
@@ -49,7 +50,13 @@ export async function inspectAndPlan(
   const unreached = reachProblem(facts, reached.address);
   const mirrors = mirrorOrder(inputs, facts);
   const mirror = await log.task("trying the mirrors from the target", () =>
-    reachMirror(old, mirrors.debian, `dists/${inputs.spec.system.suite}/InRelease`, signal),
+    reachAny(
+      old,
+      mirrors.debian,
+      inputs.keepers && remoteKeepers(inputs.keepers),
+      `dists/${inputs.spec.system.suite}/InRelease`,
+      signal,
+    ),
   );
   const login = loginUser(inputs, await world.publicKeys());
   const { disks, bound, findings } = judge(inputs, facts, {
@@ -106,8 +113,9 @@ export function judge(
   return { disks, bound, findings };
 }
 
-/** The mirror that answered comes before the others. */
+/** The mirror that answered comes before the others; a store or a snapshot is none. */
 function withFirst(mirrors: ReturnType<typeof mirrorOrder>, url: string): Record<string, string[]> {
+  if (!mirrors.debian.includes(url)) return mirrors;
   return { ...mirrors, debian: [url, ...mirrors.debian.filter((other) => other !== url)] };
 }
 

@@ -1,3 +1,4 @@
+import { type Keepers, storeIndexName } from "../../debian/http/places.ts";
 import type { Host } from "../../transport/host.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
 
@@ -29,6 +30,22 @@ echo "the host has no program to fetch with" >&2
 exit 4
 `,
 };
+
+/** The same of a mirror, or where the target reaches none, of who keeps what mirrors have dropped; a store by its index. */
+export async function reachAny(
+  host: Host,
+  mirrors: readonly string[],
+  keepers: Keepers | undefined,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ url: string } | { problem: string }> {
+  const mirror = await reachMirror(host, mirrors, path, signal);
+  if ("url" in mirror || keepers === undefined) return mirror;
+  const store = await reachMirror(host, keepers.stores, storeIndexName, signal);
+  if ("url" in store) return store;
+  const snapshot = await reachMirror(host, (keepers.snapshots.debian ?? []).slice(0, 1), path, signal);
+  return "url" in snapshot ? snapshot : mirror;
+}
 
 /** Proves, from the target, that it reaches a mirror: the first that serves `path`, or why none does. */
 export async function reachMirror(

@@ -2,10 +2,11 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { storeIndexName } from "../../debian/http/places.ts";
 import { claim } from "../../system/files/file-lock.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
 import { Fail } from "../../util/fail.ts";
-import { indexName, type KeptPackage, readIndex, type StoreIndex, signedIndex } from "./store-index.ts";
+import { type KeptPackage, readIndex, type StoreIndex, signedIndex } from "./store-index.ts";
 import type { StoreKey } from "./store-key.ts";
 
 /** Another run that fills the same store. */
@@ -45,7 +46,7 @@ export async function withStore<T>(dir: string, signal: AbortSignal, work: () =>
 
 /** Looks into a store; an index of another key is refused. */
 export async function lookInto(dir: string, publicKey: string): Promise<StoreFiles> {
-  const file = join(dir, indexName);
+  const file = join(dir, storeIndexName);
   const names = new Set(await readdir(join(dir, packagesName)).catch(() => []));
   if (!existsSync(file)) return { index: undefined, names };
   return { index: readIndex(await readFile(file), publicKey, file), names };
@@ -56,5 +57,5 @@ export async function writeIndex(
   packages: readonly KeptPackage[],
   key: StoreKey,
 ): Promise<void> {
-  await writeWhole(join(dir, indexName), signedIndex(packages, key, new Date()), 0o644);
+  await writeWhole(join(dir, storeIndexName), signedIndex(packages, key, new Date()), 0o644);
 }

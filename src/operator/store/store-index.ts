@@ -3,8 +3,6 @@ import { LockedPackage } from "../../schema/lock.ts";
 import { Fail } from "../../util/fail.ts";
 import { isSignedBy, type StoreKey } from "./store-key.ts";
 
-/** The index's name in a store. */
-export const indexName = "index.txt";
 /** About 200 bytes for each package. */
 export const maxIndexBytes = 64 * 2 ** 20;
 

@@ -3,13 +3,14 @@ import { fileURLToPath } from "node:url";
 import { keepersFor, storeUrl } from "../../debian/archive/keepers.ts";
 import { lookFor } from "../../debian/http/available.ts";
 import { download } from "../../debian/http/http.ts";
+import { storeIndexName } from "../../debian/http/places.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import { localArchive } from "../../debian/package/local.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import type { OpenDefinition } from "../lock/open-definition.ts";
-import { indexName, maxIndexBytes, readIndex } from "./store-index.ts";
+import { maxIndexBytes, readIndex } from "./store-index.ts";
 
 /** Where packages are that no mirror has any more. */
 interface WhereKept {
@@ -54,11 +55,11 @@ async function checkIndices(
   for (const { url, key } of spec.system.stores ?? []) {
     const base = storeUrl(url, dir) ?? url;
     try {
-      const what = { path: indexName, maxBytes: maxIndexBytes, proxies: proxiesOf(env) };
+      const what = { path: storeIndexName, maxBytes: maxIndexBytes, proxies: proxiesOf(env) };
       const bytes = base.startsWith("file:")
-        ? await readFile(fileURLToPath(`${base}/${indexName}`))
+        ? await readFile(fileURLToPath(`${base}/${storeIndexName}`))
         : await download([base], what, signal);
-      readIndex(bytes, key, `${base}/${indexName}`);
+      readIndex(bytes, key, `${base}/${storeIndexName}`);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof Fail) log.warn(messageOf(error));

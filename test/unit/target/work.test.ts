@@ -127,6 +127,24 @@ describe("workThroughPlan ends before the first write (F16) when", () => {
     expect(ponr).toBe(false);
   });
 
+  it("a package is in no store either; one that has it, or sent it along, is enough (F48)", async () => {
+    const bytes = Buffer.from("!<arch>\n and the rest");
+    const old = { ...nginx, size: bytes.length };
+    const steps = [
+      { kind: "install-packages", doing: "installing", packages: [old] },
+      { kind: "format-everything", doing: "formatting" },
+    ];
+    const name = `packages/${old.sha256}.deb`;
+    const moved = await webOf(new Map());
+    const store = await webOf(new Map([[name, bytes]]));
+    const mirrors = { debian: [moved.url] };
+    const ask = async (stores: string[], along: ReadonlyMap<string, Uint8Array> = new Map()) =>
+      (await work({ mirrors, keepers: { stores, snapshots: {} } }, undefined, steps, along)).message;
+    expect(await ask([moved.url])).toMatch(/^no mirror has pool\/.*404.* as locked/);
+    expect(await ask([store.url])).toMatch(/unknown kind format-everything/);
+    expect(await ask([], new Map([[`debs/${name}`, bytes]]))).toMatch(/unknown kind format-everything/);
+  });
+
   it("a secret came with an earlier GO only, of which host keys alone are still of use", async () => {
     const text = Buffer.from("x").toString("base64");
     const earlier = { token: text, "hostkey:ssh_host_ed25519_key": text };

@@ -26,7 +26,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/build: initramfs-cache layer-disk layers script-cache scriptless-packages",
     "operator/cache: entries gc vendor",
     "operator/native: native-context ordinary-user",
-    "operator/store: fill-store store-directory store-key thin-store verify-store where-kept",
+    "operator/store: fill-store only-here store-directory store-key thin-store verify-store where-kept",
     "operator/records: known-deploys rehearsal-record",
   ],
   "a definition, its files and secrets, our sources": [

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { fetchAll, fetchPackage } from "../../../../src/debian/http/fetch.ts";
 import type { LockedPackage } from "../../../../src/schema/lock.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
-import { portal, webOf } from "../../../helpers/labs/web.ts";
+import { portal, web, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 function locked(name: string, bytes: Buffer, archive: LockedPackage["archive"] = "debian"): LockedPackage {
@@ -150,6 +150,20 @@ describe("fetchAll", () => {
       bytes: packages.slice(1).reduce((sum, one) => sum + one.size, 0),
     });
     expect(await fetchAll(packages, options)).toEqual({ packages: 0, bytes: 0 });
+  });
+
+  it("does not wait for a dead mirror at each package while a store has them", async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `p${index}`);
+    const packages = names.map((name) => locked(name, bytesOf(name)));
+    const dead = await web((request) => void request.socket.destroy());
+    const store = await webOf(
+      new Map(names.map((name) => [`packages/${sha256(bytesOf(name))}.deb`, bytesOf(name)])),
+    );
+    const keepers = { stores: [store.url], snapshots: {} };
+    const options = { mirrors: { debian: [dead.url] }, keepers, dir: tempDir(), bounds };
+    expect(await fetchAll(packages, options)).toMatchObject({ packages: 40 });
+    // Three times for each that was begun before it was known.
+    expect(dead.asked.length).toBeLessThan(40);
   });
 
   it("fails when one package cannot be had", async () => {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { reachMirror } from "../../../../src/operator/inspect/reach.ts";
+import { reachAny, reachMirror } from "../../../../src/operator/inspect/reach.ts";
 import { localHost } from "../../../helpers/fakes/local-host.ts";
 import { deadUrl, web, webOf } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
@@ -17,6 +17,24 @@ function hostWith(...programs: readonly string[]) {
     symlinkSync(`/usr/bin/${name === "sh" ? "dash" : name}`, join(bin, name));
   return localHost({ wrap: (argv) => ["/usr/bin/env", "-i", `PATH=${bin}`, ...argv] }).host;
 }
+
+describe("reachAny", () => {
+  it("takes a store by its index, then a snapshot, only where no mirror answers", async () => {
+    const gone = await webOf(new Map());
+    const [mirror, snapshot] = [await webOf(new Map([[path, "x"]])), await webOf(new Map([[path, "x"]]))];
+    const store = await webOf(new Map([["index.txt", "x"]]));
+    const keepers = { stores: [store.url], snapshots: { debian: [snapshot.url] } };
+    const host = hostWith("bash");
+    const ask = (mirrors: string[], of: typeof keepers | undefined) =>
+      reachAny(host, mirrors, of, path, signal);
+    expect(await ask([gone.url, mirror.url], keepers)).toEqual({ url: mirror.url });
+    expect([store.asked, snapshot.asked]).toEqual([[], []]);
+    expect(await ask([gone.url], keepers)).toEqual({ url: store.url });
+    expect(await ask([gone.url], { ...keepers, stores: [gone.url] })).toEqual({ url: snapshot.url });
+    const none = await ask([gone.url], { stores: [gone.url], snapshots: { debian: [gone.url] } });
+    expect(none).toEqual({ problem: expect.stringMatching(/^the target reaches no mirror: .*404/) });
+  });
+});
 
 describe("reachMirror", () => {
   for (const program of ["bash", "python3", "wget", "curl"])

@@ -10,6 +10,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Filling, fillStore, fillStores } from "../../../../src/operator/store/fill-store.ts";
+import { onlyHere } from "../../../../src/operator/store/only-here.ts";
 import { signedIndex } from "../../../../src/operator/store/store-index.ts";
 import { isSignedBy, publicStoreKey, storeKey } from "../../../../src/operator/store/store-key.ts";
 import { thinStore } from "../../../../src/operator/store/thin-store.ts";
@@ -183,6 +184,27 @@ describe("thinStore", () => {
     const { dir: other } = await filled("aa");
     await expect(thinStore(other, [], operator())).rejects.toThrow(/signed by/);
     expect(packagesIn(other)).toHaveLength(1);
+  });
+});
+
+describe("onlyHere", () => {
+  it("takes along what only a directory of this machine has, as the lock has it", async () => {
+    const store = await filled("aa", "bb", "cc");
+    const { lock } = definition(["aa", "bb", "cc", "dd"], store.mirror);
+    const mirror = await mirrorOf("aa");
+    writeFileSync(join(store.dir, "packages", fileOf("cc")), bytesOf("dd"));
+    const keepers = { stores: [`file://${store.dir}`], snapshots: {} };
+    const along = await onlyHere(lock.packages, { mirrors: { debian: [mirror.url] }, keepers }, operator());
+    expect([...along]).toEqual([[`packages/${fileOf("bb")}`, bytesOf("bb")]]);
+  });
+
+  it("asks nothing where no store is a directory", async () => {
+    const mirror = await mirrorOf();
+    const { lock } = definition(["aa"], mirror);
+    const keepers = { stores: ["https://store.example.org"], snapshots: {} };
+    const places = { mirrors: { debian: [mirror.url] }, keepers };
+    expect((await onlyHere(lock.packages, places, operator())).size).toBe(0);
+    expect(mirror.asked).toEqual([]);
   });
 });
 
