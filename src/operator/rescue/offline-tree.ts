@@ -1,5 +1,6 @@
 import { rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { keepersFor } from "../../debian/archive/keepers.ts";
 import { settleTimes } from "../../disks/filesystem/tree-usage.ts";
 import { packArgv } from "../../steps/tree/unpack-tree.ts";
 import { plainEnv } from "../../system/run/run.ts";
@@ -27,7 +28,8 @@ export async function packOfflineTree(
   const { spec, lock, filesDir, digest } = definition;
   const mirrors = await mirrorsFor(spec, options.env, definition.dir);
   const files = { files: definition, filesDir };
-  const inputs = { ...{ spec, lock, definition: digest, mirrors, secrets: undefined }, ...files };
+  const keepers = keepersFor(definition, options.env);
+  const inputs = { ...{ spec, lock, definition: digest, mirrors, keepers, secrets: undefined }, ...files };
   const whole = declaredTree(inputs);
   // The base lays the other half of them onto the new disks.
   const { open } = splitSecrets(whole.tree, { secrets: true, hostKeys: true });

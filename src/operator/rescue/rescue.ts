@@ -1,5 +1,6 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { keepersFor, withStores } from "../../debian/archive/keepers.ts";
 import { epochOf } from "../../debian/lock/lock-date.ts";
 import type { Medium } from "../../schema/base/medium.ts";
 import { sealWithPassphrase } from "../../secrets/seal.ts";
@@ -78,8 +79,10 @@ export async function makeRescue(
     seal: async (plain) => await sealWithPassphrase(await outside.newPassphrase(), plain),
     log,
   });
-  const base = await buildBase(outside);
-  const { tree } = await baseTree(outside);
+  // The base may be of the age of the definitions' locks.
+  const env = definitions.reduce((known, one) => withStores(keepersFor(one, known), known), outside.env);
+  const base = await buildBase({ ...outside, env });
+  const { tree } = await baseTree({ ...outside, env });
   const own = process.umask(0o022);
   try {
     return await inWorkDirectory(to, async (work) => {
