@@ -157,6 +157,19 @@ describe("an ordinary user", () => {
     rmSync(output);
   });
 
+  it("makes the rescue medium that root makes, byte for byte", async () => {
+    const rescue = ["rescue", "imgbuild/layouts/bios-gpt", "--output"];
+    const output = join(user.home, "medium.iso");
+    expect(await as([...rescue, output], { timeoutMs: buildMs })).toMatchObject({ code: 0 });
+    const roots = join(tempDir(), "medium.iso");
+    await run([program, ...rescue, roots], { env: environment, timeoutMs: buildMs });
+    const digests = (await run(["sha256sum", output, roots])).stdout
+      .split("\n")
+      .map((line) => line.slice(0, 64));
+    expect(digests[0]).toBe(digests[1]);
+    rmSync(output);
+  });
+
   it("gets exit codes, events and errors as root does, each once", async () => {
     const output = join(user.home, "x.raw");
     const nowhere = await as(["--json", "build", "nowhere", "--output", output]);
