@@ -231,7 +231,7 @@ const Backup = z.discriminatedUnion("type", [
   }),
   z.strictObject({
     type: z.literal("rsync"),
-    /** A directory that holds the latest copy: `me@backup.example.org:web`, or a path. */
+    /** A directory that holds the latest copy: `me@backup.example.org:web`, `ssh://me@backup.example.org:2222/srv/web`, or a path. */
     target: Address,
     /** Needed for another machine. */
     ssh: BackupSsh.optional(),

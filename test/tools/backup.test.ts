@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { backupProgram } from "../../src/operator/settings/backup-script.ts";
 import type { SpecInput } from "../../src/schema/spec.ts";
 import { dataSystem } from "../helpers/labs/data-tree.ts";
+import { startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 type Data = NonNullable<SpecInput["data"]>;
@@ -69,6 +70,26 @@ describe.each(["restic", "borg", "rsync"])("a backup by %s, of users with other 
     };
     const expected = Object.entries(byOwner).flatMap(([who, names]) => names.map((name) => `${who} ${name}`));
     expect(owners.split("\n").filter(Boolean).sort()).toEqual(expected.sort());
+  });
+});
+
+describe.each(["restic", "borg", "rsync"])("a backup by %s on a server with SSH", (type) => {
+  it("brings back the same", async () => {
+    const home = tempDir();
+    const { port, hostKey } = await startSshd(home);
+    const at = `root@127.0.0.1:${port}${type === "restic" ? "/" : ""}${home}/backup`;
+    const address = `${type === "restic" ? "sftp" : "ssh"}://${at}`;
+    const ssh = { key: "login", knownHosts: [`[127.0.0.1]:${port} ${hostKey}`] };
+    const backup = { ...backups[type]!(address), ssh } as Data["backup"];
+    const given = { ...secrets, login: readFileSync(join(home, ".ssh/id_ed25519"), "utf8") };
+    const system = () => dataSystem({ paths: ["/srv/app"], backup }, { secrets: given, ids: { app: 901 } });
+    const old = system();
+    fill(old.root, 901);
+    await old.backup("now");
+    await old.backup("try");
+    const fresh = system();
+    await fresh.step("restore-data", restore(["/srv/app"], ["repository", "login"]));
+    expect(stateOf(fresh.root, "srv/app")).toEqual(stateOf(old.root, "srv/app"));
   });
 });
 

@@ -186,7 +186,7 @@ function rsyncPart(backup: Backup<"rsync">): string {
       ? ""
       : ` -e "$ssh${server.port === 22 ? "" : ` -p ${server.port}`}" -M--fake-super`;
   return `
-target=${shellWord(backup.target.replace(/\/+$/, ""))}
+target=${shellWord(rsyncTarget(backup.target))}
 how=(--archive --hard-links --acls --xattrs --numeric-ids --relative --exclude-from "$work/excludes")
 far=(${remote.trim()})
 # 24: a file was gone before it was read.
@@ -212,6 +212,12 @@ bring() {
   [ -z "$differ" ] || die "what was restored differs from the backup: $differ"
 }
 `;
+}
+
+/** rsync itself has no URL with a port for SSH. */
+function rsyncTarget(target: string): string {
+  const [, login, path] = /^ssh:\/\/([^/]*?)(?::\d+)?(\/.*)$/.exec(target) ?? [];
+  return (login === undefined ? target : `${login}:${path}`).replace(/\/+$/, "");
 }
 
 function commandPart({ backup, restore, check, list }: Backup<"command">): string {
