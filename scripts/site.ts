@@ -21,6 +21,7 @@ const guides = [
     "HOSTS",
     "SECRETS",
     "BACKUP",
+    "ESCROW",
     "STORAGE",
     "BOOT",
   ],

@@ -10,6 +10,7 @@ import { initCommand } from "./commands/init.ts";
 import { lockCommand } from "./commands/lock.ts";
 import { planCommand } from "./commands/plan.ts";
 import { backupCommand } from "./commands/recover/backup.ts";
+import { escrowCommand } from "./commands/recover/escrow.ts";
 import { rescueCommand } from "./commands/recover/rescue.ts";
 import { storeCommand } from "./commands/recover/store.ts";
 import { sbomCommand } from "./commands/sbom.ts";
@@ -39,6 +40,7 @@ export const commands: readonly AddCommand[] = [
   followCommands,
   withRoot(rescueCommand),
   backupCommand,
+  escrowCommand,
   secretsCommand,
   baseCommand,
   cacheCommand,

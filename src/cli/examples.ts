@@ -55,6 +55,15 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
       "ask nothing: the disk with that serial is written",
     ],
   ],
+  "escrow make": [
+    [
+      "imgbuild escrow web -o web.escrow --host root@192.0.2.10",
+      "definition, identity, keys and the host's headers, opened by a passphrase",
+    ],
+    ["imgbuild escrow web -o web.escrow --page web.html", "and a page to print and lock away"],
+  ],
+  "escrow check": [["imgbuild escrow check web.escrow web", "whether it opens, and is still whole"]],
+  "escrow open": [["imgbuild escrow open web.escrow -o found", "all of it, into the new directory found"]],
   follow: [["imgbuild follow root@192.0.2.10", "watch a deploy that was begun from here"]],
   resume: [
     ["imgbuild resume root@192.0.2.10", "let a failed build try again"],

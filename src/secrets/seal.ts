@@ -1,5 +1,5 @@
 import { webcrypto } from "node:crypto";
-import { Decrypter, Encrypter, identityToRecipient } from "age-encryption";
+import { armor, Decrypter, Encrypter, identityToRecipient } from "age-encryption";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import { sshRecipient } from "./ssh.ts";
@@ -55,6 +55,11 @@ export async function sealWithPassphrase(passphrase: Secret, bytes: Uint8Array):
   const encrypter = new Encrypter();
   encrypter.setPassphrase(Buffer.from(passphrase.expose()).toString("utf8"));
   return await encrypter.encrypt(bytes);
+}
+
+/** The same bytes as lines of text, as `age --armor` writes them. */
+export function armored(sealed: Uint8Array): string {
+  return armor.encode(sealed);
 }
 
 /** Opens what was sealed for an identity. */

@@ -58,6 +58,7 @@ const owner: Record<string, readonly string[]> = {
   yaml: ["debian", "operator"],
   commander: ["cli", "entry"],
   esbuild: ["operator"],
+  qr: ["operator"],
   zx: ["operator"],
   tsx: ["operator"],
   zod: Object.keys(mayImport),
