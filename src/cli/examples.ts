@@ -57,10 +57,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   ],
   "escrow make": [
     [
-      "imgbuild escrow web -o web.escrow --host root@192.0.2.10",
+      "imgbuild escrow make web -o web.escrow --host root@192.0.2.10",
       "definition, identity, keys and the host's headers, opened by a passphrase",
     ],
-    ["imgbuild escrow web -o web.escrow --page web.html", "and a page to print and lock away"],
+    ["imgbuild escrow make web -o web.escrow --page web.html", "and a page to print and lock away"],
   ],
   "escrow check": [["imgbuild escrow check web.escrow web", "whether it opens, and is still whole"]],
   "escrow open": [["imgbuild escrow open web.escrow -o found", "all of it, into the new directory found"]],

@@ -53,7 +53,7 @@ export async function unpackEscrow(packed: Uint8Array, from: string): Promise<Op
   const text = files.get(manifestName);
   const parsed = Manifest.safeParse(parsedJson(Buffer.from(text ?? []).toString("utf8")));
   if (!parsed.success)
-    throw new Fail(`${from} is no escrow`, { hint: "it is made by `imgbuild escrow DEF -o FILE`" });
+    throw new Fail(`${from} is no escrow`, { hint: "it is made by `imgbuild escrow make DEF -o FILE`" });
   files.delete(manifestName);
   const manifest = parsed.data;
   const wrong = Object.entries(manifest.files).find(([name, digest]) => {

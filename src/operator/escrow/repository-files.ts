@@ -13,7 +13,7 @@ const maxBytes = 64 * 2 ** 20;
 const maxFiles = 20_000;
 
 /** The files that a definition is made from. */
-export interface RepositoryFiles {
+interface RepositoryFiles {
   readonly entries: readonly TarEntry[];
   /** Path of the definition's directory below the top. */
   readonly place: string;

@@ -27,13 +27,14 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/cache: entries gc vendor",
     "operator/native: native-context ordinary-user",
     "operator/store: fill-store only-here store-directory store-key thin-store verify-store where-kept",
-    "operator/records: known-deploys rehearsal-record",
+    "operator/records: escrow-record known-deploys rehearsal-record",
   ],
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
     "operator/definition: files host-records imports load",
     "operator/init: choices init repository-around",
     "operator/deploy: inputs",
+    "operator/escrow: escrow repository-files",
     "operator/lock: lock lock-definition",
     "operator/rescue: kept-identity sealed-identity",
     "operator/secrets: default-identity secrets test-secrets",
@@ -41,6 +42,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   ],
   "an output, or a file on its way to it, in a directory of our own": [
     "operator/build: finish-output image vm-image",
+    "operator/escrow: check-escrow",
     "operator/host: deploy-definition",
     "operator/output: disk-output minimize oci tree-output",
     "operator/report: test-page write-report",

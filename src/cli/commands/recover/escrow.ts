@@ -87,7 +87,7 @@ const addCheck: AddCommand = (escrow, act) => {
         throw new Fail(
           `the escrow lacks ${problems[0]}${problems.length > 1 ? `, and ${problems.length - 1} more` : ""}`,
           {
-            hint: "make it anew: imgbuild escrow DEF -o FILE",
+            hint: "make it anew: imgbuild escrow make DEF -o FILE",
           },
         );
     }),
