@@ -256,7 +256,6 @@ const cases: readonly Case[] = [
         "rescue-recover",
         "somebody at the console rebuilds a machine of a blank disk from the network, by BIOS",
       ],
-      ["rescue-recover-offline", "the same without a network card, of what is on the medium, by UEFI"],
       ["rescue-pxe", "a rescue medium starts by iPXE from a web server"],
     ] as const
   ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue.test.ts", `${name} `) })),

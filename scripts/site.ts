@@ -22,6 +22,7 @@ const guides = [
     "SECRETS",
     "BACKUP",
     "ESCROW",
+    "RECOVERY",
     "STORAGE",
     "BOOT",
   ],

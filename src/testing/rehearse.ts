@@ -25,7 +25,7 @@ import { type CheckResult, machineChecks } from "./checks.ts";
 import { openTestLab, type TestLab, type TestLabOptions } from "./lab.ts";
 import { loginFiles } from "./login-files.ts";
 import { readNetworkd } from "./networkd.ts";
-import { buildStockHost } from "./stock-host.ts";
+import { buildStockHost } from "./stock/stock-host.ts";
 
 /** A disk that stands in for a disk of the host, with what is on it. */
 const leastDiskBytes = 4 * 2 ** 30;

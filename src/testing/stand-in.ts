@@ -8,7 +8,7 @@ import { exitCodes, Fail } from "../util/fail.ts";
 import { openLab } from "../vm/lab/lab.ts";
 import type { Machine } from "../vm/machine/machine.ts";
 import { loginFiles } from "./login-files.ts";
-import { buildStockHost } from "./stock-host.ts";
+import { buildStockHost } from "./stock/stock-host.ts";
 
 /** What makes the host and starts it. */
 const tools = [

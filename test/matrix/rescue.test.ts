@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Machine, type MachineOptions, openLab, type TestLab } from "../../src/testing/index.ts";
@@ -13,8 +13,6 @@ const isLocked =
 const blank = { serial: "BIOS-GPT-1", sizeBytes: 4 * 2 ** 30 };
 /** Firmware, GRUB, and 110 MiB from an emulated drive or network. */
 const bootSeconds = 120;
-/** A hundred packages of the network, or a tree of the medium. */
-const buildSeconds = 600;
 
 let lab: TestLab;
 
@@ -25,13 +23,9 @@ afterEach(async () => {
   await lab.close();
 });
 
-async function made(
-  format: "iso" | "pxe",
-  of: string = definition,
-  more: readonly string[] = [],
-): Promise<string> {
+async function made(format: "iso" | "pxe"): Promise<string> {
   const output = join(lab.directory, `medium.${format}`);
-  const { code, stderr } = await imgbuild(["rescue", of, "-o", output, "--format", format, ...more], {
+  const { code, stderr } = await imgbuild(["rescue", definition, "-o", output, "--format", format], {
     env: process.env,
     timeoutMs: 600_000,
   });
@@ -86,57 +80,26 @@ describe("rescue-iso-usb", () => {
   });
 });
 
-/** Somebody at the serial console rebuilds the machine, whose own disk comes first; gives its system, started from that disk. */
-async function recovered(how: {
-  readonly of: string;
-  readonly more?: readonly string[];
-  readonly serial: string;
-  readonly passphrase?: string;
-  readonly machine: Omit<MachineOptions, "name" | "disks">;
-}): Promise<Machine> {
-  const { of, more = [], serial, passphrase, machine: shape } = how;
-  const file = { file: await made("iso", of, more), format: "raw" as const };
-  const own = { serial, sizeBytes: 4 * 2 ** 30 };
-  const machine = await lab.machine({
-    ...{ name: "rescue", memoryMib: 1024, ...shape },
-    disks: [own, { file, serial: "MEDIUM", bus: "cdrom", readOnly: true }],
-  });
-  await machine.start();
-  const answer = async (question: RegExp, text: string, withinSeconds: number) => {
-    await machine.waitForConsole(question, { withinSeconds, after: asked });
-    asked = machine.console.mark();
-    machine.type(`${text}\n`);
-  };
-  let asked = 0;
-  await answer(/Type a number: /, "1", bootSeconds);
-  if (passphrase !== undefined) await answer(/Passphrase of the medium .*: /, passphrase, 30);
-  await answer(/Type the serial of the disk to be wiped .*: /, serial, 60);
-  await answer(/press Enter; in \d+ s/, "", buildSeconds);
-  await machine.boot({ withinSeconds: bootSeconds });
-  return machine;
-}
-
 describe("rescue-recover", () => {
-  it("rebuilds a machine of a blank disk from the network, by BIOS", async () => {
-    const machine = await recovered({ of: definition, serial: "BIOS-GPT-1", machine: { firmware: "bios" } });
-    expect(await machine.succeed("hostname")).toBe("bios-gpt");
-    expect(await machine.succeed("systemctl --failed --no-legend")).toBe("");
-    expect(await machine.succeed("findmnt -no FSTYPE /var")).toBe("ext4");
-    expect(await machine.succeed("ls /etc/ssh/ssh_host_*_key")).toBe("/etc/ssh/ssh_host_ed25519_key");
-  });
-});
-
-describe("rescue-recover-offline", () => {
-  it("rebuilds a machine that has no network card, by UEFI, and its firmware starts the new system", async () => {
-    const machine = await recovered({
-      ...{ of: "imgbuild/layouts/both-firmwares", more: ["--offline"], serial: "BOTH-1" },
-      machine: { firmware: "uefi", nics: [] },
-    });
-    expect(await machine.succeed("hostname")).toBe("both-firmwares");
-    expect(
-      await machine.succeed("systemctl --failed --no-legend | grep -v networkd-wait-online || true"),
-    ).toBe("");
-    expect(await machine.succeed("ls /etc/ssh/ssh_host_*_key")).toBe("/etc/ssh/ssh_host_ed25519_key");
+  it("rebuilds a web server of blank disks from the network, by BIOS, once its passphrase is typed", async () => {
+    const junit = join(lab.directory, "drill.xml");
+    const { code, stdout, stderr } = await imgbuild(
+      [
+        "rescue",
+        "--test",
+        "imgbuild/web",
+        "-i",
+        "secrets/demo-identity.txt",
+        "--firmware",
+        "bios",
+        "--junit",
+        junit,
+      ],
+      { env: process.env, timeoutMs: 1_800_000 },
+    );
+    expect(code, `${stdout}${stderr}`).toBe(0);
+    expect(stdout).toMatch(/web is back after .*; (\d+) of \1 checks passed/);
+    expect(readFileSync(junit, "utf8")).toContain('failures="0"');
   });
 });
 

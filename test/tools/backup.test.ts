@@ -155,7 +155,7 @@ describe.each(Object.keys(backups))("a backup by %s", (type) => {
     expect(existsSync(join(old.root, "var/lib/imgbuild/dumps"))).toBe(false);
   });
 
-  it("goes on where a restore was cut off", async () => {
+  it("F50: goes on where a restore was cut off", async () => {
     const at = tempDir();
     const old = system(at);
     fill(old.root, 901);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { deployInputs, deployWorld, type Outside } from "../../../src/operator/deploy/inputs.ts";
 import { cacheRoot } from "../../../src/system/files/cache.ts";
 import { type Machine, openLab, type SshShell, type TestLab } from "../../../src/testing/index.ts";
-import { buildStockHost, makeDataDisk, type StockHost } from "../../../src/testing/stock-host.ts";
+import { buildStockHost, makeDataDisk, type StockHost } from "../../../src/testing/stock/stock-host.ts";
 import { Fail } from "../../../src/util/fail.ts";
 import { type Log, silentLog } from "../../../src/util/log.ts";
 import { project } from "../imgbuild.ts";

@@ -15,7 +15,7 @@ function laid({ json, payload }: Pick<Parts, "json" | "payload">): string {
   return directory;
 }
 
-describe("what a rescue medium brings along", () => {
+describe("F49: what a rescue medium brings along", () => {
   it("is the definition as it was, with its files and its secrets, which stay closed", async () => {
     const more = new Map([
       ["secrets/token.age", Buffer.from("sealed")],

@@ -27,7 +27,7 @@ const rules: Readonly<Record<string, Rule>> = {
     except: {
       "src/debian/": "knows archives and packages, and dpkg's records",
       "src/steps/packages/": "has dpkg install them",
-      "src/testing/stock-tree.ts": "makes a Debian system by others' tools",
+      "src/testing/stock/stock-tree.ts": "makes a Debian system by others' tools",
     },
   },
 };

@@ -1,20 +1,30 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { Option } from "commander";
 import { type RescueOptions, rescueFormats } from "../../../operator/rescue/rescue-options.ts";
-import { Fail } from "../../../util/fail.ts";
+import type { DrillOptions } from "../../../testing/drill.ts";
+import { seconds } from "../../../util/count.ts";
+import { exitCodes, Fail } from "../../../util/fail.ts";
 import { Secret } from "../../../util/secret.ts";
 import type { AddCommand, Cli } from "../../terminal/context.ts";
-import { defHelp, each, present } from "../../terminal/options.ts";
+import { defHelp, each, positive, present } from "../../terminal/options.ts";
 import { newPassphrase } from "../../terminal/passphrase.ts";
 
-type Options = RescueOptions & { readonly passphraseFile?: string };
+interface Options extends Omit<RescueOptions, "output"> {
+  readonly output?: string;
+  readonly passphraseFile?: string;
+  readonly test?: boolean;
+  readonly firmware: DrillOptions["firmware"];
+  readonly memory?: number;
+  readonly junit?: string;
+  readonly keep?: boolean;
+}
 
 export const rescueCommand: AddCommand = (program, act) => {
   program
     .command("rescue")
     .description("a medium that rebuilds machines from bare disks: for a disc, a USB disk or the network")
     .argument("<DEF...>", defHelp)
-    .requiredOption("-o, --output <FILE>", "where the image goes; with --format pxe, the directory")
+    .option("-o, --output <FILE>", "where the image goes; with --format pxe, the directory")
     .addOption(
       new Option("--format <FORMAT>", "iso: for disc and USB; pxe: a directory for a web server")
         .choices(rescueFormats)
@@ -32,23 +42,75 @@ export const rescueCommand: AddCommand = (program, act) => {
       "its first line encrypts the identity on the medium, instead of a passphrase that is asked for",
       present,
     )
+    .option("--test", "try it: a VM with blank disks is rebuilt from the medium, and its system is checked")
+    .addOption(
+      new Option("--firmware <FIRMWARE>", "with --test: what starts the machine")
+        .choices(["bios", "uefi", "declared"])
+        .default("declared", "the first that is declared"),
+    )
+    .option("--memory <MIB>", "with --test: the machine's memory (default: 1024)", positive)
+    .option("--junit <FILE>", "with --test: write the results as JUnit's XML")
+    .option("--keep", "with --test: leave the machine's files where they are")
     .action((paths: string[], options: Options) =>
-      act(async (cli) => {
-        const { makeRescue } = await import("../../../operator/rescue/rescue.ts");
-        const { howToServe } = await import("../../../operator/rescue/network-files.ts");
-        const { secureBootLines } = await import("../../../operator/rescue/secure-boot.ts");
-        const made = await makeRescue(paths, options, {
-          ...cli,
-          ...passphrases(options.passphraseFile, cli),
-        });
-        const { output, format } = options;
-        for (const line of secureBootLines(made.secureBoot)) cli.log.info(line);
-        cli.print(output);
-        if (format === "pxe") cli.log.info(howToServe(output));
-        cli.emit({ event: "done", file: output, format, ...made });
-      }),
+      act((cli) => (options.test ? tryMedium(paths, options, cli) : makeMedium(paths, options, cli))),
     );
 };
+
+async function makeMedium(paths: string[], options: Options, cli: Cli): Promise<void> {
+  const { output, format } = options;
+  if (output === undefined)
+    throw new Fail("rescue needs -o FILE, where the medium goes, or --test", { exitCode: exitCodes.usage });
+  const { makeRescue } = await import("../../../operator/rescue/rescue.ts");
+  const { howToServe } = await import("../../../operator/rescue/network-files.ts");
+  const { secureBootLines } = await import("../../../operator/rescue/secure-boot.ts");
+  const made = await makeRescue(
+    paths,
+    { ...options, output },
+    { ...cli, ...passphrases(options.passphraseFile, cli) },
+  );
+  for (const line of secureBootLines(made.secureBoot)) cli.log.info(line);
+  cli.print(output);
+  if (format === "pxe") cli.log.info(howToServe(output));
+  cli.emit({ event: "done", file: output, format, ...made });
+}
+
+/** The drill, for each definition: what somebody would do at the console after a disaster. */
+async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<void> {
+  if (options.output !== undefined)
+    throw new Fail("--test makes a medium of its own, and leaves none: leave -o out", {
+      exitCode: exitCodes.usage,
+    });
+  const { drill } = await import("../../../testing/drill.ts");
+  const { junit } = await import("../../../testing/verdict.ts");
+  const passphraseOf =
+    options.passphraseFile === undefined
+      ? (of: string) => cli.askSecret(`Passphrase of ${of}: `)
+      : () => firstLine(options.passphraseFile!);
+  const failed: string[] = [];
+  for (const path of paths) {
+    const { hostname, firmware, checks, phases, accelerator } = await drill(path, options, {
+      ...cli,
+      passphraseOf,
+    });
+    const total = phases.reduce((sum, phase) => sum + phase.seconds, 0);
+    if (options.junit !== undefined)
+      await writeFile(
+        options.junit,
+        junit(hostname, [
+          { firmware, results: checks, seconds: total, ok: checks.every(({ ok }) => ok), evidence: [] },
+        ]),
+      );
+    for (const phase of phases) cli.print(`  ${phase.phase.padEnd(10)} ${seconds(phase.seconds * 1000)}`);
+    const wrong = checks.filter(({ ok }) => !ok);
+    cli.print(
+      `${hostname} is back after ${seconds(total * 1000)}${accelerator === "tcg" ? " (emulated: a real machine takes a fraction of it)" : ""}; ` +
+        `${checks.length - wrong.length} of ${checks.length} checks passed`,
+    );
+    cli.emit({ event: "drill", hostname, firmware, checks, phases, seconds: total, accelerator });
+    failed.push(...wrong.map(({ check, detail }) => `${hostname}: ${check}: ${detail}`));
+  }
+  if (failed.length > 0) throw new Fail(failed.join("\n"));
+}
 
 function passphrases(file: string | undefined, cli: Cli) {
   if (file !== undefined) {

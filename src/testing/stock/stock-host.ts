@@ -1,12 +1,12 @@
 import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { partitionTypes } from "../storage/table/gpt.ts";
-import { inOnePiece } from "../system/files/one-piece.ts";
-import { run } from "../system/run/run.ts";
-import { onlyArchitecture } from "../tables/architecture.ts";
-import { Tree } from "../tree/tree.ts";
-import { digestOf } from "../util/digest.ts";
-import type { Log } from "../util/log.ts";
+import { partitionTypes } from "../../storage/table/gpt.ts";
+import { inOnePiece } from "../../system/files/one-piece.ts";
+import { run } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { Tree } from "../../tree/tree.ts";
+import { digestOf } from "../../util/digest.ts";
+import type { Log } from "../../util/log.ts";
 import { installGrub } from "./stock-grub.ts";
 import { makeStockTree, type StockNetwork, stockFiles, stockIds, stockPackages } from "./stock-tree.ts";
 

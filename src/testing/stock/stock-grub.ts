@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { chrootRun } from "../system/door/chroot.ts";
-import { run } from "../system/run/run.ts";
-import { onlyArchitecture } from "../tables/architecture.ts";
-import { Tree } from "../tree/tree.ts";
-import { Fail } from "../util/fail.ts";
+import { chrootRun } from "../../system/door/chroot.ts";
+import { run } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { Tree } from "../../tree/tree.ts";
+import { Fail } from "../../util/fail.ts";
 import { kernelVersion, stockIds } from "./stock-tree.ts";
 
 /** Finds the root filesystem, wherever the firmware counts the disk. */

@@ -1,13 +1,13 @@
 import { dirname } from "node:path";
-import { bootstrapSources } from "../operator/lock/bootstrap-sources.ts";
-import { chrootRun } from "../system/door/chroot.ts";
-import { type RunOptions, run } from "../system/run/run.ts";
-import { onlyArchitecture } from "../tables/architecture.ts";
-import { installHint } from "../tables/distribution.ts";
-import { stockRelease } from "../tables/release.ts";
-import { Tree } from "../tree/tree.ts";
-import { Fail } from "../util/fail.ts";
-import type { Log } from "../util/log.ts";
+import { bootstrapSources } from "../../operator/lock/bootstrap-sources.ts";
+import { chrootRun } from "../../system/door/chroot.ts";
+import { type RunOptions, run } from "../../system/run/run.ts";
+import { onlyArchitecture } from "../../tables/architecture.ts";
+import { installHint } from "../../tables/distribution.ts";
+import { stockRelease } from "../../tables/release.ts";
+import { Tree } from "../../tree/tree.ts";
+import { Fail } from "../../util/fail.ts";
+import type { Log } from "../../util/log.ts";
 
 /** Bounds on a machine that is also busy with other things. */
 const bootstrapTimeoutMs = 30 * 60_000;
