@@ -11,9 +11,11 @@ import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
 import type { Machine, MachineDisk } from "../vm/machine/machine.ts";
 import { cardsOf } from "./cards.ts";
-import { type CheckResult, machineChecks } from "./checks.ts";
-import { openTestLab, type TestLabOptions, uefiFor } from "./lab.ts";
+import { casesOf } from "./cases.ts";
+import { type CheckResult, defaultChecks } from "./checks.ts";
+import { asDefined, openTestLab, type TestLabOptions, uefiFor } from "./lab.ts";
 import { readNetworkd } from "./networkd.ts";
+import { runCases } from "./verdict.ts";
 
 /** On ordinary hardware; an emulated machine gets its scale of it. */
 const waits = { base: 120, question: 60, build: 1_800, restore: 7_200, system: 180 } as const;
@@ -49,25 +51,30 @@ export async function drill(
   const { spec } = definition;
   const disks = blankDisks(definition);
   const firmware = options.firmware === "declared" ? (spec.boot?.firmware[0] ?? "bios") : options.firmware;
+  const tests = await casesOf(definition.file);
   const lab = await openTestLab(outside);
   try {
     const iso = join(lab.directory, "rescue.iso");
     const passphrase = await makeMedium(path, iso, options, outside);
     const declared = readNetworkd(networkdFiles(spec, definition.files));
+    const { nics = cardsOf(declared, spec.boot?.cmdline), moreDisks = [] } = tests.shape(lab);
     const machine = await lab.machine({
       ...{
         name: spec.hostname,
         firmware: firmware === "uefi" ? uefiFor(spec) : "bios",
-        disks: [...disks, discOf(iso)],
+        disks: [...disks, ...moreDisks, discOf(iso)],
       },
-      ...{ memoryMib: options.memory ?? 1024, nics: cardsOf(declared, spec.boot?.cmdline) },
+      ...{ memoryMib: options.memory ?? 1024, nics },
       tpm: needsOf(spec).machine.tpm2 !== undefined,
     });
     const phases = await recover(machine, { definition, disks, passphrase }, log);
     const hostKey = (await machine.succeed("cat /etc/ssh/ssh_host_ed25519_key.pub")).trim();
+    const defined = asDefined(machine, { spec, hostKey, placed: [...definition.files.keys()] });
     const checks = await log.task("checking", (inner) =>
-      machineChecks({ spec, hostKey }, machine, { log: inner, signal }),
+      defaultChecks(defined, machine, { log: inner, signal }),
     );
+    const failed = async () => {};
+    checks.push(...(await runCases(tests.cases, { lab, machine: defined, spec }, { log, signal, failed })));
     return { hostname: spec.hostname, firmware, checks, phases, accelerator: lab.accelerator.name };
   } finally {
     await lab.close();

@@ -90,6 +90,14 @@ export async function machineOf(
       ...(moreDisks ?? []),
     ],
   });
+  return asDefined(machine, { spec, hostKey, placed });
+}
+
+/** The machine, and what its definition says of it. */
+export function asDefined(
+  machine: Machine,
+  { spec, hostKey, placed }: Pick<DefinedMachine, "spec" | "hostKey" | "placed">,
+): DefinedMachine {
   // Not spread: some of a machine's properties change while it lives.
   return Object.defineProperties(machine, {
     spec: { value: spec, enumerable: true },

@@ -6,15 +6,8 @@ import { Fail, messageOf } from "../util/fail.ts";
 import { settlesWithin } from "../util/promises.ts";
 import type { Machine } from "../vm/machine/machine.ts";
 import { type CheckResult, defaultChecks } from "./checks.ts";
-import type { Case, Cases } from "./declare.ts";
-import {
-  type DefinedMachine,
-  machineOf,
-  openTestLab,
-  type TestLab,
-  type TestLabOptions,
-  uefiFor,
-} from "./lab.ts";
+import type { Case, CaseContext, Cases } from "./declare.ts";
+import { machineOf, openTestLab, type TestLabOptions, uefiFor } from "./lab.ts";
 
 export interface Verdict {
   readonly firmware: "bios" | "uefi";
@@ -62,19 +55,9 @@ export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Ve
       results.push(
         ...(await log.task("checking", (inner) => defaultChecks(image, machine, { log: inner, signal }))),
       );
-      if (cases.length > 0) {
-        // What the checks left undone would show in the snapshot; a failed unit has nothing to do with the cases.
-        await log.task("taking a snapshot", () => machine.snapshot(snapshotName));
-        for (const [index, one] of cases.entries()) {
-          signal.throwIfAborted();
-          const result = await log.task(one.name, async () => {
-            if (index > 0) await machine.restore(snapshotName);
-            return await runCase(one, lab, machine, image);
-          });
-          results.push(result);
-          if (!result.ok) evidence.push(await gather(one.name, machine, join(plan.evidence, slug(one.name))));
-        }
-      }
+      const failed = async (name: string) =>
+        void evidence.push(await gather(name, machine, join(plan.evidence, slug(name))));
+      results.push(...(await runCases(cases, { lab, machine, spec: image.spec }, { log, signal, failed })));
     }
     const ok = results.every((one) => one.ok);
     if (!ok && evidence.length === 0) evidence.push(await gather("the machine", machine, plan.evidence));
@@ -84,15 +67,33 @@ export async function judge(plan: TestPlan, options: TestLabOptions): Promise<Ve
   }
 }
 
-async function runCase(
-  one: Case,
-  lab: TestLab,
-  machine: DefinedMachine,
-  image: TestImage,
-): Promise<CheckResult> {
+/** Runs a definition's own tests, each on the machine as it was before the first of them. */
+export async function runCases(
+  cases: readonly Case[],
+  context: CaseContext,
+  options: Pick<TestLabOptions, "log" | "signal"> & { readonly failed: (name: string) => Promise<void> },
+): Promise<CheckResult[]> {
+  const { machine } = context;
+  const { log, signal, failed } = options;
+  const results: CheckResult[] = [];
+  // What the checks left undone would show in the snapshot; a failed unit has nothing to do with the cases.
+  if (cases.length > 0) await log.task("taking a snapshot", () => machine.snapshot(snapshotName));
+  for (const [index, one] of cases.entries()) {
+    signal.throwIfAborted();
+    const result = await log.task(one.name, async () => {
+      if (index > 0) await machine.restore(snapshotName);
+      return await runCase(one, context);
+    });
+    results.push(result);
+    if (!result.ok) await failed(one.name);
+  }
+  return results;
+}
+
+async function runCase(one: Case, { lab, machine, spec }: CaseContext): Promise<CheckResult> {
   const result = await timed(one.name, async () => {
     const boundMs = one.withinSeconds * machine.scale * 1000;
-    if (!(await settlesWithin(one.work({ machine, lab, spec: image.spec }), boundMs)))
+    if (!(await settlesWithin(one.work({ machine, lab, spec }), boundMs)))
       throw new Fail(`did not end within ${Math.round(boundMs / 1000)} s`);
   });
   for (const other of [...lab.machines]) if (other.name !== machine.name) await lab.drop(other);
