@@ -66,9 +66,15 @@ async function start(): Promise<void> {
     reached: () => reachedAt(stateDir),
     openSecrets: () => openSecrets(open, consoles),
     rebuild: async (planned, secrets) => {
-      await log.task("checking the medium", async (inner) =>
-        checkMedium(open.medium, await medium(inner), inner),
-      );
+      await log.task("checking the medium", async (inner) => {
+        const directory = await medium(inner).catch((error: unknown) => {
+          // All that is used is in memory already: a program that starts images may hide the medium from us.
+          if (open.medium.tree !== undefined) throw error;
+          inner.warn(`${messageOf(error)}; the base and what came with it are checked all the same`);
+          return undefined;
+        });
+        await checkMedium(open.medium, directory, inner);
+      });
       await rebuild(open, planned, secrets, log);
     },
     restart: () => restart(true),

@@ -59,7 +59,7 @@ LOGIN ?=${login.map((word) => ` ${makeWord(word)}`).join("")}
 OPTIONS ?=
 IMGBUILD := npx imgbuild
 .DEFAULT_GOAL := help
-.PHONY: help check lock update test shell image plan deploy host
+.PHONY: help check lock update test shell image rescue drill plan deploy host
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\\t/' | expand -t 10
@@ -86,6 +86,13 @@ shell: lock ## a shell in the system, in QEMU
 image: lock ## a disk image, out/system.raw
 	@mkdir -p out
 	$(IMGBUILD) build . -o out/system.raw
+
+rescue: lock ## a medium that rebuilds the machine from blank disks, out/rescue.iso
+	@mkdir -p out
+	$(IMGBUILD) rescue . --offline -o out/rescue.iso $(OPTIONS)
+
+drill: lock ## rebuild the machine from such a medium, in QEMU
+	$(IMGBUILD) rescue . --offline --test $(OPTIONS)
 
 plan: lock host ## what a deploy to HOST would do; changes nothing
 	$(IMGBUILD) plan . $(HOST) $(LOGIN) $(OPTIONS)
