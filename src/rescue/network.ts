@@ -4,6 +4,7 @@ import type { NetworkReplay } from "../schema/base/deploy.ts";
 import type { Network } from "../schema/network.ts";
 import type { Spec } from "../schema/spec.ts";
 import { readIfThere } from "../system/files/read-if-there.ts";
+import { linkPattern } from "../system/machine/link-names.ts";
 
 /** A card of this machine, by what a definition may call it: its names by systemd's rules, and its address. */
 interface Card {
@@ -58,13 +59,7 @@ export function networkFor(
 function isMeant(name: string, { match = { name } }: Network, card: Card): boolean {
   if (match.mac !== undefined && match.mac.toLowerCase() !== card.mac) return false;
   if (match.name === undefined) return true;
-  const pattern = new RegExp(
-    `^${match.name
-      .replace(/[.+^$()|{}\\]/g, "\\$&")
-      .replaceAll("*", ".*")
-      .replaceAll("?", ".")
-      .replaceAll("[!", "[^")}$`,
-  );
+  const pattern = linkPattern(match.name);
   return card.names.some((one) => pattern.test(one));
 }
 

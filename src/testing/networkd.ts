@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import { linkPattern } from "../system/machine/link-names.ts";
 
 /** What a .network file says that a cable's other end has to answer to. */
 export interface DeclaredNetwork {
@@ -114,18 +115,9 @@ export function matches({ names, macs }: DeclaredNetwork, link: { name?: string;
   if (name === undefined) return false;
   const isNot = names[0]!.startsWith("!");
   const globs = isNot ? [names[0]!.slice(1), ...names.slice(1)] : names;
-  return globs.some((glob) => globOf(glob).test(name)) !== isNot;
+  return globs.some((glob) => linkPattern(glob).test(name)) !== isNot;
 }
 
 export function isGlob(name: string): boolean {
   return /[*?[!]/.test(name);
-}
-
-function globOf(glob: string): RegExp {
-  const source = glob
-    .replaceAll(/[.+^${}()|\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".")
-    .replaceAll("[!", "[^");
-  return new RegExp(`^${source}$`);
 }

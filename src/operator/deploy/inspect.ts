@@ -15,6 +15,7 @@ import { type Bound, boundTo, hostFinding } from "../inspect/host-binding.ts";
 import { inspect } from "../inspect/inspect.ts";
 import { wipeFindings } from "../inspect/may-wipe.ts";
 import { needsOf } from "../inspect/needs.ts";
+import { newNetwork } from "../inspect/new-network.ts";
 import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachAny } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
@@ -60,7 +61,7 @@ export async function inspectAndPlan(
   );
   const login = loginUser(inputs, await world.publicKeys());
   const { disks, bound, findings } = judge(inputs, facts, {
-    ...{ mirror, login, baseBytes: sizeOf(inputs.base), port: reached.port },
+    ...{ mirror, login, baseBytes: sizeOf(inputs.base), reached },
     networkProblems: unreached === undefined || problems.length > 0 ? problems : [unreached],
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
@@ -83,8 +84,8 @@ export function judge(
   inputs: DeployInputs,
   facts: Facts,
   asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "networkProblems"> & {
-    /** At which the machine was reached, as it sees itself. */
-    readonly port: number;
+    /** Where the machine was reached, as it sees itself. */
+    readonly reached: { readonly address: string; readonly port: number };
   },
 ): {
   readonly disks: Readonly<Record<string, DiskFacts>> | undefined;
@@ -92,7 +93,7 @@ export function judge(
   readonly findings: readonly Finding[];
 } {
   const { spec, lock } = inputs;
-  const { port, ...more } = asked;
+  const { reached, ...more } = asked;
   const match = matchOrTell(spec, facts);
   const disks = "problem" in match ? undefined : match.matched;
   const bound = boundTo(spec, facts, disks);
@@ -107,9 +108,13 @@ export function judge(
     needs: needsOf(spec, lock),
     disks,
     locked: new Set(lock.packages.map(({ name }) => name)),
-    sshPorts: { ...sshdPorts(spec, inputs), reached: port },
+    sshPorts: { ...sshdPorts(spec, inputs), reached: reached.port },
   });
-  const findings = [...judged, ...wipeFindings(spec, disks ?? {}, inputs.mayWipe)];
+  const findings = [
+    ...judged,
+    newNetwork(spec, inputs.files.keys(), facts, reached.address),
+    ...wipeFindings(spec, disks ?? {}, inputs.mayWipe),
+  ];
   return { disks, bound, findings };
 }
 

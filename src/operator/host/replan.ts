@@ -46,7 +46,7 @@ export async function replan(
   const login = loginUser(inputs, await world.publicKeys());
   const judged = judge(inputs, facts, {
     ...{ baseBytes: 0, networkProblems: [], mirror: { url: "" }, login },
-    port: (await reachedAt(host)).port,
+    reached: await reachedAt(host),
     clock: { now: world.now(), ignored: true },
   });
   const { disks, bound } = judged;
