@@ -88,6 +88,7 @@ export function judgeNeeds(
   return [
     ...processor(needs.machine, spec, facts),
     ...tpm(needs.machine, facts),
+    ...somebody(spec),
     ...secureBoot(needs, facts),
     ...(disks === undefined ? [] : needs.kernels.map((need) => kernelRoom(need, spec, disks))),
   ];
@@ -131,6 +132,23 @@ function tpm({ tpm2 }: MachineNeeds, facts: Pick<Facts, "tpm">): Finding[] {
     go(
       "tpm",
       `TPM 2.0${facts.tpm?.banks === undefined ? "" : `, ${facts.tpm.banks.join(" and ")} registers`}`,
+    ),
+  ];
+}
+
+/** A volume that a passphrase alone opens stops every start until somebody types it, the first after a deploy included. */
+function somebody({ storage }: Pick<Spec, "storage">): Finding[] {
+  if (storage === undefined) return [];
+  const waiting = contentsOf(graphOf(storage), "luks").flatMap(({ content: { name, unlock } }) =>
+    unlock.type === "passphrase" ? [name] : [],
+  );
+  if (waiting.length === 0) return [];
+  const each = waiting.length === 1 ? "is opened by a passphrase" : "are opened by passphrases";
+  return [
+    warn(
+      "passphrase",
+      `${waiting.join(", ")} ${each} at the console: each start waits there, and the first one now`,
+      "sit at the console when the machine restarts, or let `unlock` be a TPM, a tang server or, but for the root, a key file",
     ),
   ];
 }

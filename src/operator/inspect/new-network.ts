@@ -3,7 +3,7 @@ import type { Facts, LinkFacts } from "../../schema/facts.ts";
 import type { Network } from "../../schema/network.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { linkPattern } from "../../system/machine/link-names.ts";
-import { type Finding, go, noGo, warn } from "./finding.ts";
+import { type Finding, go, warn } from "./finding.ts";
 
 const check = "new network";
 /** Where a definition's own files may say it instead. */
@@ -31,14 +31,6 @@ export function newNetwork(
       "say it in `network`",
     );
   }
-  const cards = declared.filter(([, { device }]) => device === undefined);
-  const foreign = cards.every(([, { match }]) => match?.mac !== undefined && !hasMac(facts.links, match.mac));
-  if (cards.length > 0 && foreign)
-    return noGo(
-      check,
-      `the definition's cards are ${cards.map(([name, { match }]) => `${name} (${match?.mac})`).join(", ")}; the host has ${facts.links.map(({ name, mac }) => `${name} (${mac})`).join(", ")}`,
-      "correct `match.mac` in the definition, or say --card NAME=MAC",
-    );
   const link = facts.links.find((one) => one.addresses.some((other) => same(other.address, address)));
   if (address === "" || link === undefined)
     return go(check, "where the host is reached is not known; not compared");
@@ -113,10 +105,6 @@ function otherAddress(
 function isMeant(name: string, { match = { name } }: Network, link: LinkFacts): boolean {
   if (match.mac !== undefined && match.mac.toLowerCase() !== link.mac.toLowerCase()) return false;
   return match.name === undefined || linkPattern(match.name).test(link.name);
-}
-
-function hasMac(links: readonly LinkFacts[], mac: string): boolean {
-  return links.some((link) => link.mac.toLowerCase() === mac.toLowerCase());
 }
 
 function plain(address: string): string {

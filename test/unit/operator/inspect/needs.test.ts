@@ -51,6 +51,16 @@ describe("needsOf", () => {
 });
 
 describe("a machine's answers", () => {
+  it("warn that somebody has to sit there, where a passphrase alone opens a volume, and nowhere else", async () => {
+    expect(named(judge(await layout("luks-lvm")), "passphrase")).toMatchObject({
+      verdict: "warn",
+      detail: expect.stringMatching(/^\S+ is opened by a passphrase at the console: each start waits there/),
+    });
+    for (const other of ["luks-tpm2", "luks-tang"])
+      expect(named(judge(await layout(other)), "passphrase"), other).toBeUndefined();
+    expect(named(judge(serverSpec()), "passphrase")).toBeUndefined();
+  });
+
   it("refuse imgbuild/layouts/luks-tpm2 where there is no TPM, or not such a one", async () => {
     const spec = await layout("luks-tpm2");
     const wants = "root is opened by a TPM 2.0 with sha256 registers";
