@@ -8,8 +8,8 @@ import { converse } from "./rescue/dialogue.ts";
 import { hostKeysFor } from "./rescue/host-keys.ts";
 import { cardsHere, networkFor } from "./rescue/network.ts";
 import { type OpenMedium, openMedium } from "./rescue/open-medium.ts";
-import { openSecrets } from "./rescue/open-secrets.ts";
-import { planRecovery } from "./rescue/plan-recovery.ts";
+import { type Opened, openSecrets } from "./rescue/open-secrets.ts";
+import { planRecovery, withMachineId } from "./rescue/plan-recovery.ts";
 import { reachedAt } from "./rescue/reached.ts";
 import { openConsoles, serveConsoles } from "./rescue/ttys.ts";
 import { identityFromSeed, sealFor } from "./secrets/seal.ts";
@@ -21,7 +21,6 @@ import { workThroughPlan } from "./target/work.ts";
 import type { Host } from "./transport/host.ts";
 import { Fail, messageOf } from "./util/fail.ts";
 import { type Log, plainLog } from "./util/log.ts";
-import type { Secret } from "./util/secret.ts";
 
 const stateDir = "/run/imgbuild";
 const offMs = 30_000;
@@ -65,7 +64,7 @@ async function start(): Promise<void> {
     },
     reached: () => reachedAt(stateDir),
     openSecrets: () => openSecrets(open, consoles),
-    rebuild: async (planned, secrets) => {
+    rebuild: async (planned, opened) => {
       await log.task("checking the medium", async (inner) => {
         const directory = await medium(inner).catch((error: unknown) => {
           // All that is used is in memory already: a program that starts images may hide the medium from us.
@@ -75,7 +74,7 @@ async function start(): Promise<void> {
         });
         await checkMedium(open.medium, directory, inner);
       });
-      await rebuild(open, planned, secrets, log);
+      await rebuild(open, planned, opened, log);
     },
     restart: () => restart(true),
     powerOff: async () => {
@@ -102,15 +101,10 @@ async function setUpNetwork(open: OpenMedium, log: Log): Promise<void> {
 }
 
 /** As the runner does it after GO. */
-async function rebuild(
-  open: OpenMedium,
-  planned: Planned,
-  opened: ReadonlyMap<string, Secret>,
-  log: Log,
-): Promise<void> {
-  const { keys, from } = await hostKeysFor(open.spec, opened);
+async function rebuild(open: OpenMedium, planned: Planned, opened: Opened, log: Log): Promise<void> {
+  const { keys, from } = await hostKeysFor(open.spec, opened.secrets);
   if (from === "new") log.info("the system gets new SSH host keys: those of before are not on the medium");
-  const secrets = new Map([...opened, ...keys]);
+  const secrets = new Map([...opened.secrets, ...keys]);
   const { identity, recipient } = await identityFromSeed(randomBytes(32));
   const plain = Buffer.from(
     JSON.stringify(
@@ -121,10 +115,11 @@ async function rebuild(
   );
   const sealed = Buffer.from(await sealFor(recipient, plain)).toString("base64");
   plain.fill(0);
+  const plan = withMachineId(planned.plan, opened.machineId);
   const fetched: Fetched = { packages: 0, bytes: 0 };
   await workThroughPlan({
     order: { ...planned.order, secrets: [...secrets.keys()] },
-    files: new Map([...open.carried, ["plan.json", Buffer.from(JSON.stringify(planned.plan))]]),
+    files: new Map([...open.carried, ["plan.json", Buffer.from(JSON.stringify(plan))]]),
     ...{ identity, sealed: [sealed], log, fetched, nonce: randomBytes(32).toString("hex") },
     ponr: () => log.info("from here on the disks are written"),
     signal: new AbortController().signal,

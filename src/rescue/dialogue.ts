@@ -4,9 +4,9 @@ import type { Planned } from "../operator/plan/planned.ts";
 import type { Facts } from "../schema/facts.ts";
 import { sizeOf } from "../util/count.ts";
 import { Fail, messageOf } from "../util/fail.ts";
-import type { Secret } from "../util/secret.ts";
 import type { Consoles } from "./consoles.ts";
 import type { OpenMedium } from "./open-medium.ts";
+import type { Opened } from "./open-secrets.ts";
 import type { Recovery, Said } from "./plan-recovery.ts";
 
 /** What the dialogue needs of the machine. */
@@ -17,9 +17,9 @@ interface RescueWorld {
   look(said: Said): Promise<{ readonly facts: Facts; readonly recovery: Recovery }>;
   /** Where the machine is reached, and by which key it is known. */
   reached(): Promise<readonly string[]>;
-  openSecrets(): Promise<Map<string, Secret>>;
+  openSecrets(): Promise<Opened>;
   /** Checks the medium, and rebuilds the machine. */
-  rebuild(planned: Planned, secrets: ReadonlyMap<string, Secret>): Promise<void>;
+  rebuild(planned: Planned, opened: Opened): Promise<void>;
   /** Milliseconds: of an unattended medium for somebody who stops it; until a rebuilt machine restarts by itself. */
   readonly waitMs: { readonly stop: number; readonly restart: number };
   restart(): Promise<never>;
@@ -98,9 +98,9 @@ async function menu(
 
 /** Somebody typed 1: secrets, then each disk by its name, then the work. */
 async function recover(world: RescueWorld, planned: Planned): Promise<true> {
-  const secrets = await world.openSecrets();
+  const opened = await world.openSecrets();
   await nameDisks(world.consoles, planned);
-  await rebuild(world, planned, secrets);
+  await rebuild(world, planned, opened);
   const { restart } = world.waitMs;
   const question = `Take the medium out and press Enter; in ${restart / 1000} s it restarts by itself. `;
   await world.consoles.askWithin(question, restart);
@@ -117,13 +117,9 @@ async function nameDisks(consoles: Consoles, { disks }: Planned): Promise<void> 
   }
 }
 
-async function rebuild(
-  world: RescueWorld,
-  planned: Planned,
-  secrets: ReadonlyMap<string, Secret>,
-): Promise<void> {
+async function rebuild(world: RescueWorld, planned: Planned, opened: Opened): Promise<void> {
   const began = Date.now();
-  await world.rebuild(planned, secrets);
+  await world.rebuild(planned, opened);
   const seconds = Math.round((Date.now() - began) / 1000);
   world.consoles.print();
   world.consoles.print(`${world.open.spec.hostname} is on its disks, after ${seconds} s.`);
@@ -147,7 +143,7 @@ async function byItself(world: RescueWorld): Promise<boolean> {
       throw new Fail(
         "it does not begin: the definition has secrets, and somebody has to type the passphrase",
       );
-    await rebuild(world, recovery.planned, new Map());
+    await rebuild(world, recovery.planned, { secrets: new Map() });
     consoles.print("The machine switches off; take the medium out before it starts again.");
     return true;
   });

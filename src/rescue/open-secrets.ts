@@ -8,13 +8,21 @@ import type { OpenMedium } from "./open-medium.ts";
 /** A typing error is no reason to begin anew. */
 const tries = 3;
 
-/** Opens the secrets of the definition by a passphrase that is typed; each is in memory only. */
+/** Opened in memory only. */
+export interface Opened {
+  /** Host keys of before are among them, where a deploy kept them. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** By which the machine was known before, where a deploy kept it. */
+  readonly machineId?: string | undefined;
+}
+
+/** Opens the secrets of the definition by a passphrase that is typed. */
 export async function openSecrets(
   { sealed, identity, kept, spec }: Pick<OpenMedium, "sealed" | "identity" | "kept" | "spec">,
   consoles: Consoles,
-): Promise<Map<string, Secret>> {
+): Promise<Opened> {
   const names = Object.keys(spec.secrets);
-  if (names.length === 0 && (kept === undefined || identity === undefined)) return new Map();
+  if (names.length === 0 && (kept === undefined || identity === undefined)) return { secrets: new Map() };
   if (identity === undefined)
     throw new Fail("the medium has no identity that opens the secrets", {
       hint: "make it anew with your age identity at hand: imgbuild rescue DEF -o FILE",
@@ -30,10 +38,11 @@ export async function openSecrets(
       const passphrase = () => consoles.askSecret("passphrase", `Passphrase of the secret ${name}: `);
       secrets.set(name, await openBytes(bytes, `the secret ${name}`, { identities, passphrase, name }));
     }
-    if (kept === undefined) return secrets;
+    if (kept === undefined) return { secrets };
     const from = "the host keys on the medium";
     const text = await openBytes(kept, from, { identities, name: "host keys" });
-    return new Map([...secrets, ...readKeptIdentity(text.expose(), from).hostKeys]);
+    const { machineId, hostKeys } = readKeptIdentity(text.expose(), from);
+    return { secrets: new Map([...secrets, ...hostKeys]), machineId };
   } finally {
     opened.wipe();
   }

@@ -7,6 +7,11 @@ import { type Planned, planFor } from "../operator/plan/planned.ts";
 import { splitSecrets } from "../operator/plan/split-secrets.ts";
 import { treeLayers } from "../operator/plan/tree.ts";
 import type { DiskFacts, Facts } from "../schema/facts.ts";
+import type { Plan } from "../schema/plan.ts";
+import { stepData } from "../steps/step/step.ts";
+import { finishTree } from "../steps/tree/finish-tree.ts";
+import { unpackTree } from "../steps/tree/unpack-tree.ts";
+import { writeFiles } from "../steps/tree/write-files.ts";
 import { matchDisks } from "../storage/match/match-disks.ts";
 import { onHardware, parseHardware } from "../storage/match/other-hardware.ts";
 import { storageConfig } from "../storage/system/storage-config.ts";
@@ -92,4 +97,16 @@ function unpacking(
   });
   const planDigest = digestOf(plan);
   return { ...planned, plan, planDigest, order: { ...planned.order, planDigest }, apt: [] };
+}
+
+/** The same for a machine that is known by an id of before: the tree is finished with it, or gets it once it is unpacked. */
+export function withMachineId(plan: Plan, machineId: string | undefined): Plan {
+  if (machineId === undefined) return plan;
+  const file = { path: "/etc/machine-id", content: `${machineId}\n`, mode: "0444" };
+  const steps = plan.steps.flatMap((step) => {
+    if (step.kind === finishTree.kind) return [{ machineId, ...step }];
+    if (step.kind !== unpackTree.kind) return [step];
+    return [step, stepData(writeFiles, "giving the machine its id of before", { files: [file] })];
+  });
+  return { ...plan, steps };
 }

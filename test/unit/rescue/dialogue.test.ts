@@ -137,7 +137,7 @@ describe("the dialogue of a rescue medium", () => {
       [choose("1"), type("wrong"), type("open sesame"), serial, ["Take the medium out", ""]],
       { change },
     );
-    const [, secrets] = rebuild.mock.calls[0]! as unknown as [unknown, Map<string, Secret>];
+    const [, { secrets }] = rebuild.mock.calls[0]! as unknown as [unknown, { secrets: Map<string, Secret> }];
     expect(Buffer.from(secrets.get("token")!.expose()).toString()).toBe("s3cret");
     expect(shown).toContain("2 more tries");
     expect(shown).not.toMatch(/sesame|s3cret|AGE-SECRET/);

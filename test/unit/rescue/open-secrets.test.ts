@@ -14,7 +14,10 @@ const consoles = { askSecret: async () => typed("night"), print: () => {} } as u
 describe("the secrets of a medium", () => {
   it("have the host keys of before among them, where a deploy kept them", async () => {
     const { identity, recipient } = await newIdentity();
-    const text = keptIdentityText({ hostname: "web" }, new Map([[key, typed("PRIVATE")]]));
+    const text = keptIdentityText(
+      { hostname: "web", machineId: "ab".repeat(16) },
+      new Map([[key, typed("PRIVATE")]]),
+    );
     const medium = {
       spec: serverSpec(),
       sealed: new Map<string, Uint8Array>(),
@@ -22,9 +25,10 @@ describe("the secrets of a medium", () => {
       kept: await sealFor(recipient, text),
     };
     const opened = await openSecrets(medium, consoles);
-    expect(Buffer.from(opened.get(key)!.expose()).toString()).toBe("PRIVATE");
-    expect((await openSecrets({ ...medium, kept: undefined }, consoles)).size).toBe(0);
+    expect(opened.machineId).toBe("ab".repeat(16));
+    expect(Buffer.from(opened.secrets.get(key)!.expose()).toString()).toBe("PRIVATE");
+    expect((await openSecrets({ ...medium, kept: undefined }, consoles)).secrets.size).toBe(0);
     // Without an identity they cannot be opened, and the machine is rebuilt with new ones.
-    expect((await openSecrets({ ...medium, identity: undefined }, consoles)).size).toBe(0);
+    expect((await openSecrets({ ...medium, identity: undefined }, consoles)).secrets.size).toBe(0);
   });
 });
