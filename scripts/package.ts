@@ -107,7 +107,9 @@ async function makeTypes(): Promise<void> {
   cpSync(join(top, yamlTypes), join(types, "dsl/yaml.d.ts"));
   const schemas = join(top, "src/schema");
   const comments = fieldComments(
-    readdirSync(schemas).map((name) => readFileSync(join(schemas, name), "utf8")),
+    readdirSync(schemas, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => readFileSync(join(schemas, name), "utf8")),
   );
   for (const name of readdirSync(types, { recursive: true, encoding: "utf8" })) {
     const file = join(types, name);

@@ -24,7 +24,7 @@ export function hardwareOptions(command: Command): Command {
   return command
     .option(
       "--disk <NAME=HOW>",
-      "which disk the definition's disk NAME is on this machine: serial:…, wwn:…, id:…, path:… or size:LEAST..MOST; may be repeated",
+      "which disk the definition's disk NAME is on this machine: serial:..., wwn:..., id:..., path:... or size:LEAST..MOST; may be repeated",
       each((word) => word),
     )
     .option(

@@ -10,7 +10,7 @@ import { Fail, messageOf } from "../../util/fail.ts";
 import { defineActions } from "../step/actions.ts";
 import type { StepContext } from "../step/step.ts";
 import { withCredentials } from "./credentials.ts";
-import { shower } from "./restore-data.ts";
+import { shower } from "./shower.ts";
 
 /** A server may be slow to answer, and a network to be there. */
 const connectMs = 15_000;

@@ -1,16 +1,14 @@
 import { z } from "zod";
 import { plainEnv } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
-import { redacted } from "../../util/redacted.ts";
 import { defineActions } from "../step/actions.ts";
 import { resolverBind } from "../tree/provision.ts";
 import { withCredentials } from "./credentials.ts";
+import { shower } from "./shower.ts";
 
 /** Terabytes over a slow line. */
 const restoreMs = 7 * 24 * 3_600_000;
-/** Lines of its output that are shown, and that a failure shows. */
-const shownLines = 200;
+/** Lines of its output that a failure shows. */
 const failureLines = 20;
 
 /**
@@ -61,29 +59,3 @@ export const restoreData = defineActions({
     },
   ],
 });
-
-/** Shows what a program of backups prints: a share as progress, other lines as they are. */
-export function shower(log: Log): {
-  readonly show: (line: string) => void;
-  readonly tail: readonly string[];
-} {
-  const tail: string[] = [];
-  let shown = 0;
-  let before = -1;
-  return {
-    tail,
-    show: (raw) => {
-      const line = redacted(raw).trimEnd();
-      const share = /(?:^|[^\d.])(\d{1,3})(?:\.\d+)?%/.exec(line)?.[1];
-      if (share !== undefined) {
-        if (Number(share) !== before) log.progress(Number(share), 100, "%");
-        before = Number(share);
-        return;
-      }
-      if (line.trim() === "" || line.startsWith("{")) return;
-      tail.push(line);
-      shown += 1;
-      if (shown <= shownLines) log.info(line);
-    },
-  };
-}

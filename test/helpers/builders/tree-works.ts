@@ -5,6 +5,7 @@ import { throwawaySigner } from "../../../src/boot/efi/self-signed.ts";
 import { initramfsInputs } from "../../../src/boot/initramfs-inputs.ts";
 import { treeDelta } from "../../../src/disks/filesystem/tree-delta.ts";
 import { settleTimes, settleTree } from "../../../src/disks/filesystem/tree-usage.ts";
+import { thisMachine } from "../../../src/disks/find-disk.ts";
 import { withInitramfs } from "../../../src/operator/build/initramfs-cache.ts";
 import { makeMountPoints } from "../../../src/operator/build/layers.ts";
 import { leafPaths } from "../../../src/operator/build/scriptless-packages.ts";
@@ -187,7 +188,11 @@ export const works: Readonly<Record<string, Work>> = {
     ...{ name: "script", script: "#!/bin/sh\n", values: {}, files: {}, network: true },
     ...{ timeoutSeconds: 60, epoch },
   })),
-  "restore-data": step("restore-data", () => ({ program: "/bin/tool", secrets: ["token"], paths: ["/srv"] })),
+  "restore-data": async (place) => {
+    const machine = { ...thisMachine, run: join(place.dir, "run") };
+    const input = { program: "/bin/tool", secrets: ["token"], paths: ["/srv"] };
+    await step("restore-data", () => input, { machine })(place);
+  },
   "enroll-clevis": step("enroll-clevis", () => ({
     ...{ device: { disk: machineDisk() }, secret: "token", pin: "tpm2", config: "{}" },
   })),

@@ -28,7 +28,7 @@ const addMake: AddCommand = (escrow, act) => {
     .requiredOption("-o, --output <FILE>", "the file to write")
     .option(
       "--to <RECIPIENT>",
-      "who can open it, age1… or ssh-ed25519 …; may be repeated; without any, a passphrase is asked for",
+      "who can open it, age1... or ssh-ed25519 ...; may be repeated; without any, a passphrase is asked for",
       each((word) => word),
     )
     .option("--host <HOST>", `read its keys, partition tables and LUKS headers; ${hostHelp}`)
