@@ -81,13 +81,13 @@ describe("rescue-iso-usb", () => {
 });
 
 describe("rescue-recover", () => {
-  it("rebuilds a web server of blank disks from the network, by BIOS, once its passphrase is typed", async () => {
+  it("rebuilds a server of a blank disk from the network, by BIOS, once its passphrase is typed", async () => {
     const junit = join(lab.directory, "drill.xml");
     const { code, stdout, stderr } = await imgbuild(
       [
         "rescue",
         "--test",
-        "imgbuild/web",
+        "imgbuild/notes",
         "-i",
         "secrets/demo-identity.txt",
         "--firmware",
@@ -98,7 +98,7 @@ describe("rescue-recover", () => {
       { env: process.env, timeoutMs: 1_800_000 },
     );
     expect(code, `${stdout}${stderr}`).toBe(0);
-    expect(stdout).toMatch(/web is back after .*; (\d+) of \1 checks passed/);
+    expect(stdout).toMatch(/notes is back after .*; (\d+) of \1 checks passed/);
     expect(readFileSync(junit, "utf8")).toContain('failures="0"');
   });
 });

@@ -1,6 +1,14 @@
 // A program, in a mount namespace of its own: puts a link that leads out of a tree at every path that works on a tree ask for, and
 // prints a line of JSON for each work; or for one that is named, at the paths that are. As an ordinary user it is root of a user namespace, as builds are.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -35,6 +43,9 @@ async function main(name?: string, ...paths: string[]): Promise<void> {
     process.exitCode = await exitCodeOf(child);
     return;
   }
+  // It mounts over /sys and /dev, which must not be those of all others.
+  if (mountsOf("self") === mountsOf(String(process.ppid)))
+    throw new Error("run it in a mount namespace of its own: unshare --mount --propagation private …");
   const machine = mkdtempSync(join(memory, "imgbuild-machine-"));
   try {
     makeMachineDisk(machine);
@@ -42,6 +53,15 @@ async function main(name?: string, ...paths: string[]): Promise<void> {
       console.log(JSON.stringify(await tryLinks(one, works[one]!, paths)));
   } finally {
     rmSync(machine, { recursive: true, force: true });
+  }
+}
+
+/** The mount namespace of a process; undefined where it is not for us to see, as it is not ours then. */
+function mountsOf(process: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${process}/ns/mnt`);
+  } catch {
+    return undefined;
   }
 }
 
