@@ -10,8 +10,8 @@ const keptLines = 60;
 export interface Terminal {
   write(text: string): void;
   onLine(listener: (line: string) => void): void;
-  /** Whether what is typed is shown. */
-  echo(on: boolean): void;
+  /** Whether what is typed is shown; done when it is so. */
+  echo(on: boolean): Promise<void>;
 }
 
 /** Every console of the machine, and each login over SSH: all show the same, and the first that answers is taken. */
@@ -26,10 +26,11 @@ export class Consoles {
     for (const line of this.#shown) terminal.write(`${line}\n`);
     terminal.onLine((line) => this.#answer(line));
     const question = this.#question;
-    if (question !== undefined) {
-      terminal.echo(!question.hidden);
-      terminal.write(question.text);
-    }
+    if (question?.hidden === false) terminal.write(question.text);
+    else if (question !== undefined)
+      void terminal.echo(false).then(() => {
+        if (this.#question === question) terminal.write(question.text);
+      });
     return () => this.#terminals.delete(terminal);
   }
 
@@ -65,22 +66,20 @@ export class Consoles {
     return answer;
   }
 
-  #read(text: string, hidden: boolean): Promise<string> {
-    return new Promise((resolve) => {
+  async #read(text: string, hidden: boolean): Promise<string> {
+    // The question comes last: nobody types before it, and nothing is shown of what is typed after it.
+    if (hidden) await Promise.all([...this.#terminals].map((terminal) => terminal.echo(false)));
+    return await new Promise((resolve) => {
       const answer = (line: string) => {
         this.#question = undefined;
-        if (hidden)
-          for (const terminal of this.#terminals) {
-            terminal.echo(true);
-            terminal.write("\n");
-          }
-        resolve(line);
+        if (!hidden) return resolve(line);
+        for (const terminal of this.#terminals) terminal.write("\n");
+        void Promise.all([...this.#terminals].map((terminal) => terminal.echo(true))).then(() =>
+          resolve(line),
+        );
       };
       this.#question = { text, hidden, answer };
-      for (const terminal of this.#terminals) {
-        if (hidden) terminal.echo(false);
-        terminal.write(text);
-      }
+      for (const terminal of this.#terminals) terminal.write(text);
     });
   }
 

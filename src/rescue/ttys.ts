@@ -35,7 +35,7 @@ async function openTty(device: string): Promise<Terminal> {
     write: (text) => writeAll(descriptor, text.replaceAll("\n", "\r\n")),
     onLine: (listener) => void createInterface({ input, terminal: false }).on("line", listener),
     // A terminal whose echo cannot be switched shows what is typed: whoever sits there sees it.
-    echo: (on) => void stty(on ? "echo" : "-echo").catch(() => {}),
+    echo: async (on) => void (await stty(on ? "echo" : "-echo").catch(() => {})),
   };
 }
 
@@ -64,6 +64,6 @@ function terminalOf(socket: Socket): Terminal {
   return {
     write: (text) => void socket.write(text),
     onLine: (listener) => void createInterface({ input: socket, terminal: false }).on("line", listener),
-    echo: (on) => void socket.write(on ? echoOn : echoOff),
+    echo: async (on) => void socket.write(on ? echoOn : echoOff),
   };
 }

@@ -26,7 +26,7 @@ export function consolesWith(answers: readonly (readonly [question: string, answ
     onLine: (listener) => {
       type = listener;
     },
-    echo: (on) => void echoes.push(on),
+    echo: async (on) => void echoes.push(on),
   });
   return { consoles, shown: () => shown, echoes, left: () => pending.length };
 }

@@ -12,7 +12,7 @@ function terminal(): Terminal & { text: string; type(line: string): void } {
     onLine: (one) => {
       listener = one;
     },
-    echo: () => {},
+    echo: async () => {},
     type: (line) => listener(line),
   };
 }
@@ -50,6 +50,27 @@ describe("the consoles of a rescue medium", () => {
     expect(Buffer.from(secret.expose()).toString()).toBe(" open sesame ");
     expect(echoes).toEqual([false, true]);
     expect(String(secret)).not.toContain("sesame");
+  });
+
+  it("ask for a secret only once what is typed is not shown any more", async () => {
+    const consoles = new Consoles();
+    const said: string[] = [];
+    let type: (line: string) => void = () => {};
+    consoles.add({
+      write: (text) => void said.push(text),
+      onLine: (listener) => {
+        type = listener;
+      },
+      echo: async (on) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        said.push(on ? "shown" : "hidden");
+      },
+    });
+    const secret = consoles.askSecret("passphrase", "Passphrase: ");
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    type("open sesame");
+    await secret;
+    expect(said).toEqual(["hidden", "Passphrase: ", "\n", "shown"]);
   });
 
   it("wait no longer than they are asked to", async () => {
