@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { armor, Decrypter, type Identity } from "age-encryption";
 import { Fail, messageOf, reasonOf } from "../util/fail.ts";
 import { Secret } from "../util/secret.ts";
+import { passphraseIdentity } from "./passphrase.ts";
 
 /** How secret files are opened. */
 export interface Openers {
@@ -32,7 +33,7 @@ export async function openBytes(
       throw new Fail(`${path} is encrypted with a passphrase`, {
         hint: "add --passphrase to be asked for it",
       });
-    decrypter.addPassphrase(Buffer.from((await options.passphrase()).expose()).toString("utf8"));
+    decrypter.addIdentity(passphraseIdentity((await options.passphrase()).expose()));
     return new Secret(
       options.name,
       await decrypt(decrypter, sealed, path, "the passphrase does not open", "--passphrase"),
