@@ -24,7 +24,9 @@ export async function openConsoles(
 }
 
 async function openTty(device: string): Promise<Terminal> {
-  const stty = (...words: string[]) => run(["stty", "--file", device, ...words], { timeoutMs: sttyMs });
+  // A session's leader would get the terminal as its own, and hang it up when it ends: so the shell stays, and stty is its child.
+  const stty = (...words: string[]) =>
+    run(["sh", "-c", 'stty "$@"; exit $?', "sh", "--file", device, ...words], { timeoutMs: sttyMs });
   // Lines are edited by the kernel, and output does not wait for a cable that is not there.
   await stty("sane", "-crtscts", "clocal", "-ixon");
   const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants;
