@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { inspect } from "./operator/inspect/inspect.ts";
 import type { Planned } from "./operator/plan/planned.ts";
+import { sealSecrets } from "./operator/runner-link/payload.ts";
 import { checkMedium, mountMedium } from "./rescue/check-medium.ts";
 import { Consoles } from "./rescue/consoles.ts";
 import { converse } from "./rescue/dialogue.ts";
@@ -12,7 +13,7 @@ import { type Opened, openSecrets } from "./rescue/open-secrets.ts";
 import { planRecovery, withMachineId } from "./rescue/plan-recovery.ts";
 import { reachedAt } from "./rescue/reached.ts";
 import { openConsoles, serveConsoles } from "./rescue/ttys.ts";
-import { identityFromSeed, sealFor } from "./secrets/seal.ts";
+import { identityFromSeed } from "./secrets/seal.ts";
 import { run } from "./system/run/run.ts";
 import type { Fetched } from "./target/context.ts";
 import { restart } from "./target/machine.ts";
@@ -106,15 +107,7 @@ async function rebuild(open: OpenMedium, planned: Planned, opened: Opened, log: 
   if (from === "new") log.info("the system gets new SSH host keys: those of before are not on the medium");
   const secrets = new Map([...opened.secrets, ...keys]);
   const { identity, recipient } = await identityFromSeed(randomBytes(32));
-  const plain = Buffer.from(
-    JSON.stringify(
-      Object.fromEntries(
-        [...secrets].map(([name, secret]) => [name, Buffer.from(secret.expose()).toString("base64")]),
-      ),
-    ),
-  );
-  const sealed = Buffer.from(await sealFor(recipient, plain)).toString("base64");
-  plain.fill(0);
+  const sealed = await sealSecrets(recipient, secrets);
   const plan = withMachineId(planned.plan, opened.machineId);
   const fetched: Fetched = { packages: 0, bytes: 0 };
   await workThroughPlan({

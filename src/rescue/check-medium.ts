@@ -3,7 +3,6 @@ import { createReadStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type MachinePaths, thisMachine } from "../disks/find-disk.ts";
 import type { Medium } from "../schema/base/medium.ts";
@@ -75,17 +74,11 @@ async function compare(
   const hash = createHash("sha256");
   let bytes = 0;
   try {
-    await pipeline(
-      from,
-      async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
-          bytes += chunk.length;
-          log.progress(Math.round(bytes / mib), Math.round(wanted.size / mib), "MiB");
-          yield chunk;
-        }
-      },
-      hash,
-    );
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      log.progress(Math.round(bytes / mib), Math.round(wanted.size / mib), "MiB");
+    }
   } catch (error) {
     throw new Fail(`${name} on the medium cannot be read: ${messageOf(error)}`, {
       cause: error,

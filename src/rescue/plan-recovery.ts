@@ -12,7 +12,7 @@ import { stepData } from "../steps/step/step.ts";
 import { finishTree } from "../steps/tree/finish-tree.ts";
 import { unpackTree } from "../steps/tree/unpack-tree.ts";
 import { writeFiles } from "../steps/tree/write-files.ts";
-import { matchDisks } from "../storage/match/match-disks.ts";
+import { matchOrProblem } from "../storage/match/match-disks.ts";
 import { onHardware, parseHardware } from "../storage/match/other-hardware.ts";
 import { storageConfig } from "../storage/system/storage-config.ts";
 import { digestOf } from "../util/digest.ts";
@@ -42,7 +42,7 @@ export function planRecovery(
   const { lock, medium } = came;
   const spec = onHardware(came.spec, parseHardware({ disk: said.disks }));
   const open = { ...came, spec, restore: said.restore };
-  const match = matchOrProblem(open, facts);
+  const match = matchOrProblem(spec.storage, facts.disks);
   const disks = "problem" in match ? undefined : match.matched;
   const findings = machineFindings({
     ...{ spec, facts, disks, needs: needsOf(spec, lock) },
@@ -58,16 +58,6 @@ export function planRecovery(
     findings,
     planned: medium.tree === undefined ? planned : unpacking(planned, open, { facts, disks, mounted }),
   };
-}
-
-function matchOrProblem({ spec: { storage } }: OpenMedium, facts: Facts) {
-  if (storage === undefined) return { problem: { message: "the definition has no storage" } };
-  try {
-    return { matched: matchDisks(storage, facts.disks) };
-  } catch (error) {
-    if (!(error instanceof Fail)) throw error;
-    return { problem: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } };
-  }
 }
 
 /** The same with the tree that is on the medium. */

@@ -2,10 +2,10 @@ import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/pro
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import type { StepContext } from "../../steps/step/step.ts";
+import { fileDigest } from "../../system/files/file-digest.ts";
 import type { Log } from "../../util/log.ts";
 import { convertDisk } from "../output/disk-output.ts";
 import { minimizeDisk } from "../output/minimize.ts";
-import { fileSha256 } from "../output/oci.ts";
 import { type Compression, endingOf, type ImageFormat, isDirectory } from "../output/output.ts";
 import type { MadeDisk } from "./vm-image.ts";
 
@@ -109,7 +109,7 @@ export async function putInPlace(
   const own = join(options.work, "checksum");
   // Until now it was in a directory of our own.
   if (options.secret) await chmod(made, (await stat(made)).isDirectory() ? 0o700 : 0o600);
-  if (options.checksum) await writeFile(own, checksumLine(await fileSha256(made), to));
+  if (options.checksum) await writeFile(own, checksumLine(await fileDigest(made), to));
   if (await isChecksumOf(beside, to)) await rm(beside);
   await rename(made, to);
   if (options.checksum) await rename(own, beside);

@@ -2,13 +2,11 @@ import { randomBytes } from "node:crypto";
 import { remoteKeepers } from "../../debian/archive/keepers.ts";
 import type { NetworkReplay } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
-import type { Spec } from "../../schema/spec.ts";
-import { matchDisks } from "../../storage/match/match-disks.ts";
+import { matchOrProblem } from "../../storage/match/match-disks.ts";
 import { networkReplay, reachProblem } from "../../system/machine/network-replay.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
-import { Fail } from "../../util/fail.ts";
 import type { Finding } from "../inspect/finding.ts";
 import { roomOf } from "../inspect/free-space.ts";
 import { type Bound, boundTo, hostFinding } from "../inspect/host-binding.ts";
@@ -94,7 +92,7 @@ export function judge(
 } {
   const { spec, lock } = inputs;
   const { reached, ...more } = asked;
-  const match = matchOrTell(spec, facts);
+  const match = matchOrProblem(spec.storage, facts.disks);
   const disks = "problem" in match ? undefined : match.matched;
   const bound = boundTo(spec, facts, disks);
   const judged = preflight({
@@ -152,19 +150,6 @@ export async function reachedAt(host: Host): Promise<{ readonly address: string;
   const { stdout } = await host.exec(scriptArgv(reachedAtScript), { timeoutMs: smallMs });
   const [, address = "", port] = / (\S+) (\d+)$/.exec(stdout.trim()) ?? [];
   return { address, port: Number(port ?? 22) };
-}
-
-export function matchOrTell(
-  spec: Spec,
-  facts: Facts,
-): { matched: Record<string, DiskFacts> } | { problem: { message: string; hint?: string } } {
-  if (spec.storage === undefined) return { problem: { message: "the definition has no storage" } };
-  try {
-    return { matched: matchDisks(spec.storage, facts.disks) };
-  } catch (error) {
-    if (!(error instanceof Fail)) throw error;
-    return { problem: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } };
-  }
 }
 
 /** The definition's mirror, then the target's own, then the operator's. */

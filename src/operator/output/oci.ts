@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileDigest } from "../../system/files/file-digest.ts";
 import type { RunResult } from "../../system/run/run.ts";
 import { onlyArchitecture } from "../../tables/architecture.ts";
 import { sha256 } from "../../util/digest.ts";
@@ -38,7 +37,7 @@ interface OciOptions {
 export async function ociLayout(layer: string, to: string, options: OciOptions): Promise<void> {
   const layout = options.single ? join(options.work, "layout") : to;
   await mkdir(join(layout, "blobs/sha256"), { recursive: true });
-  const diffId = `sha256:${await fileSha256(layer)}`;
+  const diffId = `sha256:${await fileDigest(layer)}`;
   const compression = options.compress === "zstd" ? "zstd" : "gzip";
   const packed = `${layer}.packed`;
   if (compression === "gzip") {
@@ -46,7 +45,7 @@ export async function ociLayout(layer: string, to: string, options: OciOptions):
     await rename(`${layer}.gz`, packed);
   } else await options.tool(["zstd", "--quiet", "-9", "--threads=0", "--rm", "-o", packed, layer]);
   const size = (await stat(packed)).size;
-  const digest = await fileSha256(packed);
+  const digest = await fileDigest(packed);
   await rename(packed, join(layout, "blobs/sha256", digest));
   const blob = { mediaType: `${mediaTypes.layer}+${compression}`, digest: `sha256:${digest}`, size };
   const config = await writeBlob(layout, mediaTypes.config, imageConfig(diffId, options));
@@ -94,11 +93,4 @@ async function writeBlob(layout: string, mediaType: string, value: object): Prom
 
 async function writeJson(path: string, value: object): Promise<void> {
   await writeFile(path, JSON.stringify(value));
-}
-
-/** SHA-256 of a file of any size. */
-export async function fileSha256(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

@@ -4,6 +4,7 @@ import { keepersFor, withStores } from "../../debian/archive/keepers.ts";
 import { epochOf } from "../../debian/lock/lock-date.ts";
 import type { Medium } from "../../schema/base/medium.ts";
 import { sealWithPassphrase } from "../../secrets/seal.ts";
+import { fileDigest } from "../../system/files/file-digest.ts";
 import { requireParent } from "../../system/files/parent.ts";
 import { inWorkDirectory } from "../../system/files/work-directory.ts";
 import { digestOf, sha256 } from "../../util/digest.ts";
@@ -16,7 +17,6 @@ import { refuseOutput } from "../build/image.ts";
 import { requireStorage } from "../deploy/inputs.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
-import { fileSha256 } from "../output/oci.ts";
 import { identityFiles } from "../secrets/secrets.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
@@ -118,7 +118,7 @@ async function partOf(
   );
   const about = { path, ...packed };
   const { size } = await stat(file);
-  return { definition, content, tree: { about, file: { size, sha256: await fileSha256(file) } } };
+  return { definition, content, tree: { about, file: { size, sha256: await fileDigest(file) } } };
 }
 
 interface Placing {

@@ -55,6 +55,20 @@ export function matchDisks(storage: Storage, disks: readonly DiskFacts[]): Recor
   return matched;
 }
 
+/** The same, with the refusal as data: one of several things that speak against a machine. */
+export function matchOrProblem(
+  storage: Storage | undefined,
+  disks: readonly DiskFacts[],
+): { matched: Record<string, DiskFacts> } | { problem: { message: string; hint?: string } } {
+  if (storage === undefined) return { problem: { message: "the definition has no storage" } };
+  try {
+    return { matched: matchDisks(storage, disks) };
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return { problem: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } };
+  }
+}
+
 /** "QEMU HARDDISK, serial disk-a, 4096 MiB (vda)", for messages. */
 export function showDisk(disk: DiskFacts): string {
   const parts = [

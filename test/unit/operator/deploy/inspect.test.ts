@@ -1,12 +1,7 @@
 import { describe, expect, it } from "vitest";
-import {
-  loginUser,
-  matchOrTell,
-  mirrorOrder,
-  reachedAt,
-  showFinding,
-} from "../../../../src/operator/deploy/inspect.ts";
+import { loginUser, mirrorOrder, reachedAt, showFinding } from "../../../../src/operator/deploy/inspect.ts";
 import { planFor } from "../../../../src/operator/plan/planned.ts";
+import { matchOrProblem } from "../../../../src/storage/match/match-disks.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { isPlainKey } from "../../../../src/transport/keys.ts";
 import { digestOf } from "../../../../src/util/digest.ts";
@@ -117,21 +112,19 @@ describe("the plan that is shown and signed", () => {
 
 describe("disks", () => {
   it("that cannot be matched are a problem with a hint, and a bug is none", () => {
-    expect(matchOrTell(serverSpec(), machineFacts())).toEqual({
+    expect(matchOrProblem(serverSpec().storage, machineFacts().disks)).toEqual({
       matched: {
         system: expect.objectContaining({ serial: "SYS" }),
         data: expect.objectContaining({ serial: "DATA" }),
       },
     });
-    const none = matchOrTell(serverSpec(), machineFacts({ disks: [] }));
+    const none = matchOrProblem(serverSpec().storage, []);
     expect(none).toEqual({ problem: expect.objectContaining({ message: expect.stringMatching(/SYS/) }) });
-    expect(() => matchOrTell(serverSpec(), { ...machineFacts(), disks: undefined as never })).toThrow(
-      TypeError,
-    );
+    expect(() => matchOrProblem(serverSpec().storage, undefined as never)).toThrow(TypeError);
   });
 
   it("are missed in a definition without storage", () => {
-    expect(matchOrTell(serverSpec({ storage: undefined }), machineFacts())).toEqual({
+    expect(matchOrProblem(undefined, machineFacts().disks)).toEqual({
       problem: { message: "the definition has no storage" },
     });
   });
