@@ -52,7 +52,7 @@ export class Consoles {
     return new Secret(name, Buffer.from(await this.#read(question, true), "utf8"));
   }
 
-  /** Undefined when nobody types a line in that time. */
+  /** Undefined when no line is typed in that time. */
   async askWithin(question: string, ms: number): Promise<string | undefined> {
     const timer = { id: undefined as NodeJS.Timeout | undefined };
     const late = new Promise<undefined>((resolve) => {
@@ -67,7 +67,7 @@ export class Consoles {
   }
 
   async #read(text: string, hidden: boolean): Promise<string> {
-    // The question comes last: nobody types before it, and nothing is shown of what is typed after it.
+    // The question comes last: what is typed after it is not shown.
     if (hidden) await Promise.all([...this.#terminals].map((terminal) => terminal.echo(false)));
     return await new Promise((resolve) => {
       const answer = (line: string) => {
