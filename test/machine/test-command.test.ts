@@ -1,8 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
-import { environment, ownDefinition } from "../helpers/labs/cli-lab.ts";
+import { environment, ownDefinition, program } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const timeoutMs = 20 * 60_000;
@@ -48,6 +50,35 @@ it("imgbuild test runs a definition's own tests: two machines, a network of thei
   expect(readdirSync(dir).filter((name) => !/^(junit\.xml|tsx-.*|imgbuild-machines-.*)$/.test(name))).toEqual(
     [],
   );
+});
+
+it("imgbuild shell runs what comes on stdin in the machine, and imgbuild run shows its console until Ctrl-]", async () => {
+  const dir = tempDir();
+  const env = { ...environment, TMPDIR: dir };
+  const asked = "hostname; id --user --name; systemctl is-active postgresql; exit 7\n";
+  const shell = await imgbuild(["shell", "imgbuild/notes-db"], { env, timeoutMs, stdin: asked });
+  expect(shell).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^notes-db\nadmin\nactive\n$/),
+    stderr: expect.stringContaining("error: the shell ended with 7"),
+  });
+
+  const command = `${program} run imgbuild/notes-db`;
+  const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+    env,
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  let shown = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    shown += text;
+    if (shown.includes("notes-db login:")) child.stdin.write("\x1d");
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  const [code] = (await once(child, "close")) as [number | null];
+  clearTimeout(timer);
+  expect(shown).toContain("notes-db login:");
+  expect(code).toBe(0);
+  expect(readdirSync(dir).filter((name) => !/^(tsx-.*|imgbuild-machines-.*)$/.test(name))).toEqual([]);
 });
 
 it("imgbuild test tells what does not hold, goes on with the rest, and leaves journal, console and screen", async () => {
