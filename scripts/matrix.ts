@@ -260,6 +260,12 @@ const cases: readonly Case[] = [
     ] as const
   ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue.test.ts", `${name} `) })),
   {
+    name: "rescue-data",
+    faults: ["F50"],
+    what: "a server with files and a database in restic's backup is rebuilt from an offline medium, with the keys of before",
+    argv: vitest("test/matrix/recover-data.test.ts", "rescue-data "),
+  },
+  {
     name: "report-page",
     what: "pages of deploys in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",
     argv: vitest("test/matrix/report-page.test.ts", "report-page: "),

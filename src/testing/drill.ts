@@ -52,7 +52,8 @@ export async function drill(
   const disks = blankDisks(definition);
   const firmware = options.firmware === "declared" ? (spec.boot?.firmware[0] ?? "bios") : options.firmware;
   const tests = await casesOf(definition.file);
-  const lab = await openTestLab(outside);
+  // Machines of its own tests are beside it.
+  const lab = await openTestLab({ ...outside, from: definition.dir });
   try {
     const iso = join(lab.directory, "rescue.iso");
     const passphrase = await makeMedium(path, iso, options, outside);
