@@ -8,16 +8,21 @@ export interface MountEntry {
   readonly point: string;
   readonly type: string;
   readonly source: string;
+  /** Of the filesystem, as words: "rw", "lowerdir=/a:/b" … */
+  readonly options: readonly string[];
 }
 
 export function parseMountinfo(text: string): MountEntry[] {
   return text.split("\n").flatMap((line) => {
     const [before, after] = line.split(" - ");
     const [, , device, root, point] = before?.split(" ") ?? [];
-    const [type, source] = after?.split(" ") ?? [];
+    const [type, source, options = ""] = after?.split(" ") ?? [];
     if (device === undefined || root === undefined || point === undefined) return [];
     return [
-      { device, root: plain(root), point: plain(point), type: type ?? "", source: plain(source ?? "") },
+      {
+        ...{ device, root: plain(root), point: plain(point), type: type ?? "", source: plain(source ?? "") },
+        options: options.split(",").filter(Boolean).map(plain),
+      },
     ];
   });
 }

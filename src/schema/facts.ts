@@ -106,6 +106,8 @@ export const Facts = z.strictObject({
   /** "none", or what systemd-detect-virt --container and /proc say: "lxc", "docker" … */
   container: Text,
   memoryMib: z.strictObject({ total: z.int(), available: z.int() }),
+  /** Its root is on no disk: a rescue or live system. */
+  live: z.boolean().optional(),
   /** Words of /proc/cmdline. */
   cmdline: list(Text),
   /** console= values of the command line, else the active consoles of the kernel. */

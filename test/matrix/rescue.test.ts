@@ -1,6 +1,7 @@
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../src/system/run/run.ts";
 import { type Machine, type MachineOptions, openLab, type TestLab } from "../../src/testing/index.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { web } from "../helpers/labs/web.ts";
@@ -100,6 +101,39 @@ describe("rescue-recover", () => {
     expect(code, `${stdout}${stderr}`).toBe(0);
     expect(stdout).toMatch(/notes is back after .*; (\d+) of \1 checks passed/);
     expect(readFileSync(junit, "utf8")).toContain('failures="0"');
+  });
+});
+
+describe("rescue-live", () => {
+  it("takes a deploy over SSH, as any live system does, and becomes the new system", async () => {
+    const machine = await isoComesUp("cdrom", "bios");
+    const [, fingerprint] = await machine.waitForConsole(/host key (SHA256:[A-Za-z0-9+/]{43})/, {
+      withinSeconds: bootSeconds,
+    });
+    const port = await machine.forward(22);
+    const known = join(lab.directory, "known_hosts");
+    const config = join(lab.directory, "ssh_config");
+    const key = join(lab.directory, "key");
+    const { stdout: scanned } = await run(["ssh-keyscan", "-p", String(port), "-t", "ed25519", "127.0.0.1"], {
+      timeoutMs: 60_000,
+    });
+    writeFileSync(known, scanned);
+    const { stdout: seen } = await run(["ssh-keygen", "-l", "-f", known], { timeoutMs: 60_000 });
+    expect(seen).toContain(fingerprint);
+    writeFileSync(key, readFileSync("secrets/demo-admin-key"), { mode: 0o600 });
+    writeFileSync(
+      config,
+      `Host target\n  HostName 127.0.0.1\n  Port ${port}\n  User root\n  IdentityFile ${key}\n  IdentityAgent none\n`,
+    );
+    const { code, stdout, stderr } = await imgbuild(
+      [
+        ...["deploy", definition, "target", "--ssh-config", config, "--known-hosts", known, "--unattended"],
+        ...["--yes-wipe", blank.serial, "--slow", String(machine.scale)],
+      ],
+      { env: process.env, timeoutMs: 3_600_000 },
+    );
+    expect(code, `${stdout}${stderr}`).toBe(0);
+    expect(stderr).toContain("the host runs from memory or the network");
   });
 });
 

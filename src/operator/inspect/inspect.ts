@@ -6,6 +6,7 @@ import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import { parseDisks } from "./inspect-disks.ts";
 import { parseLinks, parseNameServers, parseRoutes } from "./inspect-network.ts";
+import { isLive } from "./live-system.ts";
 import { probeScript, sectionsOf } from "./probe.ts";
 
 const probeTimeoutMs = 120_000;
@@ -35,12 +36,14 @@ export async function inspect(
       hint: "it needs a POSIX shell on the host and root",
     });
   const get = (name: string) => sections.get(name) ?? "";
+  const live = isLive(get("mountinfo"));
   const facts = Facts.safeParse({
     ...identity(get),
     user: { uid: becomesRootBy === "none" ? 0 : 1, becomesRootBy },
     ...security(get),
     ...hardware(get),
     memoryMib: memory(get("meminfo")),
+    ...(live ? { live } : {}),
     cmdline: words(get("cmdline")),
     consoles: consoles(get("cmdline"), get("consoles")),
     disks: parseDisks(get("disks"), {
@@ -57,7 +60,8 @@ export async function inspect(
     mirrors: mirrorsOf(get("apt-sources"), get("apt-sources-deb822")),
     hostKeys: lines(get("host-keys")).map((line) => line.split(" ").slice(0, 2).join(" ")),
     watchdogs: lines(get("watchdogs")),
-    cacheMib: Math.floor(Number(words(get("cache-free"))[3] ?? 0) / 1024),
+    // There it would be memory too.
+    cacheMib: live ? 0 : Math.floor(Number(words(get("cache-free"))[3] ?? 0) / 1024),
     clock: Number(get("clock")),
     ...(/^\d{1,12}$/.test(get("hardware-clock")) ? { hardwareClock: Number(get("hardware-clock")) } : {}),
   });

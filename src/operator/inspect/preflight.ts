@@ -8,6 +8,7 @@ import { type Finding, go, noGo, warn } from "./finding.ts";
 import type { Room } from "./free-space.ts";
 import { cardsFound, firmwareFound } from "./hardware-found.ts";
 import { consoleWords } from "./inspect.ts";
+import { liveFindings } from "./live-system.ts";
 import { judgeNeeds, type Needs } from "./needs.ts";
 import type { SshdPorts } from "./sshd-ports.ts";
 import { resetBy, watchdogSeconds } from "./watchdogs.ts";
@@ -105,6 +106,7 @@ export function preflight(input: PreflightInput): Finding[] {
           "add your public key to a user of the definition, or give --login USER",
         ),
     hostKeys(input.spec, facts),
+    ...liveFindings(input.spec, facts),
     sshServer(input.locked, input.sshPorts),
     ...wall(input.spec, input.sshPorts.reached),
     rehearsal(input.tried),

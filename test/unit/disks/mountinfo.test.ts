@@ -11,15 +11,22 @@ const text = [
 describe("parseMountinfo", () => {
   it("reads a line with any number of optional fields, and undoes escapes", () => {
     expect(parseMountinfo(text)).toEqual([
-      { device: "254:1", root: "/", point: "/", type: "ext4", source: "/dev/vda1" },
-      { device: "0:45", root: "/@home", point: "/mnt/a b", type: "btrfs", source: "/dev/vda2" },
-      { device: "254:3", root: "/", point: "/mnt/a b", type: "xfs", source: "/dev/vda3" },
+      { device: "254:1", root: "/", point: "/", type: "ext4", source: "/dev/vda1", options: ["rw"] },
+      {
+        device: "0:45",
+        root: "/@home",
+        point: "/mnt/a b",
+        type: "btrfs",
+        source: "/dev/vda2",
+        options: ["rw", "subvol=/@home"],
+      },
+      { device: "254:3", root: "/", point: "/mnt/a b", type: "xfs", source: "/dev/vda3", options: ["rw"] },
     ]);
   });
 
   it("passes over a line that is none, and takes one without its end for what it is", () => {
     expect(parseMountinfo("\n22 1\n22 1 254:1\n22 1 254:1 /\n22 1 254:1 / /a rw\n")).toEqual([
-      { device: "254:1", root: "/", point: "/a", type: "", source: "" },
+      { device: "254:1", root: "/", point: "/a", type: "", source: "", options: [] },
     ]);
   });
 

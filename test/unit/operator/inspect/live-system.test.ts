@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { isLive, liveFindings } from "../../../../src/operator/inspect/live-system.ts";
+import type { Facts } from "../../../../src/schema/facts.ts";
+
+const disk = "27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw";
+const at = (point: string, type: string, source: string, options = "rw") =>
+  `30 1 0:25 / ${point} rw,relatime - ${type} ${source} ${options}`;
+
+describe("a live system", () => {
+  it.each([
+    ["memory", [at("/", "tmpfs", "tmpfs")], true],
+    ["a server's directory", [at("/", "nfs4", "192.0.2.1:/rescue")], true],
+    ["an installed system", [disk, at("/tmp", "tmpfs", "tmpfs")], false],
+    ["one of btrfs, whose device number is none", [at("/", "btrfs", "/dev/vda2")], false],
+    [
+      "an image under an overlay",
+      [
+        at("/run/live/rootfs", "squashfs", "/dev/loop0"),
+        at("/", "overlay", "overlay", "rw,lowerdir=/run/live/rootfs/,upperdir=/run/o/rw"),
+      ],
+      true,
+    ],
+    [
+      "layers that cannot be seen any more",
+      [at("/", "overlay", "overlay", "rw,lowerdir=/squashfs,upperdir=/o/u")],
+      true,
+    ],
+    [
+      "an installed system under an overlay",
+      [
+        at("/media/root ro".replace(" ", "\\040"), "ext4", "/dev/vda1"),
+        at("/", "overlay", "overlayroot", "rw,lowerdir=/media/root\\040ro,upperdir=/o/u"),
+      ],
+      false,
+    ],
+    [
+      "a rescue system in which a disk is mounted",
+      [at("/", "tmpfs", "tmpfs"), at("/mnt", "ext4", "/dev/vda1")],
+      true,
+    ],
+    ["nothing that is known", [], false],
+  ])("whose root is %s", (_name, lines, expected) => {
+    expect(isLive(lines.join("\n"))).toBe(expected);
+  });
+
+  it("has nothing to keep", () => {
+    const live = { live: true } as Facts;
+    expect(liveFindings({ hostKeys: "new", host: undefined }, live).map(({ verdict }) => verdict)).toEqual([
+      "warn",
+    ]);
+    const [, refusal] = liveFindings({ hostKeys: "keep", host: { machineId: "0".repeat(32) } }, live);
+    expect(refusal?.verdict).toBe("no-go");
+    expect(refusal?.detail).toBe(
+      '`hostKeys: "keep"` and `host.machineId` would be of the rescue system, not of the machine',
+    );
+    expect(liveFindings({ hostKeys: "keep", host: undefined }, {} as Facts)).toEqual([]);
+  });
+});
