@@ -256,6 +256,7 @@ const cases: readonly Case[] = [
         "rescue-recover",
         "somebody at the console rebuilds a machine of a blank disk from the network, by BIOS",
       ],
+      ["rescue-damaged", "one flipped byte of a medium's kernel, base, payload or tree: nothing is written"],
       ["rescue-live", "a machine that runs a rescue medium is deployed to over SSH, as any live system"],
       ["rescue-pxe", "a rescue medium starts by iPXE from a web server"],
     ] as const

@@ -1,8 +1,21 @@
-import { createReadStream, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { baseTree } from "../../src/operator/base/base.ts";
+import { toolRun } from "../../src/system/door/chroot.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { type Machine, type MachineOptions, openLab, type TestLab } from "../../src/testing/index.ts";
+import { silentLog } from "../../src/util/log.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { web } from "../helpers/labs/web.ts";
 
@@ -102,6 +115,77 @@ describe("rescue-recover", () => {
     expect(stdout).toMatch(/notes is back after .*; (\d+) of \1 checks passed/);
     expect(readFileSync(junit, "utf8")).toContain('failures="0"');
   });
+});
+
+describe("rescue-damaged", () => {
+  const outside = () => ({
+    ...{ env: process.env, cache: cacheRoot(process.env), log: silentLog },
+    signal: new AbortController().signal,
+  });
+  /** Where a file's content is in an image, in bytes. */
+  async function placeOf(path: string): Promise<{ start: number; size: number }> {
+    const { tree } = await baseTree(outside());
+    const argv = ["xorriso", "-no_rc", "-indev", "/work/medium.iso", "-find", path, "-exec", "report_lba"];
+    const { stdout } = await toolRun(tree, argv, { binds: [{ from: lab.directory, to: "/work" }] });
+    const [, lba, size] = /^File data lba: +0 , +(\d+) , +\d+ , +(\d+) , /m.exec(stdout)!;
+    return { start: Number(lba) * 2048, size: Number(size) };
+  }
+
+  it.each([
+    ["the kernel", "/imgbuild/base/kernel", /crc|corrupt|bad |invalid|error|fail/i, false],
+    ["the base", "/imgbuild/base/squashfs", /FAILED: .*damaged|SQUASHFS error|cannot start/i, true],
+    [
+      "what came with the boot entry",
+      "/imgbuild/hosts/bios-gpt/medium.cpio",
+      /cannot be used|FAILED: .*damaged/,
+      true,
+    ],
+    ["the tree", "/imgbuild/hosts/bios-gpt/tree.tar.zst", /FAILED: .*tree\S* on the medium is damaged/, true],
+  ] as const)(
+    "notices one flipped byte in %s before the first write (F49)",
+    async (_what, path, message, asks) => {
+      const iso = join(lab.directory, "medium.iso");
+      const made = await imgbuild(["rescue", definition, "-o", iso, "--offline"], {
+        env: process.env,
+        timeoutMs: 1_800_000,
+      });
+      expect(made.code, made.stderr).toBe(0);
+      const { start, size } = await placeOf(path);
+      const at = start + Math.floor(size / 2);
+      const file = openSync(iso, "r+");
+      const byte = Buffer.alloc(1);
+      readSync(file, byte, 0, 1, at);
+      writeSync(file, Buffer.from([byte[0]! ^ 0x10]), 0, 1, at);
+      closeSync(file);
+      const disk = join(lab.directory, "disk.raw");
+      writeFileSync(disk, "");
+      truncateSync(disk, blank.sizeBytes);
+      const machine = await lab.machine({
+        ...{ name: "rescue", memoryMib: 1024, shell: false, firmware: "bios" as const },
+        disks: [
+          { file: { file: iso, format: "raw" }, serial: "MEDIUM", bus: "cdrom", readOnly: true },
+          { file: { file: disk, format: "raw" }, serial: blank.serial },
+        ],
+      });
+      await machine.start();
+      if (asks) {
+        const asked = await machine.waitForConsole(
+          /Type a number: |cannot be used|cannot start|SQUASHFS error/,
+          {
+            withinSeconds: bootSeconds,
+          },
+        );
+        if (asked[0].startsWith("Type")) {
+          machine.type("1\n");
+          await machine.waitForConsole(/Type the serial .*: /, { withinSeconds: 60 });
+          machine.type(`${blank.serial}\n`);
+        }
+      }
+      await machine.waitForConsole(message, { withinSeconds: bootSeconds });
+      await machine.crash();
+      await run(["cmp", "-n", String(blank.sizeBytes), disk, "/dev/zero"], { timeoutMs: 120_000 });
+    },
+  );
 });
 
 describe("rescue-live", () => {
