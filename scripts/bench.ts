@@ -3,7 +3,7 @@ import { memoryRows, rebuildRows, treeRows } from "./bench-build.ts";
 import { imageRows } from "./bench-image.ts";
 import { lockRows } from "./bench-lock.ts";
 import { busyCores, machine, versions } from "./bench-machine.ts";
-import { rescueRows } from "./bench-rescue.ts";
+import { recoverRows, rescueRows } from "./bench-rescue.ts";
 import { type Row, rounds } from "./bench-rows.ts";
 import { withServer } from "./bench-server.ts";
 import { startRows } from "./bench-start.ts";
@@ -23,6 +23,7 @@ const measurements: readonly Measurement[] = [
   { group: "build", rows: ["peak-memory"], measure: () => withServer(memoryRows) },
   { group: "image", rows: ["image-cold"], measure: () => withServer(imageRows) },
   { group: "rescue", rows: ["rescue-iso-size", "rescue-iso"], measure: rescueRows },
+  { group: "rescue", rows: ["recover-offline"], measure: recoverRows },
   { group: "start-up", rows: ["start-up-mkosi", "start-up-ansible"], measure: startRows },
   { group: "vm", rows: ["test-verdict", "snapshot-restore"], measure: vmRows },
 ];
