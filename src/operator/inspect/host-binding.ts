@@ -4,7 +4,7 @@ import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { foundBy } from "../../storage/match/disk-match.ts";
 import { isOwnMatch, isOwnSerial, isOwnWwn } from "../../storage/table/disk-names.ts";
 import { fingerprint } from "../../transport/known-hosts.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, noGo, warn } from "./finding.ts";
 
 /** What a host can be known by when it is met again. */
 interface HostIdentity {
@@ -108,4 +108,33 @@ function shown({ dmiUuid, machineId, sshHostKey }: HostBinding): string {
     ...(machineId === undefined ? [] : [`its machine-id ${machineId}`]),
     ...(sshHostKey === undefined ? [] : [`its SSH host key ${sshHostKey}`]),
   ].join(", ");
+}
+
+/** What is different where no installed system is left behind: there is none to return to, and nothing of it to keep. */
+export function liveFindings(
+  { hostKeys, host }: Pick<Spec, "hostKeys" | "host">,
+  { live }: Facts,
+): Finding[] {
+  if (live !== true) return [];
+  const keeps = [
+    ...(hostKeys === "keep" ? ['`hostKeys: "keep"`'] : []),
+    ...(host?.machineId === undefined ? [] : ["`host.machineId`"]),
+    ...(host?.sshHostKey === undefined ? [] : ["`host.sshHostKey`"]),
+  ];
+  return [
+    warn(
+      "live system",
+      "the host runs from memory or the network, as a rescue system does: where a deploy returns before its first write, the firmware decides what starts",
+      "see that the provider starts its rescue system again if you may need it",
+    ),
+    ...(keeps.length === 0
+      ? []
+      : [
+          noGo(
+            "identity",
+            `${keeps.join(" and ")} would be of the rescue system, not of the machine`,
+            'say hostKeys: "new" or name a secret, and bind the definition by `host.dmiUuid`; a rescue medium brings kept keys back',
+          ),
+        ]),
+  ];
 }

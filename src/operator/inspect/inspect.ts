@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isLive } from "../../disks/live-root.ts";
 import { Facts } from "../../schema/facts.ts";
 import { consoleForm } from "../../schema/words.ts";
 import { dmiUuidOf } from "../../system/machine/dmi-uuid.ts";
@@ -6,7 +7,6 @@ import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import { parseDisks } from "./inspect-disks.ts";
 import { parseLinks, parseNameServers, parseRoutes } from "./inspect-network.ts";
-import { isLive } from "./live-system.ts";
 import { probeScript, sectionsOf } from "./probe.ts";
 
 const probeTimeoutMs = 120_000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkSpec } from "../../../../src/operator/check/check.ts";
-import { boundTo, hostFinding } from "../../../../src/operator/inspect/host-binding.ts";
-import { HostBinding } from "../../../../src/schema/facts.ts";
+import { boundTo, hostFinding, liveFindings } from "../../../../src/operator/inspect/host-binding.ts";
+import { type Facts, HostBinding } from "../../../../src/schema/facts.ts";
 import type { Spec } from "../../../../src/schema/spec.ts";
 import { diskFates } from "../../../../src/storage/match/disk-fates.ts";
 import { matchDisks } from "../../../../src/storage/match/match-disks.ts";
@@ -112,5 +112,20 @@ describe("a definition that names no host", () => {
     const spec = specOn(droplet);
     const [fate] = diskFates(spec.storage!, matchDisks(spec.storage!, disksOf(digitalOcean)));
     expect(fate).toMatchObject({ kernelName: "vda", fate: "wiped" });
+  });
+});
+
+describe("a live system", () => {
+  it("has nothing to keep", () => {
+    const live = { live: true } as Facts;
+    expect(liveFindings({ hostKeys: "new", host: undefined }, live).map(({ verdict }) => verdict)).toEqual([
+      "warn",
+    ]);
+    const [, refusal] = liveFindings({ hostKeys: "keep", host: { machineId: "0".repeat(32) } }, live);
+    expect(refusal?.verdict).toBe("no-go");
+    expect(refusal?.detail).toBe(
+      '`hostKeys: "keep"` and `host.machineId` would be of the rescue system, not of the machine',
+    );
+    expect(liveFindings({ hostKeys: "keep", host: undefined }, {} as Facts)).toEqual([]);
   });
 });

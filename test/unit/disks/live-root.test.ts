@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLive, liveFindings } from "../../../../src/operator/inspect/live-system.ts";
-import type { Facts } from "../../../../src/schema/facts.ts";
+import { isLive } from "../../../src/disks/live-root.ts";
 
 const disk = "27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw";
 const at = (point: string, type: string, source: string, options = "rw") =>
@@ -41,18 +40,5 @@ describe("a live system", () => {
     ["nothing that is known", [], false],
   ])("whose root is %s", (_name, lines, expected) => {
     expect(isLive(lines.join("\n"))).toBe(expected);
-  });
-
-  it("has nothing to keep", () => {
-    const live = { live: true } as Facts;
-    expect(liveFindings({ hostKeys: "new", host: undefined }, live).map(({ verdict }) => verdict)).toEqual([
-      "warn",
-    ]);
-    const [, refusal] = liveFindings({ hostKeys: "keep", host: { machineId: "0".repeat(32) } }, live);
-    expect(refusal?.verdict).toBe("no-go");
-    expect(refusal?.detail).toBe(
-      '`hostKeys: "keep"` and `host.machineId` would be of the rescue system, not of the machine',
-    );
-    expect(liveFindings({ hostKeys: "keep", host: undefined }, {} as Facts)).toEqual([]);
   });
 });
