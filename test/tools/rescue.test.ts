@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
+import { filesWith, hitsInFile } from "../helpers/checks/secret-forms.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 
 const mib = 2 ** 20;
@@ -157,6 +158,45 @@ describe("imgbuild rescue", () => {
       await secret("secrets/demo-identity.txt", path),
     ];
     expect(Buffer.compare(mine.expose(), theirs.expose())).toBe(0);
+  });
+
+  it("has no secret on it in any form, nor in what is packed there, with a tree as well (F49)", async () => {
+    const passphrase = randomBytes(16).toString("hex");
+    writeFileSync(join(dir, "random"), `${passphrase}\n`);
+    const output = join(dir, "offline.iso");
+    const keys = ["-i", "secrets/demo-identity.txt", "--passphrase-file", join(dir, "random")];
+    const ran = await imgbuild(["rescue", "imgbuild/web", "--offline", "-o", output, ...keys], {
+      env: process.env,
+      timeoutMs: 900_000,
+    });
+    expect(ran.code, ran.stderr).toBe(0);
+    const [identity = ""] = /AGE-SECRET-KEY-1[A-Z0-9]{58}/.exec(
+      readFileSync("secrets/demo-identity.txt", "utf8"),
+    )!;
+    const opened = await showSecret("secrets/web-htpasswd.age", {
+      identityFiles: ["secrets/demo-identity.txt"],
+      passphrase: async () => new Secret("passphrase", Buffer.from("not asked for")),
+    });
+    const words = Buffer.from(opened.expose())
+      .toString("utf8")
+      .match(/[A-Za-z0-9]{8,}/g)!;
+    const longest = words.sort((left, right) => right.length - left.length)[0]!;
+    const secrets = new Map([
+      ...(["passphrase", "identity", "web-htpasswd"] as const).map(
+        (name, index) => [name, [passphrase, identity.slice(-40), longest][index]!] as const,
+      ),
+    ]);
+    await tool(
+      ...["xorriso", "-no_rc", "-osirrox", "on", "-indev", "/work/offline.iso"],
+      ...["-extract", "/imgbuild/hosts/web", "/work/offline"],
+    );
+    const unpack =
+      "cpio --quiet --extract --make-directories < medium.cpio && tar -xzf imgbuild/medium.tar.gz && zstd -qd --rm tree.tar.zst && test -s tree.tar";
+    await run(["sh", "-c", unpack], { cwd: join(dir, "offline"), timeoutMs: 300_000 });
+    expect(hitsInFile(output, secrets)).toEqual([]);
+    expect(filesWith(join(dir, "offline"), secrets)).toEqual([]);
+    writeFileSync(join(dir, "offline/planted"), passphrase);
+    expect(filesWith(join(dir, "offline"), secrets)).toHaveLength(1);
   });
 
   it("makes a directory for a web server, with one whole initramfs for the definition", async () => {
