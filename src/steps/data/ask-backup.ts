@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -132,7 +132,9 @@ async function unpack(
   for (const name of merged) {
     const [at, to] = [join(directory, name), join(directory, "usr", name)];
     mkdirSync(to, { recursive: true });
-    if (existsSync(at)) cpSync(at, to, { recursive: true, verbatimSymlinks: true });
+    // Debian 13's base-files has the links already; packages of Debian 12 have directories.
+    if (lstatSync(at, { throwIfNoEntry: false })?.isDirectory())
+      cpSync(at, to, { recursive: true, verbatimSymlinks: true });
     rmSync(at, { recursive: true, force: true });
     symlinkSync(`usr/${name}`, at);
   }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /** A Debian package of programs of this computer, with the libraries that they load; made in that directory. */
@@ -13,6 +13,8 @@ export function packageOfPrograms(within: string, programs: readonly string[]): 
     for (const [, library = ""] of loaded.matchAll(/(\/\S+) \(0x/g))
       put(library, join(directory, realpathSync(dirname(library)), basename(library)));
   }
+  // As base-files of Debian 13 has them.
+  for (const name of ["bin", "sbin", "lib", "lib64"]) symlinkSync(`usr/${name}`, join(directory, name));
   mkdirSync(join(directory, "DEBIAN"));
   writeFileSync(
     join(directory, "DEBIAN/control"),
