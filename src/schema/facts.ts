@@ -82,6 +82,19 @@ export const RouteFacts = z.strictObject({
   metric: z.int().optional(),
 });
 
+/** A directory that a bootloader reads, where a boot entry could be put. */
+const BootPlace = z.strictObject({
+  loader: z.enum(["grub", "systemd-boot"]),
+  directory: Text,
+  /** Of the filesystem that it is on. */
+  fsType: Text,
+  /** That is on a disk or partition as they are: no LVM, md or the like between. */
+  plain: z.boolean(),
+  freeMib: z.int(),
+  /** Of "custom.cfg" and "load_env", those that grub.cfg has. */
+  reads: list(Text),
+});
+
 export const Facts = z.strictObject({
   bootId: Text,
   machineId: Text,
@@ -103,6 +116,11 @@ export const Facts = z.strictObject({
   /** Of the processor, as in /proc/cpuinfo. */
   cpuFlags: list(Text).optional(),
   kexecDisabled: z.boolean(),
+  /** The running kernel has the key in its keyrings by which Debian's kernels are signed. */
+  trustsDebian: z.boolean().optional(),
+  /** What a bootloader that starts EFI programs says of itself: "systemd-boot 252.36-1~deb12u1". */
+  loaderInfo: Text.optional(),
+  bootPlaces: list(BootPlace).optional(),
   /** "none", or what systemd-detect-virt --container and /proc say: "lxc", "docker" … */
   container: Text,
   memoryMib: z.strictObject({ total: z.int(), available: z.int() }),
@@ -129,6 +147,7 @@ export const Facts = z.strictObject({
   hardwareClock: z.int().optional(),
 });
 
+export type BootPlace = z.output<typeof BootPlace>;
 export type Facts = z.output<typeof Facts>;
 export type PartitionFacts = z.output<typeof PartitionFacts>;
 export type DiskFacts = z.output<typeof DiskFacts>;

@@ -13,6 +13,9 @@ import {
   undo,
   workDir,
 } from "../../src/operator/takeover/takeover.ts";
+import { grubEntry } from "../../src/operator/takeover/ways/grub.ts";
+import { kexec, kexecFile } from "../../src/operator/takeover/ways/kexec.ts";
+import { systemdBootEntry } from "../../src/operator/takeover/ways/systemd-boot.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { localHost } from "../helpers/fakes/local-host.ts";
@@ -31,14 +34,22 @@ async function theHost(options: { shell?: readonly string[]; loaded?: string } =
     "unshare",
     [
       ...["--mount", "--propagation", "private", "sh", "-ec"],
-      `mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /var/cache; mount -t tmpfs tmpfs /sys/kernel
+      `for d in /run /var/cache /sys/kernel /sys/firmware /boot; do mount -t tmpfs -o mode=755 tmpfs $d; done
        echo ${loaded} > /sys/kernel/kexec_loaded; echo ready; exec sleep 600`,
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   onTestFinished(() => void holder.kill("SIGKILL"));
   await once(holder.stdout!, "data");
-  const enter = ["nsenter", "--mount", "--target", String(holder.pid)];
+  // Nothing here may restart this machine.
+  const bin = join(dir, "bin");
+  mkdirSync(bin);
+  for (const name of ["reboot", "systemctl"]) {
+    writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} "$*" >> ${dir}/restarts\n`);
+    chmodSync(join(bin, name), 0o755);
+  }
+  const path = `PATH=${bin}:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const enter = ["nsenter", "--mount", "--target", String(holder.pid), "env", path];
   const local = localHost({
     wrap: (argv) => [...enter, ...(argv[0] === "sh" ? [...shell, ...argv.slice(1)] : argv)],
   });
@@ -80,6 +91,12 @@ async function theHost(options: { shell?: readonly string[]; loaded?: string } =
 
 const parts = ["<0>", "<1>", "<2>", "<3>"].map((text) => Buffer.from(text));
 
+const signature = "# GRUB Environment Block\n";
+const own = "imgbuild-takeover";
+
+/** Everything below a directory of the host, with modes. */
+const list = (directory: string) => `cd ${directory} && find . -mindepth 1 -printf '%P %m\\n' | sort`;
+
 describe("a takeover's scripts", () => {
   for (const shell of [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]])
     it(`lay the initramfs together and load it, in ${shell.join(" ")}, with the base in the cache or in RAM`, async () => {
@@ -91,7 +108,7 @@ describe("a takeover's scripts", () => {
         );
         const { directory } = await shipBase(host, base, freeMib, signal, () => {});
         expect(directory).toBe("/var/cache/imgbuild/d1");
-        await loadBase(host, directory, parts, ["console=ttyS0", "panic=20"], signal);
+        await loadBase(host, kexec, { directory, parts, commandLine: ["console=ttyS0", "panic=20"] }, signal);
         expect(readFileSync(join(dir, "initrd"))).toEqual(
           Buffer.concat([
             Buffer.from("<outer><squashfs><0><kernel><1><outer><2>"),
@@ -113,7 +130,7 @@ describe("a takeover's scripts", () => {
     await prepare(host, 64, signal);
     const { directory } = await shipBase(host, base, 0, signal, () => {});
     expect(directory).toBe(workDir);
-    await loadBase(host, directory, parts, [], signal);
+    await loadBase(host, kexec, { directory, parts, commandLine: [] }, signal);
     expect((await inside(`ls ${workDir}`)).split("\n").filter((name) => name !== "")).toEqual([
       "kernel",
       "kit",
@@ -159,9 +176,9 @@ describe("a takeover's scripts", () => {
     const { host, base, log, dir } = await theHost();
     await prepare(host, 64, signal);
     const { directory } = await shipBase(host, base, 1000, signal, () => {});
-    await loadBase(host, directory, parts, [], signal);
+    await loadBase(host, kexec, { directory, parts, commandLine: [] }, signal);
     const trigger = join(dir, "trigger");
-    await jump(host, signal, trigger);
+    await jump(host, kexec, signal, trigger);
     await vi.waitFor(() => expect(readFileSync(trigger, "utf8")).toBe("b\n"), { timeout: 10_000 });
     expect(readFileSync(log, "utf8")).toMatch(/kexec --exec\n$/);
   });
@@ -170,9 +187,9 @@ describe("a takeover's scripts", () => {
     const { host, base, inside, log, dir } = await theHost();
     await prepare(host, 64, signal);
     const { directory } = await shipBase(host, base, 1000, signal, () => {});
-    await loadBase(host, directory, parts, [], signal);
+    await loadBase(host, kexec, { directory, parts, commandLine: [] }, signal);
     const trigger = join(dir, "trigger");
-    await jump(host, signal, trigger);
+    await jump(host, kexec, signal, trigger);
     await inside("echo 0 > /sys/kernel/kexec_loaded");
     await undo(host);
     await sleep(2_500);
@@ -191,8 +208,128 @@ describe("a takeover's scripts", () => {
     const { host, base } = await theHost({ loaded: "0" });
     await prepare(host, 64, signal);
     const { directory } = await shipBase(host, base, 1000, signal, () => {});
-    await expect(loadBase(host, directory, parts, [], signal)).rejects.toThrow(
+    await expect(loadBase(host, kexec, { directory, parts, commandLine: [] }, signal)).rejects.toThrow(
       /the host did not load the base's kernel/,
+    );
+  });
+
+  it("have the kernel check the base's signature where it loads nothing else (F06)", async () => {
+    const { host, base, log } = await theHost();
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    await loadBase(host, kexecFile, { directory, parts, commandLine: ["quiet"] }, signal);
+    expect(readFileSync(log, "utf8")).toContain(
+      `kexec --load --kexec-file-syscall ${directory}/kernel --initrd=${workDir}/initrd --command-line=quiet`,
+    );
+  });
+
+  for (const shell of [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]])
+    it(`put an entry beside GRUB's menu for root alone, and take it back, in ${shell.join(" ")} (F05)`, async () => {
+      const { host, base, inside, kitBytes } = await theHost({ shell });
+      const way = grubEntry("/boot/grub");
+      for (const before of ["", "menuentry mine {\n}\n"]) {
+        await inside(
+          `mkdir -p /boot/grub; printf '${before}' > /boot/grub/custom.cfg; chmod 640 /boot/grub/custom.cfg`,
+        );
+        if (before === "") await inside("rm /boot/grub/custom.cfg");
+        await prepare(host, 64, signal);
+        const { directory } = await shipBase(host, base, 1000, signal, () => {});
+        await loadBase(
+          host,
+          way,
+          { directory, parts, commandLine: ["console=ttyS0", "memmap=4K$1"] },
+          signal,
+        );
+        const custom = before === "" ? "600" : "640";
+        expect(await inside(list("/boot/grub"))).toBe(
+          `custom.cfg ${custom}\n${own} 700\n${own}/initrd 600\n${own}/kernel 600\n`,
+        );
+        expect(await inside(`cat /boot/grub/${own}/kernel /boot/grub/${own}/initrd`)).toBe(
+          `<kernel><outer><squashfs><0><kernel><1><outer><2>${kitBytes.toString()}<3>`,
+        );
+        const written = await inside("cat /boot/grub/custom.cfg");
+        expect(written.startsWith(before)).toBe(true);
+        expect(written).toContain(`linux "\${imgbuild}/kernel" console=ttyS0 'memmap=4K$1'; then`);
+        await undo(host);
+        expect(await inside(list("/boot/grub"))).toBe(before === "" ? "" : "custom.cfg 640\n");
+        expect(await inside("cat /boot/grub/custom.cfg 2>/dev/null")).toBe(before);
+      }
+    });
+
+  it("write what GRUB's own tools take for a menu and an environment block", async () => {
+    const { host, base, inside, dir } = await theHost();
+    await inside("mkdir /boot/grub");
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    const way = grubEntry("/boot/grub");
+    await loadBase(host, way, { directory, parts, commandLine: ["a=b", "c='$d;"] }, signal);
+    await inside("grub-script-check /boot/grub/custom.cfg && echo good > /run/good");
+    expect(await inside("cat /run/good")).toBe("good\n");
+    expect(await inside("command -v reboot")).toBe(`${dir}/bin/reboot\n`);
+    await jump(host, way, signal, join(dir, "trigger"));
+    const block = await inside(`cat /boot/grub/${own}/env`);
+    expect([block.length, block.startsWith(signature)]).toEqual([1024, true]);
+    expect(await inside(`grub-editenv /boot/grub/${own}/env list`)).toBe("imgbuild_once=yes\n");
+    await vi.waitFor(() => expect(readFileSync(join(dir, "restarts"), "utf8")).toBe("reboot \n"), {
+      timeout: 10_000,
+    });
+  });
+
+  it("stay in the old system where the entry was taken back before the restart", async () => {
+    const { host, base, inside, dir } = await theHost();
+    await inside("mkdir /boot/grub");
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    const way = grubEntry("/boot/grub");
+    await loadBase(host, way, { directory, parts, commandLine: [] }, signal);
+    await jump(host, way, signal, join(dir, "trigger"));
+    await undo(host);
+    await sleep(2_500);
+    expect(existsSync(join(dir, "restarts"))).toBe(false);
+  });
+
+  it("put an entry into systemd-boot's menu, and name it for one start", async () => {
+    const { host, base, inside, dir } = await theHost();
+    await inside(
+      "mkdir -p /boot/efi/loader /sys/firmware/efi/efivars; mount -t tmpfs -o mode=700 tmpfs /boot/efi; mkdir /boot/efi/loader",
+    );
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    const way = systemdBootEntry("/boot/efi");
+    await loadBase(host, way, { directory, parts, commandLine: ["a=b", "c"] }, signal);
+    expect(await inside(list("/boot/efi"))).toBe(
+      `${own} 700\n${own}/initrd 600\n${own}/kernel 600\nloader 755\nloader/entries 700\nloader/entries/${own}.conf 600\n`,
+    );
+    expect(await inside(`cat /boot/efi/loader/entries/${own}.conf`)).toBe(
+      `title imgbuild: the base of a deploy\nlinux /${own}/kernel\ninitrd /${own}/initrd\noptions a=b c\n`,
+    );
+    await jump(host, way, signal, join(dir, "trigger"));
+    const variable = await inside(
+      "od -An -v -tx1 /sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f | tr -d ' \\n'",
+    );
+    expect(variable).toBe(`07000000${Buffer.from(`${own}.conf\0`, "utf16le").toString("hex")}`);
+    await undo(host);
+    expect(await inside(list("/boot/efi"))).toBe("loader 755\nloader/entries 700\n");
+  });
+
+  it("refuse a boot filesystem that has no room, and leave nothing there", async () => {
+    const { host, base, inside } = await theHost();
+    await inside("mkdir -p /boot/grub; mount -t tmpfs -o size=8m tmpfs /boot/grub");
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    const load = () => loadBase(host, grubEntry("/boot/grub"), { directory, parts, commandLine: [] }, signal);
+    await expect(load()).rejects.toThrow(/\/boot\/grub has 8 MiB free; base and deploy need \d+/);
+    expect(await inside(list("/boot/grub"))).toBe("");
+  });
+
+  it("find what a lost deploy left beside a bootloader, and remove it before the next", async () => {
+    const { host, inside } = await theHost();
+    await inside(
+      `mkdir -p /boot/grub/${own} /boot/${own} /boot/loader/entries; touch /boot/${own}/kernel /boot/loader/entries/${own}.conf /boot/loader/entries/mine.conf`,
+    );
+    await prepare(host, 64, signal);
+    expect(await inside(list("/boot"))).toBe(
+      "grub 755\nloader 755\nloader/entries 755\nloader/entries/mine.conf 644\n",
     );
   });
 });

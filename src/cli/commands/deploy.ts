@@ -11,6 +11,7 @@ import {
   hostOptions,
   present,
   secretOptions,
+  takeoverOption,
 } from "../terminal/options.ts";
 import { showOutcome } from "../terminal/outcome.ts";
 
@@ -65,7 +66,7 @@ export const deployCommand: AddCommand = (program, act) => {
       present,
     )
     .option("--slow <FACTOR>", "multiply every wait, for an emulated or very slow machine", "1");
-  secretOptions(hostOptions(hardwareOptions(degradedOption(command)))).action(
+  secretOptions(hostOptions(takeoverOption(hardwareOptions(degradedOption(command))))).action(
     (path: string, word: string | undefined, more: string[], given: Options) =>
       act(async (cli) => {
         const { deployDefinition } = await import("../../operator/host/deploy-definition.ts");

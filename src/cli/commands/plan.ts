@@ -1,7 +1,7 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
 import type { PlanOptions } from "../../operator/host/plan-definition.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { defHelp, hardwareOptions, hostHelp, hostOptions } from "../terminal/options.ts";
+import { defHelp, hardwareOptions, hostHelp, hostOptions, takeoverOption } from "../terminal/options.ts";
 
 type Options = PlanOptions & { readonly commands?: true };
 
@@ -14,27 +14,28 @@ export const planCommand: AddCommand = (program, act) => {
     .option("--login <USER>", "user of the new system that would verify it")
     .option("--restore", "with the data of its backup")
     .option("--commands", "show the command lines of each step too");
-  hostOptions(hardwareOptions(command)).action((path: string, word: string | undefined, given: Options) =>
-    act(async (cli) => {
-      const { planTargetOf } = await import("../../operator/host/target.ts");
-      const { definition: at, host, record } = await planTargetOf(path, word, cli.log);
-      const options = { ...given, record };
-      const { planDefinition, planWithoutHost } = await import("../../operator/host/plan-definition.ts");
-      const { stepLines } = await import("../../operator/plan/step-lines.ts");
-      const { planLines } = await import("../../operator/plan/plan-text.ts");
-      if (host === undefined) {
-        const { definition, plan } = await planWithoutHost(at, options, cli);
-        for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])
-          cli.print(line);
-        cli.emit({ event: "plan", plan });
-        return;
-      }
-      const inspected = await planDefinition(at, host, options, cli);
-      for (const finding of inspected.findings) cli.emit({ event: "finding", ...finding });
-      if (inspected.verdict === "no-go") throw noGo("the preflight says no-go", inspected.findings);
-      for (const line of planLines(inspected, options.commands)) cli.print(line);
-      const { planDigest, bound, disks, apt, fates, plan } = inspected;
-      cli.emit({ event: "plan", planDigest, bound, disks, apt, fates, plan });
-    }),
+  hostOptions(takeoverOption(hardwareOptions(command))).action(
+    (path: string, word: string | undefined, given: Options) =>
+      act(async (cli) => {
+        const { planTargetOf } = await import("../../operator/host/target.ts");
+        const { definition: at, host, record } = await planTargetOf(path, word, cli.log);
+        const options = { ...given, record };
+        const { planDefinition, planWithoutHost } = await import("../../operator/host/plan-definition.ts");
+        const { stepLines } = await import("../../operator/plan/step-lines.ts");
+        const { planLines } = await import("../../operator/plan/plan-text.ts");
+        if (host === undefined) {
+          const { definition, plan } = await planWithoutHost(at, options, cli);
+          for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])
+            cli.print(line);
+          cli.emit({ event: "plan", plan });
+          return;
+        }
+        const inspected = await planDefinition(at, host, options, cli);
+        for (const finding of inspected.findings) cli.emit({ event: "finding", ...finding });
+        if (inspected.verdict === "no-go") throw noGo("the preflight says no-go", inspected.findings);
+        for (const line of planLines(inspected, options.commands)) cli.print(line);
+        const { planDigest, bound, disks, apt, fates, plan } = inspected;
+        cli.emit({ event: "plan", planDigest, bound, disks, apt, fates, plan });
+      }),
   );
 };

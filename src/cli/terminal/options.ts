@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { wayNames } from "../../operator/takeover/ways/way.ts";
 
 /** What DEF and HOST are, in help texts. */
 export const defHelp =
@@ -74,5 +75,14 @@ export function degradedOption(command: Command): Command {
   return command.option(
     "--accept-degraded",
     "report failed checks of the new system, and exit 0 all the same",
+  );
+}
+
+export function takeoverOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      "--takeover <WAY>",
+      "the only way to start the base: kexec; kexec-file, for a host that starts only signed kernels; boot-entry, one start by the host's own bootloader (default: the first that the host allows)",
+    ).choices(wayNames),
   );
 }

@@ -21,6 +21,7 @@ import { recordDeploy } from "../records/known-deploys.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
 import { onlyHere } from "../store/only-here.ts";
+import type { WayName } from "../takeover/ways/way.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** What a command hands down of the outside world. */
@@ -50,6 +51,7 @@ export interface DeployOptions extends RevealOptions, HardwareOptions, Pick<Logi
   readonly ignoreClock?: boolean;
   readonly login?: string;
   readonly baseCmdline?: readonly string[];
+  readonly takeover?: WayName;
   readonly withoutSecrets?: boolean;
   readonly acceptDegraded?: boolean;
   /** Its data is restored from the backup. */
@@ -127,6 +129,7 @@ export async function definitionInputs(
     keepAccess: options.keepAccess === true,
     ignoreClock: options.ignoreClock === true,
     baseCmdline: options.baseCmdline ?? [],
+    takeover: options.takeover,
     slow,
     ...(options.restore === undefined ? {} : { restore: options.restore }),
     ...(options.acceptDegraded === undefined ? {} : { acceptDegraded: options.acceptDegraded }),

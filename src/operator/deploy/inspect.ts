@@ -20,6 +20,7 @@ import { sshdPorts } from "../inspect/sshd-ports.ts";
 import { planFor } from "../plan/planned.ts";
 import { letsIn } from "../settings/sshd.ts";
 import { sizeOf } from "../takeover/takeover.ts";
+import { chooseWay } from "../takeover/ways/choose.ts";
 import type { Trail } from "./phases.ts";
 import type { Confirmed, Identity, Inspected } from "./results.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
@@ -58,17 +59,19 @@ export async function inspectAndPlan(
     ),
   );
   const login = loginUser(inputs, await world.publicKeys());
+  const baseBytes = sizeOf(inputs.base);
+  const takeover = chooseWay(facts, { baseMib: Math.ceil(baseBytes / 2 ** 20), wanted: inputs.takeover });
   const { disks, bound, findings } = judge(inputs, facts, {
-    ...{ mirror, login, baseBytes: sizeOf(inputs.base), reached },
+    ...{ mirror, login, baseBytes, takeover, reached },
     networkProblems: unreached === undefined || problems.length > 0 ? problems : [unreached],
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
   for (const finding of findings) showFinding(log, finding);
   const look = { old, facts, findings, reached, access };
   const inspected: Inspected =
-    isGo(findings) && disks !== undefined && "url" in mirror && "user" in login
+    isGo(findings) && disks !== undefined && "url" in mirror && "user" in login && "way" in takeover
       ? {
-          ...{ ...look, verdict: "go", bound, loginUser: login.user, mirror: mirror.url },
+          ...{ ...look, verdict: "go", bound, loginUser: login.user, mirror: mirror.url, way: takeover.way },
           ...planFor(inputs, facts, disks, withFirst(mirrors, mirror.url)),
           ...baseOf(inputs, facts, replay),
         }
@@ -81,7 +84,7 @@ export async function inspectAndPlan(
 export function judge(
   inputs: DeployInputs,
   facts: Facts,
-  asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "networkProblems"> & {
+  asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "networkProblems" | "takeover"> & {
     /** Where the machine was reached, as it sees itself. */
     readonly reached: { readonly address: string; readonly port: number };
   },

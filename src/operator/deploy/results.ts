@@ -5,6 +5,7 @@ import type { Secret } from "../../util/secret.ts";
 import type { Finding } from "../inspect/finding.ts";
 import type { Planned, PlanView } from "../plan/planned.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
+import type { Way } from "../takeover/ways/way.ts";
 
 // What the phases give, each to the next.
 
@@ -45,6 +46,8 @@ interface Go extends Look, Planned {
   readonly loginUser: string;
   /** The one that answered the host. */
   readonly mirror: string;
+  /** How the base is started. */
+  readonly way: Way;
   readonly identity: Identity;
   readonly data: Omit<DeployData, "publicKey">;
 }

@@ -38,7 +38,7 @@ export async function shipAndTakeOver(
   await load(inputs, confirmed, world, trail);
   await world.record(recordOf(shipped, world.now()));
   await log.task("starting the base", () =>
-    jump(old, signal).catch((error: unknown) => {
+    jump(old, confirmed.way, signal).catch((error: unknown) => {
       // A connection that breaks now may be the jump itself: what answers next shows it.
       if (!old.closed || signal.aborted) throw error;
       log.warn(`${messageOf(error)}; looking whether the base comes`);
@@ -67,7 +67,7 @@ async function load(
   trail: Trail,
 ): Promise<void> {
   const { base } = inputs;
-  const { old, facts } = confirmed;
+  const { old, facts, way } = confirmed;
   const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));
   const { directory, hadAll, sentBytes } = await log.task(
@@ -84,12 +84,12 @@ async function load(
   const parts = await deployParts(sizes, archive);
   trail.mark({ at: "sent", base: 0, payload: parts.reduce((sum, part) => sum + part.length, 0) });
   await log.task("sending the payload and loading the base's kernel", () =>
-    loadBase(old, directory, parts, commandLine(inputs, facts, digest), signal),
+    loadBase(old, way, { directory, parts, commandLine: commandLine(inputs, facts, digest) }, signal),
   );
 }
 
 function recordOf(
-  { facts, identity, planDigest, newSystem }: Shipped,
+  { facts, identity, planDigest, newSystem, way }: Shipped,
   now: number,
 ): Omit<KnownDeploy, "host"> {
   return {
@@ -97,6 +97,7 @@ function recordOf(
     nonce: identity.nonce,
     planDigest,
     baseHostKey: identity.baseKey.public,
+    ...(way.throughFirmware ? { left: way.left } : {}),
     newSystem,
     machine: {
       machineId: facts.machineId,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fail, messageOf } from "../../util/fail.ts";
 import { type BaseLink, greetBase } from "../runner-link/base-link.ts";
+import type { Way } from "../takeover/ways/way.ts";
 import type { Trail } from "./phases.ts";
 import type { Shipped } from "./results.ts";
 import { whoAnswers } from "./who-answers.ts";
@@ -16,7 +17,9 @@ export async function waitForBase(
   world: DeployWorld,
   trail: Trail,
 ): Promise<void> {
-  const base = await attach(inputs, shipped, world, { waitMs: inputs.waitMs.base, went: false });
+  const { base: kexecMs, boot: firmwareMs } = inputs.waitMs;
+  const waitMs = kexecMs + (shipped.way.throughFirmware ? firmwareMs : 0);
+  const base = await attach(inputs, shipped, world, { waitMs, went: false });
   const { state, message, hint, planDigest, bootId } = base.link.hello;
   base.close();
   if (state === "failed")
@@ -32,12 +35,10 @@ export async function waitForBase(
 export class OtherSystem extends Fail {
   readonly isNew: boolean;
 
-  constructor(isNew: boolean, cause: unknown) {
+  constructor(isNew: boolean, { hints }: Way, cause: unknown) {
     super(isNew ? "the new system runs already" : "the old system came back instead of the base", {
       cause,
-      hint: isNew
-        ? "the build ended while no operator was attached; log in and look"
-        : "nothing was written; the console's log and the base's dead-man timer show more",
+      hint: isNew ? "the build ended while no operator was attached; log in and look" : hints.cameBack,
     });
     this.isNew = isNew;
   }
@@ -69,7 +70,7 @@ export async function attach(
   const waited = `within ${Math.round(waitMs / 1000)} s`;
   if (stayed)
     throw new Fail(`the host did not leave its old system ${waited}`, {
-      hint: "`journalctl -b -u kexec` and dmesg on the host may say why kexec did not happen",
+      hint: shipped.way.hints.stayed,
     });
   throw new Fail(`the base did not answer ${waited}: ${messageOf(last)}`, {
     hint: went
@@ -89,7 +90,7 @@ async function otherAnswers(
     const { host, which } = await whoAnswers(shipped, world, went);
     host.close();
     if (which === "old, never left") return true;
-    throw new OtherSystem(which === "new", cause);
+    throw new OtherSystem(which === "new", shipped.way, cause);
   } catch (error) {
     if (error instanceof OtherSystem || !(error instanceof Fail)) throw error;
     return false;

@@ -1,8 +1,7 @@
 import { type Expected, expectedOf } from "../../system/health/expected.ts";
-import type { Host } from "../../transport/host.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
-import { undo } from "../takeover/takeover.ts";
+import { takeBack } from "../takeover/takeover.ts";
 import type { Trail } from "./phases.ts";
 import { type Proof, proveNewSystem, waitFor } from "./prove.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
@@ -51,7 +50,7 @@ export function expectedSystem(
 /** After a failure before any write that we know of: waits until the old system answers again, in any boot. */
 export async function waitForOldSystem(
   inputs: DeployInputs,
-  shipped: Pick<Shipped, "facts" | "newSystem">,
+  shipped: Pick<Shipped, "facts" | "newSystem" | "way">,
   world: DeployWorld,
   went: boolean,
 ): Promise<boolean> {
@@ -65,7 +64,9 @@ export async function waitForOldSystem(
         world.log.warn("the new system answers: the runner went on without us");
         return false;
       }
-      if (which === "old, never left") await takeBack(host, world);
+      // A kernel that was never started would be at the next restart; files for an entry take room.
+      const isLeft = which === "old, never left" || shipped.way.throughFirmware;
+      if (isLeft) await takeBack(host, shipped.way.left, world.log);
     } finally {
       host.close();
     }
@@ -76,14 +77,4 @@ export async function waitForOldSystem(
     world.log.warn(messageOf(error));
     return false;
   }
-}
-
-/** A kernel that is loaded and was never started would be at the next restart. */
-async function takeBack(host: Host, world: DeployWorld): Promise<void> {
-  // Nobody may be there any more to type a password.
-  if ((await host.becomeRoot({})) === "impossible")
-    world.log.warn(
-      `the base's kernel is still loaded on ${host.name}: \`kexec --unload\` as root takes it back`,
-    );
-  else await undo(host);
 }

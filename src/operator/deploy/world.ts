@@ -8,6 +8,7 @@ import type { PlanView } from "../plan/planned.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
 import type { KeepIdentity } from "../secrets/keep-identity.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
+import type { WayName } from "../takeover/ways/way.ts";
 
 /** What a deploy starts from: all of it known before the host is asked anything. */
 export interface DeployInputs extends PlanInputs {
@@ -25,6 +26,8 @@ export interface DeployInputs extends PlanInputs {
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
   /** Whom the target asks for what no mirror has. */
   readonly keepers?: Keepers;
+  /** The only way in which the base may be started; default: what the host allows. */
+  readonly takeover?: WayName | undefined;
   /** User of the new system to log in as; default: root of the spec's users that a key of ours opens. */
   readonly login: string | undefined;
   /** The repository says by which host keys the host is known. */

@@ -3,8 +3,11 @@ import type { System } from "../deploy/who-answers.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
 import type { RunnerLink } from "../runner-link/runner-link.ts";
+import { takeBack } from "../takeover/takeover.ts";
 import { BaseGone, reachBase } from "./base-gone.ts";
 import { waitForReturn } from "./who-is-back.ts";
+
+const connectMs = 20_000;
 
 /** Sends a host back to its old system, and waits until that answers; a Fail says what is known where it does not. */
 export async function abortDeploy(known: KnownDeploy, world: DeployWorld): Promise<void> {
@@ -20,6 +23,26 @@ export async function abortDeploy(known: KnownDeploy, world: DeployWorld): Promi
   } catch (error) {
     if (!(error instanceof BaseGone) || error.which !== "old") throw error;
     world.log.info("the base had returned already");
+  }
+  if (known.left !== undefined) await clearUp(known.left, known, world);
+}
+
+/** The old system answers, and has what a boot entry needed. */
+async function clearUp(
+  left: NonNullable<KnownDeploy["left"]>,
+  { host }: KnownDeploy,
+  world: DeployWorld,
+): Promise<void> {
+  try {
+    const old = await world.connect({ timeoutMs: connectMs });
+    try {
+      await takeBack(old, left, world.log);
+    } finally {
+      old.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    world.log.warn(`${left.what} on ${host}: ${left.remedy} (${messageOf(error)})`);
   }
 }
 

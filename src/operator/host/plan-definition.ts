@@ -18,7 +18,8 @@ import type { Inspected } from "../deploy/results.ts";
 import { deployPlan } from "../plan/plan.ts";
 
 /** As the command line says them. */
-export type PlanOptions = LoginOptions & Pick<DeployOptions, "login" | "disk" | "card" | "restore">;
+export type PlanOptions = LoginOptions &
+  Pick<DeployOptions, "login" | "disk" | "card" | "restore" | "takeover">;
 
 const sectorSize = 512;
 const gib = 2 ** 30;

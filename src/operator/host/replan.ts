@@ -32,6 +32,9 @@ const asked: readonly string[] = [
   "rehearsal",
 ];
 
+/** It runs already. */
+const here = { problem: "", hint: "" };
+
 /**
  * Brings another definition to a base whose build has failed after the first write, and says GO. Some failures are the definition's own,
  * and every further attempt would end in them; there is no old system to return to. The caller follows.
@@ -45,7 +48,7 @@ export async function replan(
   const facts = await factsOf(host, known, world);
   const login = loginUser(inputs, await world.publicKeys());
   const judged = judge(inputs, facts, {
-    ...{ baseBytes: 0, networkProblems: [], mirror: { url: "" }, login },
+    ...{ baseBytes: 0, networkProblems: [], mirror: { url: "" }, login, takeover: here },
     reached: await reachedAt(host),
     clock: { now: world.now(), ignored: true },
   });

@@ -5,6 +5,7 @@ import { consoleForm } from "../../schema/words.ts";
 import { dmiUuidOf } from "../../system/machine/dmi-uuid.ts";
 import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
+import { parseBootPlaces } from "../takeover/ways/boot-places.ts";
 import { parseDisks } from "./inspect-disks.ts";
 import { parseLinks, parseNameServers, parseRoutes } from "./inspect-network.ts";
 import { probeScript, sectionsOf } from "./probe.ts";
@@ -108,6 +109,9 @@ function security(get: (name: string) => string) {
     secureBoot: secureBoot.length === 5 && secureBoot[4] === "1",
     lockdown: /\[(\w+)\]/.exec(get("lockdown"))?.[1] ?? "none",
     kexecDisabled: get("kexec-disabled") === "1",
+    trustsDebian: get("debian-key") === "trusted",
+    ...(get("loader-info") === "" ? {} : { loaderInfo: get("loader-info") }),
+    bootPlaces: parseBootPlaces(get("boot-places"), { mountinfo: get("mountinfo"), disks: get("disks") }),
     container: container ?? (get("xen") === "PV" ? "xen-pv" : "none"),
   };
 }

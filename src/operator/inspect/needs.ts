@@ -82,7 +82,7 @@ function kernelPlaces({ storage, boot }: Spec): Needs["kernels"][number]["on"][]
 export function judgeNeeds(
   needs: Needs,
   spec: Spec,
-  facts: Pick<Facts, "tpm" | "cpuFlags" | "setupMode" | "firmware">,
+  facts: Pick<Facts, "tpm" | "cpuFlags" | "secureBoot" | "setupMode" | "firmware">,
   disks: Readonly<Record<string, DiskFacts>> | undefined,
 ): Finding[] {
   return [
@@ -155,22 +155,36 @@ function somebody({ storage }: Pick<Spec, "storage">): Finding[] {
 
 function secureBoot(
   { secureBoot: wanted }: Needs,
-  { setupMode, firmware }: Pick<Facts, "setupMode" | "firmware">,
+  { secureBoot: isOn, setupMode, firmware }: Pick<Facts, "secureBoot" | "setupMode" | "firmware">,
 ): Finding[] {
-  if (wanted === undefined || firmware !== "uefi") return [];
+  const check = "secure boot";
+  if (firmware !== "uefi") return [];
+  if (wanted === undefined)
+    return isOn
+      ? [
+          noGo(
+            check,
+            "it is on, and the firmware would not start the new system, which is not signed",
+            'say `secureBoot: "debian"` in `boot` of the definition, or switch it off in the firmware',
+          ),
+        ]
+      : [];
   if (wanted === "debian")
+    return isOn
+      ? [go(check, "it is on; the new system starts by Debian's signatures")]
+      : [warn(check, "it is off for the deploy", "switch it on in the firmware once the new system runs")];
+  if (setupMode) return [go(check, "the firmware is in setup mode and can take the definition's keys")];
+  if (isOn)
     return [
       warn(
-        "secure boot",
-        "it is off for the deploy",
-        "switch it on in the firmware once the new system runs",
+        check,
+        "it is on, and the new system starts only if the firmware has the definition's keys already",
+        "see in its menu that it has, or put it into setup mode",
       ),
     ];
-  if (setupMode)
-    return [go("secure boot", "the firmware is in setup mode and can take the definition's keys")];
   return [
     warn(
-      "secure boot",
+      check,
       "the firmware is not in setup mode, so it will not take the definition's keys by itself",
       "put it into setup mode, or enter the keys in its menu; until then the new system starts unverified",
     ),

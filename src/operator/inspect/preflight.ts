@@ -4,6 +4,7 @@ import type { Spec } from "../../schema/spec.ts";
 import { consoleForm } from "../../schema/words.ts";
 import { architectures } from "../../tables/architecture.ts";
 import { comesIn } from "../settings/firewall.ts";
+import type { Chosen, NoWay } from "../takeover/ways/choose.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 import type { Room } from "./free-space.ts";
 import { cardsFound, firmwareFound } from "./hardware-found.ts";
@@ -18,6 +19,8 @@ export interface PreflightInput {
   readonly facts: Facts;
   /** Bytes of kernel and initramfs. */
   readonly baseBytes: number;
+  /** How the base would be started. */
+  readonly takeover: Chosen | NoWay;
   /** What stands against recreating the network, from `networkReplay`. */
   readonly networkProblems: readonly string[];
   /** Whether the definition is for this host, where there is something to say of it. */
@@ -46,8 +49,6 @@ export interface PreflightInput {
 
 /** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
 const workingMib = 420;
-/** Left to the old system while the base is loaded beside it. */
-const oldSystemMib = 48;
 /** The last second that a date can say. */
 const maxSeconds = 8_640_000_000_000;
 
@@ -73,9 +74,9 @@ export function preflight(input: PreflightInput): Finding[] {
     root(facts),
     architecture(input.spec, facts),
     virtualisation(facts),
-    takeover(facts),
+    takeover(input.takeover),
     wayBack(facts),
-    memory(facts, input.baseBytes),
+    memory(facts, input),
     clock(facts, input.clock),
     firmwareFound(input.spec, facts),
     ...consoles(facts),
@@ -144,20 +145,9 @@ function virtualisation(facts: Facts): Finding {
   return go("machine", `${facts.os.name}, kernel ${facts.kernel}`);
 }
 
-function takeover(facts: Facts): Finding {
-  if (facts.kexecDisabled)
-    return noGo(
-      "kexec",
-      "kernel.kexec_load_disabled is 1: this kernel loads no other until it is restarted",
-      "find what sets it (/etc/sysctl.d), remove it, restart the host, and deploy again",
-    );
-  if (facts.secureBoot || !["none", ""].includes(facts.lockdown))
-    return noGo(
-      "kexec",
-      `Secure Boot ${facts.secureBoot ? "on" : "off"}, lockdown ${facts.lockdown}: only a signed kernel may be loaded`,
-      "switch Secure Boot off in the firmware for the deploy",
-    );
-  return go("kexec", "allowed");
+function takeover(chosen: Chosen | NoWay): Finding {
+  if ("problem" in chosen) return noGo("takeover", chosen.problem, chosen.hint);
+  return go("takeover", chosen.detail);
 }
 
 /** The dead man needs a base that runs; this is about one that does not. No watchdog can be armed before kexec: drivers stop theirs in it. */
@@ -171,12 +161,11 @@ function wayBack({ watchdogs }: Facts): Finding {
   );
 }
 
-function memory(facts: Facts, baseBytes: number): Finding {
-  const baseMib = Math.ceil(baseBytes / 2 ** 20);
+function memory(facts: Facts, { baseBytes, takeover }: PreflightInput): Finding {
+  const baseMib = toMib(baseBytes);
   // The packed initramfs stands in RAM while the kernel unpacks it, and the unpacked one may take half of RAM.
   const total = Math.max(2 * baseMib + workingMib, 0);
-  // Loading needs one copy as a file on a tmpfs and one in the kernel.
-  const available = 2 * baseMib + oldSystemMib;
+  const available = "problem" in takeover ? 0 : takeover.availableMib;
   const { total: hasTotal, available: hasAvailable } = facts.memoryMib;
   const numbers = `${hasTotal} MiB in all, ${hasAvailable} MiB available; needed ${total} and ${available} MiB`;
   if (hasTotal < total)

@@ -26,6 +26,20 @@ show cmdline /proc/cmdline
 show consoles /sys/class/tty/console/active
 show lockdown /sys/kernel/security/lockdown
 show kexec-disabled /proc/sys/kernel/kexec_load_disabled
+section debian-key
+grep -q 'Debian Secure Boot CA' /proc/keys 2>/dev/null && echo trusted
+section loader-info
+for f in /sys/firmware/efi/efivars/LoaderInfo-4a67b082-*; do [ -r "$f" ] && tr -cd ' -~' <"$f"; done
+section boot-places
+for d in /boot/grub /boot/grub2 /efi /boot /boot/efi; do
+  case $d in
+    */grub*) [ -r "$d/grub.cfg" ] && echo "grub $d" || continue ;;
+    *) [ -d "$d/loader" ] && echo "systemd-boot $d" || continue ;;
+  esac
+  df -Pk "$d" 2>/dev/null | sed '1d;s/^/df /'
+  [ -d "$d/imgbuild-takeover" ] && echo "left $(du -sk "$d/imgbuild-takeover" 2>/dev/null)"
+  for w in custom.cfg load_env; do grep -qF "$w" "$d/grub.cfg" 2>/dev/null && echo "reads $w"; done
+done
 show mountinfo /proc/self/mountinfo
 show swaps /proc/swaps
 section uname; uname -m; uname -r

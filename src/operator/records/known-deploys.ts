@@ -32,6 +32,8 @@ export const KnownDeploy = z.strictObject({
   planDigest: z.string(),
   /** "ssh-ed25519 AAAA…", the host key of the base. */
   baseHostKey: z.string(),
+  /** What the old system still has of the base when it comes back. */
+  left: z.strictObject({ what: z.string(), remedy: z.string() }).optional(),
   /** What a build that is followed or resumed has to end in. */
   newSystem: NewSystem,
   /** The machine as the old system saw it: what a plan depends on besides its disks. */

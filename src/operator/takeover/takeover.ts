@@ -2,6 +2,10 @@ import type { Host } from "../../transport/host.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
+import type { Log } from "../../util/log.ts";
+import { removeEntries } from "./ways/boot-entry.ts";
+import { unloadText } from "./ways/kexec.ts";
+import type { Left, Way } from "./ways/way.ts";
 
 /** Everything of a deploy on the old system lives here, in RAM; unmounting it leaves nothing. */
 export const workDir = "/run/imgbuild";
@@ -27,7 +31,7 @@ interface FileInfo {
   readonly sha256: string;
 }
 
-/** A tmpfs of our own, executable unlike /run, closed to everybody but root; what a lost run left there is removed. */
+/** A tmpfs of our own, executable unlike /run, closed to everybody but root; what a lost run left there or in /boot is removed. */
 const prepareScript: HostScript = {
   name: "prepare",
   text: `
@@ -37,6 +41,8 @@ d=$1
 mkdir -p "$d"
 if grep -q " $d tmpfs " /proc/mounts; then mount -o "remount,size=$2m" "$d"; rm -rf "$d"/*
 else mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"; fi
+${removeEntries}
+remove_entries
 `,
 };
 
@@ -69,63 +75,14 @@ for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
 `,
 };
 
-/**
- * The initramfs: the base, then its own small files once more, so that the new system can keep the base, then the deploy.
- * Copies in RAM go as soon as they are in it. The kit is unpacked to `loader`: its own file may be beside it.
- */
-const stageScript: HostScript = {
-  name: "stage",
-  text: `
-set -eu
-umask 077
-d=$1 source=$2
-mkdir -p "$d/loader"
-tar -xzf "$source/kit" -C "$d/loader"
-cat "$source/outer" "$source/squashfs" > "$d/initrd"
-[ "$source" != "$d" ] || rm -f "$d/squashfs"
-cat "$d/part0" "$source/kernel" "$d/part1" "$source/outer" "$d/part2" "$source/kit" "$d/part3" >> "$d/initrd"
-rm -f "$d"/part?
-kexec() { "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" "$@"; }
-kexec --load "$source/kernel" --initrd="$d/initrd" --command-line="$3"
-rm -f "$d/initrd"
-[ "$(cat /sys/kernel/kexec_loaded)" = 1 ]
-`,
-};
-
-/**
- * The jump happens after the answer is out; systemd stops services and unmounts first, so the old disks are clean. What was taken back
- * in the meantime is left alone. A kexec that comes back would leave the old system with read-only disks: then it is restarted.
- */
-const jumpScript: HostScript = {
-  name: "jump",
-  text: `
-set -eu
-d=$1 trigger=$2
-sync
-cat > "$d/jump" <<'JUMP'
-set -u
-loaded() { [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]; }
-sleep 1
-loaded || exit 0
-if [ -d /run/systemd/system ] && systemctl kexec; then sleep 120; fi
-loaded || exit 0
-sync
-echo u > "$2" 2>/dev/null || true
-"$1/loader/ld.so" --library-path "$1/loader/lib" "$1/loader/kexec" --exec || true
-echo b > "$2"
-JUMP
-if command -v setsid >/dev/null 2>&1; then setsid sh "$d/jump" "$d" "$trigger" </dev/null >/dev/null 2>&1 &
-else nohup sh "$d/jump" "$d" "$trigger" </dev/null >/dev/null 2>&1 &
-fi
-`,
-};
-
-/** Takes back what was prepared: the loaded kernel, the claim and the tmpfs. The cache of the base stays. */
+/** Takes back what was prepared: the loaded kernel, a boot entry, the claim and the tmpfs. The cache of the base stays. */
 const undoScript: HostScript = {
   name: "undo",
   text: `
 d=$1
-[ -x "$d/loader/kexec" ] && "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" --unload
+${unloadText}
+${removeEntries}
+remove_entries
 rm -f "$d.lock"
 umount -l "$d" && rmdir "$d"
 `,
@@ -219,12 +176,20 @@ async function makeRoom(host: Host, cached: string, signal: AbortSignal): Promis
   return code === 0;
 }
 
-/** Puts base and deploy data together and loads the base's kernel; nothing is started yet. See `deployParts`. */
+/** What of a deploy the base is loaded from. */
+interface Loading {
+  /** Where the base's files are, see `shipBase`. */
+  readonly directory: string;
+  /** See `deployParts`. */
+  readonly parts: readonly Uint8Array[];
+  readonly commandLine: readonly string[];
+}
+
+/** Puts base and deploy data together and makes them ready by `way`; nothing is started yet. */
 export async function loadBase(
   host: Host,
-  directory: string,
-  parts: readonly Uint8Array[],
-  commandLine: readonly string[],
+  way: Way,
+  { directory, parts, commandLine }: Loading,
   signal: AbortSignal,
 ): Promise<void> {
   for (const [index, part] of parts.entries())
@@ -235,7 +200,8 @@ export async function loadBase(
       root: true,
       signal,
     });
-  const result = await script(host, stageScript, [workDir, directory, commandLine.join(" ")], {
+  const words = [workDir, directory, way.entry(commandLine), ...way.at];
+  const result = await script(host, way.load, words, {
     timeoutMs: 5 * minute,
     signal,
     accept: [0, 1, 2, 255],
@@ -247,8 +213,13 @@ export async function loadBase(
 }
 
 /** Starts the base a second from now; by `trigger` the kernel stops writing to its disks. */
-export async function jump(host: Host, signal: AbortSignal, trigger = "/proc/sysrq-trigger"): Promise<void> {
-  await script(host, jumpScript, [workDir, trigger], { timeoutMs: minute, signal });
+export async function jump(
+  host: Host,
+  way: Way,
+  signal: AbortSignal,
+  trigger = "/proc/sysrq-trigger",
+): Promise<void> {
+  await script(host, way.jump, [workDir, trigger, ...way.at], { timeoutMs: minute, signal });
 }
 
 /** Leaves the old system as it was found, the cached base aside. Never throws: it runs after a failure. */
@@ -258,6 +229,12 @@ export async function undo(host: Host): Promise<void> {
   } catch {
     // The host may be gone; what is on it is in RAM.
   }
+}
+
+/** The same where the old system answers again, and perhaps nobody is there any more to type a password. */
+export async function takeBack(host: Host, left: Left, log: Pick<Log, "warn">): Promise<void> {
+  if ((await host.becomeRoot({})) === "impossible") log.warn(`${left.what} on ${host.name}: ${left.remedy}`);
+  else await undo(host);
 }
 
 async function script(

@@ -57,6 +57,9 @@ const captured = {
   consoles: "tty0 ttyS0",
   lockdown: "[none] integrity confidentiality",
   "kexec-disabled": "0",
+  "debian-key": "",
+  "loader-info": "",
+  "boot-places": "",
   mountinfo:
     "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n30 22 254:15 / /boot/efi rw - vfat /dev/vda15 rw\n31 22 254:16 / /mnt/a\\040b rw - ext4 /dev/vdb rw\n40 22 0:25 / /run rw - tmpfs tmpfs rw",
   swaps:

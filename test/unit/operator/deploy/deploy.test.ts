@@ -409,7 +409,7 @@ describe("deploy", () => {
       seconds: { downtime: null },
     });
     expect(report.preflight.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check)).toEqual([
-      "kexec",
+      "takeover",
     ]);
     expect(notes).toEqual([]);
   });

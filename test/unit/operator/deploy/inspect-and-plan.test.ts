@@ -112,12 +112,12 @@ describe("looking at a host before a deploy", () => {
 
   it("makes no plan, keys or nonce where something stands against it, and shows every finding", async () => {
     const { inspected, noGo, lines } = await looked({ probe: { "kexec-disabled": "1" } });
-    expect(noGo).toEqual(["kexec"]);
+    expect(noGo).toEqual(["takeover"]);
     expect(inspected.verdict).toBe("no-go");
     for (const name of ["plan", "data", "identity", "mirror", "loginUser"])
       expect(inspected).not.toHaveProperty(name);
     expect(lines).toHaveLength(inspected.findings.length);
-    expect(lines).toContainEqual(expect.stringMatching(/^NO-GO kexec: /));
+    expect(lines).toContainEqual(expect.stringMatching(/^NO-GO takeover: /));
   });
 
   it("makes no plan where hosts.yaml does not name each disk that would be written", async () => {

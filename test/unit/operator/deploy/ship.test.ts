@@ -6,6 +6,7 @@ import type { Confirmed } from "../../../../src/operator/deploy/results.ts";
 import { keysToBase, shipAndTakeOver } from "../../../../src/operator/deploy/ship.ts";
 import type { DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import { planFor } from "../../../../src/operator/plan/planned.ts";
+import { kexec } from "../../../../src/operator/takeover/ways/kexec.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import { openPayload } from "../../../../src/target/open-payload.ts";
 import type { Host } from "../../../../src/transport/host.ts";
@@ -88,6 +89,7 @@ function shipping(
     },
     loginUser: "admin",
     mirror: "http://deb.example.org/debian",
+    way: kexec,
     access: ["ssh-ed25519 AAAAmine", 'command="ls" ssh-ed25519 AAAAforced'],
     reached: { address: "192.0.2.10", port: 2222 },
   };

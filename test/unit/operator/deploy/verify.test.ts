@@ -3,6 +3,9 @@ import { newTrail } from "../../../../src/operator/deploy/phases.ts";
 import type { Shipped } from "../../../../src/operator/deploy/results.ts";
 import { expectedSystem, verifyNewSystem, waitForOldSystem } from "../../../../src/operator/deploy/verify.ts";
 import type { ConnectOptions, DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
+import { grubEntry } from "../../../../src/operator/takeover/ways/grub.ts";
+import { kexec } from "../../../../src/operator/takeover/ways/kexec.ts";
+import type { Way } from "../../../../src/operator/takeover/ways/way.ts";
 import { markPath } from "../../../../src/steps/tree/finish-tree.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { Fail } from "../../../../src/util/fail.ts";
@@ -19,7 +22,7 @@ const key = { private: "", public: "" };
 /** What answers at a host after the jump: with the mark of a deploy, in a boot. */
 function answering(
   answer: { mark?: string; boot?: string; root?: "none" | "impossible"; bug?: Error } | undefined,
-  change: { inputs?: Partial<DeployInputs>; pins?: string[] } = {},
+  change: { inputs?: Partial<DeployInputs>; pins?: string[]; way?: Way } = {},
 ) {
   const lines: string[] = [];
   const log: Log = {
@@ -64,7 +67,8 @@ function answering(
   const hostKeys = { secrets: new Map(), pins: change.pins ?? keptKeys };
   const known = { identity: { nonce, ...{ baseKey: key, clientKey: key } }, loginUser: "admin" };
   const newSystem = expectedSystem(inputs, known, hostKeys);
-  const built = { facts, ...known, hostKeys, newSystem } as unknown as Shipped;
+  const { way = kexec } = change;
+  const built = { facts, ...known, hostKeys, newSystem, way } as unknown as Shipped;
   return { inputs, built, world, lines, said, connects };
 }
 
@@ -89,6 +93,21 @@ describe("the way back to the old system", () => {
     const { came, lines, said } = await back({ boot: facts.bootId, root: "impossible" });
     expect([came, said]).toEqual([true, { closed: 1, undone: 0 }]);
     expect(lines[0]).toMatch(/^! the base's kernel is still loaded on web: `kexec --unload` as root/);
+  });
+
+  it("clears up what a boot entry needed, or says what stays, once the old system is back", async () => {
+    const way = grubEntry("/boot/grub");
+    const { came, lines, said } = await back({}, { way });
+    expect([came, said, lines]).toEqual([
+      true,
+      { closed: 1, undone: 1 },
+      ["the old system answers, as it was"],
+    ]);
+    const kept = await back({ root: "impossible" }, { way });
+    expect(kept.said.undone).toBe(0);
+    expect(kept.lines[0]).toBe(
+      "! the base's files are still in /boot/grub/imgbuild-takeover on web: the next deploy removes them, and what leads to them",
+    );
   });
 
   it("is none where the new system answers", async () => {

@@ -162,6 +162,24 @@ describe("inspect", () => {
     ["lockdown", { lockdown: "none [integrity] confidentiality" }, { lockdown: "integrity" }],
     ["a kernel without lockdown", { lockdown: "" }, { lockdown: "none" }],
     ["kexec switched off", { "kexec-disabled": "1" }, { kexecDisabled: true }],
+    ["no key of Debian's", {}, { trustsDebian: false, bootPlaces: [] }],
+    ["a key of Debian's", { "debian-key": "trusted" }, { trustsDebian: true }],
+    ["what systemd-boot says", { "loader-info": "systemd-boot 252" }, { loaderInfo: "systemd-boot 252" }],
+    [
+      "GRUB's directory",
+      {
+        "boot-places":
+          "grub /boot/grub\ndf /dev/vda1 3990192 1200000 2560000 32% /\nleft 1024\t/boot/grub/imgbuild-takeover\nreads load_env",
+      },
+      {
+        bootPlaces: [
+          {
+            ...{ loader: "grub", directory: "/boot/grub", fsType: "ext4", plain: true, freeMib: 2501 },
+            reads: ["load_env"],
+          },
+        ],
+      },
+    ],
     ["a container", { container: "lxc" }, { container: "lxc" }],
     ["Xen PV without systemd", { container: "", xen: "PV" }, { container: "xen-pv" }],
     ["Xen HVM", { container: "", xen: "HVM" }, { container: "none" }],

@@ -123,11 +123,22 @@ describe("a machine's answers", () => {
       detail: "it is off for the deploy",
     });
     expect(named(judge(debian, { firmware: "bios" }), "secure boot")).toBeUndefined();
+    expect(named(judge(debian, { secureBoot: true }), "secure boot")?.verdict).toBe("go");
+    const plain = serverSpec();
+    expect(named(judge(plain), "secure boot")).toBeUndefined();
+    expect(named(judge(plain, { secureBoot: true }), "secure boot")).toMatchObject({
+      verdict: "no-go",
+      hint: expect.stringContaining('`secureBoot: "debian"`'),
+    });
     const own = serverSpec({
       boot: { loader: "uki", secureBoot: { key: "sb", certificate: "-----BEGIN CERTIFICATE-----" } },
     });
     expect(named(judge(own), "secure boot")?.verdict).toBe("warn");
     expect(named(judge(own, { setupMode: true }), "secure boot")?.verdict).toBe("go");
+    expect(named(judge(own, { secureBoot: true }), "secure boot")).toMatchObject({
+      verdict: "warn",
+      detail: expect.stringContaining("only if the firmware has the definition's keys already"),
+    });
   });
 
   it("are asked for with the layout's own lock", async () => {

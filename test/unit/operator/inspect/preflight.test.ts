@@ -3,6 +3,7 @@ import { clockToleranceMs } from "../../../../src/archive/payload.ts";
 import { loadDefinition } from "../../../../src/operator/definition/load.ts";
 import { needsOf } from "../../../../src/operator/inspect/needs.ts";
 import { isGo, type PreflightInput, preflight } from "../../../../src/operator/inspect/preflight.ts";
+import { chooseWay } from "../../../../src/operator/takeover/ways/choose.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
 import { machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
@@ -15,10 +16,12 @@ function judge(
   change: Partial<PreflightInput> = {},
   spec: Partial<SpecInput> = {},
 ) {
+  const { baseBytes = 100 * mib } = change;
   return preflight({
     spec: serverSpec(spec),
     facts: machineFacts(facts),
-    baseBytes: 100 * mib,
+    baseBytes,
+    takeover: chooseWay(machineFacts(facts), { baseMib: Math.ceil(baseBytes / mib) }),
     networkProblems: [],
     host: { check: "host", verdict: "go", detail: "the definition is for this one" },
     diskProblem: undefined,
@@ -46,7 +49,7 @@ describe("preflight", () => {
       ["root", "go", "logged in as root"],
       ["architecture", "go", "x86_64"],
       ["machine", "go", "Debian GNU/Linux 12 (bookworm), kernel 6.1.0-28-cloud-amd64"],
-      ["kexec", "go", "allowed"],
+      ["takeover", "go", "kexec: allowed"],
       [
         "return",
         "go",
@@ -180,9 +183,27 @@ describe("preflight", () => {
     ["another architecture", { architecture: "aarch64" }, {}, {}, /^architecture: .*aarch64.*x86_64/],
     ["a container", { container: "lxc" }, {}, {}, /^machine: .*container \(lxc\)/],
     ["a Xen PV guest", { container: "xen-pv" }, {}, {}, /^machine: .*xen-pv/],
-    ["kexec switched off (F05)", { kexecDisabled: true }, {}, {}, /^kexec: kernel\.kexec_load_disabled is 1/],
-    ["Secure Boot (F06)", { secureBoot: true }, {}, {}, /^kexec: Secure Boot on, lockdown none/],
-    ["lockdown (F06)", { lockdown: "integrity" }, {}, {}, /^kexec: Secure Boot off, lockdown integrity/],
+    [
+      "kexec switched off, and no bootloader that could do it (F05)",
+      { kexecDisabled: true },
+      {},
+      {},
+      /^takeover: not kexec: kernel\.kexec_load_disabled is 1; not kexec-file: .*; not boot-entry: neither GRUB's/,
+    ],
+    [
+      "lockdown by a kernel that trusts nothing of Debian's (F06)",
+      { lockdown: "integrity" },
+      {},
+      {},
+      /^takeover: not kexec: Secure Boot is off and lockdown integrity, .*; not kexec-file: the host trusts no key/,
+    ],
+    [
+      "Secure Boot for a system that is not signed (F06)",
+      { secureBoot: true, trustsDebian: true },
+      {},
+      {},
+      /^secure boot: it is on, and the firmware would not start the new system/,
+    ],
     [
       "too small a machine (F07)",
       { memoryMib: { total: 619, available: 500 } },
@@ -280,6 +301,19 @@ describe("preflight", () => {
     expect(isGo(judge({ memoryMib: { total: 620, available: 248 } }))).toBe(true);
     expect(isGo(judge({ memoryMib: { total: 620, available: 248 } }, { baseBytes: 100 * mib + 1 }))).toBe(
       false,
+    );
+  });
+
+  it("wants no memory for two copies of the base where a boot entry starts it, and the disk keeps it (F07)", () => {
+    const grub = {
+      ...{ loader: "grub" as const, directory: "/boot/grub", fsType: "ext4", plain: true, freeMib: 900 },
+      reads: ["custom.cfg", "load_env"],
+    };
+    const facts = { bootPlaces: [grub], cmdline: ["BOOT_IMAGE=/boot/vmlinuz"], cacheMib: 900 };
+    const findings = judge({ ...facts, memoryMib: { total: 700, available: 100 } });
+    expect(refused(findings)).toEqual([]);
+    expect(findings.find(({ check }) => check === "memory")?.detail).toBe(
+      "700 MiB in all, 100 MiB available; needed 620 and 48 MiB",
     );
   });
 

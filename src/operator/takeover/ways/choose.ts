@@ -1,0 +1,151 @@
+import type { BootPlace, Facts } from "../../../schema/facts.ts";
+import { grubEntry } from "./grub.ts";
+import { kexec, kexecFile } from "./kexec.ts";
+import { systemdBootEntry } from "./systemd-boot.ts";
+import { type Way, type WayName, wayNames } from "./way.ts";
+
+/** Left to the old system while the base is loaded beside it. */
+const oldSystemMib = 48;
+/** Kernel and outer archive are in the initramfs once more, and the deploy's own data is. */
+const entryExtraMib = 32;
+/** More than this must stay free beside the base that is kept; see `shipBase`. */
+const cacheReserveMib = 256;
+/** Filesystems on which GRUB writes its environment block in place. */
+const writtenByGrub = ["ext2", "ext3", "ext4", "xfs", "vfat"];
+
+export interface Chosen {
+  readonly way: Way;
+  /** Which it is, and why none before it. */
+  readonly detail: string;
+  /** What the old system must have free while the base is made ready. */
+  readonly availableMib: number;
+}
+
+/** No way leads from this system into the base. */
+export interface NoWay {
+  readonly problem: string;
+  readonly hint: string;
+}
+
+type Known = Pick<
+  Facts,
+  | "kexecDisabled"
+  | "secureBoot"
+  | "lockdown"
+  | "trustsDebian"
+  | "loaderInfo"
+  | "bootPlaces"
+  | "cmdline"
+  | "memoryMib"
+  | "cacheMib"
+>;
+
+/**
+ * Which way a deploy takes, by what is known of the host, before anything is touched; `wanted` leaves no other. The first that is
+ * possible, unless memory is short for it and enough for a later one.
+ */
+export function chooseWay(
+  facts: Known,
+  { baseMib, wanted }: { readonly baseMib: number; readonly wanted?: WayName | undefined },
+): Chosen | NoWay {
+  const refusals: string[] = [];
+  const possible: Chosen[] = [];
+  for (const name of wanted === undefined ? wayNames : [wanted]) {
+    const found = ways[name](facts, baseMib);
+    if ("not" in found) refusals.push(`not ${name}: ${found.not}`);
+    else {
+      const { way, shown } = found;
+      const availableMib = neededMib(way, facts, baseMib);
+      possible.push({ way, availableMib, detail: [shown, ...refusals].join("; ") });
+      if (availableMib > facts.memoryMib.available)
+        refusals.push(
+          `not ${name}: it needs ${availableMib} MiB of memory available, and the host has ${facts.memoryMib.available}`,
+        );
+    }
+  }
+  const chosen =
+    possible.find(({ availableMib }) => availableMib <= facts.memoryMib.available) ?? possible[0];
+  return chosen ?? { problem: refusals.join("; "), hint: hintFor(facts, wanted) };
+}
+
+type Found = { readonly way: Way; readonly shown: string } | { readonly not: string };
+
+const ways: Record<WayName, (facts: Known, baseMib: number) => Found> = {
+  kexec: (facts) => {
+    if (facts.kexecDisabled) return { not: disabled };
+    if (isLocked(facts)) return { not: `${lockOf(facts)}, so the kernel starts only what is signed` };
+    return { way: kexec, shown: "kexec: allowed" };
+  },
+  "kexec-file": (facts) => {
+    if (facts.kexecDisabled) return { not: disabled };
+    if (isLocked(facts) && facts.trustsDebian !== true) return { not: untrusted };
+    return { way: kexecFile, shown: "kexec-file: the host's kernel checks Debian's signature of the base's" };
+  },
+  "boot-entry": (facts, baseMib) => {
+    if (isLocked(facts) && facts.trustsDebian !== true) return { not: untrusted };
+    const needMib = baseMib + entryExtraMib;
+    const places = (facts.bootPlaces ?? []).map((place) => ({
+      place,
+      not: problemOf(place, facts, needMib),
+    }));
+    const [good] = places.flatMap(({ place, not }) => (not === undefined ? [place] : []));
+    if (good === undefined)
+      return {
+        not:
+          places.map(({ not }) => not).join(", ") ||
+          "neither GRUB's nor systemd-boot's files are in /boot, /efi or /boot/efi",
+      };
+    const { loader, directory, freeMib } = good;
+    const way = loader === "grub" ? grubEntry(directory) : systemdBootEntry(directory);
+    const where = `${directory} (${freeMib} MiB free, ${needMib} needed)`;
+    return { way, shown: `boot-entry: one start by the host's own ${loaderNames[loader]}, out of ${where}` };
+  },
+};
+
+const loaderNames = { grub: "GRUB", "systemd-boot": "systemd-boot" } as const;
+const disabled = "kernel.kexec_load_disabled is 1";
+const untrusted = "the host trusts no key of Debian's, by which the base's kernel is signed";
+
+function isLocked({ secureBoot, lockdown }: Pick<Known, "secureBoot" | "lockdown">): boolean {
+  return secureBoot || !["none", ""].includes(lockdown);
+}
+
+function lockOf({ secureBoot, lockdown }: Pick<Known, "secureBoot" | "lockdown">): string {
+  return `Secure Boot is ${secureBoot ? "on" : "off"} and lockdown ${lockdown || "none"}`;
+}
+
+/** Why an entry would not be started once from there, or not only once. */
+function problemOf(
+  { loader, directory, fsType, plain, freeMib, reads }: BootPlace,
+  { cmdline, loaderInfo }: Known,
+  needMib: number,
+): string | undefined {
+  const bySystemdBoot = loaderInfo?.startsWith("systemd-boot") === true;
+  if (bySystemdBoot !== (loader === "systemd-boot"))
+    return `${loaderNames[loader]}, whose files are in ${directory}, did not start the host`;
+  if (loader === "systemd-boot" && fsType !== "vfat")
+    return `${directory} is on ${fsType || "no filesystem"}`;
+  if (loader === "grub") {
+    if (!cmdline.some((word) => word.startsWith("BOOT_IMAGE=")))
+      return "the kernel's command line does not say that GRUB started the host";
+    const lacks = ["custom.cfg", "load_env"].filter((word) => !reads.includes(word));
+    if (lacks.length > 0) return `${directory}/grub.cfg does not use ${lacks.join(" and ")}`;
+    if (!plain || !writtenByGrub.includes(fsType))
+      return `GRUB cannot write to ${directory} (${fsType || "unknown"}${plain ? "" : ", not on a partition itself"}), so it would start the entry again and again`;
+  }
+  if (freeMib < needMib) return `${directory} has ${freeMib} MiB free, and ${needMib} are needed`;
+  return undefined;
+}
+
+/** kexec takes a copy as a file in RAM and another in the kernel; for an entry there is one, and only where no disk keeps the base. */
+function neededMib(way: Way, { cacheMib }: Pick<Known, "cacheMib">, baseMib: number): number {
+  if (!way.throughFirmware) return 2 * baseMib + oldSystemMib;
+  return (cacheMib > baseMib + cacheReserveMib ? 0 : baseMib) + oldSystemMib;
+}
+
+function hintFor(facts: Known, wanted: WayName | undefined): string {
+  if (wanted !== undefined) return "without --takeover another way is taken where there is one";
+  if (facts.kexecDisabled)
+    return "find what sets it (/etc/sysctl.d), remove it, restart the host, and deploy again";
+  return "switch Secure Boot off in the firmware for the deploy";
+}
