@@ -60,26 +60,107 @@ export const DiskFacts = z.strictObject({
   partitions: list(PartitionFacts),
 });
 
+/** A link that is made of others, as the kernel was asked for it; links go by their names. */
+export const MadeLink = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("vlan"),
+    id: z.int().min(0).max(4095),
+    /** Left out for 802.1Q. */
+    protocol: z.literal("802.1ad").optional(),
+    link: Text,
+  }),
+  z.strictObject({
+    kind: z.literal("bond"),
+    /** As `ip link add … type bond` names them: mode, miimon, lacp_rate, primary … */
+    options: z.record(Text, Text),
+    members: list(Text),
+  }),
+  z.strictObject({
+    kind: z.literal("bridge"),
+    stp: z.boolean(),
+    /** Of the spanning tree protocol, in hundredths of a second. */
+    forwardDelay: z.int().min(0).optional(),
+    priority: z.int().min(0).optional(),
+    /** It keeps VLANs apart by rules of its ports. */
+    vlanFiltering: z.boolean(),
+    members: list(Text),
+  }),
+]);
+
+const linkAddress = {
+  address: Text,
+  prefix: z.int(),
+  metric: z.int().optional(),
+  /** The route to its network was set by hand, or not at all. */
+  noPrefixRoute: z.literal(true).optional(),
+  /** The other end of a point-to-point link; the prefix is this one's. */
+  peer: Text.optional(),
+};
+export const LinkAddress = z.strictObject(linkAddress);
+
 export const LinkFacts = z.strictObject({
   name: Text,
+  /** The card's own, by which it is known under another kernel. */
   mac: Text,
+  /** What it uses in place of its own. */
+  address: Text.optional(),
   mtu: z.int(),
   up: z.boolean(),
-  /** Absent for a physical NIC; "bond", "vlan", "bridge" … for the others, as `ip` calls them. */
+  /** Absent for a physical NIC; "bond", "vlan", "bridge", "wlan" … for the others, as `ip` calls them. */
   kind: Text.optional(),
-  addresses: list(z.strictObject({ address: Text, prefix: z.int(), dynamic: z.boolean() })),
+  device: MadeLink.optional(),
+  /** Where a card is plugged in, as /sys shows it: tells cards with one MAC apart. */
+  path: Text.optional(),
+  /** The link that it is a part of. */
+  master: Text.optional(),
+  /** Router advertisements are passed over. */
+  acceptRa: z.literal(false).optional(),
+  addresses: list(z.strictObject({ ...linkAddress, dynamic: z.boolean() })),
 });
 
-export const RouteFacts = z.strictObject({
-  /** "default" or a CIDR. */
-  to: Text,
+/** One of several ways of a route. */
+const RouteHop = z.strictObject({
   via: Text.optional(),
   /** Link name. */
   link: Text,
   onLink: z.boolean(),
+  weight: z.int().optional(),
+});
+
+const route = {
+  /** "default" or a CIDR. */
+  to: Text,
+  via: Text.optional(),
+  onLink: z.boolean(),
+  metric: z.int().optional(),
+  /** Where neither `to` nor `via` shows it, or they differ. */
+  family: z.literal([4, 6]).optional(),
+  /** Number of its table; absent for the main one. */
+  table: z.int().optional(),
+  /** The address that is taken for what is sent by it. */
+  src: Text.optional(),
+  scope: Text.optional(),
+  mtu: z.int().optional(),
+  /** In place of a way: "blackhole", "unreachable", "prohibit" or "throw". */
+  refuses: z.enum(["blackhole", "unreachable", "prohibit", "throw"]).optional(),
+  hops: list(RouteHop).optional(),
+};
+export const Route = z.strictObject(route);
+
+export const RouteFacts = z.strictObject({
+  ...route,
+  /** Link name; that of the first hop, "lo" for what is refused. */
+  link: Text,
   /** Came from DHCP or router advertisements. */
   dynamic: z.boolean(),
-  metric: z.int().optional(),
+});
+
+/** A rule that chooses a table, beside the three that every kernel has. */
+export const RuleFacts = z.strictObject({
+  family: z.literal([4, 6]),
+  priority: z.int().min(0),
+  /** As `ip rule` prints and takes it, tables by their numbers: "from", "192.0.2.5", "lookup", "100". */
+  words: list(Text),
 });
 
 /** A directory that a bootloader reads, where a boot entry could be put. */
@@ -133,6 +214,8 @@ export const Facts = z.strictObject({
   disks: list(DiskFacts),
   links: list(LinkFacts),
   routes: list(RouteFacts),
+  /** Absent where there are none but the kernel's. */
+  rules: list(RuleFacts).optional(),
   dns: list(Text),
   /** Base URLs of the archive in the machine's apt sources, by archive. */
   mirrors: list(z.strictObject({ archive: z.enum(["debian", "debian-security"]), url: Text })),
@@ -153,6 +236,8 @@ export type PartitionFacts = z.output<typeof PartitionFacts>;
 export type DiskFacts = z.output<typeof DiskFacts>;
 export type LinkFacts = z.output<typeof LinkFacts>;
 export type RouteFacts = z.output<typeof RouteFacts>;
+export type RuleFacts = z.output<typeof RuleFacts>;
+export type MadeLink = z.output<typeof MadeLink>;
 
 /**
  * The host that a definition is for. Everything given must be the host's, or a deploy is refused before anything is done; one

@@ -1,80 +1,113 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { NetworkReplay } from "../schema/base/deploy.ts";
-import { readIfThere } from "../system/files/read-if-there.ts";
-import { linkCommands, upCommand } from "../system/machine/network-replay.ts";
-import { plainEnv, run } from "../system/run/run.ts";
+import type { LinkReplay, NetworkReplay } from "../schema/base/deploy.ts";
+import {
+  isOfLinks,
+  linkCommands,
+  missingCommands,
+  otherRouteCommand,
+  ruleCommand,
+  upCommand,
+} from "../system/machine/network-commands.ts";
+import { run } from "../system/run/run.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
+import { askDhcp, askEverywhere } from "./network/dhcp.ts";
+import { beginLink, ip, type Place } from "./network/links.ts";
 
-/** Drivers may still be probing when the runner starts. */
-const linkWaitMs = 60_000;
-const dhcpTimeoutMs = 90_000;
 const ipMs = 30_000;
+/** The kernel asks three times for an advertisement, four seconds apart, after a moment. */
+const advertisementMs = 15_000;
 
-/** Sets the base's network up as the old system had it, as far as it can be: one link that fails leaves the others alone. */
+/**
+ * Sets the base's network up as the old system had it, as far as it can be: one link that fails leaves the others alone. Where no
+ * way out is left, every card asks by DHCP, and the kernel listens for advertisements.
+ */
 export async function restoreNetwork(
   replay: NetworkReplay,
   log: Log,
   sysClassNet = "/sys/class/net",
 ): Promise<void> {
   if (replay.dns.length > 0) writeResolvConf(replay.dns);
-  const ends = await Promise.allSettled(replay.links.map((link) => restoreLink(link, log, sysClassNet)));
-  const problems = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
+  const { links, rules = [], routes = [] } = replay;
+  const place: Place = {
+    ...{ log, sysClassNet, names: new Map(), ready: new Map(), joining: [], made: new Set() },
+    bonded: new Set(links.flatMap(({ device }) => (device?.kind === "bond" ? device.members : []))),
+  };
+  const nameOf = (old: string) => place.names.get(old) ?? old;
+  const ofLinks = rules.filter(isOfLinks);
+  const plain = rules.filter((rule) => !ofLinks.includes(rule));
+  const first = await failuresOf(plain.map((rule) => ip(ruleCommand(rule, nameOf))));
+  const ends = await Promise.allSettled(links.map((link) => restoreLink(link, place)));
+  await Promise.allSettled(place.joining);
+  const problems = [
+    ...first,
+    ...ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : [])),
+  ];
+  const last = [
+    ...routes.map((route) => otherRouteCommand(route, nameOf)),
+    ...ofLinks.map((rule) => ruleCommand(rule, nameOf)),
+  ];
+  for (const command of last) problems.push(...(await failuresOf([ip(command)])));
   const bug = problems.find((problem) => !(problem instanceof Fail));
   if (bug !== undefined) throw bug;
+  const up = links.filter((_, index) => ends[index]?.status === "fulfilled");
+  if (isCutOff(replay, up)) await askEverywhere(log, sysClassNet);
   if (problems.length > 0) throw new Fail(problems.map(messageOf).join("; "));
 }
 
-async function restoreLink(
-  link: NetworkReplay["links"][number],
-  log: Log,
-  sysClassNet: string,
-): Promise<void> {
-  const name = await waitForLink(link.mac, sysClassNet);
-  log.info(`${link.mac} is ${name}`);
-  await run(upCommand(link, name), { timeoutMs: ipMs });
-  const answered = link.dhcp4 && (await askDhcp(name, link.metric, log));
-  for (const command of linkCommands(link, name, answered)) await run(command, { timeoutMs: ipMs });
+/** Whether the old system had a way out, and no link that is up has it. */
+function isCutOff(replay: NetworkReplay, up: readonly LinkReplay[]): boolean {
+  const outward = replay.links.filter((link) => leadsOut(link, replay));
+  return outward.length === 0
+    ? replay.links.length > 0 && up.length === 0
+    : !outward.some((link) => up.includes(link));
 }
 
-/** The kernel name of the physical link with that MAC, as soon as it is there. */
-async function waitForLink(mac: string, sysClassNet: string): Promise<string> {
-  const until = Date.now() + linkWaitMs;
-  for (;;) {
-    // A card that is part of another one has that one's address, as a virtual function under a hypervisor's card.
-    const found = readdirSync(sysClassNet).find(
-      (name) =>
-        readIfThere(join(sysClassNet, name, "address"))?.trim() === mac &&
-        !existsSync(join(sysClassNet, name, "master")),
-    );
-    if (found !== undefined) return found;
-    if (Date.now() > until)
-      throw new Fail(`no network card with the address ${mac} appeared in the base`, {
-        hint: "its driver may be missing from the base: add it to initramfs/IMGBUILD.ts",
-      });
-    await sleep(250);
-  }
+function leadsOut(
+  { name, metric, routes, given }: LinkReplay,
+  { routes: others = [] }: NetworkReplay,
+): boolean {
+  return (
+    metric !== undefined ||
+    [...routes, ...given.routes].some(({ to }) => to === "default") ||
+    others.some(
+      ({ to, link, hops = [] }) => to === "default" && [link, ...hops.map((hop) => hop.link)].includes(name),
+    )
+  );
 }
 
-/**
- * BusyBox's client stays in the background and renews the lease; its script sets address, routes and DNS. False when no server
- * answers: a switch may keep a port that came up anew closed for half a minute, and then the old system's own address is as good.
- */
-async function askDhcp(name: string, metric: number | undefined, log: Log): Promise<boolean> {
-  const argv = ["busybox", "udhcpc", "-i", name, "-s", "/usr/lib/imgbuild/udhcpc.script"];
-  const until = ["-t", "20", "-T", "3", "-n", "-S", "-p", `/run/udhcpc.${name}.pid`];
-  try {
-    await run([...argv, ...until], {
-      timeoutMs: dhcpTimeoutMs,
-      env: { ...plainEnv, default_metric: metric === undefined ? "none" : String(metric) },
+async function failuresOf(all: readonly Promise<unknown>[]): Promise<unknown[]> {
+  const ends = await Promise.allSettled(all);
+  return ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
+}
+
+async function restoreLink(link: LinkReplay, place: Place): Promise<void> {
+  const name = await beginLink(link, place);
+  const answered = link.dhcp4 && (await askDhcp(name, link.metric, place.log));
+  // A lease may name another MTU.
+  if (answered) await ip(upCommand(link, name));
+  for (const command of linkCommands(link, name, answered)) await ip(command);
+  if (answered) await addMissing(link, name, 4);
+  if (missingCommands(link, name, 6).length === 0) return;
+  await awaitAdvertisement(name);
+  await addMissing(link, name, 6);
+}
+
+/** What has come since is there already, and a gateway that another lease does not reach is refused. */
+async function addMissing(link: LinkReplay, name: string, family: 4 | 6): Promise<void> {
+  for (const command of missingCommands(link, name, family))
+    await run(command, { timeoutMs: ipMs, accept: "any" });
+}
+
+async function awaitAdvertisement(name: string): Promise<void> {
+  const until = Date.now() + advertisementMs;
+  while (Date.now() < until) {
+    const shown = await run(["ip", "-6", "route", "show", "default", "dev", name], {
+      ...{ timeoutMs: ipMs, accept: "any" },
     });
-    return true;
-  } catch (error) {
-    if (!(error instanceof Fail)) throw error;
-    log.warn(`no DHCP server answers on ${name}; it gets the address that the old system had from one`);
-    return false;
+    if (shown.stdout.trim() !== "") return;
+    await sleep(500);
   }
 }
 

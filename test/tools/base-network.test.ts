@@ -1,10 +1,24 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainEnv, run } from "../../src/system/run/run.ts";
+import { leasedStacks, plainStacks } from "../helpers/builders/stacks.ts";
+import { expectSame, roundTripsIn } from "../helpers/checks/round-trips.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const script = resolve("initramfs/files/usr/lib/imgbuild/udhcpc.script");
+
+const tripsMs = 600_000;
 
 /** Runs shell lines in a network of its own with two cards, v0 and v1. */
 async function alone(lines: readonly string[]): Promise<string> {
@@ -51,4 +65,35 @@ describe("the base's script for DHCP", () => {
     ]);
     expect(readFileSync(told, "utf8").split("\n")[0]).toBe("deconfig v0 200");
   });
+});
+
+// Bonds and VLANs, which this computer's kernel need not have: test/matrix/base-network.test.ts.
+describe("an old system's network, looked at and set up again (F09)", () => {
+  const stacks = [...plainStacks, ...leasedStacks];
+  let trips: ReturnType<typeof roundTripsIn>;
+  let dir: string;
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), "imgbuild-round-trips-"));
+    const program = join(dir, "round-trip.cjs");
+    await build({
+      ...{ entryPoints: ["test/helpers/labs/network-round-trip.ts"], outfile: program, bundle: true },
+      ...{ platform: "node", format: "cjs", logLevel: "error" },
+    });
+    writeFileSync(join(dir, "stacks.json"), JSON.stringify(stacks));
+    mkdirSync(join(dir, "lib/imgbuild"), { recursive: true });
+    copyFileSync(script, join(dir, "lib/imgbuild/udhcpc.script"));
+    // The client's script is where the base has it, and its notes stay here.
+    const enter = [
+      `mount -t overlay overlay -o lowerdir=${dir}/lib:/usr/lib /usr/lib && mount -t tmpfs tmpfs /run &&`,
+      `exec ${process.execPath} ${program} ${dir}/stacks.json`,
+    ];
+    const argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", enter.join(" ")];
+    trips = roundTripsIn((await run(argv, { env: plainEnv, timeoutMs: tripsMs })).stdout);
+  }, tripsMs);
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  for (const stack of stacks)
+    it(`is what it was: ${stack.name}`, () => {
+      expectSame(stack, trips);
+    });
 });

@@ -3,7 +3,7 @@ import { remoteKeepers } from "../../debian/archive/keepers.ts";
 import type { NetworkReplay } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
 import { matchOrProblem } from "../../storage/match/match-disks.ts";
-import { networkReplay, reachProblem } from "../../system/machine/network-replay.ts";
+import { networkReplay, type Reached } from "../../system/machine/network-replay.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
@@ -30,7 +30,14 @@ const oldKeysScript: HostScript = {
   name: "list-keys",
   text: 'cat "$HOME/.ssh/authorized_keys" 2>/dev/null',
 };
-const reachedAtScript: HostScript = { name: "reached-at", text: 'echo "$SSH_CONNECTION"' };
+const reachedAtScript: HostScript = {
+  name: "reached-at",
+  text: [
+    'echo "$SSH_CONNECTION"',
+    "set -- $SSH_CONNECTION",
+    'ip route get "$1" from "$3" 2>/dev/null || ip route get "$1" 2>/dev/null || true',
+  ].join("\n"),
+};
 
 /** Looks at the host, decides what would happen, and judges it. Changes nothing; refusals are for the next phase. */
 export async function inspectAndPlan(
@@ -46,8 +53,7 @@ export async function inspectAndPlan(
   trail.mark({ at: "looked", facts });
   const access = [old.openedBy, ...(inputs.keepAccess ? await oldKeys(old) : [])];
   const reached = await reachedAt(old);
-  const { problems, replay } = networkReplay(facts);
-  const unreached = reachProblem(facts, reached.address);
+  const { replay, problems, left } = networkReplay(facts, reached);
   const mirrors = mirrorOrder(inputs, facts);
   const mirror = await log.task("trying the mirrors from the target", () =>
     reachAny(
@@ -63,7 +69,7 @@ export async function inspectAndPlan(
   const takeover = chooseWay(facts, { baseMib: Math.ceil(baseBytes / 2 ** 20), wanted: inputs.takeover });
   const { disks, bound, findings } = judge(inputs, facts, {
     ...{ mirror, login, baseBytes, takeover, reached },
-    networkProblems: unreached === undefined || problems.length > 0 ? problems : [unreached],
+    network: { problems, left },
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
   for (const finding of findings) showFinding(log, finding);
@@ -84,7 +90,7 @@ export async function inspectAndPlan(
 export function judge(
   inputs: DeployInputs,
   facts: Facts,
-  asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "networkProblems" | "takeover"> & {
+  asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "network" | "takeover"> & {
     /** Where the machine was reached, as it sees itself. */
     readonly reached: { readonly address: string; readonly port: number };
   },
@@ -148,11 +154,13 @@ async function oldKeys(host: Host): Promise<string[]> {
   return stdout.split("\n").filter(isPlainKey);
 }
 
-/** The address and port of the host, as it sees them, that our connection leads to. */
-export async function reachedAt(host: Host): Promise<{ readonly address: string; readonly port: number }> {
+/** The address and port of the host, as it sees them, that our connection leads to, and the link of the way back. */
+export async function reachedAt(host: Host): Promise<Reached & { readonly port: number }> {
   const { stdout } = await host.exec(scriptArgv(reachedAtScript), { timeoutMs: smallMs });
-  const [, address = "", port] = / (\S+) (\d+)$/.exec(stdout.trim()) ?? [];
-  return { address, port: Number(port ?? 22) };
+  const [connection = "", ...back] = stdout.trim().split("\n");
+  const [, address = "", port] = / (\S+) (\d+)$/.exec(connection.trim()) ?? [];
+  const [, link] = / dev (\S+)/.exec(back.join(" ")) ?? [];
+  return { address, port: Number(port ?? 22), ...(link === undefined ? {} : { link }) };
 }
 
 /** The definition's mirror, then the target's own, then the operator's. */

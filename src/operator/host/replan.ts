@@ -48,7 +48,7 @@ export async function replan(
   const facts = await factsOf(host, known, world);
   const login = loginUser(inputs, await world.publicKeys());
   const judged = judge(inputs, facts, {
-    ...{ baseBytes: 0, networkProblems: [], mirror: { url: "" }, login, takeover: here },
+    ...{ baseBytes: 0, network: { problems: [], left: [] }, mirror: { url: "" }, login, takeover: here },
     reached: await reachedAt(host),
     clock: { now: world.now(), ignored: true },
   });

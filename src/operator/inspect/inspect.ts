@@ -7,7 +7,7 @@ import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import { parseBootPlaces } from "../takeover/ways/boot-places.ts";
 import { parseDisks } from "./inspect-disks.ts";
-import { parseLinks, parseNameServers, parseRoutes } from "./inspect-network.ts";
+import { parseNameServers, parseNetwork } from "./inspect-network.ts";
 import { probeScript, sectionsOf } from "./probe.ts";
 
 const probeTimeoutMs = 120_000;
@@ -55,8 +55,7 @@ export async function inspect(
       multipath: get("multipath"),
       links: get("disk-links"),
     }),
-    links: parseLinks(get("ip-address")),
-    routes: parseRoutes(get("ip-route4"), get("ip-route6")),
+    ...parseNetwork(get),
     dns: parseNameServers(get("resolv-conf"), get("resolv-conf-uplink")),
     mirrors: mirrorsOf(get("apt-sources"), get("apt-sources-deb822")),
     hostKeys: lines(get("host-keys")).map((line) => line.split(" ").slice(0, 2).join(" ")),

@@ -55,8 +55,12 @@ function fixedAddress(
       `${address} is declared for ${name}, which is not the card that has it now: ${link.name} (${link.mac})`,
       `say match: { mac: "${link.mac}" }`,
     );
-  const isOurs = ({ to, via }: Facts["routes"][number]) =>
-    to === "default" && via !== undefined && isIPv6(via) === isIPv6(address) && !via.startsWith("fe80:");
+  const isOurs = ({ to, via, table }: Facts["routes"][number]) =>
+    to === "default" &&
+    table === undefined &&
+    via !== undefined &&
+    isIPv6(via) === isIPv6(address) &&
+    !via.startsWith("fe80:");
   const now = routes.filter(isOurs).map(({ via }) => via!);
   const then = Object.values(network).flatMap(({ gateway, routes: more = [] }) => [
     ...gateway,

@@ -21,8 +21,8 @@ export interface PreflightInput {
   readonly baseBytes: number;
   /** How the base would be started. */
   readonly takeover: Chosen | NoWay;
-  /** What stands against recreating the network, from `networkReplay`. */
-  readonly networkProblems: readonly string[];
+  /** What stands against recreating the network, and what of it is left out, from `networkReplay`. */
+  readonly network: { readonly problems: readonly string[]; readonly left: readonly string[] };
   /** Whether the definition is for this host, where there is something to say of it. */
   readonly host: Finding | undefined;
   /** The error that matching the disks ended in, if it did. */
@@ -85,13 +85,7 @@ export function preflight(input: PreflightInput): Finding[] {
     ...cardsFound(input.spec, facts),
     disksFound(input.diskProblem),
     ...(input.room === undefined ? [] : [room(input.room)]),
-    input.networkProblems.length === 0
-      ? go("network", "can be set up again in the base")
-      : noGo(
-          "network",
-          input.networkProblems.join("; "),
-          "the base would not be reachable after the takeover",
-        ),
+    network(input.network),
     "url" in input.mirror
       ? go("mirror", `${input.mirror.url} answers the target`)
       : noGo(
@@ -189,6 +183,13 @@ function clock(facts: Facts, { now, ignored }: PreflightInput["clock"]): Finding
     `${off}: the base would refuse the payload`,
     `${isOff(facts.clock) ? "set the host's time, then run" : "run"} \`hwclock --systohc\` on the host, or deploy with --ignore-clock`,
   );
+}
+
+function network({ problems, left }: PreflightInput["network"]): Finding {
+  if (problems.length > 0)
+    return noGo("network", problems.join("; "), "the base would not be reachable after the takeover");
+  const but = left.length === 0 ? "" : `, but for ${left.join("; ")}`;
+  return go("network", `can be set up again in the base${but}`);
 }
 
 function disksFound(problem: PreflightInput["diskProblem"]): Finding {

@@ -117,9 +117,46 @@ have pvs && pvs --noheadings --separator '|' -o pv_name,vg_name,vg_uuid 2>/dev/n
 section blkid
 have blkid && blkid -c /dev/null -o export 2>/dev/null
 
-section ip-address; have ip && ip -j -d address show 2>/dev/null
-section ip-route4; have ip && ip -j -4 route show table main 2>/dev/null
-section ip-route6; have ip && ip -j -6 route show table main 2>/dev/null
+section links
+value() { v=; [ -r "$2" ] && { read -r v <"$2"; } 2>/dev/null; [ -n "$v" ] && printf '%s %s\\n' "$1" "$v"; }
+for n in /sys/class/net/*; do
+  [ -r "$n/ifindex" ] || continue
+  name=\${n##*/}
+  printf 'link %s\\n' "$name"
+  for key in address mtu flags type dev_port addr_assign_type; do value "$key" "$n/$key"; done
+  sed -n 's/^DEVTYPE=/devtype /p' "$n/uevent" 2>/dev/null
+  [ -e "$n/tun_flags" ] && echo 'devtype tun'
+  [ -e "$n/device" ] && printf 'path %s\\n' "$(readlink -f "$n/device")"
+  [ -e "$n/master" ] && m=$(readlink "$n/master") && printf 'master %s\\n' "\${m##*/}"
+  value own-address "$n/bonding_slave/perm_hwaddr"
+  # Set by hand, to another than the card's own.
+  case $(cat "$n/addr_assign_type" 2>/dev/null) in
+    3) have ethtool && ethtool -P "$name" 2>/dev/null | sed -n 's/^Permanent address: */own-address /p' ;;
+  esac
+  [ -r "/proc/net/vlan/$name" ] && sed -n 's/.*VID: *\\([0-9]*\\).*/vlan-id \\1/p; s/^Device: */vlan-on /p' "/proc/net/vlan/$name"
+  for f in "$n"/bonding/*; do
+    case $f in */slaves|*/mii_status|*/active_slave|*/ad_*_key|*/ad_partner*|*/ad_aggregator|*/ad_num*) continue ;; esac
+    value "bond-\${f##*/}" "$f"
+  done
+  for key in stp_state forward_delay priority vlan_filtering; do value "bridge-$key" "$n/bridge/$key"; done
+  for key in accept_ra forwarding disable_ipv6; do value "$key" "/proc/sys/net/ipv6/conf/$name/$key"; done
+done
+
+# BusyBox and old versions know no JSON.
+section ip-address; have ip && { ip -j -d address show 2>/dev/null || ip -o address show 2>/dev/null; }
+section ip-route4; have ip && { ip -j -4 route show table all 2>/dev/null || ip -4 route show table all 2>/dev/null; }
+section ip-route6; have ip && { ip -j -6 route show table all 2>/dev/null || ip -6 route show table all 2>/dev/null; }
+section ip-rule4; have ip && ip -4 rule show 2>/dev/null
+section ip-rule6; have ip && ip -6 rule show 2>/dev/null
+section route-tables
+for f in /usr/share/iproute2/rt_tables /etc/iproute2/rt_tables /etc/iproute2/rt_tables.d/*.conf; do
+  [ -r "$f" ] && cat "$f" && echo
+done
+section udhcpc
+for p in /proc/[0-9]*; do
+  c=; { read -r c <"$p/comm"; } 2>/dev/null
+  [ "$c" = udhcpc ] && { tr '\\000' ' ' <"$p/cmdline" && echo; } 2>/dev/null
+done
 show resolv-conf /etc/resolv.conf
 show resolv-conf-uplink /run/systemd/resolve/resolv.conf
 

@@ -1,34 +1,45 @@
 import { z } from "zod";
+import { LinkAddress, MadeLink, Route, RuleFacts } from "../facts.ts";
 
 /** What the base needs to know before it trusts a payload. It travels in the initramfs beside it; the kernel's command line names its digest. */
 
-const Addresses = z.array(z.strictObject({ address: z.string(), prefix: z.int() }));
-const Routes = z.array(
-  z.strictObject({
-    to: z.string(),
-    via: z.string().optional(),
-    onLink: z.boolean(),
-    metric: z.int().optional(),
-  }),
-);
+const Addresses = z.array(LinkAddress);
+const Routes = z.array(Route);
 
 const LinkReplay = z.strictObject({
+  /** In the old system, where others name it. */
+  name: z.string().optional(),
+  /** By which a card is found; what a made link gets. */
   mac: z.string(),
+  /** Where the card is plugged in, if another one has its MAC. */
+  path: z.string().optional(),
+  /** Used by a card in place of its own. */
+  address: z.string().optional(),
+  /** What is made; addresses of a loopback go to that of the base. */
+  device: z.union([MadeLink, z.strictObject({ kind: z.literal("loopback") })]).optional(),
   mtu: z.int(),
   /** Asked of a DHCP server, because the old system did. */
   dhcp4: z.boolean(),
+  acceptRa: z.literal(false).optional(),
   addresses: Addresses,
   routes: Routes,
   /**
-   * The lease of the old system, until it ends: another client may get another address, and the server may be gone. The routes
-   * are for that case alone.
+   * The lease of the old system, until it ends: another client may get another address, and the server may be gone. Of the routes
+   * those are set that neither DHCP nor a router's advertisement brings.
    */
   given: z.strictObject({ addresses: Addresses, routes: Routes }),
   /** Of the default route that DHCP sets; none is set without it. */
   metric: z.int().min(0).optional(),
 });
 
-export const NetworkReplay = z.strictObject({ links: z.array(LinkReplay), dns: z.array(z.string()) });
+/** The old system's network. A link comes after those that it is made of. */
+export const NetworkReplay = z.strictObject({
+  links: z.array(LinkReplay),
+  dns: z.array(z.string()),
+  /** Routes of no link, of several, or with the address of another one. */
+  routes: z.array(Route.extend({ link: z.string().optional() })).optional(),
+  rules: z.array(RuleFacts).optional(),
+});
 
 /** A machine by its hardware, whichever system runs on it: the UUID of its firmware's tables, and its network cards. */
 export const Machine = z.strictObject({ uuid: z.string().optional(), macs: z.array(z.string()) });
@@ -83,6 +94,7 @@ export const Order = z.strictObject({
 });
 
 export type NetworkReplay = z.output<typeof NetworkReplay>;
+export type LinkReplay = NetworkReplay["links"][number];
 export type Machine = z.output<typeof Machine>;
 export type DeployData = z.output<typeof DeployData>;
 export type Order = z.output<typeof Order>;

@@ -7,3 +7,9 @@ export function linkPattern(glob: string): RegExp {
     .replaceAll("[!", "[^");
   return new RegExp(`^${source}$`);
 }
+
+/** Where a card is plugged in, from its directory in /sys: the number of a virtio device is the kernel's own, so it is left out. */
+export function hardwarePath(device: string, port = "0"): string {
+  const path = device.replace(/^.*?\/devices\//, "").replace(/\/virtio\d+$/, "");
+  return port === "0" ? path : `${path}#${port}`;
+}

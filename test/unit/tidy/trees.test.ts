@@ -65,6 +65,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "system/files: read-if-there wipe-file",
     "system/run: pipes",
     "target: dead-man identity journal machine memory network port runner socket work",
+    "target/network: cards links",
   ],
   "a filesystem that is mounted by itself, by single names; and /proc": [
     "steps/boot: verify-boot",

@@ -199,6 +199,10 @@ describe("how the host was reached", () => {
     expect(await at("198.51.100.1 40000 192.0.2.10 2222\n")).toEqual({ address: "192.0.2.10", port: 2222 });
     expect(await at("2001:db8::1 40000 2001:db8::2 22\n")).toEqual({ address: "2001:db8::2", port: 22 });
     expect(await at("\n")).toEqual({ address: "", port: 22 });
+    const back = "192.0.2.99 from 192.0.2.10 via 192.0.2.1 dev bond0.20 uid 0 \n    cache \n";
+    expect(await at(`192.0.2.99 40000 192.0.2.10 22\n${back}`)).toEqual({
+      ...{ address: "192.0.2.10", port: 22, link: "bond0.20" },
+    });
     expect(await at("192.0.2.10 22 more")).toEqual({ address: "", port: 22 });
   });
 });

@@ -259,7 +259,7 @@ describe("inspect", () => {
     await expect(look({}, "none", cut)).rejects.toThrow(
       "the inspection of web ended early\nsh: no such thing",
     );
-    await expect(look({ "ip-address": "1: lo: <LOOPBACK>" })).rejects.toThrow(/`ip address` printed no JSON/);
+    await expect(look({ "ip-address": "[1" })).rejects.toThrow(/`ip address` printed no JSON/);
     await expect(look({ "ip-route4": "[3]" })).rejects.toThrow(/`ip route` printed something unexpected/);
     await expect(look({ firmware: "coreboot" })).rejects.toThrow(
       "the inspection of web found something unexpected: firmware",

@@ -22,7 +22,7 @@ function judge(
     facts: machineFacts(facts),
     baseBytes,
     takeover: chooseWay(machineFacts(facts), { baseMib: Math.ceil(baseBytes / mib) }),
-    networkProblems: [],
+    network: { problems: [], left: [] },
     host: { check: "host", verdict: "go", detail: "the definition is for this one" },
     diskProblem: undefined,
     mirror: { url: "http://deb.example.org/debian" },
@@ -236,7 +236,7 @@ describe("preflight", () => {
     [
       "a network that is lost",
       {},
-      { networkProblems: ["a bond", "no card"] },
+      { network: { problems: ["a bond", "no card"], left: [] } },
       {},
       /^network: a bond; no card$/,
     ],

@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LinkFacts, RouteFacts } from "../../../../src/schema/facts.ts";
-import {
-  linkCommands,
-  networkReplay,
-  reachProblem,
-  upCommand,
-} from "../../../../src/system/machine/network-replay.ts";
+import { networkReplay } from "../../../../src/system/machine/network-replay.ts";
 
 const link = (name: string, fields: Partial<LinkFacts> = {}): LinkFacts => ({
   name,
@@ -40,6 +35,7 @@ describe("networkReplay (F09)", () => {
     expect(replay).toEqual({
       links: [
         {
+          name: "eth0",
           mac: "52:54:00:aa:00:01",
           mtu: 1400,
           dhcp4: false,
@@ -93,7 +89,10 @@ describe("networkReplay (F09)", () => {
       dhcp4: false,
       addresses: [],
       routes: [],
-      given: { addresses: [{ address: "2001:db8::5", prefix: 64 }], routes: [] },
+      given: {
+        addresses: [{ address: "2001:db8::5", prefix: 64 }],
+        routes: [{ to: "default", via: "fe80::1", onLink: false }],
+      },
     });
   });
 
@@ -117,93 +116,249 @@ describe("networkReplay (F09)", () => {
     expect(metrics([])).toEqual([1024, 1025]);
   });
 
-  it("refuses what the base cannot set up", () => {
-    const bond = link("bond0", { kind: "bond", addresses: [own("192.0.2.5", 24)] });
-    const over = [route("default", { via: "192.0.2.1", link: "bond0" })];
-    expect(networkReplay({ links: [bond], routes: over, dns: [] }).problems).toEqual([
-      "the default route leaves by bond0, a bond, which the base cannot set up yet",
+  const facts = (links: LinkFacts[], routes: RouteFacts[] = []) => ({ links, routes, dns: [] });
+  const card = (number: number, fields: Partial<LinkFacts> = {}) =>
+    link(`eth${number}`, { mac: `52:54:00:aa:00:0${number}`, ...fields });
+  const bond = (members: string[], fields: Partial<LinkFacts> = {}) =>
+    link("bond0", {
+      ...{ kind: "bond", mac: "52:54:00:aa:00:00" },
+      device: { kind: "bond", options: { mode: "active-backup" }, members },
+      ...fields,
+    });
+  const vlan = (on: string, fields: Partial<LinkFacts> = {}) =>
+    link("v20", { kind: "vlan", device: { kind: "vlan", id: 20, link: on }, ...fields });
+  const bridge = (members: string[], fields: Partial<LinkFacts> = {}, vlanFiltering = false) =>
+    link("br0", {
+      kind: "bridge",
+      device: { kind: "bridge", stp: false, vlanFiltering, members },
+      ...fields,
+    });
+  const names = (given: ReturnType<typeof networkReplay>) => given.replay.links.map(({ name }) => name);
+  const way = { addresses: [own("192.0.2.5", 24)] };
+
+  it("takes a whole stack over, each link after those that it is made of", () => {
+    const given = networkReplay(
+      facts(
+        [
+          bridge(["v20", "tap0"], way),
+          vlan("bond0", { master: "br0" }),
+          bond(["eth0", "eth1"], { mtu: 9000 }),
+          link("tap0", { kind: "tun", master: "br0" }),
+          card(1, { master: "bond0" }),
+          card(0, { master: "bond0" }),
+          card(2),
+        ],
+        [route("default", { via: "192.0.2.1", link: "br0" })],
+      ),
+      { address: "192.0.2.5", link: "br0" },
+    );
+    expect(given.problems).toEqual([]);
+    expect(names(given)).toEqual(["eth0", "eth1", "bond0", "v20", "br0"]);
+    expect(given.replay.links.map(({ device }) => device)).toEqual([
+      ...[undefined, undefined],
+      { kind: "bond", options: { mode: "active-backup" }, members: ["eth0", "eth1"] },
+      { kind: "vlan", id: 20, link: "bond0" },
+      // What ends in a guest is gone with it.
+      { kind: "bridge", stp: false, vlanFiltering: false, members: ["v20"] },
     ]);
-    expect(networkReplay({ links: [link("eth0")], routes: [], dns: [] }).problems).toEqual([
-      "no network card with a global address was found",
-    ]);
-    expect(networkReplay({ links: [], routes: [], dns: [] }).problems).toEqual([
-      "no network card was seen at all: `ip`, of the package iproute2, is what shows them",
-    ]);
-    const twins = ["eth0", "eth1"].map((name) => link(name, { addresses: [own("192.0.2.5", 24)] }));
-    expect(networkReplay({ links: twins, routes: [], dns: [] }).problems).toEqual([
-      "two network cards answer to 52:54:00:aa:00:01, so they cannot be told apart",
-    ]);
+    expect(given.replay.links.map(({ mtu }) => mtu)).toEqual([1500, 1500, 9000, 1500, 1500]);
   });
 
-  it("passes over a bridge beside the way out", () => {
+  it("keeps a bond of which a card can be had", () => {
+    const given = networkReplay(
+      facts([bond(["eth0", "ib0"], way), card(0, { master: "bond0" }), link("ib0", { kind: "infiniband" })]),
+    );
+    expect(given.replay.links.at(-1)).toMatchObject({ device: { members: ["eth0"] } });
+  });
+
+  const wg = link("wg0", { kind: "wireguard", mac: "", addresses: [own("198.51.100.2", 24)] });
+  const out = (name: string) => route("default", { via: "192.0.2.1", link: name });
+  it.each<[string, LinkFacts[], RouteFacts[], { address: string; link?: string }, RegExp]>([
+    [
+      "a VPN as the only way out",
+      [card(0, way), wg],
+      [route("default", { link: "wg0" })],
+      { address: "192.0.2.5" },
+      /^the default route leaves by wg0, a wireguard, which/,
+    ],
+    [
+      "an operator beyond a VPN",
+      [card(0, way), wg],
+      [out("eth0")],
+      { address: "198.51.100.2" },
+      /reached by its address 198\.51\.100\.2, which is on wg0, a wireguard: the base/,
+    ],
+    [
+      "a way back by a VPN alone",
+      [card(0, way), wg],
+      [out("eth0")],
+      { address: "192.0.2.5", link: "wg0" },
+      /^the way back to you leaves by wg0, a wireguard, which/,
+    ],
+    [
+      "a team",
+      [link("team0", { kind: "team", ...way })],
+      [out("team0")],
+      { address: "" },
+      /leaves by team0, a team,/,
+    ],
+    [
+      "a radio",
+      [card(0, { kind: "wlan", ...way })],
+      [out("eth0")],
+      { address: "" },
+      /leaves by eth0, a wlan,/,
+    ],
+    [
+      "a card in a VRF",
+      [card(0, { master: "red", ...way }), link("red", { kind: "vrf" })],
+      [out("eth0")],
+      { address: "" },
+      /leaves by eth0, a part of red, a vrf,/,
+    ],
+    [
+      "a VLAN on a team",
+      [vlan("team0", way), link("team0", { kind: "team" })],
+      [out("v20")],
+      { address: "" },
+      /leaves by v20, a VLAN on team0, a team,/,
+    ],
+    [
+      "a bridge with VLANs of its own",
+      [bridge(["eth0"], way, true), card(0, { master: "br0" })],
+      [out("br0")],
+      { address: "" },
+      /leaves by br0, a bridge that keeps VLANs apart,/,
+    ],
+    [
+      "a bridge of guests",
+      [
+        card(0, way),
+        bridge(["tap0"], { addresses: [own("198.51.100.1", 24)] }),
+        link("tap0", { kind: "tun" }),
+      ],
+      [out("eth0")],
+      { address: "198.51.100.1" },
+      /on br0, a bridge of tap0, a tun: the base/,
+    ],
+    [
+      "a ring, as no kernel makes it",
+      [vlan("br0", way), bridge(["v20"])],
+      [out("v20")],
+      { address: "" },
+      /leaves by v20, a VLAN on br0, a bridge of v20, which is made of itself,/,
+    ],
+    [
+      "an address of no link",
+      [card(0, way)],
+      [out("eth0")],
+      { address: "100.64.0.7" },
+      /on no network card: the base/,
+    ],
+    [
+      "its own address",
+      [card(0, way)],
+      [out("eth0")],
+      { address: "127.0.0.1" },
+      /on no network card: the base/,
+    ],
+    [
+      "no address at all",
+      [card(0)],
+      [],
+      { address: "" },
+      /^no network card with a global address was found$/,
+    ],
+    [
+      "no link at all",
+      [],
+      [],
+      { address: "" },
+      /^no network card was seen at all: `ip`, of the package iproute2,/,
+    ],
+    [
+      "two cards with one MAC at places that are not known",
+      ["eth0", "eth1"].map((name) => link(name, way)),
+      [],
+      { address: "" },
+      /^two network cards answer to 52:54:00:aa:00:01, so/,
+    ],
+  ])("refuses %s, by the link's name", (_what, links, routes, reached, problem) => {
+    const { problems } = networkReplay(facts(links, routes), reached);
+    expect(problems).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it("says what is left out, where nothing needs it", () => {
     const links = [
-      link("eth0", { addresses: [own("192.0.2.5", 24)] }),
-      link("br0", { kind: "bridge", addresses: [own("10.0.0.1", 24)] }),
+      card(0, way),
+      wg,
+      bridge([], { name: "docker0", addresses: [own("198.51.100.1", 24)] }),
+      card(2, { up: false, addresses: [own("203.0.113.5", 24)] }),
     ];
-    const { replay, problems } = networkReplay({ links, routes: [], dns: [] });
-    expect(problems).toEqual([]);
-    expect(replay.links).toHaveLength(1);
+    const routes = [out("eth0"), route("203.0.113.0/24", { link: "wg0" })];
+    const given = networkReplay(facts(links, routes), { address: "192.0.2.5", link: "eth0" });
+    expect(given.problems).toEqual([]);
+    expect(given.left).toEqual(["wg0, a wireguard", "docker0, a bridge of no card"]);
+    expect(names(given)).toEqual(["eth0"]);
   });
-});
-
-describe("reachProblem", () => {
-  const links = [
-    link("eth0", { addresses: [own("192.0.2.5", 24), leased("2001:db8::5", 64)] }),
-    link("br0", { kind: "bridge", addresses: [own("10.0.0.1", 24)] }),
-  ];
 
   it.each(["192.0.2.5", "::ffff:192.0.2.5", "2001:db8::5", "fe80::5054:ff:fe12:3456%eth0", ""])(
-    "is none at %j",
+    "has nothing against being reached at %j",
     (address) => {
-      expect(reachProblem({ links }, address)).toBeUndefined();
+      const links = [card(0, { addresses: [own("192.0.2.5", 24), leased("2001:db8::5", 64)] })];
+      expect(networkReplay(facts(links, [out("eth0")]), { address }).problems).toEqual([]);
     },
   );
 
-  it.each([
-    ["10.0.0.1", /10\.0\.0\.1, which is on br0, a bridge/],
-    ["100.64.0.7", /100\.64\.0\.7, which is on no network card/],
-    ["127.0.0.1", /no network card/],
-  ])("is told at %s", (address, message) => {
-    expect(reachProblem({ links }, address)).toMatch(message);
-  });
-});
-
-describe("linkCommands", () => {
-  const both = {
-    mac: "52:54:00:aa:00:01",
-    mtu: 1500,
-    dhcp4: true,
-    addresses: [
-      { address: "192.0.2.5", prefix: 32 },
-      { address: "2001:db8::5", prefix: 64 },
-    ],
-    routes: [
-      { to: "default", via: "203.0.113.1", onLink: true, metric: 7 },
-      { to: "203.0.113.1/32", onLink: false },
-      { to: "default", via: "fe80::1", onLink: false },
-    ],
-    given: {
-      addresses: [{ address: "198.51.100.9", prefix: 24 }],
-      routes: [{ to: "default", via: "198.51.100.1", onLink: false, metric: 100 }],
-    },
-  };
-  const shown = (answered: boolean) => linkCommands(both, "ens3", answered).map((argv) => argv.join(" "));
-
-  it("sets addresses first, then the way to the gateway, then the routes through it", () => {
-    expect(upCommand(both, "ens3").join(" ")).toBe("ip link set dev ens3 mtu 1500 up");
-    expect(shown(true)).toEqual([
-      "ip address replace 192.0.2.5/32 dev ens3",
-      "ip address replace 2001:db8::5/64 dev ens3 nodad",
-      "ip address replace 198.51.100.9/24 dev ens3",
-      "ip route replace 203.0.113.1/32 dev ens3",
-      "ip route replace default via 203.0.113.1 dev ens3 onlink metric 7",
-      "ip -6 route replace default via fe80::1 dev ens3",
+  it("tells cards with one MAC apart by their places", () => {
+    const twin = (name: string, path: string) => link(name, { path, ...way });
+    const given = networkReplay(
+      facts([twin("eth0", "pci0000:00/0000:00:03.0"), twin("eth1", "pci0000:00/0000:00:04.0")]),
+    );
+    expect(given.problems).toEqual([]);
+    expect(given.replay.links.map(({ path }) => path)).toEqual([
+      "pci0000:00/0000:00:03.0",
+      "pci0000:00/0000:00:04.0",
     ]);
+    const alone = networkReplay(facts([twin("eth0", "pci0000:00/0000:00:03.0")]));
+    expect(alone.replay.links[0]).not.toHaveProperty("path");
   });
 
-  it("sets the routes that DHCP had given where no server answers any more", () => {
-    const given = "ip route replace default via 198.51.100.1 dev ens3 metric 100";
-    expect(shown(true)).not.toContain(given);
-    expect(shown(false)).toContain(given);
+  it("sets routes last that need more than their link, and rules as they are", () => {
+    const rules = [{ family: 4 as const, priority: 100, words: ["from", "192.0.2.5", "lookup", "7"] }];
+    const lo = link("lo", {
+      kind: "loopback",
+      mac: "",
+      addresses: [own("203.0.113.9", 32), own("203.0.113.10", 32)],
+    });
+    const hops = [
+      { via: "192.0.2.1", link: "eth0", onLink: false },
+      { via: "192.0.2.2", link: "eth0", onLink: false, weight: 3 },
+    ];
+    const { replay } = networkReplay({
+      links: [card(0, way), lo],
+      routes: [
+        route("default", { via: "192.0.2.1", src: "203.0.113.9" }),
+        route("default", { via: "192.0.2.1", table: 7, src: "192.0.2.5" }),
+        route("198.51.100.0/24", { hops }),
+        route("198.51.100.0/25", { link: "lo", refuses: "blackhole" }),
+      ],
+      dns: [],
+      rules,
+    });
+    expect(replay.links.map(({ name, addresses, routes }) => ({ name, addresses, routes }))).toEqual([
+      { name: "lo", addresses: [{ address: "203.0.113.9", prefix: 32 }], routes: [] },
+      {
+        name: "eth0",
+        addresses: [{ address: "192.0.2.5", prefix: 24 }],
+        routes: [{ to: "default", via: "192.0.2.1", onLink: false, table: 7, src: "192.0.2.5" }],
+      },
+    ]);
+    expect(replay.rules).toEqual(rules);
+    expect(replay.routes).toEqual([
+      { to: "default", via: "192.0.2.1", onLink: false, src: "203.0.113.9", link: "eth0" },
+      { to: "198.51.100.0/24", onLink: false, hops },
+      { to: "198.51.100.0/25", onLink: false, refuses: "blackhole" },
+    ]);
   });
 });

@@ -1,0 +1,33 @@
+import type { LinkFacts } from "../../schema/facts.ts";
+
+/** Links that this one is made of, by name. */
+export function lowersOf({ device }: Pick<LinkFacts, "device">): readonly string[] {
+  if (device === undefined) return [];
+  return device.kind === "vlan" ? [device.link] : device.members;
+}
+
+/** What stands against making a link again in another system: undefined for a card, and for what is made of cards alone. */
+export function whyNot(
+  name: string,
+  links: readonly LinkFacts[],
+  above: readonly string[] = [],
+): string | undefined {
+  const link = links.find((other) => other.name === name);
+  if (link === undefined) return "which was not seen";
+  if (above.includes(name)) return "which is made of itself";
+  const { kind, device, master } = link;
+  const upper = links.find((other) => other.name === master);
+  if (upper !== undefined && !["bond", "bridge"].includes(upper.kind ?? "card"))
+    return `a part of ${upper.name}, ${upper.kind === undefined ? "another card" : `a ${upper.kind}`}`;
+  if (kind === undefined) return undefined;
+  if (device === undefined) return `a ${kind}`;
+  if (device.kind === "bridge" && device.vlanFiltering) return "a bridge that keeps VLANs apart";
+  const lower = (one: string) => whyNot(one, links, [...above, name]);
+  if (device.kind === "vlan") {
+    const reason = lower(device.link);
+    return reason === undefined ? undefined : `a VLAN on ${device.link}, ${reason}`;
+  }
+  if (device.members.some((one) => lower(one) === undefined)) return undefined;
+  const [first] = device.members;
+  return `a ${kind} of ${first === undefined ? "no card" : `${first}, ${lower(first)}`}`;
+}
