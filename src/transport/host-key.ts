@@ -21,6 +21,17 @@ export interface HostKeyCheck {
   readonly problem: () => Fail | undefined;
 }
 
+/** A host that answers with another key than those pinned. */
+export class OtherHostKey extends Fail {
+  /** Fingerprint, "SHA256:…". */
+  readonly presented: string;
+
+  constructor(presented: string, message: string) {
+    super(message, { hint: "another machine or another system answers at this address" });
+    this.presented = presented;
+  }
+}
+
 /** Signature algorithms by type of key; SHA-1 is not offered. */
 const algorithmsOf: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = {
   "ssh-ed25519": ["ssh-ed25519"],
@@ -50,11 +61,9 @@ function byPins(destination: Destination, pins: readonly string[]): HostKeyCheck
         isFingerprint(type) ? type === fingerprint(key) : pin === presented,
       );
       if (!same)
-        problem = new Fail(
+        problem = new OtherHostKey(
+          fingerprint(key),
           `${destination.alias} does not answer with the expected host key, but with ${shown(key)}`,
-          {
-            hint: "another machine or another system answers at this address",
-          },
         );
       return same;
     },

@@ -64,6 +64,11 @@ export function fingerprint(key: Uint8Array): string {
   return `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
 }
 
+/** The same of a public key as text: "ssh-ed25519 AAAA…". */
+export function fingerprintOf(line: string): string {
+  return fingerprint(Buffer.from(line.split(" ")[1] ?? "", "base64"));
+}
+
 /** The type inside a public key blob: a length and a name (RFC 4253, 6.6). */
 export function keyType(key: Uint8Array): string {
   const blob = Buffer.from(key);

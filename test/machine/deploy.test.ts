@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from "vitest";
@@ -11,7 +13,10 @@ import { imgbuild } from "../helpers/imgbuild.ts";
 import { deployArguments, deployHere, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
 import { fetchPage } from "../helpers/labs/page.ts";
 
-const env = process.env;
+/** Deploys of other machines that are called "target" too are noted elsewhere. */
+const state = mkdtempSync(join(tmpdir(), "imgbuild-state-"));
+const env = { ...process.env, XDG_STATE_HOME: state };
+afterAll(() => rmSync(state, { recursive: true, force: true }));
 const minute = 60_000;
 const keptSum = createHash("sha256").update(kept.content).digest("hex");
 

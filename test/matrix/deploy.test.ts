@@ -1,14 +1,19 @@
 import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { Report } from "../../src/schema/report.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { deployArguments, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
 
-const env = process.env;
+/** Deploys of other machines that are called "target" too are noted elsewhere. */
+const state = mkdtempSync(join(tmpdir(), "imgbuild-state-"));
+const env = { ...process.env, XDG_STATE_HOME: state };
+afterAll(() => rmSync(state, { recursive: true, force: true }));
 const minute = 60_000;
 const keptSum = createHash("sha256").update(kept.content).digest("hex");
 

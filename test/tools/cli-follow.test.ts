@@ -1,13 +1,20 @@
 import type { ChildProcess } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { loadDefinition } from "../../src/operator/definition/load.ts";
 import { recordDeploy } from "../../src/operator/records/known-deploys.ts";
+import { type DeployRecord, recordFiles, sealRecord } from "../../src/operator/records/sealed-record.ts";
+import { readRecipients, revealSecrets } from "../../src/operator/secrets/secrets.ts";
+import { Report } from "../../src/schema/report.ts";
 import { markPath } from "../../src/steps/tree/finish-tree.ts";
 import { Journal } from "../../src/target/journal.ts";
 import { Runner } from "../../src/target/runner.ts";
 import { serve } from "../../src/target/socket.ts";
+import { fingerprintOf } from "../../src/transport/known-hosts.ts";
 import { Fail } from "../../src/util/fail.ts";
 import { silentLog } from "../../src/util/log.ts";
+import { sampleReports } from "../helpers/builders/sample-reports.ts";
 import { baseReport } from "../helpers/fakes/base-report.ts";
 import { noDeadMan } from "../helpers/fakes/dead-man.ts";
 import { notedDeploy } from "../helpers/fakes/noted-deploy.ts";
@@ -52,6 +59,8 @@ async function base(
     restartBrings?: "old" | "nothing";
     /** What came with GO is wiped as soon as a build has failed. */
     wiped?: boolean;
+    /** Changes what the base holds of its deploy, for others. */
+    record?: (record: DeployRecord) => DeployRecord;
   } = {},
 ) {
   const [before, after] = [tempDir(), tempDir()];
@@ -62,7 +71,29 @@ async function base(
     `mount -t tmpfs -o mode=755 tmpfs /run; mkdir -p /run/sshd /run/imgbuild; ${script}; n=$1; shift; shift "$n"; exec "$@"`,
     ...["sh", String(words.length), ...words],
   ];
-  const server = await startSshd(before, { around: alone(":") });
+  sshHome(before);
+  const newSystem = {
+    nonce,
+    health: [
+      { type: "command" as const, argv: [story.healthy === false ? "false" : "true"], withinSeconds: 1 },
+    ],
+    units: ["nftables.service"],
+    placed: [],
+    scripts: false,
+    slow: 1,
+    bootMs: story.restartBrings === "nothing" ? 3_000 : 20_000,
+  };
+  const baseHostKey = readFileSync(join(before, "host_key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+  const began: Report = { ...sampleReports.done!, outcome: "failed", started: new Date().toISOString() };
+  const noted = { ...notedDeploy, nonce, planDigest: "plan", baseHostKey, newSystem, report: began };
+  const inBase = story.record?.(noted) ?? noted;
+  writeFileSync(join(before, recordFiles.plain), JSON.stringify(inBase));
+  const opened = await revealSecrets(await loadDefinition("imgbuild/web"), {
+    identityFiles: ["secrets/demo-identity.txt"],
+  });
+  const sealed = await sealRecord(inBase, opened, await readRecipients("secrets"));
+  writeFileSync(join(before, recordFiles.sealed), sealed!);
+  const server = await startSshd(before, { around: alone(`cp ${before}/record.* /run/imgbuild/`) });
   const host = `root@127.0.0.1:${server.port}`;
   let works = 0;
   const life = { restarts: 0 };
@@ -109,22 +140,12 @@ async function base(
   const listening = await serve(`/proc/${server.pid}/root/run/imgbuild/runner.sock`, runner);
   onTestFinished(() => void listening.close());
   const state = tempDir();
-  await recordDeploy({ XDG_STATE_HOME: state }, host, {
-    ...notedDeploy,
-    nonce,
-    planDigest: "plan",
-    baseHostKey: server.hostKey,
-    newSystem: {
-      nonce,
-      health: [{ type: "command", argv: [story.healthy === false ? "false" : "true"], withinSeconds: 1 }],
-      units: ["nftables.service"],
-      placed: [],
-      scripts: false,
-      slow: 1,
-      bootMs: story.restartBrings === "nothing" ? 3_000 : 20_000,
-    },
-  });
-  const command = (args: readonly string[], onSaid?: readonly [string, (child: ChildProcess) => void]) =>
+  await recordDeploy({ XDG_STATE_HOME: state }, host, noted);
+  const command = (
+    args: readonly string[],
+    onSaid?: readonly [string, (child: ChildProcess) => void],
+    stateHome = state,
+  ) =>
     imgbuild(
       [
         ...args,
@@ -133,7 +154,7 @@ async function base(
         ...["--known-hosts", join(after, ".ssh/known_hosts")],
       ],
       {
-        env: { ...environment, XDG_STATE_HOME: state, HOME: before, SSH_AUTH_SOCK: undefined },
+        env: { ...environment, XDG_STATE_HOME: stateHome, HOME: before, SSH_AUTH_SOCK: undefined },
         timeoutMs: 2 * minute,
         onStart: (child) => {
           let said = "";
@@ -147,7 +168,7 @@ async function base(
       },
     );
   const go = () => runner.onMessage({ type: "go", planDigest: "plan", sealed: "s" }, () => {});
-  return { host, command, go, life, works: () => works };
+  return { host, baseHostKey, command, go, life, works: () => works };
 }
 
 describe("a base that this machine has started", () => {
@@ -310,6 +331,65 @@ describe("a base that this machine has started", () => {
     const ran = await command(["follow"], ["the runner is waiting", (child) => child.kill("SIGINT")]);
     expect(ran.code).toBe(130);
     expect(Date.now() - began).toBeLessThan(30_000);
+  });
+
+  it("is followed from another computer by its host key, with the report of the whole deploy", async () => {
+    const { command, go, baseHostKey } = await base();
+    const elsewhere = tempDir();
+    const file = join(elsewhere, "report.json");
+    const other = fingerprintOf(`ssh-ed25519 ${Buffer.from("another").toString("base64")}`);
+    expectFail(
+      await command(["follow", "--base-key", other], undefined, elsewhere),
+      1,
+      /does not answer with the expected host key/,
+    );
+    const args = ["follow", "--base-key", fingerprintOf(baseHostKey), "--report", file];
+    const ran = await command(args, ["the runner is waiting", go], elsewhere);
+    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    const report = Report.parse(JSON.parse(readFileSync(file, "utf8")));
+    expect(report).toMatchObject({ outcome: "done", hostname: "web.example.org", bootIds: { base: "b" } });
+    expect(report.bootIds.new).toMatch(/^[0-9a-f-]{36}$/);
+    expect(report.health.length).toBeGreaterThan(0);
+    expect(report.seconds.downtime).not.toBeNull();
+    expect(readFileSync(join(elsewhere, "report.html"), "utf8")).toContain("web.example.org");
+    // It is noted there from now on.
+    expect((await command(["follow"], undefined, elsewhere)).code).toBe(0);
+  });
+
+  it("is known by the definition's secrets alone, which its record was made with", async () => {
+    const { command, go } = await base({
+      work: async (times, ponr) => {
+        await ponr();
+        if (times === 1) throw new Fail("the mirror is gone");
+      },
+    });
+    const elsewhere = tempDir();
+    const file = join(elsewhere, "report.json");
+    const by = ["--definition", "imgbuild/web", "--identity", "secrets/demo-identity.txt", "--report", file];
+    go();
+    expectFail(await command(["follow", ...by], undefined, elsewhere), 1, /the mirror is gone/);
+    expect(Report.parse(JSON.parse(readFileSync(file, "utf8"))).outcome).toBe("failed");
+    const ran = await command(["resume", ...by], undefined, elsewhere);
+    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expect(Report.parse(JSON.parse(readFileSync(file, "utf8"))).outcome).toBe("done");
+  });
+
+  it("is not taken for its deploy where its record names another host key, or other secrets made it", async () => {
+    const by = ["--definition", "imgbuild/web", "--identity", "secrets/demo-identity.txt"];
+    const between = await base({ record: (record) => ({ ...record, baseHostKey: "ssh-ed25519 AAAAbase" }) });
+    expectFail(
+      await between.command(["follow", ...by], undefined, tempDir()),
+      1,
+      /another host key than what answers/,
+      /somebody may be between/,
+    );
+    const { command } = await base();
+    const others = ["--definition", "imgbuild/notes", "--identity", "secrets/demo-identity.txt"];
+    expectFail(
+      await command(["follow", ...others], undefined, tempDir()),
+      1,
+      /was not made with this definition's secrets/,
+    );
   });
 
   it("is nobody's where its deploy was started elsewhere", async () => {

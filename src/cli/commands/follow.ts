@@ -1,12 +1,20 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
 import type { DeployOptions, LoginOptions } from "../../operator/deploy/inputs.ts";
 import type { Proof } from "../../operator/deploy/prove.ts";
+import type { FindOptions } from "../../operator/host/find-deploy.ts";
 import type { Watch } from "../../operator/host/follow.ts";
+import type { KnownDeploy } from "../../operator/records/known-deploys.ts";
 import type { RevealOptions } from "../../operator/secrets/secrets.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
 import { degradedOption, hardwareOptions, hostOptions, secretOptions } from "../terminal/options.ts";
 
-interface FollowOptions extends LoginOptions {
+interface FindingOptions extends LoginOptions, FindOptions {
+  readonly report?: string;
+}
+
+interface FollowOptions extends FindingOptions {
   readonly acceptDegraded?: boolean;
 }
 
@@ -22,7 +30,10 @@ interface ResumeOptions
 
 const hostHelp = "[user@]name[:port] or alias, as the deploy named it, or a name in hosts.yaml";
 
-/** `follow`, `resume` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover. */
+/**
+ * `follow`, `resume` and `abort`: a runner is found again by the base's host key, which this machine wrote down at the takeover, or, where
+ * another did, by the record that the base has.
+ */
 export const followCommands: AddCommand = (...to) => {
   addFollow(...to);
   addResume(...to);
@@ -34,15 +45,19 @@ const addFollow: AddCommand = (program, act) => {
     .command("follow")
     .description("attach to the runner on a host")
     .argument("<HOST>", hostHelp);
-  hostOptions(degradedOption(command)).action((word: string, given: FollowOptions) =>
-    act(async (cli) => {
-      const { followDeploy } = await import("../../operator/host/follow.ts");
-      const { hostFor } = await import("../../operator/host/target.ts");
-      const { host, record } = await hostFor(word, cli.log);
-      const options = { ...given, record };
-      const watch = await watching(host, options, cli);
-      showProof(host, await followDeploy(await knownHost(host, cli), watch), cli);
-    }),
+  findingOptions(secretOptions(hostOptions(degradedOption(command)))).action(
+    (word: string, given: FollowOptions) =>
+      act(async (cli) => {
+        const { followDeploy } = await import("../../operator/host/follow.ts");
+        const { hostFor } = await import("../../operator/host/target.ts");
+        const { host, record } = await hostFor(word, cli.log);
+        const options = { ...given, record };
+        const watch = await watching(host, options, cli);
+        const known = await found(host, options, record?.definition, watch, cli);
+        await toItsEnd(known, watch, given, cli, async () =>
+          showProof(host, await followDeploy(known, watch), cli),
+        );
+      }),
   );
 };
 
@@ -61,7 +76,7 @@ const addResume: AddCommand = (program, act) => {
   )
     .option("--login <USER>", "with --with: user of the new system to verify it with")
     .option("--restore", "with --with: bring back the data of its backup too");
-  secretOptions(hostOptions(hardwareOptions(degradedOption(command)))).action(
+  findingOptions(secretOptions(hostOptions(hardwareOptions(degradedOption(command))))).action(
     (word: string, more: string[], given: ResumeOptions) =>
       act(async (cli) => {
         const { hostFor, requireNoSpare, targetOf } = await import("../../operator/host/target.ts");
@@ -71,12 +86,14 @@ const addResume: AddCommand = (program, act) => {
         const options = { ...withSerials(given, more), record };
         const { deployInputs } = await import("../../operator/deploy/inputs.ts");
         const { resumeDeploy } = await import("../../operator/host/follow.ts");
-        const known = await knownHost(host, cli);
+        const watch = await watching(host, options, cli);
+        const known = await found(host, options, given.with ?? record?.definition, watch, cli);
         // The base is there, and its dead man has stood down.
         const settings = { ...options, deadManSeconds: 600, slow: known.newSystem.slow };
         const other = target && (await deployInputs(target.definition, host, settings, cli));
-        const watch = await watching(host, options, cli);
-        showProof(host, await resumeDeploy(known, other, watch), cli);
+        await toItsEnd(known, watch, given, cli, async () =>
+          showProof(host, await resumeDeploy(known, other, watch), cli),
+        );
       }),
   );
 };
@@ -86,34 +103,78 @@ const addAbort: AddCommand = (program, act) => {
     .command("abort")
     .description("until the disks are written: return a host to its old system, and wait until that answers")
     .argument("<HOST>", hostHelp);
-  hostOptions(command).action((word: string, given: LoginOptions) =>
+  findingOptions(secretOptions(hostOptions(command))).action((word: string, given: FindingOptions) =>
     act(async (cli) => {
       const { abortDeploy } = await import("../../operator/host/abort.ts");
       const { hostFor } = await import("../../operator/host/target.ts");
       const { host, record } = await hostFor(word, cli.log);
       const options = { ...given, record };
-      const known = await knownHost(host, cli);
-      await abortDeploy(known, (await watching(host, options, cli)).world);
-      cli.print(`${host} runs its old system again`);
-      cli.emit({ event: "done" });
+      const watch = await watching(host, options, cli);
+      const known = await found(host, options, record?.definition, watch, cli);
+      await toItsEnd(known, watch, given, cli, async () => {
+        await abortDeploy(known, watch.world);
+        cli.print(`${host} runs its old system again`);
+        cli.emit({ event: "done" });
+        return "old-system";
+      });
     }),
   );
 };
 
-async function knownHost(host: string, cli: Cli) {
-  const { knownDeploy } = await import("../../operator/records/known-deploys.ts");
-  return await knownDeploy(cli.env, host);
+function findingOptions(command: Command): Command {
+  return command
+    .option(
+      "--definition <DEF>",
+      "the deploy was started from another computer: its definition, whose secrets open the base's record of it",
+    )
+    .option(
+      "--base-key <FINGERPRINT>",
+      "the same by the base's host key, as the deploy and the machine's console show it: SHA256:...",
+    )
+    .option("--report <FILE>", "where the report goes, with a page to look at beside it");
+}
+
+async function found(
+  host: string,
+  options: FindingOptions,
+  usual: string | undefined,
+  { world }: Watch,
+  cli: Cli,
+): Promise<KnownDeploy> {
+  const { findDeploy } = await import("../../operator/host/find-deploy.ts");
+  return await findDeploy(host, { ...options, usual }, world, cli);
+}
+
+/** Whatever comes of it is in the report, where one is wanted. */
+async function toItsEnd(
+  known: KnownDeploy,
+  { trail }: Watch,
+  { report: file }: FindingOptions,
+  cli: Cli,
+  work: () => Promise<"old-system" | undefined>,
+): Promise<void> {
+  const { writeContinued } = await import("../../operator/host/continued-report.ts");
+  const place = file === undefined ? undefined : resolve(file);
+  try {
+    const outcome = (await work()) ?? "done";
+    await writeContinued(known, trail, { file: place, outcome, error: undefined }, cli);
+  } catch (error) {
+    await writeContinued(known, trail, { file: place, outcome: "failed", error }, cli);
+    throw error;
+  }
 }
 
 async function watching(host: string, options: FollowOptions & ConfirmOptions, cli: Cli): Promise<Watch> {
   const { deployWorld } = await import("../../operator/deploy/inputs.ts");
+  const { newTrail } = await import("../../operator/deploy/phases.ts");
   return {
     world: deployWorld(host, options, cli, (view) => confirm(view, options, cli)),
     emit: cli.emit,
     acceptDegraded: options.acceptDegraded === true,
+    trail: newTrail(),
   };
 }
 
-function showProof(host: string, { os }: Proof, cli: Cli): void {
+function showProof(host: string, { os }: Proof, cli: Cli): undefined {
   cli.print(`${host} runs ${os}, as it was built`);
 }

@@ -19,7 +19,7 @@ import { openDefinition } from "../lock/open-definition.ts";
 import { checkSecretContents } from "../plan/check-secrets.ts";
 import { recordDeploy } from "../records/known-deploys.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
-import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
+import { identityFiles, type RevealOptions, recipientsOf, revealSecrets } from "../secrets/secrets.ts";
 import { onlyHere } from "../store/only-here.ts";
 import type { WayName } from "../takeover/ways/way.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
@@ -119,6 +119,7 @@ export async function definitionInputs(
     links,
     debs: await localDebs(definition.dir, lock),
     secrets: new Map(),
+    recipients: await recipientsOf(definition),
     openSecrets: options.withoutSecrets ? undefined : openSecrets,
     mirrors: await mirrorsFor(spec, env),
     keepers: keepersFor(definition, env),

@@ -57,6 +57,44 @@ export function reportOf(
   };
 }
 
+/** The report of a deploy that somebody went on with: what was known at the takeover, and what they have seen since. */
+export function continuedReport(
+  before: Report,
+  trail: Trail,
+  {
+    outcome,
+    error,
+    now,
+  }: { readonly outcome: Report["outcome"]; readonly error: unknown; readonly now: number },
+): Report {
+  const report = trail.last("base report")?.report;
+  const verified = trail.last("verified")?.verified;
+  const answered = trail.last("answered")?.now;
+  // The base was seen, so its end was: else the new system may have been up for long.
+  const jumped = trail.has("base") ? Date.parse(before.started) + before.seconds.total * 1000 : undefined;
+  return {
+    ...before,
+    outcome,
+    ...(error === undefined ? {} : { message: messageOf(error) }),
+    ...(error instanceof Fail && error.hint !== undefined ? { hint: error.hint } : {}),
+    seconds: {
+      ...before.seconds,
+      total: (now - Date.parse(before.started)) / 1000,
+      downtime: answered === undefined || jumped === undefined ? null : (answered - jumped) / 1000,
+      steps: [...(report?.seconds ?? [])],
+    },
+    ...(report === undefined ? {} : { fetched: { ...report.fetched, mirror: before.fetched?.mirror ?? "" } }),
+    peakMemoryMib: report?.peakMemoryMib ?? null,
+    bootIds: {
+      ...before.bootIds,
+      base: trail.last("base")?.bootId ?? report?.bootId ?? null,
+      new: verified?.bootId ?? null,
+    },
+    os: { ...before.os, new: verified?.os ?? null },
+    health: [...(verified?.health ?? [])],
+  };
+}
+
 function partsOf(fates: readonly DiskFate[] = [], disk: string): Partial<Report["disks"][number]> {
   const fate = fates.find(({ name }) => name === disk);
   return fate === undefined ? {} : { before: [...fate.before], after: [...fate.after] };

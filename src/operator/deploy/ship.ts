@@ -3,15 +3,17 @@ import { type DeployData, deployWord, type Machine } from "../../schema/base/dep
 import type { Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { isPlainKey } from "../../transport/keys.ts";
+import { fingerprintOf } from "../../transport/known-hosts.ts";
 import { canonicalJson, sha256 } from "../../util/digest.ts";
 import { messageOf } from "../../util/fail.ts";
-import type { KnownDeploy } from "../records/known-deploys.ts";
+import { type DeployRecord, recordFiles, sealRecord } from "../records/sealed-record.ts";
 import { signedPayload } from "../runner-link/payload.ts";
 import { deployParts } from "../takeover/base-cpio.ts";
 import { claim } from "../takeover/claim.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "../takeover/takeover.ts";
 import { keptHostKeys, ownHostKeys } from "./host-keys.ts";
 import type { Trail } from "./phases.ts";
+import { reportOf } from "./report.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
 import { expectedSystem } from "./verify.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
@@ -35,8 +37,10 @@ export async function shipAndTakeOver(
   const newSystem = expectedSystem(inputs, confirmed, hostKeys);
   const shipped: Shipped = { ...confirmed, hostKeys, newSystem };
   trail.mark({ at: "touched", old });
-  await load(inputs, confirmed, world, trail);
-  await world.record(recordOf(shipped, world.now()));
+  const record = recordOf(inputs, shipped, trail, world.now());
+  await load(inputs, confirmed, record, world, trail);
+  await world.record(record);
+  log.info(`the base's host key is ${fingerprintOf(confirmed.identity.baseKey.public)}`);
   await log.task("starting the base", () =>
     jump(old, confirmed.way, signal).catch((error: unknown) => {
       // A connection that breaks now may be the jump itself: what answers next shows it.
@@ -63,6 +67,7 @@ async function hostKeysFor(
 async function load(
   inputs: DeployInputs,
   confirmed: Confirmed,
+  record: DeployRecord,
   { log, signal, now }: DeployWorld,
   trail: Trail,
 ): Promise<void> {
@@ -80,7 +85,7 @@ async function load(
   if (hadAll) log.info("the host has this base already; it was not sent");
   trail.mark({ at: "sent", base: sentBytes, payload: 0 });
   const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
-  const { archive, digest } = await deployCpio(inputs, confirmed, now);
+  const { archive, digest } = await deployCpio(inputs, confirmed, record, now);
   const parts = await deployParts(sizes, archive);
   trail.mark({ at: "sent", base: 0, payload: parts.reduce((sum, part) => sum + part.length, 0) });
   await log.task("sending the payload and loading the base's kernel", () =>
@@ -88,10 +93,10 @@ async function load(
   );
 }
 
-function recordOf(
-  { facts, identity, planDigest, newSystem, way }: Shipped,
-  now: number,
-): Omit<KnownDeploy, "host"> {
+function recordOf(inputs: DeployInputs, shipped: Shipped, trail: Trail, now: number): DeployRecord {
+  const { facts, identity, planDigest, newSystem, way } = shipped;
+  const before = trail.all("phase").reduce((sum, { seconds }) => sum + seconds, 0);
+  const began = now - before * 1000;
   return {
     started: new Date(now).toISOString(),
     nonce: identity.nonce,
@@ -99,6 +104,10 @@ function recordOf(
     baseHostKey: identity.baseKey.public,
     ...(way.throughFirmware ? { left: way.left } : {}),
     newSystem,
+    report: {
+      ...reportOf(inputs, trail, { outcome: "failed", error: undefined, began, now }),
+      fetched: { packages: 0, bytes: 0, mirror: shipped.mirror },
+    },
     machine: {
       machineId: facts.machineId,
       hardware: hardwareOf(facts),
@@ -113,7 +122,8 @@ function recordOf(
 /** What the base gets besides itself, as a cpio that the kernel unpacks over it; the digest binds it to the command line. */
 async function deployCpio(
   inputs: DeployInputs,
-  { plan, order, identity, facts, data, access, reached }: Confirmed,
+  { plan, order, identity, facts, data, access, reached, secrets }: Confirmed,
+  record: DeployRecord,
   now: () => number,
 ): Promise<{ archive: Uint8Array; digest: string }> {
   const { baseKey, clientKey, nonce } = identity;
@@ -128,8 +138,12 @@ async function deployCpio(
     mode,
     content: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
   });
+  const sealed = await sealRecord(record, secrets, inputs.recipients ?? []);
   const archive = await cpioBytes([
     root("deploy.json", deploy, 0o600),
+    // For whoever goes on from another computer.
+    root(recordFiles.plain, canonicalJson(record), 0o600),
+    ...(sealed === undefined ? [] : [root(recordFiles.sealed, sealed, 0o600)]),
     root("payload.tar.gz", payload, 0o600),
     root("ssh/host_key", baseKey.private, 0o600),
     root("ssh/host_key.pub", `${baseKey.public}\n`, 0o644),

@@ -23,6 +23,8 @@ export interface DeployInputs extends PlanInputs {
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Opens those of the definition: when nothing else speaks against the deploy, as it may ask for a passphrase. */
   readonly openSecrets?: (() => Promise<ReadonlyMap<string, Secret>>) | undefined;
+  /** Those of the definition's secrets, for whom the record of the deploy is encrypted that goes along with the base. */
+  readonly recipients?: readonly string[];
   readonly mirrors: Readonly<Record<"debian" | "debian-security", readonly string[]>>;
   /** Whom the target asks for what no mirror has. */
   readonly keepers?: Keepers;

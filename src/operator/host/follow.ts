@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BaseReport, JournalEntry } from "../../schema/base/journal.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
+import type { Trail } from "../deploy/phases.ts";
 import { type Proof, proveNewSystem, unhealthy } from "../deploy/prove.ts";
 import type { DeployInputs, DeployWorld } from "../deploy/world.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
@@ -19,6 +20,8 @@ export interface Watch {
   readonly emit: (event: Record<string, unknown>) => void;
   /** Failed checks of the new system are no failure. */
   readonly acceptDegraded: boolean;
+  /** What is reached, for the report. */
+  readonly trail: Trail;
 }
 
 /** Follows the runner on a host to the end of its build, and has the new system prove itself. */
@@ -67,9 +70,10 @@ export async function resumeDeploy(
 async function followToEnd(
   { link, open }: BaseLink,
   known: KnownDeploy,
-  { world, emit }: Watch,
+  { world, emit, trail }: Watch,
   seq: number,
 ): Promise<void> {
+  trail.mark({ at: "base", bootId: link.hello.bootId });
   const show = replayJournal(world.log);
   const onEntry = (entry: JournalEntry) => {
     show.entry(entry);
@@ -84,6 +88,7 @@ async function followToEnd(
         hint: "`imgbuild follow` attaches again; before the first write the machine returns to its old system by itself",
       });
     });
+    trail.mark({ at: "base report", report });
     emit({ event: "report", report });
     if (report.outcome === "failed") throw await failure(report, known, world);
     world.log.info("the runner is done; the new system starts");
@@ -118,10 +123,11 @@ async function failure(report: BaseReport, known: KnownDeploy, world: DeployWorl
 
 /** A build that is done is so when its system runs: exit code 0 says the same here as after a deploy. */
 async function prove({ newSystem }: KnownDeploy, watch: Watch): Promise<Proof> {
-  const { world, emit } = watch;
+  const { world, emit, trail } = watch;
   const proof = await world.log.task("waiting for the new system", (log) =>
-    proveNewSystem(newSystem, { ...world, log }),
+    proveNewSystem(newSystem, { ...world, log }, () => trail.mark({ at: "answered", now: world.now() })),
   );
+  trail.mark({ at: "verified", verified: proof });
   const { os, health } = proof;
   const problem = unhealthy(health);
   if (problem !== undefined && !watch.acceptDegraded) {

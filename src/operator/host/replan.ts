@@ -72,6 +72,9 @@ export async function replan(
   const next: KnownDeploy = {
     ...known,
     planDigest,
+    ...(known.report === undefined
+      ? {}
+      : { report: { ...known.report, definition: inputs.definition, planDigest, disks: planned.disks } }),
     newSystem: {
       ...known.newSystem,
       ...(pins === undefined ? {} : { pins: [...pins] }),

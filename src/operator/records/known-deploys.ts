@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { Machine } from "../../schema/base/deploy.ts";
+import { Report } from "../../schema/report.ts";
 import type { Env } from "../../system/files/cache.ts";
 import { readIfThere } from "../../system/files/read-if-there.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
@@ -36,6 +37,8 @@ export const KnownDeploy = z.strictObject({
   left: z.strictObject({ what: z.string(), remedy: z.string() }).optional(),
   /** What a build that is followed or resumed has to end in. */
   newSystem: NewSystem,
+  /** What is known of the deploy at the takeover; whoever follows it completes it. */
+  report: Report.optional(),
   /** The machine as the old system saw it: what a plan depends on besides its disks. */
   machine: z.strictObject({
     machineId: z.string(),
@@ -61,7 +64,7 @@ export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> 
   const parsed = KnownDeploy.safeParse(parsedJson(readIfThere(file) ?? ""));
   if (!parsed.success)
     throw new Fail(`no deploy of ${host} was started from here`, {
-      hint: "name the host as the deploy did; another operator's deploy is followed from where it was started",
+      hint: "name the host as the deploy did; where it was started from another computer, give --definition DEF, or --base-key SHA256:... as that deploy showed it",
     });
   return parsed.data;
 }

@@ -2,7 +2,13 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Spec } from "../../schema/spec.ts";
-import { isPassphraseFile, type Openers, openSecretFile, readAgeFile } from "../../secrets/open.ts";
+import {
+  isPassphraseFile,
+  type Openers,
+  openBytes,
+  openSecretFile,
+  readAgeFile,
+} from "../../secrets/open.ts";
 import { sealForAll } from "../../secrets/seal.ts";
 import { sshIdentity } from "../../secrets/ssh.ts";
 import { writeWhole } from "../../system/files/write-whole.ts";
@@ -139,6 +145,11 @@ async function readOpeners({ identityFiles, passphrase }: SecretKeys): Promise<O
   };
 }
 
+/** Decrypts text of age that is in no file; `what` is what messages call it. */
+export async function openText(text: string, what: string, keys: SecretKeys): Promise<Secret> {
+  return await openBytes(Buffer.from(text), what, { ...(await readOpeners(keys)), name: what });
+}
+
 /** An identity file of age, plain or encrypted with a passphrase, or an ed25519 key of OpenSSH. */
 async function readIdentity(
   path: string,
@@ -157,6 +168,13 @@ async function readIdentity(
   if (!/^\s*(age-encryption\.org\/|-----BEGIN AGE)/.test(text)) return text;
   const opened = await openSecretFile(path, { name: path, identities: [], passphrase: ask });
   return Buffer.from(opened.expose()).toString("utf8");
+}
+
+/** For whom a definition's secrets are encrypted, as the directories of their files say; none where none says it. */
+export async function recipientsOf({ dir, spec }: Pick<Definition, "dir" | "spec">): Promise<string[]> {
+  const dirs = new Set(Object.values(spec.secrets).map(({ file }) => dirname(resolve(dir, file))));
+  const named = [...dirs].filter((one) => existsSync(join(one, "recipients")));
+  return [...new Set((await Promise.all(named.map(readRecipients))).flat())];
 }
 
 export async function readRecipients(dir: string): Promise<string[]> {

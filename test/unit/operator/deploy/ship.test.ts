@@ -6,6 +6,7 @@ import type { Confirmed } from "../../../../src/operator/deploy/results.ts";
 import { keysToBase, shipAndTakeOver } from "../../../../src/operator/deploy/ship.ts";
 import type { DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import { planFor } from "../../../../src/operator/plan/planned.ts";
+import { readRecord } from "../../../../src/operator/records/sealed-record.ts";
 import { kexec } from "../../../../src/operator/takeover/ways/kexec.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import { openPayload } from "../../../../src/target/open-payload.ts";
@@ -243,6 +244,7 @@ describe("shipping and taking over", () => {
     );
     const modes = [
       "deploy.json",
+      "record.json",
       "payload.tar.gz",
       "ssh/host_key",
       "ssh/authorized_keys",
@@ -250,7 +252,7 @@ describe("shipping and taking over", () => {
       "ssh/port",
     ];
     expect(modes.map((name) => member(uploads, name).mode)).toEqual([
-      0o600, 0o600, 0o600, 0o600, 0o644, 0o644,
+      0o600, 0o600, 0o600, 0o600, 0o600, 0o644, 0o644,
     ]);
     const { nonce, publicKey } = JSON.parse(text("deploy.json")) as { nonce: string; publicKey: string };
     expect(nonce).toBe(identity.nonce);
@@ -287,7 +289,7 @@ describe("shipping and taking over", () => {
     ];
     const uuid = "4c4c4544-0042-3510-8051-b6c04f4e3233";
     const facts = { links: links as unknown as Facts["links"], dmiUuid: uuid };
-    const { run, records, confirmed } = shipping({ facts });
+    const { run, records, confirmed, uploads } = shipping({ facts });
     const { identity } = confirmed;
     const { hostKeys } = await run();
     expect(records).toEqual([
@@ -301,6 +303,8 @@ describe("shipping and taking over", () => {
           pins: hostKeys.pins,
           user: "admin",
         }),
+        // Whoever follows it completes it.
+        report: expect.objectContaining({ outcome: "failed", hostname: "web.example.org" }),
         machine: {
           machineId: "0123456789abcdef0123456789abcdef",
           // Physical cards alone, each once, in one order.
@@ -311,6 +315,8 @@ describe("shipping and taking over", () => {
       },
     ]);
     expect(JSON.stringify(records)).not.toContain(identity.baseKey.private.split("\n")[3]);
+    // The base has it too.
+    expect(readRecord(member(uploads, "record.json").content.toString())).toEqual(records[0]);
   });
 
   it("has not touched a host that another deploy holds, and has one whose preparing failed", async () => {
