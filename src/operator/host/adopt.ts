@@ -12,7 +12,7 @@ const readMs = 30_000;
 const noKey = "SHA256:none";
 
 /** By what the base of a deploy that was started from another computer is known. */
-export interface Adoption {
+interface Adoption {
   /** The fingerprint of its host key, as the deploy and the base's console show it. */
   readonly baseKey?: string | undefined;
   /** Opens the definition's secrets, and with the same keys the record. */
