@@ -107,6 +107,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),
   },
   {
+    name: "deploy-local",
+    what: "the same by BIOS with the tree made here: the host fetches nothing, and is down no longer than it unpacks",
+    argv: vitest("test/matrix/deploy.test.ts", "deploy-local"),
+  },
+  {
     name: "deploy-sudo",
     faults: ["F04"],
     what: "the same by a user who is not root, with sudo",

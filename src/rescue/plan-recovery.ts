@@ -82,7 +82,8 @@ function unpacking(
   });
   const { sealed } = splitSecrets(whole, { secrets: true, hostKeys: true });
   const plan = unpackingPlan(open, {
-    ...{ firmware: about.facts.firmware, disks: about.disks, seed: tree.seed, sealed },
+    ...{ firmware: about.facts.firmware, consoles: spec.boot?.consoles ?? [] },
+    ...{ disks: about.disks, seed: tree.seed, sealed },
     archive: { file: `${about.mounted}/${tree.path}`, sizeBytes: tree.sizeBytes },
   });
   const planDigest = digestOf(plan);

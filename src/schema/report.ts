@@ -30,7 +30,12 @@ export const Report = z.strictObject({
     steps: z.array(z.strictObject({ doing: z.string(), seconds: z.number() })),
   }),
   /** Sent by the operator: the base (0 when the host had it) and everything else that makes up the deploy. */
-  bytes: z.strictObject({ base: z.int(), payload: z.int() }),
+  bytes: z.strictObject({
+    base: z.int(),
+    payload: z.int(),
+    /** The finished tree, where it was made on the operator's machine. */
+    tree: z.int().optional(),
+  }),
   /** Pulled by the target itself from its mirror. */
   fetched: z.strictObject({ packages: z.int(), bytes: z.int(), mirror: z.string() }).optional(),
   /** Of the lock; `security`: those from Debian's security archive. */

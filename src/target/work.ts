@@ -18,6 +18,7 @@ import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
 import { baseContext, type Fetched } from "./context.ts";
+import { checkShippedTree, withTreeSize } from "./shipped-tree.ts";
 
 /** Where the payload's files are in the base, in RAM: those of the definition's `files/`, and its own packages. */
 const payloadDir = "/run/imgbuild";
@@ -43,9 +44,10 @@ export async function workThroughPlan(options: {
 }): Promise<void> {
   const { order, log, signal } = options;
   const secrets = await openSecrets(options.identity, options.sealed, order.secrets);
-  const plan = Plan.parse(JSON.parse(text(options.files, "plan.json")));
+  const plan = withTreeSize(Plan.parse(JSON.parse(text(options.files, "plan.json"))), order.tree);
   await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
+  await checkShippedTree(order.tree, log);
   const files = await unpackFiles(options, "files");
   const debs = await unpackFiles(options, "debs");
   const mirrors = {

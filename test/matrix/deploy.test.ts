@@ -26,9 +26,12 @@ async function withLab(firmware: "bios" | "uefi", work: (lab: StockLab) => Promi
   }
 }
 
-async function deployed(lab: StockLab, target: string): Promise<Report> {
+async function deployed(lab: StockLab, target: string, more: readonly string[] = []): Promise<Report> {
   const file = join(lab.directory, "report.json");
-  const ran = await imgbuild(deployArguments(lab, file, target), { env, timeoutMs: 60 * minute });
+  const ran = await imgbuild([...deployArguments(lab, file, target), ...more], {
+    env,
+    timeoutMs: 60 * minute,
+  });
   expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
     code: 0,
     tail: "",
@@ -53,6 +56,29 @@ it("deploy-uefi: a stock host under UEFI becomes imgbuild/web, started by system
     expect(report.outcome).toBe("done");
     const status = await lab.admin.succeed(["sudo", "-n", "bootctl", "status", "--no-pager"]);
     expect(status).toMatch(/Product: systemd-boot/);
+  }));
+
+it("deploy-local: the tree is made here and sent, the host fetches nothing, and is down for two restarts and the unpacking", () =>
+  withLab("bios", async (lab) => {
+    const report = await deployed(lab, "target", ["--build-on", "local"]);
+    expect(report.outcome).toBe("done");
+    expect(report.fetched?.packages).toBe(0);
+    expect(report.bytes.tree).toBeGreaterThan(10 * 2 ** 20);
+    expect(report.seconds.steps.map(({ doing }) => doing)).toContain("unpacking the tree");
+    const [mark, apt, cached] = (
+      await lab.admin.succeed(
+        "cat /var/lib/imgbuild/deploy.json; cat /etc/apt/sources.list.d/debian.sources | grep -c URIs; ls /var/cache/imgbuild",
+      )
+    ).split("\n");
+    expect(JSON.parse(mark!)).toMatchObject({ definition: report.definition });
+    expect(Number(apt)).toBeGreaterThan(0);
+    // The next deploy has the base already.
+    expect(cached).toMatch(/^[0-9a-f]{32}$/);
+    console.log(
+      `down ${report.seconds.downtime} s`,
+      JSON.stringify(report.seconds),
+      JSON.stringify(report.bytes),
+    );
   }));
 
 it("deploy-sudo: the operator logs in as a user with sudo", () =>

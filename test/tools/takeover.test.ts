@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { shipTree } from "../../src/operator/takeover/ship-tree.ts";
 import {
   type BaseFiles,
   jump,
@@ -124,6 +125,39 @@ describe("a takeover's scripts", () => {
         expect(await inside(`ls ${workDir}`)).toBe("loader\n");
       }
     });
+
+  it("lay a finished tree before the base, on the disk where it has room, and leave nothing of it there", async () => {
+    const { host, base, inside, log, dir, kitBytes } = await theHost();
+    writeFileSync(join(dir, "tree.cpio"), "<tree>");
+    const tree = { path: join(dir, "tree.cpio"), size: 6, sha256: sha256("<tree>") };
+    for (const [cacheMib, place] of [
+      [1000, "/var/cache/imgbuild/d1"],
+      [0, workDir],
+    ] as const) {
+      await prepare(host, 64, signal);
+      const { directory } = await shipBase(host, base, 1000, signal, () => {});
+      const onProgress = () => {};
+      const about = { directory, cacheMib, baseBytes: 1000, signal, onProgress };
+      await shipTree(host, tree, about);
+      expect(await inside(`cat ${place}/tree`)).toBe("<tree>");
+      await loadBase(host, kexec, { directory, parts, commandLine: [] }, signal);
+      expect(readFileSync(join(dir, "initrd"))).toEqual(
+        Buffer.concat([
+          Buffer.from("<tree><outer><squashfs><0><kernel><1><outer><2>"),
+          kitBytes,
+          Buffer.from("<3>"),
+        ]),
+      );
+      expect(readFileSync(log, "utf8").trim().split("\n").at(-1)).toContain(` --initrd=${place}/initrd `);
+      expect(await inside(`ls ${workDir}; ls ${directory}`)).toBe("loader\nkernel\nkit\nouter\nsquashfs\n");
+    }
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    await inside(`touch ${directory}/tree.part ${directory}/initrd`);
+    await shipTree(host, tree, { directory, cacheMib: 1000, baseBytes: 1000, signal, onProgress: () => {} });
+    await undo(host);
+    expect(await inside(`ls ${directory}`)).toBe("kernel\nkit\nouter\nsquashfs\n");
+  });
 
   it("spare RAM the squashfs where the base is not cached, and take everything back", async () => {
     const { host, base, inside, log, dir } = await theHost();

@@ -3,6 +3,7 @@ import { exitCodes, Fail } from "../../util/fail.ts";
 import { type ConfirmOptions, confirm, confirmOptions, withSerials } from "../terminal/confirm.ts";
 import type { AddCommand } from "../terminal/context.ts";
 import {
+  buildOnOption,
   defHelp,
   degradedOption,
   each,
@@ -31,6 +32,7 @@ export const deployCommand: AddCommand = (program, act) => {
       .argument("<DEF>", defHelp)
       .argument("[HOST]", hostHelp),
   )
+    .addOption(buildOnOption())
     .option("--login <USER>", "user of the new system to verify it with")
     .option("--restore", "bring back the data of its backup too (`data` of the definition)")
     .option(

@@ -1,7 +1,14 @@
 import { noGo } from "../../operator/deploy/confirm.ts";
 import type { PlanOptions } from "../../operator/host/plan-definition.ts";
 import type { AddCommand } from "../terminal/context.ts";
-import { defHelp, hardwareOptions, hostHelp, hostOptions, takeoverOption } from "../terminal/options.ts";
+import {
+  buildOnOption,
+  defHelp,
+  hardwareOptions,
+  hostHelp,
+  hostOptions,
+  takeoverOption,
+} from "../terminal/options.ts";
 
 type Options = PlanOptions & { readonly commands?: true };
 
@@ -14,7 +21,7 @@ export const planCommand: AddCommand = (program, act) => {
     .option("--login <USER>", "user of the new system that would verify it")
     .option("--restore", "with the data of its backup")
     .option("--commands", "show the command lines of each step too");
-  hostOptions(takeoverOption(hardwareOptions(command))).action(
+  hostOptions(takeoverOption(hardwareOptions(command.addOption(buildOnOption())))).action(
     (path: string, word: string | undefined, given: Options) =>
       act(async (cli) => {
         const { planTargetOf } = await import("../../operator/host/target.ts");

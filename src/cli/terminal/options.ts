@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { wayNames } from "../../operator/takeover/ways/way.ts";
+import type { BuildOn } from "../../operator/tree/build-on.ts";
 
 /** What DEF and HOST are, in help texts. */
 export const defHelp =
@@ -18,6 +19,14 @@ export function hostOptions(command: Command): Command {
       each(present),
     )
     .option("--known-hosts <FILE>", "known_hosts to trust instead of ~/.ssh/known_hosts", present);
+}
+
+/** Where the tree of a deploy is made. */
+export function buildOnOption(): Option {
+  return new Option(
+    "--build-on <PLACE>",
+    "where the new system is made: local (here, and sent whole while the old system still runs) or target (on the host, of packages that it fetches)",
+  ).choices(["local", "target"] satisfies BuildOn[]);
 }
 
 /** What takes the place of what on a machine that is not the definition's usual one. */

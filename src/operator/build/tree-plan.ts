@@ -6,6 +6,7 @@ import { firstInstall } from "../../storage/table/first-install.ts";
 import { filesystems } from "../../tables/filesystem/filesystems.ts";
 import { digestOf, uuidFrom } from "../../util/digest.ts";
 import { kernelCmdline } from "../plan/boot-steps.ts";
+import type { ConfigureOptions } from "../plan/configure.ts";
 import { treeLayers } from "../plan/tree.ts";
 import type { ImageInputs } from "./build.ts";
 import type { TreePlan } from "./layers.ts";
@@ -18,7 +19,10 @@ export function treePlan(inputs: ImageInputs): TreePlan {
 }
 
 /** The same for disks as the definition has them: what is kept is there, and stays. */
-export function declaredTree(inputs: ImageInputs): TreePlan {
+export function declaredTree(
+  inputs: ImageInputs,
+  identity: ConfigureOptions["identity"] = inputs.secrets === undefined ? "image" : "image-with-secrets",
+): TreePlan {
   const { spec, lock } = inputs;
   const { storage } = spec;
   const seed = imageSeed(spec);
@@ -31,7 +35,7 @@ export function declaredTree(inputs: ImageInputs): TreePlan {
       mirrors: inputs.mirrors,
       packages: new Set(lock.packages.map((locked) => locked.name)),
       files: inputs.files,
-      identity: inputs.secrets === undefined ? "image" : "image-with-secrets",
+      identity,
       cmdline: storage === undefined ? [] : kernelCmdline(spec, seed, spec.boot?.consoles ?? []),
       definition: inputs.definition,
     }),

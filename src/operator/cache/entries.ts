@@ -44,6 +44,7 @@ export function cacheEntries(cache: string): CacheEntry[] {
     // Dates of the indices that were seen, by which older ones are refused: a few bytes, which stay.
     if (one.name === "seen") return [];
     if (one.name === "image") return below(path, "images", digest);
+    if (one.name === "packed") return below(path, "trees", digest);
     if (/^stock-host-[0-9a-f]+(\.|$)/.test(one.name))
       return [entry(leftover.test(one.name) ? "leftovers" : "hosts", path)];
     return [entry("others", path)];

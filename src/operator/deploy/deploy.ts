@@ -2,12 +2,12 @@ import type { Report } from "../../schema/report.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import { undo } from "../takeover/takeover.ts";
 import { buildInBase } from "./build.ts";
-import { confirmPlan } from "./confirm.ts";
+import { confirmPlan, makeTree } from "./confirm.ts";
 import { keepIdentity } from "./host-keys.ts";
 import { inspectAndPlan } from "./inspect.ts";
 import { newTrail, runPhase, type Trail } from "./phases.ts";
 import { type Proof, unhealthy } from "./prove.ts";
-import { reportOf } from "./report.ts";
+import { downtimeOf, reportOf } from "./report.ts";
 import { shipAndTakeOver } from "./ship.ts";
 import { waitForBase } from "./take-over.ts";
 import { verifyNewSystem, waitForOldSystem } from "./verify.ts";
@@ -43,8 +43,14 @@ async function throughPhases(inputs: DeployInputs, world: DeployWorld, trail: Tr
     const inspected = await phase("inspect", `inspecting ${inputs.host}`, (inner) =>
       inspectAndPlan(inputs, inner, trail),
     );
+    const ready =
+      inspected.verdict === "go" && inspected.tree !== undefined
+        ? await phase("tree", "making the tree on this machine", (inner) =>
+            makeTree(inputs, inspected, inner),
+          )
+        : inspected;
     const confirmed = await phase("confirm", "asking for confirmation", (inner) =>
-      confirmPlan(inputs, inspected, inner),
+      confirmPlan(inputs, ready, inner),
     );
     const shipped = await phase("ship", "shipping base and payload, loading the base's kernel", (inner) =>
       shipAndTakeOver(inputs, confirmed, inner, trail),
@@ -55,9 +61,13 @@ async function throughPhases(inputs: DeployInputs, world: DeployWorld, trail: Tr
     );
     // The old system is gone, and with it its keys.
     await keepIdentity(inputs, shipped, world);
-    return await phase("verify", "waiting for the new system", (inner) =>
+    const proof = await phase("verify", "waiting for the new system", (inner) =>
       verifyNewSystem(inputs, shipped, inner, trail),
     );
+    const seconds = downtimeOf(trail);
+    if (seconds !== null)
+      await world.measured?.note({ downtimeSeconds: { [shipped.build?.buildOn ?? "target"]: seconds } });
+    return proof;
   } finally {
     const touched = trail.last("touched");
     if (touched !== undefined && !trail.has("jumped")) await undo(touched.old);

@@ -18,10 +18,13 @@ import { mirrorsFor } from "../lock/lock.ts";
 import { openDefinition } from "../lock/open-definition.ts";
 import { checkSecretContents } from "../plan/check-secrets.ts";
 import { recordDeploy } from "../records/known-deploys.ts";
+import { measuredBefore, noteMeasured } from "../records/measured.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
 import { identityFiles, type RevealOptions, recipientsOf, revealSecrets } from "../secrets/secrets.ts";
 import { onlyHere } from "../store/only-here.ts";
 import type { WayName } from "../takeover/ways/way.ts";
+import type { BuildOn } from "../tree/build-on.ts";
+import { treesHere } from "../tree/trees.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** What a command hands down of the outside world. */
@@ -47,6 +50,7 @@ const restoreMs = 7 * 24 * 3_600_000;
 export interface DeployOptions extends RevealOptions, HardwareOptions, Pick<LoginOptions, "record"> {
   readonly deadManSeconds: number;
   readonly slow: number;
+  readonly buildOn?: BuildOn | undefined;
   readonly keepAccess?: boolean;
   readonly ignoreClock?: boolean;
   readonly login?: string;
@@ -122,6 +126,9 @@ export async function definitionInputs(
     recipients: await recipientsOf(definition),
     openSecrets: options.withoutSecrets ? undefined : openSecrets,
     mirrors: await mirrorsFor(spec, env),
+    buildOn: options.buildOn,
+    filesDir: definition.filesDir,
+    ownMirrors: await mirrorsFor(spec, env, definition.dir),
     keepers: keepersFor(definition, env),
     login: options.login ?? record?.login,
     pinned: record?.hostKeys !== undefined,
@@ -184,6 +191,11 @@ export function deployWorld(
     mirrorsIn: mirrorsInSources,
     confirm,
     record: (known) => recordDeploy(env, host, known),
+    trees: treesHere(outside),
+    measured: {
+      before: () => measuredBefore(env, host),
+      note: (now) => noteMeasured(env, host, now),
+    },
     password: outside.interactive ? () => outside.askSecret(`Password for sudo on ${host}: `) : undefined,
   };
 }

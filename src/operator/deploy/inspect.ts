@@ -7,6 +7,7 @@ import { networkReplay, type Reached } from "../../system/machine/network-replay
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, isPlainKey } from "../../transport/keys.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
+import { exitCodes, Fail } from "../../util/fail.ts";
 import type { Finding } from "../inspect/finding.ts";
 import { roomOf } from "../inspect/free-space.ts";
 import { type Bound, boundTo, hostFinding } from "../inspect/host-binding.ts";
@@ -17,10 +18,12 @@ import { newNetwork } from "../inspect/new-network.ts";
 import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachAny } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
-import { planFor } from "../plan/planned.ts";
+import { type PlanView, planFor } from "../plan/planned.ts";
 import { letsIn } from "../settings/sshd.ts";
 import { sizeOf } from "../takeover/takeover.ts";
 import { chooseWay } from "../takeover/ways/choose.ts";
+import { chooseBuildOn } from "../tree/build-on.ts";
+import { type AboutHost, planWithTree, type TreeForHost, treeForHost } from "../tree/tree-for-host.ts";
 import type { Trail } from "./phases.ts";
 import type { Confirmed, Identity, Inspected } from "./results.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
@@ -65,20 +68,26 @@ export async function inspectAndPlan(
     ),
   );
   const login = loginUser(inputs, await world.publicKeys());
+  const known = "url" in mirror ? withFirst(mirrors, mirror.url) : mirrors;
   const baseBytes = sizeOf(inputs.base);
-  const takeover = chooseWay(facts, { baseMib: Math.ceil(baseBytes / 2 ** 20), wanted: inputs.takeover });
+  const { tree, treeBytes, takeover, build } = await placeOf(inputs, { facts, mirrors: known }, world);
   const { disks, bound, findings } = judge(inputs, facts, {
-    ...{ mirror, login, baseBytes, takeover, reached },
+    ...{ mirror, login, baseBytes, treeBytes, takeover, reached },
     network: { problems, left },
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
   for (const finding of findings) showFinding(log, finding);
   const look = { old, facts, findings, reached, access };
+  const planned = (matched: Readonly<Record<string, DiskFacts>>) => {
+    const made = planFor(inputs, facts, matched, known);
+    return tree === undefined ? made : planWithTree(made, inputs, tree, { facts, disks: matched });
+  };
   const inspected: Inspected =
-    isGo(findings) && disks !== undefined && "url" in mirror && "user" in login && "way" in takeover
+    isGo(findings) && disks !== undefined && "user" in login && "way" in takeover
       ? {
-          ...{ ...look, verdict: "go", bound, loginUser: login.user, mirror: mirror.url, way: takeover.way },
-          ...planFor(inputs, facts, disks, withFirst(mirrors, mirror.url)),
+          ...{ ...look, verdict: "go", bound, loginUser: login.user, way: takeover.way },
+          ...{ mirror: "url" in mirror ? mirror.url : "", tree, build },
+          ...planned(disks),
           ...baseOf(inputs, facts, replay),
         }
       : { ...look, verdict: "no-go" };
@@ -86,11 +95,51 @@ export async function inspectAndPlan(
   return inspected;
 }
 
+/** Where the tree of this deploy is made, and how the base is started: as was asked, or as RAM and cache allow. */
+async function placeOf(
+  inputs: DeployInputs,
+  about: AboutHost & { readonly facts: Facts },
+  { trees, measured }: Pick<DeployWorld, "trees" | "measured">,
+): Promise<{
+  readonly tree?: TreeForHost;
+  readonly treeBytes: number;
+  readonly takeover: PreflightInput["takeover"];
+  readonly build?: NonNullable<PlanView["build"]>;
+}> {
+  const { facts } = about;
+  const [baseBytes, wanted] = [sizeOf(inputs.base), inputs.takeover];
+  if (trees === undefined || inputs.spec.storage === undefined)
+    return { treeBytes: 0, takeover: chooseWay(facts, { baseMib: Math.ceil(baseBytes / 2 ** 20), wanted }) };
+  const tree = treeForHost(ownTreeInputs(inputs), about);
+  const problem = await trees.problem();
+  const { buildOn, treeBytes, takeover, lines } = chooseBuildOn({
+    ...{ asked: inputs.buildOn ?? "target", facts, baseBytes, wanted },
+    packagesBytes: inputs.lock.packages.reduce((sum, { size }) => sum + size, 0),
+    tree: problem === undefined ? { bytes: (await trees.find(tree.made))?.archive.size } : { problem },
+    before: await measured?.before(),
+  });
+  const build = { buildOn, lines };
+  if (buildOn === "target") return { treeBytes, takeover, build };
+  if (problem === undefined) return { tree, treeBytes, takeover, build };
+  throw new Fail(`--build-on local: ${problem}`, {
+    exitCode: exitCodes.refused,
+    hint: "deploy with --build-on target",
+  });
+}
+
+/** What a tree that is made here follows from: packages come by the mirrors of this machine. */
+export function ownTreeInputs(inputs: DeployInputs): DeployInputs {
+  return { ...inputs, mirrors: inputs.ownMirrors ?? inputs.mirrors };
+}
+
 /** What definition and machine make of each other: the disks, where each was found; how the host is bound; every finding. */
 export function judge(
   inputs: DeployInputs,
   facts: Facts,
-  asked: Pick<PreflightInput, "baseBytes" | "clock" | "login" | "mirror" | "network" | "takeover"> & {
+  asked: Pick<
+    PreflightInput,
+    "baseBytes" | "treeBytes" | "clock" | "login" | "mirror" | "network" | "takeover"
+  > & {
     /** Where the machine was reached, as it sees itself. */
     readonly reached: { readonly address: string; readonly port: number };
   },

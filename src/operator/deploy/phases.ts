@@ -29,7 +29,7 @@ type Mark =
   /** Something of ours is on the old system, in RAM. */
   | { readonly at: "touched"; readonly old: Host }
   /** Bytes went to the machine. */
-  | { readonly at: "sent"; readonly base: number; readonly payload: number }
+  | { readonly at: "sent"; readonly base: number; readonly payload: number; readonly tree?: number }
   /** The old system was asked to start the base, at that time. */
   | { readonly at: "jumped"; readonly shipped: Shipped; readonly now: number }
   | { readonly at: "base"; readonly bootId: string }

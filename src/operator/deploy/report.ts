@@ -101,15 +101,17 @@ function partsOf(fates: readonly DiskFate[] = [], disk: string): Partial<Report[
 }
 
 /** Seconds from the last answer of the old system to the first of the new one. */
-function downtimeOf(trail: Trail): number | null {
+export function downtimeOf(trail: Trail): number | null {
   const [from, to] = [trail.last("jumped"), trail.last("answered")];
   return from === undefined || to === undefined ? null : (to.now - from.now) / 1000;
 }
 
 function sentBytes(trail: Trail): Report["bytes"] {
   const sent = trail.all("sent");
+  const trees = sent.reduce((sum, { tree = 0 }) => sum + tree, 0);
   return {
     base: sent.reduce((sum, { base }) => sum + base, 0),
     payload: sent.reduce((sum, { payload }) => sum + payload, 0),
+    ...(trees === 0 ? {} : { tree: trees }),
   };
 }

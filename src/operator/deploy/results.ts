@@ -6,6 +6,8 @@ import type { Finding } from "../inspect/finding.ts";
 import type { Planned, PlanView } from "../plan/planned.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import type { Way } from "../takeover/ways/way.ts";
+import type { PackedTree } from "../tree/packed-tree.ts";
+import type { TreeForHost } from "../tree/tree-for-host.ts";
 
 // What the phases give, each to the next.
 
@@ -50,12 +52,20 @@ interface Go extends Look, Planned {
   readonly way: Way;
   readonly identity: Identity;
   readonly data: Omit<DeployData, "publicKey">;
+  /** The tree that will be shipped; undefined where the base makes it. */
+  readonly tree?: TreeForHost | undefined;
+  readonly build?: PlanView["build"];
 }
 
 export type Inspected = NoGo | Go;
 
+/** The tree, if one is shipped, is made. */
+export interface Ready extends Go {
+  readonly packed?: PackedTree | undefined;
+}
+
 /** Somebody has said yes, and the secrets are open. */
-export interface Confirmed extends Go {
+export interface Confirmed extends Ready {
   readonly secrets: ReadonlyMap<string, Secret>;
 }
 

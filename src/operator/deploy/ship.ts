@@ -10,7 +10,9 @@ import { type DeployRecord, recordFiles, sealRecord } from "../records/sealed-re
 import { signedPayload } from "../runner-link/payload.ts";
 import { deployParts } from "../takeover/base-cpio.ts";
 import { claim } from "../takeover/claim.ts";
+import { shipTree } from "../takeover/ship-tree.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "../takeover/takeover.ts";
+import type { PackedTree } from "../tree/packed-tree.ts";
 import { keptHostKeys, ownHostKeys } from "./host-keys.ts";
 import type { Trail } from "./phases.ts";
 import { reportOf } from "./report.ts";
@@ -18,6 +20,11 @@ import type { Confirmed, HostKeys, Shipped } from "./results.ts";
 import { expectedSystem } from "./verify.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
+const mib = 2 ** 20;
+/** Less says nothing of a line. */
+const leastForRate = 4 * mib;
+/** Of the definition's own files and packages nothing is needed beside a finished tree. */
+const inTree = { files: new Map(), debs: new Map() } as const;
 /** Beside base and payload: the kit, unpacked, and some room. */
 const workExtraMib = 48;
 /** Seconds after which a panicked base restarts through the firmware, into the old system. */
@@ -68,22 +75,29 @@ async function load(
   inputs: DeployInputs,
   confirmed: Confirmed,
   record: DeployRecord,
-  { log, signal, now }: DeployWorld,
+  world: DeployWorld,
   trail: Trail,
 ): Promise<void> {
+  const { log, signal, now } = world;
   const { base } = inputs;
-  const { old, facts, way } = confirmed;
-  const baseMib = Math.ceil(sizeOf(base) / 2 ** 20);
-  await log.task("preparing the host", () => prepare(old, 2 * baseMib + workExtraMib, signal));
+  const { old, facts, packed, way } = confirmed;
+  const baseMib = Math.ceil(sizeOf(base) / mib);
+  const treeMib = Math.ceil((packed?.archive.size ?? 0) / mib);
+  await log.task("preparing the host", () => prepare(old, 2 * baseMib + treeMib + workExtraMib, signal));
+  const began = now();
   const { directory, hadAll, sentBytes } = await log.task(
     `sending what the host lacks of the base (${baseMib} MiB)`,
     (inner) =>
       shipBase(old, base, facts.cacheMib, signal, (done, total) =>
-        inner.progress(Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
+        inner.progress(Math.round(done / mib), Math.round(total / mib), "MiB"),
       ),
   );
   if (hadAll) log.info("the host has this base already; it was not sent");
   trail.mark({ at: "sent", base: sentBytes, payload: 0 });
+  if (packed !== undefined) await sendTree(packed, inputs, { ...confirmed, directory }, world);
+  const treeBytes = packed?.archive.size ?? 0;
+  trail.mark({ at: "sent", base: 0, payload: 0, tree: treeBytes });
+  await noteRate(sentBytes + treeBytes, now() - began, world);
   const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
   const { archive, digest } = await deployCpio(inputs, confirmed, record, now);
   const parts = await deployParts(sizes, archive);
@@ -91,6 +105,27 @@ async function load(
   await log.task("sending the payload and loading the base's kernel", () =>
     loadBase(old, way, { directory, parts, commandLine: commandLine(inputs, facts, digest) }, signal),
   );
+}
+
+async function sendTree(
+  { archive }: PackedTree,
+  { base }: DeployInputs,
+  { old, facts, directory }: Confirmed & { readonly directory: string },
+  { log, signal }: DeployWorld,
+): Promise<void> {
+  const size = Math.ceil(archive.size / mib);
+  await log.task(`sending the tree (${size} MiB)`, (inner) =>
+    shipTree(old, archive, {
+      ...{ directory, cacheMib: facts.cacheMib, baseBytes: sizeOf(base), signal },
+      onProgress: (done) => inner.progress(Math.round(done / mib), size, "MiB"),
+    }),
+  );
+}
+
+/** How fast this line is: for the plan of the next deploy. */
+async function noteRate(bytes: number, ms: number, { measured }: DeployWorld): Promise<void> {
+  if (bytes < leastForRate || ms <= 0) return;
+  await measured?.note({ bytesPerSecond: Math.round(bytes / (ms / 1000)) });
 }
 
 function recordOf(inputs: DeployInputs, shipped: Shipped, trail: Trail, now: number): DeployRecord {
@@ -122,13 +157,17 @@ function recordOf(inputs: DeployInputs, shipped: Shipped, trail: Trail, now: num
 /** What the base gets besides itself, as a cpio that the kernel unpacks over it; the digest binds it to the command line. */
 async function deployCpio(
   inputs: DeployInputs,
-  { plan, order, identity, facts, data, access, reached, secrets }: Confirmed,
+  { plan, order, identity, facts, data, access, reached, secrets, packed }: Confirmed,
   record: DeployRecord,
   now: () => number,
 ): Promise<{ archive: Uint8Array; digest: string }> {
   const { baseKey, clientKey, nonce } = identity;
+  const { lock, files, debs, restore } = inputs;
+  // They are in the tree; what tries a backup before the first write is not.
+  const rest =
+    packed === undefined ? { order, files, debs } : { order: { ...order, tree: packed.tree }, ...inTree };
   const { payload, publicKey } = await signedPayload(
-    { plan, order, lock: inputs.lock, files: inputs.files, debs: inputs.debs },
+    { plan, lock, ...rest, ...(restore ? { debs } : {}) },
     { nonce, machine: hardwareOf(facts), now: inputs.ignoreClock ? undefined : now() },
   );
   const deploy = canonicalJson({ ...data, publicKey } satisfies DeployData);

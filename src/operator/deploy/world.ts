@@ -1,3 +1,4 @@
+import type { Mirrors } from "../../debian/archive/mirrors.ts";
 import type { Keepers } from "../../debian/http/places.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Host } from "../../transport/host.ts";
@@ -9,6 +10,8 @@ import type { KnownDeploy } from "../records/known-deploys.ts";
 import type { KeepIdentity } from "../secrets/keep-identity.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import type { WayName } from "../takeover/ways/way.ts";
+import type { BuildOn, Measured } from "../tree/build-on.ts";
+import type { Trees } from "../tree/trees.ts";
 
 /** What a deploy starts from: all of it known before the host is asked anything. */
 export interface DeployInputs extends PlanInputs {
@@ -47,6 +50,11 @@ export interface DeployInputs extends PlanInputs {
   readonly slow: number;
   /** Checks that fail on the new system are reported, and the deploy is done all the same. */
   readonly acceptDegraded?: boolean;
+  /** Where its tree is made; undefined lets a deploy choose. */
+  readonly buildOn?: BuildOn | undefined;
+  /** Of a tree that is made here: the definition's `files/`, and where packages are got. */
+  readonly filesDir?: string | undefined;
+  readonly ownMirrors?: Mirrors | undefined;
   /** Bounds of the waits, in milliseconds; a slow machine gets more. */
   readonly waitMs: { readonly base: number; readonly build: number; readonly boot: number };
 }
@@ -77,4 +85,10 @@ export interface DeployWorld {
   /** Keeps by what the new system is known, for a recovery; undefined where nothing says where. */
   readonly keep?: KeepIdentity | undefined;
   readonly password: (() => Promise<Secret>) | undefined;
+  /** Trees that this machine has or makes; undefined where none is shipped. */
+  readonly trees?: Trees | undefined;
+  /** What deploys to this host have shown before, and what this one does. */
+  readonly measured?:
+    | { before(): Promise<Measured | undefined>; note(now: Measured): Promise<void> }
+    | undefined;
 }

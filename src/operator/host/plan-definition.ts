@@ -19,7 +19,7 @@ import { deployPlan } from "../plan/plan.ts";
 
 /** As the command line says them. */
 export type PlanOptions = LoginOptions &
-  Pick<DeployOptions, "login" | "disk" | "card" | "restore" | "takeover">;
+  Pick<DeployOptions, "login" | "disk" | "card" | "restore" | "takeover" | "buildOn">;
 
 const sectorSize = 512;
 const gib = 2 ** 30;

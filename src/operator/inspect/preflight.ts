@@ -5,6 +5,7 @@ import { consoleForm } from "../../schema/words.ts";
 import { architectures } from "../../tables/architecture.ts";
 import { comesIn } from "../settings/firewall.ts";
 import type { Chosen, NoWay } from "../takeover/ways/choose.ts";
+import { memoryNeeds } from "../takeover/ways/memory.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 import type { Room } from "./free-space.ts";
 import { cardsFound, firmwareFound } from "./hardware-found.ts";
@@ -12,7 +13,7 @@ import { liveFindings } from "./host-binding.ts";
 import { consoleWords } from "./inspect.ts";
 import { judgeNeeds, type Needs } from "./needs.ts";
 import type { SshdPorts } from "./sshd-ports.ts";
-import { resetBy, watchdogSeconds } from "./watchdogs.ts";
+import { wayBack } from "./watchdogs.ts";
 
 export interface PreflightInput {
   readonly spec: Spec;
@@ -21,6 +22,8 @@ export interface PreflightInput {
   readonly baseBytes: number;
   /** How the base would be started. */
   readonly takeover: Chosen | NoWay;
+  /** Of a tree that is shipped. */
+  readonly treeBytes?: number;
   /** What stands against recreating the network, and what of it is left out, from `networkReplay`. */
   readonly network: { readonly problems: readonly string[]; readonly left: readonly string[] };
   /** Whether the definition is for this host, where there is something to say of it. */
@@ -47,8 +50,6 @@ export interface PreflightInput {
   readonly clock: { readonly now: number; readonly ignored: boolean };
 }
 
-/** What the base needs besides the copies of itself, in MiB: kernel, Node, dpkg, page cache to work with. */
-const workingMib = 420;
 /** The last second that a date can say. */
 const maxSeconds = 8_640_000_000_000;
 
@@ -86,13 +87,7 @@ export function preflight(input: PreflightInput): Finding[] {
     disksFound(input.diskProblem),
     ...(input.room === undefined ? [] : [room(input.room)]),
     network(input.network),
-    "url" in input.mirror
-      ? go("mirror", `${input.mirror.url} answers the target`)
-      : noGo(
-          "mirror",
-          input.mirror.problem,
-          "the target pulls its packages itself: name a reachable `mirror` in the definition",
-        ),
+    mirror(input),
     "user" in input.login
       ? go("login", `the new system will let you in as ${input.login.user}`)
       : noGo(
@@ -144,29 +139,38 @@ function takeover(chosen: Chosen | NoWay): Finding {
   return go("takeover", chosen.detail);
 }
 
-/** The dead man needs a base that runs; this is about one that does not. No watchdog can be armed before kexec: drivers stop theirs in it. */
-function wayBack({ watchdogs }: Facts): Finding {
-  const { hardware } = resetBy(watchdogs);
-  const by = hardware === undefined ? "its own kernel's timer" : `the hardware watchdog (${hardware})`;
-  const none = hardware === undefined ? "; this host shows no hardware watchdog that the base drives" : "";
-  return go(
-    "return",
-    `a base that hangs before the first write is reset by ${by} after ${watchdogSeconds} s; before its first program by panic only${none}`,
-  );
+function memory(facts: Facts, { baseBytes, treeBytes = 0, takeover: chosen }: PreflightInput): Finding {
+  const { total } = memoryNeeds({ baseBytes, treeBytes, onDisk: false });
+  const available = "problem" in chosen ? 0 : chosen.availableMib;
+  const { total: hasTotal, available: hasAvailable } = facts.memoryMib;
+  const sum = treeBytes === 0 ? "" : `; ${total.sum}`;
+  const numbers = `${hasTotal} MiB in all, ${hasAvailable} MiB available; needed ${total.mib} and ${available} MiB${sum}`;
+  const other = treeBytes === 0 ? "" : "; --build-on target takes less";
+  if (hasTotal < total.mib)
+    return noGo("memory", numbers, `the base works in RAM; this machine is too small for it${other}`);
+  if (hasAvailable < available)
+    return noGo(
+      "memory",
+      numbers,
+      `stop services on the host to make room for the base, and deploy again${other}`,
+    );
+  return go("memory", numbers);
 }
 
-function memory(facts: Facts, { baseBytes, takeover }: PreflightInput): Finding {
-  const baseMib = toMib(baseBytes);
-  // The packed initramfs stands in RAM while the kernel unpacks it, and the unpacked one may take half of RAM.
-  const total = Math.max(2 * baseMib + workingMib, 0);
-  const available = "problem" in takeover ? 0 : takeover.availableMib;
-  const { total: hasTotal, available: hasAvailable } = facts.memoryMib;
-  const numbers = `${hasTotal} MiB in all, ${hasAvailable} MiB available; needed ${total} and ${available} MiB`;
-  if (hasTotal < total)
-    return noGo("memory", numbers, "the base works in RAM; this machine is too small for it");
-  if (hasAvailable < available)
-    return noGo("memory", numbers, "stop services on the host to make room for the base, and deploy again");
-  return go("memory", numbers);
+/** The host fetches its packages itself, unless the tree is shipped; then the new system's apt is all that asks a mirror. */
+function mirror({ mirror: found, treeBytes = 0 }: PreflightInput): Finding {
+  if ("url" in found) return go("mirror", `${found.url} answers the target`);
+  if (treeBytes > 0)
+    return warn(
+      "mirror",
+      found.problem,
+      "the tree is sent, so no mirror is needed; the new system's apt will ask the same",
+    );
+  return noGo(
+    "mirror",
+    found.problem,
+    "the target pulls its packages itself: name a reachable `mirror` in the definition",
+  );
 }
 
 /** The base begins with the hardware clock, and would refuse a payload that is of another time. */

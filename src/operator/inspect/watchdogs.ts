@@ -1,5 +1,8 @@
+import type { Facts } from "../../schema/facts.ts";
+import { type Finding, go } from "./finding.ts";
+
 /** The watchdog lets so many seconds pass in which the base's dead man does not feed it. */
-export const watchdogSeconds = 60;
+const watchdogSeconds = 60;
 
 /**
  * Watchdogs that the base's outer archive tries, in this order, until there is one (initramfs/init): those of machines whose drivers need no
@@ -14,8 +17,19 @@ export const watchdogs: Readonly<Record<string, { readonly options: string; read
 };
 
 /** What resets a base that hangs on a machine whose kernel knows these watchdogs. */
-export function resetBy(identities: readonly string[]): { readonly hardware?: string } {
+function resetBy(identities: readonly string[]): { readonly hardware?: string } {
   const { softdog: _softdog, ...machines } = watchdogs;
   const hardware = Object.values(machines).find(({ identity }) => identities.includes(identity))?.identity;
   return hardware === undefined ? {} : { hardware };
+}
+
+/** The dead man needs a base that runs; this is about one that does not. No watchdog can be armed before kexec: drivers stop theirs in it. */
+export function wayBack({ watchdogs: identities }: Facts): Finding {
+  const { hardware } = resetBy(identities);
+  const by = hardware === undefined ? "its own kernel's timer" : `the hardware watchdog (${hardware})`;
+  const none = hardware === undefined ? "; this host shows no hardware watchdog that the base drives" : "";
+  return go(
+    "return",
+    `a base that hangs before the first write is reset by ${by} after ${watchdogSeconds} s; before its first program by panic only${none}`,
+  );
 }

@@ -31,6 +31,11 @@ export function planLines(view: PlanView, commands = false): string[] {
       `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${sizeOf(other.sizeBytes)}`,
     );
   for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
+  if (view.build !== undefined)
+    lines.push(
+      `tree      made ${view.build.buildOn === "local" ? "on this machine, and sent" : "on the host"}`,
+    );
+  for (const line of view.build?.lines ?? []) lines.push(`            ${line}`);
   lines.push("", ...stepLines(view.plan, commands));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;

@@ -97,22 +97,21 @@ function bootEntries({ disks }: StorageSteps, spec: Spec, firmware: Facts["firmw
 }
 
 /**
- * The same for a tree that is made already and waits in a file, but for what no one may read of it: `seed` is what its UUIDs
- * derive from. `sizeBytes` is that of the archive's content.
+ * The same for a tree that is made already and waits in a file, but for what no one may read of it: `seed` is what the UUIDs
+ * derive from. `sizeBytes` is that of the archive's content, where it is known.
  */
 export function unpackingPlan(
-  { spec, lock, definition, restore: wanted }: PlanInputs,
+  { spec, lock, definition, base: kept, restore: wanted }: PlanInputs,
   about: {
     readonly firmware: Facts["firmware"];
+    readonly consoles: readonly string[];
     readonly disks: Readonly<Record<string, DiskFacts>>;
-    readonly archive: { readonly file: string; readonly sizeBytes: number };
+    readonly archive: { readonly file: string; readonly sizeBytes?: number };
     readonly seed: string;
     readonly sealed: readonly StepData[];
   },
 ): Plan {
-  const base = baseSteps(spec, about.seed, epochOf(lock), {
-    ...{ disks: about.disks, consoles: spec.boot?.consoles ?? [] },
-  });
+  const base = baseSteps(spec, about.seed, epochOf(lock), about);
   const { archive } = about;
   const restore = wanted ? restoreSteps(spec, lock) : { prepare: [], steps: [] };
   return {
@@ -122,6 +121,7 @@ export function unpackingPlan(
       ...base.before,
       stepData(unpackTree, "unpacking the tree", { archive }),
       ...about.sealed,
+      ...(kept === undefined ? [] : [keepStep(kept)]),
       ...restore.steps,
       ...base.storage.enroll,
       ...base.boot,

@@ -32,6 +32,8 @@ export interface PlanView {
   readonly apt: readonly AptOrigin[];
   /** What each of them holds before and after. */
   readonly fates: readonly DiskFate[];
+  /** Where the tree is made, and what each way takes, a line each; undefined where there is but one. */
+  readonly build?: { readonly buildOn: string; readonly lines: readonly string[] } | undefined;
 }
 
 /** What will be done to the disks, for the runner and for whoever has to say yes. */

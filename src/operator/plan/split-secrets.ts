@@ -25,7 +25,10 @@ export function splitSecrets(
       const withPassword = users.filter(({ hashedPasswordSecret }) => hashedPasswordSecret !== undefined);
       if (withPassword.length > 0)
         sealed.push(stepData(makeUsers, "setting passwords", { users: withPassword }));
-    } else system.push(step);
+    } else if (step.kind === placeHostKeys.kind && come.hostKeys)
+      // Of those that a package made none is left in the tree.
+      system.push(stepData(placeHostKeys, step.doing, { expected: false }));
+    else system.push(step);
   }
   if (come.hostKeys) sealed.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: true }));
   return { open: { ...tree, system }, sealed };

@@ -5,14 +5,13 @@ import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { removeEntries } from "./ways/boot-entry.ts";
 import { unloadText } from "./ways/kexec.ts";
+import { cacheReserveMib } from "./ways/memory.ts";
 import type { Left, Way } from "./ways/way.ts";
 
 /** Everything of a deploy on the old system lives here, in RAM; unmounting it leaves nothing. */
 export const workDir = "/run/imgbuild";
 /** The base is kept between deploys where there is room. */
 export const cacheDir = "/var/cache/imgbuild";
-/** More than this must stay free on the cache's filesystem. */
-const cacheReserveMib = 256;
 
 export interface BaseFiles {
   readonly digest: string;
@@ -25,19 +24,20 @@ export interface BaseFiles {
   readonly busybox: FileInfo;
 }
 
-interface FileInfo {
+export interface FileInfo {
   readonly path: string;
   readonly size: number;
   readonly sha256: string;
 }
 
-/** A tmpfs of our own, executable unlike /run, closed to everybody but root; what a lost run left there or in /boot is removed. */
+/** A tmpfs of our own, executable unlike /run, closed to everybody but root; what a lost run left there, in /boot or the cache is removed. */
 const prepareScript: HostScript = {
   name: "prepare",
   text: `
 set -eu
 umask 077
 d=$1
+rm -f "$3"/*/tree "$3"/*/tree.part "$3"/*/initrd
 mkdir -p "$d"
 if grep -q " $d tmpfs " /proc/mounts; then mount -o "remount,size=$2m" "$d"; rm -rf "$d"/*
 else mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"; fi
@@ -80,6 +80,7 @@ const undoScript: HostScript = {
   name: "undo",
   text: `
 d=$1
+rm -f "$2"/*/tree "$2"/*/tree.part "$2"/*/initrd
 ${unloadText}
 ${removeEntries}
 remove_entries
@@ -89,10 +90,12 @@ umount -l "$d" && rmdir "$d"
 };
 
 const minute = 60_000;
+/** Writing some hundred MiB to a slow disk, and reading them again. */
+const stageMs = 10 * minute;
 
 /** Mounts the work directory, `mib` large. */
 export async function prepare(host: Host, mib: number, signal: AbortSignal): Promise<void> {
-  await script(host, prepareScript, [workDir, String(mib)], { timeoutMs: minute, signal });
+  await script(host, prepareScript, [workDir, String(mib), cacheDir], { timeoutMs: minute, signal });
 }
 
 /** The base's files by name, in the order in which they are sent. */
@@ -202,7 +205,7 @@ export async function loadBase(
     });
   const words = [workDir, directory, way.entry(commandLine), ...way.at];
   const result = await script(host, way.load, words, {
-    timeoutMs: 5 * minute,
+    timeoutMs: stageMs,
     signal,
     accept: [0, 1, 2, 255],
   });
@@ -225,7 +228,7 @@ export async function jump(
 /** Leaves the old system as it was found, the cached base aside. Never throws: it runs after a failure. */
 export async function undo(host: Host): Promise<void> {
   try {
-    await script(host, undoScript, [workDir], { timeoutMs: minute, accept: [0, 1, 32] });
+    await script(host, undoScript, [workDir, cacheDir], { timeoutMs: minute, accept: [0, 1, 32] });
   } catch {
     // The host may be gone; what is on it is in RAM.
   }
@@ -246,7 +249,8 @@ async function script(
   return await host.exec(scriptArgv(toRun, args), { root: true, ...options });
 }
 
-async function upload(
+/** A file of ours, as the host gets it whole. */
+export async function upload(
   host: Host,
   file: FileInfo,
   to: string,

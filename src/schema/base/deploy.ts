@@ -91,7 +91,18 @@ export const Order = z.strictObject({
     .optional(),
   /** Names of the secrets the new system needs; sent sealed with GO, never in the payload. */
   secrets: z.array(z.string()),
+  /** The finished tree, as an archive that came along at `shippedTree`: its size and digest, and the size of its content. */
+  tree: z
+    .strictObject({
+      size: z.int().positive(),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      contentBytes: z.int().positive(),
+    })
+    .optional(),
 });
+
+/** Where a tree that was made elsewhere is in the base, in RAM; `initramfs/init` puts it there. */
+export const shippedTree = "/run/imgbuild/tree";
 
 export type NetworkReplay = z.output<typeof NetworkReplay>;
 export type LinkReplay = NetworkReplay["links"][number];

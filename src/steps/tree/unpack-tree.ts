@@ -12,10 +12,13 @@ const blockingFactor = 2_048;
 const tellEvery = 16;
 const mib = 2 ** 20;
 
-/** A tar archive: the content of a disk of its own, or a file, which may be compressed and of which `sizeBytes` is that of its content. */
+/**
+ * A tar archive: the content of a disk of its own, or a file, which may be compressed and of which `sizeBytes` is that of its content. A
+ * plan is made before a tree that is shipped, so that one's size is filled in where it runs.
+ */
 const Archive = z.union([
   DiskIdentity,
-  z.strictObject({ file: z.string().startsWith("/"), sizeBytes: z.int().positive() }),
+  z.strictObject({ file: z.string().startsWith("/"), sizeBytes: z.int().positive().optional() }),
 ]);
 
 /** Fills the mounted tree from an archive, which is only read. */
@@ -25,7 +28,8 @@ export const unpackTree = defineStep({
   schema: z.strictObject({ archive: Archive }),
   run: async ({ archive }, context) => {
     Tree.make(context.root);
-    const total = Math.ceil(archive.sizeBytes / mib);
+    const { sizeBytes } = archive;
+    const total = sizeBytes === undefined ? undefined : Math.ceil(sizeBytes / mib);
     const unpacked = context.tool(unpackArgv(await fileOf(archive, context.machine), context.root), {
       timeoutMs,
       signal: context.signal,
@@ -33,15 +37,18 @@ export const unpackTree = defineStep({
         const records = /^tar: (\d+)$/.exec(line)?.[1];
         if (records === undefined) return;
         const done = Math.floor((Number(records) * blockingFactor * 512) / mib);
-        context.log.progress(Math.min(total, done), total, "MiB");
+        if (total !== undefined) context.log.progress(Math.min(total, done), total, "MiB");
       },
     });
     await unpacked.catch((error: unknown) => {
       if (!/No space left on device/.test(messageOf(error))) throw error;
-      throw new Fail(`the tree, of ${total} MiB, does not fit into its filesystems`, {
-        cause: error,
-        hint: "make the partition or `imageSize` larger",
-      });
+      throw new Fail(
+        `the tree${total === undefined ? "" : `, of ${total} MiB,`} does not fit into its filesystems`,
+        {
+          cause: error,
+          hint: "make the partition or `imageSize` larger",
+        },
+      );
     });
   },
 });

@@ -39,6 +39,9 @@ ${joinInitrd}
 own=$place/${ownName}
 kib() { du -ck "$@" | sed -n '$s/[^0-9].*//p'; }
 need=$(kib "$source/kernel" "$source/outer" "$source/squashfs" "$source/kit" "$d"/part?)
+for tree in "$d/tree" "$source/tree"; do
+  [ ! -f "$tree" ] || need=$((need + $(kib "$tree")))
+done
 # Two of them are in the initramfs once more.
 need=$((need + $(kib "$source/kernel" "$source/outer") + ${reserveKib}))
 set -- $(df -Pk "$place" | sed 1d)

@@ -1,15 +1,13 @@
 import type { BootPlace, Facts } from "../../../schema/facts.ts";
 import { grubEntry } from "./grub.ts";
 import { kexec, kexecFile } from "./kexec.ts";
+import { cacheReserveMib, fitsOnDisk, memoryNeeds, oldSystemMib } from "./memory.ts";
 import { systemdBootEntry } from "./systemd-boot.ts";
 import { type Way, type WayName, wayNames } from "./way.ts";
 
-/** Left to the old system while the base is loaded beside it. */
-const oldSystemMib = 48;
 /** Kernel and outer archive are in the initramfs once more, and the deploy's own data is. */
 const entryExtraMib = 32;
-/** More than this must stay free beside the base that is kept; see `shipBase`. */
-const cacheReserveMib = 256;
+const mib = 2 ** 20;
 /** Filesystems on which GRUB writes its environment block in place. */
 const writtenByGrub = ["ext2", "ext3", "ext4", "xfs", "vfat"];
 
@@ -46,16 +44,23 @@ type Known = Pick<
  */
 export function chooseWay(
   facts: Known,
-  { baseMib, wanted }: { readonly baseMib: number; readonly wanted?: WayName | undefined },
+  about: {
+    readonly baseMib: number;
+    /** Of a tree that is sent. */
+    readonly treeMib?: number;
+    readonly wanted?: WayName | undefined;
+  },
 ): Chosen | NoWay {
+  const { baseMib, treeMib = 0, wanted } = about;
+
   const refusals: string[] = [];
   const possible: Chosen[] = [];
   for (const name of wanted === undefined ? wayNames : [wanted]) {
-    const found = ways[name](facts, baseMib);
+    const found = ways[name](facts, baseMib + treeMib);
     if ("not" in found) refusals.push(`not ${name}: ${found.not}`);
     else {
       const { way, shown } = found;
-      const availableMib = neededMib(way, facts, baseMib);
+      const availableMib = neededMib(way, facts, { baseMib, treeMib });
       possible.push({ way, availableMib, detail: [shown, ...refusals].join("; ") });
       if (availableMib > facts.memoryMib.available)
         refusals.push(
@@ -70,7 +75,7 @@ export function chooseWay(
 
 type Found = { readonly way: Way; readonly shown: string } | { readonly not: string };
 
-const ways: Record<WayName, (facts: Known, baseMib: number) => Found> = {
+const ways: Record<WayName, (facts: Known, shippedMib: number) => Found> = {
   kexec: (facts) => {
     if (facts.kexecDisabled) return { not: disabled };
     if (isLocked(facts)) return { not: `${lockOf(facts)}, so the kernel starts only what is signed` };
@@ -81,9 +86,9 @@ const ways: Record<WayName, (facts: Known, baseMib: number) => Found> = {
     if (isLocked(facts) && facts.trustsDebian !== true) return { not: untrusted };
     return { way: kexecFile, shown: "kexec-file: the host's kernel checks Debian's signature of the base's" };
   },
-  "boot-entry": (facts, baseMib) => {
+  "boot-entry": (facts, shippedMib) => {
     if (isLocked(facts) && facts.trustsDebian !== true) return { not: untrusted };
-    const needMib = baseMib + entryExtraMib;
+    const needMib = shippedMib + entryExtraMib;
     const places = (facts.bootPlaces ?? []).map((place) => ({
       place,
       not: problemOf(place, facts, needMib),
@@ -137,10 +142,17 @@ function problemOf(
   return undefined;
 }
 
-/** kexec takes a copy as a file in RAM and another in the kernel; for an entry there is one, and only where no disk keeps the base. */
-function neededMib(way: Way, { cacheMib }: Pick<Known, "cacheMib">, baseMib: number): number {
-  if (!way.throughFirmware) return 2 * baseMib + oldSystemMib;
-  return (cacheMib > baseMib + cacheReserveMib ? 0 : baseMib) + oldSystemMib;
+/** kexec takes copies, see `memoryNeeds`; for an entry there is one, and only where no disk keeps base and tree. */
+function neededMib(
+  way: Way,
+  { cacheMib }: Pick<Known, "cacheMib">,
+  { baseMib, treeMib }: { readonly baseMib: number; readonly treeMib: number },
+): number {
+  const sizes = { baseBytes: baseMib * mib, treeBytes: treeMib * mib };
+  const onDisk = fitsOnDisk(cacheMib, sizes);
+  if (!way.throughFirmware) return memoryNeeds({ ...sizes, onDisk }).available.mib;
+  const keeps = treeMib > 0 ? onDisk : cacheMib > baseMib + cacheReserveMib;
+  return (keeps ? 0 : baseMib + treeMib) + oldSystemMib;
 }
 
 function hintFor(facts: Known, wanted: WayName | undefined): string {

@@ -9,10 +9,14 @@ d=$1 source=$2
 ${joinInitrd}
 mkdir -p "$d/loader"
 tar -xzf "$source/kit" -C "$d/loader"
-join_initrd "$d/initrd"
+# A tree that is on the disk does not go to RAM.
+initrd=$d/initrd
+[ ! -f "$source/tree" ] || initrd=$source/initrd
+trap 'rm -f "$initrd"' EXIT
+join_initrd "$initrd"
 kexec() { "$d/loader/ld.so" --library-path "$d/loader/lib" "$d/loader/kexec" "$@"; }
-kexec --load${options} "$source/kernel" --initrd="$d/initrd" --command-line="$3"
-rm -f "$d/initrd"
+kexec --load${options} "$source/kernel" --initrd="$initrd" --command-line="$3"
+rm -f "$initrd"
 [ "$(cat /sys/kernel/kexec_loaded)" = 1 ]
 `;
 }

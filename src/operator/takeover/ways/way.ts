@@ -29,12 +29,16 @@ export interface Way {
 }
 
 /**
- * For `load`: lays the base's initramfs together, as archives may follow one another: the base, then its own small files once more, so
- * that the new system can keep the base, then the deploy. Copies in RAM go as soon as they are in it.
+ * For `load`: lays the base's initramfs together, as archives may follow one another: a finished tree where one was sent, the base, then
+ * its own small files once more, so that the new system can keep the base, then the deploy. Copies in RAM go as soon as they are in it.
  */
 export const joinInitrd = `
 join_initrd() {
-  cat "$source/outer" "$source/squashfs" > "$1"
+  : > "$1"
+  for tree in "$d/tree" "$source/tree"; do
+    if [ -f "$tree" ]; then mv -f "$tree" "$1"; fi
+  done
+  cat "$source/outer" "$source/squashfs" >> "$1"
   [ "$source" != "$d" ] || rm -f "$d/squashfs"
   cat "$d/part0" "$source/kernel" "$d/part1" "$source/outer" "$d/part2" "$source/kit" "$d/part3" >> "$1"
   rm -f "$d"/part?

@@ -29,11 +29,14 @@ function shipping(
     cached?: boolean;
     facts?: Partial<Facts>;
     inputs?: Partial<DeployInputs>;
+    packed?: Confirmed["packed"];
   } = {},
 ) {
   const notes: string[] = [];
   const uploads = new Map<string, { bytes: Buffer; size: number }>();
   const said = { commandLine: "", size: "", closed: false };
+  const rates: number[] = [];
+  let clock = now;
   const stop = new AbortController();
   const spec = serverSpec({ hostKeys: "new", users: { admin: { sudo: true, keys: [admin] } } });
   const inputs = inputsOfDeploy({ spec, baseCmdline: ["mitigations=off"], ...story.inputs });
@@ -45,7 +48,7 @@ function shipping(
       if (argv[0] === "test") return { code: story.cached ? 0 : 1, stdout: "", stderr: "" };
       const what = scriptName(argv) ?? argv.join(" ");
       notes.push(what);
-      if (what === "prepare") said.size = argv.at(-1)!;
+      if (what === "prepare") said.size = argv.at(-2)!;
       if (what === "stage") said.commandLine = argv.at(-1)!;
       if (what === story.fails) {
         said.closed = story.closes === true;
@@ -60,6 +63,7 @@ function shipping(
       { size, onProgress }: { size: number; onProgress?: (done: number) => void },
     ) => {
       uploads.set(path, { bytes: Buffer.from(source), size });
+      clock += story.packed === undefined ? 0 : 1_000;
       onProgress?.(size);
     },
     get closed() {
@@ -91,6 +95,7 @@ function shipping(
     loginUser: "admin",
     mirror: "http://deb.example.org/debian",
     way: kexec,
+    packed: story.packed,
     access: ["ssh-ed25519 AAAAmine", 'command="ls" ssh-ed25519 AAAAforced'],
     reached: { address: "192.0.2.10", port: 2222 },
   };
@@ -112,7 +117,11 @@ function shipping(
     progress: (done: number, total: number, unit: string) => note(`${done} of ${total} ${unit}`),
   };
   const world = {
-    ...{ log, signal: stop.signal, now: () => now },
+    ...{ log, signal: stop.signal, now: () => clock },
+    measured: {
+      before: async () => undefined,
+      note: async ({ bytesPerSecond = 0 }) => void rates.push(bytesPerSecond),
+    } satisfies DeployWorld["measured"],
     record: async (known: (typeof records)[number]) => {
       notes.push("record");
       records.push(known);
@@ -126,8 +135,7 @@ function shipping(
     ...{ confirmed, trail, sent },
     records,
     lines,
-    stop,
-    inputs,
+    ...{ stop, inputs, rates },
   };
 }
 
@@ -220,6 +228,46 @@ describe("shipping and taking over", () => {
     expect([...uploads.keys()].filter((path) => !path.includes("/part"))).toEqual(["/run/imgbuild/busybox"]);
     expect(sent().base).toBe(1000);
     expect(lines).toContain("the host has this base already; it was not sent");
+  });
+
+  it("sends a finished tree before the kernel is loaded, in place of the definition's files and packages", async () => {
+    const packed = {
+      archive: { path: "/c/tree.cpio", size: 20 * 2 ** 20, sha256: "1".repeat(64) },
+      tree: { size: 20_000_000, sha256: "2".repeat(64), contentBytes: 50_000_000 },
+    };
+    const files = new Map([["/etc/motd", { bytes: Buffer.from("hello"), mode: 0o644 }]]);
+    const debs = new Map([["pool/a.deb", Buffer.from("a")]]);
+    const { run, uploads, said, sent, trail, lines, confirmed, rates } = shipping({
+      ...{ packed, cached: true, facts: { cacheMib: 4000 }, inputs: { files, debs } },
+    });
+    await run();
+    const cached = "/var/cache/imgbuild/d1";
+    expect([...uploads.keys()][1]).toBe(`${cached}/tree`);
+    // One for the tree, if it should not go to the disk after all.
+    expect(said.size).toBe("70");
+    expect(sent().base).toBe(1000);
+    expect(trail.all("sent").map(({ tree = 0 }) => tree)).toContain(20 * 2 ** 20);
+    expect(lines).toContain("sending the tree (20 MiB)");
+    // Two files, a second each.
+    expect(rates).toEqual([Math.round((1000 + 20 * 2 ** 20) / 2)]);
+    const { nonce, publicKey } = JSON.parse(member(uploads, "deploy.json").content.toString()) as {
+      nonce: string;
+      publicKey: string;
+    };
+    const here = { machine: { macs: ["52:54:00:12:34:56"] }, now: new Date(now) };
+    const opened = await openPayload(member(uploads, "payload.tar.gz").content, { publicKey, nonce }, here);
+    expect(opened.order).toEqual({ ...confirmed.order, tree: packed.tree });
+    expect([...opened.files.keys()].filter((path) => /^(files|debs)\//.test(path))).toEqual([]);
+  });
+
+  it("lays the initramfs together in RAM where the host's disk has no room for a tree", async () => {
+    const packed = {
+      archive: { path: "/c/tree.cpio", size: 20 * 2 ** 20, sha256: "1".repeat(64) },
+      tree: { size: 20_000_000, sha256: "2".repeat(64), contentBytes: 50_000_000 },
+    };
+    const { run, uploads } = shipping({ packed, cached: true, facts: { cacheMib: 270 } });
+    await run();
+    expect([...uploads.keys()][1]).toBe("/run/imgbuild/tree");
   });
 
   it("gives the base's kernel its consoles, its ways back, the user's words, and the digest of the deploy's data", async () => {

@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { cpio } from "../../archive/cpio.ts";
+import { Order } from "../../schema/base/deploy.ts";
+import { provision } from "../../steps/tree/provision.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
+import { fileDigest } from "../../system/files/file-digest.ts";
+import { hold } from "../../system/files/file-lock.ts";
+import { inOnePiece } from "../../system/files/one-piece.ts";
+import { inWorkDirectory } from "../../system/files/work-directory.ts";
+import { digestOf, parsedJson } from "../../util/digest.ts";
+import { Fail } from "../../util/fail.ts";
+import { baseTree } from "../base/base.ts";
+import { sourceDigest } from "../base/source-digest.ts";
+import { type BuildOptions, buildOf, type ImageInputs } from "../build/build.ts";
+import { dropOld, type TreePlan } from "../build/layers.ts";
+import type { FileInfo } from "../takeover/takeover.ts";
+import { packFinished } from "./pack-finished.ts";
+
+/** The cache keeps so many packed trees, the latest. */
+const kept = 6;
+/** Its name in the initramfs; `initramfs/init` knows it. */
+const memberName = "imgbuild-tree";
+/** Of a member of the kernel's archives. */
+const mostBytes = 2 ** 32 - 1;
+
+/** A finished tree in the cache, as an archive for an initramfs; and what the base has to find in it. */
+export interface PackedTree {
+  readonly archive: FileInfo;
+  readonly tree: NonNullable<Order["tree"]>;
+}
+
+const Known = z.strictObject({
+  archive: z.strictObject({ size: z.int().positive(), sha256: z.string() }),
+  tree: Order.shape.tree.unwrap(),
+});
+const names = { archive: "tree.cpio", known: "tree.json" };
+
+/** The packed tree of a plan, if the cache has it; it stays there until this process ends. */
+export async function findPackedTree(made: TreePlan, options: Surroundings): Promise<PackedTree | undefined> {
+  const place = await placeOf(made, options);
+  if (place === undefined || !(await hold(place))) return undefined;
+  return await read(place);
+}
+
+/** The packed tree of a plan, made now unless the cache has it. A script that reaches the network may find something else each time. */
+export async function packedTree(
+  inputs: ImageInputs,
+  made: TreePlan,
+  options: BuildOptions,
+): Promise<PackedTree> {
+  const packed = join(options.cache, "packed");
+  const place = (await placeOf(made, options)) ?? join(packed, randomBytes(16).toString("hex"));
+  // Steps run side by side, so the umask is set for all of them.
+  const own = process.umask(0o022);
+  try {
+    await inOnePiece(place, (into) =>
+      inWorkDirectory(join(into, "build"), (work) => make(inputs, made, { into, work, options })),
+    );
+  } finally {
+    process.umask(own);
+  }
+  await dropOld({ directory: packed, tree: "" }, "", kept);
+  return await read(place);
+}
+
+async function make(
+  inputs: ImageInputs,
+  made: TreePlan,
+  to: { readonly into: string; readonly work: string; readonly options: BuildOptions },
+): Promise<void> {
+  const path = join(to.into, "tree.tar.zst");
+  const contentBytes = await packFinished(await buildOf(inputs, made, to.work, to.options), path);
+  const { size } = await stat(path);
+  if (size > mostBytes)
+    throw new Fail(
+      `the tree has ${Math.round(size / 2 ** 20)} MiB, packed; an initramfs holds 4 GiB less one byte`,
+      {
+        hint: "deploy with --build-on target",
+      },
+    );
+  const archive = join(to.into, names.archive);
+  await pipeline(
+    cpio([{ type: "file", name: memberName, mode: 0o600, path, size }]),
+    createWriteStream(archive),
+  );
+  const known: z.output<typeof Known> = {
+    archive: { size: (await stat(archive)).size, sha256: await fileDigest(archive) },
+    tree: { size, sha256: await fileDigest(path), contentBytes },
+  };
+  await rm(path);
+  await writeFile(join(to.into, names.known), JSON.stringify(known));
+}
+
+async function read(place: string): Promise<PackedTree> {
+  const known = Known.safeParse(parsedJson(await readFile(join(place, names.known), "utf8")));
+  if (!known.success)
+    throw new Fail(`${place} does not hold a packed tree`, { hint: `remove it: rm -r ${place}` });
+  const { archive, tree } = known.data;
+  return { archive: { path: join(place, names.archive), ...archive }, tree };
+}
+
+/** Named by all that it is made of; undefined where that is not known beforehand. */
+async function placeOf(
+  { tree, epoch, filesystems }: TreePlan,
+  options: Surroundings,
+): Promise<string | undefined> {
+  const all = [...tree.packages, ...tree.system, ...tree.initramfs, ...tree.finish];
+  if (all.some(({ kind, network }) => kind === provision.kind && network === true)) return undefined;
+  const base = await baseTree(options);
+  const digest = digestOf([all, epoch, filesystems, base.digest, await sourceDigest()]).slice(0, 32);
+  return join(options.cache, "packed", digest);
+}

@@ -1,0 +1,43 @@
+import { stat } from "node:fs/promises";
+import { type Order, shippedTree } from "../schema/base/deploy.ts";
+import type { Plan } from "../schema/plan.ts";
+import { unpackTree } from "../steps/tree/unpack-tree.ts";
+import { fileDigest } from "../system/files/file-digest.ts";
+import { run } from "../system/run/run.ts";
+import { Fail } from "../util/fail.ts";
+import type { Log } from "../util/log.ts";
+
+const unmountMs = 30_000;
+
+/**
+ * Compares the tree that came along with the one that was signed for, before anything is written. One that no order names, as after
+ * another definition was brought, gives its RAM back.
+ */
+export async function checkShippedTree(
+  tree: Order["tree"],
+  log: Log,
+  file: string = shippedTree,
+): Promise<void> {
+  const found = await stat(file).catch(() => undefined);
+  if (tree === undefined) {
+    if (found !== undefined) await run(["umount", file], { timeoutMs: unmountMs, accept: [0, 1, 32] });
+    return;
+  }
+  await log.task("checking the tree that came along", async () => {
+    const hint = "deploy again; no disk was written unless this is resumed";
+    if (found === undefined) throw new Fail("the tree did not come along", { hint });
+    if (found.size !== tree.size || (await fileDigest(file)) !== tree.sha256)
+      throw new Fail("the tree that came along is not the one that was signed for", { hint });
+  });
+}
+
+/** The plan was made before the tree was: how much is unpacked is known only now. */
+export function withTreeSize(plan: Plan, tree: Order["tree"]): Plan {
+  if (tree === undefined) return plan;
+  const steps = plan.steps.map((step) =>
+    step.kind === unpackTree.kind
+      ? { ...step, archive: { file: shippedTree, sizeBytes: tree.contentBytes } }
+      : step,
+  );
+  return { ...plan, steps };
+}
