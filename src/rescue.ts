@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "./operator/inspect/inspect.ts";
 import type { Planned } from "./operator/plan/planned.ts";
 import { sealSecrets } from "./operator/runner-link/payload.ts";
@@ -25,6 +26,8 @@ import { type Log, plainLog } from "./util/log.ts";
 
 const stateDir = "/run/imgbuild";
 const offMs = 30_000;
+/** Until the dialogue begins; the network goes on by itself. */
+const networkMs = 30_000;
 const waitMs = { stop: 30_000, restart: 120_000 };
 
 void start().catch((error: unknown) => {
@@ -98,7 +101,9 @@ async function setUpNetwork(open: OpenMedium, log: Log): Promise<void> {
     log.warn(
       `of the definition's network ${left.join(", ")} cannot be set up here; the cards ask for addresses by DHCP`,
     );
-  await restoreNetwork(replay, log).catch((error: unknown) => log.warn(messageOf(error)));
+  const set = restoreNetwork(replay, log).catch((error: unknown) => log.warn(messageOf(error)));
+  // What asks by DHCP may wait long for a server.
+  await Promise.race([set, sleep(networkMs)]);
 }
 
 /** As the runner does it after GO. */

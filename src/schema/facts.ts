@@ -83,6 +83,8 @@ export const MadeLink = z.discriminatedUnion("kind", [
     priority: z.int().min(0).optional(),
     /** It keeps VLANs apart by rules of its ports. */
     vlanFiltering: z.boolean(),
+    /** Those rules give frames without a tag the same VLAN on its ports and on itself. */
+    sameUntagged: z.literal(true).optional(),
     members: list(Text),
   }),
 ]);

@@ -9,11 +9,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainEnv, run } from "../../src/system/run/run.ts";
 import { leasedStacks, plainStacks } from "../helpers/builders/stacks.ts";
 import { expectSame, roundTripsIn } from "../helpers/checks/round-trips.ts";
+import { bundleRoundTrip } from "../helpers/labs/round-trip-program.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const script = resolve("initramfs/files/usr/lib/imgbuild/udhcpc.script");
@@ -75,10 +75,7 @@ describe("an old system's network, looked at and set up again (F09)", () => {
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), "imgbuild-round-trips-"));
     const program = join(dir, "round-trip.cjs");
-    await build({
-      ...{ entryPoints: ["test/helpers/labs/network-round-trip.ts"], outfile: program, bundle: true },
-      ...{ platform: "node", format: "cjs", logLevel: "error" },
-    });
+    writeFileSync(program, await bundleRoundTrip());
     writeFileSync(join(dir, "stacks.json"), JSON.stringify(stacks));
     mkdirSync(join(dir, "lib/imgbuild"), { recursive: true });
     copyFileSync(script, join(dir, "lib/imgbuild/udhcpc.script"));

@@ -1,7 +1,9 @@
 import type { DiskFacts, Facts, LinkFacts, RouteFacts } from "../../schema/facts.ts";
 import { isOwnSerial, isOwnWwn, suggestedMatch } from "../../storage/table/disk-names.ts";
+import { lowersOf } from "../../system/machine/link-stack.ts";
 import { countOf } from "../../util/count.ts";
 import { boundTo } from "../inspect/host-binding.ts";
+import { type StackEntry, stackOf } from "./stack.ts";
 
 /** What a repository is written from. */
 export interface Answers {
@@ -13,6 +15,8 @@ export interface Answers {
   readonly firmware: readonly ("uefi" | "bios")[];
   /** Static addresses; else the machine asks by DHCP. */
   readonly network?: StaticNetwork | undefined;
+  /** The link that leads out is made of others. */
+  readonly stack?: readonly StackEntry[] | undefined;
   /** The host was seen to ask by DHCP. */
   readonly dhcp?: boolean;
   /** Public keys of the administrator. */
@@ -41,6 +45,7 @@ interface StaticRoute {
   readonly gateway?: string;
   readonly metric?: number;
   readonly onLink?: true;
+  readonly table?: number;
 }
 
 /** What a host says, beside its facts. */
@@ -78,6 +83,7 @@ export function answersFor(facts: Facts, words: HostWords): Answers {
         : boundTo({ hostKeys: "new" }, facts, undefined).line,
     firmware: [facts.firmware],
     network: network.static,
+    ...(network.stack === undefined ? {} : { stack: network.stack }),
     dhcp: network.static === undefined && facts.routes.some(({ to, dynamic }) => to === "default" && dynamic),
     keys: [words.openedBy],
     timezone: /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+){0,2}$/.test(words.timezone) ? words.timezone : undefined,
@@ -134,18 +140,57 @@ function otherDisk({ name, model, sizeBytes }: DiskFacts): string {
 
 const usualMtu = 1500;
 
-function networkOf({ links, routes, dns }: Facts): {
+function networkOf({ links, routes, dns, rules = [] }: Facts): {
   readonly static?: StaticNetwork;
+  readonly stack?: readonly StackEntry[];
   readonly notes: readonly string[];
 } {
-  const ways = routes.filter(({ to, dynamic }) => to === "default" && !dynamic);
-  const [first] = ways;
-  const link = links.find(({ name }) => name === first?.link);
+  const all = routes.filter(({ to, table }) => to === "default" && table === undefined);
+  const first = all.find(({ dynamic }) => !dynamic);
+  const link = links.find(({ name }) => name === (first ?? all[0])?.link);
+  const notes =
+    rules.length === 0 ? [] : ["rules choose its routes (`ip rule`): say them in files of your own"];
+  if (link?.kind !== undefined) {
+    const { match: _card, ...own } = staticOn(link, routes, dns);
+    const asks = first === undefined ? { dhcp: "yes" } : withoutEmpty(own);
+    const stack = stackOf(link, links, { ...asks, ...(link.mtu === usualMtu ? {} : { mtu: link.mtu }) });
+    if (stack === undefined)
+      return {
+        notes: [`the way out is ${link.name}, a ${link.kind}: say it in \`network\`, as a \`device\``],
+      };
+    const parts = stackParts(link, links);
+    const others = links.filter(({ name }) => name === link.name || !parts.has(name));
+    return { stack, notes: [...notes, ...leftOut(others, routes, link.name, link)] };
+  }
   if (first === undefined || link === undefined)
-    return { notes: leftOut(links, routes, routes.find(({ to }) => to === "default")?.link) };
-  if (link.kind !== undefined)
-    return { notes: [`the way out is ${link.name}, a ${link.kind}: say it in \`network\`, as a \`device\``] };
-  return { static: staticOn(link, routes, dns), notes: leftOut(links, routes, link.name, link) };
+    return { notes: [...notes, ...leftOut(links, routes, link?.name)] };
+  return {
+    static: staticOn(link, routes, dns),
+    notes: [...notes, ...leftOut(links, routes, link.name, link)],
+  };
+}
+
+/** Names of the links that one is made of. */
+function stackParts(link: LinkFacts, links: readonly LinkFacts[]): ReadonlySet<string> {
+  const parts = new Set<string>();
+  const add = (one: LinkFacts) => {
+    for (const name of lowersOf(one)) {
+      const lower = links.find((other) => other.name === name);
+      if (lower === undefined || parts.has(name)) continue;
+      parts.add(name);
+      add(lower);
+    }
+  };
+  add(link);
+  return parts;
+}
+
+function withoutEmpty(fields: Omit<StaticNetwork, "match">): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(
+      ([, value]) => value !== false && !(Array.isArray(value) && value.length === 0),
+    ),
+  );
 }
 
 /** What somebody has set on other links, and on a link that asks by DHCP. */
@@ -174,8 +219,11 @@ function leftOut(
 
 function staticOn(link: LinkFacts, routes: readonly RouteFacts[], dns: readonly string[]): StaticNetwork {
   const own = routes.filter((route) => route.link === link.name && !route.dynamic);
-  const ways = own.filter(({ to }) => to === "default");
-  const others = own.filter(({ to }) => to !== "default");
+  const isUsual = ({ to, table }: RouteFacts) => to === "default" && table === undefined;
+  const ways = own.filter(isUsual);
+  const others = own.filter(
+    (route) => !isUsual(route) && route.refuses === undefined && route.hops === undefined,
+  );
   return {
     match: { mac: link.mac.toLowerCase() },
     addresses: link.addresses
@@ -191,13 +239,14 @@ function staticOn(link: LinkFacts, routes: readonly RouteFacts[], dns: readonly 
 }
 
 /** The kernel shows a route to one address without its length. */
-function routeOf({ to, via, metric, onLink }: RouteFacts): StaticRoute {
-  const destination = to.includes("/") ? to : `${to}/${to.includes(":") ? 128 : 32}`;
+function routeOf({ to, via, metric, onLink, table }: RouteFacts): StaticRoute {
+  const destination = to.includes("/") || to === "default" ? to : `${to}/${to.includes(":") ? 128 : 32}`;
   return {
     destination,
     ...(via === undefined ? {} : { gateway: via }),
     ...(metric === undefined ? {} : { metric }),
     ...(onLink ? { onLink: true } : {}),
+    ...(table === undefined ? {} : { table }),
   };
 }
 

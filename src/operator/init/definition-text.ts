@@ -1,6 +1,7 @@
 import { onlyArchitecture } from "../../tables/architecture.ts";
 import { usualRelease } from "../../tables/release.ts";
 import type { Answers } from "./answers.ts";
+import type { StackEntry } from "./stack.ts";
 
 /** What a server needs to start, to be reached, to take updates, and to be looked at (`ip`) before the next deploy. */
 const basicPackages = [
@@ -15,7 +16,9 @@ export function definitionText(answers: Answers): string {
   const basic = [...basicPackages, answers.isCloud ? cloudKernel : kernel].sort();
   const more = packages.filter((name) => !basic.includes(name));
   const functions = ["biosBoot", "disk", "esp", "gpt", "image", "readLines", "root", "unitIsActive"];
-  functions.push(network === undefined ? "dhcp" : "staticAddress");
+  const stack = network === undefined ? answers.stack : undefined;
+  const makers = stack?.flatMap(({ makes }) => makes?.by ?? []);
+  functions.push(...new Set(makers ?? [network === undefined ? "dhcp" : "staticAddress"]));
   return [
     `import { ${functions.sort().join(", ")} } from "imgbuild";`,
     "",
@@ -42,7 +45,7 @@ export function definitionText(answers: Answers): string {
     "    },",
     "  },",
     `  boot: { firmware: [${firmware.map((one) => JSON.stringify(one)).join(", ")}] },`,
-    ...networkLines(network),
+    ...(stack === undefined ? networkLines(network) : stackLines(stack)),
     "  // authorized_keys is beside this file: one public key a line.",
     `  users: { admin: { comment: "Administrator", sudo: true, keys: readLines("authorized_keys") } },`,
     `  health: [unitIsActive("ssh.service")],`,
@@ -73,10 +76,29 @@ function networkLines(network: Answers["network"]): string[] {
   ];
 }
 
+function stackLines(stack: readonly StackEntry[]): string[] {
+  return [
+    "  network: {",
+    ...stack.flatMap(({ name, makes, rest }) => {
+      const key = /^[a-z_][a-z0-9_]*$/.test(name) ? name : JSON.stringify(name);
+      if (makes === undefined) return [`    ${key}: ${wordsOf(rest)},`];
+      const begin = `    ${key}: ${makes.by}(${wordsOf(makes.device)}`;
+      const fields = Object.entries(rest).map(([field, value]) => `      ${field}: ${literal(value)},`);
+      return fields.length === 0 ? [`${begin}),`] : [`${begin}, {`, ...fields, "    }),"];
+    }),
+    "  },",
+  ];
+}
+
+function literal(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  return typeof value === "object" && value !== null ? wordsOf(value) : JSON.stringify(value);
+}
+
 /** An object on one line. */
 function wordsOf(value: object): string {
   return `{ ${Object.entries(value)
-    .map(([name, word]) => `${name}: ${JSON.stringify(word)}`)
+    .map(([name, word]) => `${name}: ${literal(word)}`)
     .join(", ")} }`;
 }
 

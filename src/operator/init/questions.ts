@@ -51,7 +51,7 @@ export async function askChoices(
   if (found.match === undefined)
     await settle({ name: "disk", text: "Serial of the disk to be written (empty: later)", usual: "" });
   if (!looked) await settle({ name: "firmware", text: "Firmware: uefi, bios or both", usual: "both" });
-  const lacksNetwork = !looked || (found.network === undefined && !found.dhcp);
+  const lacksNetwork = !looked || (found.network === undefined && found.stack === undefined && !found.dhcp);
   if (lacksNetwork && choices.address === undefined) {
     const text = "Address in CIDR notation (empty: by DHCP)";
     await settle({ name: "address", text, usual: "", several: true });

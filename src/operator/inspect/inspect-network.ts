@@ -2,6 +2,7 @@ import { isIP, isIPv6 } from "node:net";
 import { z } from "zod";
 import type { LinkFacts, MadeLink, RouteFacts, RuleFacts } from "../../schema/facts.ts";
 import { Fail } from "../../util/fail.ts";
+import { untaggedVlans, withUntagged } from "./network/bridge-vlans.ts";
 import { addressesOf, routesOf } from "./network/ip-text.ts";
 import { localTable, mainTable, rulesOf, tableNumbers, tableOf } from "./network/rules.ts";
 import { parseSysLinks, type SysLink } from "./network/sys-links.ts";
@@ -63,6 +64,8 @@ type IpLink = z.output<typeof IpAddress>[number];
 type IpRoute = z.output<typeof IpRoute>[number];
 
 const refusing = ["blackhole", "unreachable", "prohibit", "throw"] as const;
+/** Links to guests. */
+const guests = new Set(["tun", "veth"]);
 /** Drivers of which `ip` says no kind. */
 const radios = new Set(["wlan", "wwan"]);
 
@@ -88,7 +91,14 @@ export function parseNetwork(get: Sections): {
     ),
   );
   const rules = ([4, 6] as const).flatMap((family) => rulesOf(get(`ip-rule${family}`), family, numbers));
-  return { links: linksOf(shown, sys, routes), routes, ...(rules.length === 0 ? {} : { rules }) };
+  const vlans = untaggedVlans(get("bridge-vlans"));
+  const kinds = new Map(shown.map(({ ifname, linkinfo }) => [ifname, linkinfo?.info_kind]));
+  const isGuest = (name: string) => guests.has(kinds.get(name) ?? sys.get(name)?.kind ?? "");
+  const links = linksOf(shown, sys, routes).map((link) => {
+    const device = withUntagged(link.name, link.device, vlans, isGuest);
+    return device === undefined ? link : { ...link, device };
+  });
+  return { links, routes, ...(rules.length === 0 ? {} : { rules }) };
 }
 
 /** Loopback only where it has addresses of the world's. An address is dynamic where the kernel counts down its lifetime (DHCP, router advertisement). */

@@ -2,8 +2,8 @@ import { isIPv6 } from "node:net";
 import type { Facts, LinkFacts } from "../../schema/facts.ts";
 import type { Network } from "../../schema/network.ts";
 import type { Spec } from "../../schema/spec.ts";
-import { linkPattern } from "../../system/machine/link-names.ts";
 import { type Finding, go, warn } from "./finding.ts";
+import { isOnCard, type PathNow, pathNow, pathThen, wayDiffers } from "./network/link-path.ts";
 
 const check = "new network";
 /** Where a definition's own files may say it instead. */
@@ -37,23 +37,38 @@ export function newNetwork(
   const fixed = declared.find(([, { addresses }]) =>
     addresses.some((one) => same(one.split("/")[0]!, address)),
   );
-  if (fixed !== undefined) return fixedAddress(fixed, link, address, network, facts);
-  return otherAddress(declared, link, address);
+  const now = pathNow(link, facts.links);
+  if (fixed !== undefined) return fixedAddress(fixed, link, address, network, facts, now);
+  return otherAddress(
+    declared,
+    link,
+    address,
+    (name) => wayDiffers(now, pathThen(name, network)) === undefined,
+  );
 }
 
 /** The new system has the address: on the same card, and with the same way out? */
 function fixedAddress(
-  [name, declared]: readonly [string, Network],
+  [name]: readonly [string, Network],
   link: LinkFacts,
   address: string,
   network: Spec["network"],
   { routes }: Pick<Facts, "routes">,
+  now: PathNow,
 ): Finding {
-  if (declared.device === undefined && !isMeant(name, declared, link))
+  const then = pathThen(name, network);
+  if (!isOnCard(now, then))
     return warn(
       check,
-      `${address} is declared for ${name}, which is not the card that has it now: ${link.name} (${link.mac})`,
-      `say match: { mac: "${link.mac}" }`,
+      `${address} is declared for ${name}, which is not the card that has it now: ${cardsOf(now, link)}`,
+      `say match: { mac: "${(now.cards[0] ?? link).mac.toLowerCase()}" }`,
+    );
+  const differs = wayDiffers(now, then);
+  if (differs !== undefined)
+    return warn(
+      check,
+      `${address} stays, and ${differs}`,
+      "say the same in `network`, unless the switch changes too",
     );
   const isOurs = ({ to, via, table }: Facts["routes"][number]) =>
     to === "default" &&
@@ -61,19 +76,19 @@ function fixedAddress(
     via !== undefined &&
     isIPv6(via) === isIPv6(address) &&
     !via.startsWith("fe80:");
-  const now = routes.filter(isOurs).map(({ via }) => via!);
-  const then = Object.values(network).flatMap(({ gateway, routes: more = [] }) => [
+  const gateways = routes.filter(isOurs).map(({ via }) => via!);
+  const declared = Object.values(network).flatMap(({ gateway, routes: more = [] }) => [
     ...gateway,
     ...more.flatMap((route) =>
       route.destination === "default" && route.gateway !== undefined ? [route.gateway] : [],
     ),
   ]);
-  if (now.length === 0 || now.some((via) => then.some((other) => same(other, via))))
+  if (gateways.length === 0 || gateways.some((via) => declared.some((other) => same(other, via))))
     return go(check, `${address} on ${name}, as now`);
-  const shown = then.filter((via) => isIPv6(via) === isIPv6(address)).join(", ") || "none";
+  const shown = declared.filter((via) => isIPv6(via) === isIPv6(address)).join(", ") || "none";
   return warn(
     check,
-    `${address} stays, and its gateway does not: now ${now.join(", ")}, then ${shown}`,
+    `${address} stays, and its gateway does not: now ${gateways.join(", ")}, then ${shown}`,
     "correct `gateway` in the definition, unless the network changes too",
   );
 }
@@ -82,13 +97,14 @@ function otherAddress(
   declared: readonly (readonly [string, Network])[],
   link: LinkFacts,
   address: string,
+  isThere: (name: string) => boolean,
 ): Finding {
   const here = link.addresses.find((one) => same(one.address, address));
   const asks = ({ dhcp, ipv6AcceptRa }: Network) =>
     isIPv6(address)
       ? dhcp === "yes" || dhcp === "ipv6" || ipv6AcceptRa !== false
       : dhcp === "yes" || dhcp === "ipv4";
-  const asking = declared.find(([name, one]) => isMeant(name, one, link) && asks(one));
+  const asking = declared.find(([name, one]) => isThere(name) && asks(one));
   if (asking !== undefined && here?.dynamic === true)
     return go(check, `${asking[0]} asks for its address, as ${link.name} does now`);
   const where = `the host is reached at ${address}, on ${link.name} (${link.mac})`;
@@ -106,9 +122,10 @@ function otherAddress(
   );
 }
 
-function isMeant(name: string, { match = { name } }: Network, link: LinkFacts): boolean {
-  if (match.mac !== undefined && match.mac.toLowerCase() !== link.mac.toLowerCase()) return false;
-  return match.name === undefined || linkPattern(match.name).test(link.name);
+function cardsOf({ cards }: PathNow, link: LinkFacts): string {
+  const [card] = cards;
+  const below = card === undefined || card === link ? "" : ` on ${cards.map(({ name }) => name).join(", ")}`;
+  return `${link.name} (${link.mac})${below}`;
 }
 
 function plain(address: string): string {

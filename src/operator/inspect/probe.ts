@@ -146,6 +146,7 @@ done
 section ip-address; have ip && { ip -j -d address show 2>/dev/null || ip -o address show 2>/dev/null; }
 section ip-route4; have ip && { ip -j -4 route show table all 2>/dev/null || ip -4 route show table all 2>/dev/null; }
 section ip-route6; have ip && { ip -j -6 route show table all 2>/dev/null || ip -6 route show table all 2>/dev/null; }
+section bridge-vlans; have bridge && bridge -j vlan show 2>/dev/null
 section ip-rule4; have ip && ip -4 rule show 2>/dev/null
 section ip-rule6; have ip && ip -6 rule show 2>/dev/null
 section route-tables

@@ -21,8 +21,12 @@ export function whyNot(
     return `a part of ${upper.name}, ${upper.kind === undefined ? "another card" : `a ${upper.kind}`}`;
   if (kind === undefined) return undefined;
   if (device === undefined) return `a ${kind}`;
-  if (device.kind === "bridge" && device.vlanFiltering) return "a bridge that keeps VLANs apart";
   const lower = (one: string) => whyNot(one, links, [...above, name]);
+  // With one way out, and guests gone, nothing is left that it would keep apart.
+  const isPlain = (members: readonly string[]) =>
+    members.filter((one) => lower(one) === undefined).length < 2;
+  if (device.kind === "bridge" && device.vlanFiltering && !(device.sameUntagged && isPlain(device.members)))
+    return "a bridge that keeps VLANs apart";
   if (device.kind === "vlan") {
     const reason = lower(device.link);
     return reason === undefined ? undefined : `a VLAN on ${device.link}, ${reason}`;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { plainEnv, run } from "../../system/run/run.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
@@ -21,7 +22,8 @@ export async function askDhcp(name: string, metric: number | undefined, log: Log
 
 /** What is left where the old system's network cannot be had: DHCP on every card; the kernel listens for advertisements. */
 export async function askEverywhere(log: Log, sysClassNet: string): Promise<void> {
-  const cards = freeCards(sysClassNet);
+  // In a rescue medium's base they ask already.
+  const cards = freeCards(sysClassNet).filter((name) => !existsSync(`/run/udhcpc.${name}.pid`));
   log.warn(
     `the old system's network is not to be had; asking for addresses by DHCP on ${cards.join(", ") || "no card"}`,
   );

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { LinkReplay } from "../../schema/base/deploy.ts";
+import { readIfThere } from "../../system/files/read-if-there.ts";
 import { joinCommands, makeCommand, nameOfMade, upCommand } from "../../system/machine/network-commands.ts";
 import { run } from "../../system/run/run.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
@@ -85,6 +86,7 @@ async function madeOf(link: LinkReplay, device: Made, place: Place): Promise<str
     const joined = comings.map(async (coming) => {
       const lower = await coming;
       try {
+        await stopAsking(lower[1]);
         for (const command of joinCommands(device, name, lower)) await ip(command);
       } catch (error) {
         log.warn(messageOf(error));
@@ -96,6 +98,19 @@ async function madeOf(link: LinkReplay, device: Made, place: Place): Promise<str
   }
   log.info(`${own} is made${name === own ? "" : `, as ${name}`}`);
   return name;
+}
+
+/** The base of a rescue medium asks by DHCP on every card; what belongs to another link has no address of its own. */
+async function stopAsking(name: string): Promise<void> {
+  const pid = Number(readIfThere(`/run/udhcpc.${name}.pid`)?.trim());
+  if (!Number.isInteger(pid) || pid <= 1) return;
+  try {
+    process.kill(pid);
+  } catch {
+    // It has ended.
+  }
+  rmSync(`/run/udhcpc.${name}.pid`, { force: true });
+  await ip(["ip", "-4", "address", "flush", "dev", name]);
 }
 
 /** Names that no made link can have; a runner that is started anew finds those that it has made. */

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseNetwork } from "../../../src/operator/inspect/inspect-network.ts";
@@ -47,7 +47,8 @@ const mark = "@@round-trip";
 const boundMs = 120_000;
 // What a lease leaves running ends with them.
 const namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"];
-/** Where the runner of the base puts its bundle; the stacks are beside it. */
+/** Where the base has what it runs, and where that answers. */
+const port = "/dev/virtio-ports/org.imgbuild.runner";
 const besides = "/run/imgbuild/stacks.json";
 const [, self = "", verb, file = ""] = process.argv;
 
@@ -64,9 +65,12 @@ if (verb === "restore") {
 } else {
   const stacks = JSON.parse(readFileSync(verb ?? besides, "utf8")) as Stack[];
   const here = mkdtempSync(join(tmpdir(), "imgbuild-round-trip-"));
-  for (const stack of stacks) console.log(`round-trip ${JSON.stringify(roundTrip(stack, here))}`);
-  console.log("round-trip end");
+  const out = verb === undefined ? openSync(port, "w") : 1;
+  for (const stack of stacks) writeFileSync(out, `round-trip ${JSON.stringify(roundTrip(stack, here))}\n`);
+  writeFileSync(out, "round-trip end\n");
   rmSync(here, { recursive: true });
+  // A runner that ends is started anew.
+  if (verb === undefined) setInterval(() => {}, 2 ** 30);
 }
 
 function roundTrip({ name, cards, old, around = [] }: Stack, here: string): RoundTrip {

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { bond, bridge, vlan, wireguard } from "../../../src/dsl/network.ts";
 import { cardsHere, networkFor } from "../../../src/rescue/network.ts";
 import { serverSpec } from "../../helpers/builders/deployable.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
@@ -45,14 +46,70 @@ describe("the network of a rescue medium's base", () => {
     expect(networkFor(serverSpec({ network }), one)).toEqual({ replay: { links: [], dns: [] }, left: [] });
   });
 
-  it("names what it cannot make", () => {
+  it("makes bonds, VLANs and bridges of the cards that they need, each after those", () => {
+    const { replay, left } = networkFor(
+      serverSpec({
+        network: {
+          inside: bridge({ links: ["v40"] }, { ...fixed, mtu: 1400, ipv6AcceptRa: false }),
+          v40: vlan({ id: 40, link: "uplink" }),
+          uplink: bond({ mode: "802.3ad", links: ["a", "b"], lacpRate: "fast", hashPolicy: "layer3+4" }),
+          a: { match: { name: "enp1s0" } },
+          b: { match: { mac: "52:54:00:00:00:02" }, mtu: 9000 },
+        },
+      }),
+      two,
+    );
+    expect(left).toEqual([]);
+    const nothing = { dhcp4: false, addresses: [], routes: [], given: { addresses: [], routes: [] } };
+    const mac = "52:54:00:00:00:01";
+    const options = { mode: "802.3ad", miimon: "100", lacp_rate: "fast", xmit_hash_policy: "layer3+4" };
+    expect(replay.links).toEqual([
+      { ...nothing, name: "a", mac, mtu: 1500 },
+      { ...nothing, name: "b", mac: "52:54:00:00:00:02", mtu: 9000 },
+      { ...nothing, name: "uplink", mac, mtu: 1500, device: { kind: "bond", options, members: ["a", "b"] } },
+      { ...nothing, name: "v40", mac: "", mtu: 1500, device: { kind: "vlan", id: 40, link: "uplink" } },
+      {
+        ...{ ...nothing, name: "inside", mac: "", mtu: 1400, acceptRa: false },
+        device: { kind: "bridge", stp: false, vlanFiltering: false, members: ["v40"] },
+        addresses: [{ address: "192.0.2.10", prefix: 24 }],
+        routes: [{ to: "default", via: "192.0.2.1", onLink: false }],
+      },
+    ]);
+    expect(replay.dns).toEqual(["192.0.2.53"]);
+  });
+
+  it("asks by DHCP on what is made, where the base itself does not, and puts all cards that a name means into a bond", () => {
+    const { replay } = networkFor(
+      serverSpec({
+        network: {
+          cards: { match: { name: "en*" } },
+          uplink: bond(
+            { mode: "active-backup", links: ["cards"], primary: "cards" },
+            { dhcp: "yes", metric: 7 },
+          ),
+        },
+      }),
+      two,
+    );
+    expect(replay.links.at(-1)).toMatchObject({
+      ...{ dhcp4: true, metric: 7, mac: "52:54:00:00:00:01" },
+      device: { options: { primary: "cards" }, members: ["cards", "cards+1"] },
+    });
+  });
+
+  it("names what it cannot make, and passes over a bridge of guests", () => {
     const spec = serverSpec({
       network: {
-        lan: { match: { name: "en*" }, dhcp: "yes" },
-        tagged: { device: { kind: "vlan", id: 7, link: "lan" } },
+        lan: { match: { name: "wl*" } },
+        tagged: vlan({ id: 7, link: "lan" }, fixed),
+        guests: bridge({}, { addresses: ["198.51.100.1/24"] }),
+        vpn: wireguard({
+          privateKeySecret: "vpn",
+          peers: [{ publicKey: `${"A".repeat(42)}E=`, allowedIps: ["198.51.100.0/24"] }],
+        }),
       },
     });
-    expect(networkFor(spec, one).left).toEqual(["tagged"]);
+    expect(networkFor(spec, two)).toEqual({ replay: { links: [], dns: [] }, left: ["tagged", "vpn"] });
   });
 
   it("sees cards with all their names, and nothing that is no card", () => {

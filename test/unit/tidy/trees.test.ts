@@ -67,7 +67,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "system/files: read-if-there wipe-file",
     "system/run: pipes",
     "target: dead-man identity journal machine memory network port runner shipped-tree socket work",
-    "target/network: cards links",
+    "target/network: cards dhcp links",
   ],
   "a filesystem that is mounted by itself, by single names; and /proc": [
     "steps/boot: verify-boot",

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { networkProblems } from "../../../../src/operator/check/check-network.ts";
 import { loadDefinition } from "../../../../src/operator/definition/load.ts";
 import { answersFor, chosenByHand, type HostWords } from "../../../../src/operator/init/answers.ts";
 import { repositoryFiles, tools } from "../../../../src/operator/init/repository.ts";
@@ -117,6 +118,59 @@ describe("a repository for a host", () => {
     });
     expect(answers.notes).toContain("ens4 has 10.0.0.5/24");
     expect(answers.notes).toContain("a route leads to 203.0.113.0/24 by 10.0.0.1 on ens4");
+  });
+
+  it("has the bond, the VLAN and the bridge that lead out, as the host has them", async () => {
+    const card = (number: number) => ({
+      ...{ ...link, name: `enp${number}s0`, mac: `52:54:00:00:00:0${number}`, mtu: 9000, addresses: [] },
+      master: "bond0",
+    });
+    const { addresses } = fixed.links![0]!;
+    const bond = {
+      ...{ ...link, name: "bond0", mac: "52:54:00:00:00:02", mtu: 9000, kind: "bond", addresses: [] },
+      device: {
+        kind: "bond" as const,
+        options: { mode: "active-backup", miimon: "50", primary: "enp2s0", xmit_hash_policy: "layer2" },
+        members: ["enp1s0", "enp2s0"],
+      },
+    };
+    const tagged = {
+      ...{ ...link, name: "bond0.20", mac: "52:54:00:00:00:02", kind: "vlan", addresses: [], master: "br20" },
+      device: { kind: "vlan" as const, id: 20, link: "bond0" },
+    };
+    const guest = { ...link, name: "tap0", kind: "tun", addresses: [], master: "br20" };
+    const bridge = {
+      ...{ ...link, name: "br20", mac: "52:54:00:99:99:99", kind: "bridge", addresses },
+      device: { kind: "bridge" as const, stp: false, vlanFiltering: false, members: ["bond0.20", "tap0"] },
+    };
+    const links = [bridge, tagged, bond, card(1), card(2), guest];
+    const routes = fixed.routes!.map((route) => ({ ...route, link: "br20" }));
+    const { definition, answers, text } = await made(machineFacts({ ...fixed, links, routes }));
+    expect(text).toContain(
+      '    bond0: bond({ mode: "active-backup", links: ["enp1s0", "enp2s0"], monitorMs: 50',
+    );
+    expect(definition.spec.network).toMatchObject({
+      enp1s0: { match: { mac: "52:54:00:00:00:01" }, mtu: 9000 },
+      enp2s0: { match: { mac: "52:54:00:00:00:02" }, mtu: 9000 },
+      bond0: { device: { kind: "bond", links: ["enp1s0", "enp2s0"], primary: "enp2s0" }, mtu: 9000 },
+      "bond0-20": { device: { kind: "vlan", id: 20, link: "bond0" } },
+      br20: {
+        ...{ device: { kind: "bridge", links: ["bond0-20"] }, mac: "52:54:00:99:99:99" },
+        ...{ addresses: ["192.0.2.10/32", "2001:db8::10/64"], gateway: ["192.0.2.1", "2001:db8::1"] },
+      },
+    });
+    expect(networkProblems(definition.spec)).toEqual([]);
+    expect(answers.notes.join("\n")).not.toMatch(/bond|br20/);
+
+    const asks = routes.map((route) => ({ ...route, dynamic: true }));
+    const byDhcp = await made(machineFacts({ ...fixed, links, routes: asks }));
+    expect(byDhcp.definition.spec.network.br20).toMatchObject({ dhcp: "yes", addresses: [] });
+    // Tags within tags are no word of a definition.
+    const double = { ...tagged, device: { ...tagged.device, protocol: "802.1ad" as const } };
+    const not = await made(
+      machineFacts({ ...fixed, links: [bridge, double, bond, card(1), card(2)], routes }),
+    );
+    expect(not.answers.notes.join("\n")).toContain("the way out is br20, a bridge: say it in `network`");
   });
 
   it("has the program by which the next deploy looks at its network", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { bond, vlan } from "../../../../src/dsl/network.ts";
 import { newNetwork } from "../../../../src/operator/inspect/new-network.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
 import { machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
@@ -46,6 +47,51 @@ describe("the network of the new system, compared with the host's", () => {
     );
     expect(other({ lan: { match: { name: "en*" }, addresses: fixed.addresses } })).toContain("then none");
     expect(other({ lan: { match: { name: "eth0" }, ...fixed } })).toContain(`ens3 (${mac})`);
+  });
+
+  const port = (number: number) => ({
+    ...{ ...card!, name: `enp${number}s0`, mac: `52:54:00:00:00:0${number}`, addresses: [] },
+    master: "bond0",
+  });
+  const bonded = (mode: string, dynamic = false) =>
+    machineFacts({
+      links: [
+        {
+          ...{ ...card!, name: "bond0.20", mac: "52:54:00:00:00:01", kind: "vlan" },
+          device: { kind: "vlan", id: 20, link: "bond0" },
+          addresses: [{ address: "192.0.2.10", prefix: 24, dynamic }],
+        },
+        {
+          ...{ ...card!, name: "bond0", mac: "52:54:00:00:00:01", kind: "bond", addresses: [] },
+          device: { kind: "bond", options: { mode }, members: ["enp1s0", "enp2s0"] },
+        },
+        port(1),
+        port(2),
+      ],
+      routes: [{ to: "default", via: "192.0.2.1", link: "bond0.20", onLink: false, dynamic }],
+    });
+  const ports = { p1: { match: { mac: "52:54:00:00:00:01" } }, p2: { match: { name: "enp2s0" } } };
+  const uplink = bond({ mode: "802.3ad", links: ["p1", "p2"] });
+
+  it("compares what a link is made of: cards, tags, and whether the switch has to speak LACP", () => {
+    const same = { ...ports, uplink, lan: vlan({ id: 20, link: "uplink" }, fixed) };
+    expect(found(same, bonded("802.3ad"))).toMatchObject({ verdict: "go" });
+    const said = (network: NonNullable<SpecInput["network"]>, mode = "802.3ad") =>
+      found(network, bonded(mode)).detail;
+    expect(said({ ...ports, uplink, lan: vlan({ id: 30, link: "uplink" }, fixed) })).toContain(
+      "its VLAN does not: now 20, then 30",
+    );
+    expect(said({ lan: { match: { mac: "52:54:00:00:00:01" }, ...fixed } })).toContain("now 20, then none");
+    expect(said(same, "active-backup")).toContain("LACP (802.3ad) now no, then yes");
+    const elsewhere = { p1: { match: { name: "eth7" } }, lan: vlan({ id: 20, link: "p1" }, fixed) };
+    expect(said(elsewhere)).toContain("bond0.20 (52:54:00:00:00:01) on enp1s0, enp2s0");
+    expect(found(elsewhere, bonded("802.3ad")).hint).toBe('say match: { mac: "52:54:00:00:00:01" }');
+  });
+
+  it("looks for who asks for an address on the same way", () => {
+    const asks = (id: number) => ({ ...ports, uplink, lan: vlan({ id, link: "uplink" }, { dhcp: "yes" }) });
+    expect(found(asks(20), bonded("802.3ad", true))).toMatchObject({ verdict: "go" });
+    expect(found(asks(30), bonded("802.3ad", true)).detail).toContain("asks for one on another card");
   });
 
   it("finds the same IPv6 address in another spelling", () => {

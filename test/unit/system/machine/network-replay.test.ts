@@ -164,6 +164,29 @@ describe("networkReplay (F09)", () => {
     expect(given.replay.links.map(({ mtu }) => mtu)).toEqual([1500, 1500, 9000, 1500, 1500]);
   });
 
+  it("takes a bridge that keeps VLANs apart for its guests, but not one that does so for cards", () => {
+    const apart = (members: string[]) => {
+      const device = {
+        kind: "bridge" as const,
+        stp: false,
+        vlanFiltering: true,
+        sameUntagged: true as const,
+        members,
+      };
+      return networkReplay(
+        facts([
+          link("br0", { kind: "bridge", device, ...way }),
+          card(0),
+          card(1),
+          link("tap0", { kind: "tun" }),
+        ]),
+      );
+    };
+    expect(names(apart(["eth0", "tap0"]))).toEqual(["eth0", "br0"]);
+    expect(apart(["eth0", "tap0"]).problems).toEqual([]);
+    expect(apart(["eth0", "eth1"]).left).toEqual(["br0, a bridge that keeps VLANs apart"]);
+  });
+
   it("keeps a bond of which a card can be had", () => {
     const given = networkReplay(
       facts([bond(["eth0", "ib0"], way), card(0, { master: "bond0" }), link("ib0", { kind: "infiniband" })]),

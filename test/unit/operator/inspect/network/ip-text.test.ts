@@ -128,4 +128,32 @@ describe("a host whose `ip` prints JSON", () => {
       },
     ]);
   });
+
+  it("says of a bridge that keeps VLANs apart whether frames without a tag pass it as they would another", () => {
+    const bridged = (vlans: string) =>
+      parse({
+        links:
+          "link br0\nbridge-stp_state 0\nbridge-vlan_filtering 1\nlink eth0\nmaster br0\npath /sys/devices/a\nlink tap0\nmaster br0\ndevtype tun",
+        "ip-address": JSON.stringify(
+          ["br0", "eth0", "tap0"].map((ifname) => ({ ifname, link_type: "ether", addr_info: [] })),
+        ),
+        "bridge-vlans": vlans,
+      }).links[0]?.device;
+    const port = (ifname: string, vlan: number, flags = ["PVID", "Egress Untagged"]) => ({
+      ifname,
+      vlans: [
+        { vlan, flags },
+        { vlan: 100, vlanEnd: 200 },
+      ],
+    });
+    const plain = JSON.stringify([port("eth0", 1), port("br0", 1), port("tap0", 20)]);
+    expect(bridged(plain)).toMatchObject({ vlanFiltering: true, sameUntagged: true });
+    for (const other of [
+      JSON.stringify([port("eth0", 20, []), port("br0", 20)]),
+      JSON.stringify([port("eth0", 1), port("br0", 20)]),
+      "port    vlan ids\nbr0      1 PVID Egress Untagged",
+      "",
+    ])
+      expect(bridged(other)).not.toHaveProperty("sameUntagged");
+  });
 });
