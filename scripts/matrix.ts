@@ -175,6 +175,17 @@ const cases: readonly Case[] = [
     what: "the base alone, a disk that does not answer before the first write: it gives up, says so and restarts",
     argv: vitest("test/matrix/base-hangs.test.ts", "hang-base-disk"),
   },
+  ...[
+    ["bios-stock", "a stock Debian 12, by BIOS"],
+    ["bios-own", "a host of ours, by BIOS"],
+    ["uefi-stock", "a stock Debian 12, by UEFI"],
+    ["uefi-own", "a host of ours, by UEFI"],
+  ].map(([name, what]) => ({
+    name: `cut-${name}`,
+    faults: ["F13"],
+    what: `the power of ${what}, is cut at every write of a build; a machine of each kind of outcome is started`,
+    argv: vitest("test/matrix/cuts.test.ts", `cut-${name}:`),
+  })),
   {
     name: "boot-uki",
     what: "a unified kernel image starts, and another after apt has brought a kernel; BIOS starts the same disk",

@@ -10,6 +10,8 @@ export interface VmDisk {
   readonly readOnly?: boolean;
   /** Default 512. */
   readonly sectorSize?: 512 | 4096;
+  /** An empty file for a record of every write and flush. */
+  readonly writeLog?: string;
 }
 
 export interface VmJob {

@@ -67,8 +67,9 @@ async function withMachine<T>(
     {
       ...{ name: "imgbuild-base", memoryMib, cpus: usualCpus(start.kind, most) },
       accelerator: start.kind.name,
-      disks: job.disks.map(({ identity, file, readOnly = false, sectorSize = 512 }) => ({
+      disks: job.disks.map(({ identity, file, readOnly = false, sectorSize = 512, writeLog }) => ({
         sectorSize,
+        ...(writeLog === undefined ? {} : { writeLog }),
         ...{ file, format: "raw", serial: identity.serial ?? identity.name, cache: "unsafe" },
         ...(readOnly ? { readOnly } : { sparse: true }),
       })),

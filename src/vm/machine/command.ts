@@ -23,6 +23,8 @@ export interface DiskShape {
   readonly cache?: "writeback" | "unsafe";
   /** Zeros that the guest writes take no room in the file. */
   readonly sparse?: boolean;
+  /** An empty file into which every write and flush goes as well, in the format of the kernel's dm-log-writes. */
+  readonly writeLog?: string;
 }
 
 /** A network card: on QEMU's own network, which reaches the outside, or on a switch of ours. */
@@ -168,16 +170,18 @@ export function acceleratorArgs(name: AcceleratorName): string[] {
 }
 
 /** The disk's content, as a node of QEMU's block layer: it stays when the device before it is pulled. */
-function blockNode(disk: DiskShape, index: number): Record<string, unknown> {
-  return {
-    driver: disk.format,
-    "node-name": `disk${index}-content`,
-    "read-only": disk.readOnly === true,
-    discard: "unmap",
+function blockNode({ format, writeLog, ...disk }: DiskShape, index: number): Record<string, unknown> {
+  const cache = { direct: false, "no-flush": disk.cache === "unsafe" };
+  const file = { driver: "file", filename: disk.file, locking: "auto" };
+  const node = {
+    ...{ "node-name": `disk${index}-content`, "read-only": disk.readOnly === true, discard: "unmap" },
     ...(disk.sparse ? { "detect-zeroes": "unmap" } : {}),
-    cache: { direct: false, "no-flush": disk.cache === "unsafe" },
-    file: { driver: "file", filename: disk.file, locking: "auto" },
   };
+  if (writeLog === undefined) return { driver: format, ...node, cache, file };
+  // The filter itself must see every flush, though the file beneath may ignore them.
+  const seen = { driver: "blklogwrites", ...node, cache: { direct: false, "no-flush": false } };
+  const log = { driver: "file", filename: writeLog, cache: { direct: false, "no-flush": true } };
+  return { ...seen, file: { driver: format, discard: "unmap", cache, file }, log };
 }
 
 /** The device that the guest sees; the same as an argument of `device_add`. */

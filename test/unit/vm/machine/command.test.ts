@@ -91,6 +91,24 @@ describe("qemuCommand", () => {
     ]);
   });
 
+  it("records the writes of a disk beside it, and sees the flushes that the file ignores", () => {
+    const disk = {
+      file: "/lab/x",
+      format: "raw",
+      serial: "X",
+      cache: "unsafe",
+      writeLog: "/lab/log",
+    } as const;
+    const [node] = valuesOf(qemuCommand({ ...shape, disks: [disk] }), "-blockdev").map((text) =>
+      JSON.parse(text),
+    );
+    expect(node).toMatchObject({
+      ...{ driver: "blklogwrites", "node-name": "disk0-content", cache: { "no-flush": false } },
+      file: { driver: "raw", cache: { "no-flush": true }, file: { filename: "/lab/x" } },
+      log: { driver: "file", filename: "/lab/log" },
+    });
+  });
+
   it("adds the controller that a disk's bus needs, once", () => {
     const on = (bus: "scsi" | "usb" | "sata" | "nvme", serial: string) =>
       ({ file: "/lab/x", format: "raw", serial, bus }) as const;

@@ -1,0 +1,84 @@
+import type { DiskView, Range } from "./disk-view.ts";
+import { rangeOf, sectorBytes } from "./disk-view.ts";
+import { type Ext4, openExt4, type Something } from "./ext4.ts";
+import { replayOf, sectorsOf } from "./journal.ts";
+import type { Partition } from "./partitions.ts";
+import { ext4With, type Probe, partitionsIn } from "./probe.ts";
+import { Unreadable, unlessUnreadable } from "./unreadable.ts";
+
+/** Answers that are remembered: of the disk as it is written, and of what is flushed of it. */
+const mostKnown = 3;
+
+/** The root filesystem of a command line of Linux. */
+export function rootOf(view: DiskView, probe: Probe, cmdline: string): { partition: Partition; ext4: Ext4 } {
+  const uuid = /(?:^| )root=UUID=(\S+)/.exec(cmdline)?.[1];
+  if (uuid === undefined) throw new Unreadable(`no root filesystem in "${cmdline}"`);
+  return ext4With(view, partitionsIn(view, probe), uuid);
+}
+
+/** Whether not a byte of the partition is another than before the build. */
+export function oldRoot(before: DiskView, probe: Probe, cmdline: string): (view: DiskView) => boolean {
+  const { partition } = rootOf(before, probe, cmdline);
+  return remembering(partition, (view) => view.isSame(before.sectors, sectorsIn(partition)));
+}
+
+/**
+ * Whether everything that the finished filesystem holds is there, with the same bytes, once Linux has replayed the journal. What else
+ * is there does not count: the build may clear up after the new system can start.
+ */
+export function newRoot(after: DiskView, probe: Probe, cmdline: string): (view: DiskView) => boolean {
+  const { partition, ext4 } = rootOf(after, probe, cmdline);
+  const wanted = [...ext4.everything()];
+  const holds = (mounted: DiskView, { content }: Something) =>
+    content === undefined || sectorsOf(content).every((range) => mounted.isSame(after.sectors, range));
+  /** What was missing before is likely to be missing still. */
+  let missing = wanted[0];
+  const judge = (view: DiskView): boolean | Unreadable =>
+    unlessUnreadable(() => {
+      const mounted = replayed(view, partition);
+      if (missing !== undefined && !holds(mounted, missing)) return false;
+      const found = new Map(
+        [...openExt4(mounted.read, partition).everything()].map((one) => [one.path, one]),
+      );
+      missing = wanted.find((one) => !isLike(found.get(one.path), one) || !holds(mounted, one));
+      return missing === undefined;
+    });
+  return remembering(partition, (view) => judge(view) === true);
+}
+
+/** Most states differ elsewhere: then the answer is that of before. */
+function remembering(partition: Partition, answer: (view: DiskView) => boolean): (view: DiskView) => boolean {
+  const [from, to] = sectorsIn(partition);
+  let known: { readonly bytes: Buffer; readonly answer: boolean }[] = [];
+  return (view) => {
+    const part = view.sectors.subarray(from, to);
+    const bytes = Buffer.from(part.buffer, part.byteOffset, part.byteLength);
+    const found = known.find((one) => one.bytes.equals(bytes));
+    if (found !== undefined) return found.answer;
+    const made = { bytes: Buffer.from(bytes), answer: answer(view) };
+    known = [made, ...known].slice(0, mostKnown);
+    return made.answer;
+  };
+}
+
+/** Files do not move: where its bytes are elsewhere, it is another. */
+function isLike(found: Something | undefined, wanted: Something): boolean {
+  if (found === undefined || found.mode !== wanted.mode || found.owner !== wanted.owner) return false;
+  return found.short === wanted.short && JSON.stringify(found.content) === JSON.stringify(wanted.content);
+}
+
+/** The disk once Linux has mounted the filesystem. */
+function replayed(view: DiskView, partition: Partition): DiskView {
+  const ext4 = openExt4(view.read, partition);
+  const sectors = Int32Array.from(view.sectors);
+  const each = ext4.blockBytes / sectorBytes;
+  for (const { to, from } of replayOf(view.read, ext4, partition.start)) {
+    const source = from / sectorBytes;
+    sectors.set(view.sectors.subarray(source, source + each), to / sectorBytes);
+  }
+  return view.at(sectors);
+}
+
+function sectorsIn({ start, size }: Partition): Range {
+  return rangeOf({ offset: start, length: size });
+}
