@@ -1,11 +1,11 @@
-import { copyFile, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { openLab } from "../../../src/testing/index.ts";
 import { messageOf } from "../../../src/util/fail.ts";
 import type { Class } from "./cuts.ts";
 import { DiskView, sectorBytes } from "./disk-view.ts";
 import type { Firmware } from "./probe.ts";
-import type { Recording } from "./record.ts";
+import { copySparse, type Recording } from "./record.ts";
 import { openForReading } from "./write-log.ts";
 
 /** On ordinary hardware, which the lab multiplies. A machine that starts has come to its login in half of the first. */
@@ -59,7 +59,7 @@ async function writeState(
   recording: Pick<Recording, "before" | "log">,
   to: string,
 ): Promise<void> {
-  await copyFile(recording.before, to);
+  await copySparse(recording.before, to);
   const [disk, log] = [openForReading(recording.before), openForReading(recording.log)];
   const file = await open(to, "r+");
   try {

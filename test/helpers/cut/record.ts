@@ -1,4 +1,4 @@
-import { copyFile, mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { settleTimes } from "../../../src/disks/filesystem/tree-usage.ts";
 import {
@@ -17,10 +17,11 @@ import { runInVm, type VmOptions } from "../../../src/operator/vm-runner/vm-run.
 import type { DiskFacts } from "../../../src/schema/facts.ts";
 import type { Plan } from "../../../src/schema/plan.ts";
 import { packArgv, unpackTree } from "../../../src/steps/tree/unpack-tree.ts";
-import { plainEnv } from "../../../src/system/run/run.ts";
+import { plainEnv, run } from "../../../src/system/run/run.ts";
 import type { Log } from "../../../src/util/log.ts";
 
 const packMs = 1_800_000;
+const copyMs = 600_000;
 /** How exactly the moment of a write is known. */
 const sampleMs = 10;
 
@@ -51,7 +52,7 @@ export async function recordDeploy(
   await mkdir(directory, { recursive: true });
   const made = await packTree(wanted, directory, options);
   const [after, log] = [join(directory, "disk.raw"), join(directory, "writes.log")];
-  await copyFile(host.image, after);
+  await copySparse(host.image, after);
   await writeFile(log, "");
   const { size: sizeBytes } = await stat(host.image);
   const facts: DiskFacts = {
@@ -87,6 +88,11 @@ export async function recordDeploy(
     clock.stop();
   }
   return { before: host.image, after, log, plan, times: clock.times, steps: clock.steps };
+}
+
+/** A copy that takes no room for zeros. */
+export async function copySparse(from: string, to: string): Promise<void> {
+  await run(["cp", "--sparse=always", "--", from, to], { timeoutMs: copyMs });
 }
 
 /** The tree of the definition, as an archive on a disk of its own; no secrets. */
