@@ -29,19 +29,21 @@ export function oldRoot(before: DiskView, probe: Probe, cmdline: string): (view:
 export function newRoot(after: DiskView, probe: Probe, cmdline: string): (view: DiskView) => boolean {
   const { partition, ext4 } = rootOf(after, probe, cmdline);
   const wanted = [...ext4.everything()];
-  const holds = (mounted: DiskView, { content }: Something) =>
-    content === undefined || sectorsOf(content).every((range) => mounted.isSame(after.sectors, range));
+  const holds = (state: DiskView, { content }: Something) =>
+    content === undefined || sectorsOf(content).every((range) => state.isSame(after.sectors, range));
   /** What was missing before is likely to be missing still. */
   let missing = wanted[0];
   const judge = (view: DiskView): boolean | Unreadable =>
     unlessUnreadable(() => {
+      if (missing !== undefined && !holds(view, missing)) return false;
+      // Data are not in the journal: they are at their places before it is looked at.
+      missing = wanted.find((one) => !holds(view, one));
+      if (missing !== undefined) return false;
       const mounted = replayed(view, partition);
-      if (missing !== undefined && !holds(mounted, missing)) return false;
       const found = new Map(
         [...openExt4(mounted.read, partition).everything()].map((one) => [one.path, one]),
       );
-      missing = wanted.find((one) => !isLike(found.get(one.path), one) || !holds(mounted, one));
-      return missing === undefined;
+      return wanted.every((one) => isLike(found.get(one.path), one) && holds(mounted, one));
     });
   return remembering(partition, (view) => judge(view) === true);
 }
