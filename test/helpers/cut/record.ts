@@ -63,6 +63,7 @@ export async function recordDeploy(
   const whole = unpackingPlan(made.inputs, {
     ...{
       firmware: "bios",
+      consoles: made.inputs.spec.boot?.consoles ?? [],
       disks: { system: facts },
       archive: { file: "/tree", sizeBytes: archive.sizeBytes },
     },
