@@ -11,7 +11,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainEnv, run } from "../../src/system/run/run.ts";
-import { leasedStacks, plainStacks } from "../helpers/builders/stacks.ts";
+import { numbers, seed } from "../helpers/builders/odd-strings.ts";
+import { leasedStacks, plainStacks, randomStacks } from "../helpers/builders/stacks.ts";
 import { expectSame, roundTripsIn } from "../helpers/checks/round-trips.ts";
 import { bundleRoundTrip } from "../helpers/labs/round-trip-program.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -19,6 +20,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 const script = resolve("initramfs/files/usr/lib/imgbuild/udhcpc.script");
 
 const tripsMs = 600_000;
+const randomCount = 6;
 
 /** Runs shell lines in a network of its own with two cards, v0 and v1. */
 async function alone(lines: readonly string[]): Promise<string> {
@@ -68,8 +70,8 @@ describe("the base's script for DHCP", () => {
 });
 
 // Bonds and VLANs, which this computer's kernel need not have: test/matrix/base-network.test.ts.
-describe("an old system's network, looked at and set up again (F09)", () => {
-  const stacks = [...plainStacks, ...leasedStacks];
+describe(`an old system's network, looked at and set up again (F09; IMGBUILD_SEED=${seed})`, () => {
+  const stacks = [...plainStacks, ...leasedStacks, ...randomStacks(randomCount, numbers(seed))];
   let trips: ReturnType<typeof roundTripsIn>;
   let dir: string;
   beforeAll(async () => {

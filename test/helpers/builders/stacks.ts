@@ -177,6 +177,48 @@ export const lostLease: Stack = {
   ],
 };
 
+/** Networks that nobody thought of: cards and bridges with addresses of both families, ways, tables and rules at random. */
+export function randomStacks(count: number, random: () => number): Stack[] {
+  const below = (limit: number) => Math.floor(random() * limit);
+  const pick = <T>(some: readonly T[]): T => some[below(some.length)]!;
+  return Array.from({ length: count }, (_, at) => {
+    const cards = macs.slice(0, 1 + below(macs.length));
+    const old = cards.flatMap((_mac, card) => {
+      const up = `ip link set c${card} up mtu ${pick([1280, 1500, 4000, 9000])}`;
+      const isBridged = below(3) === 0;
+      const name = isBridged ? `br${card}` : `c${card}`;
+      const bridge = [
+        `ip link add ${name} ${below(2) === 0 ? `address 02:00:00:00:0${card}:77 ` : ""}type bridge`,
+        ...[`ip link set c${card} master ${name}`, `ip link set ${name} up`],
+      ];
+      const [length4, length6] = [pick([24, 28, 32]), pick([64, 128])];
+      const [own4, via4] = [`198.18.${card}.5`, `198.18.${card}.1`];
+      const [own6, via6] = [`2001:db8:${card}::5`, pick([`2001:db8:${card}::1`, "fe80::1"])];
+      const metric = pick(["", ` metric ${100 + card}`]);
+      const more = pick(["", " mtu 1280", ` src ${own4}`]);
+      const has4 = card === 0 || below(2) === 0;
+      return [
+        ...[up, ...(isBridged ? bridge : [])],
+        ...(has4 ? [`ip addr add ${own4}/${length4} dev ${name}`] : []),
+        ...(has4 && (card === 0 || metric !== "")
+          ? [`ip route add default via ${via4} dev ${name} onlink${metric}${more}`]
+          : []),
+        ...(has4 && below(2) === 0
+          ? [
+              `ip route add default via ${via4} dev ${name} onlink table ${1000 + card}`,
+              `ip rule add from ${own4} ${pick(["", `iif ${name} `])}lookup ${1000 + card} priority ${200 + card}`,
+            ]
+          : []),
+        `ip addr add ${own6}/${length6} dev ${name} nodad${pick(["", " noprefixroute"])}`,
+        ...(below(2) === 0
+          ? [`ip -6 route add default via ${via6} dev ${name} onlink metric ${500 + card}`]
+          : []),
+      ];
+    });
+    return { name: `at random, number ${at}`, isRich: true as const, cards, old };
+  });
+}
+
 const bonded = (options: string, members: readonly number[]) => [
   `ip link add bond0 type bond ${options}`,
   ...members.map((number) => `ip link set c${number} master bond0`),

@@ -57,6 +57,32 @@ describe("restoreNetwork (F09)", () => {
     await expect(restoreNetwork({ links: [link], dns: [] }, silentLog, sys)).rejects.toThrow(/imgbuild9b/);
   });
 
+  it("asks by DHCP on every card that is part of nothing where no way out is left, and only there", async () => {
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void warned.push(message) };
+    const sys = sysClassNet({
+      imgbuild9x: mac,
+      imgbuild9y: "52:54:00:12:34:57",
+      imgbuild9z: "52:54:00:12:34:58",
+    });
+    for (const name of ["imgbuild9x", "imgbuild9y", "imgbuild9z"]) mkdirSync(join(sys, name, "device"));
+    mkdirSync(join(sys, "imgbuild9z", "master"));
+    const out = { ...link, name: "wan", routes: [{ to: "default", via: "192.0.2.1", onLink: false }] };
+    const failing = restoreNetwork({ links: [out], dns: [] }, log, sys);
+    await expect(failing).rejects.toThrow(/ip link set dev imgbuild9x/);
+    expect(warned).toEqual([expect.stringMatching(/by DHCP on imgbuild9x, imgbuild9y$/)]);
+  });
+
+  it("gives a bond up where none of its cards can join, and names the first reason", async () => {
+    const sys = sysClassNet({ imgbuild9x: mac });
+    const device = { kind: "bond" as const, options: { mode: "active-backup" }, members: ["one", "two"] };
+    const bond = { ...link, name: "imgbuild9b", device };
+    // A member that the replay does not have is as one that never comes.
+    await expect(restoreNetwork({ links: [{ ...bond }], dns: [] }, silentLog, sys)).rejects.toThrow(
+      /^imgbuild9b is made of one, which is not here$/,
+    );
+  });
+
   it("does nothing where nothing is to be restored", async () => {
     await expect(restoreNetwork({ links: [], dns: [] }, silentLog, "/nonexistent")).resolves.toBeUndefined();
   });
