@@ -1,5 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { memoryRows, rebuildRows, treeRows } from "./bench-build.ts";
+import { downtimeRow } from "./bench-downtime.ts";
 import { imageRows } from "./bench-image.ts";
 import { lockRows } from "./bench-lock.ts";
 import { busyCores, machine, versions } from "./bench-machine.ts";
@@ -26,6 +27,8 @@ const measurements: readonly Measurement[] = [
   { group: "rescue", rows: ["recover-offline"], measure: recoverRows },
   { group: "start-up", rows: ["start-up-mkosi", "start-up-ansible"], measure: startRows },
   { group: "vm", rows: ["test-verdict", "snapshot-restore"], measure: vmRows },
+  { group: "downtime", rows: ["downtime-local"], measure: async () => [await downtimeRow("local")] },
+  { group: "downtime", rows: ["downtime-target"], measure: async () => [await downtimeRow("target")] },
 ];
 
 const quietCores = 0.1;

@@ -146,7 +146,7 @@ function timeline(what: string, report: Report): void {
   console.log(`\n${what}: ${seconds(total * 1000)}, of it ${seconds((downtime ?? 0) * 1000)} down`);
   for (const phase of phases) console.log(`  ${phase.phase.padEnd(10)} ${seconds(phase.seconds * 1000)}`);
   console.log(
-    `  sent by the operator: base ${report.bytes.base} bytes, payload ${report.bytes.payload} bytes`,
+    `  sent by the operator: base ${report.bytes.base} bytes, tree ${report.bytes.tree ?? 0} bytes, payload ${report.bytes.payload} bytes`,
   );
   console.log(
     `  fetched by the target: ${report.fetched?.packages} packages, ${report.fetched?.bytes} bytes`,

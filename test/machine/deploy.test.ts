@@ -94,7 +94,10 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
 
   it("returns to the old system when nobody says GO (F12)", async () => {
     const before = await bootId();
-    const args = [...deployArguments(lab, join(directory, "lost.json")), "--dead-man", "60"];
+    const args = [
+      ...deployArguments(lab, join(directory, "lost.json")),
+      ...["--dead-man", "60", "--build-on", "target"],
+    ];
     const ran = await imgbuild(args, {
       env,
       timeoutMs: 10 * minute,
@@ -112,7 +115,7 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     expect(await traces()).toBe(`0\n${keptSum}  /srv/kept.txt`);
   });
 
-  it("replaces the old system, and leaves no secret anywhere but at its path (F26)", async () => {
+  it("replaces the old system by a tree that was made here, and leaves no secret anywhere but at its path (F26)", async () => {
     const before = await bootId();
     const file = join(directory, "report.json");
     const ran = await imgbuild(deployArguments(lab, file), { env, timeoutMs: 40 * minute });
@@ -125,7 +128,9 @@ describe("deploying imgbuild/web onto a stock Debian 12 host", () => {
     expect(report.outcome).toBe("done");
     expect(report.bootIds.old).toBe(before);
     expect(new Set(Object.values(report.bootIds)).size).toBe(3);
-    expect(report.fetched?.packages).toBeGreaterThan(100);
+    // The tree was made here: nothing was fetched, and nothing was needed of any network after the first write.
+    expect(report.fetched?.packages).toBe(0);
+    expect(report.bytes.tree).toBeGreaterThan(10 * 2 ** 20);
     expect(report.bytes.payload).toBeLessThanOrEqual(256 * 1024);
     expect(report.bytes.base).toBeLessThanOrEqual(120 * 2 ** 20);
     expect(report.seconds.downtime).toBeGreaterThan(0);

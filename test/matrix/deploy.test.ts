@@ -83,8 +83,9 @@ it("deploy-local: the tree is made here and sent, the host fetches nothing, and 
 
 it("deploy-sudo: the operator logs in as a user with sudo", () =>
   withLab("bios", async (lab) => {
-    const report = await deployed(lab, "admin@target");
+    const report = await deployed(lab, "admin@target", ["--build-on", "target"]);
     expect(report.outcome).toBe("done");
+    expect(report.fetched?.packages).toBeGreaterThan(100);
   }));
 
 it("redeploy: a host that imgbuild made is replaced in turn, and the base is not sent again", () =>
@@ -102,7 +103,7 @@ it("base-panics: the old system comes back, and the operator is told", () =>
     const before = await lab.stock.waitForLogin();
     // The base's first program is asked for by a name that is not there: its kernel panics at once.
     const args = [
-      ...deployArguments(lab, file),
+      ...[...deployArguments(lab, file), "--build-on", "target"],
       ...["rdinit=/no-such-init", "root=/dev/none"].flatMap((word) => ["--base-cmdline", word]),
     ];
     const ran = await imgbuild(args, { env, timeoutMs: 30 * minute });
@@ -119,7 +120,10 @@ it("abort: the operator's machine is lost, another terminal looks in and sends t
     const before = await lab.stock.waitForLogin();
     const mark = lab.machine.console.mark();
     const lost = await imgbuild(
-      [...deployArguments(lab, join(lab.directory, "report.json")), "--dead-man", "3600"],
+      [
+        ...deployArguments(lab, join(lab.directory, "report.json")),
+        ...["--dead-man", "3600", "--build-on", "target"],
+      ],
       { env, timeoutMs: 30 * minute, onStart: endedAfter("waiting for the base", "SIGKILL") },
     );
     expect(lost.code).toBe(128);
@@ -139,7 +143,7 @@ it("abort: the operator's machine is lost, another terminal looks in and sends t
 it("resume: the network is gone while packages are fetched; the base stays up, and resuming brings the new system", () =>
   withLab("bios", async (lab) => {
     const file = join(lab.directory, "report.json");
-    const ran = await imgbuild(deployArguments(lab, file), {
+    const ran = await imgbuild([...deployArguments(lab, file), "--build-on", "target"], {
       env,
       timeoutMs: 60 * minute,
       onStart: (child) => {
@@ -169,7 +173,11 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
 it("replan: a definition that can only fail is replaced on the base by one that does not", () =>
   withLab("bios", async (lab) => {
     const file = join(lab.directory, "report.json");
-    const args = deployArguments(lab, file, "target", await withUnknownUnit());
+    const args = [
+      ...deployArguments(lab, file, "target", await withUnknownUnit()),
+      // Made here, the tree would fail before the host is touched.
+      ...["--build-on", "target"],
+    ];
     const ran = await imgbuild(args, { env, timeoutMs: 60 * minute });
     expect(ran.stderr).toContain("no-such-unit.service");
     expect(ran.code).toBe(1);

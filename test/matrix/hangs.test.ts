@@ -29,7 +29,7 @@ async function hanging(
     const before = await lab.stock.waitForLogin();
     const file = join(lab.directory, "report.json");
     const mark = lab.machine.console.mark();
-    const args = [...deployArguments(lab, file), "--dead-man", String(deadMan)];
+    const args = [...deployArguments(lab, file), "--dead-man", String(deadMan), "--build-on", "target"];
     const deploying = imgbuild(args, { env, timeoutMs: 40 * minute });
     await Promise.race([
       lab.machine.waitForConsole(/imgbuild: the base is up/, { after: mark, withinSeconds: 600 }),

@@ -113,7 +113,7 @@ async function placeOf(
   const tree = treeForHost(ownTreeInputs(inputs), about);
   const problem = await trees.problem();
   const { buildOn, treeBytes, takeover, lines } = chooseBuildOn({
-    ...{ asked: inputs.buildOn ?? "target", facts, baseBytes, wanted },
+    ...{ asked: inputs.buildOn, facts, baseBytes, wanted },
     packagesBytes: inputs.lock.packages.reduce((sum, { size }) => sum + size, 0),
     tree: problem === undefined ? { bytes: (await trees.find(tree.made))?.archive.size } : { problem },
     before: await measured?.before(),

@@ -156,7 +156,11 @@ export async function deployHere(lab: StockLab, env: Readonly<Record<string, str
     },
   };
   const [, config, , knownHosts] = lab.login;
-  const options = { deadManSeconds: 600, slow: lab.machine.scale, identity: ["secrets/demo-identity.txt"] };
+  const options = {
+    ...{ deadManSeconds: 600, slow: lab.machine.scale, identity: ["secrets/demo-identity.txt"] },
+    // What happens before the first write does not depend on it, and a tree takes long to be sent.
+    buildOn: "target" as const,
+  };
   const inputs = await deployInputs("imgbuild/web", "target", options, outside);
   const files = { sshConfig: config!, knownHosts: knownHosts! };
   return { inputs, world: deployWorld("target", files, outside, async () => {}) };

@@ -291,6 +291,29 @@ function memberOf(bytes: Buffer, member: string): Buffer {
 }
 
 describe("deploy", () => {
+  it("makes the tree before anybody is asked, and leaves the host alone where that fails", async () => {
+    const { world, notes } = await machine();
+    const trees: DeployWorld["trees"] = {
+      problem: async () => undefined,
+      find: async () => undefined,
+      make: async () => {
+        notes.push("make");
+        throw new Fail("a script failed");
+      },
+    };
+    const report = await deploy(inputsOfDeploy(), { ...world, trees });
+    expect(report).toMatchObject({ outcome: "old-system", message: "a script failed" });
+    expect(notes).toEqual(["make"]);
+    const huge = { path: "/c/tree.cpio", size: 2 ** 32, sha256: "0".repeat(64) };
+    const tree = { size: 1, sha256: "0".repeat(64), contentBytes: 1 };
+    const refused = await deploy(inputsOfDeploy(), {
+      ...{ ...world, trees: { ...trees, make: async () => ({ archive: huge, tree }) } },
+    });
+    expect(refused).toMatchObject({ outcome: "refused", hint: "deploy with --build-on target" });
+    expect(refused.message).toMatch(/^the tree is too large for the host's RAM: .*2 × tree 4096/);
+    expect(notes).toEqual(["make"]);
+  });
+
   it("takes a host over, builds, and is done when the new system has proved itself", async () => {
     const { world, notes, secrets, connects } = await machine();
     const report = Report.parse(await deploy(inputsOfDeploy(), world));

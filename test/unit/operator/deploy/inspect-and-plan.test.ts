@@ -23,6 +23,7 @@ async function looked(
     password?: DeployWorld["password"];
     keys?: string[];
     inputs?: Partial<DeployInputs>;
+    trees?: DeployWorld["trees"];
   } = {},
 ) {
   const asked: string[] = [];
@@ -61,6 +62,7 @@ async function looked(
     publicKeys: async () => story.keys ?? [adminKey],
     mirrorsIn: () => (story.own ?? []).map((url) => ({ archive: "debian" as const, url })),
     password: story.password,
+    trees: story.trees,
   } as unknown as DeployWorld;
   const log = {
     ...world.log,
@@ -70,6 +72,21 @@ async function looked(
   const inspected = await inspectAndPlan(inputs, { ...world, log } as DeployWorld, newTrail());
   const noGo = inspected.findings.filter(({ verdict }) => verdict === "no-go").map(({ check }) => check);
   return { inspected, asked, became, lines, noGo, host, inputs };
+}
+
+/** Trees of this machine: one that is in the cache, or why there can be none. */
+function treesOf(story: { readonly size?: number; readonly problem?: string }): DeployWorld["trees"] {
+  const tree = { size: 1, sha256: "0".repeat(64), contentBytes: 1 };
+  return {
+    problem: async () => story.problem,
+    find: async () =>
+      story.size === undefined
+        ? undefined
+        : { archive: { path: "/c/tree.cpio", size: story.size, sha256: "0".repeat(64) }, tree },
+    make: async () => {
+      throw new Error("nothing is made yet");
+    },
+  };
 }
 
 function going(inspected: Inspected) {
@@ -108,6 +125,46 @@ describe("looking at a host before a deploy", () => {
       deadManSeconds: inputs.deadManSeconds,
     });
     expect(asked).toEqual(["http://deb.example.org/debian/dists/trixie/InRelease"]);
+  });
+
+  it("plans with a tree that is made here, where RAM has room for it and it was not said otherwise", async () => {
+    const trees = treesOf({ size: 100 * 2 ** 20 });
+    const plain = going((await looked()).inspected);
+    const local = going((await looked({ trees })).inspected);
+    const kinds = ({ plan }: typeof local) => plan.steps.map(({ kind }) => kind);
+    expect(kinds(local)).toContain("unpack-tree");
+    expect(kinds(local)).not.toContain("install-packages");
+    expect(local.build).toMatchObject({
+      buildOn: "local",
+      lines: [expect.stringMatching(/^local: 100 MiB of tree/), expect.stringMatching(/^target: /)],
+    });
+    const target = going((await looked({ trees, inputs: { buildOn: "target" } })).inspected);
+    expect(target).toMatchObject({ planDigest: plain.planDigest, build: { buildOn: "target" } });
+    expect(target).not.toHaveProperty("tree.made");
+    const small = { meminfo: "MemTotal: 716800 kB\nMemAvailable: 204800 kB" };
+    const short = await looked({ trees, probe: small });
+    expect(going(short.inspected).build).toMatchObject({
+      buildOn: "target",
+      lines: [expect.stringMatching(/RAM is too small for it$/), expect.anything()],
+    });
+    const forced = await looked({ trees, probe: small, inputs: { buildOn: "local" } });
+    expect(forced.noGo).toEqual(["memory"]);
+    expect(forced.lines.join("\n")).toMatch(/NO-GO memory: .*tree 100.*--build-on target takes less/);
+  });
+
+  it("needs no mirror for a tree that is made here, and says which machine cannot make one", async () => {
+    const dead = ["http://deb.example.org"];
+    const without = await looked({ dead });
+    expect(without.noGo).toEqual(["mirror"]);
+    const local = await looked({ dead, trees: treesOf({ size: 2 ** 20 }) });
+    expect(local.noGo).toEqual([]);
+    expect(local.lines.join("\n")).toMatch(/warn {2}mirror: .*the tree is sent, so no mirror is needed/);
+    const trees = treesOf({ problem: "making a tree needs root" });
+    expect(going((await looked({ trees })).inspected).build?.buildOn).toBe("target");
+    await expect(looked({ trees, inputs: { buildOn: "local" } })).rejects.toMatchObject({
+      ...{ message: "--build-on local: making a tree needs root", exitCode: 3 },
+      hint: "deploy with --build-on target",
+    });
   });
 
   it("makes no plan, keys or nonce where something stands against it, and shows every finding", async () => {
