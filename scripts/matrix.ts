@@ -187,6 +187,30 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/cuts.test.ts", `cut-${name}:`),
   })),
   {
+    name: "takeover-grub",
+    faults: ["F05"],
+    what: "where kexec is switched off, the GRUB of a BIOS host starts the base once; abort brings the old system back",
+    argv: vitest("test/matrix/takeover.test.ts", "takeover-grub: "),
+  },
+  {
+    name: "takeover-grub-uefi",
+    faults: ["F05"],
+    what: "the same of a UEFI host",
+    argv: vitest("test/matrix/takeover.test.ts", "takeover-grub-uefi: "),
+  },
+  {
+    name: "takeover-systemd-boot",
+    faults: ["F05"],
+    what: "the same by systemd-boot, of a host that imgbuild made",
+    argv: vitest("test/matrix/takeover.test.ts", "takeover-systemd-boot: "),
+  },
+  {
+    name: "takeover-kexec-file",
+    faults: ["F06"],
+    what: "under Secure Boot and lockdown the host's kernel starts the base's, which Debian has signed; abort returns",
+    argv: vitest("test/matrix/takeover.test.ts", "takeover-kexec-file: "),
+  },
+  {
     name: "boot-uki",
     what: "a unified kernel image starts, and another after apt has brought a kernel; BIOS starts the same disk",
     argv: vitest("test/matrix/boot.test.ts", "boot-uki "),

@@ -237,7 +237,13 @@ async function machine(story: Story = {}) {
       return await system.run(argv);
     },
   };
-  const rebooted: Host = { ...old, exec: async () => ok("another-boot\n") };
+  const rebooted: Host = {
+    ...old,
+    exec: async (argv) => {
+      if (argv[0] === "sh" && scriptName(argv) === "undo") notes.push("undo");
+      return ok("another-boot\n");
+    },
+  };
 
   const connects: ConnectOptions[] = [];
   const stop = new AbortController();
@@ -578,6 +584,24 @@ describe("deploy", () => {
       seconds: { downtime: null },
     });
     expect(notes).not.toContain("undo");
+  });
+
+  it("goes by a boot entry where kexec is switched off, and clears up where the old system comes back (F05)", async () => {
+    const probe = {
+      "kexec-disabled": "1",
+      "boot-places":
+        "grub /boot/grub\ndf /dev/vda1 3990192 1200000 2560000 32% /\nreads custom.cfg\nreads load_env",
+    };
+    const done = await machine({ probe });
+    expect(await deploy(inputsOfDeploy(), done.world)).toMatchObject({ outcome: "done" });
+    expect(done.notes).not.toContain("undo");
+    const { world, notes } = await machine({ probe, after: "old" });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
+      outcome: "old-system",
+      message: "the old system came back instead of the base",
+      hint: expect.stringContaining("its bootloader passed over the entry or could not start it"),
+    });
+    expect(notes.slice(-2)).toEqual(["jump", "undo"]);
   });
 
   it.each([
