@@ -205,6 +205,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/takeover.test.ts", "takeover-systemd-boot: "),
   },
   {
+    name: "takeover-firmware",
+    faults: ["F05"],
+    what: "the same by the firmware, of a host whose bootloader takes no entry",
+    argv: vitest("test/matrix/takeover.test.ts", "takeover-firmware: "),
+  },
+  {
     name: "takeover-kexec-file",
     faults: ["F06"],
     what: "under Secure Boot and lockdown the host's kernel starts the base's, which Debian has signed; abort returns",

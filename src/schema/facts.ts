@@ -165,9 +165,9 @@ export const RuleFacts = z.strictObject({
   words: list(Text),
 });
 
-/** A directory that a bootloader reads, where a boot entry could be put. */
+/** A directory that a bootloader or the firmware reads, where a boot entry could be put. */
 const BootPlace = z.strictObject({
-  loader: z.enum(["grub", "systemd-boot"]),
+  loader: z.enum(["grub", "systemd-boot", "firmware"]),
   directory: Text,
   /** Of the filesystem that it is on. */
   fsType: Text,

@@ -114,9 +114,19 @@ it("takeover-systemd-boot: where kexec is switched off, systemd-boot starts the 
     await host.succeed("sudo cp /tmp/before /root/before");
     const said = await thereAndBack(lab, host, deploy);
     expect(said).toContain("takeover: boot-entry: one start by the host's own systemd-boot, out of /efi (");
-    expect(await host.succeed("sudo find /efi | sort | diff - <(sudo cat /root/before) && echo same")).toBe(
-      "same",
+    await host.succeed(["bash", "-c", "sudo find /efi | sort | diff - <(sudo cat /root/before)"]);
+  }));
+
+it("takeover-firmware: where GRUB's menu takes no entry, the firmware starts the base's kernel once", () =>
+  ownHost('{ firmware: ["uefi"], loader: "grub" }', "uefi", async (lab, host, deploy) => {
+    await host.succeed(
+      "sudo find /efi | sort | sudo tee /root/before; ls /sys/firmware/efi/efivars > variables",
     );
+    const said = await thereAndBack(lab, host, [...deploy, "--takeover", "boot-entry"]);
+    expect(said).toContain("takeover: boot-entry: one start by the host's own firmware, out of /efi (");
+    const same =
+      "sudo find /efi | sort | diff - <(sudo cat /root/before) && ls /sys/firmware/efi/efivars | diff - variables";
+    await host.succeed(["bash", "-c", same]);
   }));
 
 it("takeover-kexec-file: under Secure Boot and lockdown the host's kernel checks Debian's signature of the base's, and starts it", () =>

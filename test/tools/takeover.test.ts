@@ -14,8 +14,10 @@ import {
   undo,
   workDir,
 } from "../../src/operator/takeover/takeover.ts";
+import { firmwareEntry } from "../../src/operator/takeover/ways/firmware.ts";
 import { grubEntry } from "../../src/operator/takeover/ways/grub.ts";
 import { kexec, kexecFile } from "../../src/operator/takeover/ways/kexec.ts";
+import { loadOption } from "../../src/operator/takeover/ways/load-option.ts";
 import { systemdBootEntry } from "../../src/operator/takeover/ways/systemd-boot.ts";
 import { run } from "../../src/system/run/run.ts";
 import { sha256 } from "../../src/util/digest.ts";
@@ -45,8 +47,9 @@ async function theHost(options: { shell?: readonly string[]; loaded?: string } =
   // Nothing here may restart this machine.
   const bin = join(dir, "bin");
   mkdirSync(bin);
-  for (const name of ["reboot", "systemctl"]) {
-    writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} "$*" >> ${dir}/restarts\n`);
+  for (const name of ["reboot", "systemctl", "chattr"]) {
+    const file = name === "chattr" ? "attributes" : "restarts";
+    writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} "$*" >> ${dir}/${file}\n`);
     chmodSync(join(bin, name), 0o755);
   }
   const path = `PATH=${bin}:/usr/sbin:/usr/bin:/sbin:/bin`;
@@ -344,6 +347,34 @@ describe("a takeover's scripts", () => {
     expect(variable).toBe(`07000000${Buffer.from(`${own}.conf\0`, "utf16le").toString("hex")}`);
     await undo(host);
     expect(await inside(list("/boot/efi"))).toBe("loader 755\nloader/entries 700\n");
+  });
+
+  it("have the firmware start the base's kernel once, and take that back", async () => {
+    const { host, base, inside, dir } = await theHost();
+    const vars = "/sys/firmware/efi/efivars";
+    const vendor = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    await inside(`mkdir -p /boot/efi/EFI ${vars}`);
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    const uuid = "a1b2c3d4-e5f6-4789-abcd-0123456789ab";
+    const partition = { number: 1, uuid, startSector: 2048, sectors: 4096 };
+    const way = firmwareEntry("/boot/efi", partition);
+    await loadBase(host, way, { directory, parts, commandLine: ["a=100%"] }, signal);
+    await jump(host, way, signal, join(dir, "trigger"));
+    const hex = async (name: string) => inside(`od -An -v -tx1 ${vars}/${name}-${vendor} | tr -d ' \\n'`);
+    expect(await hex("BootNext")).toBe("070000006d1b");
+    const option = loadOption({
+      ...{ title: "imgbuild: the base of a deploy", partition, path: `\\${own}\\kernel` },
+      words: `initrd=\\${own}\\initrd a=100%`,
+    });
+    expect(await hex("Boot1B6D")).toBe(`07000000${option.toString("hex")}`);
+    await inside(`touch ${vars}/Boot0001-${vendor}`);
+    await undo(host);
+    expect(await inside(`${list("/boot/efi")}; ls ${vars}`)).toBe(`EFI 755\nBoot0001-${vendor}\n`);
+    // Somebody else's.
+    await inside(`touch ${vars}/BootNext-${vendor}`);
+    await undo(host);
+    expect(await inside(`ls ${vars}`)).toBe(`Boot0001-${vendor}\nBootNext-${vendor}\n`);
   });
 
   it("refuse a boot filesystem that has no room, and leave nothing there", async () => {

@@ -31,14 +31,19 @@ grep -q 'Debian Secure Boot CA' /proc/keys 2>/dev/null && echo trusted
 section loader-info
 for f in /sys/firmware/efi/efivars/LoaderInfo-4a67b082-*; do [ -r "$f" ] && tr -cd ' -~' <"$f"; done
 section boot-places
-for d in /boot/grub /boot/grub2 /efi /boot /boot/efi; do
-  case $d in
-    */grub*) [ -r "$d/grub.cfg" ] && echo "grub $d" || continue ;;
-    *) [ -d "$d/loader" ] && echo "systemd-boot $d" || continue ;;
-  esac
-  df -Pk "$d" 2>/dev/null | sed '1d;s/^/df /'
-  [ -d "$d/imgbuild-takeover" ] && echo "left $(du -sk "$d/imgbuild-takeover" 2>/dev/null)"
-  for w in custom.cfg load_env; do grep -qF "$w" "$d/grub.cfg" 2>/dev/null && echo "reads $w"; done
+place() {
+  echo "$1 $2"
+  df -Pk "$2" 2>/dev/null | sed '1d;s/^/df /'
+  [ -d "$2/imgbuild-takeover" ] && echo "left $(du -sk "$2/imgbuild-takeover" 2>/dev/null)"
+}
+for d in /boot/grub /boot/grub2; do
+  [ -r "$d/grub.cfg" ] || continue
+  place grub "$d"
+  for w in custom.cfg load_env; do grep -qF "$w" "$d/grub.cfg" && echo "reads $w"; done
+done
+for d in /efi /boot /boot/efi; do [ -d "$d/loader" ] && place systemd-boot "$d"; done
+for d in /boot/efi /efi /boot; do
+  [ -d "$d/EFI" ] && [ -e /sys/firmware/efi/efivars/BootCurrent-* ] && place firmware "$d"
 done
 show mountinfo /proc/self/mountinfo
 show swaps /proc/swaps

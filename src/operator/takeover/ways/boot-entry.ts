@@ -4,6 +4,12 @@ import { joinInitrd, type Left, runDetached } from "./way.ts";
 
 /** Directory of kernel and initramfs beside a bootloader's files, and the name of what leads to them there. */
 export const ownName = "imgbuild-takeover";
+/** The variable of the firmware that names the base's kernel; the number is one that nobody uses. */
+export const firmwareOption = {
+  number: "1B6D",
+  title: "imgbuild: the base of a deploy",
+  vendor: "8be4df61-93ca-11d2-aa0d-00e098032b8c",
+} as const;
 /** Marks of our lines in a file that may have others. */
 export const [began, ended] = [`# ${ownName}: begin`, `# ${ownName}: end`];
 /** Stays free on the filesystem that takes the base; KiB. */
@@ -24,6 +30,13 @@ remove_entries() {
   for at in /efi /boot /boot/efi; do
     rm -f "$at/loader/entries/${ownName}.conf"
     rm -rf "$at/${ownName}"
+  done
+  for name in Boot${firmwareOption.number} BootNext; do
+    variable=/sys/firmware/efi/efivars/$name-${firmwareOption.vendor}
+    # The other one is somebody else's, unless the first is there.
+    [ -e "$variable" ] || break
+    chattr -i "$variable"
+    rm -f "$variable"
   done
 }`;
 

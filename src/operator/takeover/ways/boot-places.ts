@@ -11,7 +11,7 @@ export function parseBootPlaces(
   const places: BootPlace[] = [];
   for (const line of text.split("\n")) {
     const [word = "", ...values] = line.trim().split(/\s+/);
-    if (word === "grub" || word === "systemd-boot") {
+    if (word === "grub" || word === "systemd-boot" || word === "firmware") {
       places.push({
         loader: word,
         directory: values[0] ?? "",

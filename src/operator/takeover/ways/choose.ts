@@ -1,6 +1,8 @@
 import type { BootPlace, Facts } from "../../../schema/facts.ts";
+import { firmwareEntry } from "./firmware.ts";
 import { grubEntry } from "./grub.ts";
 import { kexec, kexecFile } from "./kexec.ts";
+import type { GptPartition } from "./load-option.ts";
 import { cacheReserveMib, fitsOnDisk, memoryNeeds, oldSystemMib } from "./memory.ts";
 import { systemdBootEntry } from "./systemd-boot.ts";
 import { type Way, type WayName, wayNames } from "./way.ts";
@@ -34,6 +36,7 @@ type Known = Pick<
   | "loaderInfo"
   | "bootPlaces"
   | "cmdline"
+  | "disks"
   | "memoryMib"
   | "cacheMib"
 >;
@@ -100,14 +103,36 @@ const ways: Record<WayName, (facts: Known, shippedMib: number) => Found> = {
           places.map(({ not }) => not).join(", ") ||
           "neither GRUB's nor systemd-boot's files are in /boot, /efi or /boot/efi",
       };
-    const { loader, directory, freeMib } = good;
-    const way = loader === "grub" ? grubEntry(directory) : systemdBootEntry(directory);
+    const { directory, freeMib } = good;
     const where = `${directory} (${freeMib} MiB free, ${needMib} needed)`;
-    return { way, shown: `boot-entry: one start by the host's own ${loaderNames[loader]}, out of ${where}` };
+    return {
+      way: entryIn(good, facts),
+      shown: `boot-entry: one start by the host's own ${loaderNames[good.loader]}, out of ${where}`,
+    };
   },
 };
 
-const loaderNames = { grub: "GRUB", "systemd-boot": "systemd-boot" } as const;
+function entryIn({ loader, directory }: BootPlace, facts: Known): Way {
+  if (loader === "grub") return grubEntry(directory);
+  if (loader === "systemd-boot") return systemdBootEntry(directory);
+  return firmwareEntry(directory, partitionAt(directory, facts) as GptPartition);
+}
+
+/** The partition of a GPT that is mounted there. */
+function partitionAt(directory: string, { disks }: Pick<Known, "disks">): GptPartition | undefined {
+  for (const { partitions, sectorSize } of disks)
+    for (const { name, partUuid, startBytes, sizeBytes, mountPoints } of partitions) {
+      if (!mountPoints.includes(directory)) continue;
+      // An MBR's are shorter.
+      if (partUuid === undefined || !guidForm.test(partUuid)) return undefined;
+      const [startSector, sectors] = [startBytes / sectorSize, sizeBytes / sectorSize];
+      return { number: Number(/\d+$/.exec(name)?.[0]), uuid: partUuid, startSector, sectors };
+    }
+  return undefined;
+}
+
+const guidForm = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/;
+const loaderNames = { grub: "GRUB", "systemd-boot": "systemd-boot", firmware: "firmware" } as const;
 const disabled = "kernel.kexec_load_disabled is 1";
 const untrusted = "the host trusts no key of Debian's, by which the base's kernel is signed";
 
@@ -122,9 +147,17 @@ function lockOf({ secureBoot, lockdown }: Pick<Known, "secureBoot" | "lockdown">
 /** Why an entry would not be started once from there, or not only once. */
 function problemOf(
   { loader, directory, fsType, plain, freeMib, reads }: BootPlace,
-  { cmdline, loaderInfo }: Known,
+  facts: Known,
   needMib: number,
 ): string | undefined {
+  if (freeMib < needMib) return `${directory} has ${freeMib} MiB free, and ${needMib} are needed`;
+  if (loader === "firmware") {
+    if (facts.secureBoot) return "the firmware itself starts no kernel that Debian alone has signed";
+    if (fsType !== "vfat" || partitionAt(directory, facts) === undefined)
+      return `the firmware finds nothing in ${directory}, which is on ${fsType || "no filesystem"}`;
+    return undefined;
+  }
+  const { cmdline, loaderInfo } = facts;
   const bySystemdBoot = loaderInfo?.startsWith("systemd-boot") === true;
   if (bySystemdBoot !== (loader === "systemd-boot"))
     return `${loaderNames[loader]}, whose files are in ${directory}, did not start the host`;
@@ -138,7 +171,6 @@ function problemOf(
     if (!plain || !writtenByGrub.includes(fsType))
       return `GRUB cannot write to ${directory} (${fsType || "unknown"}${plain ? "" : ", not on a partition itself"}), so it would start the entry again and again`;
   }
-  if (freeMib < needMib) return `${directory} has ${freeMib} MiB free, and ${needMib} are needed`;
   return undefined;
 }
 

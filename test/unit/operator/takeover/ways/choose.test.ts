@@ -11,6 +11,12 @@ const grub: BootPlace = {
 const esp: BootPlace = {
   ...{ loader: "systemd-boot", directory: "/efi", fsType: "vfat", plain: true, freeMib: 500, reads: [] },
 };
+const efi: BootPlace = { ...esp, loader: "firmware", directory: "/boot/efi" };
+const espUuid = "8c2f3f4e-1f0c-4a3e-9d52-0c1b8e6a4f01";
+const withEsp = machineFacts().disks.map((disk) => ({
+  ...disk,
+  partitions: disk.partitions.map((part) => ({ ...part, partUuid: espUuid, mountPoints: ["/boot/efi"] })),
+}));
 const byGrub = { bootPlaces: [grub], cmdline: ["BOOT_IMAGE=/boot/vmlinuz", "quiet"] };
 const bySystemdBoot = { bootPlaces: [esp], loaderInfo: "systemd-boot 252.36-1~deb12u1" };
 const full = { memoryMib: { total: 700, available: 247 } };
@@ -74,6 +80,21 @@ describe("the way into the base", () => {
   });
 
   it.each<[string, Partial<Facts>, RegExp]>([
+    [
+      "with Secure Boot, by its firmware alone",
+      { bootPlaces: [efi], disks: withEsp, secureBoot: true, trustsDebian: true },
+      /the firmware itself starts no kernel that Debian alone has signed/,
+    ],
+    [
+      "with an ESP that is no partition of a GPT",
+      { bootPlaces: [efi] },
+      /the firmware finds nothing in \/boot\/efi, which is on vfat/,
+    ],
+    [
+      "with little room on its ESP",
+      { bootPlaces: [{ ...efi, freeMib: 60 }], disks: withEsp },
+      /\/boot\/efi has 60 MiB free, and 132 are needed/,
+    ],
     ["without files of either bootloader", { bootPlaces: [] }, /neither GRUB's nor systemd-boot's files/],
     ["that an older probe looked at", {}, /neither GRUB's nor systemd-boot's files/],
     [
@@ -119,6 +140,23 @@ describe("the way into the base", () => {
     ],
   ])("is no boot entry on a host %s", (_what, facts, message) => {
     expect(refusal({ ...facts, kexecDisabled: true })).toMatch(message);
+  });
+
+  it("goes by the firmware where GRUB cannot write to its disk, and the ESP is a partition of a GPT", () => {
+    const facts = { ...byGrub, bootPlaces: [{ ...grub, fsType: "btrfs" }, efi], disks: withEsp };
+    const { way, detail } = chosen({ ...facts, kexecDisabled: true });
+    expect(way.at).toEqual(["/boot/efi"]);
+    expect(detail).toMatch(/^boot-entry: one start by the host's own firmware, out of \/boot\/efi \(500 MiB/);
+    // Partition 1 begins at the first MiB, and has 4000.
+    const option = Buffer.from(
+      way
+        .entry(["a=b"])
+        .replaceAll(/\\(\d{3})/g, (_all, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+      "latin1",
+    );
+    expect(option.toString("hex")).toContain(
+      `04012a0001000000000800000000000000007d00000000004e3f2f8c0c1f3e4a9d520c1b8e6a4f010202`,
+    );
   });
 
   it("takes the next place where the first has no room", () => {
