@@ -187,6 +187,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/cuts.test.ts", `cut-${name}:`),
   })),
   {
+    name: "takeover-entries",
+    faults: ["F05", "F06"],
+    what: "systemd-boot, firmware and GRUB start an entry once; a locked kernel starts the base's: small systems that only say who runs",
+    argv: vitest("test/matrix/takeover-entries.test.ts", "takeover-entries: "),
+  },
+  {
     name: "takeover-grub",
     faults: ["F05"],
     what: "where kexec is switched off, the GRUB of a BIOS host starts the base once; abort brings the old system back",
