@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cacheRoot } from "../../src/system/files/cache.ts";
+import { openLab, type TestLab } from "../../src/testing/index.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { bootState } from "../helpers/cut/boot-state.ts";
 import { countCuts, rowOf } from "../helpers/cut/count-cuts.ts";
@@ -20,14 +21,19 @@ const cases: readonly [firmware: "bios" | "uefi", host: Host][] = [
 describe.each(cases)("cut-%s-%s:", (firmware, host) => {
   let made: Awaited<ReturnType<typeof recordOver>>;
   let cuts: Cuts;
+  let lab: TestLab;
   beforeAll(async () => {
+    lab = await openLab();
     made = await recordOver(host, {
-      ...{ cache: cacheRoot(process.env), env: process.env, log: silentLog },
+      ...{ cache: cacheRoot(process.env), env: process.env, log: silentLog, hasPlace: true },
       signal: new AbortController().signal,
     });
     cuts = judgeCuts(made.recording, { firmware, seed });
   });
-  afterAll(() => made?.close());
+  afterAll(async () => {
+    await made?.close();
+    await lab?.close();
+  });
 
   it(`every state is old, base, new or dead, and dead only until something is there (seed ${seed})`, () => {
     const counted = countCuts(cuts, made.recording);
@@ -39,8 +45,9 @@ describe.each(cases)("cut-%s-%s:", (firmware, host) => {
 
   it("a machine in a state of each class starts as it was judged", async () => {
     const wrong: string[] = [];
-    for (const one of cuts.classes.filter(({ why }) => !notBooted.test(why))) {
-      const problem = await bootState(one, made.recording, { firmware, host, directory: made.directory });
+    for (const [index, one] of cuts.classes.filter(({ why }) => !notBooted.test(why)).entries()) {
+      const how = { firmware, host, name: `cut-${one.verdict}-${index}` };
+      const problem = await bootState(lab, one, made.recording, how);
       console.log(
         `${one.verdict}, ${one.why} (${one.example.kind} ${one.example.entry}): ${problem ?? "as judged"}`,
       );

@@ -1,41 +1,41 @@
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { openLab } from "../../../src/testing/index.ts";
+import type { TestLab } from "../../../src/testing/index.ts";
 import { messageOf } from "../../../src/util/fail.ts";
 import type { Class } from "./cuts.ts";
 import { DiskView, sectorBytes } from "./disk-view.ts";
 import type { Firmware } from "./probe.ts";
 import { copySparse, type Recording } from "./record.ts";
+import type { Host } from "./recorded.ts";
 import { openForReading } from "./write-log.ts";
 
 /** On ordinary hardware, which the lab multiplies. A machine that starts has come to its login in half of the first. */
 const deadSeconds = 15;
 const bootSeconds = 90;
-/** What the console of a machine shows that has started; the base greets there in its own way. */
-const up = { old: /stock login:/, new: /cut login:/, base: /imgbuild\.rescued=\S+[\s\S]*imgbuild/ } as const;
-const anySystem = /login:|Welcome to/;
+/** What the console of a machine shows that has started. */
+const up = { old: /stock login:/, new: /cut login:/, base: /imgbuild: the base is up/ } as const;
+const anySystem = /login:|Welcome to|the base is up/;
 
 /** How a machine that was left in the state starts: undefined if it is as it was judged, else what it did. */
 export async function bootState(
+  lab: Pick<TestLab, "machine" | "directory">,
   { verdict, example }: Pick<Class, "verdict" | "example">,
   recording: Pick<Recording, "before" | "log">,
-  how: { readonly firmware: Firmware; readonly host: "stock" | "own"; readonly directory: string },
+  how: { readonly firmware: Firmware; readonly host: Host; readonly name: string },
 ): Promise<string | undefined> {
-  const file = join(how.directory, "state.raw");
+  const file = join(lab.directory, `${how.name}.raw`);
   await writeState(example.sectors, recording, file);
-  const lab = await openLab();
+  // A system of an image says nothing on its serial port; its shell is asked.
+  const shell = verdict === "old" && how.host === "own";
+  const machine = await lab.machine({
+    ...{ name: how.name, firmware: how.firmware, shell, memoryMib: 1536 },
+    disks: [{ file: { file, format: "raw" }, serial: "IMGBUILD-SYSTEM" }],
+  });
   try {
-    // A system of an image says nothing on its serial port; its shell is asked.
-    const shell = verdict === "old" && how.host === "own";
-    const machine = await lab.machine({
-      ...{ name: `cut-${verdict}`, firmware: how.firmware, shell, memoryMib: 1024 },
-      disks: [{ file: { file, format: "raw" }, serial: "IMGBUILD-SYSTEM" }],
-    });
     if (shell) {
       await machine.boot({ withinSeconds: bootSeconds });
-      return (await machine.succeed("hostname")).trim() === "both-firmwares"
-        ? undefined
-        : "another system started";
+      const name = (await machine.succeed("hostname")).trim();
+      return name === "both-firmwares" ? undefined : `the system ${name} started`;
     }
     await machine.start();
     if (verdict !== "dead") {
@@ -49,7 +49,8 @@ export async function bootState(
   } catch (error) {
     return messageOf(error);
   } finally {
-    await lab.close();
+    await machine.stop();
+    await rm(file, { force: true });
   }
 }
 
