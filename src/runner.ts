@@ -98,7 +98,9 @@ function withPayload(
     work: async (sealed, ponr) => {
       if ("refusal" in payload) throw payload.refusal;
       const { order, files } = payload;
-      await workThroughPlan({ ...means, order, files, sealed, ponr, nonce: deploy.nonce });
+      // Half of what the dead man waits for the first write: there is more to do until then.
+      const prefetchMs = (deploy.deadManSeconds * 1000) / 2;
+      await workThroughPlan({ ...means, order, files, sealed, ponr, nonce: deploy.nonce, prefetchMs });
     },
   };
 }

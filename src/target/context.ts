@@ -11,6 +11,7 @@ import { run } from "../system/run/run.ts";
 import { Tree } from "../tree/tree.ts";
 import type { Log } from "../util/log.ts";
 import type { Secret } from "../util/secret.ts";
+import type { Prefetched } from "./prefetch.ts";
 
 /** Packages wait on the new root filesystem, not in RAM; the directory is gone when the tree is finished. */
 const packageDir = "/var/cache/imgbuild-packages";
@@ -30,6 +31,8 @@ export function baseContext(options: {
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
   readonly nonce: string;
+  /** Those that are in RAM already are not fetched again. */
+  readonly prefetched?: Prefetched | undefined;
 }): StepContext {
   const { log, signal, fetched } = options;
   const tree = new Tree(targetRoot);
@@ -52,6 +55,8 @@ export function baseContext(options: {
     filter: filterRun,
     chroot: (argv, runOptions) => treeRun(targetRoot, "/", argv, { signal, ...runOptions }),
     async fetch(wanted, inner) {
+      for (const locked of wanted)
+        await options.prefetched?.take(locked, join(directory(), `${locked.sha256}.deb`));
       const got = await fetchAll(wanted, {
         mirrors: options.mirrors,
         keepers: options.keepers,

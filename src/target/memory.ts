@@ -23,6 +23,11 @@ export function watchMemory(read: () => string = () => readFileSync("/proc/memin
   };
 }
 
+/** Bytes that programs can still have. */
+export function availableMemory(text: string = readFileSync("/proc/meminfo", "utf8")): number {
+  return parseMeminfo(text).available * 1024;
+}
+
 /** MemTotal and MemAvailable of /proc/meminfo, in KiB. */
 function parseMeminfo(text: string): { total: number; available: number } {
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);

@@ -18,6 +18,8 @@ import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
 import { Secret } from "../util/secret.ts";
 import { baseContext, type Fetched } from "./context.ts";
+import { availableMemory } from "./memory.ts";
+import { prefetch } from "./prefetch.ts";
 import { checkShippedTree, withTreeSize } from "./shipped-tree.ts";
 
 /** Where the payload's files are in the base, in RAM: those of the definition's `files/`, and its own packages. */
@@ -41,6 +43,10 @@ export async function workThroughPlan(options: {
   readonly nonce: string;
   /** Where the payload's files are written, in RAM; the base's own place by default. */
   readonly directory?: string;
+  /** How long packages may be fetched before the first write; 0, as after it, fetches them as they are needed. */
+  readonly prefetchMs?: number;
+  /** Bytes of RAM that are available. */
+  readonly memory?: () => number;
 }): Promise<void> {
   const { order, log, signal } = options;
   const secrets = await openSecrets(options.identity, options.sealed, order.secrets);
@@ -67,15 +73,20 @@ export async function workThroughPlan(options: {
       checkAvailable(packages, { mirrors, keepers, signal, log: inner }),
     );
   }
+  const { directory = payloadDir, prefetchMs = 0, memory = availableMemory, fetched } = options;
+  const early =
+    packages.length === 0 || prefetchMs === 0
+      ? undefined
+      : await prefetch(packages, {
+          ...{ mirrors, keepers, signal, log, availableBytes: memory(), boundMs: prefetchMs },
+          directory: join(directory, "packages"),
+        });
+  fetched.packages += early?.packages ?? 0;
+  fetched.bytes += early?.bytes ?? 0;
   const context = baseContext({
-    mirrors,
-    keepers,
-    files,
-    secrets,
-    log,
-    signal,
-    fetched: options.fetched,
+    ...{ mirrors, keepers, files, secrets, log, signal, fetched },
     nonce: options.nonce,
+    prefetched: early?.prefetched,
   });
   try {
     await executeSteps(plan.prepare, allSteps, context);

@@ -51,10 +51,15 @@ export function chooseBuildOn(ways: Ways): Choice {
   const target = needsOf(ways, 0);
   const against = "problem" in tree ? tree.problem : problemOf(facts, local, target);
   const buildOn = asked ?? (against === undefined ? "local" : "target");
+  const held = memoryNeeds({ ...ways, treeBytes: 0, onDisk: true, packagesBytes }).total;
+  const when =
+    facts.memoryMib.total < held.mib
+      ? `mostly after the first write, as RAM is short of the ${held.mib} MiB to hold them (${held.sum})`
+      : `before the first write, into RAM (${held.sum})`;
   const sent = `${"problem" in tree || tree.bytes === undefined ? "about " : ""}${inMib(treeBytes)} MiB`;
   const lines = [
     `local: ${sent} of tree to send${during(treeBytes, ways.before)}; RAM ${shown(facts, local)}; downtime ${downtime(ways.before, "local")}${against === undefined ? "" : `; not chosen by itself: ${against}`}`,
-    `target: the host fetches ${inMib(packagesBytes)} MiB of packages; RAM ${shown(facts, target)}; downtime ${downtime(ways.before, "target")}`,
+    `target: the host fetches ${inMib(packagesBytes)} MiB of packages, ${when}; RAM ${shown(facts, target)}; downtime ${downtime(ways.before, "target")}`,
   ];
   const { takeover } = buildOn === "local" ? local : target;
   return { buildOn, treeBytes: buildOn === "local" ? treeBytes : 0, takeover, lines };

@@ -1,8 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
-import { watchMemory } from "../../../src/target/memory.ts";
+import { availableMemory, watchMemory } from "../../../src/target/memory.ts";
 
 const meminfo = (totalMib: number, availableMib: number) =>
   `MemTotal:       ${totalMib * 1024} kB\nMemFree:          1 kB\nMemAvailable:   ${availableMib * 1024} kB\n`;
+
+describe("availableMemory", () => {
+  it("is what programs can still have, in bytes", () => {
+    expect(availableMemory(meminfo(1000, 300))).toBe(300 * 2 ** 20);
+  });
+});
 
 describe("watchMemory", () => {
   it("remembers the most that was in use, and samples until it is stopped", () => {

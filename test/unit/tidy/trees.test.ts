@@ -66,7 +66,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "system/door: namespace process-bound",
     "system/files: read-if-there wipe-file",
     "system/run: pipes",
-    "target: dead-man identity journal machine memory network port runner shipped-tree socket work",
+    "target: dead-man identity journal machine memory network port prefetch runner shipped-tree socket work",
     "target/network: cards dhcp links",
   ],
   "a filesystem that is mounted by itself, by single names; and /proc": [

@@ -20,6 +20,10 @@ describe("where the tree is made", () => {
     const target = chooseBuildOn({ ...ways, facts: small });
     expect(target).toMatchObject({ buildOn: "target", treeBytes: 0 });
     expect(target.lines[0]).toMatch(/not chosen by itself: the host's RAM is too small/);
+    // What will still come over the network when the disks are being written.
+    expect(target.lines[1]).toMatch(
+      /mostly after the first write, as RAM is short of the 716 MiB to hold them \(2 × base 110 \+ packages 76 \+ work 420\)/,
+    );
   });
 
   it("is at the host where kexec has no room for a tree, and another way into the base would have", () => {
@@ -59,7 +63,7 @@ describe("where the tree is made", () => {
   it("is shown with the terms of each sum, and with what deploys of before have shown", () => {
     expect(chooseBuildOn(ways).lines).toEqual([
       "local: 100 MiB of tree to send (at a rate that was not measured yet); RAM 580 of 1024 MiB (2 × base 110 + 2 × tree 100 + kernel 160), in the old system 468 of 800 MiB (2 × base 110 + 2 × tree 100 + old system 48); downtime about two restarts, and the time to unpack",
-      "target: the host fetches 76 MiB of packages; RAM 640 of 1024 MiB (2 × base 110 + work 420), in the old system 268 of 800 MiB (2 × base 110 + old system 48); downtime until all packages are configured, minutes",
+      "target: the host fetches 76 MiB of packages, before the first write, into RAM (2 × base 110 + packages 76 + work 420); RAM 640 of 1024 MiB (2 × base 110 + work 420), in the old system 268 of 800 MiB (2 × base 110 + old system 48); downtime until all packages are configured, minutes",
     ]);
     const before = { bytesPerSecond: 2 * mib, downtimeSeconds: { local: 90, target: 812.4 } };
     const [local, target] = chooseBuildOn({ ...ways, before }).lines;
