@@ -9,8 +9,8 @@ import { entryTrial, esp } from "../helpers/labs/entry-trial.ts";
 
 /** Which of the two ran, in the order of their starts, once the console has shown so many. */
 async function starts(machine: Machine, count: number): Promise<string[]> {
-  const said = /trial: the (old system|base) runs, lockdown .*\[(\w+)\]/g;
-  const many = new RegExp(`(?:trial: the (?:old system|base) runs[\\s\\S]*?){${count}}`);
+  const said = /trial: the (old system|base) runs, lockdown [^\n]*\[(\w+)\][^\n]*\n/g;
+  const many = new RegExp(`(?:trial: the (?:old system|base) runs[\\s\\S]*?\\n[\\s\\S]*?){${count}}`);
   await machine.waitForConsole(many, { withinSeconds: 60 * count });
   return [...machine.console.text.matchAll(said)].map(([, which, lockdown]) => `${which}, ${lockdown}`);
 }
