@@ -17,6 +17,7 @@ export function planLines(view: PlanView, commands = false): string[] {
     view.bound.by === undefined
       ? `not bound to this host: \`${view.bound.line}\` in the definition does so`
       : `bound to this host by ${view.bound.by}`,
+    ...takeoverLines(view),
   ];
   for (const disk of view.disks) {
     const fate = view.fates.find(({ name }) => name === disk.name);
@@ -39,6 +40,11 @@ export function planLines(view: PlanView, commands = false): string[] {
   lines.push("", ...stepLines(view.plan, commands));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;
+}
+
+/** How the base is started, and why in no other way. */
+function takeoverLines({ findings }: Pick<PlanView, "findings">): string[] {
+  return findings.flatMap(({ check, detail }) => (check === "takeover" ? [`takeover  ${detail}`] : []));
 }
 
 /** What is on the disk now, and what will be, for disks that are changed. */

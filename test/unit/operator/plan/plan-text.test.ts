@@ -30,7 +30,7 @@ function lines(
 ): string[] {
   const view: PlanView = {
     facts,
-    findings: [],
+    findings: [{ check: "takeover", verdict: "go", detail: "kexec: allowed" }],
     bound: { by: "its DMI UUID 4c4c", line: "host: …" },
     plan: {
       version: 1,
@@ -77,6 +77,7 @@ describe("planLines", () => {
       "host      old: Debian GNU/Linux 12 (bookworm), uefi, 4096 MiB of memory",
       "known by  DMI UUID none of its own, machine-id 0123456789abcdef0123456789abcdef, SSH host key SHA256:W7sgRHt3DMY29rwfRF3m30HQsvmykDRBb5NlGa6qzVs",
       "bound to this host by its DMI UUID 4c4c",
+      "takeover  kexec: allowed",
       "WIPE      system: Virtual disk, serial SYS, 4.0 GiB, now vda",
       "            now:  [vda1 ext4 on /                                            ]",
       "            then: [free                                                      ]",
@@ -110,7 +111,19 @@ describe("planLines", () => {
     const shown = lines([disk("system", { serial: "SYS", model: seen[0]!.model! })], seen, undefined, facts);
     expect(shown.filter((line) => hidden.test(line))).toEqual([]);
     expect(shown.map((line) => line.slice(0, 9).trim()).filter((word) => word !== "")).toEqual([
-      ...["host", "known by", "bound to", "WIPE", "untouched", "apt", "apt", "1. part", "2. form", "plan"],
+      ...[
+        "host",
+        "known by",
+        "bound to",
+        "takeover",
+        "WIPE",
+        "untouched",
+        "apt",
+        "apt",
+        "1. part",
+        "2. form",
+        "plan",
+      ],
     ]);
     expect(Math.max(...shown.map((line) => line.length))).toBeLessThan(2_000);
   });
