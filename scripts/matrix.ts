@@ -141,6 +141,12 @@ const cases: readonly Case[] = [
     what: "a definition that can only fail is replaced on the base: `resume --with` brings the new system",
     argv: vitest("test/matrix/deploy.test.ts", "replan"),
   },
+  ...["bios", "uefi"].map((firmware) => ({
+    name: `power-cut-${firmware}`,
+    faults: ["F13"],
+    what: `a machine under ${firmware.toUpperCase()} loses power while it is built; the base starts from its disk and is resumed`,
+    argv: vitest("test/matrix/deploy.test.ts", `power-cut-${firmware}`),
+  })),
   {
     name: "base-panics",
     faults: ["F08"],

@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { rescuedWord } from "./boot/rescue-entry.ts";
 import { DeployData } from "./schema/base/deploy.ts";
 import type { BaseReport } from "./schema/base/journal.ts";
 import { writeWhole } from "./system/files/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
 import { deadManOf } from "./target/dead-man.ts";
+import { lostPower } from "./target/failures.ts";
 import { identityOfRunner } from "./target/identity.ts";
 import { Journal, journalLog } from "./target/journal.ts";
 import { bootId, hardware, restart, uptime } from "./target/machine.ts";
@@ -56,6 +58,7 @@ async function start(): Promise<void> {
     journal,
     log,
     nonce: deploy.nonce,
+    rescued: isRescued(),
     bootId: bootId(),
     recipient: identity.recipient,
     goFile,
@@ -72,7 +75,8 @@ async function start(): Promise<void> {
   });
   await serve(`${stateDir}/runner.sock`, runner);
   if (deploy.port !== undefined) converse(await openPort(deploy.port), runner);
-  else log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
+  else if (!isRescued())
+    log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
 }
 
 type RunnerOptions = ConstructorParameters<typeof Runner>[0];
@@ -125,10 +129,23 @@ function reporter(
   });
 }
 
+/** The base was started from the new disks, in place of a system that is not whole. */
+function isRescued(): boolean {
+  return commandLine()
+    .split(/\s+/)
+    .some((word) => word.startsWith(`${rescuedWord}=`));
+}
+
+function commandLine(): string {
+  return readFileSync("/proc/cmdline", "utf8");
+}
+
 /** The payload that came along, or a later one, or why it is none. After GO its time has been judged already. */
 async function payloadOf(deploy: DeployData, came: Uint8Array): Promise<OpenedPayload | { refusal: Fail }> {
   try {
-    checkDeployData(came, readFileSync("/proc/cmdline", "utf8"));
+    checkDeployData(came, commandLine());
+    // No plan is on the disk, nor a secret: both come again.
+    if (isRescued() && !existsSync(payloadFile)) return { refusal: lostPower() };
     const publicKey = existsSync(laterKeyFile) ? readFileSync(laterKeyFile, "utf8") : deploy.publicKey;
     const here = { machine: hardware(), now: existsSync(goFile) ? undefined : new Date() };
     return await openPayload(readFileSync(payloadFile), { ...deploy, publicKey }, here);

@@ -47,7 +47,8 @@ export function ukiPath(version: string): string {
   return `EFI/Linux/${entryToken}-${version}.efi`;
 }
 
-export function loaderConfig(timeoutSeconds: number, enroll?: string): string {
+/** `first`: a line before all others. */
+export function loaderConfig(timeoutSeconds: number, enroll?: string, first = ""): string {
   const keys = enroll === undefined ? "" : `secure-boot-enroll ${enroll}\n`;
-  return `timeout ${timeoutSeconds}\neditor no\nconsole-mode keep\n${keys}`;
+  return `${first}timeout ${timeoutSeconds}\neditor no\nconsole-mode keep\n${keys}`;
 }

@@ -7,7 +7,9 @@ import { makeInitramfs } from "./boot/make-initramfs.ts";
 import { makeVerity } from "./boot/make-verity.ts";
 import { nameBootEntry } from "./boot/name-boot-entry.ts";
 import { signLoader } from "./boot/sign-loader.ts";
+import { switchEntry } from "./boot/switch-entry.ts";
 import { verifyBoot } from "./boot/verify-boot.ts";
+import { writeRescue } from "./boot/write-rescue.ts";
 import { askBackup } from "./data/ask-backup.ts";
 import { restoreData } from "./data/restore-data.ts";
 import { askTang } from "./disk/ask-tang.ts";
@@ -97,12 +99,14 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     setServices,
     signLoader,
     swapFile,
+    switchEntry,
     swapFileImage,
     swapPartitionImage,
     unmountTree,
     unpackTree,
     verifyBoot,
     writeFiles,
+    writeRescue,
     writeSecrets,
   ].map((step) => [step.kind, step as unknown as Step]),
 );

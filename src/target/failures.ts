@@ -9,6 +9,13 @@ export function whyItFailed({ entries }: Journal): Fail {
   return new Fail("the runner died while it worked", { hint: "its log is /run/imgbuild/runner.log" });
 }
 
+export function lostPower(): Fail {
+  return new Fail(
+    "the machine lost power, or was reset, while its disks were written; it has started the base from there",
+    { hint: "the secrets were in memory alone: send them again, with the definition" },
+  );
+}
+
 export function aborted(): Fail {
   return new Fail("aborted by the operator", { hint: "no disk was written" });
 }

@@ -17,11 +17,13 @@ export const secretsKeptMs = 2 * 60 * 60_000;
 /** After an abort: the answer is out. */
 const abortAfterMs = 500;
 
-/** What the state machine needs of the machine; everything else is decided here. */
+/** What the state machine needs of the machine. */
 export interface RunnerWorld {
   readonly journal: Journal;
   readonly log: Log;
   readonly nonce: string;
+  /** Started from the new disks after a power cut: past the first write. */
+  readonly rescued?: boolean;
   readonly bootId: string;
   readonly recipient: string;
   /** Marks that GO was given. Holds the sealed secrets, in RAM. */
@@ -36,7 +38,7 @@ export interface RunnerWorld {
   stop(why: Fail): void;
   readonly deadMan: DeadMan;
   report(outcome: "done" | "failed", ponr: boolean, error: unknown): BaseReport;
-  /** Milliseconds, by a clock that cannot be set. */
+  /** Milliseconds; this clock cannot be set. */
   now(): number;
   /** Ends this process and all that it knows; another is started, with another key. */
   forget(): void;
@@ -45,7 +47,7 @@ export interface RunnerWorld {
   later(ms: number, what: () => void): void;
 }
 
-/** The runner: waits for GO, works once, reports, restarts. Every transition is in the journal. */
+/** Waits for GO, works once, reports, restarts. Every transition is in the journal. */
 export class Runner {
   readonly #world: RunnerWorld;
   readonly #reportListeners = new Set<(report: BaseReport) => void>();
@@ -65,12 +67,11 @@ export class Runner {
   constructor(world: RunnerWorld) {
     this.#world = world;
     this.#payload = world.payload;
+    this.#ponr = world.rescued === true;
     if (existsSync(world.goFile)) {
-      // This process was started again in the middle of a run. The journal knows of the first write before it happens.
-      this.#ponr = world.journal.entries.some(({ event }) => event.type === "ponr");
-      this.#sealed = readFileSync(world.goFile, "utf8")
-        .split("\n")
-        .filter((line) => line !== "");
+      // This process was started again in a run. The journal knows of the first write before it happens.
+      this.#ponr ||= world.journal.entries.some(({ event }) => event.type === "ponr");
+      this.#sealed = readFileSync(world.goFile, "utf8").split("\n").filter(Boolean);
       this.#end("failed", whyItFailed(world.journal));
     } else if ("refusal" in world.payload) {
       this.#end("failed", world.payload.refusal);

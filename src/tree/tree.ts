@@ -6,6 +6,7 @@ import {
   fchmodSync,
   fchownSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   lchownSync,
   linkSync,
@@ -21,6 +22,7 @@ import {
   symlinkSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Fail } from "../util/fail.ts";
@@ -143,6 +145,45 @@ export class Tree {
         writeFileSync(fd, content);
       }),
     );
+  }
+
+  /** New bytes from the beginning of a regular file, in their place on the disk: as many as are given. */
+  overwrite(path: string, content: Uint8Array): void {
+    this.#at(path, ({ at }) =>
+      opened(at, path, constants.O_WRONLY, (fd) => {
+        writeSync(fd, content, 0, content.length, 0);
+        fsyncSync(fd);
+      }),
+    );
+  }
+
+  /**
+   * Another file in the place of one that firmware or a bootloader may read at any time, after a power cut as well: whole and on the
+   * disk under a name of its own, then renamed over it. The old one is held open until that is on the disk too, or its blocks would be
+   * free while its name may still be there.
+   */
+  renew(path: string, content: string | Uint8Array): void {
+    this.#at(path, ({ at }) => {
+      const beside = `${at}.new`;
+      const old = openSync(at, constants.O_RDONLY | constants.O_NOFOLLOW);
+      const directory = openSync(dirname(at), constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        if (lstatSync(beside, { throwIfNoEntry: false }) !== undefined) unlinkSync(beside);
+        const fd = openSync(beside, "wx", fstatSync(old).mode & 0o777);
+        try {
+          writeFileSync(fd, content);
+          fsyncSync(fd);
+        } finally {
+          closeSync(fd);
+        }
+        fsyncSync(directory);
+        renameSync(beside, at);
+        fsyncSync(directory);
+      } finally {
+        closeSync(directory);
+        closeSync(old);
+      }
+    });
   }
 
   /** More content for a regular file, which is made if it is missing. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { Report } from "../../src/schema/report.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { imgbuild } from "../helpers/imgbuild.ts";
+import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import { deployArguments, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
 
 /** Deploys of other machines that are called "target" too are noted elsewhere. */
@@ -192,6 +192,91 @@ it("replan: a definition that can only fail is replaced on the base by one that 
     });
     expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   }));
+
+it("power-cut-bios: the machine loses power while packages are installed, and the operator is gone; the base starts from its disk, and is resumed", () =>
+  withLab("bios", async (lab) => {
+    const file = join(lab.directory, "report.json");
+    const cut = cutInTheMiddle(lab, async (child) => void child.kill("SIGKILL"));
+    const ran = await imgbuild([...deployArguments(lab, file), "--build-on", "target"], {
+      ...{ env, timeoutMs: 60 * minute, onStart: cut.watch },
+    });
+    expect([ran.code, ran.stderr.slice(-3000)]).toEqual([
+      128,
+      expect.stringMatching(/installing \d+ packages/),
+    ]);
+    await cut.done();
+    const followed = await answered(() =>
+      imgbuild(["follow", "target", ...lab.login], { env, timeoutMs: 10 * minute }),
+    );
+    expect(followed.code).toBe(1);
+    expect(followed.stderr).toMatch(/the machine lost power[\s\S]*imgbuild resume target --with DEF/);
+    const plain = await imgbuild(["resume", "target", ...lab.login], { env, timeoutMs: 10 * minute });
+    expect(plain.code).toBe(1);
+    expect(plain.stderr).toContain("imgbuild resume target --with DEF");
+    const confirmed = ["--unattended", "--yes-wipe", "IMGBUILD-SYSTEM"];
+    const identity = ["--identity", "secrets/demo-identity.txt"];
+    const resume = ["resume", "target", "--with", "imgbuild/web", ...confirmed, ...lab.login, ...identity];
+    const resumed = await imgbuild(resume, { env, timeoutMs: 60 * minute });
+    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    await expectWhole(lab);
+  }));
+
+it("power-cut-uefi: the machine loses power while packages are installed; the base starts from its disk, and the deploy goes on by itself", () =>
+  withLab("uefi", async (lab) => {
+    const cut = cutInTheMiddle(lab, async () => {});
+    const args = [...deployArguments(lab, join(lab.directory, "report.json")), "--build-on", "target"];
+    const ran = await imgbuild(args, {
+      ...{ env, timeoutMs: 90 * minute, onStart: cut.watch },
+    });
+    await cut.done();
+    expect(ran.stderr).toContain("the machine lost power, and has started the base from its disk");
+    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    await expectWhole(lab);
+  }));
+
+/** Pulls the plug of the machine some time into the installation of packages, and switches it on again. */
+function cutInTheMiddle(lab: StockLab, before: (deploy: ChildProcess) => Promise<void>) {
+  let done: Promise<void> | undefined;
+  const cut = async (child: ChildProcess) => {
+    await new Promise((resolve) => setTimeout(resolve, minute / 3));
+    await before(child);
+    await lab.machine.crash();
+    await lab.machine.start();
+  };
+  return {
+    watch: (child: ChildProcess) => {
+      let text = "";
+      child.stderr?.on("data", (chunk: string) => {
+        text += chunk;
+        if (done === undefined && /installing \d+ packages/.test(text)) done = cut(child);
+      });
+    },
+    done: async () => await done,
+  };
+}
+
+/** What is kept is as it was, and nothing is left of the base's own entry, its host key included. */
+async function expectWhole(lab: StockLab): Promise<void> {
+  await lab.admin.waitForLogin({ withinSeconds: 120 });
+  expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
+  const left =
+    "find /var/cache/imgbuild /boot /efi -name deploy -o -name 'imgbuild-rescue*' -o -path '*/imgbuild/rescue*'";
+  expect(await lab.admin.succeed(["sudo", "-n", "sh", "-c", left])).toBe("");
+}
+
+/** The base has just started: its network takes a while. */
+async function answered(ask: () => Promise<Ran>): Promise<Ran> {
+  for (let tries = 10; ; tries -= 1) {
+    const ran = await ask();
+    if (tries === 0 || !ran.stderr.includes("neither the base nor another system answers")) return ran;
+  }
+}
 
 /** `imgbuild/web` with a service that no package has. */
 async function withUnknownUnit(): Promise<string> {

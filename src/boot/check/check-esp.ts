@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { basename } from "node:path";
 import { Tree } from "../../tree/tree.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
@@ -6,6 +7,7 @@ import { type Pe, peDigest, readPe } from "../efi/pe.ts";
 import { signatureProblem } from "../efi/sign-efi.ts";
 import { grubCopies, onEsp, shimCopies } from "../efi-files.ts";
 import { ukiPath } from "../loader.ts";
+import { rescueEntryPath } from "../rescue-entry.ts";
 
 const hint = "the firmware would not start the system";
 
@@ -61,7 +63,7 @@ function checkEntries(check: EspToCheck): void {
   const on = kernelsOf(check);
   const names = treeOn(check, on)
     .list("loader/entries")
-    .filter((name) => name.endsWith(".conf"));
+    .filter((name) => name.endsWith(".conf") && name !== basename(rescueEntryPath));
   for (const version of check.versions)
     if (!names.some((name) => name.includes(version)))
       throw refuse(`no boot entry is of the kernel ${version}`);

@@ -51,9 +51,9 @@ export function coreRooms(
   return [{ startBytes: mbrBytes, sizeBytes: end - mbrBytes }];
 }
 
-/** What of /boot's stack GRUB cannot read, as a phrase. */
-export function unreadByGrub(storage: Storage): string | undefined {
-  for (const node of stackOf(storage, bootMount(storage).mount)) {
+/** What of a filesystem's stack, by default /boot's, GRUB cannot read, as a phrase. */
+export function unreadByGrub(storage: Storage, mount = bootMount(storage).mount): string | undefined {
+  for (const node of stackOf(storage, mount)) {
     if (node.kind === "content" && node.content.type === "luks") return "inside of LUKS";
     if (node.kind === "volume" && node.volume.kind === "thin") return "on a thin volume";
   }

@@ -1,16 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BaseReport, JournalEntry } from "../../schema/base/journal.ts";
+import { unpackTree } from "../../steps/tree/unpack-tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { settlesWithin } from "../../util/promises.ts";
 import type { BaseLink } from "../runner-link/base-link.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
-import { sealSecrets } from "../runner-link/payload.ts";
+import { sealSecrets, signedPayload } from "../runner-link/payload.ts";
 import { LinkLost } from "../runner-link/runner-link.ts";
 import { secretsLeft } from "../runner-link/secrets-left.ts";
 import type { Trail } from "./phases.ts";
 import type { Shipped } from "./results.ts";
+import { hardwareOf } from "./ship.ts";
 import { attach, OtherSystem } from "./take-over.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
+
+/** A machine that starts again and again while it is built has another trouble than its power. */
+const mostPowerCuts = 3;
 
 /** Sends secrets and GO, follows the journal to the report, and lets the machine restart. */
 export async function buildInBase(
@@ -44,6 +49,7 @@ async function followToReport(
   const ways = { waitMs: inputs.waitMs.base, went: false };
   let base: BaseLink | undefined = await attach(inputs, shipped, world, ways);
   const journal = journalOf(world, trail);
+  let cuts = 0;
   try {
     await sayGo(base, shipped, trail);
     while (base !== undefined) {
@@ -59,6 +65,15 @@ async function followToReport(
       base = await attachAgain(inputs, shipped, world, { until, ponr: journal.last().ponr });
       // It was lost on its way.
       if (base?.link.hello.state === "waiting") await sayGo(base, shipped, trail);
+      else if (base !== undefined && canBringAgain(shipped, base) && cuts < mostPowerCuts) {
+        cuts += 1;
+        world.log.warn(
+          "the machine lost power, and has started the base from its disk; the build begins anew",
+        );
+        journal.again(base.link.hello.seq);
+        await bringAgain(inputs, shipped, base);
+        await sayGo(base, shipped, trail);
+      }
     }
     return undefined;
   } catch (error) {
@@ -67,6 +82,30 @@ async function followToReport(
   } finally {
     journal.end();
   }
+}
+
+/**
+ * The base is past the first write, and has neither plan nor secrets: they were in memory alone. So was a tree that was sent, which is
+ * too large to be brought again.
+ */
+function canBringAgain({ plan }: Shipped, { link }: BaseLink): boolean {
+  const { state, planDigest, secretsSeconds } = link.hello;
+  const sent = plan.steps.some(({ kind }) => kind === unpackTree.kind);
+  return state === "failed" && planDigest === undefined && secretsSeconds === 0 && !sent;
+}
+
+/** The same plan, for the same nonce and machine; it is used at once, and the machine's clock may be anywhere. */
+async function bringAgain(
+  { lock, files, debs }: DeployInputs,
+  { plan, order, planDigest, identity, facts }: Shipped,
+  { link }: BaseLink,
+): Promise<void> {
+  const { payload, publicKey } = await signedPayload(
+    { plan, order, lock, files, debs },
+    { nonce: identity.nonce, machine: hardwareOf(facts), now: undefined },
+  );
+  if ((await link.replace(publicKey, payload)) !== planDigest)
+    throw new Fail("the base holds another plan than the one confirmed");
 }
 
 async function sayGo(
@@ -85,11 +124,13 @@ interface ShownJournal {
   /** Number of the last entry, and whether the first write was among them. */
   readonly last: () => { readonly seq: number; readonly ponr: boolean };
   readonly entry: (entry: JournalEntry) => void;
+  /** Another runner goes on from that entry of its own. */
+  readonly again: (seq: number) => void;
   readonly end: () => void;
 }
 
 function journalOf({ log }: DeployWorld, trail: Trail): ShownJournal {
-  const show = replayJournal(log);
+  let show = replayJournal(log);
   let last = { seq: 0, ponr: false };
   return {
     last: () => last,
@@ -102,7 +143,12 @@ function journalOf({ log }: DeployWorld, trail: Trail): ShownJournal {
       }
       show.entry(entry);
     },
-    end: show.end,
+    again: (seq) => {
+      show.end();
+      show = replayJournal(log);
+      last = { ...last, seq };
+    },
+    end: () => show.end(),
   };
 }
 

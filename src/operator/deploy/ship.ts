@@ -1,12 +1,12 @@
 import { cpioBytes } from "../../archive/cpio.ts";
-import { type DeployData, deployWord, type Machine } from "../../schema/base/deploy.ts";
+import { type DeployData, deployWord, type Machine, recordFiles } from "../../schema/base/deploy.ts";
 import type { Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { isPlainKey } from "../../transport/keys.ts";
 import { fingerprintOf } from "../../transport/known-hosts.ts";
 import { canonicalJson, sha256 } from "../../util/digest.ts";
 import { messageOf } from "../../util/fail.ts";
-import { type DeployRecord, recordFiles, sealRecord } from "../records/sealed-record.ts";
+import { type DeployRecord, sealRecord } from "../records/sealed-record.ts";
 import { signedPayload } from "../runner-link/payload.ts";
 import { deployParts } from "../takeover/base-cpio.ts";
 import { claim } from "../takeover/claim.ts";
@@ -210,7 +210,7 @@ export function keysToBase(access: readonly string[], { users }: Pick<Spec, "use
 }
 
 /** What the machine is known by, whichever system runs on it: its physical network cards alone keep their addresses. */
-function hardwareOf({ dmiUuid, links }: Facts): Machine {
+export function hardwareOf({ dmiUuid, links }: Facts): Machine {
   const macs = links.flatMap(({ kind, mac }) =>
     kind === undefined && mac !== "" ? [mac.toLowerCase()] : [],
   );

@@ -1,10 +1,11 @@
+import { recordFiles } from "../../schema/base/deploy.ts";
 import type { Host } from "../../transport/host.ts";
 import { OtherHostKey } from "../../transport/host-key.ts";
 import { fingerprintOf } from "../../transport/known-hosts.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { DeployWorld } from "../deploy/world.ts";
-import { type DeployRecord, openRecord, readRecord, recordFiles } from "../records/sealed-record.ts";
+import { type DeployRecord, openRecord, readRecord } from "../records/sealed-record.ts";
 
 const connectMs = 30_000;
 const readMs = 30_000;

@@ -17,6 +17,8 @@ import type { Layout } from "../../storage/table/gpt.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import { bootDisks, bootPlace, coreRooms, hasOwnBoot, initramfsNeeds } from "../check/boot-place.ts";
+import type { BaseFiles } from "../takeover/takeover.ts";
+import { type RescuePlace, rescueSteps } from "./rescue-first.ts";
 
 /** UUID of the root filesystem. */
 export function rootUuidOf(spec: Spec, seed: string): string {
@@ -63,20 +65,28 @@ interface Options {
   readonly scratch: string;
   readonly epoch: number;
   readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
+  /** How the base is started until the system is whole; undefined in an image, and where it has no place. */
+  readonly rescue?: { readonly place: RescuePlace; readonly base: BaseFiles } | undefined;
   /** A root with verity. */
   readonly verity?: VerityPlan | undefined;
   /** An image: where its root filesystem is. Left out where the disks are mounted. */
   readonly rootAt?: { readonly image: string; readonly offsetBytes: number };
 }
 
+interface BootSteps {
+  /** Before anything of the new system: what starts the base meanwhile. */
+  readonly first: StepData[];
+  readonly filesystem: StepData[];
+  readonly grub: StepData[];
+  readonly verify: StepData[];
+  /** Once all is whole: what starts the new system from then on. */
+  readonly last: StepData[];
+}
+
 /** Bootloaders for the firmware that the definition serves, and the check that they will find everything. */
-export function bootSteps(
-  spec: Spec,
-  seed: string,
-  options: Options,
-): { readonly filesystem: StepData[]; readonly grub: StepData[]; readonly verify: StepData[] } {
+export function bootSteps(spec: Spec, seed: string, options: Options): BootSteps {
   const { boot } = spec;
-  if (boot === undefined) return { filesystem: [], grub: [], verify: [] };
+  if (boot === undefined) return { first: [], filesystem: [], grub: [], verify: [], last: [] };
   const place = bootPlace(spec, seed);
   const uefi = boot.firmware.includes("uefi");
   const title = `${spec.hostname} (Debian ${spec.system.suite})`;
@@ -86,31 +96,35 @@ export function bootSteps(
       )
     : [];
   const menu = cores.length > 0 || (uefi && boot.loader === "grub");
-  const { cmdline, consoles, esp } = options;
+  const { cmdline, consoles, esp, rescue } = options;
   const timeoutSeconds = boot.menuTimeoutSeconds;
+  const content = grubMenu({ place, cmdline, consoles, timeoutSeconds, title });
+  const embedding = cores.map((core) =>
+    stepData(installGrub, "embedding GRUB", {
+      ...core,
+      config: embeddedConfig(place),
+      scratch: options.scratch,
+    }),
+  );
+  const { first, last } =
+    rescue === undefined
+      ? { first: [], last: [] }
+      : rescueSteps(rescue.place, { spec, base: rescue.base }, seed, content);
+  const early = rescue?.place.loader === "grub";
   return {
+    first: early ? [...first, ...embedding] : first,
+    last,
     filesystem: [
-      ...(menu
+      ...(menu && !early
         ? [
             stepData(writeFiles, "writing GRUB's menu", {
-              files: [
-                {
-                  path: "/boot/grub/grub.cfg",
-                  content: grubMenu({ place, cmdline, consoles, timeoutSeconds, title }),
-                },
-              ],
+              files: [{ path: "/boot/grub/grub.cfg", content }],
             }),
           ]
         : []),
       ...(uefi ? [espStep(spec, options, { place, title })] : []),
     ],
-    grub: cores.map((core) =>
-      stepData(installGrub, "embedding GRUB", {
-        ...core,
-        config: embeddedConfig(place),
-        scratch: options.scratch,
-      }),
-    ),
+    grub: early ? [] : embedding,
     verify: [
       stepData(verifyBoot, "checking that it will boot", {
         rootUuid: rootUuidOf(spec, seed),
@@ -150,6 +164,7 @@ function espStep(
     ...(options.verity === undefined ? {} : { rootHash: options.verity.file }),
     title: how.title,
     timeoutSeconds: menuTimeoutSeconds,
+    ...(options.rescue?.place.loader === "systemd-boot" ? { rescue: true as const } : {}),
     ...(keys === undefined ? {} : { secureBoot: keys }),
   });
 }
@@ -160,16 +175,19 @@ function signingKeys({ boot }: Spec, epoch: number): SigningKeys | undefined {
   return { key, certificate, alsoTrusted, enroll, epoch };
 }
 
-function espCheck(spec: Spec, { loader, secureBoot }: Boot, { disks, rootAt, xbootldr }: Options) {
+function espCheck(spec: Spec, { loader, secureBoot }: Boot, { disks, rootAt, xbootldr, rescue }: Options) {
   const own = typeof secureBoot === "object" ? { certificate: secureBoot.certificate } : secureBoot;
   const sizeOf = (wanted: "esp" | "xbootldr") => {
     const part = disks.flatMap(({ layout }) => layout.partitions).find(({ type }) => type === wanted);
     return rootAt === undefined || part === undefined ? {} : { sizeBytes: part.sizeBytes };
   };
+  const goes = rescue?.place.loader === "systemd-boot" ? { goes: rescue.place.seen } : {};
   return {
     loader,
     ...(own === undefined ? {} : { secureBoot: own }),
     ...sizeOf("esp"),
-    ...(kernelsMount(spec) === "/efi" ? {} : { kernels: { path: xbootldr, ...sizeOf("xbootldr") } }),
+    ...(kernelsMount(spec) === "/efi"
+      ? goes
+      : { kernels: { path: xbootldr, ...sizeOf("xbootldr"), ...goes } }),
   };
 }

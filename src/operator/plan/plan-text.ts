@@ -37,6 +37,7 @@ export function planLines(view: PlanView, commands = false): string[] {
       `tree      made ${view.build.buildOn === "local" ? "on this machine, and sent" : "on the host"}`,
     );
   for (const line of view.build?.lines ?? []) lines.push(`            ${line}`);
+  if (view.powerCut !== undefined) lines.push(`power cut ${view.powerCut}`);
   lines.push("", ...stepLines(view.plan, commands));
   lines.push("", `plan      ${view.planDigest}`, "");
   return lines;

@@ -17,6 +17,7 @@ import type { DefinitionFiles } from "../definition/files.ts";
 import { needsOf } from "../inspect/needs.ts";
 import { type BaseFiles, cacheDir } from "../takeover/takeover.ts";
 import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
+import { type Rescue, type RescueInputs, rescuePlace } from "./rescue-first.ts";
 import { restoreSteps } from "./restore.ts";
 import { treeSteps } from "./tree.ts";
 
@@ -45,7 +46,8 @@ const scratch = "/run/imgbuild/scratch";
 export function deployPlan(
   inputs: PlanInputs,
   about: {
-    readonly facts: Pick<Facts, "machineId" | "bootId" | "consoles" | "firmware">;
+    readonly facts: Pick<Facts, "machineId" | "bootId" | "consoles" | "firmware"> &
+      Partial<Pick<Facts, "secureBoot">>;
     readonly disks: Readonly<Record<string, DiskFacts>>;
     readonly mirrors: Readonly<Record<string, readonly string[]>>;
   },
@@ -54,9 +56,10 @@ export function deployPlan(
   const { facts } = about;
   const seed = deploySeed(definition, facts);
   const { consoles } = facts;
-  const { storage, cmdline, before, boot, after } = baseSteps(spec, seed, epochOf(lock), {
+  const { storage, cmdline, before, boot, after, rescue } = baseSteps(spec, seed, epochOf(lock), {
     disks: about.disks,
     consoles,
+    ...(inputs.base === undefined ? {} : { rescue: { lock, base: inputs.base, facts } }),
   });
   const restore = inputs.restore ? restoreSteps(spec, lock) : { prepare: [], steps: [] };
   const steps: StepData[] = [
@@ -70,7 +73,7 @@ export function deployPlan(
       cmdline,
       definition,
     }),
-    ...(inputs.base === undefined ? [] : [keepStep(inputs.base)]),
+    ...(inputs.base === undefined ? [] : keepSteps(inputs.base, rescue)),
     ...restore.steps,
     ...storage.enroll,
     // After all that is written to the root: of one with verity, not a byte may change from here on.
@@ -104,6 +107,7 @@ export function unpackingPlan(
   { spec, lock, definition, base: kept, restore: wanted }: PlanInputs,
   about: {
     readonly firmware: Facts["firmware"];
+    readonly secureBoot?: boolean;
     readonly consoles: readonly string[];
     readonly disks: Readonly<Record<string, DiskFacts>>;
     readonly archive: { readonly file: string; readonly sizeBytes?: number };
@@ -111,7 +115,11 @@ export function unpackingPlan(
     readonly sealed: readonly StepData[];
   },
 ): Plan {
-  const base = baseSteps(spec, about.seed, epochOf(lock), about);
+  const { firmware, secureBoot = false } = about;
+  const base = baseSteps(spec, about.seed, epochOf(lock), {
+    ...{ disks: about.disks, consoles: about.consoles },
+    ...(kept === undefined ? {} : { rescue: { lock, base: kept, facts: { firmware, secureBoot } } }),
+  });
   const { archive } = about;
   const restore = wanted ? restoreSteps(spec, lock) : { prepare: [], steps: [] };
   return {
@@ -121,12 +129,12 @@ export function unpackingPlan(
       ...base.before,
       stepData(unpackTree, "unpacking the tree", { archive }),
       ...about.sealed,
-      ...(kept === undefined ? [] : [keepStep(kept)]),
+      ...(kept === undefined ? [] : keepSteps(kept, base.rescue)),
       ...restore.steps,
       ...base.storage.enroll,
       ...base.boot,
       ...base.after,
-      ...bootEntries(base.storage, spec, about.firmware),
+      ...bootEntries(base.storage, spec, firmware),
     ],
   };
 }
@@ -147,6 +155,8 @@ export function baseSteps(
   about: {
     readonly disks: Readonly<Record<string, DiskFacts>>;
     readonly consoles: readonly string[];
+    /** Of a deploy: the base is started until the system is whole. */
+    readonly rescue?: Pick<RescueInputs, "lock" | "base" | "facts">;
   },
 ): {
   readonly storage: StorageSteps;
@@ -154,11 +164,13 @@ export function baseSteps(
   readonly before: StepData[];
   readonly boot: StepData[];
   readonly after: StepData[];
+  readonly rescue: Rescue | undefined;
 } {
   if (spec.storage === undefined) throw new Fail("the definition has no storage");
   const storage = storageSteps(spec.storage, about.disks, seed, epoch, spec.secrets);
   const cmdline = kernelCmdline(spec, seed, about.consoles);
-  const { filesystem, grub, verify } = bootSteps(spec, seed, {
+  const rescue = about.rescue && rescuePlace({ ...about.rescue, spec, disks: about.disks });
+  const { first, filesystem, grub, verify, last } = bootSteps(spec, seed, {
     cmdline,
     consoles: about.consoles,
     esp: `${targetRoot}/efi`,
@@ -167,27 +179,39 @@ export function baseSteps(
     epoch,
     disks: storage.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
     verity: storage.verity,
+    ...(rescue === undefined || "reason" in rescue
+      ? {}
+      : { rescue: { place: rescue, base: about.rescue!.base } }),
   });
+  // Firmware that goes through its list before it tries what is there unasked finds the base the sooner.
+  const early =
+    first.length > 0 && spec.boot?.secureBoot === undefined
+      ? bootEntries(storage, spec, about.rescue!.facts.firmware)
+      : [];
   return {
     storage,
     cmdline,
-    before: [...storage.create, ...storage.mount, ...storage.fill],
+    rescue,
+    before: [...storage.create, ...storage.mount, ...first, ...early, ...storage.fill],
     boot: [...storage.seal, ...filesystem, ...grub, ...verify],
-    after: [...storage.unmount, ...storage.close],
+    after: [...last, ...storage.unmount, ...storage.close],
   };
 }
 
-/** What the base has to be, byte for byte, to be found in the new system's cache. */
-function keepStep({ digest, ...files }: BaseFiles): StepData {
+/** What the base has to be, byte for byte, to be found in the new system's cache: nothing where it was written there first. */
+function keepSteps({ digest, ...files }: BaseFiles, rescue: Rescue | undefined): StepData[] {
+  if (rescue !== undefined && "isCache" in rescue && rescue.isCache) return [];
   const wanted = (["kit", "kernel", "outer", "squashfs"] as const).map((name) => ({
     name,
     size: files[name].size,
     sha256: files[name].sha256,
   }));
-  return stepData(keepBase, "keeping the base for the next deploy", {
-    directory: `${cacheDir}/${digest}`,
-    files: wanted,
-  });
+  return [
+    stepData(keepBase, "keeping the base for the next deploy", {
+      directory: `${cacheDir}/${digest}`,
+      files: wanted,
+    }),
+  ];
 }
 
 function bootEntry(

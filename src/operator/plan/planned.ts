@@ -13,6 +13,7 @@ import type { Finding } from "../inspect/finding.ts";
 import type { Bound } from "../inspect/host-binding.ts";
 import { aptMirror } from "./apt-files.ts";
 import { deployPlan, deploySeed, type PlanInputs } from "./plan.ts";
+import { rescueLine, rescuePlace } from "./rescue-first.ts";
 
 interface AptOrigin {
   readonly archive: string;
@@ -34,10 +35,13 @@ export interface PlanView {
   readonly fates: readonly DiskFate[];
   /** Where the tree is made, and what each way takes, a line each; undefined where there is but one. */
   readonly build?: { readonly buildOn: string; readonly lines: readonly string[] } | undefined;
+  /** What a power cut during the build leads to, in a line. */
+  readonly powerCut?: string | undefined;
 }
 
 /** What will be done to the disks, for the runner and for whoever has to say yes. */
-export interface Planned extends Pick<PlanView, "plan" | "planDigest" | "disks" | "apt" | "fates"> {
+export interface Planned
+  extends Pick<PlanView, "plan" | "planDigest" | "disks" | "apt" | "fates" | "powerCut"> {
   readonly order: Order;
 }
 
@@ -54,9 +58,11 @@ export function planFor(
   const { storage } = inputs.spec;
   const plan = deployPlan(inputs, { facts, disks: matched, mirrors });
   const planDigest = digestOf(plan);
+  const { base } = inputs;
   return {
     plan,
     planDigest,
+    ...(base && { powerCut: rescueLine(rescuePlace({ ...inputs, base, facts, disks: matched })) }),
     order: {
       version: 1,
       definition: inputs.definition,

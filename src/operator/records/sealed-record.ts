@@ -11,9 +11,6 @@ export type DeployRecord = Omit<KnownDeploy, "host">;
 
 const DeployRecord = KnownDeploy.omit({ host: true });
 
-/** In the base, beside the deploy's other files; only root reads them there. */
-export const recordFiles = { plain: "record.json", sealed: "record.age" } as const;
-
 const Sealed = z.strictObject({
   version: z.literal(1),
   record: z.record(z.string(), z.unknown()),

@@ -101,7 +101,7 @@ export function planWithTree(
 ): Planned {
   const { facts, disks } = about;
   const plan = unpackingPlan(inputs, {
-    ...{ firmware: facts.firmware, consoles: facts.consoles, disks },
+    ...{ firmware: facts.firmware, secureBoot: facts.secureBoot, consoles: facts.consoles, disks },
     seed: deploySeed(inputs.definition, facts),
     archive: { file: shippedTree },
     sealed: tree.sealed,

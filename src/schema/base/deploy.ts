@@ -47,6 +47,9 @@ export const Machine = z.strictObject({ uuid: z.string().optional(), macs: z.arr
 /** Word of the kernel's command line that names the deploy's data by its SHA-256. */
 export const deployWord = "imgbuild.deploy";
 
+/** In the base, beside the deploy's other files; only root reads them there. */
+export const recordFiles = { plain: "record.json", sealed: "record.age" } as const;
+
 export const DeployData = z.strictObject({
   version: z.literal(1),
   /** 64 hexadecimal digits, made for this deploy; by which the base and the new system are recognised. */

@@ -6,6 +6,7 @@ import { type Signer, signEfi } from "../../boot/efi/sign-efi.ts";
 import { debianLoaders, onEsp, shimCopies, stubPath } from "../../boot/efi-files.ts";
 import { entryToken, loaderConfig, loaderEntry, ukiPath } from "../../boot/loader.ts";
 import { makeUkiPath } from "../../boot/make-uki.ts";
+import { loaderSwitch } from "../../boot/rescue-entry.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep, type StepContext } from "../step/step.ts";
@@ -32,11 +33,14 @@ export const installSystemdBoot = defineStep({
     rootHash: z.string().startsWith("/").optional(),
     title: z.string(),
     timeoutSeconds: z.int(),
+    /** The base is started until the last step of a deploy says otherwise. */
+    rescue: z.literal(true).optional(),
     /** Debian's shim first; or everything signed by this key. */
     secureBoot: z.union([z.literal("debian"), SigningKeys]).optional(),
   }),
   run: async (input, context) => {
     const { esp, kernels, layout, title, timeoutSeconds, secureBoot } = input;
+    const first = input.rescue ? loaderSwitch.rescue : "";
     const word = input.rootHash === undefined ? [] : [await rootHashWord(input.rootHash)];
     const cmdline = [...input.cmdline, ...word];
     const versions = kernelVersions(context.root);
@@ -70,7 +74,7 @@ export const installSystemdBoot = defineStep({
         own.epoch,
       ))
         put.bytes(path, content);
-    put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll)));
+    put.bytes("loader/loader.conf", Buffer.from(loaderConfig(timeoutSeconds, own?.enroll, first)));
     if (layout === "bls" || kernels !== undefined)
       putKernel.bytes("loader/entries.srel", Buffer.from("type1\n"));
     if (layout === "uki") return;
@@ -135,6 +139,10 @@ export function putter(root: string, esp: string) {
       hint: "lock the definition again: its packages are not complete",
     });
   };
+  // It was written when the disk had no system yet, and the machine may start by it at any time.
+  const again = (to: string, content: Uint8Array) => {
+    if (on.read(to)?.equals(content) !== true) on.renew(to, content);
+  };
   return {
     read: (path: string): Buffer => {
       present(path);
@@ -142,11 +150,13 @@ export function putter(root: string, esp: string) {
     },
     file: (from: string, to: string): void => {
       present(from);
-      tree.copy(from, on, to);
+      if (on.stat(to) === undefined) tree.copy(from, on, to);
+      else again(to, tree.read(from)!);
     },
     bytes: (to: string, content: Uint8Array): void => {
       on.makeDirectories(dirname(to));
-      on.write(to, content);
+      if (on.stat(to) === undefined) on.write(to, content);
+      else again(to, content);
     },
   };
 }

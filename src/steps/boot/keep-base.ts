@@ -15,6 +15,9 @@ const squashfsName = "base.squashfs";
 /** Must stay free on the new root filesystem. */
 const reserveBytes = 256 * 2 ** 20;
 
+export const BaseFile = z.strictObject({ name: z.string(), size: z.int().positive(), sha256: z.string() });
+type BaseFile = z.output<typeof BaseFile>;
+
 /**
  * Leaves the running base on the new system, byte for byte as it was shipped, so that the next deploy need not send it.
  * A convenience: when it cannot be, the log says so and the deploy goes on.
@@ -24,7 +27,7 @@ export const keepBase = defineStep({
   summary: "keep the base for the next deploy",
   schema: z.strictObject({
     directory: z.string().startsWith("/"),
-    files: z.array(z.strictObject({ name: z.string(), size: z.int().positive(), sha256: z.string() })),
+    files: z.array(BaseFile),
   }),
   run: async ({ directory, files }, { root, log, machine }) => {
     const tree = new Tree(root);
@@ -35,27 +38,33 @@ export const keepBase = defineStep({
       const { bavail, bsize } = await statfs(to);
       const needed = files.reduce((sum, { size }) => sum + size, reserveBytes);
       if (bavail * bsize < needed) throw new Fail("the new root filesystem has no room for it");
-      for (const { name, size, sha256 } of files) {
-        const hash = createHash("sha256");
-        const watch = new Transform({
-          transform(chunk: Uint8Array, _encoding, done) {
-            hash.update(chunk);
-            done(null, chunk);
-          },
-        });
-        await pipeline(
-          await runningBase(machine, name, size),
-          watch,
-          createWriteStream(join(to, name), { mode: 0o600 }),
-        );
-        if (hash.digest("hex") !== sha256) throw new Fail(`its ${name} is not what was shipped`);
-      }
+      await copyRunningBase(files, to, machine);
     } catch (error) {
       tree.remove(directory);
       log.warn(`the base is not kept; the next deploy sends it again: ${messageOf(error)}`);
     }
   },
 });
+
+/** Writes files of the base that runs here to a directory, each flushed; refuses what is not what was shipped. */
+export async function copyRunningBase(
+  files: readonly BaseFile[],
+  to: string,
+  machine: MachinePaths,
+): Promise<void> {
+  for (const { name, size, sha256 } of files) {
+    const hash = createHash("sha256");
+    const watch = new Transform({
+      transform(chunk: Uint8Array, _encoding, done) {
+        hash.update(chunk);
+        done(null, chunk);
+      },
+    });
+    const file = createWriteStream(join(to, name), { mode: 0o600, flush: true });
+    await pipeline(await runningBase(machine, name, size), watch, file);
+    if (hash.digest("hex") !== sha256) throw new Fail(`its ${name} is not what was shipped`);
+  }
+}
 
 /** A file of the base that runs here, as it was shipped: one of the small ones, or the archive of its squashfs, of `size` bytes. */
 export async function runningBase(machine: MachinePaths, name: string, size: number): Promise<Readable> {

@@ -28,6 +28,8 @@ const Fat = z.strictObject({
   path: z.string().startsWith("/"),
   /** Where it is a directory yet; a mounted one is asked itself. */
   sizeBytes: z.int().positive().optional(),
+  /** A directory of it that goes before the new system starts: its room is counted as free. */
+  goes: z.string().startsWith("/").optional(),
 });
 const Esp = Fat.extend({
   /** The extended boot loader partition, where there is one: kernels and entries are there. */
@@ -212,11 +214,12 @@ async function checkRoom(esp: z.output<typeof Esp>, tree: Tree, versions: readon
   );
 }
 
-async function freeBytes({ path, sizeBytes }: z.output<typeof Fat>, root: string): Promise<number> {
+async function freeBytes({ path, sizeBytes, goes }: z.output<typeof Fat>, root: string): Promise<number> {
   const on = Tree.within(root, path);
-  if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - bytesBelow(on, "/");
+  const freed = goes !== undefined && on.stat(goes)?.isDirectory() ? bytesBelow(on, goes) : 0;
+  if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - bytesBelow(on, "/") + freed;
   const { bavail, bsize } = await statfs(on.root);
-  return bavail * bsize;
+  return bavail * bsize + freed;
 }
 
 function bytesBelow(on: Tree, directory: string): number {

@@ -101,6 +101,8 @@ const user = {
   sudo: true,
   keys: ["ssh-ed25519 A"],
 };
+const mountedRoot = { type: "ext4", path: "/" };
+const mountedEsp = { type: "vfat", path: "/efi" };
 const file = (path: string, mode = "0644") => ({ path, content: "new", mode });
 
 /** Makes an output of the tree by the real programs. */
@@ -173,6 +175,20 @@ export const works: Readonly<Record<string, Work>> = {
     esp: join(root, "efi"),
     shim: true,
     config: "c",
+  })),
+  "write-rescue": step("write-rescue", () => ({
+    ...{ directory: "/var/cache/imgbuild/abc", on: mountedRoot, files: [] },
+    config: { path: "/boot/grub/grub.cfg", on: mountedRoot, content: "set rescue=yes\n" },
+    entry: { loader: "grub", uuid, directory: "/x", path: "/boot/grub/rescue.cfg" },
+  })),
+  "write-rescue, on an ESP": step("write-rescue", () => ({
+    ...{ directory: "/efi/imgbuild/rescue", on: mountedEsp, files: [] },
+    config: { path: "/efi/loader/loader.conf", on: mountedEsp, content: "default x\n" },
+    entry: { loader: "systemd-boot", directory: "/imgbuild/rescue", entries: "/efi", esp: mountedEsp },
+  })),
+  "switch-entry": step("switch-entry", () => ({
+    ...{ flush: [mountedRoot], on: mountedRoot, wipe: "/etc/passwd", remove: ["/etc/group"] },
+    config: { path: "/etc/hostname", on: mountedRoot, from: "", to: "" },
   })),
   "verify-boot": async (place) => {
     await step("install-grub-efi", ({ dir }) => ({ esp: join(dir, "esp"), shim: true, config: uuid }))(place);

@@ -97,6 +97,26 @@ describe("Runner", () => {
     ]);
   });
 
+  it("F13: comes up after a power cut as a build that failed after the first write, and takes another plan", async () => {
+    const lost = new Fail("the machine lost power", { hint: "send them again" });
+    const { runner, state, journal } = world({ rescued: true, payload: { refusal: lost } });
+    const { heard, say } = operator(runner);
+    expect(heard[0]).toMatchObject({
+      ...{ state: "failed", message: "the machine lost power", secretsSeconds: 0 },
+    });
+    expect(restarting(state)).toEqual([]);
+    say({ type: "abort" });
+    say({ type: "resume" });
+    expect(heard.slice(1)).toMatchObject([{ type: "refused" }, { type: "refused" }]);
+    say({ type: "replace", publicKey: "key", payload: Buffer.from("another").toString("base64") });
+    await settle();
+    expect(heard.at(-1)).toEqual({ type: "replaced", planDigest: "plan-2" });
+    say({ ...go, planDigest: "plan-2" });
+    expect(state.works).toHaveLength(1);
+    await state.works[0]!.ponr();
+    expect(journal.entries.at(-1)?.event.type).toBe("ponr");
+  });
+
   it("works once after GO, reports, and restarts by itself", async () => {
     const { runner, state, fake, states } = world();
     const { heard, say } = operator(runner);

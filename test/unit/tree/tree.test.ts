@@ -153,6 +153,35 @@ describe("what is at the end of a path", () => {
     expect(lstatSync(join(root, "etc/link")).mtimeMs).toBe(1000);
   });
 
+  it("is another file as a whole where it is renewed, with its mode, and nothing is left beside it", () => {
+    const { tree, root, outside } = made();
+    tree.write("/etc/loader", "the old one, which is longer", { mode: 0o600 });
+    writeFileSync(join(root, "etc/loader.new"), "left by a power cut");
+    const before = lstatSync(join(root, "etc/loader")).ino;
+    tree.renew("/etc/loader", "the new one");
+    const found = lstatSync(join(root, "etc/loader"));
+    expect([tree.text("/etc/loader"), found.mode & 0o777]).toEqual(["the new one", 0o600]);
+    expect(found.ino).not.toBe(before);
+    expect(existsSync(join(root, "etc/loader.new"))).toBe(false);
+    expect(() => tree.renew("/etc/none", "x")).toThrow("ENOENT");
+    symlinkSync(join(outside, "canary"), join(root, "etc/out"));
+    for (const write of [
+      () => tree.renew("/etc/out", "x"),
+      () => tree.overwrite("/etc/out", Buffer.from("x")),
+    ])
+      expect(write).toThrow();
+    expect(readFileSync(join(outside, "canary"), "utf8")).toBe("outside");
+  });
+
+  it("is overwritten from its beginning, and what follows stays", () => {
+    const { tree, root } = made();
+    tree.write("/etc/menu", "first=yes\nsecond\n");
+    const before = lstatSync(join(root, "etc/menu")).ino;
+    tree.overwrite("/etc/menu", Buffer.from("first=no \n"));
+    expect(tree.text("/etc/menu")).toBe("first=no \nsecond\n");
+    expect(lstatSync(join(root, "etc/menu")).ino).toBe(before);
+  });
+
   it("goes with all that is in it, and what links in it lead to stays", () => {
     const { tree, root, outside } = made();
     symlinkSync(outside, join(root, "tmp/link"));

@@ -7,6 +7,7 @@ import { throwawaySigner } from "../../../../src/boot/efi/self-signed.ts";
 import { signEfi } from "../../../../src/boot/efi/sign-efi.ts";
 import { grubCopies, shimCopies } from "../../../../src/boot/efi-files.ts";
 import { loaderEntry, ukiPath } from "../../../../src/boot/loader.ts";
+import { rescueEntry, rescueEntryPath } from "../../../../src/boot/rescue-entry.ts";
 import { efiProgram } from "../../../helpers/builders/pe.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
@@ -85,6 +86,12 @@ const kinds: Kind[] = [
 describe("checkEsp", () => {
   it.each(kinds)("is content with an ESP of %s", async (kind) => {
     await checkEsp(whole(kind));
+  });
+
+  it("asks nothing of the entry of the base, which goes before the system starts", async () => {
+    const check = whole("bls");
+    put(check.esp, rescueEntryPath, rescueEntry("/imgbuild/rescue", ["console=ttyS0"]));
+    await checkEsp(check);
   });
 
   const cut = (path: string) => (esp: string) =>

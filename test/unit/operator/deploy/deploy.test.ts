@@ -75,12 +75,17 @@ interface Story {
   /** What the runner in the base says of itself instead of the truth. */
   base?: { nonce?: string; planDigest?: string; refusal?: Fail };
   /** The runner's work; without it, it succeeds. */
-  work?: (ponr: () => void, cut: () => void) => Promise<void>;
+  work?: (ponr: () => void, cut: () => void, powerCut: () => Promise<void>) => Promise<void>;
   /** What the new system says of itself. */
   mark?: (nonce: string) => string;
   health?: number;
   /** What it has been brought to. */
   system?: FakeSystem;
+}
+
+function payloadOf({ base }: Story, planDigest: string, lost: Fail | undefined) {
+  const refusal = lost ?? base?.refusal;
+  return refusal === undefined ? { planDigest: base?.planDigest ?? planDigest } : { refusal };
 }
 
 /** The machine in its three lives. The runner in its base is the real one, behind a real socket. */
@@ -95,8 +100,16 @@ async function machine(story: Story = {}) {
   const drop = { next: false };
   let closed = false;
 
-  const boot = async (planDigest: string) => {
-    const runner = new Runner({
+  const boot = async (planDigest: string, lost?: Fail) => {
+    const cut = () => {
+      for (const one of streams) one.destroy();
+    };
+    const powerCut = async () => {
+      cut();
+      await boot(planDigest, new Fail("the machine lost power"));
+    };
+    const runner: Runner = new Runner({
+      rescued: lost !== undefined,
       journal: new Journal(join(tempDir(), "journal"), () => 1),
       log: silentLog,
       nonce: story.base?.nonce ?? nonce,
@@ -105,17 +118,14 @@ async function machine(story: Story = {}) {
       goFile: join(tempDir(), "go"),
       now: () => performance.now(),
       forget: () => {},
-      payload:
-        story.base?.refusal === undefined
-          ? { planDigest: story.base?.planDigest ?? planDigest }
-          : { refusal: story.base.refusal },
-      replace: never,
+      payload: payloadOf(story, planDigest, lost),
+      replace: async () => {
+        notes.push("replace");
+        return planDigest;
+      },
       work: async (sealed, ponr) => {
         secrets.push(Buffer.from(await openWith(identity, Buffer.from(sealed[0]!, "base64"))).toString());
-        const cut = () => {
-          for (const one of streams) one.destroy();
-        };
-        if (story.work !== undefined) await story.work(ponr, cut);
+        if (story.work !== undefined) await story.work(ponr, cut, powerCut);
         else ponr();
       },
       ...noDeadMan,
@@ -660,6 +670,40 @@ describe("deploy", () => {
     });
     expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done", peakMemoryMib: 321 });
     expect(connects.filter(({ key }) => key !== undefined).length).toBe(3);
+  });
+
+  it("brings plan and secrets again to a base that a power cut has started from the disk (F13)", async () => {
+    let works = 0;
+    const { world, notes, secrets } = await machine({
+      work: async (ponr, _cut, powerCut) => {
+        ponr();
+        works += 1;
+        if (works > 1) return;
+        // Long enough for the operator to hear of it.
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await powerCut();
+        await new Promise(() => {});
+      },
+    });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done" });
+    expect(notes.filter((note) => note === "replace")).toHaveLength(1);
+    // The kept host keys among them.
+    expect(secrets).toEqual([secrets[0], secrets[0]]);
+  });
+
+  it("gives up on a machine that starts the base from its disk again and again", async () => {
+    const { world, notes } = await machine({
+      work: async (ponr, _cut, powerCut) => {
+        ponr();
+        await powerCut();
+        await new Promise(() => {});
+      },
+    });
+    expect(await deploy(inputsOfDeploy(), world)).toMatchObject({
+      ...{ outcome: "failed", message: expect.stringContaining("the machine lost power") },
+      hint: expect.stringContaining("imgbuild resume admin@web --with DEF"),
+    });
+    expect(notes.filter((note) => note === "replace")).toHaveLength(3);
   });
 
   it("asks the new system itself when the machine restarts before its report comes", async () => {

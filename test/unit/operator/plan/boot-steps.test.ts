@@ -81,7 +81,9 @@ describe("bootSteps", () => {
     const bios = boot({ boot: { firmware: ["bios"] } });
     expect([bios.filesystem.map(({ kind }) => kind), bios.grub.length]).toEqual([["write-files"], 1]);
     expect(bios.verify[0]).not.toHaveProperty("esp");
-    expect(boot({ boot: undefined })).toEqual({ filesystem: [], grub: [], verify: [] });
+    expect(boot({ boot: undefined })).toEqual({
+      ...{ first: [], filesystem: [], grub: [], verify: [], last: [] },
+    });
   });
 
   it("put kernels on an extended boot loader partition, where there is one, and look for them there", () => {

@@ -46,6 +46,7 @@ function lines(
     ],
     disks,
     fates,
+    powerCut: "during the build: the base starts",
   };
   return planLines(view);
 }
@@ -87,6 +88,7 @@ describe("planLines", () => {
       "untouched sdc: no model, serial USB, 8.0 GiB",
       "apt       debian: http://deb.example.org/debian (from the host's own sources)",
       "apt       debian-security: http://sec.example.org (from this machine)",
+      "power cut during the build: the base starts",
       "",
       "  1. partitioning",
       "  2. formatting",
@@ -120,6 +122,7 @@ describe("planLines", () => {
         "untouched",
         "apt",
         "apt",
+        "power cut",
         "1. part",
         "2. form",
         "plan",

@@ -80,6 +80,8 @@ describe("deployPlan", () => {
       "mount",
       "mount",
       "mount",
+      // At first for the base, which is started until all is whole.
+      "name-boot-entry",
       "install-grub",
       "verify-boot",
       "name-boot-entry",
@@ -110,7 +112,22 @@ describe("deployPlan", () => {
     expect(last("install-systemd-boot")).toBeLessThan(first("install-grub"));
     expect(last("install-grub")).toBeLessThan(first("verify-boot"));
     expect(last("keep-base")).toBeLessThan(first("install-systemd-boot"));
-    expect(order.slice(-3)).toEqual(["verify-boot", "unmount", "name-boot-entry"]);
+    expect(order.slice(-4)).toEqual(["verify-boot", "switch-entry", "unmount", "name-boot-entry"]);
+  });
+
+  it("writes the base and what starts it before the tree, and turns to the new system once all is checked", () => {
+    const bios = kinds(plan({ firmware: "bios" }));
+    const early = bios.slice(bios.lastIndexOf("mount") + 1, bios.indexOf("bootstrap-tree"));
+    expect(early).toEqual(["write-rescue", "install-grub", "swap-file"]);
+    // The menu is one file from its beginning to its end: all that changes in it is a line, in its place.
+    const late = bios.slice(bios.indexOf("finish-tree") + 1);
+    expect(late).toEqual(["install-systemd-boot", "verify-boot", "switch-entry", "unmount"]);
+    const uefi = kinds(plan({ firmware: "uefi" }));
+    expect(uefi.slice(uefi.lastIndexOf("mount") + 1, uefi.indexOf("bootstrap-tree"))).toEqual([
+      "write-rescue",
+      "name-boot-entry",
+      "swap-file",
+    ]);
   });
 
   it("mounts parents first, and unmounts in the opposite order what it mounted", () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
@@ -63,6 +63,28 @@ describe("install-systemd-boot", () => {
     expect([entry, `debian/${version}/linux`, "loader/entries.srel", "EFI/BOOT/BOOTX64.EFI"].map(at)).toEqual(
       Array(4).fill(true),
     );
+  });
+
+  it("leaves a loader that is the same alone, renews one that is not, and keeps the base as what starts", async () => {
+    const { dir, run } = place();
+    const at = (path: string) => join(dir, "esp", path);
+    const early = {
+      "EFI/BOOT/BOOTX64.EFI": debianLoaders.systemdBoot,
+      "EFI/systemd/systemd-bootx64.efi": "old",
+    };
+    for (const [path, content] of Object.entries(early)) {
+      mkdirSync(dirname(at(path)), { recursive: true });
+      writeFileSync(at(path), content);
+    }
+    const ino = (path: string) => statSync(at(path)).ino;
+    const before = Object.keys(early).map(ino);
+    await run({ rescue: true });
+    expect(Object.keys(early).map((path) => readFileSync(at(path), "utf8"))).toEqual(
+      Array(2).fill(debianLoaders.systemdBoot),
+    );
+    const [same, renewed] = Object.keys(early).map(ino);
+    expect([same === before[0], renewed === before[1]]).toEqual([true, false]);
+    expect(readFileSync(at("loader/loader.conf"), "utf8")).toMatch(/^default imgbuild-rescue\*\ntimeout 1\n/);
   });
 
   it.each([

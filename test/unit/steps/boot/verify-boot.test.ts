@@ -263,6 +263,14 @@ describe("verify-boot", () => {
       await expect(verify(made, withEsp(made, { sizeBytes: 1 }))).rejects.toThrow("the ESP has 0 MiB left");
     });
 
+    it("is that of the base too, which goes before the system starts", async () => {
+      const made = machine();
+      made.put("esp/imgbuild/rescue/squashfs", Buffer.alloc(8 * 2 ** 20));
+      const sizeBytes = 9 * 2 ** 20;
+      await expect(verify(made, withEsp(made, { sizeBytes }))).rejects.toThrow("the ESP has 0 MiB left");
+      await verify(made, withEsp(made, { sizeBytes, goes: "/imgbuild/rescue" }));
+    });
+
     it("is asked of a mounted filesystem itself", async () => {
       const made = machine();
       await verify(made, withEsp(made, { sizeBytes: undefined }));

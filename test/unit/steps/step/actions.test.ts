@@ -216,8 +216,8 @@ describe("a step that is a list of actions", () => {
         "name-boot-entry",
         "patch-files",
       ],
-      ...["place-files", "place-host-keys", "provision", "set-services", "sign-loader", "unpack-tree"],
-      ...["verify-boot", "write-files", "write-secrets"],
+      ...["place-files", "place-host-keys", "provision", "set-services", "sign-loader", "switch-entry"],
+      ...["unpack-tree", "verify-boot", "write-files", "write-rescue", "write-secrets"],
     ]);
     expect(Object.keys(examples).sort()).toEqual(steps.map(({ kind }) => kind).sort());
   });
