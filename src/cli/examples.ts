@@ -51,6 +51,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild deploy web root@192.0.2.10", "show the plan, ask, and replace the system there"],
     ["imgbuild deploy web --restore", "with the data of its backup"],
     [
+      "imgbuild deploy web --takeover boot-entry",
+      "by an entry of the host's own bootloader, for a machine on which kexec hangs",
+    ],
+    [
       "imgbuild deploy web --build-on local",
       "make the new system here, so that the host is down for minutes less",
     ],
