@@ -1,21 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { shippedTree } from "../../schema/base/deploy.ts";
 import type { BaseReport, JournalEntry } from "../../schema/base/journal.ts";
-import { unpackTree } from "../../steps/tree/unpack-tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { settlesWithin } from "../../util/promises.ts";
 import type { BaseLink } from "../runner-link/base-link.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
-import { sealSecrets, signedPayload } from "../runner-link/payload.ts";
+import { sealSecrets } from "../runner-link/payload.ts";
 import { LinkLost } from "../runner-link/runner-link.ts";
 import { secretsLeft } from "../runner-link/secrets-left.ts";
 import type { Trail } from "./phases.ts";
 import type { Shipped } from "./results.ts";
-import { hardwareOf } from "./ship.ts";
+import { payloadFor } from "./ship.ts";
 import { attach, OtherSystem } from "./take-over.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
 /** A machine that starts again and again while it is built has another trouble than its power. */
 const mostPowerCuts = 3;
+const mib = 2 ** 20;
 
 /** Sends secrets and GO, follows the journal to the report, and lets the machine restart. */
 export async function buildInBase(
@@ -65,13 +66,13 @@ async function followToReport(
       base = await attachAgain(inputs, shipped, world, { until, ponr: journal.last().ponr });
       // It was lost on its way.
       if (base?.link.hello.state === "waiting") await sayGo(base, shipped, trail);
-      else if (base !== undefined && canBringAgain(shipped, base) && cuts < mostPowerCuts) {
+      else if (base !== undefined && hasLostPower(base) && cuts < mostPowerCuts) {
         cuts += 1;
         world.log.warn(
           "the machine lost power, and has started the base from its disk; the build begins anew",
         );
         journal.again(base.link.hello.seq);
-        await bringAgain(inputs, shipped, base);
+        await bringAgain(inputs, shipped, base, world);
         await sayGo(base, shipped, trail);
       }
     }
@@ -84,27 +85,29 @@ async function followToReport(
   }
 }
 
-/**
- * The base is past the first write, and has neither plan nor secrets: they were in memory alone. So was a tree that was sent, which is
- * too large to be brought again.
- */
-function canBringAgain({ plan }: Shipped, { link }: BaseLink): boolean {
-  const { state, planDigest, secretsSeconds } = link.hello;
-  const sent = plan.steps.some(({ kind }) => kind === unpackTree.kind);
-  return state === "failed" && planDigest === undefined && secretsSeconds === 0 && !sent;
+/** The base is past the first write, and has neither plan nor secrets: they were in memory alone. */
+function hasLostPower({ link: { hello } }: BaseLink): boolean {
+  return hello.state === "failed" && hello.planDigest === undefined && hello.secretsSeconds === 0;
 }
 
-/** The same plan, for the same nonce and machine; it is used at once, and the machine's clock may be anywhere. */
+/** The same plan and tree, for the same nonce and machine; it is used at once, and the machine's clock may be anywhere. */
 async function bringAgain(
-  { lock, files, debs }: DeployInputs,
-  { plan, order, planDigest, identity, facts }: Shipped,
-  { link }: BaseLink,
+  inputs: DeployInputs,
+  shipped: Shipped,
+  { host, link }: BaseLink,
+  { log, signal }: DeployWorld,
 ): Promise<void> {
-  const { payload, publicKey } = await signedPayload(
-    { plan, order, lock, files, debs },
-    { nonce: identity.nonce, machine: hardwareOf(facts), now: undefined },
-  );
-  if ((await link.replace(publicKey, payload)) !== planDigest)
+  if (shipped.packed !== undefined) {
+    const { path, size, sha256 } = shipped.packed.archive;
+    await log.task("sending the tree again", (inner) =>
+      host.upload(path, shippedTree, {
+        ...{ mode: 0o600, size, sha256, signal },
+        onProgress: (done) => inner.progress(Math.round(done / mib), Math.round(size / mib), "MiB"),
+      }),
+    );
+  }
+  const { payload, publicKey } = await payloadFor(inputs, shipped, undefined);
+  if ((await link.replace(publicKey, payload)) !== shipped.planDigest)
     throw new Fail("the base holds another plan than the one confirmed");
 }
 

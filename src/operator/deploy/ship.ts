@@ -157,19 +157,14 @@ function recordOf(inputs: DeployInputs, shipped: Shipped, trail: Trail, now: num
 /** What the base gets besides itself, as a cpio that the kernel unpacks over it; the digest binds it to the command line. */
 async function deployCpio(
   inputs: DeployInputs,
-  { plan, order, identity, facts, data, access, reached, secrets, packed }: Confirmed,
+  confirmed: Confirmed,
   record: DeployRecord,
   now: () => number,
 ): Promise<{ archive: Uint8Array; digest: string }> {
-  const { baseKey, clientKey, nonce } = identity;
-  const { lock, files, debs, restore } = inputs;
-  // They are in the tree; what tries a backup before the first write is not.
-  const rest =
-    packed === undefined ? { order, files, debs } : { order: { ...order, tree: packed.tree }, ...inTree };
-  const { payload, publicKey } = await signedPayload(
-    { plan, lock, ...rest, ...(restore ? { debs } : {}) },
-    { nonce, machine: hardwareOf(facts), now: inputs.ignoreClock ? undefined : now() },
-  );
+  const { data, access, reached, secrets } = confirmed;
+  const { baseKey, clientKey } = confirmed.identity;
+  const made = inputs.ignoreClock ? undefined : now();
+  const { payload, publicKey } = await payloadFor(inputs, confirmed, made);
   const deploy = canonicalJson({ ...data, publicKey } satisfies DeployData);
   const root = (path: string, bytes: Uint8Array | string, mode: number) => ({
     type: "file" as const,
@@ -196,6 +191,21 @@ async function deployCpio(
   return { archive, digest: sha256(deploy) };
 }
 
+/** What the base works through, signed for this deploy and machine; `now` undefined: of any age. */
+export async function payloadFor(
+  { lock, files, debs, restore }: DeployInputs,
+  { plan, order, identity, facts, packed }: Confirmed,
+  now: number | undefined,
+): Promise<{ payload: Uint8Array; publicKey: string }> {
+  // They are in the tree; what tries a backup before the first write is not.
+  const rest =
+    packed === undefined ? { order, files, debs } : { order: { ...order, tree: packed.tree }, ...inTree };
+  return await signedPayload(
+    { plan, lock, ...rest, ...(restore ? { debs } : {}) },
+    { nonce: identity.nonce, machine: hardwareOf(facts), now },
+  );
+}
+
 /**
  * Who may log in to the base, as root, besides this process: the key that opened the old system for this deploy, so that the operator
  * can follow and resume, and whoever will be root of the new system. Others of the old login need not have been root there.
@@ -210,7 +220,7 @@ export function keysToBase(access: readonly string[], { users }: Pick<Spec, "use
 }
 
 /** What the machine is known by, whichever system runs on it: its physical network cards alone keep their addresses. */
-export function hardwareOf({ dmiUuid, links }: Facts): Machine {
+function hardwareOf({ dmiUuid, links }: Facts): Machine {
   const macs = links.flatMap(({ kind, mac }) =>
     kind === undefined && mac !== "" ? [mac.toLowerCase()] : [],
   );

@@ -16,7 +16,7 @@ import { BaseFile, copyRunningBase } from "./keep-base.ts";
 
 const copyMs = 60_000;
 
-/** What the base has besides itself: none of it is a secret of the definition. */
+/** What the base has besides itself, as far as it came along: none of it is a secret of the definition. */
 const deployFiles = [
   "deploy.json",
   "journal.jsonl",
@@ -24,9 +24,9 @@ const deployFiles = [
   "ssh/host_key.pub",
   "ssh/authorized_keys",
   "ssh/port",
+  // By which another computer goes on.
+  ...Object.values(recordFiles),
 ];
-/** By which another computer goes on; not every deploy has them. */
-const records = Object.values(recordFiles);
 /** What the base carries of itself, so that it can write itself again. */
 const carriedFiles = ["kernel", "outer", "kit"] as const;
 
@@ -106,8 +106,8 @@ async function writeBase(
   const entries = async (names: readonly string[], at = "") =>
     await Promise.all(names.map((name) => entryOf(join(own, at), join(at, name), name)));
   await archive(join(to, "carried"), await entries(carriedFiles, "base"));
-  const recorded = records.filter((name) => existsSync(join(own, name)));
-  await archive(join(to, "deploy"), await entries([...deployFiles, ...recorded]));
+  const there = deployFiles.filter((name) => existsSync(join(own, name)));
+  await archive(join(to, "deploy"), await entries(there));
 }
 
 async function entryOf(directory: string, as: string, name: string): Promise<CpioEntry> {

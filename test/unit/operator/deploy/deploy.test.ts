@@ -672,9 +672,10 @@ describe("deploy", () => {
     expect(connects.filter(({ key }) => key !== undefined).length).toBe(3);
   });
 
-  it("brings plan and secrets again to a base that a power cut has started from the disk (F13)", async () => {
+  /** Its first build is ended by a power cut. */
+  const cutOnce = async () => {
     let works = 0;
-    const { world, notes, secrets } = await machine({
+    return await machine({
       work: async (ponr, _cut, powerCut) => {
         ponr();
         works += 1;
@@ -685,6 +686,23 @@ describe("deploy", () => {
         await new Promise(() => {});
       },
     });
+  };
+
+  it("brings a tree that was sent again, before the plan that needs it", async () => {
+    const { world, notes } = await cutOnce();
+    const archive = { path: "/c/tree.cpio", size: 7, sha256: "0".repeat(64) };
+    const tree = { size: 7, sha256: "0".repeat(64), contentBytes: 7 };
+    const trees: DeployWorld["trees"] = {
+      ...{ problem: async () => undefined, find: async () => undefined },
+      make: async () => ({ archive, tree }),
+    };
+    expect(await deploy(inputsOfDeploy(), { ...world, trees })).toMatchObject({ outcome: "done" });
+    const sent = notes.filter((note) => note === "upload tree" || note === "replace");
+    expect(sent).toEqual(["upload tree", "upload tree", "replace"]);
+  });
+
+  it("brings plan and secrets again to a base that a power cut has started from the disk (F13)", async () => {
+    const { world, notes, secrets } = await cutOnce();
     expect(await deploy(inputsOfDeploy(), world)).toMatchObject({ outcome: "done" });
     expect(notes.filter((note) => note === "replace")).toHaveLength(1);
     // The kept host keys among them.
