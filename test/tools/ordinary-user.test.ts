@@ -170,6 +170,21 @@ describe("an ordinary user", () => {
     rmSync(output);
   });
 
+  it("packs the tree of a deploy that root packs, byte for byte", async () => {
+    const argv = [
+      "node",
+      "--import",
+      "tsx",
+      "test/helpers/labs/pack-program.ts",
+      "imgbuild/layouts/bios-gpt",
+    ];
+    const how = { env: environment, timeoutMs: buildMs };
+    const env = { TSX_DISABLE_CACHE: "1" };
+    const own = (await run(["nice", "-n", "19", ...user.argv(argv, { env })], how)).stdout;
+    expect(own).toMatch(/^[0-9a-f]{64}\n$/);
+    expect(own).toBe((await run(["nice", "-n", "19", ...argv], how)).stdout);
+  });
+
   it("gets exit codes, events and errors as root does, each once", async () => {
     const output = join(user.home, "x.raw");
     const nowhere = await as(["--json", "build", "nowhere", "--output", output]);

@@ -32,6 +32,17 @@ export const cacheCommand: AddCommand = (program, act) => {
         }),
       ),
     );
+  cache
+    .command("pack", { hidden: true })
+    .description("make the tree that a deploy of an ordinary user asks for")
+    .argument("<FILE>", "what is to be made")
+    .action((file: string) =>
+      act(async (cli) => {
+        const { packJob } = await import("../../operator/tree/trees.ts");
+        await packJob(file, cli);
+        cli.emit({ event: "done" });
+      }),
+    );
 };
 
 async function showCache(cli: Cli): Promise<void> {

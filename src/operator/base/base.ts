@@ -122,6 +122,11 @@ export async function baseTree(options: Surroundings): Promise<BaseTree> {
   return { tree: join(directory, "tree"), directory, digest };
 }
 
+/** Digest of what the tree is made of, whether it is there or not. */
+export async function baseTreeDigest(): Promise<string> {
+  return (await treeInputs()).digest;
+}
+
 /** Digest of the base's definition as files, and of what evaluates it: evaluating it takes longer than most of a build. */
 async function definitionBytes(): Promise<string> {
   const dir = baseDefinition();

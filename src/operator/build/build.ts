@@ -31,6 +31,11 @@ export interface ImageInputs {
   readonly keys?: ReadonlyMap<string, Secret> | undefined;
 }
 
+/** What a build of a plan takes beside the plan. */
+export type BuildInputs = Pick<ImageInputs, "filesDir" | "mirrors" | "keepers" | "secrets" | "keys"> & {
+  readonly spec: Pick<Spec, "secrets">;
+};
+
 /** Where a build is done. */
 export interface BuildOptions extends VmOptions {
   /** The base makes the disks in a virtual machine: any layout, also those that this machine's kernel cannot make. */
@@ -52,7 +57,7 @@ export interface Build<Plan extends TreePlan = TreePlan> {
 }
 
 export async function buildOf<Plan extends TreePlan>(
-  inputs: ImageInputs,
+  inputs: BuildInputs,
   given: Plan,
   work: string,
   options: BuildOptions,

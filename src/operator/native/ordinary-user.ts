@@ -91,12 +91,24 @@ export async function removeBases(cache: string): Promise<string[]> {
 
 /** Makes the base in a process of its own, so that all else keeps the user's own ids: keys, agent, known hosts. */
 export async function makeBaseAsRoot(options: Surroundings): Promise<void> {
+  await workAsRoot(["base", "build"], options, {
+    what: "making the base",
+    instead: "make it once by: sudo --preserve-env=HOME,XDG_CACHE_HOME,IMGBUILD_CACHE imgbuild base build",
+  });
+}
+
+/** Runs a command of imgbuild's as root of a user namespace, as a part of this one: what it says is shown here. */
+export async function workAsRoot(
+  args: readonly string[],
+  options: Surroundings,
+  about: { readonly what: string; readonly instead: string },
+): Promise<void> {
   const { log, signal } = options;
-  const child = await imgbuildAsRoot(["--json", "base", "build"], {
+  const child = await imgbuildAsRoot(["--json", ...args], {
     ...options,
     env: { ...options.env, IMGBUILD_CACHE: options.cache },
     stdio: ["ignore", "pipe", "pipe"],
-    instead: "make it once by: sudo --preserve-env=HOME,XDG_CACHE_HOME,IMGBUILD_CACHE imgbuild base build",
+    instead: about.instead,
   });
   const pass = () => void child.kill("SIGINT");
   signal.addEventListener("abort", pass, { once: true });
@@ -115,7 +127,7 @@ export async function makeBaseAsRoot(options: Surroundings): Promise<void> {
   signal.throwIfAborted();
   if (code === 0) return;
   const message =
-    failure?.message ?? `making the base ended with ${code}: ${(await stderr).slice(-2_000).trim()}`;
+    failure?.message ?? `${about.what} ended with ${code}: ${(await stderr).slice(-2_000).trim()}`;
   if (code === exitCodes.bug) throw new Error(message);
   throw new Fail(message, { exitCode: code, ...(failure?.hint === undefined ? {} : { hint: failure.hint }) });
 }

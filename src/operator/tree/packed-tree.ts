@@ -1,22 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { cpio } from "../../archive/cpio.ts";
 import { Order } from "../../schema/base/deploy.ts";
 import { provision } from "../../steps/tree/provision.ts";
-import type { Surroundings } from "../../system/files/cache.ts";
 import { fileDigest } from "../../system/files/file-digest.ts";
 import { hold } from "../../system/files/file-lock.ts";
 import { inOnePiece } from "../../system/files/one-piece.ts";
 import { inWorkDirectory } from "../../system/files/work-directory.ts";
 import { digestOf, parsedJson } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
-import { baseTree } from "../base/base.ts";
+import { baseTreeDigest } from "../base/base.ts";
 import { sourceDigest } from "../base/source-digest.ts";
-import { type BuildOptions, buildOf, type ImageInputs } from "../build/build.ts";
+import { type BuildInputs, type BuildOptions, buildOf } from "../build/build.ts";
 import { dropOld, type TreePlan } from "../build/layers.ts";
 import type { FileInfo } from "../takeover/takeover.ts";
 import { packFinished } from "./pack-finished.ts";
@@ -40,21 +39,18 @@ const Known = z.strictObject({
 });
 const names = { archive: "tree.cpio", known: "tree.json" };
 
-/** The packed tree of a plan, if the cache has it; it stays there until this process ends. */
-export async function findPackedTree(made: TreePlan, options: Surroundings): Promise<PackedTree | undefined> {
-  const place = await placeOf(made, options);
-  if (place === undefined || !(await hold(place))) return undefined;
-  return await read(place);
+/** The packed tree at a place of the cache, if it is there; it stays until this process ends. */
+export async function findPackedTree(place: string): Promise<PackedTree | undefined> {
+  return (await hold(place)) ? await read(place) : undefined;
 }
 
-/** The packed tree of a plan, made now unless the cache has it. A script that reaches the network may find something else each time. */
-export async function packedTree(
-  inputs: ImageInputs,
+/** Makes the packed tree of a plan at its place, unless it is there. */
+export async function makePackedTree(
+  inputs: BuildInputs,
   made: TreePlan,
+  place: string,
   options: BuildOptions,
-): Promise<PackedTree> {
-  const packed = join(options.cache, "packed");
-  const place = (await placeOf(made, options)) ?? join(packed, randomBytes(16).toString("hex"));
+): Promise<void> {
   // Steps run side by side, so the umask is set for all of them.
   const own = process.umask(0o022);
   try {
@@ -64,12 +60,11 @@ export async function packedTree(
   } finally {
     process.umask(own);
   }
-  await dropOld({ directory: packed, tree: "" }, "", kept);
-  return await read(place);
+  await dropOld({ directory: dirname(place), tree: "" }, "", kept);
 }
 
 async function make(
-  inputs: ImageInputs,
+  inputs: BuildInputs,
   made: TreePlan,
   to: { readonly into: string; readonly work: string; readonly options: BuildOptions },
 ): Promise<void> {
@@ -104,14 +99,14 @@ async function read(place: string): Promise<PackedTree> {
   return { archive: { path: join(place, names.archive), ...archive }, tree };
 }
 
-/** Named by all that it is made of; undefined where that is not known beforehand. */
-async function placeOf(
-  { tree, epoch, filesystems }: TreePlan,
-  options: Surroundings,
-): Promise<string | undefined> {
+/**
+ * Where the packed tree of a plan is in a cache: named by all that it is made of. A script that reaches the network may find something
+ * else each time, so its tree gets a name of its own.
+ */
+export async function packedPlace({ tree, epoch, filesystems }: TreePlan, cache: string): Promise<string> {
   const all = [...tree.packages, ...tree.system, ...tree.initramfs, ...tree.finish];
-  if (all.some(({ kind, network }) => kind === provision.kind && network === true)) return undefined;
-  const base = await baseTree(options);
-  const digest = digestOf([all, epoch, filesystems, base.digest, await sourceDigest()]).slice(0, 32);
-  return join(options.cache, "packed", digest);
+  const isOpen = all.some(({ kind, network }) => kind === provision.kind && network === true);
+  const parts = [all, epoch, filesystems, await baseTreeDigest(), await sourceDigest()];
+  const digest = digestOf(isOpen ? [...parts, randomBytes(16).toString("hex")] : parts);
+  return join(cache, "packed", digest.slice(0, 32));
 }

@@ -28,7 +28,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/native: native-context ordinary-user",
     "operator/store: fill-store only-here store-directory store-key thin-store verify-store where-kept",
     "operator/records: escrow-record known-deploys measured rehearsal-record",
-    "operator/tree: packed-tree",
+    "operator/tree: packed-tree trees",
   ],
   "a definition, its files and secrets, our sources": [
     "operator/base: source-digest",
