@@ -1,6 +1,8 @@
+import { isIP } from "node:net";
 import type { DiskFacts, Facts, LinkFacts, RouteFacts } from "../../schema/facts.ts";
 import { isOwnSerial, isOwnWwn, suggestedMatch } from "../../storage/table/disk-names.ts";
 import { lowersOf } from "../../system/machine/link-stack.ts";
+import { networkOf as networkOfAddress, parseCidr, showAddress } from "../../util/addresses.ts";
 import { countOf } from "../../util/count.ts";
 import { boundTo } from "../inspect/host-binding.ts";
 import { type StackEntry, stackOf } from "./stack.ts";
@@ -140,14 +142,15 @@ function otherDisk({ name, model, sizeBytes }: DiskFacts): string {
 
 const usualMtu = 1500;
 
-function networkOf({ links, routes, dns, rules = [] }: Facts): {
+function networkOf({ links, routes: all, dns, rules = [] }: Facts): {
   readonly static?: StaticNetwork;
   readonly stack?: readonly StackEntry[];
   readonly notes: readonly string[];
 } {
-  const all = routes.filter(({ to, table }) => to === "default" && table === undefined);
-  const first = all.find(({ dynamic }) => !dynamic);
-  const link = links.find(({ name }) => name === (first ?? all[0])?.link);
+  const routes = all.filter((route) => !isOfAddress(route, links));
+  const ways = routes.filter(({ to, table }) => to === "default" && table === undefined);
+  const first = ways.find(({ dynamic }) => !dynamic);
+  const link = links.find(({ name }) => name === (first ?? ways[0])?.link);
   const notes =
     rules.length === 0 ? [] : ["rules choose its routes (`ip rule`): say them in files of your own"];
   if (link?.kind !== undefined) {
@@ -168,6 +171,23 @@ function networkOf({ links, routes, dns, rules = [] }: Facts): {
     static: staticOn(link, routes, dns),
     notes: [...notes, ...leftOut(links, routes, link.name, link)],
   };
+}
+
+/** To the network of one of the link's addresses, which some set by themselves and others leave to the kernel. */
+function isOfAddress({ to, via, link, table }: RouteFacts, links: readonly LinkFacts[]): boolean {
+  const own = links.find(({ name }) => name === link)?.addresses ?? [];
+  const networks = own.map(({ address, prefix }) => networkIn(`${address}/${prefix}`));
+  const network = networkIn(to);
+  return via === undefined && table === undefined && network !== undefined && networks.includes(network);
+}
+
+function networkIn(cidr: string): string | undefined {
+  const [plain = "", prefix = ""] = cidr.split("/");
+  // A host may say anything.
+  if (isIP(plain) === 0 || !/^\d{1,3}$/.test(prefix)) return undefined;
+  const { address, length } = parseCidr(cidr);
+  if (length > address.bits) return undefined;
+  return `${showAddress(networkOfAddress(address, length))}/${length}`;
 }
 
 /** Names of the links that one is made of. */

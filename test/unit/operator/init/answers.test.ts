@@ -97,6 +97,9 @@ describe("a repository for a host", () => {
       { to: "198.51.100.0/24", via: "192.0.2.2", link: "ens3", onLink: false, dynamic: false, metric: 100 },
       { to: "203.0.113.7", link: "ens3", onLink: false, dynamic: false },
       { to: "203.0.113.0/24", via: "10.0.0.1", link: "ens4", onLink: false, dynamic: false },
+      // As NetworkManager sets them, and a kernel without it.
+      { to: "192.0.2.0/24", link: "ens3", onLink: false, dynamic: false, metric: 100, src: "192.0.2.10" },
+      { to: "10.0.0.0/24", link: "ens4", onLink: false, dynamic: false, metric: 101 },
     ];
     const second = {
       ...link,
@@ -111,6 +114,7 @@ describe("a repository for a host", () => {
     const { definition, answers } = await made(machineFacts({ ...fixed, links, routes }));
     expect(definition.spec.network.ethernet).toMatchObject({
       mtu: 1400,
+      // In full.
       routes: [
         { destination: "198.51.100.0/24", gateway: "192.0.2.2", metric: 100 },
         { destination: "203.0.113.7/32" },
@@ -118,6 +122,7 @@ describe("a repository for a host", () => {
     });
     expect(answers.notes).toContain("ens4 has 10.0.0.5/24");
     expect(answers.notes).toContain("a route leads to 203.0.113.0/24 by 10.0.0.1 on ens4");
+    expect(answers.notes.join("\n")).not.toContain("10.0.0.0/24");
   });
 
   it("has the bond, the VLAN and the bridge that lead out, as the host has them", async () => {
