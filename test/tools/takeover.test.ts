@@ -387,6 +387,21 @@ describe("a takeover's scripts", () => {
     expect(await inside(list("/boot/grub"))).toBe("");
   });
 
+  it("refuse a filesystem that lets every user read what is put there, as FAT may", async () => {
+    const { host, base, inside, dir } = await theHost();
+    await inside("mkdir -p /boot/grub");
+    await prepare(host, 64, signal);
+    const { directory } = await shipBase(host, base, 1000, signal, () => {});
+    // The lab's kernel knows no FAT: directories are made as it would show them.
+    writeFileSync(join(dir, "bin/mkdir"), '#!/bin/sh\nexec /bin/mkdir -m 755 "$@"\n');
+    chmodSync(join(dir, "bin/mkdir"), 0o755);
+    const loading = { directory, parts, commandLine: [] };
+    await expect(loadBase(host, grubEntry("/boot/grub"), loading, signal)).rejects.toThrow(
+      "every user of the host could read what is put into /boot/grub",
+    );
+    expect(await inside(list("/boot/grub"))).toBe("");
+  });
+
   it("find what a lost deploy left beside a bootloader, and remove it before the next", async () => {
     const { host, inside } = await theHost();
     await inside(
