@@ -7,7 +7,7 @@ import type { BaseLink } from "../runner-link/base-link.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
 import { sealSecrets } from "../runner-link/payload.ts";
 import { LinkLost } from "../runner-link/runner-link.ts";
-import { secretsLeft } from "../runner-link/secrets-left.ts";
+import { howToGoOn } from "../runner-link/secrets-left.ts";
 import type { Trail } from "./phases.ts";
 import type { Shipped } from "./results.ts";
 import { payloadFor } from "./ship.ts";
@@ -168,9 +168,8 @@ async function followUntil(
 }
 
 function failure(report: BaseReport, host: string, now: number): Fail {
-  const left = secretsLeft(report, host, now);
   const next = report.ponr
-    ? `the base stays reachable; when the cause is mended: imgbuild resume ${host}${left === undefined ? "" : `; ${left}`}`
+    ? `the base stays reachable; ${howToGoOn(report, host, now)}`
     : "no disk was written";
   return new Fail(`the runner failed: ${report.message ?? "no reason given"}`, {
     hint: report.hint === undefined ? next : `${report.hint}; ${next}`,

@@ -8,7 +8,7 @@ import type { KnownDeploy } from "../records/known-deploys.ts";
 import type { BaseLink } from "../runner-link/base-link.ts";
 import { replayJournal } from "../runner-link/journal-log.ts";
 import { LinkLost } from "../runner-link/runner-link.ts";
-import { requireSecrets, secretsLeft } from "../runner-link/secrets-left.ts";
+import { howToGoOn, requireSecrets } from "../runner-link/secrets-left.ts";
 import { BaseGone, reachBase } from "./base-gone.ts";
 import { replan } from "./replan.ts";
 import { waitForReturn } from "./who-is-back.ts";
@@ -103,9 +103,7 @@ async function failure(report: BaseReport, known: KnownDeploy, world: DeployWorl
   const { host } = known;
   if (report.ponr)
     return new Fail(message, {
-      hint: [`mend the cause, then: imgbuild resume ${host}`, secretsLeft(report, host, world.now())]
-        .filter((part) => part !== undefined)
-        .join("; "),
+      hint: howToGoOn(report, host, world.now()),
     });
   try {
     await world.log.task("waiting for the old system", () => waitForReturn(known, world));

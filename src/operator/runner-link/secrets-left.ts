@@ -5,17 +5,16 @@ interface Left {
   readonly secretsSeconds?: number | undefined;
 }
 
-/**
- * What an operator has to know of a build that failed after the first write: until when the base has the secrets, and what to do after
- * that. Undefined where there is nothing to be resumed.
- */
-export function secretsLeft({ secretsSeconds }: Left, host: string, now: number): string | undefined {
-  if (secretsSeconds === undefined) return undefined;
-  const again = `imgbuild resume ${host} --with DEF`;
+/** What to type when a build has failed after the first write; and until when the base has the secrets. */
+export function howToGoOn({ secretsSeconds }: Left, host: string, now: number): string {
+  const resume = `imgbuild resume ${host}`;
+  const again = `${resume} --with DEF`;
   if (secretsSeconds === 0) return `the base has no secrets any more; send them again: ${again}`;
+  const mended = `when the cause is mended: ${resume}`;
+  if (secretsSeconds === undefined) return mended;
   const at = new Date(now + secretsSeconds * 1000);
   const clock = [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, "0")).join(":");
-  return `the secrets are wiped at ${clock}; later, ${again} sends them again`;
+  return `${mended}; the secrets are wiped at ${clock}; later, ${again} sends them again`;
 }
 
 /** A build cannot be resumed with secrets that are not there any more. */

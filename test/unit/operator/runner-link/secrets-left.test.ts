@@ -1,18 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { requireSecrets, secretsLeft } from "../../../../src/operator/runner-link/secrets-left.ts";
+import { howToGoOn, requireSecrets } from "../../../../src/operator/runner-link/secrets-left.ts";
 
 const again = "imgbuild resume web --with DEF";
 
 describe("the secrets of a build that failed", () => {
   it("are there until a time of this clock, and can be sent again after it", () => {
     const now = new Date(2026, 0, 1, 8, 5).getTime();
-    expect(secretsLeft({ secretsSeconds: 3600 }, "web", now)).toBe(
-      `the secrets are wiped at 09:05; later, ${again} sends them again`,
+    expect(howToGoOn({ secretsSeconds: 3600 }, "web", now)).toBe(
+      `when the cause is mended: imgbuild resume web; the secrets are wiped at 09:05; later, ${again} sends them again`,
     );
-    expect(secretsLeft({ secretsSeconds: 0 }, "web", now)).toBe(
+    // Nothing else would be of use, as after a power cut.
+    expect(howToGoOn({ secretsSeconds: 0 }, "web", now)).toBe(
       `the base has no secrets any more; send them again: ${again}`,
     );
-    expect(secretsLeft({}, "web", now)).toBeUndefined();
+    expect(howToGoOn({}, "web", now)).toBe("when the cause is mended: imgbuild resume web");
   });
 
   it("are asked for again once they are wiped, and not before", () => {
