@@ -50,7 +50,7 @@ matrix: fresh ## the slow cases; CASE=name runs one
 matrix-list: $(DEPS) ## names of the slow cases
 	@node --import tsx scripts/matrix.ts --list
 
-bench: fresh ## benchmarks against peers, into out/bench.json; ROWS=lock,build,image,start-up,vm or names of rows
+bench: fresh ## benchmarks against peers, into out/bench.json; ROWS=lock,build,image,start-up,vm,downtime or names of rows
 	@mkdir -p out && $(ROOT) node --import tsx scripts/bench.ts
 
 fields: $(DEPS) ## docs/FIELDS.md, from the schema and its comments
