@@ -148,6 +148,18 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", `power-cut-${firmware}`),
   })),
   {
+    name: "network-replay",
+    faults: ["F09"],
+    what: "networks with bonds, VLANs and bridges are looked at and set up again under the base's kernel, and are what they were",
+    argv: vitest("test/matrix/base-network.test.ts", "network-replay"),
+  },
+  {
+    name: "takeover-bond-vlan",
+    faults: ["F09"],
+    what: "a host whose only way out is a VLAN on a bond is taken over; the base answers there, and abort brings the old system back",
+    argv: vitest("test/matrix/takeover-network.test.ts", "takeover-bond-vlan"),
+  },
+  {
     name: "base-panics",
     faults: ["F08"],
     what: "the base's kernel panics: the old system comes back",

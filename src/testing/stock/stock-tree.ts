@@ -43,23 +43,41 @@ export const stockIds = {
   machineId: "3f0c9a5be2d74416a8b10d6c57e2f943",
 } as const;
 
+/** The tag of its VLAN, where it has one. */
+const stockVlan = 20;
+const dns = { "/etc/resolv.conf": { content: "nameserver 10.0.2.3\n" } };
+const address = "static\n  address 10.0.2.15/24\n  gateway 10.0.2.2";
+// The network card of src/vm sits in PCI slot 3.
+const onCard = (how: string) => `allow-hotplug enp0s3\niface enp0s3 inet ${how}\n`;
+/** All cards in a bond, and a VLAN on it as the only way out. */
+const onBond = `auto bond0
+iface bond0 inet manual
+  pre-up modprobe bonding max_bonds=0
+  pre-up ip link add bond0 type bond mode active-backup miimon 100
+  pre-up for card in /sys/class/net/e*; do ip link set "\${card##*/}" down; ip link set "\${card##*/}" master bond0; done
+  pre-up ip link set bond0 type bond primary enp0s3
+  up ip link set bond0 up
+
+auto v${stockVlan}
+iface v${stockVlan} inet ${address}
+  pre-up ip link add link bond0 name v${stockVlan} type vlan id ${stockVlan}
+`;
+
 const stockNetworks = {
-  dhcp: { interface: "dhcp" },
-  static: {
-    interface: "static\n  address 10.0.2.15/24\n  gateway 10.0.2.2",
-    "/etc/resolv.conf": { content: "nameserver 10.0.2.3\n" },
-  },
+  dhcp: { interfaces: onCard("dhcp") },
+  static: { interfaces: onCard(address), ...dns },
+  "bond-vlan": { interfaces: onBond, ...dns },
 } as const;
 
 /** Where its address comes from. QEMU's own subnet has the static one too. */
-export type StockNetwork = "dhcp" | "static";
+export type StockNetwork = keyof typeof stockNetworks;
 
 /** Files of the stock system by path; a mode where it is not 0644. */
 export function stockFiles(
   publicKey: string,
   network: StockNetwork = "dhcp",
 ): Record<string, { content: string; mode?: number }> {
-  const { interface: how, ...more } = stockNetworks[network];
+  const { interfaces, ...more } = stockNetworks[network];
   return {
     "/etc/hostname": { content: "stock\n" },
     "/etc/hosts": { content: "127.0.0.1\tlocalhost\n127.0.1.1\tstock\n::1\tlocalhost ip6-localhost\n" },
@@ -73,10 +91,7 @@ export function stockFiles(
         "",
       ].join("\n"),
     },
-    // The network card of src/vm sits in PCI slot 3.
-    "/etc/network/interfaces": {
-      content: `auto lo\niface lo inet loopback\n\nallow-hotplug enp0s3\niface enp0s3 inet ${how}\n`,
-    },
+    "/etc/network/interfaces": { content: `auto lo\niface lo inet loopback\n\n${interfaces}` },
     ...more,
     "/etc/default/grub": {
       content: [

@@ -7,6 +7,7 @@ import { type Machine, openLab, type SshShell, type TestLab } from "../../../src
 import { buildStockHost, makeDataDisk, type StockHost } from "../../../src/testing/stock/stock-host.ts";
 import { Fail } from "../../../src/util/fail.ts";
 import { type Log, silentLog } from "../../../src/util/log.ts";
+import type { MachineNic } from "../../../src/vm/machine/machine-parts.ts";
 import { project } from "../imgbuild.ts";
 
 /** The filesystem that `imgbuild/web` keeps, and what it holds before the first deploy. */
@@ -15,6 +16,18 @@ export const kept = {
   name: "kept.txt",
   content: `${"What was here before every deploy, and stays.\n".repeat(4096)}`,
 } as const;
+
+/** A cable on which only frames of the stock host's VLAN go anywhere. */
+const onVlan: MachineNic = {
+  network: "internet",
+  segments: [
+    {
+      vlan: 20,
+      ipv4: { network: "10.0.2.0/24", host: "10.0.2.2", dns: "10.0.2.3", dhcpStart: "10.0.2.16" },
+      guest: "10.0.2.15",
+    },
+  ],
+};
 
 /** A stock host, its two disks, and those who may log in. */
 export interface StockLab {
@@ -40,6 +53,8 @@ export async function startLab(options: {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
   readonly memoryMib?: number;
+  /** Default "dhcp", on one card. */
+  readonly network?: "bond-vlan";
   /** The machine has one that resets it (i6300esb). */
   readonly watchdog?: boolean;
   /** Default a temporary one. One that an earlier lab left holds its disks, and they are started. */
@@ -47,7 +62,10 @@ export async function startLab(options: {
 }): Promise<StockLab> {
   const { firmware, log, env } = options;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const host = await buildStockHost({ cache: cacheRoot(env), log, env, ...signal });
+  const host = await buildStockHost({
+    ...{ cache: cacheRoot(env), log, env, ...signal },
+    ...(options.network === undefined ? {} : { network: options.network }),
+  });
   const place = options.directory === undefined ? {} : { directory: options.directory, keep: true };
   const lab = await openLab({ log, env, ...signal, ...place });
   try {
@@ -59,6 +77,7 @@ export async function startLab(options: {
       memoryMib: options.memoryMib ?? 1024,
       firmware,
       ...(options.watchdog === undefined ? {} : { watchdog: options.watchdog }),
+      ...(options.network === undefined ? {} : { nics: [onVlan, onVlan] }),
       // Nobody looks inside but by SSH, as on a rented machine.
       shell: false,
       disks: [
