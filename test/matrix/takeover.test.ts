@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { knownDeploy } from "../../src/operator/records/known-deploys.ts";
 import { openLab, type SshShell } from "../../src/testing/index.ts";
 import { loginFiles } from "../../src/testing/login-files.ts";
 import { generateSshKey } from "../../src/transport/keys.ts";
@@ -13,9 +14,14 @@ import { deployArguments, type StockLab, startLab } from "../helpers/labs/lab.ts
 const env = process.env;
 const minute = 60_000;
 
+type Host = Pick<StockLab, "machine" | "directory" | "login"> & {
+  /** Of an administrator of the definition. */
+  readonly key: string;
+};
+
 /** Deploys until the base is up, then sends the host back: nothing is built. What the deploy and the console said. */
 async function thereAndBack(
-  { machine, directory, login }: Pick<StockLab, "machine" | "directory" | "login">,
+  { machine, directory, login, key }: Host,
   host: SshShell,
   deploy: readonly string[],
 ): Promise<string> {
@@ -34,6 +40,9 @@ async function thereAndBack(
     tail: "",
   });
   await machine.waitForConsole(/imgbuild: the base is up/, { after: mark, withinSeconds: 300 });
+  // Its network comes a moment later, and abort asks once.
+  const { baseHostKey } = await knownDeploy(own, "target");
+  await machine.ssh({ user: "root", key, pins: [baseHostKey] }).waitForLogin();
   const aborted = await imgbuild(["abort", "target", ...login], { env: own, timeoutMs: 10 * minute });
   expect({ ...aborted, stderr: aborted.code === 0 ? "" : aborted.stderr }).toEqual({
     ...{ code: 0, stderr: "" },
@@ -64,7 +73,11 @@ for (const [name, firmware] of [
       // The stock host's menu is a short one; this is Debian's own.
       await stock.succeed("update-grub", { withinSeconds: 300 });
       await stock.succeed("sysctl --write kernel.kexec_load_disabled=1; ls /boot/grub > /root/before");
-      const said = await thereAndBack(lab, stock, deployArguments(lab, join(lab.directory, "report.json")));
+      const said = await thereAndBack(
+        { ...lab, key: join(lab.directory, "admin-key") },
+        stock,
+        deployArguments(lab, join(lab.directory, "report.json")),
+      );
       expect(said).toContain("takeover: boot-entry: one start by the host's own GRUB, out of /boot/grub (");
       expect(said).toContain("Loading the base of a deploy");
       expect(await stock.succeed("ls /boot/grub | diff - /root/before && echo same")).toBe("same");
@@ -78,11 +91,7 @@ for (const [name, firmware] of [
 async function ownHost(
   boot: string,
   firmware: "uefi" | "secure-boot",
-  work: (
-    lab: Pick<StockLab, "machine" | "directory" | "login">,
-    host: SshShell,
-    deploy: string[],
-  ) => Promise<void>,
+  work: (lab: Host, host: SshShell, deploy: string[]) => Promise<void>,
 ): Promise<void> {
   const lab = await openLab();
   const login = generateSshKey("takeover");
@@ -99,7 +108,7 @@ async function ownHost(
     const report = ["--report", join(lab.directory, "report.json"), "--slow", String(machine.scale)];
     const sure = ["--unattended", "--yes-wipe", "SYSTEM"];
     await work(
-      { machine, directory: lab.directory, login: options },
+      { machine, directory: lab.directory, login: options, key },
       machine.ssh({ ...how, pins: [machine.hostKey] }),
       ["deploy", definition.path, "target", ...options, ...sure, ...report],
     );
