@@ -24,22 +24,22 @@ describe.each(cases)("cut-%s-%s:", (firmware, host) => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await openLab();
-    made = await recordOver(host, {
+    made = await recordOver(host, firmware, {
       ...{ cache: cacheRoot(process.env), env: process.env, log: silentLog, hasPlace: true },
       signal: new AbortController().signal,
     });
-    cuts = judgeCuts(made.recording, { firmware, seed });
+    cuts = judgeCuts(made.recording, { firmware, seed, baseKernel: made.recording.baseKernel });
   });
   afterAll(async () => {
     await made?.close();
     await lab?.close();
   });
 
-  it(`every state is old, base, new or dead, and dead only until something is there (seed ${seed})`, () => {
+  it(`every state is old, base, new or dead, and dead only until the base is there (seed ${seed})`, () => {
     const counted = countCuts(cuts, made.recording);
     console.log(rowOf(`cut-${firmware}-${host}`, counted));
     for (const { count, verdict, why } of cuts.classes) console.log(`${count} ${verdict}: ${why}`);
-    expect(counted.order).toEqual(["old", "dead", "new"]);
+    expect(counted.order).toEqual(["old", "dead", "base", "new"]);
     expect(counted.deadLater).toBe(0);
   });
 

@@ -24,12 +24,12 @@ interface VmStart {
 
 /** Base and work as one initramfs, and the word of the command line by which the base knows them for ours. */
 export async function composeInitrd(
-  job: Pick<VmJob, "plan" | "lock" | "disks" | "secrets" | "directory">,
+  job: Pick<VmJob, "plan" | "lock" | "disks" | "secrets" | "directory" | "more">,
   start: VmStart,
   base: Pick<BaseFiles, "outer" | "squashfs">,
 ): Promise<{ file: string; word: string }> {
   const { files, word } = await workFiles(job, start);
-  const own = await cpioBytes(files);
+  const own = await cpioBytes([...(job.more ?? []), ...files]);
   const to = join(job.directory, "initrd");
   async function* parts(): AsyncGenerator<Uint8Array> {
     for (const { path } of [base.outer, base.squashfs]) yield* createReadStream(path);

@@ -1,3 +1,4 @@
+import type { CpioEntry } from "../../archive/cpio.ts";
 import type { DiskIdentity } from "../../disks/find-disk.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Plan } from "../../schema/plan.ts";
@@ -21,6 +22,8 @@ export interface VmJob {
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Seconds since the epoch that the machine's clock begins with: the result does not depend on when it was made. */
   readonly clock: number;
+  /** What the base finds in /run/imgbuild besides, as after a takeover: below `imgbuild/`. */
+  readonly more?: readonly CpioEntry[];
   /** For files on their way; the caller's to remove. */
   readonly directory: string;
 }

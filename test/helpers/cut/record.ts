@@ -1,6 +1,8 @@
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { CpioEntry } from "../../../src/archive/cpio.ts";
 import { settleTimes } from "../../../src/disks/filesystem/tree-usage.ts";
+import { buildBase } from "../../../src/operator/base/base.ts";
 import {
   buildOf,
   finishSystem,
@@ -13,11 +15,14 @@ import { mirrorsFor } from "../../../src/operator/lock/lock.ts";
 import { openDefinition } from "../../../src/operator/lock/open-definition.ts";
 import { unpackingPlan } from "../../../src/operator/plan/plan.ts";
 import { splitSecrets } from "../../../src/operator/plan/split-secrets.ts";
+import type { BaseFiles } from "../../../src/operator/takeover/takeover.ts";
 import { runInVm, type VmOptions } from "../../../src/operator/vm-runner/vm-run.ts";
 import type { DiskFacts } from "../../../src/schema/facts.ts";
 import type { Plan } from "../../../src/schema/plan.ts";
+import { nameBootEntry } from "../../../src/steps/boot/name-boot-entry.ts";
 import { packArgv, unpackTree } from "../../../src/steps/tree/unpack-tree.ts";
 import { plainEnv, run } from "../../../src/system/run/run.ts";
+import { generateSshKey } from "../../../src/transport/keys.ts";
 import type { Log } from "../../../src/util/log.ts";
 
 const packMs = 1_800_000;
@@ -37,6 +42,8 @@ export interface Recording {
   /** When each step began. */
   readonly steps: readonly { readonly ms: number; readonly doing: string }[];
   readonly plan: Plan;
+  /** SHA-256 of the base's kernel. */
+  readonly baseKernel: string;
 }
 
 /**
@@ -45,7 +52,7 @@ export interface Recording {
  */
 export async function recordDeploy(
   wanted: { readonly definition: string; readonly hostname: string },
-  host: { readonly image: string; readonly serial: string },
+  host: { readonly image: string; readonly serial: string; readonly firmware: "bios" | "uefi" },
   directory: string,
   options: VmOptions,
 ): Promise<Recording> {
@@ -60,24 +67,30 @@ export async function recordDeploy(
     ...{ holders: [], mountPoints: [], partitions: [] },
   };
   const archive = { name: "tree", serial: "imgbuild-tree", sizeBytes: made.sizeBytes };
-  const whole = unpackingPlan(made.inputs, {
-    ...{
-      firmware: "bios",
-      consoles: made.inputs.spec.boot?.consoles ?? [],
-      disks: { system: facts },
-      archive: { file: "/tree", sizeBytes: archive.sizeBytes },
+  const base = await buildBase(options);
+  const whole = unpackingPlan(
+    { ...made.inputs, base },
+    {
+      ...{
+        firmware: host.firmware,
+        consoles: made.inputs.spec.boot?.consoles ?? [],
+        disks: { system: facts },
+      },
+      ...{ archive: { file: "/tree", sizeBytes: archive.sizeBytes }, seed: made.seed, sealed: made.sealed },
     },
-    ...{ seed: made.seed, sealed: made.sealed },
-  });
+  );
   const plan: Plan = {
     ...whole,
-    steps: whole.steps.map((step) => (step.kind === unpackTree.kind ? { ...step, archive } : step)),
+    steps: whole.steps
+      .filter(({ kind }) => kind !== nameBootEntry.kind)
+      .map((step) => (step.kind === unpackTree.kind ? { ...step, archive } : step)),
   };
   const clock = watch(log);
   try {
     await runInVm(
       {
         ...{ plan, lock: made.inputs.lock, secrets: new Map(), directory, clock: made.epoch },
+        more: await takeoverFiles(base),
         disks: [
           { identity: { name: "system", serial: host.serial, sizeBytes }, file: after, writeLog: log },
           { identity: archive, file: made.file, readOnly: true },
@@ -88,7 +101,25 @@ export async function recordDeploy(
   } finally {
     clock.stop();
   }
-  return { before: host.image, after, log, plan, times: clock.times, steps: clock.steps };
+  const { times, steps: done } = clock;
+  return { before: host.image, after, log, plan, times, steps: done, baseKernel: base.kernel.sha256 };
+}
+
+/** What a deploy's own initramfs brings: the base's files, with which it writes itself, and the keys of its SSH server. */
+async function takeoverFiles({ kernel, outer, kit }: BaseFiles): Promise<CpioEntry[]> {
+  const key = generateSshKey("imgbuild-cut");
+  const entry = (name: string, content: Uint8Array | string): CpioEntry => ({
+    ...{ type: "file", name: `imgbuild/${name}`, mode: 0o600, content: Buffer.from(content) },
+  });
+  return [
+    entry("base/kernel", await readFile(kernel.path)),
+    entry("base/outer", await readFile(outer.path)),
+    entry("base/kit", await readFile(kit.path)),
+    entry("ssh/host_key", key.private),
+    entry("ssh/host_key.pub", `${key.public}\n`),
+    entry("ssh/authorized_keys", `${key.public}\n`),
+    entry("ssh/port", "22\n"),
+  ];
 }
 
 /** A copy that takes no room for zeros. */

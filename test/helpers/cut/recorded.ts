@@ -16,6 +16,7 @@ const definition = "imgbuild/layouts/both-firmwares";
 /** Such a host becomes the definition, under another name; what is done to its disk is recorded. */
 export async function recordOver(
   host: Host,
+  firmware: "bios" | "uefi",
   options: VmOptions,
 ): Promise<{ readonly recording: Recording; readonly directory: string; close(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "imgbuild-cut-"));
@@ -27,7 +28,7 @@ export async function recordOver(
         : (await testImage(await openDefinition(definition), options)).system.file;
     const recording = await recordDeploy(
       { definition, hostname: "cut" },
-      { image, serial: "IMGBUILD-SYSTEM" },
+      { image, serial: "IMGBUILD-SYSTEM", firmware },
       join(directory, "recording"),
       options,
     );
