@@ -80,8 +80,11 @@ describe("what the base of a virtual machine finds", () => {
     const { plan, ...rest } = job();
     const start = { nonce, planDigest: digestOf(plan) };
     const base = { outer: parts[0]!, squashfs: parts[1]! };
-    const { file } = await composeInitrd({ plan, ...rest, directory }, start, base);
+    const more = [{ type: "file", name: "imgbuild/ssh/port", content: Buffer.from("2222") }] as const;
+    const { file } = await composeInitrd({ plan, ...rest, directory, more }, start, base);
     const initrd = readFileSync(file);
+    for (const name of ["imgbuild/ssh/port\0", "imgbuild/deploy.json\0"])
+      expect(initrd.includes(name)).toBe(true);
     expect([...new Set(initrd.subarray(0, 512))]).toEqual([1]);
     expect([...new Set(initrd.subarray(512, 1024))]).toEqual([2]);
     expect(initrd.toString("latin1", 1024, 1030)).toBe("070701");
