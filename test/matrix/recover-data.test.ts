@@ -84,7 +84,7 @@ test("a machine with data backs it up", async ({ machine }) => {
   await machine.succeed("systemctl start imgbuild-backup.service", { withinSeconds: 240 });
   await machine.succeed("imgbuild-backup list", { withinSeconds: 120 });
   await machine.succeed("imgbuild-backup check", { withinSeconds: 120 });
-  const key = await machine.succeed("cat /etc/ssh/ssh_host_ed25519_key");
+  const key = (await machine.succeed("cat /etc/ssh/ssh_host_ed25519_key")) + "\\n";
   writeFileSync(${JSON.stringify(to)}, JSON.stringify({ ...(await state(machine)), key }), { mode: 0o600 });
 });
 `;
