@@ -19,9 +19,14 @@ export function bootId(): string {
 export function hardware(sys = "/sys"): Machine {
   const uuid = dmiUuidOf(readIfThere(join(sys, "class/dmi/id/product_uuid")) ?? "");
   const net = join(sys, "class/net");
+  // A bond gives its cards its own address.
+  const own = (name: string) =>
+    readIfThere(join(net, name, "bonding_slave/perm_hwaddr")) ??
+    readIfThere(join(net, name, "address")) ??
+    "";
   const macs = (existsSync(net) ? readdirSync(net) : [])
     .filter((name) => existsSync(join(net, name, "device")))
-    .map((name) => (readIfThere(join(net, name, "address")) ?? "").trim().toLowerCase());
+    .map((name) => own(name).trim().toLowerCase());
   return { ...(uuid === undefined ? {} : { uuid }), macs: [...new Set(macs)].sort() };
 }
 
