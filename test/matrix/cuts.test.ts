@@ -9,7 +9,7 @@ import { type Host, recordOver } from "../helpers/cut/recorded.ts";
 
 const seed = Number(process.env.IMGBUILD_SEED ?? "1");
 /** These are judged by their bytes: such a system may well start, with something missing in it. */
-const notBooted = /root filesystem/;
+const notBooted = /root filesystem|filesystems/;
 
 const cases: readonly [firmware: "bios" | "uefi", host: Host][] = [
   ["bios", "stock"],

@@ -201,7 +201,7 @@ describe("power cuts of a build", () => {
     };
     const cuts = await judged([spoil, rootOf("new"), kernelOf("new"), entryOf("new"), switchTo]);
     expect(dead(cuts).map(({ why }) => why)).toEqual([
-      "the old system starts, and its root filesystem is written over",
+      "the old system starts, and its filesystems are written over",
     ]);
   });
 });

@@ -1,6 +1,7 @@
 import type { DiskView, Range } from "./disk-view.ts";
 import { rangeOf, sectorBytes } from "./disk-view.ts";
 import { type Ext4, openExt4, type Something } from "./ext4.ts";
+import { openFat } from "./fat.ts";
 import { replayOf, sectorsOf } from "./journal.ts";
 import type { Partition } from "./partitions.ts";
 import { ext4With, type Probe, partitionsIn } from "./probe.ts";
@@ -16,10 +17,26 @@ export function rootOf(view: DiskView, probe: Probe, cmdline: string): { partiti
   return ext4With(view, partitionsIn(view, probe), uuid);
 }
 
-/** Whether not a byte of the partition is another than before the build. */
+/**
+ * Whether the old system still comes up: not a byte of its root filesystem is another than before the build, and the other filesystems
+ * of its disk can be found, as its fstab may wait for them. What is in those may be new.
+ */
 export function oldRoot(before: DiskView, probe: Probe, cmdline: string): (view: DiskView) => boolean {
   const { partition } = rootOf(before, probe, cmdline);
-  return remembering(partition, (view) => view.isSame(before.sectors, sectorsIn(partition)));
+  const others = partitionsIn(before, probe).flatMap((one) => {
+    const uuid = uuidOn(before, one);
+    return uuid === undefined || one.number === partition.number ? [] : [{ partition: one, uuid }];
+  });
+  const isWhole = remembering(partition, (view) => view.isSame(before.sectors, sectorsIn(partition)));
+  return (view) => isWhole(view) && others.every((one) => uuidOn(view, one.partition) === one.uuid);
+}
+
+function uuidOn(view: DiskView, partition: Partition): string | undefined {
+  for (const open of [openExt4, openFat]) {
+    const found = unlessUnreadable(() => open(view.read, partition));
+    if (!(found instanceof Unreadable)) return found.uuid;
+  }
+  return undefined;
 }
 
 /**

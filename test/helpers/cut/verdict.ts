@@ -28,7 +28,7 @@ export function judge(
   if (same(start, whole.old))
     return roots.oldIsWhole()
       ? { verdict: "old", why: "as before" }
-      : { verdict: "dead", why: "the old system starts, and its root filesystem is written over" };
+      : { verdict: "dead", why: "the old system starts, and its filesystems are written over" };
   if (same(start, whole.new))
     return roots.newIsWhole()
       ? { verdict: "new", why: "as built" }
