@@ -121,7 +121,8 @@ function linksOf(
     const kind = isLoopback ? "loopback" : kindOf(link, known);
     const device = withProtocol(known?.device ?? vlanOf(link), link);
     const current = (link.address ?? known?.mac ?? "").toLowerCase();
-    const mac = (kind === undefined ? (link.permaddr ?? known?.ownMac) : undefined)?.toLowerCase() ?? current;
+    const mac =
+      (device === undefined ? (link.permaddr ?? known?.ownMac) : undefined)?.toLowerCase() ?? current;
     const isByProgram =
       addresses.some((one) => one.dynamic && isIPv6(one.address)) ||
       routes.some((one) => one.link === name && one.dynamic && isIPv6(one.via ?? one.to));
