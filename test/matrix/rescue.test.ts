@@ -132,7 +132,8 @@ describe("rescue-damaged", () => {
   }
 
   it.each([
-    ["the kernel", "/imgbuild/base/kernel", /crc|corrupt|bad |invalid|error|fail/i, false],
+    // It stands still before it knows a serial console.
+    ["the kernel", "/imgbuild/base/kernel", undefined, false],
     ["the base", "/imgbuild/base/squashfs", /FAILED: .*damaged|SQUASHFS error|cannot start/i, true],
     [
       "what came with the boot entry",
@@ -181,7 +182,11 @@ describe("rescue-damaged", () => {
           machine.type(`${blank.serial}\n`);
         }
       }
-      await machine.waitForConsole(message, { withinSeconds: bootSeconds });
+      if (message !== undefined) await machine.waitForConsole(message, { withinSeconds: bootSeconds });
+      else
+        await expect(machine.waitForConsole(isUp, { withinSeconds: 15 })).rejects.toThrow(
+          "the console did not show",
+        );
       await machine.crash();
       await run(["cmp", "-n", String(blank.sizeBytes), disk, "/dev/zero"], { timeoutMs: 120_000 });
     },

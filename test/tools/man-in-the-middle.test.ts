@@ -8,6 +8,7 @@ import { proveNewSystem } from "../../src/operator/deploy/prove.ts";
 import type { Shipped } from "../../src/operator/deploy/results.ts";
 import { waitForBase } from "../../src/operator/deploy/take-over.ts";
 import type { DeployWorld } from "../../src/operator/deploy/world.ts";
+import { kexec } from "../../src/operator/takeover/ways/kexec.ts";
 import { type FromRunner, protocolVersion } from "../../src/schema/base/journal.ts";
 import { run } from "../../src/system/run/run.ts";
 import { connect } from "../../src/transport/host.ts";
@@ -64,6 +65,7 @@ function jumped(port: number, operator: { private: string; public: string }, pin
     ...{ facts: machineFacts(), planDigest, secrets: new Map([["token", token]]) },
     ...{ hostKeys: { secrets: new Map(), pins: [] }, newSystem: { nonce } },
     identity: { nonce, clientKey: operator, baseKey: { private: "", public: pin } },
+    way: kexec,
   } as unknown as Shipped;
   const trail = newTrail();
   const world = {

@@ -379,7 +379,7 @@ describe("the cache of an ordinary user", () => {
       stderr: "",
       stdout: expect.stringMatching(/^removed .*\/base-[0-9a-f]{12}\n$/),
     });
-    expect(left(user.cache)).toEqual(["index", "packages"]);
+    expect(left(user.cache)).toEqual(["index", "packages", "packed"]);
     await run(user.argv(["rm", "-r", user.cache]), { env: environment });
     expect(existsSync(user.cache)).toBe(false);
   });
