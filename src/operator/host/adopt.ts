@@ -61,29 +61,31 @@ async function presentedKey(world: Pick<DeployWorld, "connect">): Promise<string
 
 async function sealedRecord(base: Host, open: Adoption["open"]): Promise<DeployRecord> {
   const text = await read(base, recordFiles.sealed);
-  if (text === undefined || open === undefined)
-    throw new Fail(
-      text === undefined
-        ? "the base holds no record for others: the definition has no secrets with recipients"
-        : "the base's record can be opened with the definition's secrets only",
-      {
-        hint:
-          text === undefined
-            ? "give the base's host key by --base-key SHA256:…, as the deploy showed it"
-            : "name the definition by --definition DEF, or the host as hosts.yaml does",
-      },
-    );
+  if (text === undefined) {
+    if ((await read(base, recordFiles.plain)) === undefined) throw new NoBase();
+    throw new Fail("the base holds no record for others: the definition has no secrets with recipients", {
+      hint: "give the base's host key by --base-key SHA256:…, as the deploy showed it",
+    });
+  }
+  if (open === undefined)
+    throw new Fail("the base's record can be opened with the definition's secrets only", {
+      hint: "name the definition by --definition DEF, or the host as hosts.yaml does",
+    });
   const { secrets, decrypt } = await open();
   return openRecord((await decrypt(text)).expose(), secrets);
 }
 
 async function plainRecord(base: Host): Promise<DeployRecord> {
   const text = await read(base, recordFiles.plain);
-  if (text === undefined)
-    throw new Fail("what answers there is no base of a deploy", {
-      hint: "look at the machine's console",
-    });
+  if (text === undefined) throw new NoBase();
   return readRecord(text);
+}
+
+/** What answers is no base. */
+export class NoBase extends Fail {
+  constructor() {
+    super("what answers there is no base of a deploy", { hint: "look at the machine's console" });
+  }
 }
 
 async function read(base: Host, name: string): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import type { Outside } from "../deploy/inputs.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import { type KnownDeploy, knownDeploy } from "../records/known-deploys.ts";
 import { identityFiles, openText, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
-import { adoptDeploy } from "./adopt.ts";
+import { adoptDeploy, NoBase } from "./adopt.ts";
 
 /** How a deploy that was started before is found, as the command line says it. */
 export interface FindOptions extends RevealOptions {
@@ -43,7 +43,11 @@ export async function findDeploy(
     return { secrets, decrypt: (text: string) => openText(text, "the base's record", keys) };
   };
   const found = await log.task("looking for the record of the deploy on the host", (inner) =>
-    adoptDeploy({ baseKey, open: path === undefined ? undefined : open }, { ...world, log: inner }),
+    adoptDeploy({ baseKey, open: path === undefined ? undefined : open }, { ...world, log: inner }).catch(
+      (error: unknown) => {
+        throw error instanceof NoBase && !isFromElsewhere ? known : error;
+      },
+    ),
   );
   await world.record(found);
   return { host, ...found };
