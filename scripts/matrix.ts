@@ -205,6 +205,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/cuts.test.ts", `cut-${name}:`),
   })),
   {
+    name: "cut-small",
+    faults: ["F13"],
+    what: "the power of a stock host is cut at every write of a build, by BIOS; judged, and no machine is started",
+    argv: vitest("test/matrix/cut-small.test.ts", "cut-small: "),
+  },
+  {
     name: "takeover-entries",
     faults: ["F05", "F06"],
     what: "systemd-boot, firmware and GRUB start an entry once; a locked kernel starts the base's: small systems that only say who runs",

@@ -7,7 +7,7 @@ import { recordOver } from "../helpers/cut/recorded.ts";
 
 const seed = Number(process.env.IMGBUILD_SEED ?? "1");
 
-it(`a power cut at any write leaves the old system, the base, the new one, or is counted (F13, seed ${seed})`, async () => {
+it(`cut-small: a power cut at any write leaves the old system, the base, the new one, or is counted (F13, seed ${seed})`, async () => {
   const { recording, close } = await recordOver("stock", "bios", {
     ...{ cache: cacheRoot(process.env), env: process.env, log: silentLog },
     signal: new AbortController().signal,
