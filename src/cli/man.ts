@@ -23,6 +23,8 @@ function page(command: Command, words: readonly string[], shown: readonly Comman
   const about = help.commandDescription(command);
   return [
     `.TH ${quoted(title.join("-").toUpperCase())} 1 "" imgbuild`,
+    // A word that is divided is found by no search.
+    ".nh",
     ".SH NAME",
     `${text(title.join("-"))} \\- ${text(about)}`,
     ".SH SYNOPSIS",

@@ -139,6 +139,8 @@ export function putter(root: string, esp: string) {
       hint: "lock the definition again: its packages are not complete",
     });
   };
+  // A link that a package left there is replaced.
+  const isFile = (to: string) => on.stat(to)?.isFile() === true;
   // It was written when the disk had no system yet, and the machine may start by it at any time.
   const again = (to: string, content: Uint8Array) => {
     if (on.read(to)?.equals(content) !== true) on.renew(to, content);
@@ -150,12 +152,12 @@ export function putter(root: string, esp: string) {
     },
     file: (from: string, to: string): void => {
       present(from);
-      if (on.stat(to) === undefined) tree.copy(from, on, to);
+      if (!isFile(to)) tree.copy(from, on, to);
       else again(to, tree.read(from)!);
     },
     bytes: (to: string, content: Uint8Array): void => {
       on.makeDirectories(dirname(to));
-      if (on.stat(to) === undefined) on.write(to, content);
+      if (!isFile(to)) on.write(to, content);
       else again(to, content);
     },
   };
