@@ -1,6 +1,5 @@
 import {
   closeSync,
-  copyFileSync,
   cpSync,
   createReadStream,
   openSync,
@@ -255,13 +254,10 @@ describe("rescue-pxe", () => {
 function withNewHostKeys(): string {
   const to = "out/live/server";
   cpSync(definition, to, { recursive: true });
-  copyFileSync("imgbuild/layouts/common.ts", "out/live/common.ts");
-  const common = readFileSync("out/live/common.ts", "utf8");
+  const common = readFileSync("imgbuild/layouts/common.ts", "utf8");
   writeFileSync(
     "out/live/common.ts",
-    common
-      .replaceAll("../../../secrets", "../../secrets")
-      .replace("    hostname,\n", '    hostname,\n    hostKeys: "new",\n'),
+    common.replace("    hostname,\n", '    hostname,\n    hostKeys: "new",\n'),
   );
   return to;
 }
