@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { type Order, shippedTree } from "../schema/base/deploy.ts";
 import type { Plan } from "../schema/plan.ts";
 import { unpackTree } from "../steps/tree/unpack-tree.ts";
@@ -20,7 +20,10 @@ export async function checkShippedTree(
 ): Promise<void> {
   const found = await stat(file).catch(() => undefined);
   if (tree === undefined) {
-    if (found !== undefined) await run(["umount", file], { timeoutMs: unmountMs, accept: [0, 1, 32] });
+    if (found === undefined) return;
+    // After a power cut it is a file; else the archive's own, under another name.
+    await run(["umount", file], { timeoutMs: unmountMs, accept: [0, 1, 32] });
+    await rm(file, { force: true });
     return;
   }
   await log.task("checking the tree that came along", async () => {

@@ -9,6 +9,8 @@ export interface UploadOptions {
   readonly mode: number;
   readonly size: number;
   readonly sha256: string;
+  /** Of a local file: the byte at which the content begins, where it is a part of the file. */
+  readonly start?: number;
   readonly root?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number) => void;
@@ -102,7 +104,7 @@ async function feed(
   let done = 0;
   try {
     if (way !== undefined) await write(passwordLine(way));
-    for await (const chunk of typeof source === "string" ? createReadStream(source) : slices(source)) {
+    for await (const chunk of typeof source === "string" ? partOf(source, options) : slices(source)) {
       await write(chunk as Uint8Array);
       done += (chunk as Uint8Array).length;
       alive();
@@ -116,6 +118,11 @@ async function feed(
     });
   }
   return done;
+}
+
+/** Of a whole file everything is read, so that one that has become longer is noticed. */
+function partOf(file: string, { start, size }: UploadOptions): AsyncIterable<Buffer> {
+  return createReadStream(file, start === undefined ? {} : { start, end: start + size - 1 });
 }
 
 function* slices(bytes: Uint8Array): Generator<Uint8Array> {

@@ -76,6 +76,12 @@ describe("a host with OpenSSH", () => {
     expect(done.at(-1)).toBe(bytes.length);
     await host.upload(join(home, "a file"), join(home, "copy"), { ...options, root: false });
     expect(Buffer.compare(readFileSync(join(home, "copy")), bytes)).toBe(0);
+    const [start, size] = [1_000_001, 3_000_000];
+    const part = bytes.subarray(start, start + size);
+    await host.upload(join(home, "a file"), join(home, "part"), {
+      ...{ ...options, root: false, start, size, sha256: sha256(part) },
+    });
+    expect(Buffer.compare(readFileSync(join(home, "part")), part)).toBe(0);
     const to = (name: string) => join(home, name);
     await expect(host.upload(bytes, to("bad"), { ...options, sha256: sha256("x") })).rejects.toThrow(
       /did not arrive/,

@@ -98,10 +98,12 @@ async function bringAgain(
   { log, signal }: DeployWorld,
 ): Promise<void> {
   if (shipped.packed !== undefined) {
-    const { path, size, sha256 } = shipped.packed.archive;
+    // The base has unpacked the archive the first time.
+    const { archive, start, tree } = shipped.packed;
+    const { size, sha256 } = tree;
     await log.task("sending the tree again", (inner) =>
-      host.upload(path, shippedTree, {
-        ...{ mode: 0o600, size, sha256, signal },
+      host.upload(archive.path, shippedTree, {
+        ...{ mode: 0o600, start, size, sha256, signal },
         onProgress: (done) => inner.progress(Math.round(done / mib), Math.round(size / mib), "MiB"),
       }),
     );

@@ -17,6 +17,7 @@ import { baseTreeDigest } from "../base/base.ts";
 import { sourceDigest } from "../base/source-digest.ts";
 import { type BuildInputs, type BuildOptions, buildOf } from "../build/build.ts";
 import { dropOld, type TreePlan } from "../build/layers.ts";
+import { frame } from "../takeover/base-cpio.ts";
 import type { FileInfo } from "../takeover/takeover.ts";
 import { packFinished } from "./pack-finished.ts";
 
@@ -30,6 +31,8 @@ const mostBytes = 2 ** 32 - 1;
 /** A finished tree in the cache, as an archive for an initramfs; and what the base has to find in it. */
 export interface PackedTree {
   readonly archive: FileInfo;
+  /** The byte of the archive at which the tree itself begins. */
+  readonly start: number;
   readonly tree: NonNullable<Order["tree"]>;
 }
 
@@ -96,7 +99,8 @@ async function read(place: string): Promise<PackedTree> {
   if (!known.success)
     throw new Fail(`${place} does not hold a packed tree`, { hint: `remove it: rm -r ${place}` });
   const { archive, tree } = known.data;
-  return { archive: { path: join(place, names.archive), ...archive }, tree };
+  const { length: start } = (await frame(memberName, 1)).before;
+  return { archive: { path: join(place, names.archive), ...archive }, start, tree };
 }
 
 /**

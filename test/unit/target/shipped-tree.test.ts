@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Plan } from "../../../src/schema/plan.ts";
@@ -17,6 +17,12 @@ function came(content: Uint8Array | undefined): string {
 }
 
 describe("the tree that came along", () => {
+  it("gives its RAM back where it is of no use any more", async () => {
+    const file = came(bytes);
+    await checkShippedTree(undefined, silentLog, file);
+    expect(existsSync(file)).toBe(false);
+  });
+
   it("is accepted as it was signed for, and in no other form", async () => {
     await checkShippedTree(tree, silentLog, came(bytes));
     const flipped = Buffer.from(bytes);

@@ -154,6 +154,7 @@ async function machine(story: Story = {}) {
   };
 
   const leaked: Buffer[] = [];
+  const trees: unknown[] = [];
   const closes: string[] = [];
   const told = (text: string) => void leaked.push(Buffer.from(text));
   const listening: Log = {
@@ -200,7 +201,8 @@ async function machine(story: Story = {}) {
       expect(options.timeoutMs, "every wait is bounded").toBeGreaterThan(0);
       return ok();
     },
-    upload: async (source, path) => {
+    upload: async (source, path, { size, start }) => {
+      if (path.endsWith("/tree")) trees.push({ source, size, start });
       if (typeof source !== "string") leaked.push(Buffer.from(source), ...payloadIn(Buffer.from(source)));
       notes.push(`upload ${path.split("/").at(-1)}`);
     },
@@ -287,7 +289,7 @@ async function machine(story: Story = {}) {
   const setLife = (next: typeof life) => {
     life = next;
   };
-  return { world, notes, secrets, connects, stop, setLife, drop, leaked, closes };
+  return { world, notes, secrets, connects, stop, setLife, drop, leaked, closes, trees };
 }
 
 /** What the payload in a part of the initramfs unpacks to. */
@@ -323,7 +325,7 @@ describe("deploy", () => {
     const huge = { path: "/c/tree.cpio", size: 2 ** 32, sha256: "0".repeat(64) };
     const tree = { size: 1, sha256: "0".repeat(64), contentBytes: 1 };
     const refused = await deploy(inputsOfDeploy(), {
-      ...{ ...world, trees: { ...trees, make: async () => ({ archive: huge, tree }) } },
+      ...{ ...world, trees: { ...trees, make: async () => ({ archive: huge, start: 124, tree }) } },
     });
     expect(refused).toMatchObject({ outcome: "refused", hint: "deploy with --build-on target" });
     expect(refused.message).toMatch(/^the tree is too large for the host's RAM: .*2 × tree 4096/);
@@ -689,16 +691,21 @@ describe("deploy", () => {
   };
 
   it("brings a tree that was sent again, before the plan that needs it", async () => {
-    const { world, notes } = await cutOnce();
-    const archive = { path: "/c/tree.cpio", size: 7, sha256: "0".repeat(64) };
-    const tree = { size: 7, sha256: "0".repeat(64), contentBytes: 7 };
+    const { world, notes, trees: uploaded } = await cutOnce();
+    const archive = { path: "/c/tree.cpio", size: 512, sha256: "0".repeat(64) };
+    const tree = { size: 7, sha256: "1".repeat(64), contentBytes: 9 };
     const trees: DeployWorld["trees"] = {
       ...{ problem: async () => undefined, find: async () => undefined },
-      make: async () => ({ archive, tree }),
+      make: async () => ({ archive, start: 124, tree }),
     };
     expect(await deploy(inputsOfDeploy(), { ...world, trees })).toMatchObject({ outcome: "done" });
     const sent = notes.filter((note) => note === "upload tree" || note === "replace");
     expect(sent).toEqual(["upload tree", "upload tree", "replace"]);
+    // The kernel unpacks the archive; to the base that runs already the tree itself is brought.
+    expect(uploaded).toEqual([
+      { source: archive.path, size: 512, start: undefined },
+      { source: archive.path, size: 7, start: 124 },
+    ]);
   });
 
   it("brings plan and secrets again to a base that a power cut has started from the disk (F13)", async () => {

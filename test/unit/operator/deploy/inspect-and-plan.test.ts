@@ -82,7 +82,7 @@ function treesOf(story: { readonly size?: number; readonly problem?: string }): 
     find: async () =>
       story.size === undefined
         ? undefined
-        : { archive: { path: "/c/tree.cpio", size: story.size, sha256: "0".repeat(64) }, tree },
+        : { archive: { path: "/c/tree.cpio", size: story.size, sha256: "0".repeat(64) }, start: 124, tree },
     make: async () => {
       throw new Error("nothing is made yet");
     },

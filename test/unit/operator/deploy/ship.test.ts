@@ -233,6 +233,7 @@ describe("shipping and taking over", () => {
   it("sends a finished tree before the kernel is loaded, in place of the definition's files and packages", async () => {
     const packed = {
       archive: { path: "/c/tree.cpio", size: 20 * 2 ** 20, sha256: "1".repeat(64) },
+      start: 124,
       tree: { size: 20_000_000, sha256: "2".repeat(64), contentBytes: 50_000_000 },
     };
     const files = new Map([["/etc/motd", { bytes: Buffer.from("hello"), mode: 0o644 }]]);
@@ -263,6 +264,7 @@ describe("shipping and taking over", () => {
   it("lays the initramfs together in RAM where the host's disk has no room for a tree", async () => {
     const packed = {
       archive: { path: "/c/tree.cpio", size: 20 * 2 ** 20, sha256: "1".repeat(64) },
+      start: 124,
       tree: { size: 20_000_000, sha256: "2".repeat(64), contentBytes: 50_000_000 },
     };
     const { run, uploads } = shipping({ packed, cached: true, facts: { cacheMib: 270 } });
