@@ -30,8 +30,8 @@ export function cardsHere(sys = "/sys", udev = "/run/udev/data"): Card[] {
 }
 
 /**
- * The definition's network, for the base, which asks for addresses on every card anyway: fixed addresses, and what is made of
- * cards, with the cards that it is made of. A machine with one card for one declared card is meant whatever their names are.
+ * The definition's network, for the base, which asks for addresses on every card anyway: fixed addresses, and bonds, bridges and
+ * VLANs with their cards. If the machine and the definition have one card each, their names need not agree.
  * `left` names what is not set up.
  */
 export function networkFor(
@@ -83,7 +83,7 @@ export function networkFor(
   return { replay: { links, dns }, left };
 }
 
-/** As far as what is made of others is declared after those. */
+/** A device that consists of others comes after them. */
 function lowersFirst(
   devices: readonly (readonly [string, Network])[],
   network: Spec["network"],
@@ -108,7 +108,7 @@ function isMeant(name: string, { match = { name } }: Network, card: Card): boole
   return card.names.some((one) => pattern.test(one));
 }
 
-/** Of what is declared alike for cards and for what is made. */
+/** What cards and the devices above them declare alike. */
 function replayOf(link: Network): Omit<LinkReplay, "mac"> {
   const isV6 = (text: string) => text.includes(":");
   const more = { ...(link.metric === undefined ? {} : { metric: link.metric }) };

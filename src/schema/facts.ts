@@ -111,7 +111,7 @@ export const LinkFacts = z.strictObject({
   /** Absent for a physical NIC; "bond", "vlan", "bridge", "wlan" … for the others, as `ip` calls them. */
   kind: Text.optional(),
   device: MadeLink.optional(),
-  /** Where a card is plugged in, as /sys shows it: tells cards with one MAC apart. */
+  /** Where a card is plugged in, as /sys shows it, by which cards with the same MAC differ. */
   path: Text.optional(),
   /** The link that it is a part of. */
   master: Text.optional(),

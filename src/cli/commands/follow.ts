@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { DeployOptions, LoginOptions } from "../../operator/deploy/inputs.ts";
 import type { Proof } from "../../operator/deploy/prove.ts";
@@ -49,12 +48,13 @@ const addFollow: AddCommand = (program, act) => {
     (word: string, given: FollowOptions) =>
       act(async (cli) => {
         const { followDeploy } = await import("../../operator/host/follow.ts");
+        const { reported } = await import("../../operator/host/continued-report.ts");
         const { hostFor } = await import("../../operator/host/target.ts");
         const { host, record } = await hostFor(word, cli.log);
         const options = { ...given, record };
         const watch = await watching(host, options, cli);
         const known = await found(host, options, record?.definition, watch, cli);
-        await toItsEnd(known, watch, given, cli, async () =>
+        await reported(known, watch, { report: given.report, outcome: "done" }, async () =>
           showProof(host, await followDeploy(known, watch), cli),
         );
       }),
@@ -86,12 +86,13 @@ const addResume: AddCommand = (program, act) => {
         const options = { ...withSerials(given, more), record };
         const { deployInputs } = await import("../../operator/deploy/inputs.ts");
         const { resumeDeploy } = await import("../../operator/host/follow.ts");
+        const { reported } = await import("../../operator/host/continued-report.ts");
         const watch = await watching(host, options, cli);
         const known = await found(host, options, given.with ?? record?.definition, watch, cli);
         // The base is there, and its dead man has stood down.
         const settings = { ...options, deadManSeconds: 600, slow: known.newSystem.slow };
         const other = target && (await deployInputs(target.definition, host, settings, cli));
-        await toItsEnd(known, watch, given, cli, async () =>
+        await reported(known, watch, { report: given.report, outcome: "done" }, async () =>
           showProof(host, await resumeDeploy(known, other, watch), cli),
         );
       }),
@@ -106,16 +107,16 @@ const addAbort: AddCommand = (program, act) => {
   findingOptions(secretOptions(hostOptions(command))).action((word: string, given: FindingOptions) =>
     act(async (cli) => {
       const { abortDeploy } = await import("../../operator/host/abort.ts");
+      const { reported } = await import("../../operator/host/continued-report.ts");
       const { hostFor } = await import("../../operator/host/target.ts");
       const { host, record } = await hostFor(word, cli.log);
       const options = { ...given, record };
       const watch = await watching(host, options, cli);
       const known = await found(host, options, record?.definition, watch, cli);
-      await toItsEnd(known, watch, given, cli, async () => {
+      await reported(known, watch, { report: given.report, outcome: "old-system" }, async () => {
         await abortDeploy(known, watch.world);
         cli.print(`${host} runs its old system again`);
         cli.emit({ event: "done" });
-        return "old-system";
       });
     }),
   );
@@ -145,25 +146,6 @@ async function found(
   return await findDeploy(host, { ...options, usual }, world, cli);
 }
 
-/** Whatever comes of it is in the report, where one is wanted. */
-async function toItsEnd(
-  known: KnownDeploy,
-  { trail }: Watch,
-  { report: file }: FindingOptions,
-  cli: Cli,
-  work: () => Promise<"old-system" | undefined>,
-): Promise<void> {
-  const { writeContinued } = await import("../../operator/host/continued-report.ts");
-  const place = file === undefined ? undefined : resolve(file);
-  try {
-    const outcome = (await work()) ?? "done";
-    await writeContinued(known, trail, { file: place, outcome, error: undefined }, cli);
-  } catch (error) {
-    await writeContinued(known, trail, { file: place, outcome: "failed", error }, cli);
-    throw error;
-  }
-}
-
 async function watching(host: string, options: FollowOptions & ConfirmOptions, cli: Cli): Promise<Watch> {
   const { deployWorld } = await import("../../operator/deploy/inputs.ts");
   const { newTrail } = await import("../../operator/deploy/phases.ts");
@@ -175,6 +157,6 @@ async function watching(host: string, options: FollowOptions & ConfirmOptions, c
   };
 }
 
-function showProof(host: string, { os }: Proof, cli: Cli): undefined {
+function showProof(host: string, { os }: Proof, cli: Cli): void {
   cli.print(`${host} runs ${os}, as it was built`);
 }

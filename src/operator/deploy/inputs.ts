@@ -20,7 +20,7 @@ import { checkSecretContents } from "../plan/check-secrets.ts";
 import { recordDeploy } from "../records/known-deploys.ts";
 import { measuredBefore, noteMeasured } from "../records/measured.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
-import { identityFiles, type RevealOptions, recipientsOf, revealSecrets } from "../secrets/secrets.ts";
+import { type RevealOptions, recipientsOf, revealSecrets, secretKeys } from "../secrets/secrets.ts";
 import { onlyHere } from "../store/only-here.ts";
 import type { WayName } from "../takeover/ways/way.ts";
 import type { BuildOn } from "../tree/build-on.ts";
@@ -102,12 +102,7 @@ export async function definitionInputs(
   const spec = onHardware(definition.spec, hardware);
   const openSecrets = () =>
     log.task("opening the secrets", async () => {
-      const opened = await revealSecrets(definition, {
-        identityFiles: identityFiles(options, env),
-        ...(options.passphrase || outside.interactive
-          ? { passphrase: (of: string) => outside.askSecret(`Passphrase of ${of}: `) }
-          : {}),
-      });
+      const opened = await revealSecrets(definition, secretKeys(options, outside));
       checkSecretContents(spec, opened);
       return opened;
     });

@@ -1,6 +1,6 @@
 import type { Report } from "../../schema/report.ts";
-import type { DiskFate } from "../../storage/match/disk-fates.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
+import type { Planned } from "../plan/planned.ts";
 import type { Trail } from "./phases.ts";
 import type { DeployInputs } from "./world.ts";
 
@@ -51,7 +51,7 @@ export function reportOf(
       new: verified?.bootId ?? null,
     },
     os: { old: facts?.os.name ?? "", new: verified?.os ?? null },
-    disks: (go?.disks ?? []).map((disk) => ({ ...disk, ...partsOf(go?.fates, disk.name) })),
+    disks: go === undefined ? [] : disksOf(go),
     preflight: [...(inspected?.findings ?? [])],
     health: [...(verified?.health ?? [])],
   };
@@ -95,9 +95,12 @@ export function continuedReport(
   };
 }
 
-function partsOf(fates: readonly DiskFate[] = [], disk: string): Partial<Report["disks"][number]> {
-  const fate = fates.find(({ name }) => name === disk);
-  return fate === undefined ? {} : { before: [...fate.before], after: [...fate.after] };
+/** Each with what it held before, and what it holds after. */
+export function disksOf({ disks, fates }: Pick<Planned, "disks" | "fates">): Report["disks"] {
+  return disks.map((disk) => {
+    const fate = fates.find(({ name }) => name === disk.name);
+    return fate === undefined ? disk : { ...disk, before: [...fate.before], after: [...fate.after] };
+  });
 }
 
 /** Seconds from the last answer of the old system to the first of the new one. */

@@ -7,10 +7,11 @@ import type { Secret } from "../../util/secret.ts";
 import type { PlanInputs } from "../plan/plan.ts";
 import type { PlanView } from "../plan/planned.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
+import type { Measured } from "../records/measured.ts";
 import type { KeepIdentity } from "../secrets/keep-identity.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import type { WayName } from "../takeover/ways/way.ts";
-import type { BuildOn, Measured } from "../tree/build-on.ts";
+import type { BuildOn } from "../tree/build-on.ts";
 import type { Trees } from "../tree/trees.ts";
 
 /** What a deploy starts from: all of it known before the host is asked anything. */

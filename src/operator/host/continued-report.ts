@@ -1,29 +1,41 @@
+import { resolve } from "node:path";
 import type { Report } from "../../schema/report.ts";
 import { exitCodes, Fail, messageOf } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
-import type { Trail } from "../deploy/phases.ts";
 import { continuedReport } from "../deploy/report.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
 import { reportPage } from "../report/report-page.ts";
-import { reportLine, writeReport } from "../report/write-report.ts";
+import { placeForReport, reportLine, writeReport } from "../report/write-report.ts";
+import type { Watch } from "./follow.ts";
 
-/** Writes the report of a deploy that was followed to its end, where `file` says so. Never throws: the outcome is known already. */
-export async function writeContinued(
-  { report: before }: Pick<KnownDeploy, "report">,
-  trail: Trail,
-  end: {
-    readonly file: string | undefined;
-    readonly outcome: Report["outcome"];
-    readonly error: unknown;
-  },
-  { log }: { readonly log: Log },
+/** Does what ends in `outcome`, and reports the whole deploy however it ends, where `report` names a file for that. */
+export async function reported(
+  known: KnownDeploy,
+  watch: Watch,
+  { report, outcome }: { readonly report: string | undefined; readonly outcome: Report["outcome"] },
+  work: () => Promise<void>,
 ): Promise<void> {
-  const { file, error } = end;
-  if (file === undefined) return;
+  if (report === undefined) return await work();
+  const file = resolve(report);
+  await placeForReport(file, true);
+  try {
+    await work();
+  } catch (error) {
+    const isBack = error instanceof Fail && error.exitCode === exitCodes.takenBack;
+    await write(file, known, watch, { outcome: isBack ? "old-system" : "failed", error });
+    throw error;
+  }
+  await write(file, known, watch, { outcome, error: undefined });
+}
+
+/** Never throws: the outcome is known already. */
+async function write(
+  file: string,
+  { report: before }: KnownDeploy,
+  { trail, world: { log, now } }: Watch,
+  end: { readonly outcome: Report["outcome"]; readonly error: unknown },
+): Promise<void> {
   if (before === undefined) return log.warn("no report: an earlier version of imgbuild began this deploy");
-  const isBack = error instanceof Fail && error.exitCode === exitCodes.takenBack;
-  const outcome = isBack ? "old-system" : end.outcome;
-  const report = continuedReport(before, trail, { outcome, error, now: Date.now() });
+  const report = continuedReport(before, trail, { ...end, now: now() });
   try {
     await writeReport(file, report, reportPage(report));
     log.info(reportLine(file));

@@ -1,9 +1,7 @@
-import { mkdir, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { withStore } from "../../debian/archive/keepers.ts";
 import type { Report } from "../../schema/report.ts";
-import { requireParent } from "../../system/files/parent.ts";
-import { during, Fail, messageOf } from "../../util/fail.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
 import { deploy } from "../deploy/deploy.ts";
 import {
   type DeployOptions,
@@ -15,7 +13,7 @@ import {
 import type { DeployWorld } from "../deploy/world.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { reportPage } from "../report/report-page.ts";
-import { reportLine, writeReport } from "../report/write-report.ts";
+import { placeForReport, reportLine, writeReport } from "../report/write-report.ts";
 import { identityKeeper } from "../secrets/keep-identity.ts";
 import { fillStores } from "../store/fill-store.ts";
 import { earlierBase } from "./earlier-base.ts";
@@ -48,7 +46,7 @@ export async function deployDefinition(
   const outside = { ...given, env: withStore(given.env, options.store) };
   const file = resolve(options.report ?? usualReport);
   // A place that cannot be written is reported now, not after the server was replaced.
-  await during("the report", () => placeForReport(file, options.report !== undefined));
+  await placeForReport(file, options.report !== undefined);
   const inputs = await deployInputs(path, host, options, outside);
   const directory = options.escrow ?? options.record?.escrow;
   const keep = directory === undefined ? undefined : await identityKeeper(resolve(directory));
@@ -70,11 +68,4 @@ export async function deployDefinition(
     },
   );
   return { report, file, instead };
-}
-
-/** The directory of the usual place is made; one that was named has to be there. */
-async function placeForReport(file: string, named: boolean): Promise<void> {
-  if (!named) await mkdir(dirname(file), { recursive: true });
-  await requireParent(file);
-  if ((await stat(file).catch(() => undefined))?.isDirectory()) throw new Fail(`${file} is a directory`);
 }

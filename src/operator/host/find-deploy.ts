@@ -4,7 +4,7 @@ import { loadDefinition } from "../definition/load.ts";
 import type { Outside } from "../deploy/inputs.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import { type KnownDeploy, knownDeploy } from "../records/known-deploys.ts";
-import { identityFiles, openText, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
+import { openText, type RevealOptions, revealSecrets, secretKeys } from "../secrets/secrets.ts";
 import { adoptDeploy, NoBase } from "./adopt.ts";
 
 /** How a deploy that was started before is found, as the command line says it. */
@@ -12,7 +12,7 @@ export interface FindOptions extends RevealOptions {
   /** Its definition: the deploy was started from another computer, whose record the base has. */
   readonly definition?: string;
   /** Fingerprint of the base's host key: the same, without the definition's secrets. */
-  readonly baseKey?: string;
+  readonly baseKey?: string | undefined;
 }
 
 /**
@@ -25,35 +25,40 @@ export async function findDeploy(
   world: DeployWorld,
   outside: Outside,
 ): Promise<KnownDeploy> {
-  const { env, log } = outside;
-  const isFromElsewhere = definition !== undefined || baseKey !== undefined;
-  const known = isFromElsewhere ? new Fail("not looked for") : await knownDeploy(env, host).catch(asFail);
-  if (!(known instanceof Fail)) return known;
-  const path = definition ?? given.usual;
-  if (path === undefined && baseKey === undefined) throw known;
-  const open = async () => {
-    const loaded = await loadDefinition(path!, { host: await definitionOf(path!, process.cwd()) });
-    const keys = {
-      identityFiles: identityFiles(given, env),
-      ...(given.passphrase || outside.interactive
-        ? { passphrase: (of: string) => outside.askSecret(`Passphrase of ${of}: `) }
-        : {}),
-    };
-    const secrets = await revealSecrets(loaded, keys);
-    return { secrets, decrypt: (text: string) => openText(text, "the base's record", keys) };
-  };
-  const found = await log.task("looking for the record of the deploy on the host", (inner) =>
-    adoptDeploy({ baseKey, open: path === undefined ? undefined : open }, { ...world, log: inner }).catch(
-      (error: unknown) => {
-        throw error instanceof NoBase && !isFromElsewhere ? known : error;
-      },
+  if (definition !== undefined || baseKey !== undefined)
+    return await adopted(host, definition, { ...given, baseKey }, world, outside);
+  try {
+    return await knownDeploy(outside.env, host);
+  } catch (known) {
+    if (!(known instanceof Fail) || given.usual === undefined) throw known;
+    return await adopted(host, given.usual, given, world, outside).catch((error: unknown) => {
+      throw error instanceof NoBase ? known : error;
+    });
+  }
+}
+
+/** By the record that the base has; noted here from now on. */
+async function adopted(
+  host: string,
+  definition: string | undefined,
+  { baseKey, ...how }: Omit<FindOptions, "definition">,
+  world: DeployWorld,
+  outside: Outside,
+): Promise<KnownDeploy> {
+  const keys = secretKeys(how, outside);
+  const open = async (path: string) => ({
+    secrets: await revealSecrets(
+      await loadDefinition(path, { host: await definitionOf(path, process.cwd()) }),
+      keys,
+    ),
+    decrypt: (text: string) => openText(text, "the base's record", keys),
+  });
+  const found = await world.log.task("looking for the record of the deploy on the host", (log) =>
+    adoptDeploy(
+      { baseKey, open: definition === undefined ? undefined : () => open(definition) },
+      { ...world, log },
     ),
   );
   await world.record(found);
   return { host, ...found };
-}
-
-function asFail(error: unknown): Fail {
-  if (error instanceof Fail) return error;
-  throw error;
 }

@@ -5,6 +5,7 @@ import type { Secret } from "../../util/secret.ts";
 import { noGo, openedSecrets } from "../deploy/confirm.ts";
 import { ownHostKeys } from "../deploy/host-keys.ts";
 import { judge, loginUser, mirrorOrder, reachedAt, showFinding } from "../deploy/inspect.ts";
+import { disksOf } from "../deploy/report.ts";
 import { expectedIn } from "../deploy/verify.ts";
 import type { DeployInputs, DeployWorld } from "../deploy/world.ts";
 import { inspect } from "../inspect/inspect.ts";
@@ -74,7 +75,7 @@ export async function replan(
     planDigest,
     ...(known.report === undefined
       ? {}
-      : { report: { ...known.report, definition: inputs.definition, planDigest, disks: planned.disks } }),
+      : { report: { ...known.report, definition: inputs.definition, planDigest, disks: disksOf(planned) } }),
     newSystem: {
       ...known.newSystem,
       ...(pins === undefined ? {} : { pins: [...pins] }),

@@ -1,7 +1,7 @@
 import type { LinkFacts, MadeLink } from "../../schema/facts.ts";
 import { lowersOf, whyNot } from "../../system/machine/link-stack.ts";
 
-/** An entry of `network`: a card, or what is made by the function of that name. */
+/** An entry of `network`: a card, or a device that the function of that name declares. */
 export interface StackEntry {
   readonly name: string;
   readonly makes?: {

@@ -110,7 +110,7 @@ function shown({ dmiUuid, machineId, sshHostKey }: HostBinding): string {
   ].join(", ");
 }
 
-/** What is different where no installed system is left behind: there is none to return to, and nothing of it to keep. */
+/** What is different on a live system: there is no installed system to return to, and none whose identity could be kept. */
 export function liveFindings(
   { hostKeys, host }: Pick<Spec, "hostKeys" | "host">,
   { live }: Facts,

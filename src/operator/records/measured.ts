@@ -6,25 +6,28 @@ import { writeWhole } from "../../system/files/write-whole.ts";
 import { parsedJson, sha256 } from "../../util/digest.ts";
 import { stateDirectory } from "./known-deploys.ts";
 
-const Measured = z.strictObject({
+const Noted = z.strictObject({
   host: z.string(),
   /** Of uploads to it. */
   bytesPerSecond: z.number().positive().optional(),
   /** By where the tree was made. */
   downtimeSeconds: z.record(z.string(), z.number()).optional(),
 });
-type Measured = z.output<typeof Measured>;
+type Noted = z.output<typeof Noted>;
 
-/** What deploys of before have shown of a host and the line to it; nothing where there were none. */
-export async function measuredBefore(env: Env, host: string): Promise<Omit<Measured, "host"> | undefined> {
-  return Measured.safeParse(parsedJson(await readFile(fileOf(env, host), "utf8").catch(() => ""))).data;
+/** What earlier deploys have shown of a host and the line to it. */
+export type Measured = Omit<Noted, "host">;
+
+/** The same as it was noted; undefined where there was no deploy yet. */
+export async function measuredBefore(env: Env, host: string): Promise<Measured | undefined> {
+  return Noted.safeParse(parsedJson(await readFile(fileOf(env, host), "utf8").catch(() => ""))).data;
 }
 
 /** Adds to it what a deploy has shown. A deploy does not depend on it. */
-export async function noteMeasured(env: Env, host: string, now: Omit<Measured, "host">): Promise<void> {
+export async function noteMeasured(env: Env, host: string, now: Measured): Promise<void> {
   const before = await measuredBefore(env, host);
   const file = fileOf(env, host);
-  const all: Measured = {
+  const all: Noted = {
     ...{ ...before, ...now, host },
     downtimeSeconds: { ...before?.downtimeSeconds, ...now.downtimeSeconds },
   };

@@ -41,6 +41,22 @@ export function identityFiles(
   return own !== undefined && existsSync(own) ? [own] : [];
 }
 
+/** What opens them as the command line says it. A passphrase is asked for where somebody can answer, or where it was said. */
+export function secretKeys(
+  options: RevealOptions,
+  outside: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly interactive: boolean;
+    readonly askSecret: (question: string) => Promise<Secret>;
+  },
+): SecretKeys {
+  const asks = options.passphrase === true || outside.interactive;
+  return {
+    identityFiles: identityFiles(options, outside.env),
+    passphrase: asks ? (of) => outside.askSecret(`Passphrase of ${of}: `) : undefined,
+  };
+}
+
 /** All secrets of a definition, or `only` some of them, in memory only: name → plain bytes. */
 export async function revealSecrets(
   definition: Definition,

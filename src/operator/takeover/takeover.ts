@@ -234,7 +234,7 @@ export async function undo(host: Host): Promise<void> {
   }
 }
 
-/** The same where the old system answers again, and perhaps nobody is there any more to type a password. */
+/** The same when the old system answers again. Nobody may be there to type a password, so none is asked for. */
 export async function takeBack(host: Host, left: Left, log: Pick<Log, "warn">): Promise<void> {
   if ((await host.becomeRoot({})) === "impossible") log.warn(`${left.what} on ${host.name}: ${left.remedy}`);
   else await undo(host);

@@ -1,3 +1,4 @@
+import type { Measured } from "../records/measured.ts";
 import { type Chosen, chooseWay, type NoWay } from "../takeover/ways/choose.ts";
 import { fitsOnDisk, memoryNeeds } from "../takeover/ways/memory.ts";
 import type { WayName } from "../takeover/ways/way.ts";
@@ -25,12 +26,6 @@ interface Ways {
   readonly tree: { readonly bytes: number | undefined } | { readonly problem: string };
   /** What was measured when this host was deployed to before. */
   readonly before: Measured | undefined;
-}
-
-/** What deploys of before have shown of a host and the line to it. */
-export interface Measured {
-  readonly bytesPerSecond?: number | undefined;
-  readonly downtimeSeconds?: Readonly<Partial<Record<BuildOn, number>>> | undefined;
 }
 
 interface Choice {

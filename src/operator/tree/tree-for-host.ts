@@ -21,7 +21,7 @@ import { type TreeLayers, treeLayers } from "../plan/tree.ts";
 
 /** The making of a tree for a host, in two places. */
 export interface TreeForHost {
-  /** What is made here: no secret is in it, nor a host key or machine-id. */
+  /** The plan of the tree here: without secrets, host keys and machine-id. */
   readonly made: TreePlan;
   /** What the base does once it is unpacked: what no one may read, and what is this host's own. */
   readonly sealed: readonly StepData[];

@@ -15,7 +15,7 @@ const LinkReplay = z.strictObject({
   path: z.string().optional(),
   /** Used by a card in place of its own. */
   address: z.string().optional(),
-  /** What is made; addresses of a loopback go to that of the base. */
+  /** Bonds, VLANs, bridges and the like; addresses of a loopback go to that of the base. */
   device: z.union([MadeLink, z.strictObject({ kind: z.literal("loopback") })]).optional(),
   mtu: z.int(),
   /** Asked of a DHCP server, because the old system did. */

@@ -6,7 +6,7 @@ export function lowersOf({ device }: Pick<LinkFacts, "device">): readonly string
   return device.kind === "vlan" ? [device.link] : device.members;
 }
 
-/** What stands against making a link again in another system: undefined for a card, and for what is made of cards alone. */
+/** What stands against making a link again in another system: undefined for a card, and for a link whose lowest members are cards. */
 export function whyNot(
   name: string,
   links: readonly LinkFacts[],

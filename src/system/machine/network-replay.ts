@@ -16,8 +16,8 @@ type NetworkFacts = Pick<Facts, "links" | "routes" | "dns" | "rules">;
 type Routes = NonNullable<NetworkReplay["routes"]>;
 
 /**
- * What must be set up in the base to be reached as the old system was: cards by MAC (kernel names may differ there), what is made
- * of them, addresses, routes, rules and name servers; DHCP only on links whose IPv4 address came from it.
+ * What must be set up in the base to be reached as the old system was: cards by MAC (kernel names may differ there), bonds
+ * and the like above them, addresses, routes, rules and name servers; DHCP only on links whose IPv4 address came from it.
  * `problems` says what cannot be replayed and is needed; a deploy refuses when it is not empty. `left` is not needed.
  */
 export function networkReplay(

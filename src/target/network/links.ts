@@ -19,7 +19,7 @@ export interface Place {
   readonly names: Map<string, string>;
   /** Links, each as soon as others can be made of it. */
   readonly ready: Map<string, Promise<string>>;
-  /** Members on their way into what is made. */
+  /** Members that will be put into a bond or bridge. */
   readonly joining: Promise<unknown>[];
   readonly made: Set<string>;
   /** Members of bonds, which must be down when they join. */

@@ -177,7 +177,7 @@ export const lostLease: Stack = {
   ],
 };
 
-/** Networks that nobody thought of: cards and bridges with addresses of both families, ways, tables and rules at random. */
+/** Random networks: cards and bridges with addresses of both families, ways, tables and rules. */
 export function randomStacks(count: number, random: () => number): Stack[] {
   const below = (limit: number) => Math.floor(random() * limit);
   const pick = <T>(some: readonly T[]): T => some[below(some.length)]!;

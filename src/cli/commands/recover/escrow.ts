@@ -111,12 +111,7 @@ const addOpen: AddCommand = (escrow, act) => {
   );
 };
 
-/** As for secrets; the passphrase of an escrow is asked for wherever somebody can answer. */
 async function keysFor(options: RevealOptions, cli: Cli) {
-  const { identityFiles } = await import("../../../operator/secrets/secrets.ts");
-  const asks = options.passphrase === true || cli.interactive;
-  return {
-    identityFiles: identityFiles(options, cli.env),
-    passphrase: asks ? (of: string) => cli.askSecret(`Passphrase of ${of}: `) : undefined,
-  };
+  const { secretKeys } = await import("../../../operator/secrets/secrets.ts");
+  return secretKeys(options, cli);
 }

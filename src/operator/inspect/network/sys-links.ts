@@ -1,7 +1,7 @@
 import type { MadeLink } from "../../../schema/facts.ts";
 import { hardwarePath } from "../../../system/machine/link-names.ts";
 
-/** A link as /sys, /proc/net/vlan and /proc/sys show it: every host has them, whatever its `ip` knows. */
+/** A link as /sys, /proc/net/vlan and /proc/sys show it: every host has them, and not every `ip` shows as much. */
 export interface SysLink {
   readonly mac: string;
   /** The card's own, where it uses another one. */

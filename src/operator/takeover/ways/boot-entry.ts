@@ -4,7 +4,7 @@ import { joinInitrd, type Left, runDetached } from "./way.ts";
 
 /** Directory of kernel and initramfs beside a bootloader's files, and the name of what leads to them there. */
 export const ownName = "imgbuild-takeover";
-/** The variable of the firmware that names the base's kernel; the number is one that nobody uses. */
+/** The firmware's variable that names the base's kernel. Its number is high, as firmware and systems count from 0. */
 export const firmwareOption = {
   number: "1B6D",
   title: "imgbuild: the base of a deploy",

@@ -333,7 +333,7 @@ describe("networkReplay (F09)", () => {
     },
   );
 
-  it("tells cards with one MAC apart by their places", () => {
+  it("knows cards with the same MAC by their places", () => {
     const twin = (name: string, path: string) => link(name, { path, ...way });
     const given = networkReplay(
       facts([twin("eth0", "pci0000:00/0000:00:03.0"), twin("eth1", "pci0000:00/0000:00:04.0")]),

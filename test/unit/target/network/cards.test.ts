@@ -29,7 +29,7 @@ const find = (sys: string, more: object = {}, made: string[] = []) =>
   waitForCard({ mac, ...more }, new Set(made), sys);
 
 describe("waitForCard (F09)", () => {
-  it("tells two cards with one MAC apart by where they are plugged in, and two ports of one by their numbers", async () => {
+  it("knows two cards with the same MAC by where they are plugged in, and two ports of one by their numbers", async () => {
     const sys = sysOf({
       one: { at: "pci0000:00/0000:00:03.0/virtio1", files: { dev_port: "0" } },
       two: { at: "pci0000:00/0000:00:04.0", files: { dev_port: "0" } },
