@@ -44,7 +44,6 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   "an output, or a file on its way to it, in a directory of our own": [
     "operator/build: finish-output image vm-image",
     "operator/escrow: check-escrow",
-    "operator/host: deploy-definition",
     "operator/output: disk-output minimize oci tree-output",
     "operator/report: test-page write-report",
     "operator/rescue: iso network-files rescue",
