@@ -148,6 +148,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", `power-cut-${firmware}`),
   })),
   {
+    name: "power-cut-local",
+    faults: ["F13"],
+    what: "a machine loses power while the tree is unpacked that was sent to it; the tree is brought again, and the deploy goes on",
+    argv: vitest("test/matrix/deploy.test.ts", "power-cut-local"),
+  },
+  {
     name: "network-replay",
     faults: ["F09"],
     what: "networks with bonds, VLANs and bridges are looked at and set up again under the base's kernel, and are what they were",

@@ -240,11 +240,32 @@ it("power-cut-uefi: the machine loses power while packages are installed; the ba
     await expectWhole(lab);
   }));
 
-/** Pulls the plug of the machine some time into the installation of packages, and switches it on again. */
-function cutInTheMiddle(lab: StockLab, before: (deploy: ChildProcess) => Promise<void>) {
+it("power-cut-local: the machine loses power while a tree is unpacked that was sent; it is brought again, and the deploy goes on", () =>
+  withLab("bios", async (lab) => {
+    const cut = cutInTheMiddle(lab, async () => {}, { at: /unpacking the tree/, afterMs: 5_000 });
+    const ran = await imgbuild(
+      [...deployArguments(lab, join(lab.directory, "report.json")), "--build-on", "local"],
+      { env, timeoutMs: 90 * minute, onStart: cut.watch },
+    );
+    await cut.done();
+    expect(ran.stderr).toContain("the machine lost power, and has started the base from its disk");
+    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    expect(ran.stderr).toMatch(/sending the tree again[\s\S]*checking the tree that came along: done/);
+    await expectWhole(lab);
+  }));
+
+/** Pulls the plug of the machine some time into the installation of packages, or another step, and switches it on again. */
+function cutInTheMiddle(
+  lab: StockLab,
+  before: (deploy: ChildProcess) => Promise<void>,
+  { at, afterMs } = { at: /installing \d+ packages/, afterMs: minute / 3 },
+) {
   let done: Promise<void> | undefined;
   const cut = async (child: ChildProcess) => {
-    await new Promise((resolve) => setTimeout(resolve, minute / 3));
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
     await before(child);
     await lab.machine.crash();
     await lab.machine.start();
@@ -254,7 +275,7 @@ function cutInTheMiddle(lab: StockLab, before: (deploy: ChildProcess) => Promise
       let text = "";
       child.stderr?.on("data", (chunk: string) => {
         text += chunk;
-        if (done === undefined && /installing \d+ packages/.test(text)) done = cut(child);
+        if (done === undefined && at.test(text)) done = cut(child);
       });
     },
     done: async () => await done,
