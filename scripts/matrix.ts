@@ -350,6 +350,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/recover-data.test.ts", "rescue-data "),
   },
   {
+    name: "rescue-store",
+    faults: ["F48"],
+    what: "a machine of a blank disk is rebuilt from a store by HTTP, when the mirror has none of its packages any more",
+    argv: vitest("test/matrix/recover-store.test.ts", "rescue-store "),
+  },
+  {
     name: "report-page",
     what: "pages of deploys in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",
     argv: vitest("test/matrix/report-page.test.ts", "report-page: "),

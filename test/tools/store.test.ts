@@ -5,7 +5,7 @@ import { storePath } from "../../src/debian/http/places.ts";
 import { parseLock } from "../../src/debian/lock/lock.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { run } from "../../src/system/run/run.ts";
-import { type Web, web } from "../helpers/labs/web.ts";
+import { web, webOfFiles } from "../helpers/labs/web.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const program = resolve("bin/imgbuild");
@@ -62,7 +62,7 @@ export default image({ hostname: "small", system: ${JSON.stringify({ suite: "tri
   // A build fills the store that it names: all of it is there.
   expect(existsSync(join(store, "index.txt"))).toBe(true);
 
-  const served = await serve((asked) => join(store, asked));
+  const served = await webOfFiles((asked) => join(store, asked));
   define({ mirror: moved.url, stores: [{ url: served.url, key }] });
   forget();
   await build("served");
@@ -75,7 +75,7 @@ export default image({ hostname: "small", system: ${JSON.stringify({ suite: "tri
   const byPath = new Map(
     lock.packages.map((one) => [`${one.archive}/${one.path}`, join(store, storePath(one))]),
   );
-  const snapshots = await serve((asked) => {
+  const snapshots = await webOfFiles((asked) => {
     const [, archive, path] = /^\/archive\/(debian|debian-security)\/\d{8}T\d{6}Z\/(.*)$/.exec(asked) ?? [];
     return byPath.get(`${archive}/${path}`);
   });
@@ -93,13 +93,3 @@ export default image({ hostname: "small", system: ${JSON.stringify({ suite: "tri
   await expect(build("changed")).rejects.toThrow(/SHA-256 differs/);
   await expect(imgbuild(["store", "verify", store])).rejects.toThrow(/bash .* has another SHA-256/);
 });
-
-/** Serves files of this machine by the paths that are asked for. */
-async function serve(fileOf: (asked: string) => string | undefined): Promise<Web> {
-  return await web((request, response) => {
-    const file = fileOf(request.url ?? "");
-    const isThere = file !== undefined && existsSync(file);
-    response.writeHead(isThere ? 200 : 404);
-    response.end(isThere ? readFileSync(file) : "");
-  });
-}

@@ -1,3 +1,4 @@
+import { createReadStream, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
@@ -33,6 +34,24 @@ export async function webOf(files: ReadonlyMap<string, string | Uint8Array>): Pr
     const body = files.get((request.url ?? "").slice(1));
     response.writeHead(body === undefined ? 404 : 200);
     response.end(body);
+  });
+}
+
+/** Serves files of this machine by the paths that are asked for, and parts of them. */
+export async function webOfFiles(fileOf: (asked: string) => string | undefined): Promise<Web> {
+  return await web((request, response) => {
+    const file = fileOf(request.url ?? "");
+    const size = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false })?.size;
+    if (file === undefined || size === undefined) return void response.writeHead(404).end();
+    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+    const start = Number(from ?? 0);
+    if (start >= size) return void response.writeHead(416).end();
+    const end = to === undefined || to === "" ? size - 1 : Math.min(Number(to), size - 1);
+    response.writeHead(from === undefined ? 200 : 206, {
+      "content-length": end - start + 1,
+      ...(from === undefined ? {} : { "content-range": `bytes ${start}-${end}/${size}` }),
+    });
+    createReadStream(file, { start, end }).pipe(response);
   });
 }
 
