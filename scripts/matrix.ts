@@ -108,7 +108,8 @@ const cases: readonly Case[] = [
   },
   {
     name: "deploy-local",
-    what: "the same by BIOS with the tree made here: the host fetches nothing, and is down no longer than it unpacks",
+    faults: ["F26"],
+    what: "the same by BIOS with the tree made here: the host fetches nothing, and no secret is anywhere but at its path",
     argv: vitest("test/matrix/deploy.test.ts", "deploy-local"),
   },
   {
@@ -312,11 +313,11 @@ const cases: readonly Case[] = [
     what: "a server made of profiles boots with its firewall, users of services and kernel settings",
     argv: ["bin/imgbuild", "test", "imgbuild/rented"],
   },
-  ...["13", "12"].map((release) => ({
-    name: `first-server-${release}`,
-    what: `a new user follows docs/FIRST-SERVER.md on a bare Debian ${release}, with the npm package, to the end`,
-    argv: vitest("test/matrix/first-server.test.ts", `first-server-${release}: `),
-  })),
+  {
+    name: "first-server-12",
+    what: "a new user follows docs/FIRST-SERVER.md on a bare Debian 12, with the npm package, to the end",
+    argv: vitest("test/matrix/first-server.test.ts", "first-server-12: "),
+  },
   ...[
     ["static", "static addresses of both families"],
     ["ipv6-only", "IPv6 alone"],

@@ -1,4 +1,4 @@
-// Makes the npm package: out/imgbuild-VERSION.tgz. It has the program as one file, the sources that a build reads, the base's
+// Makes the npm package: out/imgbuild-VERSION.tgz, or in the directory that is given. It has the program as one file, the sources that a build reads, the base's
 // definition, the documentation, manual pages, and the types of `imgbuild` and `imgbuild/testing`; no test and no tool of the
 // checkout.
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,8 @@ import { run } from "../src/system/run/run.ts";
 import { fieldComments, withComments } from "./field-docs.ts";
 
 const top = resolve(import.meta.dirname, "..");
-const to = join(top, "out/package");
+const out = resolve(process.argv[2] ?? join(top, "out"));
+const to = join(out, "package");
 const runMs = 10 * 60_000;
 /** Only a checkout needs them. */
 const notShipped = ["tsx", "zx"];
@@ -38,12 +39,12 @@ await makeModules();
 await makeTypes();
 const manual = makeManual();
 writeFileSync(join(to, "package.json"), `${JSON.stringify(description(), null, 2)}\n`);
-await run(["npm", "pack", "--silent", "--pack-destination", join(top, "out"), to], {
+await run(["npm", "pack", "--silent", "--pack-destination", out, to], {
   timeoutMs: runMs,
   env: process.env as Record<string, string>,
 });
-const name = `out/imgbuild-${description().version}.tgz`;
-console.log(`${name}: ${(readFileSync(name).length / 2 ** 20).toFixed(2)} MiB`);
+const name = join(out, `imgbuild-${description().version}.tgz`);
+console.log(`${relative(top, name)}: ${(readFileSync(name).length / 2 ** 20).toFixed(2)} MiB`);
 
 async function makeProgram(): Promise<void> {
   const directory = join(to, "dist/program");
@@ -82,7 +83,7 @@ async function makeModules(): Promise<void> {
 
 /** With the words of each field; imports name the files that are there. */
 async function makeTypes(): Promise<void> {
-  const config = join(top, "out/types.json");
+  const config = join(out, "types.json");
   const types = join(to, "dist/types");
   writeFileSync(
     config,

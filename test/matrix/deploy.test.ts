@@ -9,6 +9,7 @@ import { Report } from "../../src/schema/report.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import { deployArguments, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
+import { fetchPage } from "../helpers/labs/page.ts";
 
 /** Deploys of other machines that are called "target" too are noted elsewhere. */
 const state = mkdtempSync(join(tmpdir(), "imgbuild-state-"));
@@ -40,6 +41,10 @@ async function deployed(lab: StockLab, target: string, more: readonly string[] =
   return Report.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
+function asRoot(script: string): readonly string[] {
+  return ["sudo", "-n", "sh", "-c", script];
+}
+
 function endedAfter(said: string, signal: NodeJS.Signals): (child: ChildProcess) => void {
   return (child) => {
     let text = "";
@@ -58,27 +63,60 @@ it("deploy-uefi: a stock host under UEFI becomes imgbuild/web, started by system
     expect(status).toMatch(/Product: systemd-boot/);
   }));
 
-it("deploy-local: the tree is made here and sent, the host fetches nothing, and is down for two restarts and the unpacking", () =>
+it("deploy-local: the tree is made here and sent, the host fetches nothing, and no secret is anywhere but at its path (F26)", () =>
   withLab("bios", async (lab) => {
-    const report = await deployed(lab, "target", ["--build-on", "local"]);
+    const before = await lab.stock.waitForLogin();
+    const file = join(lab.directory, "report.json");
+    const ran = await imgbuild([...deployArguments(lab, file), "--build-on", "local"], {
+      env,
+      timeoutMs: 60 * minute,
+    });
+    expect(ran.stderr).not.toMatch(/warning: .*base is not kept/);
+    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
     expect(report.outcome).toBe("done");
+    expect(report.bootIds.old).toBe(before);
+    expect(new Set(Object.values(report.bootIds)).size).toBe(3);
+    // Nothing was needed of any network after the first write.
     expect(report.fetched?.packages).toBe(0);
     expect(report.bytes.tree).toBeGreaterThan(10 * 2 ** 20);
+    expect(report.bytes.payload).toBeLessThanOrEqual(256 * 1024);
+    expect(report.bytes.base).toBeLessThanOrEqual(120 * 2 ** 20);
     expect(report.seconds.steps.map(({ doing }) => doing)).toContain("unpacking the tree");
-    const [mark, apt, cached] = (
-      await lab.admin.succeed(
-        "cat /var/lib/imgbuild/deploy.json; cat /etc/apt/sources.list.d/debian.sources | grep -c URIs; ls /var/cache/imgbuild",
-      )
-    ).split("\n");
-    expect(JSON.parse(mark!)).toMatchObject({ definition: report.definition });
-    expect(Number(apt)).toBeGreaterThan(0);
+    expect(report.seconds.downtime).toBeGreaterThan(0);
+    expect(report.peakMemoryMib).toBeGreaterThan(0);
+    expect(report.health.length).toBeGreaterThan(0);
+    expect(report.health.filter(({ ok }) => !ok)).toEqual([]);
+    const inside = await lab.admin.succeed(
+      asRoot(
+        "sha256sum /srv/kept.txt; cat /etc/nginx/web.htpasswd; stat -c '%a %U:%G' /etc/nginx/web.htpasswd; ls /var/cache/imgbuild; cat /var/lib/imgbuild/deploy.json; grep -c URIs /etc/apt/sources.list.d/debian.sources; dpkg --audit",
+      ),
+    );
+    const [sum, htpasswd, owner, cached, mark, sources, ...audit] = inside.split("\n");
+    expect(sum).toBe(`${keptSum}  /srv/kept.txt`);
+    expect(owner).toBe("640 root:www-data");
     // The next deploy has the base already.
     expect(cached).toMatch(/^[0-9a-f]{32}$/);
-    console.log(
-      `down ${report.seconds.downtime} s`,
-      JSON.stringify(report.seconds),
-      JSON.stringify(report.bytes),
-    );
+    expect(JSON.parse(mark!)).toMatchObject({ definition: report.definition });
+    expect(Number(sources)).toBeGreaterThan(0);
+    expect(audit).toEqual([]);
+    expect((await fetchPage(await lab.machine.forward(80), "user", "demo")).status).toBe(200);
+    // The secret's own text is a canary: no log, report or console holds it, and on the disk it is at one place.
+    const canary = htpasswd!.split(":")[1]!;
+    expect(canary.length).toBeGreaterThan(10);
+    for (const text of [ran.stdout, ran.stderr, JSON.stringify(report), lab.machine.console.text])
+      expect(text.includes(canary)).toBe(false);
+    const places = "/etc /var /root /home /usr/local /run /boot /tmp";
+    // By stdin: sudo writes the argv of what it runs into the journal.
+    const found = await lab.admin.execute(asRoot(`grep -rlFs --devices=skip -f - ${places}`), {
+      withinSeconds: 60,
+      stdin: `${canary}\n`,
+    });
+    expect(found.stdout.trim().split("\n")).toEqual(["/etc/nginx/web.htpasswd"]);
+    console.log(`down ${report.seconds.downtime} s`, JSON.stringify([report.seconds, report.bytes]));
   }));
 
 it("deploy-sudo: the operator logs in as a user with sudo", () =>

@@ -1,82 +1,8 @@
-import { copyFileSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { run } from "../../src/system/run/run.ts";
-import type { ReleaseName } from "../../src/tables/release.ts";
-import { silentLog } from "../../src/util/log.ts";
-import { takePlace } from "../../src/vm/lab/room.ts";
+import { expect, it } from "vitest";
+import { followGuide } from "../helpers/labs/guide.ts";
 
-import { type BareTerminal, makeBareRoot } from "../helpers/labs/bare-root.ts";
-
-const minutes = 60_000;
-const lineMs = 120 * minutes;
-const { version } = JSON.parse(readFileSync("package.json", "utf8"));
-const guide = readFileSync("docs/FIRST-SERVER.md", "utf8");
-const emulatedDeploy = /`(make deploy [^`]*OPTIONS=[^`]*)`/.exec(guide)![1]!;
-
-/** The guide in its order: what stands before a block, and the lines to type. */
-const steps = [...guide.matchAll(/([\s\S]*?)^```sh\n([\s\S]*?)^```$/gm)].map(([, prose, block]) => ({
-  prose: prose!,
-  lines: block!.split("\n").filter((line) => line !== ""),
-}));
-
-for (const [number, suite] of [
-  ["13", "trixie"],
-  ["12", "bookworm"],
-] as const satisfies [string, ReleaseName][])
-  describe(`first-server-${number}: on a bare Debian ${number}`, () => {
-    it("the guide's own commands make a server of a stock host without serial, with a static network", async () => {
-      await run(["node", "--import", "tsx", "scripts/package.ts"], {
-        timeoutMs: 10 * minutes,
-        env: process.env as Record<string, string>,
-      });
-      // Its machines are not of our making, but count as one of this computer's.
-      const { leave } = await takePlace({ log: silentLog });
-      onTestFinished(leave);
-      const root = await makeBareRoot(suite);
-      onTestFinished(() => root.remove());
-      copyFileSync(`out/imgbuild-${version}.tgz`, join(root.home, `imgbuild-${version}.tgz`));
-      const show = (text: string) => void process.stdout.write(text);
-      const first = root.terminal(show);
-      onTestFinished(() => first.close());
-      const second = root.terminal();
-      onTestFinished(() => second.close());
-      let options = "";
-      for (const { prose, lines } of steps) {
-        if (/^On Debian 12 alone/m.test(prose) && number !== "12") continue;
-        if (prose.includes("type Ctrl-]")) await leaveMachine(second);
-        if (/second terminal/.test(prose) && lines[0]!.includes("imgbuild run")) {
-          options = await startMachine(second, lines);
-          continue;
-        }
-        for (const line of lines) {
-          const typed = options !== "" && line.startsWith("make deploy") ? emulatedDeploy : line;
-          await first.line(typed, lineMs, wipeAnswer);
-        }
-      }
-      expect(first.text).toContain("everything is here");
-      expect(first.text).toMatch(/VERSION_ID="13"/);
-      await first.line("cd ~/first && npx tsc --noEmit", 10 * minutes);
-      await leaveMachine(second);
-    });
-  });
-
-/** What is asked before a disk is wiped names what is to be typed. */
-function wipeAnswer(text: string): string | undefined {
-  return /Type the \w+ of the disk to be wiped \([^()]*, ([^(), ]+)\): $/.exec(text)?.[1];
-}
-
-/** Gives what a deploy to it needs. */
-async function startMachine(terminal: BareTerminal, lines: readonly string[]): Promise<string> {
-  const after = terminal.text.length;
-  terminal.type(`cd ~/first\n${lines.join("\n")}\n`);
-  // Once it was taken over, it is another system.
-  await terminal.until(/\n\S+ login: /, 60 * minutes, after);
-  return /--slow \d+/.exec(terminal.text.slice(after))?.[0] ?? "";
-}
-
-async function leaveMachine(terminal: BareTerminal): Promise<void> {
-  const after = terminal.text.length;
-  terminal.type("\x1d");
-  await terminal.until(/\$ $/, 2 * minutes, after);
-}
+it("first-server-12: the guide's own commands, on a bare Debian 12 with the npm package, make a server of a stock host", async () => {
+  const shown = await followGuide("bookworm", (text) => void process.stdout.write(text));
+  expect(shown).toContain("everything is here");
+  expect(shown).toMatch(/VERSION_ID="13"/);
+});
