@@ -95,6 +95,8 @@ async function makeTypes(): Promise<void> {
         emitDeclarationOnly: true,
         outDir: types,
         rootDir: join(top, "src"),
+        // Not looked for beside a configuration that is elsewhere.
+        typeRoots: [join(top, "node_modules/@types")],
       },
       include: [],
       files: [...modules.map(([, source]) => source), ...ownDeclarations].map((file) => join(top, file)),
