@@ -155,6 +155,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "power-cut-local"),
   },
   {
+    name: "killed",
+    faults: ["F01", "F02", "F12", "F13", "F17", "F18"],
+    what: "operator, network or power are lost at 20 random moments of a deploy; each ends in the new system, from another computer (IMGBUILD_SEED, IMGBUILD_MOMENTS)",
+    argv: vitest("test/matrix/killed.test.ts", "killed: "),
+  },
+  {
     name: "network-replay",
     faults: ["F09"],
     what: "networks with bonds, VLANs and bridges are looked at and set up again under the base's kernel, and are what they were",
