@@ -31,7 +31,12 @@ export const planCommand: AddCommand = (program, act) => {
         const { stepLines } = await import("../../operator/plan/step-lines.ts");
         const { planLines } = await import("../../operator/plan/plan-text.ts");
         if (host === undefined) {
-          const { definition, plan } = await planWithoutHost(at, options, cli);
+          const { showFinding } = await import("../../operator/deploy/inspect.ts");
+          const { definition, plan, findings } = await planWithoutHost(at, options, cli);
+          for (const finding of findings) {
+            showFinding(cli.log, finding);
+            cli.emit({ event: "finding", ...finding });
+          }
           for (const line of [`definition ${definition}`, ...stepLines(plan, options.commands ?? false)])
             cli.print(line);
           cli.emit({ event: "plan", plan });

@@ -2,6 +2,7 @@ import { type Expected, expectedOf } from "../../system/health/expected.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import { takeBack } from "../takeover/takeover.ts";
+import { openedByHand } from "../unlock/by-hand.ts";
 import type { Trail } from "./phases.ts";
 import { type Proof, proveNewSystem, waitFor } from "./prove.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
@@ -15,6 +16,7 @@ export async function verifyNewSystem(
   world: DeployWorld,
   trail: Trail,
 ): Promise<Proof> {
+  sayWhoIsWaitedFor(inputs.spec, world);
   const verified = await proveNewSystem(newSystem, world, () =>
     trail.mark({ at: "answered", now: world.now() }),
   );
@@ -24,6 +26,14 @@ export async function verifyNewSystem(
       `for ${inputs.pinned ? "`hostKeys` in hosts.yaml" : "known_hosts"}, in place of the old keys: ${inputs.host} ${hostKeys.pins.join(" ")}`,
     );
   return verified;
+}
+
+/** Without it a deploy looks as if it hung, while the machine asks somebody at its console. */
+function sayWhoIsWaitedFor(spec: DeployInputs["spec"], { log }: Pick<DeployWorld, "log">): void {
+  const { early, later } = openedByHand(spec);
+  const names = [...early, ...later];
+  if (names.length > 0)
+    log.warn(`the machine asks for the passphrase of ${names.join(", ")} at its console: type it there`);
 }
 
 /** What the default checks hold the new system against. */

@@ -15,6 +15,8 @@ import {
 import { inspectAndPlan } from "../deploy/inspect.ts";
 import { newTrail } from "../deploy/phases.ts";
 import type { Inspected } from "../deploy/results.ts";
+import type { Finding } from "../inspect/finding.ts";
+import { typedAtConsole } from "../inspect/needs.ts";
 import { deployPlan } from "../plan/plan.ts";
 
 /** As the command line says them. */
@@ -51,7 +53,7 @@ export async function planWithoutHost(
   path: string,
   options: PlanOptions,
   outside: Outside,
-): Promise<{ readonly definition: string; readonly plan: Plan }> {
+): Promise<{ readonly definition: string; readonly plan: Plan; readonly findings: readonly Finding[] }> {
   const inputs = await deployInputs(path, "", { ...options, ...usual }, outside);
   const { spec, definition } = inputs;
   const plan = deployPlan(inputs, {
@@ -64,7 +66,7 @@ export async function planWithoutHost(
     disks: declaredDisks(spec),
     mirrors: spec.system.mirror === undefined ? {} : { debian: [spec.system.mirror] },
   });
-  return { definition, plan };
+  return { definition, plan, findings: typedAtConsole(spec) };
 }
 
 /** Each as an inspection would see it, with nothing on it but what is to be kept. */

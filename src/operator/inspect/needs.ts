@@ -8,6 +8,7 @@ import { contentsOf, graphOf } from "../../storage/graph/graph.ts";
 import { storageModules } from "../../storage/system/storage-config.ts";
 import { layoutOf } from "../../storage/table/gpt.ts";
 import { architectures } from "../../tables/architecture.ts";
+import { openedByHand } from "../unlock/by-hand.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 
 const mib = 2 ** 20;
@@ -88,7 +89,7 @@ export function judgeNeeds(
   return [
     ...processor(needs.machine, spec, facts),
     ...tpm(needs.machine, facts),
-    ...somebody(spec),
+    ...typedAtConsole(spec),
     ...secureBoot(needs, facts),
     ...(disks === undefined ? [] : needs.kernels.map((need) => kernelRoom(need, spec, disks))),
   ];
@@ -136,19 +137,22 @@ function tpm({ tpm2 }: MachineNeeds, facts: Pick<Facts, "tpm">): Finding[] {
   ];
 }
 
-/** A volume that a passphrase alone opens stops every start until somebody types it, the first after a deploy included. */
-function somebody({ storage }: Pick<Spec, "storage">): Finding[] {
-  if (storage === undefined) return [];
-  const waiting = contentsOf(graphOf(storage), "luks").flatMap(({ content: { name, unlock } }) =>
-    unlock.type === "passphrase" ? [name] : [],
-  );
-  if (waiting.length === 0) return [];
-  const each = waiting.length === 1 ? "is opened by a passphrase" : "are opened by passphrases";
+/** What opens only by a passphrase at the console stops every start until somebody types it, the first after a deploy included. */
+export function typedAtConsole(spec: Pick<Spec, "storage">): Finding[] {
+  const { early, later } = openedByHand(spec);
+  const names = [...early, ...later];
+  if (names.length === 0) return [];
+  const each = names.length === 1 ? "opens only by a passphrase" : "open only by passphrases";
+  const what = early.length > 0 ? "the root is not there" : "SSH does not answer";
+  const instead = [
+    ...(early.length > 0 ? ['`unlock: { type: "tpm2" }`, or a tang server in the same network'] : []),
+    ...(later.length > 0 ? [`\`unlock: { type: "key-file" }\` for ${later.join(", ")}`] : []),
+  ];
   return [
     warn(
       "passphrase",
-      `${waiting.join(", ")} ${each} at the console: each start waits there, and the first one now`,
-      "sit at the console when the machine restarts, or let `unlock` be a TPM, a tang server or, but for the root, a key file",
+      `${names.join(", ")} ${each} typed at the console: each start waits there, the first one of a deploy too, and until then ${what}`,
+      `write ${instead.join(", and ")}; or sit at the console when the machine restarts`,
     ),
   ];
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadDefinition } from "../../../../src/operator/definition/load.ts";
-import { judgeNeeds, needsOf } from "../../../../src/operator/inspect/needs.ts";
+import { judgeNeeds, needsOf, typedAtConsole } from "../../../../src/operator/inspect/needs.ts";
 import { readLockFor } from "../../../../src/operator/lock/lock.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import type { Spec } from "../../../../src/schema/spec.ts";
@@ -54,11 +54,16 @@ describe("a machine's answers", () => {
   it("warn that somebody has to sit there, where a passphrase alone opens a volume, and nowhere else", async () => {
     expect(named(judge(await layout("luks-lvm")), "passphrase")).toMatchObject({
       verdict: "warn",
-      detail: expect.stringMatching(/^\S+ is opened by a passphrase at the console: each start waits there/),
+      detail: expect.stringMatching(
+        /^\S+ opens only by a passphrase typed at the console: each start waits there, the first one of a deploy too, and until then the root is not there$/,
+      ),
+      hint: expect.stringMatching(/^write `unlock: \{ type: "tpm2" \}`/),
     });
     for (const other of ["luks-tpm2", "luks-tang"])
       expect(named(judge(await layout(other)), "passphrase"), other).toBeUndefined();
     expect(named(judge(serverSpec()), "passphrase")).toBeUndefined();
+    // As it is shown of a definition alone.
+    expect(typedAtConsole(await layout("luks-lvm"))).toHaveLength(1);
   });
 
   it("refuse imgbuild/layouts/luks-tpm2 where there is no TPM, or not such a one", async () => {
