@@ -364,7 +364,7 @@ const cases: readonly Case[] = [
   },
   {
     name: "report-page",
-    what: "pages of deploys in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",
+    what: "pages of reports in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",
     argv: vitest("test/matrix/report-page.test.ts", "report-page: "),
   },
   {

@@ -27,6 +27,7 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   build: [
     ["imgbuild build web -o web.raw", "a disk image"],
     ["imgbuild build web -o web.qcow2 --minimize", "a small one for QEMU; it grows when it starts"],
+    ["imgbuild build web -o web.raw --report web.json", "and web.html: times, disks, packages, SHA-256"],
   ],
   test: [
     ["imgbuild test web", "build it, boot it in QEMU, run its checks"],

@@ -1,12 +1,9 @@
 import { z } from "zod";
 
+const MadePart = z.strictObject({ name: z.string(), sizeBytes: z.int(), holds: z.string() });
+
 /** A partition, or a whole disk: as in the plan that was confirmed. */
-const Part = z.strictObject({
-  name: z.string(),
-  sizeBytes: z.int(),
-  holds: z.string(),
-  fate: z.enum(["lost", "kept", "made"]),
-});
+const Part = MadePart.extend({ fate: z.enum(["lost", "kept", "made"]) });
 
 /** `report.json`: the outcome of one deploy. Times are seconds, sizes bytes unless the name says otherwise. */
 export const Report = z.strictObject({
@@ -79,3 +76,44 @@ export const Report = z.strictObject({
 });
 
 export type Report = z.output<typeof Report>;
+
+/** What has come of one build: the JSON of `build --report`. Times are seconds. */
+export const BuildReport = z.strictObject({
+  version: z.literal(1),
+  outcome: z.enum(["done", "failed"]),
+  message: z.string().optional(),
+  hint: z.string().optional(),
+  hostname: z.string(),
+  /** Digest of spec, lock and files. */
+  definition: z.string(),
+  format: z.string(),
+  started: z.string(),
+  seconds: z.strictObject({
+    total: z.number(),
+    /** In the order in which they began; `depth` counts the steps that it is a part of. */
+    steps: z.array(
+      z.strictObject({
+        doing: z.string(),
+        depth: z.int(),
+        from: z.number(),
+        seconds: z.number(),
+        ok: z.boolean(),
+      }),
+    ),
+  }),
+  /** As the definition lays them out. */
+  disks: z.array(z.strictObject({ name: z.string(), sizeBytes: z.int(), partitions: z.array(MadePart) })),
+  /** The last partition, and the disk with it, was then made as small as its files allow. */
+  minimized: z.boolean(),
+  /** Of the lock; `security`: those from Debian's security archive. */
+  packages: z.strictObject({
+    count: z.int(),
+    security: z.array(z.strictObject({ name: z.string(), version: z.string() })),
+  }),
+  /** What was made; a directory has neither size nor digest. */
+  files: z.array(
+    z.strictObject({ path: z.string(), sizeBytes: z.int().optional(), sha256: z.string().optional() }),
+  ),
+});
+
+export type BuildReport = z.output<typeof BuildReport>;

@@ -5,6 +5,7 @@ import { deploy } from "../operator/deploy/deploy.ts";
 import { deployInputs, deployWorld, type Outside, requireStorage } from "../operator/deploy/inputs.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
+import { rehearsedReport } from "../operator/report/rehearsed.ts";
 import { reportPage } from "../operator/report/report-page.ts";
 import { writeReport } from "../operator/report/write-report.ts";
 import { testSecrets } from "../operator/secrets/test-secrets.ts";
@@ -95,7 +96,10 @@ export async function rehearse(
       },
       deployWorld("target", ssh, outside, async () => {}),
     );
-    if (reportFile !== undefined) await writeReport(reportFile, report, reportPage(report));
+    const write = async (now: Report) => {
+      if (reportFile !== undefined) await writeReport(reportFile, now, reportPage(now));
+    };
+    await write(report);
     if (report.outcome !== "done")
       throw new Fail(`the rehearsed deploy ended as "${report.outcome}": ${report.message ?? ""}`, {
         ...(report.hint === undefined ? {} : { hint: report.hint }),
@@ -109,7 +113,9 @@ export async function rehearse(
       )),
       ...(await keptChecks(spec, machine)),
     ];
-    return { report, checks, accelerator: lab.accelerator.name };
+    const rehearsed = rehearsedReport(report, checks);
+    await write(rehearsed);
+    return { report: rehearsed, checks, accelerator: lab.accelerator.name };
   } finally {
     await lab.close();
   }

@@ -1,22 +1,27 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { buildPage } from "../../src/operator/report/build-page.ts";
 import { reportPage } from "../../src/operator/report/report-page.ts";
-import { sampleReports, saying } from "../helpers/builders/sample-reports.ts";
+import { buildSaying, sampleBuilds, sampleReports, saying } from "../helpers/builders/sample-reports.ts";
 import { type Tab, withBrowser } from "../helpers/labs/browser.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const timeoutMs = 5 * 60_000;
-const hostile = saying(`<script>document.title = "run"</script>"'\u202e${"w".repeat(500)}`);
+const hostile = `<script>document.title = "run"</script>"'\u202e${"w".repeat(500)}`;
+const pages = {
+  ...pagesOf("deploy", { ...sampleReports, hostile: saying(hostile) }, reportPage),
+  ...pagesOf("build", { ...sampleBuilds, hostile: buildSaying(hostile) }, buildPage),
+};
 /** What WCAG 2 asks of text, level AA. */
 const leastContrast = 4.5;
 
-describe("report-page: the page of a deploy, in a browser,", () => {
-  it.each(Object.entries({ ...sampleReports, hostile }))(
+describe("report-page: the page of a report, in a browser,", () => {
+  it.each(Object.entries(pages))(
     "fits a phone, is readable in light and dark, loads and runs nothing: %s",
-    async (_, report) => {
+    async (_, page) => {
       const file = join(tempDir(), "report.html");
-      writeFileSync(file, reportPage(report));
+      writeFileSync(file, page);
       await withBrowser(async (tab) => {
         for (const domain of ["Page", "Network", "Log", "Runtime"]) await tab.send(`${domain}.enable`);
         for (const value of ["light", "dark"])
@@ -53,6 +58,16 @@ describe("report-page: the page of a deploy, in a browser,", () => {
     timeoutMs,
   );
 });
+
+function pagesOf<Kind>(
+  what: string,
+  reports: Readonly<Record<string, Kind>>,
+  pageOf: (report: Kind) => string,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(reports).map(([name, report]) => [`${what} ${name}`, pageOf(report)]),
+  );
+}
 
 interface Node {
   readonly ignored: boolean;

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseLock } from "../../src/debian/lock/lock.ts";
+import { BuildReport } from "../../src/schema/report.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { run } from "../../src/system/run/run.ts";
 import { ownDefinition } from "../helpers/labs/cli-lab.ts";
@@ -23,8 +24,14 @@ describe("imgbuild vendor", () => {
 
     const output = join(dir, "tree");
     const build = [program, "build", path, "--vendor", vendored, "--format", "dir", "-o", output];
+    const report = join(dir, "report.json");
     const alone = { ...env, IMGBUILD_CACHE: join(dir, "cache"), PATH: env.PATH ?? "" };
-    await run(["unshare", "--net", ...build], { env: alone, timeoutMs: 900_000 });
+    await run(["unshare", "--net", ...build, "--report", report], { env: alone, timeoutMs: 900_000 });
+    const { outcome, files, packages, seconds } = BuildReport.parse(JSON.parse(readFileSync(report, "utf8")));
+    expect({ outcome, files }).toEqual({ outcome: "done", files: [{ path: output }] });
+    expect(packages.count).toBe(lock.packages.length);
+    expect(seconds.steps[0]).toMatchObject({ doing: "making the base", depth: 0, ok: true });
+    expect(readFileSync(join(dir, "report.html"), "utf8")).toContain("making the base");
     const installed = await chrootRun(output, ["dpkg-query", "--show", `--showformat=\${Package}\\n`]);
     expect(installed.stdout.trim().split("\n").sort()).toEqual(lock.packages.map(({ name }) => name).sort());
     // What the machine's apt will ask is no directory of the operator's.

@@ -21,6 +21,10 @@ export const buildCommand: AddCommand = (program, act) => {
       new Option("--compress <KIND>", "FILE ends in .zst, .gz or .xz then").choices(imageCompressions),
     )
     .option("--checksum", "write FILE.sha256 too, for `sha256sum -c`")
+    .option(
+      "--report <FILE>",
+      "write times, disks, packages and files as JSON, and beside it a page to look at",
+    )
     .option("--in-vm", "have a virtual machine make the disks: any layout, none of this kernel's modules")
     .option(
       "--vendor <DIR>",

@@ -4,6 +4,7 @@ import type { Mirrors } from "../../debian/archive/mirrors.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { idsAreMapped } from "../../system/user/user-namespace.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
+import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
 import { vendoredMirrors, vendorUrl } from "../cache/vendor.ts";
 import { withGrowth } from "../check/growth.ts";
@@ -14,6 +15,8 @@ import { mirrorsFor } from "../lock/lock.ts";
 import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
 import { type ImageFormat, isDirectory, isDisk, type Output, outputOf } from "../output/output.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
+import { withBuildReport } from "../report/build-report.ts";
+import { placeForReport } from "../report/write-report.ts";
 import { buildKeyNames } from "../secrets/build-keys.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
 import { fillStores } from "../store/fill-store.ts";
@@ -35,6 +38,8 @@ export interface ImageOptions extends RevealOptions {
   readonly vendor?: string;
   /** A store's directory, which is asked first and filled. */
   readonly store?: string;
+  /** A JSON file, beside which its page is written. */
+  readonly report?: string;
 }
 
 interface Outside extends VmOptions {
@@ -55,6 +60,7 @@ export async function buildDefinition(path: string, options: ImageOptions, given
   const outside = { ...given, env: withStore(given.env, options.store) };
   const { log } = outside;
   const { format, compress } = checkedOutput(options);
+  if (options.report !== undefined) await placeForReport(options.report, true, options.output);
   const definition = await openDefinition(path, {
     log,
     check: ({ spec }) => readyToBuild(spec, options.output, format, options),
@@ -75,20 +81,27 @@ export async function buildDefinition(path: string, options: ImageOptions, given
     keepers,
     ...secrets,
   };
-  const { inVm, checksum, minimize } = options;
-  const disks = await log.task(`building ${spec.hostname}`, (inner) =>
-    withLines(definition, () =>
+  const build = async (to: Log): Promise<Image> => {
+    const { inVm, checksum, minimize } = options;
+    const finish = { inVm, compress, checksum, minimize };
+    const disks = await withLines(definition, () =>
       buildImage(inputs, options.output, format, {
-        ...{ ...outside, env: withStores(keepers, env), log: inner, inVm, compress, checksum, minimize },
+        ...{ ...outside, env: withStores(keepers, env), log: to, ...finish },
       }),
-    ),
+    );
+    const files = disks.length === 0 ? [options.output] : disks.map((name) => join(options.output, name));
+    return { format, definition: digest, disks, files };
+  };
+  const { report, minimize: minimized = false } = options;
+  const begun = { spec, lock, definition: digest, format, minimized, isDisk: isDisk(format) };
+  const image = await log.task(`building ${spec.hostname}`, (inner) =>
+    report === undefined ? build(inner) : withBuildReport(report, begun, inner, build),
   );
   await noteTried(outside.env, definition.digest);
   await fillStores({ ...definition, stores: keepers.stores }, outside);
   if (format === "dir" && (await idsAreMapped()))
     log.warn("the files have their owners inside of `unshare --map-root-user --map-auto` only");
-  const files = disks.length === 0 ? [options.output] : disks.map((name) => join(options.output, name));
-  return { format, definition: digest, disks, files };
+  return image;
 }
 
 function checkedOutput(options: ImageOptions): Output {

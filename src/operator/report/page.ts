@@ -120,6 +120,23 @@ export function bars(caption: string, column: string, all: readonly Bar[]): Html
   );
 }
 
+/** Nothing where there is neither message nor hint. */
+export function whatWentWrong(
+  { message, hint }: { readonly message?: string | undefined; readonly hint?: string | undefined },
+  heading = "What went wrong",
+): Html | undefined {
+  if (message === undefined && hint === undefined) return undefined;
+  return section(
+    heading,
+    html`<pre>${message}</pre>${hint && html`<h3>What to do next</h3><p class="text">${hint}</p>`}`,
+  );
+}
+
+/** "2026-11-29 01:02:03 UTC" of a time in ISO 8601. */
+export function moment(iso: string): Html {
+  return html`<time datetime="${iso}">${iso.replace("T", " ").replace(/\.\d+Z$/, " UTC")}</time>`;
+}
+
 function duration(long: number): Html {
   return unbroken(seconds(long * 1000));
 }

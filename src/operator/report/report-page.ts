@@ -7,11 +7,13 @@ import {
   facts,
   healthChecks,
   judgements,
+  moment,
   page,
   section,
   type Tone,
   table,
   unbroken,
+  whatWentWrong,
 } from "./page.ts";
 
 /** The report of a deploy for people: `report.html`. */
@@ -19,7 +21,7 @@ export function reportPage(report: Report): string {
   const { host, health, preflight } = report;
   const title = `Deploy of ${report.hostname} to ${host}`;
   return page({ title, ...outcomeOf(report) }, [
-    whatWentWrong(report),
+    whatWentWrong(report, report.outcome === "done" ? "What was accepted" : undefined),
     section("In short", inShort(report)),
     section("Times", timeline(report), steps(report)),
     report.disks.length === 0
@@ -75,14 +77,6 @@ function outcomeOf({ outcome, message, hostname, os }: Report): {
   }
 }
 
-function whatWentWrong({ outcome, message, hint }: Report): Html | undefined {
-  if (message === undefined && hint === undefined) return undefined;
-  return section(
-    outcome === "done" ? "What was accepted" : "What went wrong",
-    html`<pre>${message}</pre>${hint && html`<h3>What to do next</h3><p class="text">${hint}</p>`}`,
-  );
-}
-
 function inShort(report: Report): Html {
   const { started, seconds: took, packages, health, disks, preflight } = report;
   const passed = health.filter(({ ok }) => ok).length;
@@ -92,7 +86,7 @@ function inShort(report: Report): Html {
     Host: report.host,
     "Name of the new system": report.hostname,
     Systems: `${report.os.old || "unknown"} → ${report.os.new ?? "none proven"}`,
-    Started: html`<time datetime="${started}">${started.replace("T", " ").replace(/\.\d+Z$/, " UTC")}</time>`,
+    Started: moment(started),
     Took: seconds(took.total * 1000),
     "Host was down":
       took.downtime === null ? "not known: no takeover was completed" : seconds(took.downtime * 1000),

@@ -1,8 +1,12 @@
 import type { DiskFacts } from "../../schema/facts.ts";
 import type { Storage } from "../../schema/storage.ts";
 import type { Content } from "../../schema/storage-content.ts";
+import { writtenDisks } from "../graph/check-storage.ts";
 import { isKept } from "../graph/graph.ts";
 import { layoutOf } from "../table/gpt.ts";
+
+/** Of a file that holds a disk. */
+const imageSector = 512;
 
 /** What a disk holds before and after: for a person who has to say yes, and for programs. */
 export interface DiskFate {
@@ -70,6 +74,23 @@ export function diskFates(storage: Storage, matched: Readonly<Record<string, Dis
       ),
     };
   });
+}
+
+/** The disks that a build makes, and what is on each. */
+export function disksMade(storage: Storage): {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly partitions: readonly Omit<Part, "fate">[];
+}[] {
+  return writtenDisks(storage).map(([name, disk]) => ({
+    name,
+    sizeBytes: disk.imageSize,
+    partitions: layoutOf(disk, disk.imageSize, imageSector, { seed: "", name }).partitions.map((part) => ({
+      name: part.name,
+      sizeBytes: part.sizeBytes,
+      holds: showContent(part.content, part.type, storage),
+    })),
+  }));
 }
 
 function holdsNow({ fsType, mountPoints }: Pick<DiskFacts, "fsType" | "mountPoints">): string {

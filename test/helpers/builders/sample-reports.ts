@@ -1,4 +1,4 @@
-import type { Report } from "../../../src/schema/report.ts";
+import type { BuildReport, Report } from "../../../src/schema/report.ts";
 
 const gib = 2 ** 30;
 const passed = (check: string, seconds: number) => ({ check, ok: true, seconds, detail: "passed" });
@@ -161,12 +161,82 @@ export const sampleReports = {
   },
 } satisfies Record<string, Report>;
 
-/** A report all of whose words are others. */
+const build: BuildReport = {
+  version: 1,
+  outcome: "done",
+  hostname: "web.example.org",
+  definition: done.definition,
+  format: "raw",
+  started: done.started,
+  seconds: {
+    total: 96.4,
+    steps: [
+      { doing: "making the packages' layer", depth: 0, from: 0.3, seconds: 61.2, ok: true },
+      { doing: "unpacking 312 packages", depth: 1, from: 0.9, seconds: 22.5, ok: true },
+      { doing: "configuring 312 packages", depth: 1, from: 23.4, seconds: 38.1, ok: true },
+      { doing: "installing GRUB for BIOS", depth: 0, from: 61.8, seconds: 2.6, ok: true },
+      { doing: "writing out/web.raw", depth: 0, from: 64.4, seconds: 32, ok: true },
+    ],
+  },
+  disks: [
+    {
+      name: "system",
+      sizeBytes: 8 * gib,
+      partitions: [
+        { name: "boot", sizeBytes: 2 ** 20, holds: "bios-boot" },
+        { name: "root", sizeBytes: 8 * gib - 3 * 2 ** 20, holds: "ext4 on /" },
+      ],
+    },
+  ],
+  minimized: true,
+  packages: {
+    count: 312,
+    security: [
+      { name: "nginx-common", version: "1.26.3-3+deb13u2" },
+      { name: "openssl", version: "3.5.4-1~deb13u1" },
+    ],
+  },
+  files: [
+    {
+      path: "out/web.raw",
+      sizeBytes: 1.5 * gib,
+      sha256: "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    },
+  ],
+};
+
+/** Reports of builds. */
+export const sampleBuilds = {
+  done: build,
+  directory: { ...build, format: "dir", minimized: false, disks: [], files: [{ path: "out/web" }] },
+  failed: {
+    ...build,
+    outcome: "failed",
+    message: "configuring 312 packages: dpkg exited with 1\nError in postinst of nginx-common",
+    hint: "look at the package's script: --verbose shows what was run",
+    seconds: {
+      total: 61.5,
+      steps: build.seconds.steps
+        .slice(0, 3)
+        .map((step) => (step.doing.startsWith("unpacking") ? step : { ...step, ok: false })),
+    },
+    files: [],
+  },
+} satisfies Record<string, BuildReport>;
+
+/** A report of a build all of whose words are others. */
+export function buildSaying(word: string): BuildReport {
+  return withWords(sampleBuilds.failed, word);
+}
+
+/** A report of a deploy all of whose words are others. */
 export function saying(word: string): Report {
+  return withWords<Report>(sampleReports.degraded, word);
+}
+
+function withWords<Kind>(report: Kind, word: string): Kind {
   const own = ["outcome", "verdict", "action", "fate"];
   return JSON.parse(
-    JSON.stringify(sampleReports.degraded, (key, value) =>
-      typeof value === "string" && !own.includes(key) ? word : value,
-    ),
+    JSON.stringify(report, (key, value) => (typeof value === "string" && !own.includes(key) ? word : value)),
   );
 }

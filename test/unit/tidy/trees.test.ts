@@ -45,7 +45,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/build: finish-output image vm-image",
     "operator/escrow: check-escrow",
     "operator/output: disk-output minimize oci tree-output",
-    "operator/report: test-page write-report",
+    "operator/report: build-report test-page write-report",
     "operator/rescue: iso network-files rescue",
     "operator/test: test-image",
     "operator/tree: pack-finished",

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { reportLine, writeReport } from "../../../../src/operator/report/write-report.ts";
+import { placeForReport, reportLine, writeReport } from "../../../../src/operator/report/write-report.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 describe("a report", () => {
@@ -17,4 +17,12 @@ describe("a report", () => {
     expect(readFileSync(join(dir, pageName), "utf8")).toBe("<p>");
     expect(reportLine(join(dir, name))).toBe(`report: ${join(dir, pageName)}, and for programs ${name}`);
   });
+
+  it.each(["web.html", "./web.json"])(
+    "does not go where the output of its command goes: %s",
+    async (output) => {
+      await expect(placeForReport("web.json", true, output)).rejects.toThrow("is where the output goes");
+      await placeForReport("web.json", true, "web.raw");
+    },
+  );
 });
