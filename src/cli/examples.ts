@@ -82,6 +82,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   rescue: [
     ["imgbuild rescue web -o web.iso", "a medium for disc or USB that rebuilds web, packages from a mirror"],
     ["imgbuild rescue web --offline -o web.iso", "the same with the finished system on it"],
+    [
+      "imgbuild rescue web --test --report drill.json",
+      "try it in a virtual machine; drill.html is a page that shows what came back, and how fast",
+    ],
     ["imgbuild rescue web --format pxe -o pxe", "a directory that a web server serves"],
   ],
   backup: [

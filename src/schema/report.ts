@@ -2,6 +2,13 @@ import { z } from "zod";
 
 const MadePart = z.strictObject({ name: z.string(), sizeBytes: z.int(), holds: z.string() });
 
+const CheckResult = z.strictObject({
+  check: z.string(),
+  ok: z.boolean(),
+  seconds: z.number(),
+  detail: z.string(),
+});
+
 /** A partition, or a whole disk: as in the plan that was confirmed. */
 const Part = MadePart.extend({ fate: z.enum(["lost", "kept", "made"]) });
 
@@ -70,9 +77,7 @@ export const Report = z.strictObject({
       hint: z.string().optional(),
     }),
   ),
-  health: z.array(
-    z.strictObject({ check: z.string(), ok: z.boolean(), seconds: z.number(), detail: z.string() }),
-  ),
+  health: z.array(CheckResult),
 });
 
 export type Report = z.output<typeof Report>;
@@ -117,3 +122,54 @@ export const BuildReport = z.strictObject({
 });
 
 export type BuildReport = z.output<typeof BuildReport>;
+
+/** What has come of one drill: the JSON of `rescue --test --report`. Times are seconds. */
+export const RecoveryReport = z.strictObject({
+  version: z.literal(1),
+  outcome: z.enum(["done", "failed"]),
+  message: z.string().optional(),
+  hint: z.string().optional(),
+  hostname: z.string(),
+  /** Digest of spec, lock and files. */
+  definition: z.string(),
+  started: z.string(),
+  firmware: z.enum(["bios", "uefi"]),
+  /** How the machine ran; undefined where none was started. */
+  accelerator: z.string().optional(),
+  /** Made for the drill; undefined where it could not be made. */
+  medium: z
+    .strictObject({
+      label: z.string(),
+      sizeBytes: z.int(),
+      sha256: z.string(),
+      /** The finished system is on it; otherwise packages came over the network. */
+      offline: z.boolean(),
+    })
+    .optional(),
+  seconds: z.strictObject({
+    total: z.number(),
+    /** From switching on to the system; null where it did not come up. */
+    recover: z.number().nullable(),
+    phases: z.array(z.strictObject({ phase: z.string(), seconds: z.number() })),
+  }),
+  /** Whether the machine has the host keys of before; undefined where it did not come so far. */
+  hostKeys: z.enum(["of before", "new"]).optional(),
+  /** Where the definition has `data`. */
+  restored: z
+    .strictObject({
+      by: z.enum(["restic", "borg", "rsync", "command"]),
+      /** As found in the new system, before its tests ran; null where it could not be counted. */
+      paths: z.array(
+        z.strictObject({ path: z.string(), files: z.int().nullable(), sizeBytes: z.int().nullable() }),
+      ),
+      databases: z.array(z.strictObject({ name: z.string(), loaded: z.boolean() })),
+      /** Lines of the program that restored. */
+      said: z.array(z.string()),
+    })
+    .optional(),
+  /** Those of every system, and the definition's own tests. */
+  checks: z.array(CheckResult),
+  tests: z.array(CheckResult),
+});
+
+export type RecoveryReport = z.output<typeof RecoveryReport>;

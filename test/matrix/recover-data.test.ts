@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { identityKeeper } from "../../src/operator/secrets/keep-identity.ts";
+import { RecoveryReport } from "../../src/schema/report.ts";
 import { sealForAll } from "../../src/secrets/seal.ts";
 import { hostKeyPrefix } from "../../src/steps/tree/write-secrets.ts";
 import { Secret } from "../../src/util/secret.ts";
@@ -143,7 +144,32 @@ describe("rescue-data", () => {
     await keep({ hostname: "guestbook", machineId }, new Map([[name, new Secret(name, key)]]));
 
     writeFileSync(join(dir, "IMGBUILD.test.ts"), compare(was));
-    const said = await run(["rescue", "--test", path, "--offline", "--firmware", "bios", ...identity]);
+    const file = join(dir, "drill.json");
+    const said = await run([
+      "rescue",
+      "--test",
+      path,
+      "--offline",
+      "--firmware",
+      "bios",
+      ...identity,
+      "--report",
+      file,
+    ]);
     expect(said).toMatch(/guestbook is back after .*; (\d+) of \1 checks passed/);
+    const report = RecoveryReport.parse(JSON.parse(readFileSync(file, "utf8")));
+    expect(report).toMatchObject({
+      ...{ outcome: "done", hostKeys: "of before" },
+      restored: {
+        by: "restic",
+        paths: [{ path: "/srv/guestbook", files: 2 }],
+        databases: [{ name: "guestbook", loaded: true }],
+      },
+    });
+    expect(report.seconds.phases.map(({ phase }) => phase)).toEqual([
+      ...["medium", "rebuild", "restore", "finish", "system"],
+    ]);
+    expect(report.restored!.said.join("\n")).toMatch(/guestbook/);
+    expect(readFileSync(join(dir, "drill.html"), "utf8")).toContain("Passed: guestbook was back after");
   });
 });

@@ -2,8 +2,16 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildPage } from "../../src/operator/report/build-page.ts";
+import { recoveryPage } from "../../src/operator/report/recovery-page.ts";
 import { reportPage } from "../../src/operator/report/report-page.ts";
-import { buildSaying, sampleBuilds, sampleReports, saying } from "../helpers/builders/sample-reports.ts";
+import {
+  buildSaying,
+  recoverySaying,
+  sampleBuilds,
+  sampleRecoveries,
+  sampleReports,
+  saying,
+} from "../helpers/builders/sample-reports.ts";
 import { type Tab, withBrowser } from "../helpers/labs/browser.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -12,6 +20,7 @@ const hostile = `<script>document.title = "run"</script>"'\u202e${"w".repeat(500
 const pages = {
   ...pagesOf("deploy", { ...sampleReports, hostile: saying(hostile) }, reportPage),
   ...pagesOf("build", { ...sampleBuilds, hostile: buildSaying(hostile) }, buildPage),
+  ...pagesOf("drill", { ...sampleRecoveries, hostile: recoverySaying(hostile) }, recoveryPage),
 };
 /** What WCAG 2 asks of text, level AA. */
 const leastContrast = 4.5;

@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { baseTree } from "../../src/operator/base/base.ts";
+import { RecoveryReport } from "../../src/schema/report.ts";
 import { toolRun } from "../../src/system/door/chroot.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
@@ -98,6 +99,7 @@ describe("rescue-iso-usb", () => {
 describe("rescue-recover", () => {
   it("rebuilds a server of a blank disk from the network, by BIOS, once its passphrase is typed", async () => {
     const junit = join(lab.directory, "drill.xml");
+    const report = join(lab.directory, "drill.json");
     const { code, stdout, stderr } = await imgbuild(
       [
         "rescue",
@@ -109,12 +111,21 @@ describe("rescue-recover", () => {
         "bios",
         "--junit",
         junit,
+        "--report",
+        report,
       ],
       { env: process.env, timeoutMs: 1_800_000 },
     );
     expect(code, `${stdout}${stderr}`).toBe(0);
     expect(stdout).toMatch(/notes is back after .*; (\d+) of \1 checks passed/);
     expect(readFileSync(junit, "utf8")).toContain('failures="0"');
+    const { outcome, medium, hostKeys, tests } = RecoveryReport.parse(
+      JSON.parse(readFileSync(report, "utf8")),
+    );
+    expect({ outcome, hostKeys }).toEqual({ outcome: "done", hostKeys: "new" });
+    expect(medium).toMatchObject({ offline: false });
+    expect(tests.length).toBeGreaterThan(0);
+    expect(readFileSync(join(lab.directory, "drill.html"), "utf8")).toContain("Passed: notes was back after");
   });
 });
 

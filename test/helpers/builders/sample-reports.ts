@@ -1,4 +1,4 @@
-import type { BuildReport, Report } from "../../../src/schema/report.ts";
+import type { BuildReport, RecoveryReport, Report } from "../../../src/schema/report.ts";
 
 const gib = 2 ** 30;
 const passed = (check: string, seconds: number) => ({ check, ok: true, seconds, detail: "passed" });
@@ -224,6 +224,77 @@ export const sampleBuilds = {
   },
 } satisfies Record<string, BuildReport>;
 
+const recovery: RecoveryReport = {
+  version: 1,
+  outcome: "done",
+  hostname: "guestbook.example.org",
+  definition: done.definition,
+  started: done.started,
+  firmware: "uefi",
+  accelerator: "tcg",
+  medium: {
+    label: "IMGBUILD_0F1E2D3C4B5A6978",
+    sizeBytes: 512 * 2 ** 20,
+    sha256: "1f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    offline: true,
+  },
+  seconds: {
+    total: 601,
+    recover: 344.6,
+    phases: [
+      { phase: "medium", seconds: 41.2 },
+      { phase: "rebuild", seconds: 180.4 },
+      { phase: "restore", seconds: 32.1 },
+      { phase: "finish", seconds: 20.9 },
+      { phase: "system", seconds: 70 },
+    ],
+  },
+  hostKeys: "of before",
+  restored: {
+    by: "restic",
+    paths: [
+      { path: "/srv/guestbook", files: 2, sizeBytes: 20 * 2 ** 20 },
+      { path: "/etc/guestbook", files: 1, sizeBytes: 17 },
+      { path: "/var/lib/absent", files: null, sizeBytes: null },
+    ],
+    databases: [
+      { name: "guestbook", loaded: true },
+      { name: "sessions", loaded: false },
+    ],
+    said: ["snapshot 4f2d8c11 of 2026-11-29 04:30:12", "Summary: Restored 3 files/dirs (20.000 MiB)"],
+  },
+  checks: [passed("no unit has failed", 3.1), passed("every filesystem is mounted", 0.4)],
+  tests: [passed("the data is what it was", 12.4)],
+};
+
+const { medium: _medium, hostKeys: _keys, restored: _restored, ...bare } = recovery;
+
+/** Reports of drills. */
+export const sampleRecoveries = {
+  done: recovery,
+  unwell: {
+    ...recovery,
+    outcome: "failed",
+    message: "1 of 3 checks failed: the data is what it was",
+    restored: { ...recovery.restored!, by: "command", paths: [], said: [] },
+    tests: [{ ...passed("the data is what it was", 2), ok: false, detail: "rows were\n5000\nand are\n4999" }],
+  },
+  failed: {
+    ...bare,
+    outcome: "failed",
+    message: "the machine was not rebuilt: FAILED: trying the backup: no answer within 15 s",
+    hint: "its console: /tmp/lab/console.log, with --keep",
+    seconds: { total: 99, recover: null, phases: recovery.seconds.phases.slice(0, 1) },
+    checks: [],
+    tests: [],
+  },
+} satisfies Record<string, RecoveryReport>;
+
+/** A report of a drill all of whose words are others. */
+export function recoverySaying(word: string): RecoveryReport {
+  return withWords<RecoveryReport>(sampleRecoveries.unwell, word);
+}
+
 /** A report of a build all of whose words are others. */
 export function buildSaying(word: string): BuildReport {
   return withWords(sampleBuilds.failed, word);
@@ -235,7 +306,7 @@ export function saying(word: string): Report {
 }
 
 function withWords<Kind>(report: Kind, word: string): Kind {
-  const own = ["outcome", "verdict", "action", "fate"];
+  const own = ["outcome", "verdict", "action", "fate", "firmware", "hostKeys", "by"];
   return JSON.parse(
     JSON.stringify(report, (key, value) => (typeof value === "string" && !own.includes(key) ? word : value)),
   );

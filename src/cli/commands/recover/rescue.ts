@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { Option } from "commander";
+import { placeForReport, reportLine, writeReport } from "../../../operator/report/write-report.ts";
 import { type RescueOptions, rescueFormats } from "../../../operator/rescue/rescue-options.ts";
 import type { DrillOptions } from "../../../testing/drill.ts";
 import { seconds } from "../../../util/count.ts";
@@ -16,6 +17,7 @@ interface Options extends Omit<RescueOptions, "output"> {
   readonly firmware: DrillOptions["firmware"];
   readonly memory?: number;
   readonly junit?: string;
+  readonly report?: string;
   readonly keep?: boolean;
 }
 
@@ -50,6 +52,7 @@ export const rescueCommand: AddCommand = (program, act) => {
     )
     .option("--memory <MIB>", "with --test: the machine's memory (default: 1024)", positive)
     .option("--junit <FILE>", "with --test: write the results as JUnit's XML")
+    .option("--report <FILE>", "with --test: write what came of it as JSON, and beside it a page to show")
     .option("--keep", "with --test: leave the machine's files where they are")
     .action((paths: string[], options: Options) =>
       act((cli) => (options.test ? tryMedium(paths, options, cli) : makeMedium(paths, options, cli))),
@@ -80,7 +83,9 @@ async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<v
     throw new Fail("--test makes a medium of its own, and leaves none: leave -o out", {
       exitCode: exitCodes.usage,
     });
+  await checkFiles(paths, options);
   const { drill } = await import("../../../testing/drill.ts");
+  const { recoveryPage } = await import("../../../operator/report/recovery-page.ts");
   const { junit } = await import("../../../testing/verdict.ts");
   const passphraseOf =
     options.passphraseFile === undefined
@@ -88,20 +93,24 @@ async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<v
       : () => firstLine(options.passphraseFile!);
   const failed: string[] = [];
   for (const path of paths) {
-    const { hostname, firmware, checks, phases, accelerator } = await drill(path, options, {
-      ...cli,
-      passphraseOf,
-    });
-    const total = phases.reduce((sum, phase) => sum + phase.seconds, 0);
+    const { report, error } = await drill(path, options, { ...cli, passphraseOf });
+    if (options.report !== undefined) {
+      await writeReport(options.report, report, recoveryPage(report));
+      cli.log.info(reportLine(options.report));
+    }
+    if (error !== undefined) throw error;
+    const { hostname, firmware, accelerator } = report;
+    const { recover, phases } = report.seconds;
+    const checks = [...report.checks, ...report.tests];
+    const total = recover ?? 0;
+    const wrong = checks.filter(({ ok }) => !ok);
+    const ok = wrong.length === 0;
     if (options.junit !== undefined)
       await writeFile(
         options.junit,
-        junit(hostname, [
-          { firmware, results: checks, seconds: total, ok: checks.every(({ ok }) => ok), evidence: [] },
-        ]),
+        junit(hostname, [{ firmware, results: checks, seconds: total, ok, evidence: [] }]),
       );
     for (const phase of phases) cli.print(`  ${phase.phase.padEnd(10)} ${seconds(phase.seconds * 1000)}`);
-    const wrong = checks.filter(({ ok }) => !ok);
     cli.print(
       `${hostname} is back after ${seconds(total * 1000)}${accelerator === "tcg" ? " (emulated: a real machine takes a fraction of it)" : ""}; ` +
         `${checks.length - wrong.length} of ${checks.length} checks passed`,
@@ -110,6 +119,19 @@ async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<v
     failed.push(...wrong.map(({ check, detail }) => `${hostname}: ${check}: ${detail}`));
   }
   if (failed.length > 0) throw new Fail(failed.join("\n"));
+}
+
+/** A file has the results of one definition; a second would take its place. */
+async function checkFiles(paths: readonly string[], { report, junit }: Options): Promise<void> {
+  for (const [option, file] of Object.entries({ "--report": report, "--junit": junit })) {
+    if (file === undefined) continue;
+    if (paths.length > 1)
+      throw new Fail(`${option} ${file}: one definition is accepted; ${paths.length} are given`, {
+        exitCode: exitCodes.usage,
+        hint: "try them one after another, each with a file of its own",
+      });
+    await placeForReport(file, true);
+  }
 }
 
 function passphrases(file: string | undefined, cli: Cli) {
