@@ -120,7 +120,7 @@ async function makeTypes(): Promise<void> {
     const text = readFileSync(file, "utf8")
       .replaceAll(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"')
       // tsc refers to declarations where the sources are.
-      .replace(/(?<=<reference path=")(?:\.\.\/)+src\/dsl\/yaml\.d\.ts/, "./yaml.d.ts");
+      .replace(/(?<=<reference path=")(?:\.\.\/)+[^"]*src\/dsl\/yaml\.d\.ts/, "./yaml.d.ts");
     writeFileSync(file, name.startsWith("schema/") ? withComments(text, comments) : text);
   }
 }
