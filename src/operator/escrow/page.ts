@@ -8,6 +8,8 @@ import { places } from "./manifest.ts";
 
 /** Characters of a code that a telephone still reads from paper. */
 const charactersOfCode = 800;
+/** White around a code, in its modules, as ISO 18004 wants it. */
+const quietModules = 4;
 /** A part that is longer fills pages, and nobody would scan it. */
 const maxPartBytes = 8192;
 
@@ -41,7 +43,7 @@ export async function escrowPage({ about, entries }: Found, lock: Lock): Promise
 <body>
 <h1>${title}</h1>
 <p>Made ${about.made}, of the definition ${about.definition.slice(0, 16)}. Opened by ${opens}.</p>
-<p>Each part is a file that age encrypted. Scan its codes in their order into one text file, or type the text, and open it:
+<p>Each part is a file that age encrypted. Scan its codes in their order into one text file, each from a new line on, or type the text, and open it:
 <code>imgbuild secrets show FILE ${"to" in lock ? "-i IDENTITY" : "--passphrase"}</code>, or
 <code>age --decrypt ${"to" in lock ? "-i IDENTITY " : ""}FILE</code>.</p>
 ${parts}
@@ -57,18 +59,21 @@ async function partOf({ name, content }: TarEntry, lock: Lock): Promise<Html> {
   const codes = piecesOf(text);
   return html`<section>
 <h2>${name}</h2>
-${codes.map((code, index) => html`<figure>${{ markup: encodeQR(code, "svg", { ecc: "low" }) }}<figcaption>${index + 1} of ${codes.length}</figcaption></figure>`)}
+${codes.map((code, index) => html`<figure>${{ markup: encodeQR(code, "svg", { ecc: "low", border: quietModules }) }}<figcaption>${index + 1} of ${codes.length}</figcaption></figure>`)}
 <pre>${text}</pre>
 </section>
 `;
 }
 
-/** Put together they are the text again. */
+/** Whole lines: what reads codes ends the text of each with a new line, and then they are the text again. */
 function piecesOf(text: string): string[] {
-  const count = Math.ceil(text.length / charactersOfCode);
-  return Array.from({ length: count }, (_, index) =>
-    text.slice(index * charactersOfCode, (index + 1) * charactersOfCode),
-  );
+  const pieces: string[] = [];
+  for (const line of text.trimEnd().split("\n")) {
+    const longer = [...pieces.slice(-1), line].join("\n");
+    if (pieces.length > 0 && longer.length <= charactersOfCode) pieces[pieces.length - 1] = longer;
+    else pieces.push(line);
+  }
+  return pieces;
 }
 
 function shortened(recipient: string): string {

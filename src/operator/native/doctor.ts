@@ -43,6 +43,8 @@ export const needs: readonly Need[] = [
   { what: "zsh", package: "zsh", use: "tests" },
   { what: "fish", package: "fish", use: "tests" },
   { what: "age", package: "age", use: "tests" },
+  { what: "rsvg-convert", package: "librsvg2-bin", use: "tests" },
+  { what: "zbarimg", package: "zbar-tools", use: "tests" },
   { what: "visudo", package: "sudo", use: "tests" },
   { what: "/lib/systemd/systemd-networkd", package: "systemd", use: "tests" },
   { what: "cryptsetup", package: "cryptsetup-bin", use: "tests" },
