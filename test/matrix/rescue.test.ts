@@ -150,7 +150,7 @@ describe("rescue-damaged", () => {
     [
       "what came with the boot entry",
       "/imgbuild/hosts/bios-gpt/medium.cpio",
-      /cannot be used|FAILED: .*damaged|the runner ended 5 times/,
+      /the medium is damaged: rescue\.cjs of its medium\.cpio; no disk was written/,
       true,
     ],
     ["the tree", "/imgbuild/hosts/bios-gpt/tree.tar.zst", /FAILED: .*tree\S* on the medium is damaged/, true],
@@ -183,7 +183,7 @@ describe("rescue-damaged", () => {
       await machine.start();
       if (asks) {
         const asked = await machine.waitForConsole(
-          /Type a number: |cannot be used|cannot start|SQUASHFS error|the runner ended 5 times/,
+          /Type a number: |the medium is damaged|cannot start|SQUASHFS error|the runner ended 5 times/,
           {
             withinSeconds: bootSeconds,
           },

@@ -191,7 +191,70 @@ describe("the runner's bundle works on nothing (F22) that is", () => {
   });
 });
 
+/** Runs the base's shell with a directory as /run; gives the file that is its /dev/kmsg, which has the last line. */
+function keepRunning(state: string): string {
+  const kmsg = join(state, "kmsg");
+  writeFileSync(kmsg, "");
+  const script = `mount -t overlay -o "lowerdir=$PWD/initramfs/files/usr/lib:/usr/lib" overlay /usr/lib
+    [ "$2" = /usr/bin/node ] || { touch /usr/bin/node; mount --bind "$2" /usr/bin/node; }
+    mount --bind "$1/kmsg" /dev/kmsg
+    mount --bind "$1" /run; exec busybox sh /usr/lib/imgbuild/runner`;
+  const apart = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const shell = spawn("unshare", [...apart, "sh", "-ec", script, "sh", state, process.execPath], {
+    stdio: "inherit",
+  });
+  onTestFinished(() => void shell.kill("SIGKILL"));
+  return kmsg;
+}
+
 describe("the shell that keeps the runner running", () => {
+  const whole = { "rescue.cjs": "process.exit(1)", "medium.json": "{}", "ssh/authorized_keys": "" };
+  const sumsOf = (files: Readonly<Record<string, string>>) =>
+    Object.entries(files)
+      .map(([name, text]) => `${sha256(text)}  ${name}\n`)
+      .join("");
+  it.each([
+    ["its program", { ...whole, "rescue.cjs": "process.exit(2)" }, sumsOf(whole), "rescue.cjs of its"],
+    [
+      "two files, one of which is gone",
+      { "rescue.cjs": "process.exit(1)", "medium.json": "[]" },
+      sumsOf(whole),
+      "medium.json ssh/authorized_keys of its",
+    ],
+    ["a sum", whole, sumsOf(whole).replace(/^./, "X"), "rescue.cjs of its"],
+    ["no sums", whole, undefined, "medium.sums of its"],
+  ])(
+    "starts nothing of a medium whose archive is damaged, and names what: %s",
+    async (_, files, sums, names) => {
+      const state = tempDir();
+      mkdirSync(join(state, "imgbuild/ssh"), { recursive: true, mode: 0o700 });
+      for (const [name, text] of Object.entries({
+        ...files,
+        ...(sums === undefined ? {} : { "medium.sums": sums }),
+      }))
+        writeFileSync(join(state, "imgbuild", name), text);
+      const kmsg = keepRunning(state);
+      await vi.waitFor(() => expect(readFileSync(kmsg, "utf8")).toContain("no disk was written"), {
+        ...{ timeout: 60_000, interval: 200 },
+      });
+      expect(readFileSync(kmsg, "utf8")).toBe(
+        `<2>imgbuild: the medium is damaged: ${names} medium.cpio; no disk was written. Write the medium anew, or take another\n`,
+      );
+      expect(existsSync(join(state, "runner.starts"))).toBe(false);
+    },
+  );
+
+  it("starts the program of a medium that is whole", async () => {
+    const state = tempDir();
+    mkdirSync(join(state, "imgbuild/ssh"), { recursive: true, mode: 0o700 });
+    for (const [name, text] of Object.entries({ ...whole, "medium.sums": sumsOf(whole) }))
+      writeFileSync(join(state, "imgbuild", name), text);
+    keepRunning(state);
+    await vi.waitFor(() => expect(existsSync(join(state, "runner.starts"))).toBe(true), {
+      ...{ timeout: 60_000, interval: 200 },
+    });
+  });
+
   it("hands the same key to each runner, anew after one that has wiped its secrets, and no other way than by stdin", async () => {
     const [state, seen] = [tempDir(), tempDir()];
     mkdirSync(join(state, "imgbuild"), { mode: 0o700 });
@@ -209,28 +272,7 @@ describe("the shell that keeps the runner running", () => {
       process.exit([1, 9, 75, 1, 1, 1][turn]);
     `;
     writeFileSync(join(state, "imgbuild/runner.cjs"), stub);
-    const shell = spawn(
-      "unshare",
-      [
-        ...[
-          "--mount",
-          "--propagation",
-          "private",
-          "--pid",
-          "--fork",
-          "--kill-child",
-          "--mount-proc",
-          "sh",
-          "-ec",
-        ],
-        `mount -t overlay -o "lowerdir=$PWD/initramfs/files/usr/lib:/usr/lib" overlay /usr/lib
-         [ "$2" = /usr/bin/node ] || { touch /usr/bin/node; mount --bind "$2" /usr/bin/node; }
-         mount --bind "$1" /run; exec busybox sh /usr/lib/imgbuild/runner`,
-        ...["sh", state, process.execPath],
-      ],
-      { stdio: "inherit" },
-    );
-    onTestFinished(() => void shell.kill("SIGKILL"));
+    keepRunning(state);
     const turns = () =>
       existsSync(join(seen, "log")) ? readFileSync(join(seen, "log"), "utf8").trim().split("\n") : [];
     await vi.waitFor(() => expect(turns()).toHaveLength(6), { timeout: 60_000, interval: 200 });

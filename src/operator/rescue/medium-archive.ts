@@ -81,21 +81,21 @@ export async function mediumArchive(
     ...(volume === undefined ? {} : { volume }),
     ...(tree === undefined ? {} : { tree }),
   } satisfies Medium);
-  const file = (path: string, bytes: Uint8Array | string) => ({
-    ...{ type: "file" as const, name: `imgbuild/${path}`, mode: 0o600 },
-    content: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
-  });
-  const archive = await cpioBytes([
-    file("medium.json", medium),
-    file("medium.tar.gz", payload),
-    file("rescue.cjs", about.program),
-    file(
-      "ssh/authorized_keys",
-      sshKeys(definition)
-        .map((line) => `${line}\n`)
-        .join(""),
-    ),
-  ]);
+  const keys = sshKeys(definition).map((line) => `${line}\n`);
+  const brought = {
+    "medium.json": medium,
+    "medium.tar.gz": payload,
+    "rescue.cjs": about.program,
+    "ssh/authorized_keys": keys.join(""),
+  };
+  // As sha256sum(1) reads them: the base looks at each before it starts the program (initramfs/files/usr/lib/imgbuild/runner).
+  const sums = Object.entries(brought).map(([path, bytes]) => `${sha256(bytes)}  ${path}\n`);
+  const archive = await cpioBytes(
+    Object.entries({ ...brought, "medium.sums": sums.join("") }).map(([path, bytes]) => ({
+      ...{ type: "file" as const, name: `imgbuild/${path}`, mode: 0o600 },
+      content: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
+    })),
+  );
   return { archive, word: `${mediumWord}=${sha256(medium)}` };
 }
 

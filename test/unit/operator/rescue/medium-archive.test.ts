@@ -65,6 +65,13 @@ describe("what a definition brings to a medium", () => {
     ]);
     expect(Buffer.from(files.get("executable.json")!).toString()).toBe('["/usr/local/bin/tool"]');
     expect(found.get("imgbuild/rescue.cjs")!.toString()).toBe("program");
+    const sums = found.get("imgbuild/medium.sums")!.toString().trimEnd().split("\n");
+    expect(sums.sort()).toEqual(
+      [...found]
+        .filter(([name]) => !["imgbuild", "imgbuild/ssh", "imgbuild/medium.sums"].includes(name))
+        .map(([name, bytes]) => `${sha256(bytes)}  ${name.slice("imgbuild/".length)}`)
+        .sort(),
+    );
     expect(found.get("imgbuild/ssh/authorized_keys")!.toString()).toMatch(/^ssh-ed25519 /);
     expect(Buffer.from(archive).includes("the plain secret")).toBe(false);
   });
