@@ -15,6 +15,7 @@ import { restoreNetwork } from "./target/network.ts";
 import { checkDeployData, type OpenedPayload, openPayload } from "./target/open-payload.ts";
 import { openPort } from "./target/port.ts";
 import { Runner } from "./target/runner.ts";
+import { beginTreeDigest } from "./target/shipped-tree.ts";
 import { converse, serve } from "./target/socket.ts";
 import { workThroughPlan } from "./target/work.ts";
 import { Fail, messageOf } from "./util/fail.ts";
@@ -88,6 +89,7 @@ function withPayload(
   means: Pick<Parameters<typeof workThroughPlan>[0], "identity" | "log" | "signal" | "fetched">,
 ): Pick<RunnerOptions, "payload" | "replace" | "work"> {
   let payload = came;
+  let treeDigest = "refusal" in came ? undefined : beginTreeDigest(came.order.tree);
   return {
     payload: "refusal" in came ? came : { planDigest: came.order.planDigest },
     replace: async (publicKey, bytes) => {
@@ -97,6 +99,8 @@ function withPayload(
       await writeWhole(payloadFile, bytes, 0o600);
       await writeWhole(laterKeyFile, publicKey, 0o600);
       payload = next;
+      // Its tree is brought after it.
+      treeDigest = undefined;
       return next.order.planDigest;
     },
     work: async (sealed, ponr) => {
@@ -104,7 +108,8 @@ function withPayload(
       const { order, files } = payload;
       // Half of what the dead man waits for the first write: there is more to do until then.
       const prefetchMs = (deploy.deadManSeconds * 1000) / 2;
-      await workThroughPlan({ ...means, order, files, sealed, ponr, nonce: deploy.nonce, prefetchMs });
+      const own = { nonce: deploy.nonce, prefetchMs, treeDigest };
+      await workThroughPlan({ ...means, ...own, order, files, sealed, ponr });
     },
   };
 }

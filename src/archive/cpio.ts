@@ -24,6 +24,8 @@ export type CpioEntry =
  * fills blocks of 512, and so does this.
  */
 const blockBytes = 512;
+/** Files are read in pieces of this size. */
+const pieceBytes = 2 ** 20;
 /** A member's size has eight hexadecimal digits. */
 const maxFileBytes = 0xffff_ffff;
 /** The kernel's PATH_MAX, with the closing NUL. */
@@ -155,7 +157,7 @@ async function addFile(archive: Pack, header: Header, file: { path: string; size
 /** A device shows no size before it is read; one byte more than announced is enough to see that there is more. */
 async function* exactly(file: { path: string; size: number }): AsyncGenerator<Uint8Array> {
   let done = 0;
-  for await (const chunk of createReadStream(file.path, { end: file.size })) {
+  for await (const chunk of createReadStream(file.path, { end: file.size, highWaterMark: pieceBytes })) {
     done += (chunk as Uint8Array).length;
     if (done > file.size) throw otherSize(file);
     yield chunk as Uint8Array;

@@ -9,14 +9,21 @@ import type { Log } from "../util/log.ts";
 
 const unmountMs = 30_000;
 
+type TreeDigest = Promise<string | undefined> | undefined;
+
+/** Begins to read the tree that came along, while the runner waits for GO. Gives its SHA-256; undefined where it cannot be read. */
+export function beginTreeDigest(tree: Order["tree"], file: string = shippedTree): TreeDigest {
+  return tree === undefined ? undefined : fileDigest(file).catch(() => undefined);
+}
+
 /**
  * Compares the tree that came along with the one that was signed for, before anything is written. One that no order names, as after
- * another definition was brought, gives its RAM back.
+ * another definition was brought, gives its RAM back. `digest`: see `beginTreeDigest`.
  */
 export async function checkShippedTree(
   tree: Order["tree"],
   log: Log,
-  file: string = shippedTree,
+  { file = shippedTree, digest }: { readonly file?: string; readonly digest?: TreeDigest } = {},
 ): Promise<void> {
   const found = await stat(file).catch(() => undefined);
   if (tree === undefined) {
@@ -29,7 +36,7 @@ export async function checkShippedTree(
   await log.task("checking the tree that came along", async () => {
     const hint = "deploy again; no disk was written unless this is resumed";
     if (found === undefined) throw new Fail("the tree did not come along", { hint });
-    if (found.size !== tree.size || (await fileDigest(file)) !== tree.sha256)
+    if (found.size !== tree.size || ((await digest) ?? (await fileDigest(file))) !== tree.sha256)
       throw new Fail("the tree that came along is not the one that was signed for", { hint });
   });
 }

@@ -20,7 +20,7 @@ import { Secret } from "../util/secret.ts";
 import { baseContext, type Fetched } from "./context.ts";
 import { availableMemory } from "./memory.ts";
 import { prefetch } from "./prefetch.ts";
-import { checkShippedTree, withTreeSize } from "./shipped-tree.ts";
+import { type beginTreeDigest, checkShippedTree, withTreeSize } from "./shipped-tree.ts";
 
 /** Where the payload's files are in the base, in RAM: those of the definition's `files/`, and its own packages. */
 const payloadDir = "/run/imgbuild";
@@ -45,6 +45,8 @@ export async function workThroughPlan(options: {
   readonly directory?: string;
   /** How long packages may be fetched before the first write; 0, as after it, fetches them as they are needed. */
   readonly prefetchMs?: number;
+  /** Of the tree that came along, if it is being read already. */
+  readonly treeDigest?: ReturnType<typeof beginTreeDigest>;
   /** Bytes of RAM that are available. */
   readonly memory?: () => number;
 }): Promise<void> {
@@ -53,7 +55,7 @@ export async function workThroughPlan(options: {
   const plan = withTreeSize(Plan.parse(JSON.parse(text(options.files, "plan.json"))), order.tree);
   await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
-  await checkShippedTree(order.tree, log);
+  await checkShippedTree(order.tree, log, { digest: options.treeDigest });
   const files = await unpackFiles(options, "files");
   const debs = await unpackFiles(options, "debs");
   const mirrors = {

@@ -101,6 +101,7 @@ async function writeBase(
   tree.remove(directory);
   tree.makeDirectories(directory);
   const to = tree.directory(directory);
+  // Until it is there nothing starts, so it is not read once more: the next deploy compares what it takes from here.
   await copyRunningBase(files, to, machine);
   const own = join(machine.run, "imgbuild");
   const entries = async (names: readonly string[], at = "") =>
