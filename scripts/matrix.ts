@@ -155,6 +155,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "power-cut-local"),
   },
   {
+    name: "disk-fails",
+    faults: ["F14"],
+    what: "the disk gives write errors while it is written; the base says so and stays, and is resumed when it works again",
+    argv: vitest("test/matrix/deploy.test.ts", "disk-fails: "),
+  },
+  {
     name: "killed",
     faults: ["F01", "F02", "F12", "F13", "F17", "F18"],
     what: "operator, network or power are lost at 20 random moments of a deploy; each ends in the new system, from another computer (IMGBUILD_SEED, IMGBUILD_MOMENTS)",

@@ -45,14 +45,8 @@ function asRoot(script: string): readonly string[] {
   return ["sudo", "-n", "sh", "-c", script];
 }
 
-function endedAfter(said: string, signal: NodeJS.Signals): (child: ChildProcess) => void {
-  return (child) => {
-    let text = "";
-    child.stderr?.on("data", (chunk: string) => {
-      text += chunk;
-      if (text.includes(said)) child.kill(signal);
-    });
-  };
+function endedAfter(said: RegExp, signal: NodeJS.Signals): (child: ChildProcess) => void {
+  return (child) => whenShown(child, said, () => void child.kill(signal));
 }
 
 it("deploy-uefi: a stock host under UEFI becomes imgbuild/web, started by systemd-boot", () =>
@@ -162,14 +156,14 @@ it("abort: the operator's machine is lost, another terminal looks in and sends t
         ...deployArguments(lab, join(lab.directory, "report.json")),
         ...["--dead-man", "3600", "--build-on", "target"],
       ],
-      { env, timeoutMs: 30 * minute, onStart: endedAfter("waiting for the base", "SIGKILL") },
+      { env, timeoutMs: 30 * minute, onStart: endedAfter(/waiting for the base/, "SIGKILL") },
     );
     expect(lost.code).toBe(128);
     await lab.machine.waitForConsole(/imgbuild: the base is up/, { after: mark });
     const followed = await imgbuild(["follow", "target", ...lab.login], {
       env,
       timeoutMs: 5 * minute,
-      onStart: endedAfter("the runner is waiting", "SIGINT"),
+      onStart: endedAfter(/the runner is waiting/, "SIGINT"),
     });
     expect(followed.code).toBe(130);
     const aborted = await imgbuild(["abort", "target", ...lab.login], { env, timeoutMs: 5 * minute });
@@ -295,6 +289,46 @@ it("power-cut-local: the machine loses power while a tree is unpacked that was s
     await expectWhole(lab);
   }));
 
+it("disk-fails: the disk gives write errors while the tree is unpacked; the base says so and stays, and with a disk that works it is resumed", () =>
+  withLab("bios", async (lab) => {
+    const failing = "IMGBUILD-SYSTEM";
+    let faulty: Promise<void> | undefined;
+    const ran = await imgbuild(
+      [...deployArguments(lab, join(lab.directory, "report.json")), "--build-on", "local"],
+      {
+        ...{ env, timeoutMs: 60 * minute },
+        onStart: (child) =>
+          whenShown(child, /unpacking the tree/, () => {
+            faulty = lab.machine.failDisk(failing, { on: "write" });
+          }),
+      },
+    );
+    await faulty;
+    expect(faulty).toBeDefined();
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toMatch(/(Input\/output error|EIO|Read-only file system|EROFS)/);
+    expect(ran.stderr).toContain("imgbuild resume target");
+    await lab.machine.healDisk(failing);
+    const resumed = await imgbuild(["resume", "target", ...lab.login], { env, timeoutMs: 60 * minute });
+    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
+      code: 0,
+      tail: "",
+    });
+    await expectWhole(lab);
+  }));
+
+/** Does it once, as soon as a command has shown that. */
+function whenShown(child: ChildProcess, said: RegExp, act: () => void): void {
+  let text = "";
+  let done = false;
+  child.stderr?.on("data", (chunk: string) => {
+    text += chunk;
+    if (done || !said.test(text)) return;
+    done = true;
+    act();
+  });
+}
+
 /** Pulls the plug of the machine some time into the installation of packages, or another step, and switches it on again. */
 function cutInTheMiddle(
   lab: StockLab,
@@ -309,13 +343,10 @@ function cutInTheMiddle(
     await lab.machine.start();
   };
   return {
-    watch: (child: ChildProcess) => {
-      let text = "";
-      child.stderr?.on("data", (chunk: string) => {
-        text += chunk;
-        if (done === undefined && at.test(text)) done = cut(child);
-      });
-    },
+    watch: (child: ChildProcess) =>
+      whenShown(child, at, () => {
+        done = cut(child);
+      }),
     done: async () => await done,
   };
 }
