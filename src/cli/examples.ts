@@ -20,6 +20,7 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   vendor: [["imgbuild vendor web debs", "all its packages, for `imgbuild build web --vendor debs`"]],
   "store add": [
     ["imgbuild store add web --store /srv/store", "keep all its packages, for when the mirrors drop them"],
+    ["imgbuild store add web --store oci://registry.example.org/imgbuild", "the same in a registry"],
   ],
   "store verify": [["imgbuild store verify /srv/store", "is all of it there, and as it was?"]],
   "store gc": [["imgbuild store gc /srv/store --keep web db", "remove what neither of them needs"]],

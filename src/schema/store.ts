@@ -2,12 +2,12 @@ import { z } from "zod";
 
 /** Keeps packages that the mirrors drop. */
 export const Store = z.strictObject({
-  /** Where it is served, or its directory: `file://`, or relative to the definition. */
+  /** Where it is served, its repository in a registry (`oci://`), or its directory: `file://`, or relative to the definition. */
   url: z
     .string()
     .regex(
-      /^((https?|file):\/\/[!-?A-~]+|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
-      "an http, https or file URL without a password, or a directory",
+      /^((https?|file):\/\/[!-?A-~]+|oci:\/\/[a-z0-9.:[\]-]+(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
+      "an http, https or file URL without a password, oci://REGISTRY/NAME, or a directory",
     ),
   /** The public key that signs its index, as `imgbuild store key` prints it. */
   key: z

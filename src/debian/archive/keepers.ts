@@ -4,7 +4,9 @@ import type { Lock } from "../../schema/lock.ts";
 import type { Spec } from "../../schema/spec.ts";
 import type { Env } from "../../system/files/cache.ts";
 import { distribution } from "../../tables/distribution.ts";
+import { loginFiles } from "../http/login-files.ts";
 import type { Keepers } from "../http/places.ts";
+import { registryOf } from "../http/registry-address.ts";
 
 /** Moments that are asked for: a lock that grew over time has packages of several. */
 const maxMoments = 3;
@@ -27,9 +29,11 @@ export function keepersFor({ spec, lock, dir }: Locked, env: Env): Keepers {
   const named = (spec.system.stores ?? []).flatMap(({ url }) => storeUrl(url, dir) ?? []);
   const given = (env.IMGBUILD_STORE ?? "").split(",").filter((text) => text !== "");
   const own = given.flatMap((text) => storeUrl(text, process.cwd()) ?? []);
+  const stores = [...new Set([...own, ...named])];
   return {
-    stores: [...new Set([...own, ...named])],
+    stores,
     snapshots: snapshotsOf(lock, env.IMGBUILD_SNAPSHOT ?? distribution.snapshots),
+    ...(stores.some((url) => registryOf(url) !== undefined) ? { logins: loginFiles(env) } : {}),
   };
 }
 
@@ -44,13 +48,13 @@ export function withStore(env: Env, option: string | undefined): Env {
   return { ...env, IMGBUILD_STORE: [option, ...(env.IMGBUILD_STORE ? [env.IMGBUILD_STORE] : [])].join(",") };
 }
 
-/** What another machine can ask as well. */
+/** What another machine can ask as well: without the logins, which are of this one. */
 export function remoteKeepers({ stores, snapshots }: Keepers): {
   stores: string[];
   snapshots: Record<string, string[]>;
 } {
   return {
-    stores: stores.filter((url) => /^https?:/.test(url)),
+    stores: stores.filter((url) => /^(https?|oci):/.test(url)),
     snapshots: Object.fromEntries(Object.entries(snapshots).map(([archive, urls]) => [archive, [...urls]])),
   };
 }
@@ -58,7 +62,7 @@ export function remoteKeepers({ stores, snapshots }: Keepers): {
 /** A store's base URL, without a slash at the end; undefined where a relative directory is relative to nothing. */
 export function storeUrl(text: string, dir: string | undefined): string | undefined {
   const trimmed = text.replace(/(?<=.)\/+$/, "");
-  if (/^(https?|file):\/\//.test(trimmed)) return trimmed;
+  if (/^(https?|file|oci):\/\//.test(trimmed)) return trimmed;
   if (dir === undefined && !trimmed.startsWith("/")) return undefined;
   return pathToFileURL(resolve(dir ?? "/", trimmed)).href;
 }

@@ -1,7 +1,8 @@
 import type { LockedPackage } from "../../schema/lock.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
-import { type Answer, get } from "./get.ts";
+import { type Answer, answered } from "./ask.ts";
+import { get } from "./get.ts";
 import { type Keepers, type Place, placeKinds, placesOf } from "./places.ts";
 import type { Proxies } from "./proxy.ts";
 
@@ -106,7 +107,7 @@ function basesOf(places: readonly Place[]): string[] {
 
 /** What is wrong with a place's file; undefined when it is the one that was locked, as far as its beginning and size show. */
 async function ask(
-  { base, path }: Place,
+  { base, path, logins }: Place,
   { size }: LockedPackage,
   how: { readonly signal: AbortSignal; readonly proxies: Proxies; readonly boundMs: number },
 ): Promise<string | undefined> {
@@ -114,11 +115,12 @@ async function ask(
     headers: { range: `bytes=0-${magic.length - 1}` },
     signal: AbortSignal.any([how.signal, AbortSignal.timeout(how.boundMs)]),
     proxies: how.proxies,
+    logins,
   });
   const { status, headers, body } = answer;
   if (status !== 200 && status !== 206) {
     body.destroy();
-    return `the server answered ${status}`;
+    return answered(status);
   }
   const has = sizeIn(headers, status);
   let begin = "";

@@ -1,51 +1,24 @@
-import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import {
-  type ClientRequest,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from "node:http";
-import { request as httpsRequest } from "node:https";
-import { isIP, type Socket } from "node:net";
 import { Readable } from "node:stream";
-import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { rememberedLookup } from "./names.ts";
-import { type Proxies, proxyFor } from "./proxy.ts";
+import { type Answer, type AskOptions, follow } from "./ask.ts";
+import { getFromRegistry } from "./registry-store.ts";
 
-const maxRedirects = 5;
-const lookup = rememberedLookup();
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: Readable;
-}
-
-interface GetOptions {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
-  readonly proxies: Proxies;
+interface GetOptions extends Pick<AskOptions, "headers" | "signal" | "proxies"> {
   readonly method?: "GET" | "HEAD";
+  /** Files that may have the login of a registry. */
+  readonly logins?: readonly string[] | undefined;
 }
 
-/** The answer to GET, or what else is asked for, of an http, https or file URL, redirects followed. The body has to be read or destroyed. */
+/**
+ * The answer to GET, or what else is asked for, of an http, https or file URL, or of a store's path in a registry (`oci://…`), redirects
+ * followed. The body has to be read or destroyed.
+ */
 export async function get(url: string, options: GetOptions): Promise<Answer> {
-  let at = new URL(url);
-  for (let redirects = 0; ; redirects += 1) {
-    const answer = at.protocol === "file:" ? await readLocal(at, options) : await ask(at, options);
-    const { location } = answer.headers;
-    if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer;
-    answer.body.destroy();
-    const next = new URL(location, at);
-    if (redirects === maxRedirects) throw new Error(`more than ${maxRedirects} redirects`);
-    const allowed = at.protocol === "https:" ? ["https:"] : ["http:", "https:"];
-    if (!allowed.includes(next.protocol))
-      throw new Error(`redirected to ${next.protocol}//, which is refused`);
-    at = next;
-  }
+  if (url.startsWith("oci:")) return await getFromRegistry(url, options);
+  const at = new URL(url);
+  return at.protocol === "file:" ? await readLocal(at, options) : await follow(at, options);
 }
 
 /** A file as a server would give it, with the part that is asked for. */
@@ -60,90 +33,4 @@ async function readLocal(url: URL, { headers, signal }: GetOptions): Promise<Ans
     headers: { "content-range": `bytes ${from}-${found.size - 1}/${found.size}` },
     body: createReadStream(path, { start: from, signal }),
   };
-}
-
-async function ask(url: URL, options: GetOptions): Promise<Answer> {
-  const proxy = proxyFor(url, options.proxies);
-  // Some servers declare a .gz file as encoded, and it would arrive unpacked.
-  const headers = { "accept-encoding": "identity", "user-agent": "imgbuild", ...options.headers };
-  const { signal, method = "GET" } = options;
-  const asking = { method, signal };
-  if (proxy === undefined) {
-    const request = url.protocol === "https:" ? httpsRequest : httpRequest;
-    return await answerTo(request(url, { ...asking, headers, lookup }));
-  }
-  if (url.protocol === "http:")
-    return await answerTo(
-      httpRequest({
-        ...asking,
-        ...hostOf(proxy),
-        path: url.href,
-        headers: { ...headers, host: url.host, ...credentials(proxy) },
-      }),
-    );
-  const socket = await tunnel(proxy, url, signal);
-  const secure = await encrypt(socket, url, signal);
-  return await answerTo(
-    httpsRequest(url, { ...asking, headers, agent: false, createConnection: () => secure }),
-  );
-}
-
-async function encrypt(socket: Socket, url: URL, signal: AbortSignal): Promise<TLSSocket> {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const secure = tlsConnect({ socket, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
-  const stop = () => secure.destroy(new Error("aborted"));
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    await once(secure, "secureConnect");
-    return secure;
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}
-
-/** A connection to a host through a proxy (CONNECT of RFC 9110). */
-async function tunnel(proxy: URL, url: URL, signal: AbortSignal): Promise<Socket> {
-  const host = `${url.hostname}:${url.port || "443"}`;
-  const request = httpRequest({
-    ...hostOf(proxy),
-    method: "CONNECT",
-    path: host,
-    headers: { host, ...credentials(proxy) },
-    agent: false,
-    signal,
-  });
-  return await new Promise((resolve, reject) => {
-    request.on("error", reject);
-    request.on("connect", (answer, socket) => {
-      if (answer.statusCode === 200) return resolve(socket);
-      socket.destroy();
-      reject(new Error(`the proxy ${proxy.host} answered ${answer.statusCode}`));
-    });
-    request.on("response", (answer) => {
-      answer.destroy();
-      reject(new Error(`the proxy ${proxy.host} answered ${answer.statusCode}`));
-    });
-    request.end();
-  });
-}
-
-function hostOf(proxy: URL): RequestOptions {
-  return { host: proxy.hostname.replace(/^\[|\]$/g, ""), port: proxy.port || 80, lookup };
-}
-
-function credentials({ username, password }: URL): Record<string, string> {
-  if (username === "") return {};
-  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { "proxy-authorization": `Basic ${Buffer.from(text).toString("base64")}` };
-}
-
-async function answerTo(request: ClientRequest): Promise<Answer> {
-  return await new Promise((resolve, reject) => {
-    request.on("error", reject);
-    request.on("response", (response: IncomingMessage) => {
-      const headers = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
-      resolve({ status: response.statusCode ?? 0, headers: Object.fromEntries(headers), body: response });
-    });
-    request.end();
-  });
 }

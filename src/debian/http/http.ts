@@ -1,8 +1,9 @@
 import { asFail, during, Fail, messageOf } from "../../util/fail.ts";
-import { type Answer, get } from "./get.ts";
+import { type Answer, answered } from "./ask.ts";
+import { get } from "./get.ts";
 import type { Place } from "./places.ts";
 import type { Proxies } from "./proxy.ts";
-import { fileSink, memorySink, type Sink } from "./sink.ts";
+import { countingSink, fileSink, memorySink, type Sink } from "./sink.ts";
 
 const triesPerMirror = 3;
 /** A place that gave no answer for so many files is asked last, and once. */
@@ -35,13 +36,22 @@ export interface Download {
 
 /** Fetches into memory from the first mirror that serves it whole. */
 export async function download(
-  mirrors: readonly string[],
+  mirrors: readonly (string | Place)[],
   what: Download,
   signal?: AbortSignal,
 ): Promise<Buffer> {
   const sink = memorySink();
-  await anyMirror(mirrors, what, signal, (url) => transfer(url, what, signal, sink));
+  await anyMirror(mirrors, what, signal, (from) => transfer(from, what, signal, sink));
   return sink.bytes();
+}
+
+/** Reads it whole from the first place that has it, and keeps nothing: what is wrong with it is thrown. */
+export async function examine(
+  mirrors: readonly (string | Place)[],
+  what: Download & { readonly sha256: string },
+  signal?: AbortSignal,
+): Promise<void> {
+  await anyMirror(mirrors, what, signal, (from) => transfer(from, what, signal, countingSink()));
 }
 
 /** Fetches into `file`, which appears only when it is whole and right; what an interrupted run had fetched is gone on with. */
@@ -54,7 +64,7 @@ export async function downloadTo(
   // A part of something whose content is not known could belong to an older version.
   const sink = await fileSink(file, what.maxBytes, what.sha256 !== undefined);
   try {
-    await anyMirror(mirrors, what, signal, (url) => transfer(url, what, signal, sink));
+    await anyMirror(mirrors, what, signal, (from) => transfer(from, what, signal, sink));
     await sink.finish();
   } finally {
     await sink.leave();
@@ -73,8 +83,8 @@ export async function downloadChanged(
     ...(known.etag === undefined ? {} : { "if-none-match": known.etag }),
     ...(known.modified === undefined ? {} : { "if-modified-since": known.modified }),
   };
-  const headers = await anyMirror([mirror], what, signal, (url) =>
-    transfer(url, what, signal, sink, conditions),
+  const headers = await anyMirror([mirror], what, signal, (from) =>
+    transfer(from, what, signal, sink, conditions),
   );
   if (headers === undefined) return undefined;
   const { etag, "last-modified": modified } = headers;
@@ -89,19 +99,19 @@ async function anyMirror<T>(
   mirrors: readonly (string | Place)[],
   what: Download,
   signal: AbortSignal | undefined,
-  work: (url: string) => Promise<T>,
+  work: (from: Place) => Promise<T>,
 ): Promise<T> {
   const problems: string[] = [];
   const found: string[] = [];
   let gone = mirrors.length > 0;
-  for (const { base, path, kind } of bySilence(mirrors, what)) {
-    const url = `${base}/${path}`;
+  for (const place of bySilence(mirrors, what)) {
+    const { base, kind } = place;
     const tries = isSilent(base, what) ? 1 : triesPerMirror;
     let problem = "";
     for (let attempt = 1; attempt <= tries; attempt++) {
       signal?.throwIfAborted();
       try {
-        const result = await work(url);
+        const result = await work(place);
         what.silent?.delete(base);
         return result;
       } catch (error) {
@@ -171,7 +181,7 @@ class WrongDigest extends Final {
 
 /** The headers of the answer; undefined where the file has not changed since the conditions were noted. */
 async function transfer(
-  url: string,
+  { base, path, logins }: Place,
   what: Download,
   signal: AbortSignal | undefined,
   sink: Sink,
@@ -190,7 +200,8 @@ async function transfer(
     // Only what is checked as a whole may be put together from several answers.
     if (what.sha256 === undefined) await sink.reset();
     const from = sink.size;
-    const answer = await get(url, {
+    const answer = await get(`${base}/${path}`, {
+      logins,
       headers: { ...conditions, ...(from > 0 ? { range: `bytes=${from}-` } : {}) },
       signal: signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]),
       proxies: what.proxies ?? {},
@@ -232,8 +243,8 @@ async function refuse(answer: Answer, from: number, sink: Sink): Promise<boolean
       throw new Error(`the server answered ${status} to a part of the file`);
   }
   // A server or proxy that is overloaded may not be so the next time.
-  if (status >= 500 || status === 429 || status === 408) throw new Error(`the server answered ${status}`);
-  throw new Final(`the server answered ${status}`);
+  if (status >= 500 || status === 429 || status === 408) throw new Error(answered(status));
+  throw new Final(answered(status));
 }
 
 async function check(what: Download, sink: Sink, resumed: boolean): Promise<void> {

@@ -6,6 +6,8 @@ export interface Keepers {
   readonly stores: readonly string[];
   /** Base URLs by archive, each of a moment. */
   readonly snapshots: Readonly<Record<string, readonly string[]>>;
+  /** Files that may have the logins of stores in registries. */
+  readonly logins?: readonly string[];
 }
 
 /** Where one file may be. */
@@ -14,6 +16,8 @@ export interface Place {
   readonly base: string;
   /** Relative to it. */
   readonly path: string;
+  /** Files that may have its login. */
+  readonly logins?: readonly string[];
 }
 
 /** In the order in which they are asked. */
@@ -38,7 +42,10 @@ export function placesOf(
     bases.map((base) => ({ kind, base: base.replace(/\/$/, ""), path: from }));
   return [
     ...at("mirror", mirrors[archive]),
-    ...at("store", keepers?.stores, storePath(locked)),
+    ...at("store", keepers?.stores, storePath(locked)).map((one) => ({
+      ...one,
+      ...(keepers?.logins === undefined ? {} : { logins: keepers.logins }),
+    })),
     ...at("snapshot", keepers?.snapshots[archive]),
   ];
 }

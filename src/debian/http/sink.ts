@@ -36,6 +36,26 @@ export function memorySink(): Sink & { bytes(): Buffer } {
   };
 }
 
+/** Keeps nothing but the size and the digest. */
+export function countingSink(): Sink {
+  let hash = createHash("sha256");
+  let size = 0;
+  return {
+    get size() {
+      return size;
+    },
+    write: async (chunk) => {
+      hash.update(chunk);
+      size += chunk.length;
+    },
+    reset: async () => {
+      hash = createHash("sha256");
+      size = 0;
+    },
+    digest: () => hash.copy().digest("hex"),
+  };
+}
+
 interface FileSink extends Sink {
   /** Puts the file in its place; it was not there before, not even in part. */
   finish(): Promise<void>;

@@ -1,4 +1,5 @@
 import { type Keepers, storeIndexName } from "../../debian/http/places.ts";
+import { registryOf } from "../../debian/http/registry-address.ts";
 import type { Host } from "../../transport/host.ts";
 import { type HostScript, scriptArgv } from "../../transport/script.ts";
 
@@ -31,7 +32,7 @@ exit 4
 `,
 };
 
-/** The same of a mirror, or where the target reaches none, of who keeps what mirrors have dropped; a store by its index. */
+/** The same of a mirror, or where the target reaches none, of who keeps what mirrors have dropped: a store by its index or tags. */
 export async function reachAny(
   host: Host,
   mirrors: readonly string[],
@@ -41,8 +42,14 @@ export async function reachAny(
 ): Promise<{ url: string } | { problem: string }> {
   const mirror = await reachMirror(host, mirrors, path, signal);
   if ("url" in mirror || keepers === undefined) return mirror;
-  const store = await reachMirror(host, keepers.stores, storeIndexName, signal);
+  const served = keepers.stores.filter((url) => registryOf(url) === undefined);
+  const store = await reachMirror(host, served, storeIndexName, signal);
   if ("url" in store) return store;
+  for (const { api } of keepers.stores.flatMap((url) => registryOf(url) ?? [])) {
+    const registry = await reachMirror(host, [api], "tags/list", signal);
+    // The base takes a token where one is given to everybody.
+    if ("url" in registry || /\b401\b/.test(registry.problem)) return { url: api };
+  }
   const snapshot = await reachMirror(host, (keepers.snapshots.debian ?? []).slice(0, 1), path, signal);
   return "url" in snapshot ? snapshot : mirror;
 }

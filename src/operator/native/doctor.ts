@@ -67,6 +67,7 @@ export const needs: readonly Need[] = [
   { what: "python3", package: "python3", use: "tests" },
   { what: "ip", package: "iproute2", use: "tests" },
   { what: "openssl", package: "openssl", use: "tests" },
+  { what: "docker-registry", package: "docker-registry", use: "tests" },
   { what: "restic", package: "restic", use: "tests" },
   { what: "borg", package: "borgbackup", use: "tests" },
   { what: "rsync", package: "rsync", use: "tests" },

@@ -3,20 +3,18 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { keepersFor } from "../../debian/archive/keepers.ts";
 import { fetchAll } from "../../debian/http/fetch.ts";
-import { storePath } from "../../debian/http/places.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import type { LockedPackage } from "../../schema/lock.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
-import { fileDigest } from "../../system/files/file-digest.ts";
 import { hold } from "../../system/files/file-lock.ts";
-import { linkWhole } from "../../system/files/link-whole.ts";
 import { messageOf } from "../../util/fail.ts";
 import { baseDefinition } from "../base/base.ts";
 import { mirrorsFor } from "../lock/lock.ts";
 import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts";
-import { lookInto, withStore, writeIndex } from "./store-directory.ts";
+import { storeAt } from "./store-at.ts";
 import type { KeptPackage } from "./store-index.ts";
 import { type StoreKey, storeKey } from "./store-key.ts";
+import { type StorePlace, withEach } from "./store-place.ts";
 
 export type Filling = Pick<OpenDefinition, "spec" | "lock" | "dir">;
 
@@ -34,29 +32,33 @@ export async function withBase(definitions: readonly Filling[]): Promise<Filling
 }
 
 /**
- * Puts every package that definitions need into a store's directory: from the cache, else from the mirrors, other
- * stores and snapshots. A package is there in one piece, and the index names it when it is: an interrupted run leaves a whole store.
+ * Puts every package that definitions need into a store: from the cache, else from the mirrors, other stores and
+ * snapshots. A package is there in one piece, and the index names it when it is: an interrupted run leaves a whole store.
  */
 export async function fillStore(
   definitions: readonly Filling[],
-  dir: string,
+  where: string,
   options: Surroundings,
 ): Promise<Filled> {
   const key = await storeKey(options.env);
+  const store = storeAt(where, options);
   // Before anything is fetched: a store that another key signs is not ours to fill.
-  const { index } = await lookInto(dir, key.publicKey);
+  const index = await store.index(key.publicKey);
   const listed = new Set(index?.packages.map(({ sha256 }) => sha256));
   const cache = join(options.cache, "packages");
   const all = new Map<string, LockedPackage>();
+  const there = new Set<string>();
   for (const definition of definitions) {
     const wanted = definition.lock.packages;
     for (const one of wanted) all.set(one.sha256, one);
-    const missing: LockedPackage[] = [];
-    for (const one of wanted)
-      if (!(await isThere(join(dir, storePath(one)), one, listed.has(one.sha256)))) missing.push(one);
+    await withEach(wanted, store.parallel, async (one) => {
+      options.signal.throwIfAborted();
+      if (await store.has(one, listed.has(one.sha256))) there.add(one.sha256);
+    });
+    const missing = wanted.filter(({ sha256 }) => !there.has(sha256));
     if (missing.length > 0) await fetchInto(cache, definition, missing, options);
   }
-  return await withStore(dir, options.signal, () => takeIn([...all.values()], cache, dir, key));
+  return await store.alone(() => takeIn([...all.values()], store, { key, cache, options }));
 }
 
 /** Fills each store of these that is a directory here and may be written. That one cannot be filled is a warning: the work is done. */
@@ -97,26 +99,28 @@ async function fetchInto(
 
 async function takeIn(
   packages: readonly LockedPackage[],
-  cache: string,
-  dir: string,
-  key: StoreKey,
+  store: StorePlace,
+  { key, cache, options }: { readonly key: StoreKey; readonly cache: string; readonly options: Surroundings },
 ): Promise<Filled> {
-  const { index } = await lookInto(dir, key.publicKey);
+  const index = await store.index(key.publicKey);
   const kept = new Map((index?.packages ?? []).map((one) => [one.sha256, one]));
   const now = new Date().toISOString();
   let added = 0;
   let bytes = 0;
-  for (const one of packages) {
-    const place = join(dir, storePath(one));
-    if (!(await isThere(place, one, kept.has(one.sha256)))) {
-      await linkWhole(join(cache, `${one.sha256}.deb`), place);
+  let done = 0;
+  await withEach(packages, store.parallel, async (one) => {
+    options.signal.throwIfAborted();
+    if (!(await store.has(one, kept.has(one.sha256)))) {
+      await store.put(one, join(cache, `${one.sha256}.deb`));
       added += 1;
       bytes += one.size;
     }
-    if (!kept.has(one.sha256)) kept.set(one.sha256, keptOf(one, now));
-  }
+    done += 1;
+    options.log.progress(done, packages.length, "packages");
+  });
+  for (const one of packages) if (!kept.has(one.sha256)) kept.set(one.sha256, keptOf(one, now));
   if (index === undefined || kept.size > index.packages.length)
-    await writeIndex(dir, [...kept.values()], key);
+    await store.writeIndex([...kept.values()], key);
   return { publicKey: key.publicKey, packages: kept.size, added, bytes };
 }
 
@@ -125,10 +129,4 @@ function keptOf(
   added: string,
 ): KeptPackage {
   return { name, version, architecture, archive, path, size, sha256, added };
-}
-
-/** What the index names was looked at when it came; anything else may be half of what an interrupted run wrote. */
-async function isThere(file: string, { size, sha256 }: LockedPackage, listed: boolean): Promise<boolean> {
-  if ((await stat(file).catch(() => undefined))?.size !== size) return false;
-  return listed || (await fileDigest(file)) === sha256;
 }

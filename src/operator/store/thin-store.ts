@@ -1,13 +1,14 @@
-import { readFile, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { parseLock } from "../../debian/lock/lock.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { Surroundings } from "../../system/files/cache.ts";
-import { during, Fail } from "../../util/fail.ts";
+import { during } from "../../util/fail.ts";
 import { baseDefinition } from "../base/base.ts";
 import { openDefinition } from "../lock/open-definition.ts";
-import { lookInto, packagesName, withStore, writeIndex } from "./store-directory.ts";
+import { storeAt } from "./store-at.ts";
 import { storeKey } from "./store-key.ts";
+import { requireIndex } from "./store-place.ts";
 
 interface Thinned {
   readonly kept: number;
@@ -16,36 +17,28 @@ interface Thinned {
 }
 
 /**
- * Takes out of a store what none of these locks needs. The index forgets it first, so an interrupted run leaves files that
- * nothing names, which the next run takes.
+ * Takes out of a store what none of these locks needs. The index forgets it first, so an interrupted run leaves content that
+ * nothing names, which the next run takes, or a registry itself.
  */
 export async function thinStore(
-  dir: string,
+  where: string,
   locks: readonly Pick<Lock, "packages">[],
   options: Surroundings & { readonly dryRun?: boolean },
 ): Promise<Thinned> {
   const key = await storeKey(options.env);
-  if ((await lookInto(dir, key.publicKey)).index === undefined)
-    throw new Fail(`${dir} has no index, so it is no store`, {
-      hint: "`imgbuild store add DEF --store DIR`",
-    });
+  const store = storeAt(where, options);
+  await requireIndex(store, key.publicKey);
   const needed = new Set(locks.flatMap(({ packages }) => packages.map(({ sha256 }) => sha256)));
-  return await withStore(dir, options.signal, async () => {
-    const { index, names } = await lookInto(dir, key.publicKey);
-    const packages = index?.packages ?? [];
-    const staying = packages.filter(({ sha256 }) => needed.has(sha256));
-    const files = new Set(staying.map(({ sha256 }) => `${sha256}.deb`));
-    if (!options.dryRun && staying.length < packages.length) await writeIndex(dir, staying, key);
-    let [removed, freed] = [0, 0];
-    for (const name of [...names].filter((one) => !files.has(one))) {
-      const file = join(dir, packagesName, name);
-      const found = await stat(file).catch(() => undefined);
-      if (found === undefined) continue;
-      removed += 1;
-      freed += found.size;
-      if (!options.dryRun) await rm(file, { force: true });
+  return await store.alone(async () => {
+    const index = await requireIndex(store, key.publicKey);
+    const staying = index.packages.filter(({ sha256 }) => needed.has(sha256));
+    const others = await store.others(staying, index);
+    if (!options.dryRun) {
+      if (staying.length < index.packages.length) await store.writeIndex(staying, key);
+      await store.remove(others);
     }
-    return { kept: staying.length, removed, freed };
+    const freed = others.reduce((sum, { size }) => sum + size, 0);
+    return { kept: staying.length, removed: others.length, freed };
   });
 }
 

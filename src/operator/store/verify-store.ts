@@ -1,11 +1,9 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { storePath } from "../../debian/http/places.ts";
-import { fileDigest } from "../../system/files/file-digest.ts";
+import type { Surroundings } from "../../system/files/cache.ts";
 import { Fail } from "../../util/fail.ts";
-import type { Log } from "../../util/log.ts";
-import { lookInto } from "./store-directory.ts";
-import type { KeptPackage, StoreIndex } from "./store-index.ts";
+import { storeAt } from "./store-at.ts";
+import type { StoreIndex } from "./store-index.ts";
+import { requireIndex, withEach } from "./store-place.ts";
 
 /** Damaged packages named at once. */
 const shown = 6;
@@ -19,42 +17,30 @@ interface Verified {
 
 /** Reads all of a store: the index by its signature, and each package by size and SHA-256. What is missing or damaged is refused. */
 export async function verifyStore(
-  dir: string,
+  where: string,
   publicKey: string,
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  options: Pick<Surroundings, "env" | "log" | "signal">,
 ): Promise<Verified> {
-  const { index, names } = await lookInto(dir, publicKey);
-  if (index === undefined)
-    throw new Fail(`${dir} has no index, so it is no store`, {
-      hint: "`imgbuild store add DEF --store DIR`",
-    });
+  const store = storeAt(where, options);
+  const index = await requireIndex(store, publicKey);
   const problems: string[] = [];
   let done = 0;
-  for (const one of index.packages) {
-    signal.throwIfAborted();
-    const problem = await problemOf(join(dir, storePath(one)), one);
+  await withEach(index.packages, store.parallel, async (one) => {
+    options.signal.throwIfAborted();
+    const problem = await store.problemOf(one);
     if (problem !== undefined) problems.push(`${one.name} ${one.version} (${storePath(one)}) ${problem}`);
     done += 1;
-    log.progress(done, index.packages.length, "packages");
-  }
+    options.log.progress(done, index.packages.length, "packages");
+  });
   if (problems.length > 0) {
     const more = problems.length - shown;
     const lines = [...problems.slice(0, shown), ...(more > 0 ? [`and ${more} more`] : [])];
-    throw new Fail(`${dir} is damaged:\n${lines.join("\n")}`, {
-      hint: "delete these files, then `imgbuild store add DEF --store DIR` fetches them again",
-    });
+    throw new Fail(`${store.name} is damaged:\n${lines.join("\n")}`, { hint: store.mend });
   }
-  const listed = new Set(index.packages.map(({ sha256 }) => `${sha256}.deb`));
+  const others = await store.others(index.packages, index);
   return {
     index,
     bytes: index.packages.reduce((sum, { size }) => sum + size, 0),
-    unlisted: [...names].filter((name) => !listed.has(name)),
+    unlisted: others.map(({ name }) => name),
   };
-}
-
-async function problemOf(file: string, { size, sha256 }: KeptPackage): Promise<string | undefined> {
-  const found = await stat(file).catch(() => undefined);
-  if (found === undefined) return "is missing";
-  if (found.size !== size) return `has ${found.size} bytes instead of ${size}`;
-  return (await fileDigest(file)) === sha256 ? undefined : "has another SHA-256";
 }

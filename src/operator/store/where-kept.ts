@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { keepersFor, storeUrl } from "../../debian/archive/keepers.ts";
 import { lookFor } from "../../debian/http/available.ts";
 import { download } from "../../debian/http/http.ts";
+import { loginFiles } from "../../debian/http/login-files.ts";
 import { storeIndexName } from "../../debian/http/places.ts";
 import { proxiesOf } from "../../debian/http/proxy.ts";
 import { localArchive } from "../../debian/package/local.ts";
@@ -58,7 +59,11 @@ async function checkIndices(
       const what = { path: storeIndexName, maxBytes: maxIndexBytes, proxies: proxiesOf(env) };
       const bytes = base.startsWith("file:")
         ? await readFile(fileURLToPath(`${base}/${storeIndexName}`))
-        : await download([base], what, signal);
+        : await download(
+            [{ kind: "store", base, path: storeIndexName, logins: loginFiles(env) }],
+            what,
+            signal,
+          );
       readIndex(bytes, key, `${base}/${storeIndexName}`);
     } catch (error) {
       signal.throwIfAborted();

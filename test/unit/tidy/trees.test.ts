@@ -19,14 +19,14 @@ const worksOnTrees = [
 const touchNoTree: Readonly<Record<string, readonly string[]>> = {
   "the cache, mirrors and this machine's apt": [
     "debian/archive: index keep-file mirrors release-file seen-release sources",
-    "debian/http: fetch get sink",
+    "debian/http: fetch get login-files sink",
     "debian/lock: compare-lock",
     "debian/package: deb local",
     "operator/base: base pack",
     "operator/build: initramfs-cache layer-disk layers script-cache scriptless-packages",
     "operator/cache: entries gc vendor",
     "operator/native: native-context ordinary-user",
-    "operator/store: fill-store only-here store-directory store-key thin-store verify-store where-kept",
+    "operator/store: fill-store put-blob store-directory store-key thin-store where-kept",
     "operator/records: escrow-record known-deploys measured rehearsal-record",
     "operator/tree: packed-tree trees",
   ],

@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import { exitCodes, Fail } from "../../../util/fail.ts";
 import type { AddCommand, Cli } from "../../terminal/context.ts";
 import { defHelp } from "../../terminal/options.ts";
@@ -6,7 +5,9 @@ import { defHelp } from "../../terminal/options.ts";
 const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
 
 export const storeCommand: AddCommand = (program, act) => {
-  const store = program.command("store").description("a directory that keeps the packages of locks");
+  const store = program
+    .command("store")
+    .description("a directory or registry that keeps the packages of locks");
   for (const add of [addAdd, addVerify, addGc, addKey]) add(store, act);
 };
 
@@ -15,18 +16,25 @@ const addAdd: AddCommand = (store, act) => {
     .command("add")
     .description("put every package of locks, and of the base that builds, into a store")
     .argument("<DEF...>", defHelp)
-    .option("--store <DIR>", "the store's directory, made where it does not exist (or IMGBUILD_STORE)")
+    .option(
+      "--store <DIR>",
+      "its directory, made where it does not exist, or oci://REGISTRY/NAME (or IMGBUILD_STORE)",
+    )
     .action((paths: string[], options: { store?: string }) =>
       act(async (cli) => {
-        const dir = directoryOf(options.store, cli);
+        const where = storeOf(options.store, cli);
         const { fillStore, withBase } = await import("../../../operator/store/fill-store.ts");
         const { openDefinition } = await import("../../../operator/lock/open-definition.ts");
         const definitions = await Promise.all(paths.map((path) => openDefinition(path, { log: cli.log })));
         const all = await withBase(definitions);
-        const filled = await cli.log.task("filling the store", (log) => fillStore(all, dir, { ...cli, log }));
-        cli.print(`${dir}: ${filled.packages} packages, ${filled.added} of them new (${mib(filled.bytes)})`);
+        const filled = await cli.log.task("filling the store", (log) =>
+          fillStore(all, where, { ...cli, log }),
+        );
+        cli.print(
+          `${where}: ${filled.packages} packages, ${filled.added} of them new (${mib(filled.bytes)})`,
+        );
         cli.print(`signed by ${filled.publicKey}`);
-        cli.emit({ event: "done", directory: dir, ...filled });
+        cli.emit({ event: "done", directory: where, ...filled });
       }),
     );
 };
@@ -35,9 +43,9 @@ const addVerify: AddCommand = (store, act) => {
   store
     .command("verify")
     .description("check the signature of a store's index, and each package by size and SHA-256")
-    .argument("<DIR>", "the store's directory")
+    .argument("<DIR>", "its directory, or oci://REGISTRY/NAME")
     .option("--key <KEY>", "the public key that must have signed it (default: your own)")
-    .action((dir: string, options: { key?: string }) =>
+    .action((where: string, options: { key?: string }) =>
       act(async (cli) => {
         const { verifyStore } = await import("../../../operator/store/verify-store.ts");
         const { publicStoreKey } = await import("../../../operator/store/store-key.ts");
@@ -47,15 +55,15 @@ const addVerify: AddCommand = (store, act) => {
             hint: "name the store's with --key ed25519:…",
           });
         const { index, bytes, unlisted } = await cli.log.task("reading the store", (log) =>
-          verifyStore(dir, key, { ...cli, log }),
+          verifyStore(where, key, { ...cli, log }),
         );
         const { length: packages } = index.packages;
-        cli.print(`${dir}: ${packages} packages, ${mib(bytes)}, all as the index of ${index.date} says`);
+        cli.print(`${where}: ${packages} packages, ${mib(bytes)}, all as the index of ${index.date} says`);
         if (unlisted.length > 0)
           cli.print(`${unlisted.length} files are not in the index: \`imgbuild store gc\` removes them`);
         cli.emit({
           event: "done",
-          directory: dir,
+          directory: where,
           packages,
           bytes,
           date: index.date,
@@ -69,20 +77,20 @@ const addGc: AddCommand = (store, act) => {
   store
     .command("gc")
     .description("remove the packages that none of the named locks needs")
-    .argument("<DIR>", "the store's directory")
+    .argument("<DIR>", "its directory, or oci://REGISTRY/NAME")
     .requiredOption("--keep <DEF...>", "definitions, or files of locks (.yaml), whose packages stay")
     .option("--dry-run", "only say what would go")
-    .action((dir: string, options: { keep: string[]; dryRun?: boolean }) =>
+    .action((where: string, options: { keep: string[]; dryRun?: boolean }) =>
       act(async (cli) => {
         const { locksOf, thinStore } = await import("../../../operator/store/thin-store.ts");
         const dryRun = options.dryRun === true;
-        const { kept, removed, freed } = await thinStore(dir, await locksOf(options.keep), {
+        const { kept, removed, freed } = await thinStore(where, await locksOf(options.keep), {
           ...cli,
           dryRun,
         });
         const word = dryRun ? "would be removed" : "removed";
-        cli.print(`${dir}: ${removed} files ${word} (${mib(freed)}), ${kept} packages stay`);
-        cli.emit({ event: "done", directory: dir, kept, removed, freed, dryRun });
+        cli.print(`${where}: ${removed} files ${word} (${mib(freed)}), ${kept} packages stay`);
+        cli.emit({ event: "done", directory: where, kept, removed, freed, dryRun });
       }),
     );
 };
@@ -102,18 +110,12 @@ const addKey: AddCommand = (store, act) => {
     );
 };
 
-/** The option, or the first directory that the environment names. */
-function directoryOf(option: string | undefined, { env }: Cli): string {
+/** The option, or the first that the environment names. */
+function storeOf(option: string | undefined, { env }: Cli): string {
   const named = option ?? (env.IMGBUILD_STORE ?? "").split(",")[0];
-  if (named === undefined || named === "")
-    throw new Fail("no store is named", {
-      hint: "give --store DIR, or set IMGBUILD_STORE",
-      exitCode: exitCodes.usage,
-    });
-  if (/^https?:/.test(named))
-    throw new Fail(`${named} is no directory: a store is filled where its files are`, {
-      hint: "give --store DIR on the machine that serves it, or copy the directory there",
-      exitCode: exitCodes.usage,
-    });
-  return resolve(named.replace(/^file:\/\//, ""));
+  if (named !== undefined && named !== "") return named;
+  throw new Fail("no store is named", {
+    hint: "give --store DIR, or set IMGBUILD_STORE",
+    exitCode: exitCodes.usage,
+  });
 }

@@ -9,7 +9,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Filling, fillStore, fillStores } from "../../../../src/operator/store/fill-store.ts";
+import { fillStore, fillStores } from "../../../../src/operator/store/fill-store.ts";
 import { onlyHere } from "../../../../src/operator/store/only-here.ts";
 import { signedIndex } from "../../../../src/operator/store/store-index.ts";
 import { isSignedBy, publicStoreKey, storeKey } from "../../../../src/operator/store/store-key.ts";
@@ -18,35 +18,9 @@ import { verifyStore } from "../../../../src/operator/store/verify-store.ts";
 import { whereKept } from "../../../../src/operator/store/where-kept.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
 import { type Log, silentLog } from "../../../../src/util/log.ts";
-import { serverSpec } from "../../../helpers/builders/deployable.ts";
-import { lockedPackage, lockOf } from "../../../helpers/builders/lock.ts";
-import { type Web, web, webOf } from "../../../helpers/labs/web.ts";
+import { bytesOf, definition, mirrorOf, operator } from "../../../helpers/builders/filling.ts";
+import { web } from "../../../helpers/labs/web.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
-
-const bytesOf = (name: string) => Buffer.from(`!<arch>\n${name}\n`.repeat(20));
-const signal = new AbortController().signal;
-
-/** A definition whose lock has these packages, of a mirror that is the only one. */
-function definition(
-  names: readonly string[],
-  mirror: Web,
-  stores: { url: string; key: string }[] = [],
-): Filling {
-  const system = { mirror: mirror.url, ...(stores.length === 0 ? {} : { stores }) };
-  const packages = names.map((name) =>
-    lockedPackage(name, "1", { size: bytesOf(name).length, sha256: sha256(bytesOf(name)) }),
-  );
-  return { spec: serverSpec({ system }), lock: lockOf(packages), dir: tempDir() };
-}
-
-const mirrorOf = (...names: string[]) =>
-  webOf(new Map(names.map((name) => [`pool/main/${name}_1.deb`, bytesOf(name)])));
-
-/** The world of one operator, with a home and a cache; nothing but loopback is asked. */
-function operator(log: Log = silentLog) {
-  const env = { HOME: tempDir(), IMGBUILD_SNAPSHOT: "" };
-  return { env, cache: tempDir(), log, signal };
-}
 
 const packagesIn = (dir: string) => readdirSync(join(dir, "packages")).sort();
 const fileOf = (name: string) => `${sha256(bytesOf(name))}.deb`;
