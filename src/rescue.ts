@@ -10,9 +10,10 @@ import { converse } from "./rescue/dialogue.ts";
 import { hostKeysFor } from "./rescue/host-keys.ts";
 import { cardsHere, networkFor } from "./rescue/network.ts";
 import { type OpenMedium, openMedium } from "./rescue/open-medium.ts";
-import { type Opened, openSecrets } from "./rescue/open-secrets.ts";
+import { type Opened, openSecrets, tryIdentity } from "./rescue/open-secrets.ts";
 import { planRecovery, withMachineId } from "./rescue/plan-recovery.ts";
-import { reachedAt } from "./rescue/reached.ts";
+import { reachedAt, reachedLines } from "./rescue/reached.ts";
+import { SentIdentity, serveIdentity } from "./rescue/sent-identity.ts";
 import { openConsoles, serveConsoles } from "./rescue/ttys.ts";
 import { identityFromSeed } from "./secrets/seal.ts";
 import { run } from "./system/run/run.ts";
@@ -51,7 +52,15 @@ async function start(): Promise<void> {
       return await restart(false);
     },
   );
+  const sent = new SentIdentity();
+  serveIdentity(`${stateDir}/identity.sock`, async (text) => {
+    await tryIdentity(open, text);
+    sent.take(text);
+    consoles.print("An identity came over SSH; it opens the secrets.");
+    return "it opens the secrets; go on at the console";
+  });
   await setUpNetwork(open, log);
+  const reached = () => reachedAt(stateDir);
   const { volume } = open.medium;
   let mounted: string | undefined;
   const medium = async (inner: Log) => {
@@ -66,8 +75,8 @@ async function start(): Promise<void> {
       const facts = await inspect(thisMachine, "none", () => [], new AbortController().signal);
       return { facts, recovery: planRecovery(open, facts, open.medium.tree && (await medium(log)), said) };
     },
-    reached: () => reachedAt(stateDir),
-    openSecrets: () => openSecrets(open, consoles),
+    reached: async () => reachedLines(await reached()),
+    openSecrets: () => openSecrets(open, { consoles, sent, reached }),
     rebuild: async (planned, opened) => {
       await log.task("checking the medium", async (inner) => {
         const directory = await medium(inner).catch((error: unknown) => {

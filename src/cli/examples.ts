@@ -88,6 +88,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
       "try it in a virtual machine; drill.html is a page that shows what came back, and how fast",
     ],
     ["imgbuild rescue web --format pxe -o pxe", "a directory that a web server serves"],
+    [
+      "imgbuild rescue web --without-identity -o web.iso",
+      "nothing on it opens the secrets; see `secrets send`",
+    ],
   ],
   backup: [
     ["imgbuild backup web now", "back up the data of the host web of hosts.yaml, and watch"],
@@ -103,6 +107,12 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
   ],
   "secrets rekey": [["imgbuild secrets rekey secrets", "after a change of secrets/recipients"]],
   "secrets check": [["imgbuild secrets check web", "whether you can open all that a deploy needs"]],
+  "secrets send": [
+    [
+      "imgbuild secrets send root@192.0.2.10 --base-key SHA256:0000000000000000000000000000000000000000000",
+      "to a machine that runs a rescue medium, whose console shows that key",
+    ],
+  ],
   "base build": [["imgbuild base build", "make it now, so that the first deploy need not"]],
   "base show": [["imgbuild base show", "where its files are, and their SHA-256"]],
   "base remove": [["imgbuild base remove", "take the bases out of the cache"]],

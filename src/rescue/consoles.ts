@@ -18,7 +18,7 @@ export interface Terminal {
 export class Consoles {
   readonly #terminals = new Set<Terminal>();
   readonly #shown: string[] = [];
-  #question: { readonly text: string; readonly hidden: boolean; answer(line: string): void } | undefined;
+  #question: { readonly text: string; readonly hidden: boolean; answer(line?: string): void } | undefined;
 
   /** Until the returned function is called. */
   add(terminal: Terminal): () => void {
@@ -44,48 +44,63 @@ export class Consoles {
   }
 
   async ask(question: string): Promise<string> {
-    return (await this.#read(question, false)).trim();
+    return ((await this.#read(question, false)) ?? "").trim();
   }
 
   /** What is typed is not shown. */
   async askSecret(name: string, question: string): Promise<Secret> {
-    return new Secret(name, Buffer.from(await this.#read(question, true), "utf8"));
+    return secretOf(name, (await this.#read(question, true)) ?? "");
+  }
+
+  /** Undefined when no line is typed before something else happens. */
+  async askUntil(question: string, until: Promise<unknown>): Promise<string | undefined> {
+    return (await this.#read(question, false, until))?.trim();
+  }
+
+  /** The same of what is not shown. */
+  async askSecretUntil(name: string, question: string, until: Promise<unknown>): Promise<Secret | undefined> {
+    const line = await this.#read(question, true, until);
+    return line === undefined ? undefined : secretOf(name, line);
   }
 
   /** Undefined when no line is typed in that time. */
   async askWithin(question: string, ms: number): Promise<string | undefined> {
     const timer = { id: undefined as NodeJS.Timeout | undefined };
-    const late = new Promise<undefined>((resolve) => {
-      timer.id = setTimeout(() => {
-        this.#question = undefined;
-        resolve(undefined);
-      }, ms);
+    const late = new Promise((resolve) => {
+      timer.id = setTimeout(resolve, ms);
     });
-    const answer = await Promise.race([this.ask(question), late]);
+    const answer = await this.askUntil(question, late);
     clearTimeout(timer.id);
     return answer;
   }
 
-  async #read(text: string, hidden: boolean): Promise<string> {
+  async #read(text: string, hidden: boolean, until?: Promise<unknown>): Promise<string | undefined> {
     // The question comes last: what is typed after it is not shown.
     if (hidden) await Promise.all([...this.#terminals].map((terminal) => terminal.echo(false)));
     return await new Promise((resolve) => {
-      const answer = (line: string) => {
+      const answer = (line?: string) => {
+        if (this.#question !== asked) return;
         this.#question = undefined;
+        if (hidden || line === undefined) for (const terminal of this.#terminals) terminal.write("\n");
         if (!hidden) return resolve(line);
-        for (const terminal of this.#terminals) terminal.write("\n");
         void Promise.all([...this.#terminals].map((terminal) => terminal.echo(true))).then(() =>
           resolve(line),
         );
       };
-      this.#question = { text, hidden, answer };
+      const asked = { text, hidden, answer };
+      this.#question = asked;
       for (const terminal of this.#terminals) terminal.write(text);
+      void until?.then(() => answer());
     });
   }
 
   #answer(line: string): void {
     this.#question?.answer(line);
   }
+}
+
+function secretOf(name: string, line: string): Secret {
+  return new Secret(name, Buffer.from(line, "utf8"));
 }
 
 /** At most `columns` wide, broken at spaces; what follows is indented by two more than the line was. */

@@ -1,9 +1,11 @@
-import { openBytes } from "../secrets/open.ts";
+import { isPassphraseFile, openBytes } from "../secrets/open.ts";
 import { readKeptIdentity } from "../steps/tree/kept-identity.ts";
 import { Fail } from "../util/fail.ts";
 import type { Secret } from "../util/secret.ts";
 import type { Consoles } from "./consoles.ts";
 import type { OpenMedium } from "./open-medium.ts";
+import type { Reached } from "./reached.ts";
+import type { SentIdentity } from "./sent-identity.ts";
 
 /** A typing error is no reason to begin anew. */
 const tries = 3;
@@ -16,45 +18,89 @@ export interface Opened {
   readonly machineId?: string | undefined;
 }
 
-/** Opens the secrets of the definition by a passphrase that is typed. */
-export async function openSecrets(
-  { sealed, identity, kept, spec }: Pick<OpenMedium, "sealed" | "identity" | "kept" | "spec">,
-  consoles: Consoles,
-): Promise<Opened> {
-  const names = Object.keys(spec.secrets);
-  if (names.length === 0 && (kept === undefined || identity === undefined)) return { secrets: new Map() };
-  if (identity === undefined)
-    throw new Fail("the medium has no identity that opens the secrets", {
-      hint: "make it anew with your age identity at hand: imgbuild rescue DEF -o FILE",
-    });
-  const opened = await openIdentity(identity, consoles);
-  try {
-    const identities = [Buffer.from(opened.expose()).toString("utf8")];
-    const secrets = new Map<string, Secret>();
-    for (const name of names) {
-      const bytes = sealed.get(name);
-      if (bytes === undefined) throw new Fail(`the medium does not have the secret ${name}`);
-      // Some have a passphrase of their own.
-      const passphrase = () => consoles.askSecret("passphrase", `Passphrase of the secret ${name}: `);
-      secrets.set(name, await openBytes(bytes, `the secret ${name}`, { identities, passphrase, name }));
-    }
-    if (kept === undefined) return { secrets };
-    const from = "the host keys on the medium";
-    const text = await openBytes(kept, from, { identities, name: "host keys" });
-    const { machineId, hostKeys } = readKeptIdentity(text.expose(), from);
-    return { secrets: new Map([...secrets, ...hostKeys]), machineId };
-  } finally {
-    opened.wipe();
-  }
+type Sealed = Pick<OpenMedium, "sealed" | "identity" | "kept" | "spec">;
+
+/** Who is asked, and what else may open the secrets. */
+interface Ways {
+  readonly consoles: Consoles;
+  readonly sent: SentIdentity;
+  /** Where an identity can be sent to. */
+  reached(): Promise<Reached | undefined>;
 }
 
-async function openIdentity(bytes: Uint8Array, consoles: Consoles): Promise<Secret> {
+/** Opens the secrets of the definition by the identity that was sent, or by a passphrase that is typed. */
+export async function openSecrets(medium: Sealed, ways: Ways): Promise<Opened> {
+  if (!hasSecrets(medium)) return { secrets: new Map() };
+  const { consoles, sent } = ways;
+  // Some have a passphrase of their own.
+  const passphrase = (name: string) => consoles.askSecret("passphrase", `Passphrase of the secret ${name}: `);
+  if (sent.text === undefined) {
+    const typed =
+      medium.identity === undefined
+        ? await waitForIdentity(medium, ways)
+        : await typedIdentity(medium.identity, ways);
+    if (typed === "none") return { secrets: new Map() };
+    if (typed !== "sent")
+      try {
+        return await openAll(medium, typed, passphrase);
+      } finally {
+        typed.wipe();
+      }
+  }
+  return await openAll(medium, sent.text!, passphrase);
+}
+
+/** Fails unless an identity opens all that is sealed for one. */
+export async function tryIdentity(medium: Sealed, identity: Secret): Promise<void> {
+  if (!hasSecrets(medium)) throw new Fail("the medium has no secrets to open");
+  if (isPassphraseFile(identity.expose()) || /^-----BEGIN AGE/.test(textOf(identity)))
+    throw new Fail("the identity is encrypted with a passphrase", {
+      hint: "`imgbuild secrets send` asks for it on your computer, and sends what it opens",
+    });
+  const { secrets } = await openAll(medium, identity, undefined);
+  for (const secret of secrets.values()) secret.wipe();
+}
+
+function hasSecrets({ spec, kept }: Sealed): boolean {
+  return Object.keys(spec.secrets).length > 0 || kept !== undefined;
+}
+
+/** Without `passphrase`, secrets that have one of their own stay closed. */
+async function openAll(
+  { sealed, kept, spec }: Sealed,
+  identity: Secret,
+  passphrase: ((name: string) => Promise<Secret>) | undefined,
+): Promise<Opened> {
+  const identities = [textOf(identity)];
+  const secrets = new Map<string, Secret>();
+  for (const name of Object.keys(spec.secrets)) {
+    const bytes = sealed.get(name);
+    if (bytes === undefined) throw new Fail(`the medium does not have the secret ${name}`);
+    if (passphrase === undefined && isPassphraseFile(bytes)) continue;
+    const how = { identities, name, ...(passphrase && { passphrase: () => passphrase(name) }) };
+    secrets.set(name, await openBytes(bytes, `the secret ${name}`, how));
+  }
+  if (kept === undefined) return { secrets };
+  const from = "the host keys on the medium";
+  const text = await openBytes(kept, from, { identities, name: "host keys" });
+  const { machineId, hostKeys } = readKeptIdentity(text.expose(), from);
+  return { secrets: new Map([...secrets, ...hostKeys]), machineId };
+}
+
+function textOf(identity: Secret): string {
+  return Buffer.from(identity.expose()).toString("utf8");
+}
+
+/** By the passphrase of the medium, unless an identity is sent meanwhile. */
+async function typedIdentity(bytes: Uint8Array, { consoles, sent }: Ways): Promise<Secret | "sent"> {
   for (let left = tries; ; left -= 1) {
-    const passphrase = () => consoles.askSecret("passphrase", "Passphrase of the medium (it is not shown): ");
+    const question = "Passphrase of the medium (it is not shown): ";
+    const typed = await consoles.askSecretUntil("passphrase", question, sent.next());
+    if (typed === undefined) return "sent";
     try {
       return await openBytes(bytes, "the identity on the medium", {
         identities: [],
-        passphrase,
+        passphrase: async () => typed,
         name: "identity",
       });
     } catch (error) {
@@ -62,4 +108,22 @@ async function openIdentity(bytes: Uint8Array, consoles: Consoles): Promise<Secr
       consoles.print(`${error.message}; ${left - 1} more ${left === 2 ? "try" : "tries"}`);
     }
   }
+}
+
+async function waitForIdentity(
+  { spec }: Sealed,
+  { consoles, sent, reached }: Ways,
+): Promise<"sent" | "none"> {
+  const at = await reached();
+  consoles.print("The medium has no identity that opens the secrets. Send yours from your computer:");
+  consoles.print(
+    at === undefined
+      ? "  the machine has no address yet"
+      : `  imgbuild secrets send root@${at.address} --base-key ${at.hostKey}`,
+  );
+  const needed = Object.keys(spec.secrets).length > 0;
+  const question = `Waiting; Enter ${needed ? "leads back to the menu" : "goes on with new host keys"}. `;
+  if ((await consoles.askUntil(question, sent.next())) === undefined) return "sent";
+  if (!needed) return "none";
+  throw new Fail("no identity was sent; nothing was written");
 }

@@ -7,20 +7,34 @@ import { run } from "../system/run/run.ts";
 const addressMs = 20_000;
 const keygenMs = 10_000;
 
-/** For who would rather sit at another desk: the address, and the key by which to know the machine there. */
-export async function reachedAt(directory: string): Promise<string[]> {
+/** Where the machine is reached over SSH, and the fingerprint by which to know it there. */
+export interface Reached {
+  readonly address: string;
+  readonly hostKey: string;
+}
+
+/** Undefined where no card has an address within some time. */
+export async function reachedAt(directory: string): Promise<Reached | undefined> {
   const until = Date.now() + addressMs;
   let found = addresses();
   while (found.length === 0 && Date.now() < until) {
     await sleep(500);
     found = addresses();
   }
-  if (found.length === 0) return ["network   no address yet"];
+  const [address] = found;
+  if (address === undefined) return undefined;
   const { stdout } = await run(["ssh-keygen", "-l", "-f", join(directory, "ssh/host_key.pub")], {
     ...{ timeoutMs: keygenMs, accept: "any" },
   });
-  const [, fingerprint = "unknown"] = stdout.split(" ");
-  return [`over SSH  ssh -t root@${found[0]} imgbuild-rescue`, `          host key ${fingerprint}`];
+  const [, hostKey = "unknown"] = stdout.split(" ");
+  return { address, hostKey };
+}
+
+/** For who would rather sit at another desk. */
+export function reachedLines(reached: Reached | undefined): string[] {
+  if (reached === undefined) return ["network   no address yet"];
+  const { address, hostKey } = reached;
+  return [`over SSH  ssh -t root@${address} imgbuild-rescue`, `          host key ${hostKey}`];
 }
 
 function addresses(): string[] {

@@ -8,14 +8,17 @@ import type { Secret } from "../../util/secret.ts";
 import type { AddCommand, Cli } from "../terminal/context.ts";
 import { defHelp, secretOptions } from "../terminal/options.ts";
 import { newPassphrase } from "../terminal/passphrase.ts";
+import { addSendIdentity } from "./recover/send-identity.ts";
 
 /** Memory, not a disk: where plain text is while somebody edits it. */
 const memoryDir = "/dev/shm";
 const maxStdinBytes = 1024 * 1024;
 
 export const secretsCommand: AddCommand = (program, act) => {
-  const secrets = program.command("secrets").description("show, edit and re-encrypt age files");
-  for (const add of [addKeygen, addShow, addEdit, addRekey, addCheck]) add(secrets, act);
+  const secrets = program
+    .command("secrets")
+    .description("show, edit and re-encrypt age files, and send what opens them");
+  for (const add of [addKeygen, addShow, addEdit, addRekey, addCheck, addSendIdentity]) add(secrets, act);
 };
 
 const addKeygen: AddCommand = (secrets, act) => {

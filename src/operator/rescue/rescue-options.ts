@@ -8,4 +8,6 @@ export interface RescueOptions extends Pick<RevealOptions, "identity"> {
   readonly format: (typeof rescueFormats)[number];
   readonly offline?: boolean;
   readonly unattended?: boolean;
+  /** Nothing on it opens the secrets: an identity is sent when the machine is rebuilt. */
+  readonly withoutIdentity?: boolean;
 }

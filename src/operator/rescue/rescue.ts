@@ -73,12 +73,14 @@ export async function makeRescue(
   for (const path of paths)
     definitions.push(await openDefinition(path, { log, check: ({ spec }) => requireStorage(spec, path) }));
   refuseSameNames(definitions);
-  const identity = await sealedIdentity(definitions, {
-    files: identityFiles(options, outside.env),
-    opens: outside.passphraseOf,
-    seal: async (plain) => await sealWithPassphrase(await outside.newPassphrase(), plain),
-    log,
-  });
+  const identity = options.withoutIdentity
+    ? undefined
+    : await sealedIdentity(definitions, {
+        files: identityFiles(options, outside.env),
+        opens: outside.passphraseOf,
+        seal: async (plain) => await sealWithPassphrase(await outside.newPassphrase(), plain),
+        log,
+      });
   // The base may be of the age of the definitions' locks.
   const env = definitions.reduce((known, one) => withStores(keepersFor(one, known), known), outside.env);
   const base = await buildBase({ ...outside, env });

@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isPassphraseFile, readAgeFile } from "../../secrets/open.ts";
-import { Fail, reasonOf } from "../../util/fail.ts";
+import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
 import type { Definition } from "../definition/load.ts";
 import { checkSecrets } from "../secrets/secrets.ts";
+import { identityLinesOf, isLockedIdentity, readIdentityFile } from "./identity-file.ts";
 import { keptIdentityFile } from "./kept-identity.ts";
 
 /** How an identity gets onto a medium. */
@@ -34,8 +34,10 @@ export async function sealedIdentity(
     throw new Fail("no identity was given to open the secrets when the machine is rebuilt", {
       hint: "name your age identity file by --identity FILE or in IMGBUILD_IDENTITY",
     });
-  const kinds = await Promise.all(ways.files.map(async (path) => ({ path, text: await textOf(path) })));
-  const locked = kinds.filter(({ text }) => isLocked(text)).map(({ path }) => path);
+  const kinds = await Promise.all(
+    ways.files.map(async (path) => ({ path, text: await readIdentityFile(path) })),
+  );
+  const locked = kinds.filter(({ text }) => isLockedIdentity(text)).map(({ path }) => path);
   const plain = kinds.filter(({ text }) => /^AGE-SECRET-KEY-/m.test(text));
   for (const path of locked) {
     const problem = ways.opens === undefined ? undefined : await problemWith(wanting, [path], ways.opens);
@@ -51,7 +53,7 @@ export async function sealedIdentity(
       hint: "make one with `imgbuild secrets keygen`, add its recipient to secrets/recipients, and run `imgbuild secrets rekey`",
     });
   const texts = await fewest(wanting, plain);
-  return await ways.seal(Buffer.from(keysIn(texts)));
+  return await ways.seal(Buffer.from(identityLinesOf(texts)));
 }
 
 /** The first file that opens all, else all files together. */
@@ -88,21 +90,4 @@ async function withIdentitySecrets(definition: Definition): Promise<Definition> 
   for (const [name, secret] of Object.entries(spec.secrets))
     if (!isPassphraseFile(await readAgeFile(resolve(dir, secret.file)))) secrets[name] = secret;
   return { ...definition, spec: { ...spec, secrets } };
-}
-
-async function textOf(path: string): Promise<string> {
-  return await readFile(path, "latin1").catch((error: unknown) => {
-    throw new Fail(`the identity file ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
-  });
-}
-
-function isLocked(text: string): boolean {
-  return /^\s*(age-encryption\.org\/|-----BEGIN AGE)/.test(text);
-}
-
-function keysIn(texts: readonly string[]): string {
-  const lines = texts.flatMap((text) => text.split("\n").map((line) => line.trim()));
-  return [...new Set(lines.filter((line) => line.startsWith("AGE-SECRET-KEY-")))]
-    .map((line) => `${line}\n`)
-    .join("");
 }

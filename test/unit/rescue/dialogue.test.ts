@@ -5,6 +5,7 @@ import { converse } from "../../../src/rescue/dialogue.ts";
 import { type OpenMedium, openMedium } from "../../../src/rescue/open-medium.ts";
 import { openSecrets } from "../../../src/rescue/open-secrets.ts";
 import { planRecovery } from "../../../src/rescue/plan-recovery.ts";
+import { SentIdentity } from "../../../src/rescue/sent-identity.ts";
 import type { Facts } from "../../../src/schema/facts.ts";
 import { sealForAll, sealWithPassphrase } from "../../../src/secrets/seal.ts";
 import { Fail } from "../../../src/util/fail.ts";
@@ -29,7 +30,7 @@ class Restarted extends Error {}
 
 async function talk(
   answers: readonly (readonly [string, string])[],
-  options: { change?: Change; facts?: Facts; rebuild?: () => Promise<void> } = {},
+  options: { change?: Change; facts?: Facts; rebuild?: () => Promise<void>; sent?: SentIdentity } = {},
 ) {
   const { consoles, shown, left } = consolesWith(answers);
   const open = await opened(options.change);
@@ -44,7 +45,11 @@ async function talk(
     ...{ consoles, open, rebuild, waitMs: { stop: 50, restart: 50 } },
     look: async (said) => ({ facts, recovery: planRecovery(open, facts, undefined, said) }),
     reached: async () => ["over SSH  ssh -t root@192.0.2.10 imgbuild-rescue"],
-    openSecrets: () => openSecrets(open, consoles),
+    openSecrets: () =>
+      openSecrets(open, {
+        ...{ consoles, sent: options.sent ?? new SentIdentity() },
+        reached: async () => ({ address: "192.0.2.10", hostKey: "SHA256:abc" }),
+      }),
     restart: () => end("restart") as Promise<never>,
     powerOff: () => end("off") as Promise<never>,
   }).catch((error: unknown) => {

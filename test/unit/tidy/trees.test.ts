@@ -37,7 +37,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/deploy: inputs",
     "operator/escrow: escrow repository-files",
     "operator/lock: lock lock-definition",
-    "operator/rescue: kept-identity sealed-identity",
+    "operator/rescue: identity-file kept-identity",
     "operator/secrets: default-identity secrets test-secrets",
     "steps/tree: place-files",
   ],

@@ -44,6 +44,10 @@ export const rescueCommand: AddCommand = (program, act) => {
       "its first line encrypts the identity on the medium, instead of a passphrase that is asked for",
       present,
     )
+    .option(
+      "--without-identity",
+      "nothing on it opens the secrets: you send an identity over SSH when the machine is rebuilt (`imgbuild secrets send`)",
+    )
     .option("--test", "try it: a VM with blank disks is rebuilt from the medium, and its system is checked")
     .addOption(
       new Option("--firmware <FIRMWARE>", "with --test: what starts the machine")
@@ -81,6 +85,10 @@ async function makeMedium(paths: string[], options: Options, cli: Cli): Promise<
 async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<void> {
   if (options.output !== undefined)
     throw new Fail("--test makes a medium of its own, and leaves none: leave -o out", {
+      exitCode: exitCodes.usage,
+    });
+  if (options.withoutIdentity)
+    throw new Fail("--test types a passphrase at the medium: leave --without-identity out", {
       exitCode: exitCodes.usage,
     });
   await checkFiles(paths, options);
