@@ -20,7 +20,7 @@ import { enrollClevis } from "./disk/enroll-clevis.ts";
 import { leaveGroup, lookAtGroup } from "./disk/look-at-group.ts";
 import { makeStorage } from "./disk/make-storage.ts";
 import { mkfsExt4, mkfsVfatDisk } from "./disk/mkfs-disk.ts";
-import { mountDevice, swapFile, unmountTree } from "./disk/mount.ts";
+import { flushTree, mountDevice, swapFile, unmountTree } from "./disk/mount.ts";
 import { closeArray, closeGroup, closeLuks, openArray, openGroup, openLuks } from "./disk/open-storage.ts";
 import { partitionDisk } from "./disk/partition-disk.ts";
 import { removeVolumes } from "./disk/remove-volumes.ts";
@@ -63,6 +63,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     closeGroup,
     closeLuks,
     enrollClevis,
+    flushTree,
     finishTree,
     installGrub,
     installGrubEfi,

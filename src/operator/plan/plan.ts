@@ -7,8 +7,10 @@ import type { Spec } from "../../schema/spec.ts";
 import { askMachine } from "../../steps/boot/ask-machine.ts";
 import { keepBase } from "../../steps/boot/keep-base.ts";
 import { nameBootEntry } from "../../steps/boot/name-boot-entry.ts";
+import { flushTree } from "../../steps/disk/mount.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { unpackTree } from "../../steps/tree/unpack-tree.ts";
+import { mountsOf } from "../../storage/graph/check-storage.ts";
 import { placeOf, type StorageSteps, storageSteps } from "../../storage/plan/storage-steps.ts";
 import type { Layout } from "../../storage/table/gpt.ts";
 import { digestOf, uuidFrom } from "../../util/digest.ts";
@@ -75,6 +77,7 @@ export function deployPlan(
     }),
     ...(inputs.base === undefined ? [] : keepSteps(inputs.base, rescue)),
     ...restore.steps,
+    ...flushSteps(spec, rescue),
     ...storage.enroll,
     // After all that is written to the root: of one with verity, not a byte may change from here on.
     ...boot,
@@ -131,6 +134,7 @@ export function unpackingPlan(
       ...about.sealed,
       ...(kept === undefined ? [] : keepSteps(kept, base.rescue)),
       ...restore.steps,
+      ...flushSteps(spec, base.rescue),
       ...base.storage.enroll,
       ...base.boot,
       ...base.after,
@@ -196,6 +200,17 @@ export function baseSteps(
     boot: [...storage.seal, ...filesystem, ...grub, ...verify],
     after: [...last, ...storage.unmount, ...storage.close],
   };
+}
+
+/** Where the base is started meanwhile, the last step flushes everything; else what is written next is what starts the new system. */
+function flushSteps({ storage }: Spec, rescue: Rescue | undefined): StepData[] {
+  if (storage === undefined || (rescue !== undefined && !("reason" in rescue))) return [];
+  const paths = mountsOf(storage).filter(({ kept, verity }) => !kept && !verity);
+  return [
+    stepData(flushTree, "flushing what is built, before anything starts it", {
+      paths: paths.map(({ mount }) => mount),
+    }),
+  ];
 }
 
 /** What the base has to be, byte for byte, to be found in the new system's cache: nothing where it was written there first. */

@@ -48,6 +48,17 @@ export const mountDevice = defineActions({
   },
 });
 
+/** Writes everything out: from the bootloader on a machine that loses power starts the new system, so all of it has to be on the disks. */
+export const flushTree = defineActions({
+  kind: "flush",
+  schema: z.strictObject({
+    /** Filesystems of the tree that are mounted for writing. */
+    paths: z.array(z.string().startsWith("/")),
+  }),
+  actions: ({ paths }) =>
+    paths.map((path) => ({ argv: ["sync", "-f", inTree(path)], options: { timeoutMs: flushMs } })),
+});
+
 /** Writes everything out and unmounts the tree; what does not unmount is a failure, not a surprise at the next start. */
 export const unmountTree = defineActions({
   kind: "unmount",

@@ -44,6 +44,20 @@ describe("the plan of a recovery", () => {
     expect(kinds.indexOf("verify-boot")).toBeGreaterThan(kinds.indexOf("place-host-keys"));
   });
 
+  it("has all of it on the disks before there is anything that starts it", async () => {
+    for (const change of [{}, { tree }]) {
+      const { plan, kinds } = await kindsOf(change);
+      const flush = kinds.indexOf("flush");
+      expect(plan.steps[flush]).toMatchObject({ paths: ["/", "/efi", "/var"] });
+      const starts = kinds.filter(
+        (kind) => kind.startsWith("install-") && kind !== "install-packages" && kind !== "install-leaves",
+      );
+      expect(starts.length).toBeGreaterThan(0);
+      for (const kind of starts) expect(kinds.indexOf(kind)).toBeGreaterThan(flush);
+      expect(kinds.slice(flush)).not.toContain("place-host-keys");
+    }
+  });
+
   it("gives the machine its id of before, however its tree is made", async () => {
     const id = "ab".repeat(16);
     const { plan: fetched } = await kindsOf({});

@@ -69,6 +69,7 @@ const examples: Readonly<Record<string, Example>> = {
   "enroll-clevis": {
     input: ({ partition }) => ({ device: partition, secret: "key", pin: "tpm2", config: '{"pcr_ids":"7"}' }),
   },
+  flush: { input: () => ({ paths: ["/"] }) },
   "install-grub": {
     input: ({ image, scratch }) => ({
       ...{ target: { image }, startBytes: mib, sizeBytes: mib, scratch },
