@@ -2,10 +2,11 @@ import { describe, expect, it } from "vitest";
 import { openSecrets, tryIdentity } from "../../../src/rescue/open-secrets.ts";
 import { SentIdentity } from "../../../src/rescue/sent-identity.ts";
 import { newIdentity } from "../../../src/secrets/identity.ts";
-import { sealFor, sealWithPassphrase } from "../../../src/secrets/seal.ts";
+import { sealFor } from "../../../src/secrets/seal.ts";
 import { keptIdentityText } from "../../../src/steps/tree/kept-identity.ts";
 import { Secret } from "../../../src/util/secret.ts";
 import { serverSpec } from "../../helpers/builders/deployable.ts";
+import { sealLightly } from "../../helpers/builders/identity.ts";
 import { consolesWith } from "../../helpers/fakes/fake-consoles.ts";
 
 const key = "hostkey:ssh_host_ed25519_key";
@@ -34,7 +35,7 @@ describe("the secrets of a medium", () => {
     const medium = {
       spec: serverSpec(),
       sealed: new Map<string, Uint8Array>(),
-      identity: await sealWithPassphrase(typed("night"), Buffer.from(identity)),
+      identity: await sealLightly("night", identity),
       kept: await sealFor(recipient, kept),
     };
     const open = async (of: typeof medium | (typeof medium & { identity: undefined }), answer = "night") => {
@@ -68,7 +69,7 @@ describe("the secrets of a medium", () => {
 
   it("are opened by an identity that comes while a passphrase or it is waited for", async () => {
     const { medium, identity } = await sealedMedium();
-    const locked = await sealWithPassphrase(typed("night"), Buffer.from(identity));
+    const locked = await sealLightly("night", identity);
     for (const own of [locked, undefined]) {
       const sent = new SentIdentity();
       const { consoles, shown, echoes } = consolesWith();
@@ -95,7 +96,7 @@ describe("the secrets of a medium", () => {
 describe("an identity that is sent to a medium", () => {
   it("is taken if it opens all that no passphrase does", async () => {
     const { medium, identity } = await sealedMedium();
-    const own = await sealWithPassphrase(typed("own"), Buffer.from("x"));
+    const own = await sealLightly("own", "x");
     const spec = serverSpec({
       secrets: { token: { file: "a.age", path: "/etc/a" }, own: { file: "b.age", path: "/etc/b" } },
     });
@@ -109,7 +110,7 @@ describe("an identity that is sent to a medium", () => {
     await expect(tryIdentity(medium, typed(other))).rejects.toThrow(
       "no given identity opens the secret token",
     );
-    const locked = await sealWithPassphrase(typed("night"), Buffer.from(identity));
+    const locked = await sealLightly("night", identity);
     await expect(tryIdentity(medium, new Secret("identity", locked))).rejects.toThrow(
       "the identity is encrypted with a passphrase",
     );

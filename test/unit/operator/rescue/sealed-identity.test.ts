@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Decrypter, Encrypter } from "age-encryption";
+import { Decrypter } from "age-encryption";
 import { describe, expect, it } from "vitest";
 import type { Definition } from "../../../../src/operator/definition/load.ts";
 import { sealedIdentity } from "../../../../src/operator/rescue/sealed-identity.ts";
@@ -8,18 +8,12 @@ import { Spec } from "../../../../src/schema/spec.ts";
 import { sealFor } from "../../../../src/secrets/seal.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
-import { generateIdentity } from "../../../helpers/builders/identity.ts";
+import { generateIdentity, sealLightly } from "../../../helpers/builders/identity.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const passphrase = new Secret("passphrase", Buffer.from("open sesame"));
 
-/** With less work than is usual. */
-async function seal(plain: Uint8Array): Promise<Uint8Array> {
-  const encrypter = new Encrypter();
-  encrypter.setPassphrase("open sesame");
-  encrypter.setScryptWorkFactor(10);
-  return await encrypter.encrypt(plain);
-}
+const seal = (plain: Uint8Array) => sealLightly("open sesame", plain);
 
 /** A definition with that many secrets for an identity, in files of this name. */
 async function withSecrets(dir: string, name: string, count = 1) {

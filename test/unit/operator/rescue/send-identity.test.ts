@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { sendIdentity } from "../../../../src/operator/rescue/send-identity.ts";
 import { newIdentity } from "../../../../src/secrets/identity.ts";
-import { sealWithPassphrase } from "../../../../src/secrets/seal.ts";
 import type { Host } from "../../../../src/transport/host.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
+import { sealLightly } from "../../../helpers/builders/identity.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 /** A machine that answers so. */
@@ -47,10 +47,7 @@ describe("an identity for a medium", () => {
   it("is opened here where it has a passphrase", async () => {
     const { identity } = await newIdentity();
     const file = join(tempDir(), "locked.age");
-    writeFileSync(
-      file,
-      await sealWithPassphrase(new Secret("p", Buffer.from("night")), Buffer.from(identity)),
-    );
+    writeFileSync(file, await sealLightly("night", identity));
     const { world, seen, asked } = machine({ code: 0, stdout: "taken" });
     const passphrase = async (of: string) => {
       expect(of).toBe(file);
