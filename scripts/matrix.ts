@@ -369,6 +369,22 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/recover-store.test.ts", "rescue-store "),
   },
   {
+    name: "rescue-cut",
+    faults: ["F50"],
+    what: "the power is cut while that server's data is restored: nothing half restored starts, and the medium rebuilds it",
+    argv: vitest("test/matrix/recover-data.test.ts", "rescue-cut "),
+  },
+  {
+    name: "rescue-refused",
+    what: "a medium refuses wrong passphrases, two candidate disks, a small disk, a missing package and a silent backup; no disk changes",
+    argv: vitest("test/matrix/rescue-refused.test.ts", "rescue-refused: "),
+  },
+  {
+    name: "rescue-other-disks",
+    what: "a server of virtio disks is rebuilt onto smaller NVMe disks, named at the console and by the definition, its secrets opened over SSH",
+    argv: vitest("test/matrix/rescue-other-disks.test.ts", "rescue-other-disks: "),
+  },
+  {
     name: "report-page",
     what: "pages of reports in Debian's Chromium: width of a phone, contrast in light and dark, nothing loaded",
     argv: vitest("test/matrix/report-page.test.ts", "report-page: "),

@@ -1,19 +1,27 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, connect as dial, type Socket } from "node:net";
 import { join, relative } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { identityKeeper } from "../../src/operator/secrets/keep-identity.ts";
 import { RecoveryReport } from "../../src/schema/report.ts";
 import { sealForAll } from "../../src/secrets/seal.ts";
 import { hostKeyPrefix } from "../../src/steps/tree/write-secrets.ts";
+import { openLab } from "../../src/testing/index.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { imgbuild, project } from "../helpers/imgbuild.ts";
+import { compareGuestbook, machineIdOfBefore } from "../helpers/labs/guestbook-state.ts";
+import { checksOf, withMedium } from "../helpers/labs/medium.ts";
 import { startSshd } from "../helpers/labs/sshd.ts";
 
 const env = process.env;
 const identity = ["-i", "secrets/demo-identity.txt"];
 const commandMs = 3_600_000;
-const machineId = "0123456789abcdef0123456789abcdef";
+const state = JSON.stringify(join(project, "test/helpers/labs/guestbook-state.ts"));
+/** On ordinary hardware. */
+const waits = { rebuild: 1_800, data: 600, system: 180 } as const;
+/** Of 20 MB of data. */
+const untilCutBytes = 8_000_000;
 
 /** A web server with files and a database, backed up by restic over SSH to this computer, which a machine reaches as 10.0.2.2. */
 function definition(port: number, hostKey: string, repository: string): string {
@@ -61,91 +69,30 @@ export default image({
 `;
 }
 
-/** Both look at the same: the files' checksums, and the rows with what counts them on. */
-const look = `
-const sql = (machine, text) =>
-  machine.succeed(["runuser", "-u", "postgres", "--", "psql", "-AtXq", "--set=ON_ERROR_STOP=1", "guestbook", "-c", text]);
-const state = async (machine) => ({
-  files: await machine.succeed("cd /srv/guestbook && find . -printf '%y %m %u %g %p\\\\n' | sort && find . -type f -exec sha256sum {} + | sort"),
-  rows: await sql(machine, "SELECT md5(string_agg(id || ' ' || text, ',' ORDER BY id)), count(*), pg_get_userbyid((SELECT relowner FROM pg_class WHERE relname = 'entry')) FROM entry"),
-});
-`;
-
 const fill = (to: string) => `
 import { writeFileSync } from "node:fs";
 import { test } from "imgbuild/testing";
-${look}
+import { fillGuestbook } from ${state};
 test("a machine with data backs it up", async ({ machine }) => {
-  await machine.succeed("install -d -o www-data -g www-data -m 0750 /srv/guestbook/pictures");
-  await machine.succeed("head -c 20000000 /dev/urandom > /srv/guestbook/pictures/large; echo hello > '/srv/guestbook/a file'");
-  await machine.succeed("chown www-data:www-data /srv/guestbook/pictures/large");
-  await machine.succeed(["runuser", "-u", "postgres", "--", "createuser", "writer"]);
-  await machine.succeed(["runuser", "-u", "postgres", "--", "createdb", "--owner", "writer", "guestbook"]);
-  await sql(machine, "SET ROLE writer; CREATE TABLE entry (id serial PRIMARY KEY, text text NOT NULL); INSERT INTO entry (text) SELECT 'entry ' || n FROM generate_series(1, 5000) n");
-  await machine.succeed("systemctl start imgbuild-backup.service", { withinSeconds: 240 });
-  await machine.succeed("imgbuild-backup list", { withinSeconds: 120 });
-  await machine.succeed("imgbuild-backup check", { withinSeconds: 120 });
-  const key = (await machine.succeed("cat /etc/ssh/ssh_host_ed25519_key")) + "\\n";
-  writeFileSync(${JSON.stringify(to)}, JSON.stringify({ ...(await state(machine)), key }), { mode: 0o600 });
+  writeFileSync(${JSON.stringify(to)}, JSON.stringify(await fillGuestbook(machine)), { mode: 0o600 });
 });
 `;
 
 const compare = (from: string) => `
 import { readFileSync } from "node:fs";
 import { test } from "imgbuild/testing";
-${look}
+import { compareGuestbook } from ${state};
 test("the data is what it was, and so are host key and machine-id", async ({ machine }) => {
-  const { key, ...before } = JSON.parse(readFileSync(${JSON.stringify(from)}, "utf8"));
-  const now = await state(machine);
-  for (const name of ["files", "rows"])
-    if (now[name] !== before[name]) throw new Error(name + " were\\n" + before[name] + "\\nand are\\n" + now[name]);
-  if ((await machine.succeed("cat /etc/ssh/ssh_host_ed25519_key")).trim() !== key.trim()) throw new Error("another host key");
-  const id = (await machine.succeed("cat /etc/machine-id")).trim();
-  if (id !== "${machineId}") throw new Error("the machine-id is " + id);
-  // The next number of a sequence, and what a backup of the new machine would be.
-  await sql(machine, "INSERT INTO entry (text) VALUES ('after')");
-  if ((await sql(machine, "SELECT max(id) FROM entry")).trim() !== "5001") throw new Error("the sequence starts anew");
-  await machine.succeed("systemctl start imgbuild-backup.service", { withinSeconds: 240 });
+  await compareGuestbook(machine, JSON.parse(readFileSync(${JSON.stringify(from)}, "utf8")));
 });
 `;
 
 describe("rescue-data", () => {
   it("rebuilds a server from an offline medium with files and database of its restic backup, and the keys of before (F50)", async () => {
-    // Where "imgbuild" is found.
-    const dir = join(project, "out/guestbook");
-    execFileSync("rm", ["-rf", dir]);
-    const home = join(dir, "server");
-    mkdirSync(join(dir, "secrets"), { recursive: true });
-    mkdirSync(home, { mode: 0o700 });
-    onTestFinished(() => void execFileSync("rm", ["-rf", dir]));
-    const { port, hostKey } = await startSshd(home);
-    const recipients = join(project, "secrets/recipients");
-    const keys = readFileSync(recipients, "utf8").match(/^age1.*$/gm)!;
-    const seal = async (name: string, text: Uint8Array) =>
-      writeFileSync(join(dir, "secrets", `${name}.age`), await sealForAll(keys, text));
-    await seal("repository", Buffer.from("a passphrase of the repository\n"));
-    await seal("backup-key", readFileSync(join(home, ".ssh/id_ed25519")));
-    copyFileSync(recipients, join(dir, "secrets/recipients"));
-    writeFileSync(join(dir, "IMGBUILD.ts"), definition(port, hostKey, join(home, "backup")));
-    const run = async (args: readonly string[]) => {
-      const { code, stdout, stderr } = await imgbuild(args, { env, timeoutMs: commandMs, show: true });
-      expect(code, `${stdout}${stderr}`.slice(-4000)).toBe(0);
-      return stdout;
-    };
-    const path = relative(project, dir);
-    await run(["lock", path]);
-
-    const was = join(dir, "was.json");
-    writeFileSync(join(dir, "IMGBUILD.test.ts"), fill(was));
-    await run(["test", path, "--firmware", "bios", "--with-secrets", ...identity]);
-    const name = `${hostKeyPrefix}ssh_host_ed25519_key`;
-    const key = Buffer.from(JSON.parse(readFileSync(was, "utf8")).key);
-    const keep = await identityKeeper(join(dir, "secrets"));
-    await keep({ hostname: "guestbook", machineId }, new Map([[name, new Secret(name, key)]]));
-
+    const { dir, path, was } = await guestbookOfBefore(async (port) => port);
     writeFileSync(join(dir, "IMGBUILD.test.ts"), compare(was));
     const file = join(dir, "drill.json");
-    const said = await run([
+    const said = await succeed([
       "rescue",
       "--test",
       path,
@@ -173,3 +120,137 @@ describe("rescue-data", () => {
     expect(readFileSync(join(dir, "drill.html"), "utf8")).toContain("Passed: guestbook was back after");
   });
 });
+
+describe("rescue-cut", () => {
+  it("rebuilds a server whose power was cut while its data was restored, and starts nothing that is half restored (F50)", async () => {
+    const line = await slowLine();
+    const { path, was } = await guestbookOfBefore(line.to);
+    const lab = await openLab();
+    try {
+      const disk = { serial: "GUESTBOOK-1", sizeBytes: 3 * 2 ** 30 };
+      const how = { offline: true, firmware: "bios", disks: [disk] } as const;
+      const { machine, see, choose, confirm } = await withMedium(lab, path, how);
+      await machine.start();
+      expect(await choose("1")).toMatch(/now: {2}\[empty +\]/);
+      await confirm(disk.serial);
+      const [begun] = await see(/FAILED: .*|restoring the data from its backup …/, waits.rebuild);
+      expect(begun).not.toContain("FAILED");
+      await line.standsAfter(untilCutBytes, waits.data * machine.scale * 1000);
+      expect(machine.console.text).not.toContain("restoring the data from its backup: done");
+      await machine.crash();
+      line.goOn();
+
+      // Its disk comes first, but there is nothing on it that starts: the medium does.
+      await machine.start();
+      const again = await choose("1");
+      expect(again).toMatch(/imgbuild rescue medium for guestbook/);
+      expect(again).toMatch(/lost: \S+ .* ext4/);
+      await confirm(disk.serial);
+      const [end] = await see(/FAILED: .*|guestbook is on its disks/, waits.rebuild);
+      expect(end).toBe("guestbook is on its disks");
+      await see(/press Enter; in \d+ s/);
+      machine.type("\n");
+      await machine.boot({ withinSeconds: waits.system });
+      expect((await checksOf(machine, path)).failed).toEqual([]);
+      await compareGuestbook(machine, JSON.parse(readFileSync(was, "utf8")));
+    } finally {
+      await lab.close();
+    }
+  });
+});
+
+/** A definition whose machine has been, and has backed up its data; `reached` gives the port by which a machine gets to the server at this one. */
+async function guestbookOfBefore(
+  reached: (port: number) => Promise<number>,
+): Promise<{ readonly dir: string; readonly path: string; readonly was: string }> {
+  // Where "imgbuild" is found.
+  const dir = join(project, "out/guestbook");
+  execFileSync("rm", ["-rf", dir]);
+  const home = join(dir, "server");
+  mkdirSync(join(dir, "secrets"), { recursive: true });
+  mkdirSync(home, { mode: 0o700 });
+  onTestFinished(() => void execFileSync("rm", ["-rf", dir]));
+  const { port, hostKey } = await startSshd(home);
+  const recipients = join(project, "secrets/recipients");
+  const keys = readFileSync(recipients, "utf8").match(/^age1.*$/gm)!;
+  const seal = async (name: string, text: Uint8Array) =>
+    writeFileSync(join(dir, "secrets", `${name}.age`), await sealForAll(keys, text));
+  await seal("repository", Buffer.from("a passphrase of the repository\n"));
+  await seal("backup-key", readFileSync(join(home, ".ssh/id_ed25519")));
+  copyFileSync(recipients, join(dir, "secrets/recipients"));
+  writeFileSync(join(dir, "IMGBUILD.ts"), definition(await reached(port), hostKey, join(home, "backup")));
+  const path = relative(project, dir);
+  await succeed(["lock", path]);
+
+  const was = join(dir, "was.json");
+  writeFileSync(join(dir, "IMGBUILD.test.ts"), fill(was));
+  await succeed(["test", path, "--firmware", "bios", "--with-secrets", ...identity]);
+  const name = `${hostKeyPrefix}ssh_host_ed25519_key`;
+  const key = Buffer.from(JSON.parse(readFileSync(was, "utf8")).key);
+  const keep = await identityKeeper(join(dir, "secrets"));
+  await keep(
+    { hostname: "guestbook", machineId: machineIdOfBefore },
+    new Map([[name, new Secret(name, key)]]),
+  );
+  return { dir, path, was };
+}
+
+async function succeed(args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await imgbuild(args, { env, timeoutMs: commandMs, show: true });
+  expect(code, `${stdout}${stderr}`.slice(-4000)).toBe(0);
+  return stdout;
+}
+
+/** A line to a server on loopback, which can stand still in the middle of what comes from it. */
+async function slowLine() {
+  const open = new Set<Socket>();
+  let target = 0;
+  let left = Number.POSITIVE_INFINITY;
+  let stood = () => {};
+  const relay = createServer((near) => {
+    const far = dial(target, "127.0.0.1");
+    for (const socket of [near, far]) {
+      open.add(socket);
+      socket.on("error", () => {}).on("close", () => open.delete(socket));
+    }
+    near.pipe(far);
+    far.on("data", (bytes: Buffer) => {
+      left -= bytes.length;
+      near.write(bytes);
+      if (left > 0) return;
+      far.pause();
+      stood();
+    });
+    far.on("end", () => near.end());
+    near.on("close", () => far.destroy());
+  });
+  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  const drop = () => {
+    for (const socket of open) socket.destroy();
+  };
+  onTestFinished(() => {
+    drop();
+    relay.close();
+  });
+  return {
+    to: async (port: number) => {
+      target = port;
+      return (relay.address() as { port: number }).port;
+    },
+    /** Lets so many bytes through from now on, and no more; resolves when they are through. */
+    standsAfter: async (bytes: number, boundMs: number) => {
+      left = bytes;
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error("less was asked for")), boundMs);
+        stood = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    },
+    goOn: () => {
+      drop();
+      left = Number.POSITIVE_INFINITY;
+    },
+  };
+}

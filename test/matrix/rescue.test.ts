@@ -60,10 +60,11 @@ async function comesUp(how: Omit<MachineOptions, "name">): Promise<Machine> {
 async function isoComesUp(
   bus: "cdrom" | "usb",
   firmware: Required<MachineOptions>["firmware"],
+  first: "medium" | "disk" = "medium",
 ): Promise<Machine> {
   const file = { file: await made("iso"), format: "raw" as const };
   const medium = { file, serial: "MEDIUM", bus, readOnly: true };
-  return await comesUp({ firmware, disks: [medium, blank] });
+  return await comesUp({ firmware, disks: first === "medium" ? [medium, blank] : [blank, medium] });
 }
 
 describe("rescue-iso-bios", () => {
@@ -207,7 +208,8 @@ describe("rescue-damaged", () => {
 
 describe("rescue-live", () => {
   it("takes a deploy over SSH, as any live system does, and becomes the new system", async () => {
-    const machine = await isoComesUp("cdrom", "bios");
+    // The disk starts as soon as there is something on it.
+    const machine = await isoComesUp("cdrom", "bios", "disk");
     const [, fingerprint] = await machine.waitForConsole(/host key (SHA256:[A-Za-z0-9+/]{43})/, {
       withinSeconds: bootSeconds,
     });
