@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** Does both at once; where one fails the other is ended, and its end awaited. */
 export async function runBoth<A, B>(
   signal: AbortSignal,
@@ -49,5 +51,73 @@ export async function within<T>(
   } finally {
     clearTimeout(timer);
     end();
+  }
+}
+
+/**
+ * Tries until an attempt succeeds. One that takes long does not hold up the next, which begins `everyMs` after it, or `pauseMs` after it
+ * failed; at most `most` go on at once. Undefined where none has succeeded when `goesOn` says no more; an error that `isFinal` is thrown.
+ */
+export async function keepTrying<T>(
+  attempt: () => Promise<T>,
+  how: {
+    readonly goesOn: () => boolean;
+    readonly isFinal: (error: unknown) => boolean;
+    /** What succeeds when another has. */
+    readonly close: (late: T) => void;
+    readonly pauseMs: number;
+    readonly everyMs: number;
+    readonly most: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<T | undefined> {
+  const pending = new Set<Promise<void>>();
+  let end: { readonly value: T } | { readonly error: unknown } | undefined;
+  let wake = () => {};
+  const ended = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  const settle = (how: NonNullable<typeof end>) => {
+    end ??= how;
+    wake();
+  };
+  const one = async () => {
+    try {
+      const value = await attempt();
+      if (end === undefined) settle({ value });
+      else how.close(value);
+    } catch (error) {
+      if (how.isFinal(error)) settle({ error });
+    }
+  };
+  try {
+    while (end === undefined && how.goesOn()) {
+      how.signal.throwIfAborted();
+      const begun = one();
+      pending.add(begun);
+      void begun.then(() => pending.delete(begun));
+      await untilNext(begun, ended, how);
+      while (pending.size >= how.most && end === undefined) await Promise.race([ended, ...pending]);
+    }
+    await Promise.race([ended, Promise.all(pending)]);
+  } catch (error) {
+    // Interrupted: what succeeds from now on is closed.
+    settle({ error });
+  }
+  if (end !== undefined && "error" in end) throw end.error;
+  return end?.value;
+}
+
+async function untilNext(
+  begun: Promise<void>,
+  ended: Promise<void>,
+  { pauseMs, everyMs }: { readonly pauseMs: number; readonly everyMs: number },
+): Promise<void> {
+  const over = new AbortController();
+  const wait = (ms: number) => sleep(ms, undefined, { signal: over.signal }).catch(() => {});
+  try {
+    await Promise.race([ended, wait(everyMs), begun.then(() => wait(pauseMs))]);
+  } finally {
+    over.abort();
   }
 }

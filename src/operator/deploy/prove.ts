@@ -1,15 +1,16 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { markPath } from "../../steps/tree/finish-tree.ts";
 import type { HealthResult } from "../../system/health/health.ts";
 import { systemChecks } from "../../system/health/system-checks.ts";
 import type { Host } from "../../transport/host.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
+import { keepTrying } from "../../util/promises.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import { waysTo } from "./who-answers.ts";
 import type { DeployWorld } from "./world.ts";
 
-const tryEveryMs = 2_000;
+/** While a machine starts, a connection may be neither refused nor answered: it holds up no other. */
+export const pace = { pauseMs: 2_000, everyMs: 5_000, most: 4 } as const;
 const connectMs = 20_000;
 const smallMs = 30_000;
 
@@ -27,8 +28,12 @@ export async function proveNewSystem(
   world: World,
   onAnswer: (host: Host) => void = () => {},
 ): Promise<Proof> {
-  const host = await waitFor(expected.bootMs, world, "the new system", () =>
-    world.connect({ timeoutMs: connectMs, ...waysTo(expected) }),
+  const host = await waitFor(
+    expected.bootMs,
+    world,
+    "the new system",
+    () => world.connect({ timeoutMs: connectMs, ...waysTo(expected) }),
+    (late) => late.close(),
   );
   try {
     onAnswer(host);
@@ -95,25 +100,31 @@ export function unhealthy(health: readonly HealthResult[]): Fail | undefined {
   });
 }
 
-/** Tries until it succeeds, with a Fail of the last try's words at the end of its time. */
+/** Tries until it succeeds, with a Fail of the last try's words at the end of its time. `close`: what another try had by then. */
 export async function waitFor<T>(
   boundMs: number,
   world: Pick<DeployWorld, "now" | "signal">,
   what: string,
   connect: () => Promise<T>,
+  close: (late: T) => void,
 ): Promise<T> {
   const until = world.now() + boundMs;
   let last: unknown;
-  while (world.now() < until) {
-    world.signal.throwIfAborted();
-    try {
-      return await connect();
-    } catch (error) {
-      if (!(error instanceof Fail)) throw error;
-      last = error;
-    }
-    await sleep(tryEveryMs);
-  }
+  const found = await keepTrying(
+    () =>
+      connect().catch((error: unknown) => {
+        last = error;
+        throw error;
+      }),
+    {
+      ...pace,
+      goesOn: () => world.now() < until,
+      isFinal: (error) => !(error instanceof Fail),
+      close,
+      signal: world.signal,
+    },
+  );
+  if (found !== undefined) return found;
   throw new Fail(`${what} did not answer within ${Math.round(boundMs / 1000)} s: ${messageOf(last)}`, {
     hint: "look at the machine's console; the deploy's report says what was done",
   });

@@ -1,13 +1,13 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Fail, messageOf } from "../../util/fail.ts";
+import { keepTrying } from "../../util/promises.ts";
 import { type BaseLink, greetBase } from "../runner-link/base-link.ts";
 import type { Way } from "../takeover/ways/way.ts";
 import type { Trail } from "./phases.ts";
+import { pace } from "./prove.ts";
 import type { Shipped } from "./results.ts";
 import { whoAnswers } from "./who-answers.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
-const tryEveryMs = 2_000;
 const connectMs = 20_000;
 
 /** Waits until the base answers with its pinned host key and its runner knows the nonce. Nothing secret is sent yet. */
@@ -56,17 +56,24 @@ export async function attach(
   const until = world.now() + waitMs;
   let last: unknown;
   let stayed = false;
-  while (world.now() < until) {
-    world.signal.throwIfAborted();
+  const attempt = async () => {
     try {
       return await greetBase(await world.connect(how), nonce, world.signal);
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       last = error;
       stayed = await otherAnswers(shipped, world, went, error);
+      throw error;
     }
-    await sleep(tryEveryMs);
-  }
+  };
+  const base = await keepTrying(attempt, {
+    ...pace,
+    goesOn: () => world.now() < until,
+    isFinal: (error) => !(error instanceof Fail) || error instanceof OtherSystem,
+    close: (late) => late.close(),
+    signal: world.signal,
+  });
+  if (base !== undefined) return base;
   const waited = `within ${Math.round(waitMs / 1000)} s`;
   if (stayed)
     throw new Fail(`the host did not leave its old system ${waited}`, {

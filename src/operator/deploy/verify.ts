@@ -66,8 +66,12 @@ export async function waitForOldSystem(
 ): Promise<boolean> {
   const boundMs = inputs.deadManSeconds * 1000 + inputs.waitMs.boot;
   try {
-    const { host, which } = await waitFor(boundMs, world, "the old system", () =>
-      whoAnswers(shipped, world, went),
+    const { host, which } = await waitFor(
+      boundMs,
+      world,
+      "the old system",
+      () => whoAnswers(shipped, world, went),
+      (late) => late.host.close(),
     );
     try {
       if (which === "new") {

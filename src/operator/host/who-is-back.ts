@@ -9,12 +9,18 @@ export async function waitForReturn(
   known: KnownDeploy,
   world: Pick<DeployWorld, "connect" | "now" | "signal">,
 ): Promise<System> {
-  return await waitFor(known.newSystem.bootMs, world, "the old system", async () => {
-    const which = await whoIsBack(known, world);
-    if (which === "old, never left")
-      throw new Fail("the old system answers, in the boot that it was to leave");
-    return which;
-  });
+  return await waitFor(
+    known.newSystem.bootMs,
+    world,
+    "the old system",
+    async () => {
+      const which = await whoIsBack(known, world);
+      if (which === "old, never left")
+        throw new Fail("the old system answers, in the boot that it was to leave");
+      return which;
+    },
+    () => {},
+  );
 }
 
 /** Which system of a host answers in place of the base: the old one by known_hosts, the new one by its own host keys and users as well. */
