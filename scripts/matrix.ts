@@ -113,6 +113,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-local"),
   },
   {
+    name: "deploy-store",
+    faults: ["F48"],
+    what: "the same by BIOS, when the mirror has none of its packages any more and a store by HTTP has",
+    argv: vitest("test/matrix/deploy-store.test.ts", "deploy-store"),
+  },
+  {
     name: "deploy-sudo",
     faults: ["F04"],
     what: "the same by a user who is not root, with sudo",
