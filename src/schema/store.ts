@@ -6,7 +6,7 @@ export const Store = z.strictObject({
   url: z
     .string()
     .regex(
-      /^((https?|file):\/\/[!-?A-~]+|oci:\/\/[a-z0-9.:[\]-]+(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
+      /^((https?|file):\/\/[!-?A-~]+|oci:\/\/[a-z0-9.:[\]-]+(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+\/?|(?![A-Za-z][A-Za-z0-9+.-]*:)[A-Za-z0-9._/-]+)$/,
       "an http, https or file URL without a password, oci://REGISTRY/NAME, or a directory",
     ),
   /** The public key that signs its index, as `imgbuild store key` prints it. */

@@ -6,6 +6,7 @@ import {
   withStore,
   withStores,
 } from "../../../../src/debian/archive/keepers.ts";
+import { registryOf } from "../../../../src/debian/http/registry-address.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
 import { serverSpec } from "../../../helpers/builders/deployable.ts";
 import { lockedPackage, lockOf } from "../../../helpers/builders/lock.ts";
@@ -53,6 +54,24 @@ describe("keepersFor", () => {
     expect(of("")).toBeUndefined();
   });
 
+  it("knows where the logins of a store in a registry are, and gives another machine the store without them", () => {
+    const url = "oci://registry.example.org:5000/team/kept";
+    const env = { HOME: "/home/operator", XDG_RUNTIME_DIR: "/run/user/1000", IMGBUILD_SNAPSHOT: "" };
+    const keepers = keepersFor({ spec: withUrls(`${url}/`), lock }, env);
+    expect(keepers.logins).toEqual([
+      "/run/user/1000/containers/auth.json",
+      "/home/operator/.config/containers/auth.json",
+      "/home/operator/.docker/config.json",
+    ]);
+    const elsewhere = { ...env, REGISTRY_AUTH_FILE: "/a", XDG_CONFIG_HOME: "/b", DOCKER_CONFIG: "/c" };
+    expect(keepersFor({ spec: withUrls(url), lock }, elsewhere).logins).toEqual([
+      ...["/a", "/run/user/1000/containers/auth.json", "/b/containers/auth.json", "/c/config.json"],
+    ]);
+    expect(remoteKeepers(keepers)).toEqual({ stores: [url], snapshots: {} });
+    const spec = withUrls("https://store.example.org");
+    expect(keepersFor({ spec, lock }, env)).not.toHaveProperty("logins");
+  });
+
   it("gives another machine what it can reach, and what is made beside a definition all of it", () => {
     const keepers = keepersFor({ spec: withUrls("https://store.example.org", "/srv/store"), lock }, {});
     expect(remoteKeepers(keepers).stores).toEqual(["https://store.example.org"]);
@@ -69,11 +88,24 @@ it("a relative store is relative to nothing on a medium", () => {
   expect(storeUrl("/srv/store", undefined)).toBe("file:///srv/store");
 });
 
-it.each(["ftp://store.example.org", "https://user:password@store.example.org", "a store", ""])(
-  "a store at %j is refused",
+it.each(["oci://registry.example.org/kept", "oci://127.0.0.1:5000/team/kept.2", "oci://[::1]:5000/kept"])(
+  "a store at %j is accepted",
   (url) => {
-    expect(() => Spec.parse({ hostname: "web", system: { stores: [{ url, key }] } })).toThrow(
-      /store|password|directory/,
-    );
+    expect(serverSpec({ system: { stores: [{ url, key }] } }).system.stores).toEqual([{ url, key }]);
+    expect(registryOf(url)?.url).toBe(url);
   },
 );
+
+it.each([
+  ...["ftp://store.example.org", "https://user:password@store.example.org", "a store", ""],
+  ...[
+    "oci://registry.example.org",
+    "oci://registry.example.org/Kept",
+    "oci://user:pw@registry.example.org/kept",
+  ],
+  ...["oci://registry.example.org/kept:tag", "oci://registry.example.org/../kept"],
+])("a store at %j is refused", (url) => {
+  expect(() => Spec.parse({ hostname: "web", system: { stores: [{ url, key }] } })).toThrow(
+    /store|password|directory/,
+  );
+});

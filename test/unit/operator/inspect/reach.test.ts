@@ -34,6 +34,23 @@ describe("reachAny", () => {
     const none = await ask([gone.url], { stores: [gone.url], snapshots: { debian: [gone.url] } });
     expect(none).toEqual({ problem: expect.stringMatching(/^the target reaches no mirror: .*404/) });
   });
+
+  it.each([
+    ["gives its tags", 200],
+    ["wants a token, which everybody may get", 401],
+  ])("takes a registry that %s, after a store that is served", async (_what, status) => {
+    const gone = await webOf(new Map());
+    const registry = await web((request, response) =>
+      response.writeHead(request.url === "/v2/kept/tags/list" ? status : 404).end("x"),
+    );
+    const oci = `oci://${new URL(registry.url).host}/kept`;
+    const store = await webOf(new Map([["index.txt", "x"]]));
+    const ask = (stores: string[]) =>
+      reachAny(hostWith("curl"), [gone.url], { stores, snapshots: {} }, path, signal);
+    expect(await ask([oci, store.url])).toEqual({ url: store.url });
+    expect(await ask([oci, gone.url])).toEqual({ url: `${registry.url}/v2/kept` });
+    expect(await ask([oci.replace("/kept", "/none")])).toEqual({ problem: expect.stringContaining("404") });
+  });
 });
 
 describe("reachMirror", () => {
