@@ -38,7 +38,7 @@ export default image({
       "udev", "zstd",
     ],
   },
-  storage: { disks: { system: disk({ match: { tableUuid: "${tableUuid}" }, imageSize: "2GiB", table: gpt(biosBoot(), root()) }) } },
+  storage: { disks: { system: disk({ match: { tableUuid: "${tableUuid}" }, imageSize: "2GiB", table: gpt(biosBoot(), root({ size: "1536MiB" })) }) } },
   boot: { firmware: ["bios"] },
   network: { ethernet: dhcp("en*", { dns: ["192.0.2.53"] }) },
   users: { admin: { sudo: true, keys: readLines(${JSON.stringify(join(project, "secrets/demo-admin-key.pub"))}) } },
@@ -112,7 +112,9 @@ it("rescue-refused: refuses what is wrong with passphrase, disks, packages and b
 
     await answer(/Which disk is which .*\? /, "system=serial:SMALL");
     const small = await choose("5");
-    expect(small).toMatch(/STOP {2}disks: [\s\S]*256 MiB/);
+    expect(small).toMatch(
+      /STOP {2}disks: disk system of 256 MiB is too small[\s\S]*needs\s+1538\s+MiB[\s\S]*use\s+25\d/,
+    );
     expect(small).not.toContain("rebuild this machine");
     await unchanged("a disk that is too small");
 
@@ -136,7 +138,7 @@ it("rescue-refused: refuses what is wrong with passphrase, disks, packages and b
     await choose("1");
     await confirm("CLONE-A");
     await see(
-      /FAILED: no mirror has\s+pool\/main\/s\/sudo\/sudo_\S+\s+\(the server\s+answered\s+404/,
+      /FAILED: no mirror has\s+pool\/main\/s\/sudo\/sudo_\S+\s+\(the\s+server\s+answered\s+404/,
       checkSeconds,
     );
     await unchanged("a package that is nowhere");
