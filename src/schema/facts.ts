@@ -192,6 +192,10 @@ export const Facts = z.strictObject({
   secureBoot: z.boolean(),
   /** The selected word of /sys/kernel/security/lockdown, "none" where there is no such file. */
   lockdown: Text,
+  /** What the firmware starts with Secure Boot on (its db): authorities by their common names, programs by their SHA-256. */
+  secureBootDb: z.strictObject({ authorities: list(Text), programs: list(Text) }).optional(),
+  /** Generations that the firmware asks of shim and what it starts (SBAT): "shim,4". */
+  sbatLevel: list(Text).optional(),
   /** Firmware that knows no Secure Boot keys yet, and accepts any. */
   setupMode: z.boolean().optional(),
   /** Absent where there is none. */

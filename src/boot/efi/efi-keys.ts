@@ -2,10 +2,11 @@ import type { X509Certificate } from "node:crypto";
 import { type Signer, signDetached } from "./sign-efi.ts";
 
 /** GUIDs of the UEFI specification. */
-const guids = {
+export const guids = {
   globalVariable: "8be4df61-93ca-11d2-aa0d-00e098032b8c",
   imageSecurity: "d719b2cb-3d3a-4596-a3bc-dad00e67656f",
   x509: "a5c059a1-94e4-4aa7-87b5-ab155c2bf072",
+  sha256: "c1c41626-504c-4092-aca9-41f936934328",
   pkcs7: "4aafd29d-68df-49ee-8aa9-347d375665a7",
   /** Who put a key there: imgbuild. */
   owner: "3f1d6a5e-2c0b-4c55-8f0e-7d0f3a6b9c21",
@@ -77,7 +78,7 @@ function efiTime(epoch: number): Buffer {
 }
 
 /** The first three parts of a GUID are little-endian. */
-function guidBytes(guid: string): Buffer {
+export function guidBytes(guid: string): Buffer {
   const [a, b, c, d, e] = guid.split("-").map((part) => Buffer.from(part, "hex"));
   return Buffer.concat([a!.reverse(), b!.reverse(), c!.reverse(), d!, e!]);
 }

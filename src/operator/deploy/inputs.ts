@@ -21,6 +21,7 @@ import { recordDeploy } from "../records/known-deploys.ts";
 import { measuredBefore, noteMeasured } from "../records/measured.ts";
 import { wasTried } from "../records/rehearsal-record.ts";
 import { type RevealOptions, recipientsOf, revealSecrets, secretKeys } from "../secrets/secrets.ts";
+import { loadersOf } from "../secure-boot/loaders.ts";
 import { onlyHere } from "../store/only-here.ts";
 import type { WayName } from "../takeover/ways/way.ts";
 import type { BuildOn } from "../tree/build-on.ts";
@@ -187,6 +188,14 @@ export function deployWorld(
     confirm,
     record: (known) => recordDeploy(env, host, known),
     trees: treesHere(outside),
+    loaders: (inputs) =>
+      log.task("reading the bootloader's signatures", () =>
+        loadersOf(inputs, {
+          ...outside,
+          mirrors: inputs.ownMirrors ?? inputs.mirrors,
+          keepers: inputs.keepers,
+        }),
+      ),
     measured: {
       before: () => measuredBefore(env, host),
       note: (now) => noteMeasured(env, host, now),

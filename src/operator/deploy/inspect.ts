@@ -71,9 +71,11 @@ export async function inspectAndPlan(
   const known = "url" in mirror ? withFirst(mirrors, mirror.url) : mirrors;
   const baseBytes = sizeOf(inputs.base);
   const { tree, treeBytes, takeover, build } = await placeOf(inputs, { facts, mirrors: known }, world);
+  const loaders = facts.secureBoot ? await world.loaders?.(inputs) : undefined;
   const { disks, bound, findings } = judge(inputs, facts, {
     ...{ mirror, login, baseBytes, treeBytes, takeover, reached },
     network: { problems, left },
+    loaders,
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
   for (const finding of findings) showFinding(log, finding);
@@ -138,7 +140,7 @@ export function judge(
   facts: Facts,
   asked: Pick<
     PreflightInput,
-    "baseBytes" | "treeBytes" | "clock" | "login" | "mirror" | "network" | "takeover"
+    "baseBytes" | "treeBytes" | "clock" | "loaders" | "login" | "mirror" | "network" | "takeover"
   > & {
     /** Where the machine was reached, as it sees itself. */
     readonly reached: { readonly address: string; readonly port: number };

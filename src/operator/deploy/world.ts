@@ -4,6 +4,7 @@ import type { Facts } from "../../schema/facts.ts";
 import type { Host } from "../../transport/host.ts";
 import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
+import type { SignedLoaders } from "../inspect/needs.ts";
 import type { PlanInputs } from "../plan/plan.ts";
 import type { PlanView } from "../plan/planned.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
@@ -88,6 +89,8 @@ export interface DeployWorld {
   readonly password: (() => Promise<Secret>) | undefined;
   /** Trees that this machine has or makes; undefined where none is shipped. */
   readonly trees?: Trees | undefined;
+  /** What the new system starts by, where Debian's signatures are for the firmware to judge. */
+  readonly loaders?: ((inputs: DeployInputs) => Promise<SignedLoaders>) | undefined;
   /** What deploys to this host have shown before, and what this one does. */
   readonly measured?:
     | { before(): Promise<Measured | undefined>; note(now: Measured): Promise<void> }

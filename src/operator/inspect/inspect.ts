@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { acceptedBy } from "../../boot/efi/signature-lists.ts";
 import { isLive } from "../../disks/live-root.ts";
 import { Facts } from "../../schema/facts.ts";
 import { consoleForm } from "../../schema/words.ts";
@@ -124,13 +125,23 @@ function hardware(get: (name: string) => string) {
   const banks = valuesOf("bank");
   const setupMode = words(get("setup-mode"));
   const flags = words(get("cpu-flags"));
+  const db = variable(get("secure-boot-db"));
+  const level = variable(get("sbat-level"));
   return {
     ...(tpm.length === 0
       ? {}
       : { tpm: { version: Number(version), usable, ...(banks.length === 0 ? {} : { banks }) } }),
     ...(setupMode.length === 5 ? { setupMode: setupMode[4] === "1" } : {}),
+    ...(db === undefined ? {} : { secureBootDb: acceptedBy(db) }),
+    ...(level === undefined ? {} : { sbatLevel: lines(level.toString("latin1").split("\0")[0]!) }),
     ...(flags.length === 0 ? {} : { cpuFlags: flags }),
   };
+}
+
+/** The value of a variable of the firmware, in hexadecimal: an efivarfs file has four bytes of attributes before it. */
+function variable(hex: string): Buffer | undefined {
+  const bytes = Buffer.from(words(hex).join(""), "hex");
+  return bytes.length > 4 ? bytes.subarray(4) : undefined;
 }
 
 function memory(meminfo: string) {

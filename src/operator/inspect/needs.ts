@@ -8,6 +8,8 @@ import { contentsOf, graphOf } from "../../storage/graph/graph.ts";
 import { storageModules } from "../../storage/system/storage-config.ts";
 import { layoutOf } from "../../storage/table/gpt.ts";
 import { architectures } from "../../tables/architecture.ts";
+import type { Loaders } from "../secure-boot/loaders.ts";
+import { generationsOf, judgeLoaders } from "../secure-boot/refusals.ts";
 import { openedByHand } from "../unlock/by-hand.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 
@@ -31,6 +33,10 @@ export interface Needs {
   /** "debian": what Microsoft has signed; "own": firmware that takes the definition's keys. */
   readonly secureBoot: "debian" | "own" | undefined;
 }
+
+type FirmwareFacts = Pick<Facts, "secureBoot" | "setupMode" | "firmware" | "secureBootDb" | "sbatLevel">;
+/** Of the packages that the new system gets; undefined where they were not asked for. */
+export type SignedLoaders = Loaders | { readonly problem: string } | undefined;
 
 /** Pure: what the definition and its lock ask for. */
 export function needsOf(spec: Spec, lock?: Pick<Lock, "packages">): Needs {
@@ -83,14 +89,15 @@ function kernelPlaces({ storage, boot }: Spec): Needs["kernels"][number]["on"][]
 export function judgeNeeds(
   needs: Needs,
   spec: Spec,
-  facts: Pick<Facts, "tpm" | "cpuFlags" | "secureBoot" | "setupMode" | "firmware">,
+  facts: Pick<Facts, "tpm" | "cpuFlags"> & FirmwareFacts,
   disks: Readonly<Record<string, DiskFacts>> | undefined,
+  loaders?: SignedLoaders,
 ): Finding[] {
   return [
     ...processor(needs.machine, spec, facts),
     ...tpm(needs.machine, facts),
     ...typedAtConsole(spec),
-    ...secureBoot(needs, facts),
+    ...secureBoot(needs, facts, loaders),
     ...(disks === undefined ? [] : needs.kernels.map((need) => kernelRoom(need, spec, disks))),
   ];
 }
@@ -159,8 +166,10 @@ export function typedAtConsole(spec: Pick<Spec, "storage">): Finding[] {
 
 function secureBoot(
   { secureBoot: wanted }: Needs,
-  { secureBoot: isOn, setupMode, firmware }: Pick<Facts, "secureBoot" | "setupMode" | "firmware">,
+  facts: FirmwareFacts,
+  loaders: SignedLoaders | undefined,
 ): Finding[] {
+  const { secureBoot: isOn, setupMode, firmware } = facts;
   const check = "secure boot";
   if (firmware !== "uefi") return [];
   if (wanted === undefined)
@@ -175,7 +184,7 @@ function secureBoot(
       : [];
   if (wanted === "debian")
     return isOn
-      ? [go(check, "it is on; the new system starts by Debian's signatures")]
+      ? [signedLoaders(check, facts, loaders)]
       : [warn(check, "it is off for the deploy", "switch it on in the firmware once the new system runs")];
   if (setupMode) return [go(check, "the firmware is in setup mode and can take the definition's keys")];
   if (isOn)
@@ -193,6 +202,36 @@ function secureBoot(
       "put it into setup mode, or enter the keys in its menu; until then the new system starts unverified",
     ),
   ];
+}
+
+function signedLoaders(check: string, facts: FirmwareFacts, loaders: SignedLoaders | undefined): Finding {
+  const on = "it is on; the new system starts by Debian's signatures";
+  if (loaders === undefined) return go(check, on);
+  if ("problem" in loaders)
+    return warn(
+      check,
+      `${on}, which were not compared with the firmware's keys: ${loaders.problem}`,
+      "see that packages can be fetched here, and plan again",
+    );
+  const { shim, next } = loaders;
+  const { refused, trusted } = judgeLoaders(loaders, facts);
+  if (refused.length > 0)
+    return noGo(
+      check,
+      `it is on, and would refuse the new system: ${refused.join("; ")}`,
+      "take newer packages (`imgbuild lock DEF --update`), bring the firmware's keys up to date (`fwupdmgr update`), or switch Secure Boot off",
+    );
+  if (trusted === undefined)
+    return warn(
+      check,
+      `${on}; which keys the firmware has could not be read`,
+      `it has to trust ${shim.signedBy.join(" or ")}`,
+    );
+  const generations = [shim, next].map(generationsOf).join(" and ");
+  return go(
+    check,
+    `it is on; the firmware trusts ${trusted.join(" and ")}, by which ${shim.from} is signed, and has not revoked ${generations}`,
+  );
 }
 
 function kernelRoom(

@@ -11,7 +11,7 @@ import type { Room } from "./free-space.ts";
 import { cardsFound, firmwareFound } from "./hardware-found.ts";
 import { liveFindings } from "./host-binding.ts";
 import { consoleWords } from "./inspect.ts";
-import { judgeNeeds, type Needs } from "./needs.ts";
+import { judgeNeeds, type Needs, type SignedLoaders } from "./needs.ts";
 import type { SshdPorts } from "./sshd-ports.ts";
 import { wayBack } from "./watchdogs.ts";
 
@@ -40,6 +40,8 @@ export interface PreflightInput {
   readonly room: Room | undefined;
   /** What the definition needs of the machine. */
   readonly needs: Needs;
+  /** Where Secure Boot is on. */
+  readonly loaders?: SignedLoaders;
   /** The machine's disks by the definition's names, where they were found. */
   readonly disks: Readonly<Record<string, DiskFacts>> | undefined;
   /** Names of the packages that the new system gets. */
@@ -82,7 +84,7 @@ export function preflight(input: PreflightInput): Finding[] {
     firmwareFound(input.spec, facts),
     ...consoles(facts),
     ...(input.host === undefined ? [] : [input.host]),
-    ...judgeNeeds(input.needs, input.spec, facts, input.disks),
+    ...judgeNeeds(input.needs, input.spec, facts, input.disks, input.loaders),
     ...cardsFound(input.spec, facts),
     disksFound(input.diskProblem),
     ...(input.room === undefined ? [] : [room(input.room)]),

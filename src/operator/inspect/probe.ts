@@ -60,6 +60,11 @@ section setup-mode
 for f in /sys/firmware/efi/efivars/SetupMode-*; do
   [ -r "$f" ] && od -An -tu1 "$f" 2>/dev/null
 done
+# Both variables have a few KiB.
+section secure-boot-db
+for f in /sys/firmware/efi/efivars/db-d719b2cb-*; do [ -r "$f" ] && od -An -v -tx1 -N 65536 "$f" 2>/dev/null; done
+section sbat-level
+for f in /sys/firmware/efi/efivars/SbatLevelRT-605dab50-*; do [ -r "$f" ] && od -An -v -tx1 -N 8192 "$f" 2>/dev/null; done
 section tpm
 t=/sys/class/tpm/tpm0
 if [ -e "$t" ]; then

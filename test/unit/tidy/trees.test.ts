@@ -27,6 +27,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/cache: entries gc vendor",
     "operator/native: native-context ordinary-user",
     "operator/store: fill-store put-blob store-directory store-key thin-store where-kept",
+    "operator/secure-boot: loaders",
     "operator/records: escrow-record known-deploys measured rehearsal-record",
     "operator/tree: packed-tree trees",
   ],

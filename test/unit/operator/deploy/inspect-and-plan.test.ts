@@ -7,6 +7,7 @@ import type { Host } from "../../../../src/transport/host.ts";
 import { silentLog } from "../../../../src/util/log.ts";
 import { Secret } from "../../../../src/util/secret.ts";
 import { adminKey, inputsOfDeploy, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { signedLoaders } from "../../../helpers/builders/loaders.ts";
 import { probeOutput } from "../../../helpers/fakes/probe-output.ts";
 import { scriptName } from "../../../helpers/fakes/script-name.ts";
 
@@ -24,6 +25,7 @@ async function looked(
     keys?: string[];
     inputs?: Partial<DeployInputs>;
     trees?: DeployWorld["trees"];
+    loaders?: DeployWorld["loaders"];
   } = {},
 ) {
   const asked: string[] = [];
@@ -63,6 +65,7 @@ async function looked(
     mirrorsIn: () => (story.own ?? []).map((url) => ({ archive: "debian" as const, url })),
     password: story.password,
     trees: story.trees,
+    loaders: story.loaders,
   } as unknown as DeployWorld;
   const log = {
     ...world.log,
@@ -234,6 +237,20 @@ describe("looking at a host before a deploy", () => {
     const probe = { "hardware-clock": "3" };
     expect((await looked({ probe })).noGo).toEqual(["clock"]);
     expect((await looked({ probe, inputs: { ignoreClock: true } })).noGo).toEqual([]);
+  });
+
+  it("asks what the new system starts by where Secure Boot is on, and refuses what the firmware would", async () => {
+    const spec = serverSpec({ boot: { loader: "grub", secureBoot: "debian" } });
+    let asked = 0;
+    const loaders = async () => {
+      asked += 1;
+      return { ...signedLoaders, asks: new Map([["grub", 9]]) };
+    };
+    expect((await looked({ inputs: { spec }, loaders })).noGo).toEqual([]);
+    expect(asked).toBe(0);
+    const on = { "secure-boot": " 6 0 0 0 1" };
+    expect((await looked({ inputs: { spec }, loaders, probe: on })).noGo).toContain("secure boot");
+    expect(asked).toBe(1);
   });
 
   it("warns of a definition that was never built here", async () => {

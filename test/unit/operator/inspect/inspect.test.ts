@@ -1,9 +1,19 @@
 import { describe, expect, it } from "vitest";
+import { throwawaySigner } from "../../../../src/boot/efi/self-signed.ts";
 import { mirrorsInSources } from "../../../../src/debian/archive/mirrors.ts";
 import { inspect } from "../../../../src/operator/inspect/inspect.ts";
 import type { Host } from "../../../../src/transport/host.ts";
+import { x509List } from "../../../helpers/builders/signature-lists.ts";
 import { mib } from "../../../helpers/builders/storage.ts";
 import { probeOutput } from "../../../helpers/fakes/probe-output.ts";
+
+const { certificate } = throwawaySigner("An Authority");
+/** A variable of the firmware as od(1) shows it, with its attributes. */
+const od = (value: Buffer) =>
+  Buffer.concat([Buffer.from([6, 0, 0, 0]), value])
+    .toString("hex")
+    .replaceAll(/(.{2})/g, " $1")
+    .replaceAll(/(.{48})/g, "$1\n");
 
 const signal = new AbortController().signal;
 
@@ -158,6 +168,17 @@ describe("inspect", () => {
 
   it.each<[string, Record<string, string>, object]>([
     ["Secure Boot", { "secure-boot": "   6   0   0   0   1" }, { secureBoot: true }],
+    [
+      "the keys of its firmware, and what shim has noted of generations",
+      {
+        "secure-boot-db": od(x509List(certificate)),
+        "sbat-level": od(Buffer.from("sbat,1,2025051000\nshim,4\ngrub,5\n\0more")),
+      },
+      {
+        secureBootDb: { authorities: ["An Authority"], programs: [] },
+        sbatLevel: ["sbat,1,2025051000", "shim,4", "grub,5"],
+      },
+    ],
     ["no variable for it", { "secure-boot": "" }, { secureBoot: false }],
     ["lockdown", { lockdown: "none [integrity] confidentiality" }, { lockdown: "integrity" }],
     ["a kernel without lockdown", { lockdown: "" }, { lockdown: "none" }],

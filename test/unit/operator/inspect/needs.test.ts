@@ -1,20 +1,26 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadDefinition } from "../../../../src/operator/definition/load.ts";
-import { judgeNeeds, needsOf, typedAtConsole } from "../../../../src/operator/inspect/needs.ts";
+import {
+  judgeNeeds,
+  needsOf,
+  type SignedLoaders,
+  typedAtConsole,
+} from "../../../../src/operator/inspect/needs.ts";
 import { readLockFor } from "../../../../src/operator/lock/lock.ts";
 import type { Facts } from "../../../../src/schema/facts.ts";
 import type { Spec } from "../../../../src/schema/spec.ts";
 import { locked, lockOf, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
+import { signedLoaders } from "../../../helpers/builders/loaders.ts";
 import { diskFacts, mib } from "../../../helpers/builders/storage.ts";
 
 const layout = async (name: string) => (await loadDefinition(join("imgbuild/layouts", name))).spec;
 
-function judge(spec: Spec, facts: Partial<Facts> = {}) {
+function judge(spec: Spec, facts: Partial<Facts> = {}, loaders?: SignedLoaders) {
   const disks = Object.fromEntries(
     Object.keys(spec.storage?.disks ?? {}).map((name) => [name, diskFacts("vda", { sizeBytes: 8192 * mib })]),
   );
-  return judgeNeeds(needsOf(spec, lockOf(spec)), spec, machineFacts(facts), disks);
+  return judgeNeeds(needsOf(spec, lockOf(spec)), spec, machineFacts(facts), disks, loaders);
 }
 const named = (findings: ReturnType<typeof judge>, check: string) =>
   findings.find((one) => one.check === check);
@@ -145,6 +151,40 @@ describe("a machine's answers", () => {
       detail: expect.stringContaining("only if the firmware has the definition's keys already"),
     });
   });
+
+  it.each<[string, Partial<Facts>, SignedLoaders, string, RegExp]>([
+    [
+      "its keys are those of shim",
+      { secureBootDb: { authorities: ["CA 2023"], programs: [] }, sbatLevel: ["shim,4", "grub,5"] },
+      signedLoaders,
+      "go",
+      /^it is on; the firmware trusts CA 2023, by which shim-signed 1\.0 is signed, and has not revoked shim 4, shim\.debian 1 and grub 5$/,
+    ],
+    [
+      "it has none of them",
+      { secureBootDb: { authorities: ["Windows 2011"], programs: [] } },
+      signedLoaders,
+      "no-go",
+      /^it is on, and would refuse the new system: shim-signed 1\.0 is signed by CA 2011 and CA 2023; the firmware trusts Windows 2011$/,
+    ],
+    [
+      "it has revoked GRUB",
+      { secureBootDb: { authorities: ["CA 2011"], programs: [] }, sbatLevel: ["grub,6"] },
+      signedLoaders,
+      "no-go",
+      /revoked grub 2\.0: grub 5, where 6 is asked for$/,
+    ],
+    ["its keys cannot be read", {}, signedLoaders, "warn", /which keys the firmware has could not be read$/],
+    ["the packages cannot be had", {}, { problem: "no answer" }, "warn", /not compared .*: no answer$/],
+  ])(
+    "say what Secure Boot makes of the loaders that are installed: %s",
+    (_, facts, loaders, verdict, detail) => {
+      const debian = serverSpec({ boot: { loader: "grub", secureBoot: "debian" } });
+      const found = named(judge(debian, { secureBoot: true, ...facts }, loaders), "secure boot")!;
+      expect(found.verdict).toBe(verdict);
+      expect(found.detail).toMatch(detail);
+    },
+  );
 
   it("are asked for with the layout's own lock", async () => {
     const definition = await loadDefinition("imgbuild/layouts/luks-tpm2");
