@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { keepersFor } from "../../src/debian/archive/keepers.ts";
@@ -101,8 +101,8 @@ export default image({ hostname: "small", system: ${JSON.stringify({ suite: "tri
     expect(readFileSync(blob(dpkg!.sha256))).toEqual(lost);
   });
 
-  it("is thinned by an index without what no lock needs, and is not another's to fill", async () => {
-    const { host } = await registryLab();
+  it("is thinned by an index without what no lock needs, which the registry frees, and is not another's to fill", async () => {
+    const { host, blob, collect } = await registryLab();
     const store = `oci://${host}/kept`;
     const outside = operator();
     const mirror = await mirrorOf("aa", "bb");
@@ -112,6 +112,11 @@ export default image({ hostname: "small", system: ${JSON.stringify({ suite: "tri
     expect((await verifyStore(store, publicKey, outside)).index.packages).toHaveLength(2);
     expect(await thinStore(store, keep, outside)).toMatchObject({ kept: 1, removed: 1 });
     expect((await verifyStore(store, publicKey, outside)).index.packages).toHaveLength(1);
+    collect();
+    expect([existsSync(blob(sumOf("aa"))), existsSync(blob(sumOf("bb")))]).toEqual([true, false]);
+    expect((await verifyStore(store, publicKey, outside)).index.packages).toHaveLength(1);
+    expect(await fillStore([definition(["aa", "bb"], mirror)], store, outside)).toMatchObject({ added: 1 });
+    expect((await verifyStore(store, publicKey, outside)).index.packages).toHaveLength(2);
     await expect(fillStore([definition(["aa"], mirror)], store, operator())).rejects.toThrow(/is signed by/);
     await expect(verifyStore(`oci://${host}/nothing`, publicKey, outside)).rejects.toThrow(/is no store/);
   });

@@ -19,6 +19,8 @@ export interface RegistryLab {
   readonly host: string;
   /** Where the registry keeps a blob. */
   blob(sha256: string): string;
+  /** Frees what no manifest with a tag names. */
+  collect(): void;
   /** What it has logged. */
   log(): string;
 }
@@ -71,6 +73,11 @@ export async function registryLab(
   return {
     host: `127.0.0.1:${port}`,
     blob: (sum) => join(storage, "docker/registry/v2/blobs/sha256", sum.slice(0, 2), sum, "data"),
+    collect: () =>
+      void execFileSync("docker-registry", ["garbage-collect", "--delete-untagged", config], {
+        stdio: "ignore",
+        timeout: 60_000,
+      }),
     log: () => said,
     ...(tokens === undefined ? {} : { tokens }),
   };
