@@ -10,7 +10,7 @@ import { converse } from "./rescue/dialogue.ts";
 import { hostKeysFor } from "./rescue/host-keys.ts";
 import { cardsHere, networkFor } from "./rescue/network.ts";
 import { type OpenMedium, openMedium } from "./rescue/open-medium.ts";
-import { type Opened, openSecrets, tryIdentity } from "./rescue/open-secrets.ts";
+import { type Opened, openAlone, openSecrets, tryIdentity } from "./rescue/open-secrets.ts";
 import { planRecovery, withMachineId } from "./rescue/plan-recovery.ts";
 import { reachedAt, reachedLines } from "./rescue/reached.ts";
 import { SentIdentity, serveIdentity } from "./rescue/sent-identity.ts";
@@ -77,6 +77,7 @@ async function start(): Promise<void> {
     },
     reached: async () => reachedLines(await reached()),
     openSecrets: () => openSecrets(open, { consoles, sent, reached }),
+    openAlone: () => openAlone(open, { consoles }),
     rebuild: async (planned, opened) => {
       await log.task("checking the medium", async (inner) => {
         const directory = await medium(inner).catch((error: unknown) => {

@@ -87,6 +87,14 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
       "imgbuild rescue web --test --report drill.json",
       "try it in a virtual machine; drill.html is a page that shows what came back, and how fast",
     ],
+    [
+      "imgbuild rescue web --unlock tang:http://192.0.2.10,thumbprint=LtFgu40PBYJTVpmvMyxidfQ1itT1NRRgFfsJ61GKag4 -o web.iso",
+      "in the network of that tang server its secrets open with nothing typed",
+    ],
+    [
+      "imgbuild rescue web --unlock tpm2:root@192.0.2.20 -o web.iso",
+      "so they do in that machine, by its TPM, as long as its board lives",
+    ],
     ["imgbuild rescue web --format pxe -o pxe", "a directory that a web server serves"],
     [
       "imgbuild rescue web --without-identity -o web.iso",

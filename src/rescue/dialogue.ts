@@ -18,6 +18,8 @@ interface RescueWorld {
   /** Where the machine is reached, and by which key it is known. */
   reached(): Promise<readonly string[]>;
   openSecrets(): Promise<Opened>;
+  /** Without a question; fails where that does not do. */
+  openAlone(): Promise<Opened>;
   /** Checks the medium, and rebuilds the machine. */
   rebuild(planned: Planned, opened: Opened): Promise<void>;
   /** Milliseconds: of an unattended medium for somebody who stops it; until a rebuilt machine restarts by itself. */
@@ -139,11 +141,7 @@ async function byItself(world: RescueWorld): Promise<boolean> {
     const { facts, recovery } = await world.look(saidFirst(open));
     show(consoles, facts, recovery);
     if (recovery.planned === undefined) throw new Fail("it does not begin: see above");
-    if (Object.keys(open.spec.secrets).length > 0)
-      throw new Fail(
-        "it does not begin: the definition has secrets, and somebody has to type the passphrase",
-      );
-    await rebuild(world, recovery.planned, { secrets: new Map() });
+    await rebuild(world, recovery.planned, await world.openAlone());
     consoles.print("The machine switches off; take the medium out before it starts again.");
     return true;
   });

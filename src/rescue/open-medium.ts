@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { readPayload } from "../archive/payload.ts";
 import { parseLock } from "../debian/lock/lock.ts";
 import type { PlanInputs } from "../operator/plan/plan.ts";
-import { Medium, mediumContent, mediumWord } from "../schema/base/medium.ts";
+import { Medium, MediumUnlock, mediumContent, mediumWord } from "../schema/base/medium.ts";
 import { Spec } from "../schema/spec.ts";
 import { checkDeployData } from "../target/open-payload.ts";
 import { Fail, messageOf } from "../util/fail.ts";
@@ -23,6 +24,12 @@ export interface OpenMedium extends Omit<PlanInputs, "base"> {
   readonly identity: Uint8Array | undefined;
   /** Another, as `steps/tree/kept-identity` has it: host keys and machine-id of before. */
   readonly kept: Uint8Array | undefined;
+  /** What opens the secrets with nothing typed, and the same secrets for the identity that it opens. */
+  readonly unlock: Unlock | undefined;
+}
+
+interface Unlock extends Pick<OpenMedium, "sealed" | "kept"> {
+  readonly ways: readonly MediumUnlock[];
 }
 
 /** Reads what the boot entry brought along. Damage of any of it is a Fail. */
@@ -66,8 +73,25 @@ function contentOf(medium: Medium, files: ReadonlyMap<string, Uint8Array>): Open
     links: json(mediumContent.links) as OpenMedium["links"],
     mirrors: json(mediumContent.mirrors) as OpenMedium["mirrors"],
     carried: new Map([...files].filter(([path]) => /^(files|debs)\//.test(path))),
-    sealed: new Map(below(mediumContent.secrets).map(([name, bytes]) => [name.replace(/\.age$/, ""), bytes])),
+    ...sealedIn(files, ""),
     identity: files.get(mediumContent.identity),
-    kept: files.get(mediumContent.hostKeys),
+    unlock: files.has(mediumContent.unlock)
+      ? {
+          ways: z.array(MediumUnlock).parse(json(mediumContent.unlock)),
+          ...sealedIn(files, mediumContent.unlocked),
+        }
+      : undefined,
   };
+}
+
+/** Age files by the names of the secrets, and that of the host keys. */
+function sealedIn(
+  files: ReadonlyMap<string, Uint8Array>,
+  place: string,
+): Pick<OpenMedium, "sealed" | "kept"> {
+  const secrets = `${place}${mediumContent.secrets}`;
+  const sealed = [...files]
+    .filter(([path]) => path.startsWith(secrets))
+    .map(([path, bytes]) => [path.slice(secrets.length).replace(/\.age$/, ""), bytes] as const);
+  return { sealed: new Map(sealed), kept: files.get(`${place}${mediumContent.hostKeys}`) };
 }

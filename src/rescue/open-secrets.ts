@@ -6,6 +6,7 @@ import type { Consoles } from "./consoles.ts";
 import type { OpenMedium } from "./open-medium.ts";
 import type { Reached } from "./reached.ts";
 import type { SentIdentity } from "./sent-identity.ts";
+import { unlock } from "./unlock.ts";
 
 /** A typing error is no reason to begin anew. */
 const tries = 3;
@@ -18,7 +19,7 @@ export interface Opened {
   readonly machineId?: string | undefined;
 }
 
-type Sealed = Pick<OpenMedium, "sealed" | "identity" | "kept" | "spec">;
+type Sealed = Pick<OpenMedium, "sealed" | "identity" | "kept" | "unlock" | "spec">;
 
 /** Who is asked, and what else may open the secrets. */
 interface Ways {
@@ -26,15 +27,19 @@ interface Ways {
   readonly sent: SentIdentity;
   /** Where an identity can be sent to. */
   reached(): Promise<Reached | undefined>;
+  /** What opens the medium with nothing typed. */
+  readonly byItself?: typeof unlock;
 }
 
-/** Opens the secrets of the definition by the identity that was sent, or by a passphrase that is typed. */
+/** Opens the secrets of the definition by the identity that was sent, by what needs nothing typed, or by a passphrase that is typed. */
 export async function openSecrets(medium: Sealed, ways: Ways): Promise<Opened> {
   if (!hasSecrets(medium)) return { secrets: new Map() };
   const { consoles, sent } = ways;
   // Some have a passphrase of their own.
   const passphrase = (name: string) => consoles.askSecret("passphrase", `Passphrase of the secret ${name}: `);
   if (sent.text === undefined) {
+    const unlocked = await openUnlocked(medium, ways, passphrase);
+    if (unlocked !== undefined) return unlocked;
     const typed =
       medium.identity === undefined
         ? await waitForIdentity(medium, ways)
@@ -48,6 +53,32 @@ export async function openSecrets(medium: Sealed, ways: Ways): Promise<Opened> {
       }
   }
   return await openAll(medium, sent.text!, passphrase);
+}
+
+/** Opens them with nothing typed at all; fails where that does not open each. */
+export async function openAlone(medium: Sealed, ways: Pick<Ways, "consoles" | "byItself">): Promise<Opened> {
+  const opened = await openUnlocked(medium, ways, undefined);
+  if (Object.keys(medium.spec.secrets).some((name) => !opened?.secrets.has(name)))
+    throw new Fail("it does not begin: the definition has secrets, and somebody has to type the passphrase");
+  return opened ?? { secrets: new Map() };
+}
+
+/** By the identity that was made for the medium; undefined where nothing opens that. */
+async function openUnlocked(
+  medium: Sealed,
+  { consoles, byItself = unlock }: Pick<Ways, "consoles" | "byItself">,
+  passphrase: Parameters<typeof openAll>[2],
+): Promise<Opened | undefined> {
+  if (medium.unlock === undefined) return undefined;
+  const { ways, sealed, kept } = medium.unlock;
+  const identity = await byItself(ways, consoles);
+  if (identity === undefined) return undefined;
+  try {
+    const own = { ...medium, sealed: new Map([...medium.sealed, ...sealed]), kept };
+    return await openAll(own, identity, passphrase);
+  } finally {
+    identity.wipe();
+  }
 }
 
 /** Fails unless an identity opens all that is sealed for one. */
@@ -67,7 +98,7 @@ function hasSecrets({ spec, kept }: Sealed): boolean {
 
 /** Without `passphrase`, secrets that have one of their own stay closed. */
 async function openAll(
-  { sealed, kept, spec }: Sealed,
+  { sealed, kept, spec }: Pick<Sealed, "sealed" | "kept" | "spec">,
   identity: Secret,
   passphrase: ((name: string) => Promise<Secret>) | undefined,
 ): Promise<Opened> {

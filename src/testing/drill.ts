@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { requireStorage } from "../operator/deploy/inputs.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
+import type { TpmOf } from "../operator/rescue/host-tpm.ts";
 import { makeRescue } from "../operator/rescue/rescue.ts";
 import type { RescueOptions } from "../operator/rescue/rescue-options.ts";
 import { networkdFiles } from "../operator/test/test-image.ts";
@@ -20,13 +21,16 @@ import { readNetworkd } from "./networkd.ts";
 import { hostKeysSaid, loadedChecks, recover, restoredIn } from "./recover.ts";
 import { runCases } from "./verdict.ts";
 
-export interface DrillOptions extends Pick<RescueOptions, "identity" | "offline"> {
+export interface DrillOptions extends Pick<RescueOptions, "identity" | "offline" | "unlock"> {
   readonly firmware: "bios" | "uefi" | "declared";
   readonly memory?: number;
   readonly keep?: boolean;
 }
 
-type Outside = TestLabOptions & { readonly passphraseOf: (of: string) => Promise<Secret> };
+type Outside = TestLabOptions & {
+  readonly passphraseOf: (of: string) => Promise<Secret>;
+  readonly tpmOf: TpmOf;
+};
 
 /** What came of a drill; `error` is why it ended early. */
 interface Drilled {

@@ -33,7 +33,7 @@ describe("imgbuild secrets send", () => {
     const medium = {
       spec: serverSpec({ secrets: { token: { file: "token.age", path: "/etc/token" } } }),
       sealed: new Map([["token", await sealFor(own.recipient, Buffer.from("s3cret"))]]),
-      ...{ identity: undefined, kept: undefined },
+      ...{ identity: undefined, kept: undefined, unlock: undefined },
     };
     serveIdentity(join(base, "identity.sock"), async (text) => {
       await tryIdentity(medium, text);

@@ -18,11 +18,15 @@ export interface Content {
   readonly digest: string;
 }
 
-/** What a machine is rebuilt from: the definition, its lock and files, and its secrets as they are in the repository. */
+/**
+ * What a machine is rebuilt from: the definition, its lock and files, and its secrets as they are in the repository. `unlock`: files of
+ * `unlockFiles`.
+ */
 export async function contentOf(
   definition: OpenDefinition,
   mirrors: Readonly<Record<string, readonly string[]>>,
   identity: Uint8Array | undefined,
+  unlock: ReadonlyMap<string, Uint8Array> = new Map(),
 ): Promise<Content> {
   const { spec, lock, links, dir } = definition;
   const json = (value: unknown) => Buffer.from(canonicalJson(value));
@@ -42,6 +46,7 @@ export async function contentOf(
   // It refuses what is not encrypted, and takes off the armor.
   for (const [name, { file }] of secrets)
     files.set(`${mediumContent.secrets}${name}.age`, await readAgeFile(resolve(dir, file)));
+  for (const [path, bytes] of unlock) files.set(path, bytes);
   for (const [path, { bytes }] of definition.files) files.set(`files${path}`, bytes);
   for (const [path, bytes] of await localDebs(dir, lock)) files.set(`debs/${path}`, bytes);
   const digest = digestOf([...files].map(([path, bytes]) => [path, sha256(bytes)]).sort());

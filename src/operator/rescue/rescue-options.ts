@@ -10,4 +10,6 @@ export interface RescueOptions extends Pick<RevealOptions, "identity"> {
   readonly unattended?: boolean;
   /** Nothing on it opens the secrets: an identity is sent when the machine is rebuilt. */
   readonly withoutIdentity?: boolean;
+  /** What opens the secrets with nothing typed, as `parseUnlock` takes it. */
+  readonly unlock?: readonly string[];
 }

@@ -20,6 +20,7 @@ import { type OpenDefinition, openDefinition } from "../lock/open-definition.ts"
 import { identityFiles } from "../secrets/secrets.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
+import type { TpmOf } from "./host-tpm.ts";
 import { type MediumSource, makeIso } from "./iso.ts";
 import { type Content, contentOf, mediumArchive, sshKeys } from "./medium-archive.ts";
 import { type Entry, kernelWords, mediumMenu, onMedium } from "./menu.ts";
@@ -28,11 +29,14 @@ import { packOfflineTree } from "./offline-tree.ts";
 import type { RescueOptions } from "./rescue-options.ts";
 import { sealedIdentity } from "./sealed-identity.ts";
 import { type SecureBootFacts, secureBootFacts } from "./secure-boot.ts";
+import { unlockFiles, unlockSeals } from "./unlock.ts";
+import { parseUnlock } from "./unlock-option.ts";
 
 interface Outside extends VmOptions {
   /** A passphrase for the identity on the medium, or of one that has one. */
   readonly newPassphrase: () => Promise<Secret>;
   readonly passphraseOf: ((of: string) => Promise<Secret>) | undefined;
+  readonly tpmOf: TpmOf;
 }
 
 interface Made {
@@ -67,17 +71,21 @@ export async function makeRescue(
     throw new Fail("--offline: a machine that starts from the network has no medium to read a tree from", {
       exitCode: exitCodes.usage,
     });
+  const ways = (options.unlock ?? []).map(parseUnlock);
   await refuseOutput(to, isDirectory);
   await requireParent(to);
   const definitions: OpenDefinition[] = [];
   for (const path of paths)
     definitions.push(await openDefinition(path, { log, check: ({ spec }) => requireStorage(spec, path) }));
   refuseSameNames(definitions);
+  const seals = await unlockSeals(ways, outside);
+  const passphrase = outside.passphraseOf && askedOnce(outside.passphraseOf);
+  const secretKeys = { identityFiles: identityFiles(options, outside.env), passphrase };
   const identity = options.withoutIdentity
     ? undefined
     : await sealedIdentity(definitions, {
-        files: identityFiles(options, outside.env),
-        opens: outside.passphraseOf,
+        files: secretKeys.identityFiles,
+        opens: passphrase,
         seal: async (plain) => await sealWithPassphrase(await outside.newPassphrase(), plain),
         log,
       });
@@ -89,8 +97,10 @@ export async function makeRescue(
   try {
     return await inWorkDirectory(to, async (work) => {
       const parts: Part[] = [];
-      for (const definition of definitions)
-        parts.push(await partOf(definition, identity, { work, options, outside }));
+      for (const definition of definitions) {
+        const unlock = await unlockFiles(definition, seals, secretKeys, log);
+        parts.push(await partOf(definition, identity, { unlock, work, options, outside }));
+      }
       return await log.task(`writing ${to}`, () =>
         place(parts, { base, tree, work, to, options, signal: outside.signal }),
       );
@@ -103,13 +113,18 @@ export async function makeRescue(
 async function partOf(
   definition: OpenDefinition,
   identity: Uint8Array | undefined,
-  how: { readonly work: string; readonly options: RescueOptions; readonly outside: Outside },
+  how: {
+    readonly unlock: ReadonlyMap<string, Uint8Array>;
+    readonly work: string;
+    readonly options: RescueOptions;
+    readonly outside: Outside;
+  },
 ): Promise<Part> {
   const { env, log } = how.outside;
   const { hostname } = definition.spec;
   if (sshKeys(definition).length === 0)
     log.warn(`${hostname}: its definition has no key by which the medium's base could be reached over SSH`);
-  const content = await contentOf(definition, await mirrorsFor(definition.spec, env), identity);
+  const content = await contentOf(definition, await mirrorsFor(definition.spec, env), identity, how.unlock);
   if (!how.options.offline) return { definition, content, tree: undefined };
   const path = onMedium.tree(hostname);
   const file = join(how.work, basename(path));
@@ -192,6 +207,16 @@ async function entryOf(
   const { archive, word } = await mediumArchive(definition, content, { ...shared, files, tree: tree?.about });
   const { hostname, boot } = definition.spec;
   return { hostname, archive, cmdline: kernelWords(boot?.consoles, word) };
+}
+
+/** An identity's passphrase is asked for once, however often it is opened. */
+function askedOnce(ask: (of: string) => Promise<Secret>): (of: string) => Promise<Secret> {
+  const asked = new Map<string, Promise<Secret>>();
+  return (of) => {
+    const answer = asked.get(of) ?? ask(of);
+    asked.set(of, answer);
+    return answer;
+  };
 }
 
 function fileOf({ size, sha256: digest }: BaseFiles["kernel"]): MediumFile {

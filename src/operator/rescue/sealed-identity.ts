@@ -84,7 +84,7 @@ async function problemWith(
 }
 
 /** Without the secrets that a passphrase of their own opens. */
-async function withIdentitySecrets(definition: Definition): Promise<Definition> {
+export async function withIdentitySecrets(definition: Definition): Promise<Definition> {
   const { spec, dir } = definition;
   const secrets: (typeof spec)["secrets"] = {};
   for (const [name, secret] of Object.entries(spec.secrets))

@@ -34,6 +34,24 @@ export const Medium = z.strictObject({
   tree: z.strictObject({ path: z.string(), seed: z.string(), sizeBytes: z.int().positive() }).optional(),
 });
 
+/** How the identity that was made for a medium is opened with nothing typed. What is sealed is its AGE-SECRET-KEY line. */
+export const MediumUnlock = z.discriminatedUnion("type", [
+  /** By a tang server: a JWE as clevis writes it. */
+  z.strictObject({ type: z.literal("tang"), url: z.string(), sealed: z.string() }),
+  /** By the TPM of the machine that was reached as `host`; the parts are base64. */
+  z.strictObject({
+    type: z.literal("tpm2"),
+    host: z.string(),
+    sealed: z.strictObject({
+      public: z.string(),
+      duplicate: z.string(),
+      seed: z.string(),
+      register7: z.boolean(),
+    }),
+  }),
+]);
+export type MediumUnlock = z.output<typeof MediumUnlock>;
+
 /** Files of the payload beside `files/` (of the definition) and `debs/`. Secrets are as in the repository, encrypted. */
 export const mediumContent = {
   spec: "spec.json",
@@ -49,6 +67,9 @@ export const mediumContent = {
   hostKeys: "host-keys.age",
   /** Each secret: `secrets/NAME.age`. */
   secrets: "secrets/",
+  /** Where something opens them with nothing typed: how (a list of `MediumUnlock`), and below it the same two again, for the identity that it opens. */
+  unlock: "unlock.json",
+  unlocked: "unlock/",
 } as const;
 
 export type Medium = z.output<typeof Medium>;

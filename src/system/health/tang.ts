@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type JsonWebKey, verify } from "node:crypto";
-import { get, type IncomingMessage } from "node:http";
+import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { parsedJson } from "../../util/digest.ts";
@@ -45,7 +45,7 @@ export async function fetchAdvertisement(
   const full = `${url}/adv/${thumbprint}`;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const { status, text } = await ask(full, signal);
+      const { status, text } = await ask(full, {}, signal);
       if (status === 404)
         throw new Fail(`the tang server ${url} has no signing key with the thumbprint ${thumbprint}`, {
           hint: "`tang-show-keys` on the server prints the right one",
@@ -65,8 +65,39 @@ export async function fetchAdvertisement(
   }
 }
 
-/** Refuses what is not signed by all the keys that it names, one of which has the thumbprint; as clevis does. */
-export function checkAdvertisement(text: string, thumbprint: string): void {
+/** A key of an advertisement to exchange with, its thumbprint, and all keys. */
+export function exchangeKey(
+  text: string,
+  thumbprint: string,
+): { key: Key; kid: string; all: readonly Key[] } {
+  const all = checkAdvertisement(text, thumbprint);
+  const key = all.find(isExchange)!;
+  return { key, kid: thumbprintOf(key), all };
+}
+
+/** Lets the server multiply a point by its exchange key of that thumbprint. It is asked once: who asks has another way. */
+export async function exchangeAt(
+  { url, kid }: { readonly url: string; readonly kid: string },
+  point: Pick<Key, "kty" | "crv" | "x" | "y">,
+  signal: AbortSignal,
+): Promise<Pick<Key, "kty" | "crv" | "x" | "y">> {
+  const body = JSON.stringify({ ...point, alg: "ECMR", key_ops: ["deriveKey"] });
+  const headers = { "Content-Type": "application/jwk+json", "Content-Length": Buffer.byteLength(body) };
+  const asked = { method: "POST", headers, body };
+  const { status, text } = await ask(`${url}/rec/${kid}`, asked, signal).catch((error: unknown) => {
+    throw new Fail(`the tang server ${url} does not answer: ${messageOf(error)}`, { cause: error });
+  });
+  if (status === 404)
+    throw new Fail(`the tang server ${url} does not have the key ${kid} any more`, {
+      hint: "keys that were rotated are kept on the server, in files whose names begin with a dot",
+    });
+  const key = Key.safeParse(parsedJson(text));
+  if (status !== 200 || !key.success) throw new Fail(`the tang server ${url} answered ${status}`);
+  return key.data;
+}
+
+/** Refuses what is not signed by all the keys that it names, one of which has the thumbprint; as clevis does. Gives its keys. */
+export function checkAdvertisement(text: string, thumbprint: string): readonly Key[] {
   const hint = "ask `tang-show-keys` on the server; what answers may be another one";
   const refuse = (why: string) => new Fail(`the advertisement of the tang server ${why}`, { hint });
   const jws = Advertisement.safeParse(parsedJson(text));
@@ -80,8 +111,12 @@ export function checkAdvertisement(text: string, thumbprint: string): void {
   for (const key of signing)
     if (!signatures.some((signature) => isSigned(payload, signature, key)))
       throw refuse(`is not signed by its key ${thumbprintOf(key)}`);
-  if (!set.data.keys.some(({ key_ops }) => key_ops.includes("deriveKey")))
-    throw refuse("names no key to exchange with");
+  if (!set.data.keys.some(isExchange)) throw refuse("names no key to exchange with");
+  return set.data.keys;
+}
+
+function isExchange({ key_ops }: Key): boolean {
+  return key_ops.includes("deriveKey");
 }
 
 /** RFC 7638: the SHA-256 of the members that make the key, in their order. */
@@ -109,10 +144,16 @@ function isSigned(payload: string, one: z.output<typeof Signature>, key: Key): b
   }
 }
 
-async function ask(url: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
+async function ask(
+  url: string,
+  { body, ...options }: Pick<RequestOptions, "method" | "headers"> & { readonly body?: string },
+  signal: AbortSignal,
+): Promise<{ status: number; text: string }> {
   const bound = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    get(url, { signal: bound, agent: false }, resolve).on("error", reject);
+    request(url, { ...options, signal: bound, agent: false }, resolve)
+      .on("error", reject)
+      .end(body);
   });
   const chunks: Buffer[] = [];
   let size = 0;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { openDefinition } from "../../../src/operator/lock/open-definition.ts";
+import type { TpmOf } from "../../../src/operator/rescue/host-tpm.ts";
 import { makeRescue } from "../../../src/operator/rescue/rescue.ts";
 import type { RescueOptions } from "../../../src/operator/rescue/rescue-options.ts";
 import { cacheRoot } from "../../../src/system/files/cache.ts";
@@ -32,18 +33,19 @@ export interface AtMedium {
 export async function withMedium(
   lab: TestLab,
   definition: string,
-  how: Omit<MachineOptions, "name"> & Pick<RescueOptions, "offline" | "withoutIdentity">,
+  how: Omit<MachineOptions, "name"> &
+    Pick<RescueOptions, "offline" | "withoutIdentity" | "unlock"> & { readonly tpmOf?: TpmOf },
 ): Promise<AtMedium> {
-  const { offline = false, withoutIdentity = false, disks, ...more } = how;
+  const { offline = false, withoutIdentity = false, unlock = [], tpmOf = noTpm, disks, ...more } = how;
   const passphrase = randomBytes(8).toString("hex");
   const typed = async () => new Secret("passphrase", Buffer.from(passphrase));
   const iso = join(lab.directory, "medium.iso");
   await makeRescue(
     [definition],
-    { output: iso, format: "iso", offline, withoutIdentity, identity: ["secrets/demo-identity.txt"] },
+    { output: iso, format: "iso", offline, withoutIdentity, unlock, identity: ["secrets/demo-identity.txt"] },
     {
       ...{ env: process.env, cache: cacheRoot(process.env), log: silentLog, hasPlace: true },
-      ...{ signal: new AbortController().signal, newPassphrase: typed, passphraseOf: typed },
+      ...{ signal: new AbortController().signal, newPassphrase: typed, passphraseOf: typed, tpmOf },
     },
   );
   const disc = { file: { file: iso, format: "raw" as const }, serial: "MEDIUM" };
@@ -53,6 +55,8 @@ export async function withMedium(
   });
   return { machine, passphrase, ...conversation(machine, passphrase) };
 }
+
+const noTpm: TpmOf = () => Promise.reject(new Error("a TPM was asked"));
 
 function conversation(
   machine: Machine,

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { converse } from "../../../src/rescue/dialogue.ts";
 import { type OpenMedium, openMedium } from "../../../src/rescue/open-medium.ts";
-import { openSecrets } from "../../../src/rescue/open-secrets.ts";
+import { openAlone, openSecrets } from "../../../src/rescue/open-secrets.ts";
 import { planRecovery } from "../../../src/rescue/plan-recovery.ts";
 import { SentIdentity } from "../../../src/rescue/sent-identity.ts";
 import type { Facts } from "../../../src/schema/facts.ts";
-import { sealForAll, sealWithPassphrase } from "../../../src/secrets/seal.ts";
+import { newIdentity } from "../../../src/secrets/identity.ts";
+import { sealFor, sealForAll, sealWithPassphrase } from "../../../src/secrets/seal.ts";
 import { Fail } from "../../../src/util/fail.ts";
 import { Secret } from "../../../src/util/secret.ts";
 import { machineFacts, serverSpec } from "../../helpers/builders/deployable.ts";
@@ -30,7 +31,13 @@ class Restarted extends Error {}
 
 async function talk(
   answers: readonly (readonly [string, string])[],
-  options: { change?: Change; facts?: Facts; rebuild?: () => Promise<void>; sent?: SentIdentity } = {},
+  options: {
+    change?: Change;
+    facts?: Facts;
+    rebuild?: () => Promise<void>;
+    sent?: SentIdentity;
+    byItself?: () => Promise<Secret>;
+  } = {},
 ) {
   const { consoles, shown, left } = consolesWith(answers);
   const open = await opened(options.change);
@@ -50,6 +57,7 @@ async function talk(
         ...{ consoles, sent: options.sent ?? new SentIdentity() },
         reached: async () => ({ address: "192.0.2.10", hostKey: "SHA256:abc" }),
       }),
+    openAlone: () => openAlone(open, { consoles, ...(options.byItself && { byItself: options.byItself }) }),
     restart: () => end("restart") as Promise<never>,
     powerOff: () => end("off") as Promise<never>,
   }).catch((error: unknown) => {
@@ -180,5 +188,23 @@ describe("an unattended medium", () => {
     const { rebuild, ended } = await talk([], { change: { medium } });
     expect(rebuild).toHaveBeenCalledOnce();
     expect(ended).toEqual(["off"]);
+  });
+
+  it("rebuilds a server with secrets only where something opens them with nothing typed", async () => {
+    const { identity, recipient } = await newIdentity();
+    const more = new Map([
+      ["secrets/token.age", await sealFor((await newIdentity()).recipient, Buffer.from("s3cret"))],
+      ["unlock.json", Buffer.from("[]")],
+      ["unlock/secrets/token.age", await sealFor(recipient, Buffer.from("s3cret"))],
+    ]);
+    const spec = serverSpec({ secrets: { token: { file: "token.age", path: "/etc/token" } } });
+    const change = { spec, more, medium };
+    const byItself = async () => new Secret("identity", Buffer.from(identity));
+    const opened = await talk([], { change, byItself });
+    expect(opened.rebuild).toHaveBeenCalledOnce();
+    expect(opened.ended).toEqual(["off"]);
+    const closed = await talk([restart], { change });
+    expect(closed.rebuild).not.toHaveBeenCalled();
+    expect(closed.shown).toContain("it does not begin: the definition has secrets");
   });
 });

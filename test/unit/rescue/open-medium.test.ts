@@ -37,6 +37,25 @@ describe("F49: what a rescue medium brings along", () => {
     expect(open.identity).toBeUndefined();
   });
 
+  it("has what opens its secrets with nothing typed, and those secrets apart from the others", async () => {
+    const ways = [{ type: "tang", url: "http://192.0.2.10", sealed: "a.b.c.d.e" }];
+    const more = new Map([
+      ["secrets/token.age", Buffer.from("for a person")],
+      ["unlock.json", Buffer.from(JSON.stringify(ways))],
+      ["unlock/secrets/token.age", Buffer.from("for the medium")],
+      ["unlock/host-keys.age", Buffer.from("kept")],
+    ]);
+    const parts = await mediumParts({ more });
+    const open = await openMedium(laid(parts), `quiet ${parts.word}`);
+    const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes!).toString();
+    expect(open.unlock?.ways).toEqual(ways);
+    expect(text(open.sealed.get("token"))).toBe("for a person");
+    expect(text(open.unlock?.sealed.get("token"))).toBe("for the medium");
+    expect([open.kept, text(open.unlock?.kept)]).toEqual([undefined, "kept"]);
+    const without = await mediumParts();
+    expect((await openMedium(laid(without), without.word)).unlock).toBeUndefined();
+  });
+
   it("is refused where a byte of either part is another, or the command line names none", async () => {
     const parts = await mediumParts();
     const flipped = (bytes: Uint8Array, at: number) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { openSecrets, tryIdentity } from "../../../src/rescue/open-secrets.ts";
+import type { Consoles } from "../../../src/rescue/consoles.ts";
+import { openAlone, openSecrets, tryIdentity } from "../../../src/rescue/open-secrets.ts";
 import { SentIdentity } from "../../../src/rescue/sent-identity.ts";
 import { newIdentity } from "../../../src/secrets/identity.ts";
 import { sealFor } from "../../../src/secrets/seal.ts";
@@ -20,7 +21,7 @@ async function sealedMedium() {
   const medium = {
     spec: serverSpec({ secrets: { token: { file: "token.age", path: "/etc/token" } } }),
     sealed: new Map([["token", await sealFor(recipient, Buffer.from("s3cret"))]]),
-    ...{ identity: undefined, kept: undefined },
+    ...{ identity: undefined, kept: undefined, unlock: undefined },
   };
   return { medium, identity, recipient };
 }
@@ -37,6 +38,7 @@ describe("the secrets of a medium", () => {
       sealed: new Map<string, Uint8Array>(),
       identity: await sealLightly("night", identity),
       kept: await sealFor(recipient, kept),
+      unlock: undefined,
     };
     const open = async (of: typeof medium | (typeof medium & { identity: undefined }), answer = "night") => {
       const { consoles } = consolesWith([[answer === "" ? "Enter" : "Passphrase", answer]]);
@@ -120,5 +122,77 @@ describe("an identity that is sent to a medium", () => {
     await expect(tryIdentity({ ...medium, spec: serverSpec() }, typed(identity))).rejects.toThrow(
       "has no secrets to open",
     );
+  });
+});
+
+describe("the secrets of a medium that something opens with nothing typed", () => {
+  const asks = async () => Promise.reject(new Error("it was asked for"));
+  const silent = { askSecret: asks, askSecretUntil: asks, print: () => {} } as unknown as Consoles;
+  const wayOf = { type: "tang", url: "http://192.0.2.10", sealed: "" } as const;
+
+  /** A medium with a secret for a person's identity and for its own. */
+  async function medium(more: Record<string, { file: string; path: string }> = {}) {
+    const [person, own] = [await newIdentity(), await newIdentity()];
+    const seal = async (recipient: string) =>
+      new Map([["token", await sealFor(recipient, Buffer.from("s3cret"))]]);
+    const kept = keptIdentityText({ hostname: "web", machineId: "ab".repeat(16) }, new Map());
+    return {
+      own: async () => typed(own.identity),
+      person: async () => typed(person.identity),
+      of: {
+        spec: serverSpec({ secrets: { token: { file: "a.age", path: "/etc/a" }, ...more } }),
+        sealed: await seal(person.recipient),
+        identity: await sealLightly("night", person.identity),
+        kept: undefined,
+        unlock: {
+          ways: [wayOf],
+          sealed: await seal(own.recipient),
+          kept: await sealFor(own.recipient, kept),
+        },
+      },
+    };
+  }
+
+  it("are opened without a question, and by the passphrase where that does not open them", async () => {
+    const { of, own, person } = await medium();
+    const asked: unknown[] = [];
+    const byItself = async (ways: readonly unknown[]) => {
+      asked.push(...ways);
+      return await own();
+    };
+    const none = async () => undefined;
+    const ways = { sent: new SentIdentity(), reached };
+    const opened = await openSecrets(of, { ...ways, consoles: silent, byItself });
+    expect(asked).toEqual([wayOf]);
+    expect(text(opened.secrets.get("token"))).toBe("s3cret");
+    expect(opened.machineId).toBe("ab".repeat(16));
+    const { consoles, left } = consolesWith([["Passphrase of the medium", "night"]]);
+    const byHand = await openSecrets(of, { ...ways, consoles, byItself: none });
+    expect(text(byHand.secrets.get("token"))).toBe("s3cret");
+    expect(left()).toBe(0);
+    // What was sent comes first: no server is asked.
+    const sent = new SentIdentity();
+    sent.take(await person());
+    await openSecrets(of, { sent, reached, consoles: silent, byItself });
+    expect(asked).toHaveLength(1);
+  });
+
+  it("are all that an unattended medium opens, or it does not begin", async () => {
+    const { of, own } = await medium();
+    expect((await openAlone(of, { consoles: silent, byItself: own })).secrets.has("token")).toBe(true);
+    await expect(openAlone(of, { consoles: silent, byItself: async () => undefined })).rejects.toThrow(
+      "somebody has to type",
+    );
+    await expect(openAlone({ ...of, unlock: undefined }, { consoles: silent })).rejects.toThrow(
+      "somebody has to type",
+    );
+    const closed = await sealLightly("own", "x");
+    const also = await medium({ own: { file: "b.age", path: "/etc/b" } });
+    const sealed = new Map([...also.of.sealed, ["own", closed] as const]);
+    await expect(openAlone({ ...also.of, sealed }, { consoles: silent, byItself: also.own })).rejects.toThrow(
+      "somebody has to type",
+    );
+    const nothing = { ...of, spec: serverSpec(), unlock: undefined };
+    expect((await openAlone(nothing, { consoles: silent })).secrets.size).toBe(0);
   });
 });

@@ -38,7 +38,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/deploy: inputs",
     "operator/escrow: escrow repository-files",
     "operator/lock: lock lock-definition",
-    "operator/rescue: identity-file kept-identity",
+    "operator/rescue: identity-file kept-identity unlock",
     "operator/secrets: default-identity secrets test-secrets",
     "steps/tree: place-files",
   ],

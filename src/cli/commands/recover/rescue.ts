@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { Option } from "commander";
+import type { LoginOptions } from "../../../operator/deploy/inputs.ts";
 import { placeForReport, reportLine, writeReport } from "../../../operator/report/write-report.ts";
 import { type RescueOptions, rescueFormats } from "../../../operator/rescue/rescue-options.ts";
 import type { DrillOptions } from "../../../testing/drill.ts";
@@ -7,10 +8,10 @@ import { seconds } from "../../../util/count.ts";
 import { exitCodes, Fail } from "../../../util/fail.ts";
 import { Secret } from "../../../util/secret.ts";
 import type { AddCommand, Cli } from "../../terminal/context.ts";
-import { defHelp, each, positive, present } from "../../terminal/options.ts";
+import { defHelp, each, hostOptions, positive, present } from "../../terminal/options.ts";
 import { newPassphrase } from "../../terminal/passphrase.ts";
 
-interface Options extends Omit<RescueOptions, "output"> {
+interface Options extends Omit<RescueOptions, "output">, LoginOptions {
   readonly output?: string;
   readonly passphraseFile?: string;
   readonly test?: boolean;
@@ -22,7 +23,7 @@ interface Options extends Omit<RescueOptions, "output"> {
 }
 
 export const rescueCommand: AddCommand = (program, act) => {
-  program
+  const command = program
     .command("rescue")
     .description("a medium that rebuilds machines from bare disks: for a disc, a USB disk or the network")
     .argument("<DEF...>", defHelp)
@@ -48,6 +49,11 @@ export const rescueCommand: AddCommand = (program, act) => {
       "--without-identity",
       "nothing on it opens the secrets: you send an identity over SSH when the machine is rebuilt (`imgbuild secrets send`)",
     )
+    .option(
+      "--unlock <WAY>",
+      "what opens its secrets with nothing typed, besides the passphrase: tang:URL,thumbprint=...[,adv=FILE] or tpm2:HOST[,pcrs=7], the TPM of a host that runs; may be repeated",
+      each((word) => word),
+    )
     .option("--test", "try it: a VM with blank disks is rebuilt from the medium, and its system is checked")
     .addOption(
       new Option("--firmware <FIRMWARE>", "with --test: what starts the machine")
@@ -57,10 +63,10 @@ export const rescueCommand: AddCommand = (program, act) => {
     .option("--memory <MIB>", "with --test: the machine's memory (default: 1024)", positive)
     .option("--junit <FILE>", "with --test: write the results as JUnit's XML")
     .option("--report <FILE>", "with --test: write what came of it as JSON, and beside it a page to show")
-    .option("--keep", "with --test: leave the machine's files where they are")
-    .action((paths: string[], options: Options) =>
-      act((cli) => (options.test ? tryMedium(paths, options, cli) : makeMedium(paths, options, cli))),
-    );
+    .option("--keep", "with --test: leave the machine's files where they are");
+  hostOptions(command).action((paths: string[], options: Options) =>
+    act((cli) => (options.test ? tryMedium(paths, options, cli) : makeMedium(paths, options, cli))),
+  );
 };
 
 async function makeMedium(paths: string[], options: Options, cli: Cli): Promise<void> {
@@ -68,12 +74,13 @@ async function makeMedium(paths: string[], options: Options, cli: Cli): Promise<
   if (output === undefined)
     throw new Fail("rescue needs -o FILE, where the medium goes, or --test", { exitCode: exitCodes.usage });
   const { makeRescue } = await import("../../../operator/rescue/rescue.ts");
+  const { tpmOverSsh } = await import("../../../operator/rescue/host-tpm.ts");
   const { howToServe } = await import("../../../operator/rescue/network-files.ts");
   const { secureBootLines } = await import("../../../operator/rescue/secure-boot.ts");
   const made = await makeRescue(
     paths,
     { ...options, output },
-    { ...cli, ...passphrases(options.passphraseFile, cli) },
+    { ...cli, ...passphrases(options.passphraseFile, cli), tpmOf: tpmOverSsh(options, cli) },
   );
   for (const line of secureBootLines(made.secureBoot)) cli.log.info(line);
   cli.print(output);
@@ -92,6 +99,7 @@ async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<v
       exitCode: exitCodes.usage,
     });
   await checkFiles(paths, options);
+  const { tpmOverSsh } = await import("../../../operator/rescue/host-tpm.ts");
   const { drill } = await import("../../../testing/drill.ts");
   const { recoveryPage } = await import("../../../operator/report/recovery-page.ts");
   const { junit } = await import("../../../testing/verdict.ts");
@@ -101,7 +109,9 @@ async function tryMedium(paths: string[], options: Options, cli: Cli): Promise<v
       : () => firstLine(options.passphraseFile!);
   const failed: string[] = [];
   for (const path of paths) {
-    const { report, error } = await drill(path, options, { ...cli, passphraseOf });
+    const { report, error } = await drill(path, options, {
+      ...{ ...cli, passphraseOf, tpmOf: tpmOverSsh(options, cli) },
+    });
     if (options.report !== undefined) {
       await writeReport(options.report, report, recoveryPage(report));
       cli.log.info(reportLine(options.report));
