@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { download, type TransferBounds } from "../../../../src/debian/http/http.ts";
+import { registryOf } from "../../../../src/debian/http/registry-address.ts";
 import { sha256 } from "../../../../src/util/digest.ts";
 import { logInAt, login } from "../../../helpers/labs/registry.ts";
 import { web } from "../../../helpers/labs/web.ts";
@@ -39,6 +40,19 @@ async function registry(
 const home = () => tempDir();
 
 describe("a registry", () => {
+  it.each([
+    ["registry.example.org", "https"],
+    ["registry.example.org:5000", "https"],
+    ["127.0.0.1.example.org", "https"],
+    ["192.0.2.1:5000", "https"],
+    ["[2001:db8::1]", "https"],
+    ["127.0.0.1:5000", "http"],
+    ["[::1]:5000", "http"],
+    ["localhost:5000", "http"],
+  ])("at %s is asked by %s", (host, scheme) => {
+    expect(registryOf(`oci://${host}/team/kept`)?.api).toBe(`${scheme}://${host}/v2/team/kept`);
+  });
+
   it("gives a package by its SHA-256, and goes on where it broke off", async () => {
     const ranges: string[] = [];
     const { fetched, asked } = await registry((request, response) => {
