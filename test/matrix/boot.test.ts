@@ -3,8 +3,15 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { readPe } from "../../src/boot/efi/pe.ts";
 import { ukiPath } from "../../src/boot/loader.ts";
+import { inspect } from "../../src/operator/inspect/inspect.ts";
+import { mirrorsFor } from "../../src/operator/lock/lock.ts";
+import { openDefinition } from "../../src/operator/lock/open-definition.ts";
+import { loadersOf } from "../../src/operator/secure-boot/loaders.ts";
+import { judgeLoaders } from "../../src/operator/secure-boot/refusals.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
+import { cacheRoot } from "../../src/system/files/cache.ts";
 import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
+import type { Host } from "../../src/transport/host.ts";
 import { type BootDefinition, bootDefinition } from "../helpers/builders/boot-definition.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 
@@ -195,12 +202,41 @@ describe("boot-secure-shim", () => {
     await machine.boot({ withinSeconds: 120 });
     expect(await machine.succeed(variable("SecureBoot"))).toBe("1");
     expect(await machine.succeed("cat /sys/kernel/security/lockdown")).toContain("[integrity]");
+    await judgesTheSame(machine);
     await machine.succeed("printf x | dd of=/boot/vmlinuz-$(uname -r) bs=1 seek=4000000 conv=notrunc; sync");
     const mark = machine.console.mark();
     await machine.reset();
     await machine.waitForConsole(refused, { after: mark });
   });
 });
+
+/** What a plan says of the machine's firmware: that it starts what has started here, and nothing that it has no key for. */
+async function judgesTheSame(machine: DefinedMachine): Promise<void> {
+  const shown: Pick<Host, "name" | "exec"> = {
+    name: "the machine",
+    exec: async (argv, { stdin } = {}) =>
+      await machine.execute(argv, { withinSeconds: 120, ...(typeof stdin === "string" ? { stdin } : {}) }),
+  };
+  const { signal } = new AbortController();
+  const facts = await inspect(shown, "none", () => [], signal);
+  expect(facts).toMatchObject({ firmware: "uefi", secureBoot: true });
+  const { env } = process;
+  const { spec, lock } = await openDefinition(definition!.path);
+  const mirrors = await mirrorsFor(spec, env);
+  const loaders = await loadersOf({ spec, lock }, { cache: cacheRoot(env), env, signal, mirrors });
+  if (loaders === undefined || "problem" in loaders) throw new Error(JSON.stringify(loaders));
+  const { refused, trusted } = judgeLoaders(loaders, facts);
+  expect({ refused, trusts: trusted?.some((name) => /^Microsoft .*UEFI CA/.test(name)) }).toEqual({
+    ...{ refused: [], trusts: true },
+  });
+  // shim has noted it when it started.
+  expect(facts.sbatLevel).toContainEqual(expect.stringMatching(/^shim,\d+$/));
+  const others = {
+    authorities: facts.secureBootDb!.authorities.filter((name) => !/UEFI CA/.test(name)),
+    programs: [],
+  };
+  expect(judgeLoaders(loaders, { secureBootDb: others }).refused).toHaveLength(1);
+}
 
 describe("boot-tpm", () => {
   const how = [gptBoth, '{ loader: "uki" }'] as const;
