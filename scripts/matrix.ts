@@ -359,9 +359,16 @@ const cases: readonly Case[] = [
       ],
       ["rescue-damaged", "one flipped byte of a medium's kernel, base, payload or tree: nothing is written"],
       ["rescue-live", "a machine that runs a rescue medium is deployed to over SSH, as any live system"],
-      ["rescue-pxe", "a rescue medium starts by iPXE from a web server"],
     ] as const
   ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue.test.ts", `${name} `) })),
+  ...(
+    [
+      ["rescue-pxe", "a rescue medium starts by iPXE from a web server"],
+      ["rescue-http-uefi", "a rescue medium starts by UEFI itself from a web server"],
+      ["rescue-http-secure", "the same by UEFI that trusts Microsoft's keys alone"],
+      ["rescue-pxe-secure", "a rescue medium starts by UEFI's PXE and TFTP, with Secure Boot"],
+    ] as const
+  ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue-network.test.ts", `${name} `) })),
   {
     name: "rescue-data",
     faults: ["F50"],

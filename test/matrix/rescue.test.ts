@@ -1,7 +1,6 @@
 import {
   closeSync,
   cpSync,
-  createReadStream,
   openSync,
   readFileSync,
   readSync,
@@ -19,16 +18,15 @@ import { run } from "../../src/system/run/run.ts";
 import { type Machine, type MachineOptions, openLab, type TestLab } from "../../src/testing/index.ts";
 import { silentLog } from "../../src/util/log.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
-import { web } from "../helpers/labs/web.ts";
-
-const definition = "imgbuild/layouts/bios-gpt";
-const isUp = /imgbuild: the base is up after/;
-/** The kernel's stub, its start and its lockdown each say it. */
-const isLocked =
-  /UEFI Secure Boot is enabled|secureboot: Secure boot enabled|locked down from EFI Secure Boot/;
-const blank = { serial: "BIOS-GPT-1", sizeBytes: 4 * 2 ** 30 };
-/** Firmware, GRUB, and 110 MiB from an emulated drive or network. */
-const bootSeconds = 120;
+import {
+  blank,
+  bootSeconds,
+  definition,
+  isLocked,
+  isUp,
+  madeMedium,
+  mediumComesUp,
+} from "../helpers/labs/bare-medium.ts";
 
 let lab: TestLab;
 
@@ -39,32 +37,17 @@ afterEach(async () => {
   await lab.close();
 });
 
-async function made(format: "iso" | "pxe"): Promise<string> {
-  const output = join(lab.directory, `medium.${format}`);
-  const { code, stderr } = await imgbuild(["rescue", definition, "-o", output, "--format", format], {
-    env: process.env,
-    timeoutMs: 600_000,
-  });
-  expect(code, stderr).toBe(0);
-  return output;
-}
-
-/** The base of the medium is up in a machine whose own disk is blank. */
-async function comesUp(how: Omit<MachineOptions, "name">): Promise<Machine> {
-  const machine = await lab.machine({ name: "rescue", memoryMib: 1024, shell: false, ...how });
-  await machine.start();
-  await machine.waitForConsole(isUp, { withinSeconds: bootSeconds });
-  return machine;
-}
-
 async function isoComesUp(
   bus: "cdrom" | "usb",
   firmware: Required<MachineOptions>["firmware"],
   first: "medium" | "disk" = "medium",
 ): Promise<Machine> {
-  const file = { file: await made("iso"), format: "raw" as const };
+  const file = { file: await madeMedium(lab, "iso"), format: "raw" as const };
   const medium = { file, serial: "MEDIUM", bus, readOnly: true };
-  return await comesUp({ firmware, disks: first === "medium" ? [medium, blank] : [blank, medium] });
+  return await mediumComesUp(lab, {
+    firmware,
+    disks: first === "medium" ? [medium, blank] : [blank, medium],
+  });
 }
 
 describe("rescue-iso-bios", () => {
@@ -246,20 +229,6 @@ describe("rescue-live", () => {
     );
     expect(code, `${stdout}${stderr}`).toBe(0);
     expect(stderr).toContain("the host runs from memory or the network");
-  });
-});
-
-describe("rescue-pxe", () => {
-  it("starts by iPXE from a web server on loopback", async () => {
-    const directory = await made("pxe");
-    const server = await web((request, response) => {
-      const file = createReadStream(join(directory, (request.url ?? "").replaceAll("..", "")));
-      file.on("error", () => response.writeHead(404).end());
-      file.on("open", () => file.pipe(response));
-    });
-    const bootFile = `${server.url.replace("127.0.0.1", "10.0.2.2")}/boot.ipxe`;
-    await comesUp({ disks: [blank], nics: [{ network: "internet", segments: [{ bootFile }] }] });
-    expect(server.asked).toEqual(["/boot.ipxe", "/kernel", "/hosts/bios-gpt/initrd"]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { onlyArchitecture } from "../../tables/architecture.ts";
-import { isWired, type Segment, userNetdev } from "../network/segment.ts";
+import { bootCard, isWired, type Segment, userNetdev } from "../network/segment.ts";
 
 const { qemu } = onlyArchitecture;
 
@@ -272,6 +272,7 @@ export function nicDevice(nic: NicShape, index: number): Record<string, unknown>
     netdev: `net${index}`,
     ...(index === 0 ? { addr: "0x3" } : { bus: `nic${index}-port` }),
     ...(nic.mac === undefined ? {} : { mac: nic.mac }),
+    ...bootCard(nic.segments ?? [], index),
   };
 }
 

@@ -1,5 +1,6 @@
+import { httpBoot } from "../network/http-boot.ts";
 import { ipv6Only } from "../network/ipv6-only.ts";
-import { isWired } from "../network/segment.ts";
+import { isHttpBoot, isWired } from "../network/segment.ts";
 import { makeSwitch } from "../network/switch.ts";
 import { type NicShape, uplinksOf } from "./command.ts";
 import type { MachineNic } from "./machine-parts.ts";
@@ -28,6 +29,7 @@ export function plugIn(
         cable.plug("internet", qemu.uplinks[at]!, {
           vlan: segment.vlan ?? 0,
           ...(segment.guest6 === undefined ? {} : { between: ipv6Only(segment, mac) }),
+          ...(isHttpBoot(segment) ? { between: httpBoot() } : {}),
         });
   }
 }

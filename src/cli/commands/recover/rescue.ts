@@ -29,7 +29,10 @@ export const rescueCommand: AddCommand = (program, act) => {
     .argument("<DEF...>", defHelp)
     .option("-o, --output <FILE>", "where the image goes; with --format pxe, the directory")
     .addOption(
-      new Option("--format <FORMAT>", "iso: for disc and USB; pxe: a directory for a web server")
+      new Option(
+        "--format <FORMAT>",
+        "iso: for disc and USB; pxe: a directory for a web or TFTP server, for iPXE and UEFI",
+      )
         .choices(rescueFormats)
         .default("iso"),
     )

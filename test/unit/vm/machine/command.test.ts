@@ -238,6 +238,33 @@ describe("a card on the definition's network", () => {
   });
 });
 
+describe("a card that the firmware starts from", () => {
+  const nics = (boot: Required<Segment>["boot"]) => [{ kind: "user" as const, segments: [{ boot }] }];
+  const parts = (boot: Required<Segment>["boot"]) => {
+    const argv = qemuCommand({ ...shape, nics: nics(boot) });
+    return {
+      card: cards(argv)[0],
+      backs: valuesOf(argv, "-netdev").map((text) => JSON.parse(text) as { type: string }),
+    };
+  };
+
+  it("comes after the disks, and is started from by iPXE, which it has", () => {
+    const { card, backs } = parts({ by: "ipxe", file: "http://10.0.2.2/boot.ipxe" });
+    expect(card).toMatchObject({ id: "nic0", bootindex: 64 });
+    expect(card).not.toHaveProperty("romfile");
+    expect(backs).toEqual([{ type: "user", id: "net0", bootfile: "http://10.0.2.2/boot.ipxe" }]);
+  });
+
+  it("has no iPXE where UEFI itself starts from it, by TFTP of QEMU's or by HTTP through this process", () => {
+    const tftp = parts({ by: "uefi", file: "bootx64.efi", tftp: "/srv" });
+    expect(tftp.card).toMatchObject({ bootindex: 64, romfile: "" });
+    expect(tftp.backs).toEqual([{ type: "user", id: "net0", bootfile: "bootx64.efi", tftp: "/srv" }]);
+    const http = parts({ by: "uefi", file: "http://10.0.2.2/bootx64.efi" });
+    expect(http.card).toMatchObject({ bootindex: 64, romfile: "" });
+    expect(http.backs.map(({ type }) => type)).toEqual(["stream", "user", "hubport", "stream", "hubport"]);
+  });
+});
+
 describe("acceleratorArgs", () => {
   it("pairs each accelerator with a processor it can run", () => {
     expect(acceleratorArgs("kvm")).toEqual(["-accel", "kvm", "-cpu", "host"]);
