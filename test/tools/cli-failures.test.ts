@@ -395,6 +395,16 @@ describe("an output", () => {
     expectFail(await build(".", "--format", "dir"), 1, /is not empty/, /./);
     const report = ["deploy", "imgbuild/web", "192.0.2.1", "--report", join(dir, "file/report.json")];
     expectFail(await cli(report), 1, /the report: .*file is not a directory/, /./);
+    const image = join(dir, "x.html");
+    expectFail(
+      await build("x.html", "--report", join(dir, "x.json")),
+      1,
+      /x\.html is where the output goes/,
+      /./,
+    );
+    const drills = ["rescue", "--test", "imgbuild/web", "imgbuild/notes"];
+    for (const option of ["--report", "--junit"])
+      expectFail(await cli([...drills, option, image]), 2, /one definition is accepted; 2 are given/, /./);
     expect(left(dir).sort()).toEqual(["file", "pipe"]);
     expect(readFileSync(join(dir, "file"), "utf8")).toBe("kept");
   });
