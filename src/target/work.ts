@@ -2,6 +2,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkAvailable } from "../debian/http/available.ts";
+import type { Keepers } from "../debian/http/places.ts";
+import { registryOf } from "../debian/http/registry-address.ts";
 import { localArchive } from "../debian/package/local.ts";
 import { findDisk } from "../disks/find-disk.ts";
 import type { Order } from "../schema/base/deploy.ts";
@@ -62,12 +64,7 @@ export async function workThroughPlan(options: {
     ...order.mirrors,
     ...(debs === undefined ? {} : { [localArchive]: [pathToFileURL(debs).href] }),
   };
-  // What only a directory of the operator's has came along.
-  const { stores = [], snapshots = {} } = order.keepers ?? {};
-  const keepers = {
-    stores: [...(debs === undefined ? [] : [pathToFileURL(debs).href]), ...stores],
-    snapshots,
-  };
+  const keepers = keepersOf(order, debs, secrets);
   const packages = packagesOf(plan);
   if (packages.length > 0) {
     // A dead mirror, a captive portal and missing packages must be known before the disks are touched.
@@ -96,6 +93,25 @@ export async function workThroughPlan(options: {
   } finally {
     for (const secret of secrets.values()) secret.wipe();
   }
+}
+
+/** What only the operator's machine can reach came along, and is asked first. */
+function keepersOf(
+  { keepers }: Order,
+  debs: string | undefined,
+  secrets: ReadonlyMap<string, Secret>,
+): Keepers {
+  const { stores = [], snapshots = {}, loginSecrets = {} } = keepers ?? {};
+  const logins = Object.entries(loginSecrets).flatMap(([url, name]) => {
+    const { repository } = registryOf(url) ?? {};
+    const login = secrets.get(name);
+    return repository === undefined || login === undefined ? [] : [{ repository, login }];
+  });
+  return {
+    stores: [...(debs === undefined ? [] : [pathToFileURL(debs).href]), ...stores],
+    snapshots,
+    logins,
+  };
 }
 
 /** Unmounts what an earlier attempt left mounted; the disks could not be written otherwise. */

@@ -30,10 +30,16 @@ export function keepersFor({ spec, lock, dir }: Locked, env: Env): Keepers {
   const given = (env.IMGBUILD_STORE ?? "").split(",").filter((text) => text !== "");
   const own = given.flatMap((text) => storeUrl(text, process.cwd()) ?? []);
   const stores = [...new Set([...own, ...named])];
+  const loginSecrets = Object.fromEntries(
+    (spec.system.stores ?? []).flatMap(({ url, login }) =>
+      login === undefined ? [] : [[storeUrl(url, dir) ?? url, login] as const],
+    ),
+  );
   return {
     stores,
     snapshots: snapshotsOf(lock, env.IMGBUILD_SNAPSHOT ?? distribution.snapshots),
     ...(stores.some((url) => registryOf(url) !== undefined) ? { logins: loginFiles(env) } : {}),
+    ...(Object.keys(loginSecrets).length > 0 ? { loginSecrets } : {}),
   };
 }
 
@@ -48,14 +54,16 @@ export function withStore(env: Env, option: string | undefined): Env {
   return { ...env, IMGBUILD_STORE: [option, ...(env.IMGBUILD_STORE ? [env.IMGBUILD_STORE] : [])].join(",") };
 }
 
-/** What another machine can ask as well: without the logins, which are of this one. */
-export function remoteKeepers({ stores, snapshots }: Keepers): {
+/** What another machine can ask as well: without the files of logins, which are of this one. */
+export function remoteKeepers({ stores, snapshots, loginSecrets }: Keepers): {
   stores: string[];
   snapshots: Record<string, string[]>;
+  loginSecrets?: Record<string, string>;
 } {
   return {
     stores: stores.filter((url) => /^(https?|oci):/.test(url)),
     snapshots: Object.fromEntries(Object.entries(snapshots).map(([archive, urls]) => [archive, [...urls]])),
+    ...(loginSecrets && { loginSecrets: { ...loginSecrets } }),
   };
 }
 

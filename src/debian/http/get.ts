@@ -3,12 +3,13 @@ import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Answer, type AskOptions, follow } from "./ask.ts";
+import type { LoginSource } from "./login-files.ts";
 import { getFromRegistry } from "./registry-store.ts";
 
 interface GetOptions extends Pick<AskOptions, "headers" | "signal" | "proxies"> {
   readonly method?: "GET" | "HEAD";
-  /** Files that may have the login of a registry. */
-  readonly logins?: readonly string[] | undefined;
+  /** Where the login of a registry may be. */
+  readonly logins?: readonly LoginSource[] | undefined;
 }
 
 /**

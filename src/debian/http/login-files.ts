@@ -8,6 +8,9 @@ import { Secret } from "../../util/secret.ts";
 /** Some registries of one person have a line each. */
 const maxFileBytes = 2 ** 20;
 
+/** A file that may have logins, or the secret that a definition names for a repository. */
+export type LoginSource = string | { readonly repository: string; readonly login: Secret };
+
 /** As `docker login` and `podman login` write it; what else is in it is theirs. */
 const LoginFile = z.object({
   auths: z.record(z.string(), z.object({ auth: z.string().optional() })).optional(),
@@ -26,26 +29,49 @@ export function loginFiles(env: Readonly<Record<string, string | undefined>>): s
   ];
 }
 
-/** "user:password" for a repository as "registry.example.org/name"; undefined where no file has it. */
-export async function loginFor(files: readonly string[], repository: string): Promise<Secret | undefined> {
-  for (const file of files) {
-    const auths = Object.entries((await readLogins(file)) ?? {}).map(
-      ([where, { auth }]) => [placeOf(where), auth ?? ""] as const,
-    );
-    const [best] = auths
-      .filter(([where, auth]) => auth !== "" && (repository === where || repository.startsWith(`${where}/`)))
-      .sort(([a], [b]) => b.length - a.length);
-    if (best === undefined) continue;
-    const [where, auth] = best;
-    const bytes = Buffer.from(auth, "base64");
-    const colon = bytes.indexOf(":");
-    if (colon > 0 && !/[\0\r\n]/.test(bytes.toString("latin1")))
-      return new Secret(`login of ${where}`, bytes);
-    throw new Fail(`${file} has no "user:password" in base64 for ${where}`, {
-      hint: `podman login ${where}`,
-    });
+/** "user:password" for a repository as "registry.example.org/name"; undefined where nothing has it. */
+export async function loginFor(
+  sources: readonly LoginSource[],
+  repository: string,
+): Promise<Secret | undefined> {
+  for (const source of sources) {
+    const found =
+      typeof source === "string"
+        ? await loginIn(source, repository)
+        : source.repository === repository
+          ? loginOf(source.login)
+          : undefined;
+    if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** A file that was edited ends in a line's end. */
+function loginOf(secret: Secret): Secret {
+  const bytes = Buffer.from(secret.expose());
+  const line = bytes.subarray(0, bytes.length - (bytes.at(-1) === 0x0a ? 1 : 0));
+  if (isLogin(line)) return new Secret(secret.name, line);
+  throw new Fail(`the secret ${secret.name} is no login such as "user:password"`, {
+    hint: `imgbuild secrets edit ${secret.name}.age`,
+  });
+}
+
+async function loginIn(file: string, repository: string): Promise<Secret | undefined> {
+  const auths = Object.entries((await readLogins(file)) ?? {}).map(
+    ([where, { auth }]) => [placeOf(where), auth ?? ""] as const,
+  );
+  const [best] = auths
+    .filter(([where, auth]) => auth !== "" && (repository === where || repository.startsWith(`${where}/`)))
+    .sort(([a], [b]) => b.length - a.length);
+  if (best === undefined) return undefined;
+  const [where, auth] = best;
+  const bytes = Buffer.from(auth, "base64");
+  if (isLogin(bytes)) return new Secret(`login of ${where}`, bytes);
+  throw new Fail(`${file} has no "user:password" in base64 for ${where}`, { hint: `podman login ${where}` });
+}
+
+function isLogin(bytes: Buffer): boolean {
+  return bytes.indexOf(":") > 0 && !/[\0\r\n]/.test(bytes.toString("latin1"));
 }
 
 /** Some write a registry as the URL of its interface. */

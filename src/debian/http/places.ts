@@ -1,4 +1,5 @@
 import type { LockedPackage } from "../../schema/lock.ts";
+import type { LoginSource } from "./login-files.ts";
 
 /** Who has packages that the mirrors have dropped: stores of the operator's, and the distribution's archive of the past. */
 export interface Keepers {
@@ -6,8 +7,10 @@ export interface Keepers {
   readonly stores: readonly string[];
   /** Base URLs by archive, each of a moment. */
   readonly snapshots: Readonly<Record<string, readonly string[]>>;
-  /** Files that may have the logins of stores in registries. */
-  readonly logins?: readonly string[];
+  /** Where the logins of stores in registries may be. */
+  readonly logins?: readonly LoginSource[];
+  /** Names of secrets with the logins that a definition gives to its stores, by their URLs. */
+  readonly loginSecrets?: Readonly<Record<string, string>>;
 }
 
 /** Where one file may be. */
@@ -16,8 +19,8 @@ export interface Place {
   readonly base: string;
   /** Relative to it. */
   readonly path: string;
-  /** Files that may have its login. */
-  readonly logins?: readonly string[];
+  /** Where its login may be. */
+  readonly logins?: readonly LoginSource[];
 }
 
 /** In the order in which they are asked. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parsedJson } from "../../util/digest.ts";
 import { Secret } from "../../util/secret.ts";
 import { type Answer, type AskOptions, answered, follow } from "./ask.ts";
-import { loginFor } from "./login-files.ts";
+import { type LoginSource, loginFor } from "./login-files.ts";
 import { mayLead, type Registry } from "./registry-address.ts";
 
 const maxTokenBytes = 64 * 2 ** 10;
@@ -14,7 +14,7 @@ const Token = z.object({ token: z.string().optional(), access_token: z.string().
 
 export interface RegistryOptions extends Omit<AskOptions, "headers" | "mayGo"> {
   readonly headers?: Readonly<Record<string, string>>;
-  readonly logins?: readonly string[] | undefined;
+  readonly logins?: readonly LoginSource[] | undefined;
 }
 
 /** Logins and tokens that a registry gave or takes, by repository and what they are for. */
@@ -31,7 +31,8 @@ export async function askRegistry(
 ): Promise<Answer> {
   const { logins = [], headers = {}, ...others } = options;
   const rights = options.method === "POST" || options.method === "PUT" ? "pull,push" : "pull";
-  const key = [registry.api, rights, ...logins].join(" ");
+  const sources = logins.map((one) => (typeof one === "string" ? one : `secret ${one.login.name}`));
+  const key = [registry.api, rights, ...sources].join(" ");
   const asked = async (login: Secret | undefined) =>
     await follow(typeof where === "string" ? new URL(`${registry.api}/${where}`) : where, {
       ...others,

@@ -20,6 +20,15 @@ export function credentialProblems(spec: Spec): Problem[] {
   });
 }
 
+/** Secrets with the logins of stores. */
+export function storeProblems(spec: Spec): Problem[] {
+  return (spec.system.stores ?? []).flatMap(({ login }, index): Problem[] =>
+    login === undefined || Object.hasOwn(spec.secrets, login)
+      ? []
+      : [{ path: ["system", "stores", index, "login"], message: noSecret(login, spec) }],
+  );
+}
+
 /** That a name is not among the secrets, and which are. */
 export function noSecret(name: string, { secrets }: Pick<Spec, "secrets">): string {
   return notAmong(name, Object.keys(secrets), "secrets");

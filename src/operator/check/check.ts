@@ -12,7 +12,7 @@ import { settingProblems, settingsFiles } from "../settings/settings.ts";
 import { accountProblems } from "../settings/users.ts";
 import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblems } from "./check-calendars.ts";
-import { credentialProblems, noSecret } from "./check-credentials.ts";
+import { credentialProblems, noSecret, storeProblems } from "./check-credentials.ts";
 import { networkProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
 
@@ -28,6 +28,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...settingProblems(spec),
     ...calendarProblems(spec),
     ...credentialProblems(spec),
+    ...storeProblems(spec),
     ...networkProblems(spec),
     ...restProblems(spec),
   ];

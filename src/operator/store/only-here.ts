@@ -57,10 +57,11 @@ export async function onlyHere(
   return found;
 }
 
-/** A store that nothing but this machine can read. */
-async function isOurs(url: string, { logins = [] }: Keepers): Promise<boolean> {
+/** A store that nothing but this machine can read: a target has the logins that the definition names. */
+async function isOurs(url: string, { logins = [], loginSecrets }: Keepers): Promise<boolean> {
   const registry = registryOf(url);
   if (registry === undefined) return url.startsWith("file:");
+  if (loginSecrets?.[url] !== undefined) return false;
   return (await loginFor(logins, registry.repository)) !== undefined;
 }
 

@@ -90,6 +90,8 @@ export const Order = z.strictObject({
     .strictObject({
       stores: z.array(z.string()),
       snapshots: z.record(z.string(), z.array(z.string())),
+      /** Which secret has the login of a store in a registry, by its URL. */
+      loginSecrets: z.record(z.string(), z.string()).optional(),
     })
     .optional(),
   /** Names of the secrets the new system needs; sent sealed with GO, never in the payload. */

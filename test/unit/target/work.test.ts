@@ -5,7 +5,7 @@ import { sealFor } from "../../../src/secrets/seal.ts";
 import { workThroughPlan } from "../../../src/target/work.ts";
 import { silentLog } from "../../../src/util/log.ts";
 import { generateIdentity } from "../../helpers/builders/identity.ts";
-import { deadUrl, portal, webOf } from "../../helpers/labs/web.ts";
+import { deadUrl, portal, web, webOf } from "../../helpers/labs/web.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const nginx = {
@@ -125,6 +125,37 @@ describe("workThroughPlan ends before the first write (F16) when", () => {
     const { ponr, message } = await work({ mirrors }, undefined, steps, along);
     expect(message).toMatch(/unknown kind format-everything/);
     expect(ponr).toBe(false);
+  });
+
+  it("a registry wants a login that no secret has; when one has it, that is none (F48)", async () => {
+    const bytes = Buffer.from("!<arch>\n and the rest");
+    const old = { ...nginx, size: bytes.length };
+    const steps = [
+      { kind: "install-packages", doing: "installing", packages: [old] },
+      { kind: "format-everything", doing: "formatting" },
+    ];
+    const right = `Basic ${Buffer.from("operator:a password").toString("base64")}`;
+    const registry = await web((request, response) => {
+      const isIn = request.headers.authorization === right;
+      response.writeHead(isIn ? 200 : 401, isIn ? {} : { "www-authenticate": "Basic" });
+      response.end(isIn ? bytes : "");
+    });
+    const url = `oci://${new URL(registry.url).host}/kept`;
+    const { url: mirror } = await webOf(new Map());
+    const stores = { stores: [url], snapshots: {} };
+    const order = { mirrors: { debian: [mirror] }, secrets: ["registry"] };
+    const asked = async (keepers: Order["keepers"], text: string) =>
+      await work({ ...order, keepers }, undefined, steps, new Map(), [
+        { registry: Buffer.from(text).toString("base64") },
+      ]);
+    const named = { ...stores, loginSecrets: { [url]: "registry" } };
+    expect((await asked(stores, "operator:a password")).message).toMatch(/401 \(it wants another login\)/);
+    expect((await asked(named, "operator:wrong")).message).toMatch(/401 \(it wants another login\)/);
+    const none = await asked(named, "a password");
+    expect(none.message).toMatch(/the secret registry is no login such as "user:password"/);
+    expect(none.ponr).toBe(false);
+    expect((await asked(named, "operator:a password\n")).message).toMatch(/unknown kind format-everything/);
+    expect(registry.asked.at(-1)).toBe(`/v2/kept/blobs/sha256:${nginx.sha256}`);
   });
 
   it("a package is in no store either; one that has it, or sent it along, is enough (F48)", async () => {

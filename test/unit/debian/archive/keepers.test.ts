@@ -68,6 +68,11 @@ describe("keepersFor", () => {
       ...["/a", "/run/user/1000/containers/auth.json", "/b/containers/auth.json", "/c/config.json"],
     ]);
     expect(remoteKeepers(keepers)).toEqual({ stores: [url], snapshots: {} });
+    const named = serverSpec({ system: { stores: [{ url: `${url}/`, key, login: "registry" }] } });
+    expect(remoteKeepers(keepersFor({ spec: named, lock }, env))).toEqual({
+      ...{ stores: [url], snapshots: {} },
+      loginSecrets: { [url]: "registry" },
+    });
     const spec = withUrls("https://store.example.org");
     expect(keepersFor({ spec, lock }, env)).not.toHaveProperty("logins");
   });

@@ -35,3 +35,19 @@ describe("credentials of a service", () => {
     ]);
   });
 });
+
+describe("the login of a store", () => {
+  const key = `ed25519:${"A".repeat(43)}=`;
+  const store = { url: "oci://registry.example.org/kept", key, login: "registry" };
+
+  it("is a secret, of a registry", () => {
+    const system = { stores: [store] };
+    expect(problems({ system, secrets: { registry: { file: "registry.age" } } })).toEqual([]);
+    expect(problems({ system })).toEqual([
+      "system.stores.0.login: `registry` needs an entry of that name in secrets, which has none",
+    ]);
+    expect(() => problems({ system: { stores: [{ ...store, url: "https://store.example.org" }] } })).toThrow(
+      /is for a registry/,
+    );
+  });
+});
