@@ -370,6 +370,16 @@ const cases: readonly Case[] = [
     ] as const
   ).map(([name, what]) => ({ name, what, argv: vitest("test/matrix/rescue-network.test.ts", `${name} `) })),
   {
+    name: "rescue-tang",
+    what: "a medium's secrets open by Debian's tang with nothing typed, by the passphrase while tang is silent; the machine is rebuilt",
+    argv: vitest("test/matrix/rescue-unlock.test.ts", "rescue-tang "),
+  },
+  {
+    name: "rescue-tpm2",
+    what: "a medium sealed over SSH for the TPM of a machine opens in it with nothing typed, once its disk is another",
+    argv: vitest("test/matrix/rescue-unlock.test.ts", "rescue-tpm2 "),
+  },
+  {
     name: "rescue-data",
     faults: ["F50"],
     what: "a server with files and a database in restic's backup is rebuilt from an offline medium, with the keys of before",

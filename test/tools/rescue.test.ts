@@ -16,6 +16,7 @@ import { silentLog } from "../../src/util/log.ts";
 import { Secret } from "../../src/util/secret.ts";
 import { filesWith, hitsInFile } from "../helpers/checks/secret-forms.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
+import { startTangd } from "../helpers/labs/tangd.ts";
 
 const mib = 2 ** 20;
 const sectorBytes = 512;
@@ -118,11 +119,13 @@ describe("imgbuild rescue", () => {
     expect(fileSha256(again)).toBe(fileSha256(iso));
   });
 
-  it("carries secrets as they are in the repository, and the identity under the passphrase alone", async () => {
+  it("carries secrets as they are in the repository, the identity under the passphrase alone, and its own for tang", async () => {
+    const tangd = await startTangd(join(dir, "tang"));
     const passphrase = join(dir, "passphrase");
     writeFileSync(passphrase, "open sesame\n");
     const output = join(dir, "web.iso");
     const keys = ["-i", "secrets/demo-identity.txt", "--passphrase-file", passphrase];
+    keys.push("--unlock", `tang:${tangd.url},thumbprint=${tangd.thumbprint}`);
     const ran = await imgbuild(["rescue", "imgbuild/web", "-o", output, ...keys], {
       env: process.env,
       timeoutMs: 900_000,
@@ -158,6 +161,14 @@ describe("imgbuild rescue", () => {
       await secret("secrets/demo-identity.txt", path),
     ];
     expect(Buffer.compare(mine.expose(), theirs.expose())).toBe(0);
+    const [way] = JSON.parse(readFileSync(join(unpacked, "unlock.json"), "utf8"));
+    expect(tangd.helped).toEqual([]);
+    const { stdout: own } = await run(["clevis", "decrypt"], { stdin: way.sealed, timeoutMs: 60_000 });
+    expect(own).toMatch(/^AGE-SECRET-KEY-1[A-Z0-9]{58}$/);
+    writeFileSync(join(dir, "own.txt"), own);
+    const again = await secret(join(dir, "own.txt"), join(unpacked, `unlock/secrets/${names[0]}.age`));
+    expect(Buffer.compare(again.expose(), theirs.expose())).toBe(0);
+    await expect(secret(join(dir, "own.txt"), path)).rejects.toThrow(/no given identity opens/);
   });
 
   it("has no secret on it in any form, nor in what is packed there, with a tree as well (F49)", async () => {
@@ -165,6 +176,11 @@ describe("imgbuild rescue", () => {
     writeFileSync(join(dir, "random"), `${passphrase}\n`);
     const output = join(dir, "offline.iso");
     const keys = ["-i", "secrets/demo-identity.txt", "--passphrase-file", join(dir, "random")];
+    const adv = "test/fixtures/tang-advertisement.jws";
+    keys.push(
+      "--unlock",
+      `tang:http://192.0.2.10,thumbprint=LtFgu40PBYJTVpmvMyxidfQ1itT1NRRgFfsJ61GKag4,adv=${adv}`,
+    );
     const ran = await imgbuild(["rescue", "imgbuild/web", "--offline", "-o", output, ...keys], {
       env: process.env,
       timeoutMs: 900_000,
@@ -216,6 +232,7 @@ describe("imgbuild rescue", () => {
     ["a directory that has something in it", ["--format", "pxe", "-o", dir], /is not empty/, 1],
     ["a device", ["-o", "/dev/null"], /is not a regular file/, 1],
     ["a tree for the network", ["--format", "pxe", "--offline", "-o", join(dir, "x")], /--offline: /, 2],
+    ["what opens no medium", ["--unlock", "yubikey", "-o", join(dir, "x")], /--unlock yubikey: /, 2],
     ["a definition twice", ["imgbuild/layouts/bios-gpt", "-o", join(dir, "x")], /two of the definitions/, 1],
   ] as const)("refuses %s", async (_what, argv, message, code) => {
     const ran = await imgbuild(["rescue", "imgbuild/layouts/bios-gpt", ...argv], {

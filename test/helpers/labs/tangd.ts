@@ -14,6 +14,8 @@ export interface Tangd {
   readonly thumbprint: string;
   /** Requests, without those for its keys: "POST /rec/…". */
   readonly helped: string[];
+  /** While it is false, connections are cut. */
+  answers: boolean;
   stop(): void;
 }
 
@@ -24,6 +26,7 @@ export async function startTangd(keys: string): Promise<Tangd> {
   const helped: string[] = [];
   const open = new Set<Socket>();
   const server = createServer((socket) => {
+    if (!tangd.answers) return void socket.on("error", () => {}).destroy();
     open.add(socket);
     const child = spawn(`${programs}/tangd`, [keys], { stdio: ["pipe", "pipe", "ignore"] });
     socket.once("data", (bytes: Buffer) => {
@@ -47,7 +50,11 @@ export async function startTangd(keys: string): Promise<Tangd> {
     server.close();
   };
   onTestFinished(stop);
-  return { url: `http://127.0.0.1:${port}`, port, thumbprint: thumbprintOf(keys), helped, stop };
+  const tangd: Tangd = {
+    ...{ url: `http://127.0.0.1:${port}`, port, thumbprint: thumbprintOf(keys), helped },
+    ...{ answers: true, stop },
+  };
+  return tangd;
 }
 
 function thumbprintOf(keys: string): string {
