@@ -5,7 +5,7 @@ import {
   type SimpleType,
   simpleTypes,
 } from "../tables/filesystem/filesystems.ts";
-import { Size } from "./words.ts";
+import { Line, Size } from "./words.ts";
 
 /** What a partition, an array, a volume or an opened LUKS volume holds: one node of the storage graph. */
 
@@ -171,6 +171,19 @@ export const Unlock = z.discriminatedUnion("type", [
     /** Of the server's signing key, as `tang-show-keys` prints it. */
     thumbprint: z.string().regex(/^[A-Za-z0-9_-]{43}$/, "a thumbprint of 43 characters"),
   }),
+  /** Over SSH while the machine starts, by dropbear in the initramfs. For what the root needs. */
+  z.strictObject({
+    type: z.literal("ssh"),
+    /** Where it listens; left out: 22. */
+    port: z.int().min(1).max(65535).optional(),
+    /** Secret with its host key, an ed25519 key of OpenSSH. Left out, each deploy makes one. */
+    hostKey: SecretName.optional(),
+    /** Who may come, as in authorized_keys; left out: the keys of `root` and of users with `sudo`. */
+    keys: z
+      .array(Line.regex(/^(ssh-ed25519|ssh-rsa|ecdsa-|sk-)/, "a public key as in authorized_keys"))
+      .min(1)
+      .optional(),
+  }),
 ]);
 /** Costs of trying one passphrase; without it cryptsetup measures the machine that formats. */
 const Kdf = z.strictObject({ memory: Size, iterations: z.int().min(4).max(1000) });
@@ -239,6 +252,7 @@ export type Pool = z.output<typeof Pool>;
 export type Swap = z.output<typeof Swap>;
 export type Luks = z.output<typeof Luks>;
 export type Unlock = z.output<typeof Unlock>;
+export type UnlockBySsh = Extract<Unlock, { type: "ssh" }>;
 export type LvmPv = z.output<typeof LvmPv>;
 export type MdMember = z.output<typeof MdMember>;
 export type BtrfsMember = z.output<typeof BtrfsMember>;

@@ -6,6 +6,7 @@ import { keepBase } from "./boot/keep-base.ts";
 import { makeInitramfs } from "./boot/make-initramfs.ts";
 import { makeVerity } from "./boot/make-verity.ts";
 import { nameBootEntry } from "./boot/name-boot-entry.ts";
+import { placeInitramfsKey } from "./boot/place-initramfs-key.ts";
 import { signLoader } from "./boot/sign-loader.ts";
 import { switchEntry } from "./boot/switch-entry.ts";
 import { verifyBoot } from "./boot/verify-boot.ts";
@@ -94,6 +95,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     patchFiles,
     placeFiles,
     placeHostKeys,
+    placeInitramfsKey,
     provision,
     removeVolumes,
     restoreData,

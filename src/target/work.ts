@@ -14,7 +14,7 @@ import { bootstrapTree } from "../steps/packages/bootstrap-tree.ts";
 import { installPackages } from "../steps/packages/install-packages.ts";
 import { allSteps } from "../steps/registry.ts";
 import { executeSteps } from "../steps/step/execute.ts";
-import { hostKeyPrefix } from "../steps/tree/write-secrets.ts";
+import { isSshHostKey } from "../steps/tree/write-secrets.ts";
 import { run } from "../system/run/run.ts";
 import { Fail } from "../util/fail.ts";
 import type { Log } from "../util/log.ts";
@@ -132,13 +132,13 @@ async function openSecrets(
 ): Promise<Map<string, Secret>> {
   const secrets = new Map<string, Secret>();
   for (const [index, one] of [...sealed].reverse().entries()) {
-    const hasHostKeys = [...secrets.keys()].some((name) => name.startsWith(hostKeyPrefix));
+    const hasHostKeys = [...secrets.keys()].some(isSshHostKey);
     if (index > 0 && hasHostKeys) break;
     const bytes = await openWith(identity, Buffer.from(one, "base64"));
     const entries = Object.entries(JSON.parse(Buffer.from(bytes).toString("utf8")) as Record<string, string>);
     bytes.fill(0);
     for (const [name, value] of entries)
-      if (index === 0 || name.startsWith(hostKeyPrefix))
+      if (index === 0 || isSshHostKey(name))
         secrets.set(name, new Secret(name, Buffer.from(value, "base64")));
   }
   for (const name of expected)

@@ -3,6 +3,7 @@ import { keepersFor, withStore, withStores } from "../../debian/archive/keepers.
 import type { Mirrors } from "../../debian/archive/mirrors.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { idsAreMapped } from "../../system/user/user-namespace.ts";
+import { fingerprintOf } from "../../transport/known-hosts.ts";
 import { exitCodes, Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import type { Secret } from "../../util/secret.ts";
@@ -20,6 +21,7 @@ import { placeForReport } from "../report/write-report.ts";
 import { buildKeyNames } from "../secrets/build-keys.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
 import { fillStores } from "../store/fill-store.ts";
+import { initramfsKey } from "../unlock/initramfs-key.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 import type { ImageInputs } from "./build.ts";
 import { buildImage, readyToBuild } from "./image.ts";
@@ -66,7 +68,7 @@ export async function buildDefinition(path: string, options: ImageOptions, given
     check: ({ spec }) => readyToBuild(spec, options.output, format, options),
   });
   const spec = specOf(definition, options);
-  const secrets = await secretsOf(definition, spec, options, outside);
+  const secrets = withInitramfsKey(await secretsOf(definition, spec, options, outside), spec, log);
   const digest = definitionDigest(spec, definition.lock, definition);
   const { mirrors, env } = await sourcesOf(definition, spec, options, outside);
   const { lock, filesDir } = definition;
@@ -139,6 +141,19 @@ async function secretsOf(
   if (left.length > 0)
     outside.log.warn(`the image goes without its secrets (${left.join(", ")}); --with-secrets puts them in`);
   return { secrets: undefined, keys };
+}
+
+/** An initramfs that is reached over SSH has a host key, whether or not secrets are put in. */
+function withInitramfsKey(
+  { secrets, keys }: Pick<ImageInputs, "secrets" | "keys">,
+  spec: Spec,
+  log: Outside["log"],
+): Pick<ImageInputs, "secrets" | "keys"> {
+  const key = initramfsKey(spec, secrets ?? keys ?? new Map());
+  if (key === undefined) return { secrets, keys };
+  if (key.isNew) log.info(`the host key of its initramfs is ${fingerprintOf(key.pin)}`);
+  const more = (to: ImageInputs["secrets"]) => to && new Map([...to, ...key.secrets]);
+  return { secrets: more(secrets), keys: more(keys) };
 }
 
 /** Where packages come from: those of the image by its mirrors, those of the base, which is made beside it, by the environment. */

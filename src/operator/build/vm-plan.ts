@@ -4,7 +4,7 @@ import type { DiskFacts } from "../../schema/facts.ts";
 import type { Plan, StepData } from "../../schema/plan.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { unpackTree } from "../../steps/tree/unpack-tree.ts";
-import { hostKeyPrefix } from "../../steps/tree/write-secrets.ts";
+import { isSshHostKey } from "../../steps/tree/write-secrets.ts";
 import { writtenDisks } from "../../storage/graph/check-storage.ts";
 import { Fail } from "../../util/fail.ts";
 import { baseSteps } from "../plan/plan.ts";
@@ -41,7 +41,7 @@ export function vmPlan(given: ImageInputs): VmPlan {
   const whole = treePlan(inputs);
   const { open, sealed } = splitSecrets(whole.tree, {
     secrets: secrets !== undefined,
-    hostKeys: [...(secrets?.keys() ?? [])].some((name) => name.startsWith(hostKeyPrefix)),
+    hostKeys: [...(secrets?.keys() ?? [])].some(isSshHostKey),
   });
   return {
     ...whole,

@@ -72,7 +72,11 @@ export function initramfsNeeds(
     if (node.kind === "group") return ["lvm"];
     if (node.kind !== "content" || node.content.type !== "luks") return [];
     const { pin } = clevisPin(node.content.unlock) ?? {};
-    return ["cryptsetup", ...(pin === undefined ? [] : [`clevis-decrypt-${pin}`])];
+    return [
+      "cryptsetup",
+      ...(pin === undefined ? [] : [`clevis-decrypt-${pin}`]),
+      ...(node.content.unlock.type === "ssh" ? ["dropbear", "cryptroot-unlock"] : []),
+    ];
   });
   if (root?.verity) programs.push("veritysetup");
   const modules = [...(root === undefined ? [] : [root.type]), ...storageConfig(storage, seed).modules];

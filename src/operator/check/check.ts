@@ -15,6 +15,7 @@ import { calendarProblems } from "./check-calendars.ts";
 import { credentialProblems, noSecret, storeProblems } from "./check-credentials.ts";
 import { networkProblems } from "./check-network.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
+import { unlockProblems } from "./check-unlock.ts";
 
 /** What a schema cannot see: fields that contradict each other or name what is not there. */
 export function checkSpec(spec: Spec): Problem[] {
@@ -30,6 +31,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...credentialProblems(spec),
     ...storeProblems(spec),
     ...networkProblems(spec),
+    ...unlockProblems(spec),
     ...restProblems(spec),
   ];
 }

@@ -1,4 +1,5 @@
 import type { Facts } from "../../schema/facts.ts";
+import type { Spec } from "../../schema/spec.ts";
 import { machineIdOf } from "../../steps/tree/finish-tree.ts";
 import type { Host } from "../../transport/host.ts";
 import { generateSshKey, publicKeyOf } from "../../transport/keys.ts";
@@ -6,6 +7,8 @@ import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
+import { hostKeySecret } from "../secrets/host-key-secret.ts";
+import { initramfsKey } from "../unlock/initramfs-key.ts";
 import type { HostKeys, Shipped } from "./results.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
@@ -28,19 +31,19 @@ export function ownHostKeys(
     const key = generateSshKey(hostname);
     return { secrets: new Map([[name, new Secret(name, Buffer.from(key.private))]]), pins: [key.public] };
   }
-  const given = secrets.get(hostKeys.secret);
-  const publicKey = given === undefined ? undefined : publicKeyOf(given.expose());
-  if (given === undefined || publicKey === undefined || !publicKey.startsWith("ssh-ed25519 "))
-    throw new Fail(
-      `the secret ${hostKeys.secret} is no OpenSSH private key of type ed25519 without a passphrase`,
-      {
-        hint: "make one with `ssh-keygen -t ed25519 -N '' -f key`",
-      },
-    );
-  return {
-    secrets: new Map([[name, new Secret(name, Uint8Array.from(given.expose()))]]),
-    pins: [publicKey],
-  };
+  const given = hostKeySecret(hostKeys.secret, secrets);
+  return { secrets: new Map([[name, new Secret(name, given.bytes)]]), pins: [given.public] };
+}
+
+/** With that of the initramfs, where the definition has the root opened over SSH. */
+export function withInitramfsKey(
+  own: HostKeys,
+  spec: Pick<Spec, "storage" | "hostname">,
+  secrets: ReadonlyMap<string, Secret>,
+): HostKeys {
+  const key = initramfsKey(spec, secrets);
+  if (key === undefined) return own;
+  return { ...own, secrets: new Map([...own.secrets, ...key.secrets]), initramfsPin: key.pin };
 }
 
 /** Keeps them, and the machine-id, where the operator wants that. The deploy does not depend on it. */

@@ -80,4 +80,6 @@ export interface HostKeys {
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Public halves, by which the new system is known. */
   readonly pins: readonly string[];
+  /** That of its initramfs, where the root is opened over SSH. */
+  readonly initramfsPin?: string | undefined;
 }

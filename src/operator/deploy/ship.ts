@@ -13,7 +13,7 @@ import { claim } from "../takeover/claim.ts";
 import { shipTree } from "../takeover/ship-tree.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "../takeover/takeover.ts";
 import type { PackedTree } from "../tree/packed-tree.ts";
-import { keptHostKeys, ownHostKeys } from "./host-keys.ts";
+import { keptHostKeys, ownHostKeys, withInitramfsKey } from "./host-keys.ts";
 import type { Trail } from "./phases.ts";
 import { reportOf } from "./report.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
@@ -62,12 +62,14 @@ export async function shipAndTakeOver(
 
 /** Read while the old system still answers, if they must survive it. */
 async function hostKeysFor(
-  { spec: { hostKeys, hostname } }: DeployInputs,
+  { spec }: DeployInputs,
   { old, facts, secrets }: Confirmed,
   log: DeployWorld["log"],
 ): Promise<HostKeys> {
-  if (hostKeys === "keep") return await keptHostKeys(old, facts, log);
-  return ownHostKeys(hostKeys, hostname, secrets);
+  const { hostKeys, hostname } = spec;
+  const own =
+    hostKeys === "keep" ? await keptHostKeys(old, facts, log) : ownHostKeys(hostKeys, hostname, secrets);
+  return withInitramfsKey(own, spec, secrets);
 }
 
 /** Everything is on the host then, and its kernel has the base's. */

@@ -3,6 +3,7 @@ import { Fail, messageOf } from "../../util/fail.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import { takeBack } from "../takeover/takeover.ts";
 import { openedByHand } from "../unlock/by-hand.ts";
+import { knownInitramfs } from "../unlock/known-initramfs.ts";
 import type { Trail } from "./phases.ts";
 import { type Proof, proveNewSystem, waitFor } from "./prove.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
@@ -45,9 +46,11 @@ export function expectedIn({ spec, files, links }: DeployInputs): Expected {
 export function expectedSystem(
   inputs: DeployInputs,
   { identity, loginUser }: Pick<Confirmed, "identity" | "loginUser">,
-  { pins }: Pick<HostKeys, "pins">,
+  { pins, initramfsPin }: Pick<HostKeys, "pins" | "initramfsPin">,
 ): NewSystem {
+  const unlock = knownInitramfs(inputs.spec, initramfsPin);
   return {
+    ...(unlock === undefined ? {} : { unlock }),
     nonce: identity.nonce,
     pins: [...pins],
     user: loginUser,

@@ -3,9 +3,10 @@ import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import { noGo, openedSecrets } from "../deploy/confirm.ts";
-import { ownHostKeys } from "../deploy/host-keys.ts";
+import { ownHostKeys, withInitramfsKey } from "../deploy/host-keys.ts";
 import { judge, loginUser, mirrorOrder, reachedAt, showFinding } from "../deploy/inspect.ts";
 import { disksOf } from "../deploy/report.ts";
+import type { HostKeys } from "../deploy/results.ts";
 import { expectedIn } from "../deploy/verify.ts";
 import type { DeployInputs, DeployWorld } from "../deploy/world.ts";
 import { inspect } from "../inspect/inspect.ts";
@@ -14,6 +15,7 @@ import { planFor } from "../plan/planned.ts";
 import type { KnownDeploy } from "../records/known-deploys.ts";
 import { sealSecrets, signedPayload } from "../runner-link/payload.ts";
 import type { Hello, RunnerLink } from "../runner-link/runner-link.ts";
+import { knownInitramfs } from "../unlock/known-initramfs.ts";
 
 /** What of a preflight is to be asked of a machine that runs the base already. */
 const asked: readonly string[] = [
@@ -67,9 +69,15 @@ export async function replan(
     // It comes by the base's own SSH and is worked through at once; the machine's clock may be anywhere.
     { nonce: known.nonce, machine: known.machine.hardware, now: undefined },
   );
-  const { hostKeys, pins } = hostKeysFor(inputs, known, link.hello, secrets, world.log);
+  const {
+    secrets: hostKeys,
+    pins,
+    initramfsPin,
+  } = hostKeysFor(inputs, known, link.hello, secrets, world.log);
   if ((await link.replace(publicKey, payload)) !== planDigest)
     throw new Fail("the base holds another plan than the one confirmed");
+  const { unlock: _before, ...newSystem } = known.newSystem;
+  const unlock = knownInitramfs(inputs.spec, initramfsPin);
   const next: KnownDeploy = {
     ...known,
     planDigest,
@@ -77,7 +85,8 @@ export async function replan(
       ? {}
       : { report: { ...known.report, definition: inputs.definition, planDigest, disks: disksOf(planned) } }),
     newSystem: {
-      ...known.newSystem,
+      ...newSystem,
+      ...(unlock === undefined ? {} : { unlock }),
       ...(pins === undefined ? {} : { pins: [...pins] }),
       user: login.user,
       ...expectedIn(inputs),
@@ -103,17 +112,19 @@ async function factsOf(host: Host, { machine }: KnownDeploy, world: DeployWorld)
 
 /** Host keys that are kept came with the first GO, and the runner has them until it wipes what came with it. Then new ones are made. */
 function hostKeysFor(
-  { spec: { hostKeys, hostname } }: DeployInputs,
+  { spec }: DeployInputs,
   { host, newSystem }: KnownDeploy,
   { secretsSeconds }: Hello,
   secrets: ReadonlyMap<string, Secret>,
   log: DeployWorld["log"],
-): { readonly hostKeys: ReadonlyMap<string, Secret>; readonly pins: readonly string[] | undefined } {
-  if (hostKeys === "keep" && secretsSeconds !== 0) return { hostKeys: new Map(), pins: newSystem.pins };
+): Omit<HostKeys, "pins"> & { readonly pins: readonly string[] | undefined } {
+  const { hostKeys, hostname } = spec;
+  if (hostKeys === "keep" && secretsSeconds !== 0)
+    return { ...withInitramfsKey({ secrets: new Map(), pins: [] }, spec, secrets), pins: newSystem.pins };
   const own = ownHostKeys(hostKeys === "keep" ? "new" : hostKeys, hostname, secrets);
   if (hostKeys === "keep")
     log.warn(
       `the old host keys were wiped with the secrets; for known_hosts, in their place: ${host} ${own.pins.join(" ")}`,
     );
-  return { hostKeys: own.secrets, pins: own.pins };
+  return withInitramfsKey(own, spec, secrets);
 }

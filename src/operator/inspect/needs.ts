@@ -152,7 +152,7 @@ export function typedAtConsole(spec: Pick<Spec, "storage">): Finding[] {
   const each = names.length === 1 ? "opens only by a passphrase" : "open only by passphrases";
   const what = early.length > 0 ? "the root is not there" : "SSH does not answer";
   const instead = [
-    ...(early.length > 0 ? ['`unlock: { type: "tpm2" }`, or a tang server in the same network'] : []),
+    ...(early.length > 0 ? ['`unlock: { type: "ssh" }`, "tpm2" or "tang"'] : []),
     ...(later.length > 0 ? [`\`unlock: { type: "key-file" }\` for ${later.join(", ")}`] : []),
   ];
   return [

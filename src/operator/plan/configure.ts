@@ -22,6 +22,7 @@ import type { DefinitionFiles } from "../definition/files.ts";
 import { sysusers } from "../settings/accounts.ts";
 import { hostsFile } from "../settings/hosts.ts";
 import { settingsEnable, settingsFiles } from "../settings/settings.ts";
+import { unlockFiles } from "../unlock/unlock-files.ts";
 import { aptFiles } from "./apt-files.ts";
 import { expectedOfPackages, expectedOfTree } from "./expectations.ts";
 import { networkFiles, resolvConf } from "./network-files.ts";
@@ -153,6 +154,7 @@ function systemFiles(spec: Spec, options: ConfigureOptions): FileToWrite[] {
     ...options.storage.directories.map((path) => ({ path, directory: true as const })),
     ...networkFiles(spec),
     ...resolvConf(spec, packages),
+    ...unlockFiles(spec),
   ];
   for (const { field, ...file } of settingsFiles(spec)) if (field !== "hosts") files.push(file);
   if (packages.has("apt")) files.push(...aptFiles(spec, options.mirrors));

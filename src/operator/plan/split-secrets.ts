@@ -1,4 +1,5 @@
 import type { StepData } from "../../schema/plan.ts";
+import { placeInitramfsKey } from "../../steps/boot/place-initramfs-key.ts";
 import { signLoader } from "../../steps/boot/sign-loader.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { makeUsers } from "../../steps/tree/make-users.ts";
@@ -31,5 +32,7 @@ export function splitSecrets(
     else system.push(step);
   }
   if (come.hostKeys) sealed.push(stepData(placeHostKeys, "placing the SSH host keys", { expected: true }));
-  return { open: { ...tree, system }, sealed };
+  const isKey = ({ kind }: StepData) => kind === placeInitramfsKey.kind;
+  sealed.push(...tree.finish.filter(isKey));
+  return { open: { ...tree, system, finish: tree.finish.filter((step) => !isKey(step)) }, sealed };
 }

@@ -4,6 +4,7 @@ import type { Lock } from "../../schema/lock.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { makeInitramfs } from "../../steps/boot/make-initramfs.ts";
+import { placeInitramfsKey } from "../../steps/boot/place-initramfs-key.ts";
 import { bootstrapTree } from "../../steps/packages/bootstrap-tree.ts";
 import { installPackages } from "../../steps/packages/install-packages.ts";
 import { stepData } from "../../steps/step/step.ts";
@@ -11,6 +12,8 @@ import { finishTree } from "../../steps/tree/finish-tree.ts";
 import { type FileToWrite, writeFiles } from "../../steps/tree/write-files.ts";
 import { everywhereModules } from "../../tables/filesystem/filesystems.ts";
 import { hasOwnBoot } from "../check/boot-place.ts";
+import { unlockBySsh } from "../unlock/by-ssh.ts";
+import { unlockPlaceholders } from "../unlock/unlock-files.ts";
 import { signSteps } from "./boot-steps.ts";
 import { type ConfigureOptions, configureSteps } from "./configure.ts";
 
@@ -56,6 +59,7 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
   before.push(...bootFiles(spec, options.cmdline));
   // On a filesystem of its own the kernels' links are beside them, where GRUB finds them.
   if (hasOwnBoot(spec)) before.push({ path: "/etc/kernel-img.conf", content: "link_in_boot = yes\n" });
+  before.push(...unlockPlaceholders(spec));
   if (options.packages.has("initramfs-tools"))
     before.push(
       { path: "/etc/initramfs-tools/conf.d/imgbuild", content: "MODULES=list\n" },
@@ -81,6 +85,13 @@ export function treeLayers(spec: Spec, lock: Lock, options: TreeOptions): TreeLa
     ],
     initramfs: spec.boot === undefined ? [] : [stepData(makeInitramfs, "making the initramfs", { epoch })],
     finish: [
+      ...(unlockBySsh(spec) === undefined
+        ? []
+        : [
+            stepData(placeInitramfsKey, "giving the initramfs its SSH host key", {
+              expected: options.identity !== "image",
+            }),
+          ]),
       stepData(finishTree, "clearing up", {
         ...{ definition: options.definition, epoch },
         ...(spec.host?.machineId === undefined ? {} : { machineId: spec.host.machineId }),

@@ -18,12 +18,23 @@ export const NewSystem = Expected.extend({
   /** Host keys to accept instead of those in known_hosts. */
   pins: z.array(z.string()).optional(),
   user: z.string().optional(),
+  /** Where its root is opened over SSH: how the initramfs is reached and known, and which secret opens which volume. */
+  unlock: z
+    .strictObject({
+      /** Left out: that by which the host is reached. */
+      port: z.int().optional(),
+      pins: z.array(z.string()),
+      /** Name in /dev/mapper → name of the secret. */
+      volumes: z.record(z.string(), z.string()),
+    })
+    .optional(),
   /** Factor on the times of the checks. */
   slow: z.number(),
   /** Bound of the wait for its first answer, in milliseconds. */
   bootMs: z.number(),
 });
 export type NewSystem = z.output<typeof NewSystem>;
+export type KnownInitramfs = NonNullable<NewSystem["unlock"]>;
 
 /** What another run of this operator needs to find the base of a deploy again: nothing secret. */
 export const KnownDeploy = z.strictObject({

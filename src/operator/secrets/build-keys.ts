@@ -11,7 +11,8 @@ export function buildKeyNames(spec: Pick<Spec, "storage" | "boot">): string[] {
   const opening = (storage === undefined ? [] : graphOf(storage).nodes).flatMap((node) => {
     // What is on a kept disk is no part of an image.
     if (node.kind !== "content" || node.place.on === "kept-disk" || node.content.type !== "luks") return [];
-    return [node.content.key, node.content.recoveryKey ?? []].flat();
+    const { key, recoveryKey, unlock } = node.content;
+    return [key, recoveryKey ?? [], unlock.type === "ssh" ? (unlock.hostKey ?? []) : []].flat();
   });
   return [...new Set([...opening, signingSecret(spec) ?? []].flat())].sort();
 }

@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Spec } from "../../schema/spec.ts";
+import { sshKeyOf } from "../../transport/keys.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail, reasonOf } from "../../util/fail.ts";
 import { Secret } from "../../util/secret.ts";
 import type { Definition } from "../definition/load.ts";
+import { unlockBySsh } from "../unlock/by-ssh.ts";
 
 /**
  * What stands in for a definition's secrets in a test, by name: the text of `test/NAME` beside `NAME.age`, where there is one,
@@ -30,7 +32,7 @@ export async function testSecrets({
 }
 
 /** Made-up secrets of a definition, by name. */
-export function standIns(spec: Pick<Spec, "users" | "network" | "secrets">): Map<string, Secret> {
+export function standIns(spec: Pick<Spec, "users" | "network" | "secrets" | "storage">): Map<string, Secret> {
   const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
   const keys = new Set(
     Object.values(spec.network).flatMap(({ device }) =>
@@ -39,6 +41,7 @@ export function standIns(spec: Pick<Spec, "users" | "network" | "secrets">): Map
         : [],
     ),
   );
+  const hostKey = unlockBySsh(spec)?.unlock.hostKey;
   return new Map(
     Object.keys(spec.secrets).map((name) => {
       // The same for the same name, so that two machines of a test that share a secret do so with its stand-in.
@@ -46,6 +49,8 @@ export function standIns(spec: Pick<Spec, "users" | "network" | "secrets">): Map
       // A well-formed hash that no password has.
       const hash = `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}`;
       const key = `${Buffer.from(text.slice(0, 32)).toString("base64")}\n`;
+      if (name === hostKey)
+        return [name, new Secret(name, Buffer.from(sshKeyOf(Buffer.from(text.slice(0, 32)), name).private))];
       const value = hashes.has(name) ? hash : keys.has(name) ? key : `${text}\n`;
       return [name, new Secret(name, Buffer.from(value))];
     }),

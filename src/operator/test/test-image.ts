@@ -25,6 +25,7 @@ import { networkFiles } from "../plan/network-files.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { signingSecret } from "../secrets/secrets.ts";
 import { testSecrets } from "../secrets/test-secrets.ts";
+import { initramfsKey } from "../unlock/initramfs-key.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 
 /** A kept disk of the definition, for a machine that never had one. */
@@ -101,6 +102,7 @@ async function make(
   const host = generateSshKey("imgbuild-test-host");
   if (lock.packages.some(({ name }) => name === "openssh-server"))
     given.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
+  for (const [name, key] of initramfsKey(spec, given)?.secrets ?? []) given.set(name, key);
   await writeFile(join(directory, files.hostKey), host.public);
   const inputs = {
     spec,

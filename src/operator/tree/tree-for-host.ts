@@ -80,13 +80,14 @@ export function treeForHost(inputs: TreeInputs, { facts, mirrors }: AboutHost): 
     ? whole.tree
     : { ...forHost, packages: whole.tree.packages, system: [...written(early), ...forHost.system] };
   const come = { secrets: true, hostKeys: true };
+  const rest = splitSecrets(forHost, come);
   return {
     made: { ...whole, tree: splitSecrets(layers, come).open },
     sealed: [
       ...(shared ? written(own) : []),
-      ...splitSecrets(forHost, come).sealed,
+      ...rest.sealed,
       // Once more: it gives the system its machine-id and the deploy's mark.
-      ...forHost.finish,
+      ...rest.open.finish,
     ],
     shared,
   };

@@ -82,7 +82,7 @@ export const verifyBoot = defineStep({
     await checkRoot(input, source, root, rootWord);
     const driven = source === undefined ? [] : await diskModules(source, machine.sys);
     const modules = [...new Set([...input.modules, ...driven])];
-    const needsNetwork = input.programs.includes("clevis-decrypt-tang");
+    const needsNetwork = ["clevis-decrypt-tang", "dropbear"].some((name) => input.programs.includes(name));
     const cards = input.mounted && needsNetwork ? await cardModules(machine.sys) : [];
     for (const version of versions) await checkOneInitramfs(context, version, { ...input, modules, cards });
     for (const path of input.overlays)

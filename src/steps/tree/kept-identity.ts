@@ -16,8 +16,8 @@ const KeptIdentity = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{32}$/)
     .optional(),
-  /** "ssh_host_ed25519_key" → the private key as OpenSSH writes it. */
-  hostKeys: z.record(z.string().regex(/^ssh_host_[a-z0-9]{1,20}_key$/), z.string().min(1)),
+  /** "ssh_host_ed25519_key" → the private key as OpenSSH writes it; that of the initramfs is "initramfs_ed25519_key". */
+  hostKeys: z.record(z.string().regex(/^(ssh_host|initramfs)_[a-z0-9]{1,20}_key$/), z.string().min(1)),
 });
 type KeptIdentity = z.output<typeof KeptIdentity>;
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { defineStep } from "../step/step.ts";
-import { hostKeyPrefix } from "./write-secrets.ts";
+import { hostKeyPrefix, isSshHostKey } from "./write-secrets.ts";
 
 const directory = "/etc/ssh";
 
@@ -18,7 +18,7 @@ export const placeHostKeys = defineStep({
     const tree = new Tree(context.root);
     for (const name of tree.list(directory))
       if (/^ssh_host_.*_key(\.pub)?$/.test(name)) tree.remove(`${directory}/${name}`);
-    const keys = [...context.secrets].filter(([name]) => name.startsWith(hostKeyPrefix));
+    const keys = [...context.secrets].filter(([name]) => isSshHostKey(name));
     if (expected && keys.length === 0) throw new Fail("no SSH host keys came along");
     for (const [name, secret] of keys) {
       const file = name.slice(hostKeyPrefix.length);

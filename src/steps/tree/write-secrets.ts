@@ -33,3 +33,11 @@ export const writeSecrets = defineStep({
 
 /** Prefix of the names under which host keys travel among the secrets: "hostkey:ssh_host_ed25519_key". */
 export const hostKeyPrefix = "hostkey:";
+
+/** That of an SSH server in the initramfs, by which no other server is known. */
+export const initramfsKeyName = `${hostKeyPrefix}initramfs_ed25519_key`;
+
+/** A name of one of the system's own. */
+export function isSshHostKey(name: string): boolean {
+  return name.startsWith(hostKeyPrefix) && name !== initramfsKeyName;
+}

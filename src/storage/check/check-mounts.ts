@@ -33,7 +33,7 @@ export function* mountProblems(storage: Storage): Iterable<Problem> {
     if (key !== undefined)
       yield {
         path: [...key.path, "unlock"],
-        message: "the root's key cannot be on the root; use `passphrase`, `tpm2` or `tang`",
+        message: "the root's key cannot be on the root; use `passphrase`, `ssh`, `tpm2` or `tang`",
       };
   }
   for (const mounted of mounts) if (filesystems[mounted.type].firmware) yield* firmwareProblems(mounted);

@@ -20,6 +20,7 @@ export const luks: ContentType<Luks> = {
       "cryptsetup",
       early ? "cryptsetup-initramfs" : "systemd-cryptsetup",
       ...clevisPackages(unlock, early),
+      ...(unlock.type === "ssh" && early ? ["dropbear-initramfs"] : []),
     ],
     modules: [...modules, ...(unlock.type === "tpm2" ? ["tpm_tis", "tpm_crb"] : [])],
   }),

@@ -63,9 +63,9 @@ describe("a machine's answers", () => {
       detail: expect.stringMatching(
         /^\S+ opens only by a passphrase typed at the console: each start waits there, the first one of a deploy too, and until then the root is not there$/,
       ),
-      hint: expect.stringMatching(/^write `unlock: \{ type: "tpm2" \}`/),
+      hint: expect.stringMatching(/^write `unlock: \{ type: "ssh" \}`, "tpm2" or "tang"; or sit at/),
     });
-    for (const other of ["luks-tpm2", "luks-tang"])
+    for (const other of ["luks-tpm2", "luks-tang", "luks-ssh"])
       expect(named(judge(await layout(other)), "passphrase"), other).toBeUndefined();
     expect(named(judge(serverSpec()), "passphrase")).toBeUndefined();
     // As it is shown of a definition alone.
