@@ -107,6 +107,16 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-uefi"),
   },
   {
+    name: "unlock-ssh",
+    what: "an image of imgbuild/layouts/luks-ssh waits for its passphrase; `imgbuild unlock` asks for it in a terminal, at two starts",
+    argv: vitest("test/matrix/unlock.test.ts", "unlock-ssh"),
+  },
+  {
+    name: "deploy-luks-ssh",
+    what: "a stock Debian 12 host becomes a root on LUKS that the deploy opens over SSH at the first start, and `imgbuild unlock` at the second",
+    argv: vitest("test/matrix/unlock.test.ts", "deploy-luks-ssh"),
+  },
+  {
     name: "deploy-local",
     faults: ["F26"],
     what: "the same by BIOS with the tree made here: the host fetches nothing, and no secret is anywhere but at its path",

@@ -13,6 +13,7 @@ import { backupCommand } from "./commands/recover/backup.ts";
 import { escrowCommand } from "./commands/recover/escrow.ts";
 import { rescueCommand } from "./commands/recover/rescue.ts";
 import { storeCommand } from "./commands/recover/store.ts";
+import { unlockCommand } from "./commands/recover/unlock.ts";
 import { sbomCommand } from "./commands/sbom.ts";
 import { secretsCommand } from "./commands/secrets.ts";
 import { testCommands } from "./commands/test.ts";
@@ -38,6 +39,7 @@ export const commands: readonly AddCommand[] = [
   planCommand,
   deployCommand,
   followCommands,
+  unlockCommand,
   withRoot(rescueCommand),
   backupCommand,
   escrowCommand,

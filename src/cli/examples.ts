@@ -79,6 +79,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild resume root@192.0.2.10", "let a failed build try again"],
     ["imgbuild resume root@192.0.2.10 --with web", "with the definition as it is now"],
   ],
+  unlock: [
+    ["imgbuild unlock root@192.0.2.10", "ask for the passphrase, and wait until the host runs"],
+    ["imgbuild unlock root@192.0.2.10 --definition web", "by the definition's secrets"],
+  ],
   abort: [["imgbuild abort root@192.0.2.10", "back to the old system, while nothing is written"]],
   rescue: [
     ["imgbuild rescue web -o web.iso", "a medium for disc or USB that rebuilds web, packages from a mirror"],

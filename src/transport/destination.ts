@@ -28,14 +28,16 @@ export interface DestinationOptions {
   readonly agent?: string | undefined;
   readonly home: string;
   readonly user?: string | undefined;
+  readonly port?: number | undefined;
 }
 
 const maxIncludeDepth = 16;
 const defaultIdentities = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
-/** Resolves `[user@]name[:port]` or an alias. `user` in the options wins over the target's, that over ssh_config's. */
+/** Resolves `[user@]name[:port]` or an alias. `user` and `port` in the options win over the target's, these over ssh_config's. */
 export function resolveTarget(target: string, options: DestinationOptions): Destination {
-  const { user, name, port } = parseTarget(target);
+  const { user, name, port: own } = parseTarget(target);
+  const port = options.port ?? own;
   const config = computeConfig(name, options, user);
   const firstOf = (key: string) => [config[key] ?? []].flat()[0];
   const local = userInfo().username;

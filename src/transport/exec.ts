@@ -7,6 +7,8 @@ import type { Session } from "./session.ts";
 
 export interface ExecOptions {
   readonly stdin?: string | Uint8Array;
+  /** In place of `stdin`, and not as root: what is known only when the command has said something. */
+  readonly answer?: Promise<Uint8Array>;
   /** Bound of the whole command; default ten minutes. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -88,7 +90,8 @@ export async function execOn(
       takeBack = session.onClosed(() => reject(session.lost()));
       onAbort = () => reject(signal!.reason);
       signal?.addEventListener("abort", onAbort);
-      if (options.feed === undefined) channel.end(options.stdin ?? "");
+      if (options.answer !== undefined) options.answer.then((bytes) => channel.end(bytes)).catch(reject);
+      else if (options.feed === undefined) channel.end(options.stdin ?? "");
       else options.feed(channel).catch(reject);
     });
   } catch (error) {

@@ -56,7 +56,7 @@ export async function publicKeysHeld(options: ConnectOptions, target = "localhos
   return await heldKeys(resolveTarget(target, options), options);
 }
 
-/** Opens the hosts on the way first. What is meant for the target alone (user, pins, key) does not apply to them. */
+/** Opens the hosts on the way first. What is meant for the target alone (user, port, pins, key) does not apply to them. */
 async function openWay(
   target: string,
   options: ConnectOptions,
@@ -69,7 +69,7 @@ async function openWay(
       hint: "correct your ssh_config",
     });
   const destination = resolveTarget(target, options);
-  const { user: _user, pins: _pins, key: _key, ...jumpOptions } = common;
+  const { user: _user, port: _port, pins: _pins, key: _key, ...jumpOptions } = common;
   for (const [index, jump] of destination.jumps.entries()) {
     // Only the first host of a list may have jumps of its own; each next host is reached from the previous.
     if (index === 0) await openWay(jump, jumpOptions, common, sessions, [...seen, target]);

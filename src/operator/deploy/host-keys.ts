@@ -8,7 +8,7 @@ import { Fail, messageOf } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
 import { hostKeySecret } from "../secrets/host-key-secret.ts";
-import { initramfsKey } from "../unlock/initramfs-key.ts";
+import { initramfsKey } from "../secrets/initramfs-key.ts";
 import type { HostKeys, Shipped } from "./results.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 

@@ -13,7 +13,7 @@ import { roomOf } from "../inspect/free-space.ts";
 import { type Bound, boundTo, hostFinding } from "../inspect/host-binding.ts";
 import { inspect } from "../inspect/inspect.ts";
 import { wipeFindings } from "../inspect/may-wipe.ts";
-import { needsOf } from "../inspect/needs.ts";
+import { needsOf, openedByDeploy } from "../inspect/needs.ts";
 import { newNetwork } from "../inspect/new-network.ts";
 import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachAny } from "../inspect/reach.ts";
@@ -67,17 +67,23 @@ export async function inspectAndPlan(
       signal,
     ),
   );
-  const login = loginUser(inputs, await world.publicKeys());
+  const held = await world.publicKeys();
+  const login = loginUser(inputs, held);
   const known = "url" in mirror ? withFirst(mirrors, mirror.url) : mirrors;
   const baseBytes = sizeOf(inputs.base);
   const { tree, treeBytes, takeover, build } = await placeOf(inputs, { facts, mirrors: known }, world);
   const loaders = facts.secureBoot ? await world.loaders?.(inputs) : undefined;
-  const { disks, bound, findings } = judge(inputs, facts, {
+  const {
+    disks,
+    bound,
+    findings: judged,
+  } = judge(inputs, facts, {
     ...{ mirror, login, baseBytes, treeBytes, takeover, reached },
     network: { problems, left },
     loaders,
     clock: { now: world.now(), ignored: inputs.ignoreClock },
   });
+  const findings = [...judged, ...openedByDeploy(inputs.spec, held, reached.address)];
   for (const finding of findings) showFinding(log, finding);
   const look = { old, facts, findings, reached, access };
   const planned = (matched: Readonly<Record<string, DiskFacts>>) => {

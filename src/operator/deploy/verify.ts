@@ -4,6 +4,7 @@ import type { NewSystem } from "../records/known-deploys.ts";
 import { takeBack } from "../takeover/takeover.ts";
 import { openedByHand } from "../unlock/by-hand.ts";
 import { knownInitramfs } from "../unlock/known-initramfs.ts";
+import { openingRoot } from "../unlock/opening-root.ts";
 import type { Trail } from "./phases.ts";
 import { type Proof, proveNewSystem, waitFor } from "./prove.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
@@ -13,12 +14,12 @@ import type { DeployInputs, DeployWorld } from "./world.ts";
 /** The new system has to prove itself, and to be well. */
 export async function verifyNewSystem(
   inputs: DeployInputs,
-  { newSystem, hostKeys }: Pick<Shipped, "newSystem" | "hostKeys">,
+  { newSystem, hostKeys, secrets }: Pick<Shipped, "newSystem" | "hostKeys" | "secrets">,
   world: DeployWorld,
   trail: Trail,
 ): Promise<Proof> {
   sayWhoIsWaitedFor(inputs.spec, world);
-  const verified = await proveNewSystem(newSystem, world, () =>
+  const verified = await proveNewSystem(newSystem, openingRoot(newSystem, secrets, world), () =>
     trail.mark({ at: "answered", now: world.now() }),
   );
   trail.mark({ at: "verified", verified });

@@ -64,6 +64,8 @@ export interface DeployInputs extends PlanInputs {
 /** How to reach the machine in each of its three lives. */
 export interface ConnectOptions {
   readonly user?: string;
+  /** In place of the host's own. */
+  readonly port?: number;
   /** Host keys to accept instead of known_hosts. */
   readonly pins?: readonly string[];
   /** A private key to use before the user's own. */

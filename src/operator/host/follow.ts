@@ -120,8 +120,12 @@ async function failure(report: BaseReport, known: KnownDeploy, world: DeployWorl
 }
 
 /** A build that is done is so when its system runs: exit code 0 says the same here as after a deploy. */
-async function prove({ newSystem }: KnownDeploy, watch: Watch): Promise<Proof> {
+async function prove({ newSystem, host }: KnownDeploy, watch: Watch): Promise<Proof> {
   const { world, emit, trail } = watch;
+  if (newSystem.unlock !== undefined)
+    world.log.warn(
+      `its root waits for a passphrase, which only the deploy itself has: imgbuild unlock ${host}`,
+    );
   const proof = await world.log.task("waiting for the new system", (log) =>
     proveNewSystem(newSystem, { ...world, log }, () => trail.mark({ at: "answered", now: world.now() })),
   );

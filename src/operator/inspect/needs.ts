@@ -11,6 +11,8 @@ import { architectures } from "../../tables/architecture.ts";
 import type { Loaders } from "../secure-boot/loaders.ts";
 import { generationsOf, judgeLoaders } from "../secure-boot/refusals.ts";
 import { openedByHand } from "../unlock/by-hand.ts";
+import { unlockBySsh, unlockKeys } from "../unlock/by-ssh.ts";
+import { notEarly } from "../unlock/early-links.ts";
 import { type Finding, go, noGo, warn } from "./finding.ts";
 
 const mib = 2 ** 20;
@@ -162,6 +164,30 @@ export function typedAtConsole(spec: Pick<Spec, "storage">): Finding[] {
       `write ${instead.join(", and ")}; or sit at the console when the machine restarts`,
     ),
   ];
+}
+
+/** Whether the deploy can open the root itself at the first start: by a key that the operator holds, where the host is reached. */
+export function openedByDeploy(spec: Spec, held: readonly string[], address: string): Finding[] {
+  const served = unlockBySsh(spec);
+  if (served === undefined) return [];
+  const names = served.volumes.map(({ name }) => name).join(", ");
+  const keys = unlockKeys(served.unlock, spec);
+  const mine = held.some((key) => keys.some((line) => `${line} `.startsWith(`${key} `)));
+  const late = notEarly(spec.network).find(({ name }) =>
+    spec.network[name]!.addresses.some((one) => one.split("/")[0] === address),
+  );
+  if (mine && late === undefined)
+    return [go("unlock", `the deploy opens ${names} over SSH at the first start`)];
+  const [detail, hint] = mine
+    ? [
+        `${address} is on ${late!.name}, which the initramfs does not make: ${names} cannot be opened there`,
+        "open it by another address (`imgbuild unlock`) or at the console while the deploy waits",
+      ]
+    : [
+        `no key that you hold opens ${names} over SSH: the deploy will wait until somebody else does`,
+        "add your public key to `keys` of `unlock`",
+      ];
+  return [warn("unlock", detail!, hint!)];
 }
 
 function secureBoot(

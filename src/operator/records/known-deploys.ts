@@ -11,6 +11,9 @@ import { Expected } from "../../system/health/expected.ts";
 import { parsedJson, sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 
+/** Host keys of an initramfs that are kept: of the last deploy, and of those before it. */
+const mostPins = 3;
+
 /** How a new system is known, and when it is well: all that another run of this operator needs for it, and nothing secret. */
 export const NewSystem = Expected.extend({
   /** 64 hexadecimal digits, which its mark holds. */
@@ -66,18 +69,31 @@ export type KnownDeploy = z.output<typeof KnownDeploy>;
 /** Written before the takeover, so that `follow` works even if this process ends. */
 export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
   const file = fileOf(env, host);
+  const newSystem = withEarlierInitramfs(known.newSystem, readDeploy(file)?.newSystem.unlock);
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeWhole(file, `${JSON.stringify({ host, ...known }, null, 2)}\n`, 0o600);
+  await writeWhole(file, `${JSON.stringify({ host, ...known, newSystem }, null, 2)}\n`, 0o600);
 }
 
 export async function knownDeploy(env: Env, host: string): Promise<KnownDeploy> {
-  const file = fileOf(env, host);
-  const parsed = KnownDeploy.safeParse(parsedJson(readIfThere(file) ?? ""));
-  if (!parsed.success)
+  const known = readDeploy(fileOf(env, host));
+  if (known === undefined)
     throw new Fail(`no deploy of ${host} was started from here`, {
       hint: "name the host as the deploy did; where it was started from another computer, give --definition DEF, or --base-key SHA256:... as that deploy showed it",
     });
-  return parsed.data;
+  return known;
+}
+
+function readDeploy(file: string): KnownDeploy | undefined {
+  const parsed = KnownDeploy.safeParse(parsedJson(readIfThere(file) ?? ""));
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** A deploy that does not come to its first write leaves a system whose initramfs has the key of the deploy before. */
+function withEarlierInitramfs(now: NewSystem, before: KnownInitramfs | undefined): NewSystem {
+  if (before === undefined) return now;
+  const { unlock = before } = now;
+  const pins = [...new Set([...unlock.pins, ...before.pins])].slice(0, mostPins);
+  return { ...now, unlock: { ...unlock, pins } };
 }
 
 function fileOf(env: Env, host: string): string {

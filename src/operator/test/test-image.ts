@@ -23,9 +23,9 @@ import { mirrorsFor } from "../lock/lock.ts";
 import type { OpenDefinition } from "../lock/open-definition.ts";
 import { networkFiles } from "../plan/network-files.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
+import { initramfsKey } from "../secrets/initramfs-key.ts";
 import { signingSecret } from "../secrets/secrets.ts";
 import { testSecrets } from "../secrets/test-secrets.ts";
-import { initramfsKey } from "../unlock/initramfs-key.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 
 /** A kept disk of the definition, for a machine that never had one. */

@@ -19,3 +19,8 @@ export function knownInitramfs(
     volumes: Object.fromEntries(served.volumes.map(({ name, key }) => [name, key])),
   };
 }
+
+/** How to log in to it: at its port, by its host key alone, which no known_hosts has. */
+export function wayToInitramfs({ port, pins }: KnownInitramfs) {
+  return { user: "root", pins, ...(port === undefined ? {} : { port }) };
+}

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { bond } from "../../../../src/dsl/network.ts";
 import { loadDefinition } from "../../../../src/operator/definition/load.ts";
 import {
   judgeNeeds,
   needsOf,
+  openedByDeploy,
   type SignedLoaders,
   typedAtConsole,
 } from "../../../../src/operator/inspect/needs.ts";
@@ -13,6 +15,7 @@ import type { Spec } from "../../../../src/schema/spec.ts";
 import { locked, lockOf, machineFacts, serverSpec } from "../../../helpers/builders/deployable.ts";
 import { signedLoaders } from "../../../helpers/builders/loaders.ts";
 import { diskFacts, mib } from "../../../helpers/builders/storage.ts";
+import { sshSpec } from "../../../helpers/builders/unlock.ts";
 
 const layout = async (name: string) => (await loadDefinition(join("imgbuild/layouts", name))).spec;
 
@@ -70,6 +73,31 @@ describe("a machine's answers", () => {
     expect(named(judge(serverSpec()), "passphrase")).toBeUndefined();
     // As it is shown of a definition alone.
     expect(typedAtConsole(await layout("luks-lvm"))).toHaveLength(1);
+  });
+
+  it("show whether a deploy opens the root itself: by a key of the operator's, at an address of the initramfs", () => {
+    const key = "ssh-ed25519 AAAAmine";
+    const ssh = { type: "ssh", keys: [`${key} me`] };
+    const found = (spec: Spec, held = [key], address = "192.0.2.10") => openedByDeploy(spec, held, address);
+    expect(found(sshSpec(ssh))).toEqual([
+      { check: "unlock", verdict: "go", detail: "the deploy opens root over SSH at the first start" },
+    ]);
+    expect(found(sshSpec(ssh), ["ssh-ed25519 AAAAother"])).toMatchObject([
+      { verdict: "warn", detail: expect.stringMatching(/^no key that you hold opens root over SSH/) },
+    ]);
+    const card = (last: number) => ({ match: { mac: `52:54:00:00:00:0${last}` } });
+    const network = {
+      ...{ a: card(1), b: card(2), admin: { ...card(3), addresses: ["198.51.100.2/24"] } },
+      uplink: bond({ mode: "802.3ad", links: ["a", "b"] }, { addresses: ["192.0.2.10/24"] }),
+    };
+    expect(found(sshSpec(ssh, { network } as never))).toMatchObject([
+      {
+        verdict: "warn",
+        detail: expect.stringMatching(/^192\.0\.2\.10 is on uplink, which the initramfs does not make/),
+      },
+    ]);
+    expect(found(sshSpec(ssh, { network } as never), [key], "198.51.100.2")[0]?.verdict).toBe("go");
+    expect(found(serverSpec())).toEqual([]);
   });
 
   it("refuse imgbuild/layouts/luks-tpm2 where there is no TPM, or not such a one", async () => {

@@ -217,7 +217,15 @@ describe("a step that is a list of actions", () => {
         "name-boot-entry",
         "patch-files",
       ],
-      ...["place-files", "place-host-keys", "provision", "set-services", "sign-loader", "switch-entry"],
+      ...[
+        "place-files",
+        "place-host-keys",
+        "place-initramfs-key",
+        "provision",
+        "set-services",
+        "sign-loader",
+        "switch-entry",
+      ],
       ...["unpack-tree", "verify-boot", "write-files", "write-rescue", "write-secrets"],
     ]);
     expect(Object.keys(examples).sort()).toEqual(steps.map(({ kind }) => kind).sort());

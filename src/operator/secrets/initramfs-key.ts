@@ -2,8 +2,8 @@ import type { Spec } from "../../schema/spec.ts";
 import { initramfsKeyName } from "../../steps/tree/write-secrets.ts";
 import { generateSshKey } from "../../transport/keys.ts";
 import { Secret } from "../../util/secret.ts";
-import { hostKeySecret } from "../secrets/host-key-secret.ts";
-import { unlockBySsh } from "./by-ssh.ts";
+import { unlockBySsh } from "../unlock/by-ssh.ts";
+import { hostKeySecret } from "./host-key-secret.ts";
 
 /** The host key of an initramfs: as it travels with the secrets, and its public half. */
 interface InitramfsKey {

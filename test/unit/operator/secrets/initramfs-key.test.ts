@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { initramfsKey } from "../../../../src/operator/unlock/initramfs-key.ts";
+import { initramfsKey } from "../../../../src/operator/secrets/initramfs-key.ts";
 import { knownInitramfs } from "../../../../src/operator/unlock/known-initramfs.ts";
 import { initramfsKeyName } from "../../../../src/steps/tree/write-secrets.ts";
 import { generateSshKey, publicKeyOf } from "../../../../src/transport/keys.ts";
