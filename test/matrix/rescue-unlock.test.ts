@@ -100,7 +100,7 @@ describe("rescue-tpm2", () => {
     const { machine, ...person } = await withMedium(lab, definition, {
       ...{ disks: [blank], firmware: "bios", tpm: true, unlock, tpmOf },
     });
-    await before.shutdown({ withinSeconds: 60 });
+    await before.crash();
     // The same board: its TPM.
     cpSync(join(before.directory, "tpm"), join(machine.directory, "tpm"), { recursive: true });
     await machine.start();
