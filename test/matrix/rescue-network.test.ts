@@ -50,7 +50,6 @@ async function startsByHttp(firmware: "uefi" | "secure-boot"): Promise<Machine> 
   const { url, given } = await served();
   const nics = onCard({ by: "uefi", file: `${url}/bootx64.efi` });
   const machine = await mediumComesUp(lab, { firmware, disks: [blank], nics });
-  expect(machine.console.text).toMatch(/BdsDxe: starting Boot\d+ "UEFI HTTPv4/);
   expect(given.get("/bootx64.efi")).toMatch(/^UefiHttpBoot/);
   expect([...given.keys()]).toEqual([
     ...["/bootx64.efi", "/grubx64.efi", "/grub/grub.cfg", "/kernel", "/hosts/bios-gpt/initrd"],
@@ -77,7 +76,6 @@ describe("rescue-pxe-secure", () => {
     const tftp = await madeMedium(lab, "pxe");
     const nics = onCard({ by: "uefi", file: "bootx64.efi", tftp });
     const machine = await mediumComesUp(lab, { firmware: "secure-boot", disks: [blank], nics });
-    expect(machine.console.text).toMatch(/BdsDxe: starting Boot\d+ "UEFI PXEv4/);
     expect(machine.console.text).toMatch(isLocked);
   });
 });
