@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, connect as dial, type Socket } from "node:net";
 import { join, relative } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -127,20 +136,24 @@ describe("rescue-cut", () => {
     const { path, was } = await guestbookOfBefore(line.to);
     const lab = await openLab();
     try {
-      const disk = { serial: "GUESTBOOK-1", sizeBytes: 3 * 2 ** 30 };
-      const how = { offline: true, firmware: "bios", disks: [disk] } as const;
+      const image = join(lab.directory, "disk.raw");
+      writeFileSync(image, "");
+      truncateSync(image, 3 * 2 ** 30);
+      const disk = { serial: "GUESTBOOK-1", file: { file: image, format: "raw" as const } };
+      const how = { offline: true, mediumFirst: true, firmware: "bios", disks: [disk] } as const;
       const { machine, see, choose, confirm } = await withMedium(lab, path, how);
       await machine.start();
-      expect(await choose("1")).toMatch(/now: {2}\[empty +\]/);
+      expect(await choose("1")).toMatch(/now: {2}\[free +\]/);
       await confirm(disk.serial);
-      const [begun] = await see(/FAILED: .*|restoring the data from its backup …/, waits.rebuild);
+      const [begun] = await see(/FAILED: .*|restoring the data from its backup/, waits.rebuild);
       expect(begun).not.toContain("FAILED");
       await line.standsAfter(untilCutBytes, waits.data * machine.scale * 1000);
       expect(machine.console.text).not.toContain("restoring the data from its backup: done");
       await machine.crash();
       line.goOn();
+      // There is nothing on it that starts.
+      expect(bootCodeOf(image)).toEqual(Buffer.alloc(440));
 
-      // Its disk comes first, but there is nothing on it that starts: the medium does.
       await machine.start();
       const again = await choose("1");
       expect(again).toMatch(/imgbuild rescue medium for guestbook/);
@@ -149,15 +162,27 @@ describe("rescue-cut", () => {
       const [end] = await see(/FAILED: .*|guestbook is on its disks/, waits.rebuild);
       expect(end).toBe("guestbook is on its disks");
       await see(/press Enter; in \d+ s/);
-      machine.type("\n");
-      await machine.boot({ withinSeconds: waits.system });
-      expect((await checksOf(machine, path)).failed).toEqual([]);
-      await compareGuestbook(machine, JSON.parse(readFileSync(was, "utf8")));
+      await machine.stop();
+      expect(bootCodeOf(image)).not.toEqual(Buffer.alloc(440));
+
+      const rebuilt = await lab.machine({ name: "rebuilt", disks: [disk] });
+      await rebuilt.boot({ withinSeconds: waits.system });
+      expect((await checksOf(rebuilt, path)).failed).toEqual([]);
+      await compareGuestbook(rebuilt, JSON.parse(readFileSync(was, "utf8")));
     } finally {
       await lab.close();
     }
   });
 });
+
+/** What BIOS would run of a disk. */
+function bootCodeOf(image: string): Buffer {
+  const code = Buffer.alloc(440);
+  const file = openSync(image, "r");
+  readSync(file, code, 0, code.length, 0);
+  closeSync(file);
+  return code;
+}
 
 /** A definition whose machine has been, and has backed up its data; `reached` gives the port by which a machine gets to the server at this one. */
 async function guestbookOfBefore(

@@ -82,8 +82,9 @@ it("rescue-other-disks: rebuilds a server of virtio disks onto smaller NVMe disk
       { env: process.env, timeoutMs: 300_000 },
     );
     expect(sent.code, sent.stderr).toBe(0);
-    await name("NVME-SYSTEM");
+    // In the order of the disks' names.
     await name("NVME-DATA");
+    await name("NVME-SYSTEM");
     const [end] = await see(/FAILED: .*|moved is on its disks/, waits.rebuild);
     expect(end).toBe("moved is on its disks");
     await see(/press Enter; in \d+ s/);

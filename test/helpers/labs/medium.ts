@@ -29,14 +29,19 @@ export interface AtMedium {
   confirm(serial: string): Promise<void>;
 }
 
-/** Makes the medium of a definition with secrets, and a machine that has it in its drive after its own disks; it is off. */
+/** Makes the medium of a definition with secrets, and a machine that has it in its drive, after its own disks; it is off. */
 export async function withMedium(
   lab: TestLab,
   definition: string,
   how: Omit<MachineOptions, "name"> &
-    Pick<RescueOptions, "offline" | "withoutIdentity" | "unlock"> & { readonly tpmOf?: TpmOf },
+    Pick<RescueOptions, "offline" | "withoutIdentity" | "unlock"> & {
+      readonly tpmOf?: TpmOf;
+      /** It starts though there is something on the machine's own disks. */
+      readonly mediumFirst?: boolean;
+    },
 ): Promise<AtMedium> {
-  const { offline = false, withoutIdentity = false, unlock = [], tpmOf = noTpm, disks, ...more } = how;
+  const { offline = false, withoutIdentity = false, unlock = [], tpmOf = noTpm, ...rest } = how;
+  const { mediumFirst = false, disks, ...more } = rest;
   const passphrase = randomBytes(8).toString("hex");
   const typed = async () => new Secret("passphrase", Buffer.from(passphrase));
   const iso = join(lab.directory, "medium.iso");
@@ -48,10 +53,11 @@ export async function withMedium(
       ...{ signal: new AbortController().signal, newPassphrase: typed, passphraseOf: typed, tpmOf },
     },
   );
-  const disc = { file: { file: iso, format: "raw" as const }, serial: "MEDIUM" };
+  const file = { file: iso, format: "raw" as const };
+  const disc = { file, serial: "MEDIUM", bus: "cdrom" as const, readOnly: true };
   const machine = await lab.machine({
     ...{ name: "rescued", memoryMib: 1024, ...more },
-    disks: [...disks, { ...disc, bus: "cdrom", readOnly: true }],
+    disks: mediumFirst ? [disc, ...disks] : [...disks, disc],
   });
   return { machine, passphrase, ...conversation(machine, passphrase) };
 }
