@@ -20,7 +20,7 @@ const env = { ...process.env, XDG_STATE_HOME: state };
 const minute = 60_000;
 const layout = "imgbuild/layouts/luks-ssh";
 const waitSeconds = "600";
-const asked = "Passphrase of root";
+const asked = /Passphrase of root/;
 
 let lab: TestLab | undefined;
 let stock: StockLab | undefined;

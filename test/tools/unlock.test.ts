@@ -20,7 +20,7 @@ it("imgbuild unlock asks for the passphrase in a terminal that does not show it,
       ...["unlock", host, "--ssh-key", key, "--known-hosts", known, "--verbose"],
       ...["--host-key", fingerprintOf(early.pin), "--wait", "20"],
     ],
-    "Passphrase of root",
+    /Passphrase of root/,
     ["not it", "the right one"],
     { env: { ...process.env, HOME: home, XDG_STATE_HOME: home }, timeoutMs: 120_000 },
   );
