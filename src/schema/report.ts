@@ -12,20 +12,25 @@ const CheckResult = z.strictObject({
 /** A partition, or a whole disk: as in the plan that was confirmed. */
 const Part = MadePart.extend({ fate: z.enum(["lost", "kept", "made"]) });
 
-/** `report.json`: the outcome of one deploy. Times are seconds, sizes bytes unless the name says otherwise. */
-export const Report = z.strictObject({
+/** What every report begins with. */
+const Heading = z.strictObject({
   version: z.literal(1),
-  /** "done": the new system is proven. "refused": nothing was started. "old-system": failed before any write and the old
-   * system answers again. "failed": none of these; `message` says what is known. */
-  outcome: z.enum(["done", "refused", "old-system", "failed"]),
+  outcome: z.enum(["done", "failed"]),
   message: z.string().optional(),
   hint: z.string().optional(),
-  host: z.string(),
   hostname: z.string(),
   /** Digest of spec, lock and files. */
   definition: z.string(),
-  planDigest: z.string(),
   started: z.string(),
+});
+
+/** `report.json`: the outcome of one deploy. Times are seconds, sizes bytes unless the name says otherwise. */
+export const Report = Heading.extend({
+  /** "done": the new system is proven. "refused": nothing was started. "old-system": failed before any write and the old
+   * system answers again. "failed": none of these; `message` says what is known. */
+  outcome: z.enum(["done", "refused", "old-system", "failed"]),
+  host: z.string(),
+  planDigest: z.string(),
   seconds: z.strictObject({
     total: z.number(),
     /** Last answer of the old system to first answer of the new one; null when there was no takeover. */
@@ -83,16 +88,8 @@ export const Report = z.strictObject({
 export type Report = z.output<typeof Report>;
 
 /** What has come of one build: the JSON of `build --report`. Times are seconds. */
-export const BuildReport = z.strictObject({
-  version: z.literal(1),
-  outcome: z.enum(["done", "failed"]),
-  message: z.string().optional(),
-  hint: z.string().optional(),
-  hostname: z.string(),
-  /** Digest of spec, lock and files. */
-  definition: z.string(),
+export const BuildReport = Heading.extend({
   format: z.string(),
-  started: z.string(),
   seconds: z.strictObject({
     total: z.number(),
     /** In the order in which they began; `depth` counts the steps that it is a part of. */
@@ -124,15 +121,7 @@ export const BuildReport = z.strictObject({
 export type BuildReport = z.output<typeof BuildReport>;
 
 /** What has come of one drill: the JSON of `rescue --test --report`. Times are seconds. */
-export const RecoveryReport = z.strictObject({
-  version: z.literal(1),
-  outcome: z.enum(["done", "failed"]),
-  message: z.string().optional(),
-  hint: z.string().optional(),
-  hostname: z.string(),
-  /** Digest of spec, lock and files. */
-  definition: z.string(),
-  started: z.string(),
+export const RecoveryReport = Heading.extend({
   firmware: z.enum(["bios", "uefi"]),
   /** How the machine ran; undefined where none was started. */
   accelerator: z.string().optional(),

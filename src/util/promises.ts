@@ -77,8 +77,8 @@ export async function keepTrying<T>(
   const ended = new Promise<void>((resolve) => {
     wake = resolve;
   });
-  const settle = (how: NonNullable<typeof end>) => {
-    end ??= how;
+  const settle = (as: NonNullable<typeof end>) => {
+    end ??= as;
     wake();
   };
   const one = async () => {

@@ -155,7 +155,8 @@ async function settled(
       ["new", lab.admin],
     ] as const)
       if (await answers(shell)) return [which, said];
-    if (/the runner is (failed|waiting)/.test(said.stderr)) return ["base", said];
+    // One that waits for GO goes back by itself, and is the old system then.
+    if (/the runner is failed/.test(said.stderr)) return ["base", said];
     await sleep(20_000);
   }
   throw new Error(`dead: nothing answers within ${settleMs / minute} minutes: ${said?.stderr.slice(-2000)}`);

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { keepersFor } from "../../src/debian/archive/keepers.ts";
 import { fetchAll } from "../../src/debian/http/fetch.ts";
@@ -16,6 +16,7 @@ import { silentLog } from "../../src/util/log.ts";
 import { serverSpec } from "../helpers/builders/deployable.ts";
 import { bytesOf, definition, mirrorOf, operator } from "../helpers/builders/filling.ts";
 import { lockedPackage, lockOf } from "../helpers/builders/lock.ts";
+import { smallDefinition } from "../helpers/builders/small-definition.ts";
 import { imgbuild } from "../helpers/imgbuild.ts";
 import { logInAt, login, registryLab } from "../helpers/labs/registry.ts";
 import { web } from "../helpers/labs/web.ts";
@@ -44,15 +45,7 @@ describe("a store in a registry", () => {
     const dir = tempDir();
     const store = `oci://${host}/team/packages`;
     const moved = await web((_request, response) => response.writeHead(404).end());
-    const path = join(dir, "small");
-    mkdirSync(path);
-    const define = (system: object) =>
-      writeFileSync(
-        join(path, "IMGBUILD.ts"),
-        `import { image } from "${resolve("src/dsl/index.ts")}";
-export default image({ hostname: "small", system: ${JSON.stringify({ suite: "trixie", ...system })} });
-`,
-      );
+    const { path, define } = smallDefinition(dir);
     const env = {
       ...process.env,
       HOME: join(dir, "home"),

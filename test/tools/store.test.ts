@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, it } from "vitest";
 import { storePath } from "../../src/debian/http/places.ts";
 import { parseLock } from "../../src/debian/lock/lock.ts";
 import { chrootRun } from "../../src/system/door/chroot.ts";
 import { run } from "../../src/system/run/run.ts";
+import { smallDefinition } from "../helpers/builders/small-definition.ts";
 import { web, webOfFiles } from "../helpers/labs/web.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -14,15 +15,7 @@ it("a lock builds when the archive has moved on: from a store without any networ
   const dir = tempDir();
   const [store, cache] = [join(dir, "store"), join(dir, "cache")];
   const moved = await web((_request, response) => response.writeHead(404).end());
-  const path = join(dir, "small");
-  mkdirSync(path);
-  const define = (system: object) =>
-    writeFileSync(
-      join(path, "IMGBUILD.ts"),
-      `import { image } from "${resolve("src/dsl/index.ts")}";
-export default image({ hostname: "small", system: ${JSON.stringify({ suite: "trixie", ...system })} });
-`,
-    );
+  const { path, define } = smallDefinition(dir);
   const env = {
     ...(process.env as Record<string, string>),
     IMGBUILD_STORE_KEY: join(dir, "key.pem"),
