@@ -20,7 +20,7 @@ test("only the notes' address reaches the database, and nothing else is reached"
   // The same client under another address must not get in.
   const card = await client.succeed("ip -o -4 address show to 192.0.2.1 | cut -d' ' -f2");
   await client.succeed(`ip address add 192.0.2.9/24 dev ${card} && ip address del 192.0.2.1/24 dev ${card}`);
-  await client.succeed("ping -c 1 -W 5 192.0.2.2");
+  await client.waitUntilSucceeds("ping -c 1 -W 5 192.0.2.2");
   await refused(5432);
   // Without its rules the database would answer it: so the firewall refuses.
   await machine.succeed("nft flush ruleset");

@@ -45,3 +45,14 @@ export async function imgbuild(
   clearTimeout(timer);
   return { code: code ?? 128, ...text };
 }
+
+/** Fails with the end of what the command said, so that the reason is read where a test's failure is. */
+export function expectSuccess({
+  code,
+  stderr,
+}: {
+  readonly code: number | null;
+  readonly stderr: string;
+}): void {
+  if (code !== 0) throw new Error(`ended with ${code}:\n${stderr.slice(-3000)}`);
+}

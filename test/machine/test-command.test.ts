@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { expect, it } from "vitest";
-import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
+import { expectSuccess, imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import { environment, ownDefinition, program } from "../helpers/labs/cli-lab.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -32,7 +32,7 @@ it("imgbuild test runs a definition's own tests: two machines, a network of thei
     join(dir, "junit.xml"),
   ];
   const ran = await imgbuild(args, { env, timeoutMs });
-  expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+  expectSuccess(ran);
   const checks = checksOf(ran);
   expect(Object.entries(checks).filter(([, { ok }]) => !ok)).toEqual([]);
   expect(Object.keys(checks)).toEqual(

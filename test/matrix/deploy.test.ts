@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { Report } from "../../src/schema/report.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { imgbuild, type Ran } from "../helpers/imgbuild.ts";
+import { expectSuccess, imgbuild, type Ran } from "../helpers/imgbuild.ts";
 import { deployArguments, kept, type StockLab, startLab } from "../helpers/labs/lab.ts";
 import { fetchPage } from "../helpers/labs/page.ts";
 
@@ -33,10 +33,7 @@ async function deployed(lab: StockLab, target: string, more: readonly string[] =
     env,
     timeoutMs: 60 * minute,
   });
-  expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
-    code: 0,
-    tail: "",
-  });
+  expectSuccess(ran);
   expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   return Report.parse(JSON.parse(await readFile(file, "utf8")));
 }
@@ -66,10 +63,7 @@ it("deploy-local: the tree is made here and sent, the host fetches nothing, and 
       timeoutMs: 60 * minute,
     });
     expect(ran.stderr).not.toMatch(/warning: .*base is not kept/);
-    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(ran);
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
     expect(report.outcome).toBe("done");
     expect(report.bootIds.old).toBe(before);
@@ -193,10 +187,7 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
     expect(report.outcome).toBe("failed");
     const resumed = await imgbuild(["resume", "target", ...lab.login], { env, timeoutMs: 60 * minute });
-    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(resumed);
     await lab.admin.waitForLogin({ withinSeconds: 120 });
     const found = await lab.admin.succeed("grep -c trixie /etc/os-release; sha256sum /srv/kept.txt");
     expect(found).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
@@ -218,10 +209,7 @@ it("replan: a definition that can only fail is replaced on the base by one that 
     const confirmed = ["--unattended", "--yes-wipe", "IMGBUILD-SYSTEM"];
     const resume = ["resume", "target", "--with", "imgbuild/web", ...confirmed, ...lab.login, ...identity];
     const resumed = await imgbuild(resume, { env, timeoutMs: 60 * minute });
-    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(resumed);
     expect(await lab.admin.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   }));
 
@@ -249,10 +237,7 @@ it("power-cut-bios: the machine loses power while packages are installed, and th
     const identity = ["--identity", "secrets/demo-identity.txt"];
     const resume = ["resume", "target", "--with", "imgbuild/web", ...confirmed, ...lab.login, ...identity];
     const resumed = await imgbuild(resume, { env, timeoutMs: 60 * minute });
-    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(resumed);
     await expectWhole(lab);
   }));
 
@@ -265,10 +250,7 @@ it("power-cut-uefi: the machine loses power while packages are installed; the ba
     });
     await cut.done();
     expect(ran.stderr).toContain("the machine lost power, and has started the base from its disk");
-    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(ran);
     await expectWhole(lab);
   }));
 
@@ -281,10 +263,7 @@ it("power-cut-local: the machine loses power while a tree is unpacked that was s
     );
     await cut.done();
     expect(ran.stderr).toContain("the machine lost power, and has started the base from its disk");
-    expect({ code: ran.code, tail: ran.code === 0 ? "" : ran.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(ran);
     expect(ran.stderr).toMatch(/sending the tree again[\s\S]*checking the tree that came along: done/);
     await expectWhole(lab);
   }));
@@ -310,10 +289,7 @@ it("disk-fails: the disk gives write errors while the tree is unpacked; the base
     expect(ran.stderr).toContain("imgbuild resume target");
     await lab.machine.healDisk(failing);
     const resumed = await imgbuild(["resume", "target", ...lab.login], { env, timeoutMs: 60 * minute });
-    expect({ code: resumed.code, tail: resumed.code === 0 ? "" : resumed.stderr.slice(-3000) }).toEqual({
-      code: 0,
-      tail: "",
-    });
+    expectSuccess(resumed);
     await expectWhole(lab);
   }));
 

@@ -10,6 +10,7 @@ import { sealForAll } from "../../src/secrets/seal.ts";
 import { cacheRoot } from "../../src/system/files/cache.ts";
 import { run } from "../../src/system/run/run.ts";
 import { openLab } from "../../src/testing/index.ts";
+import { expectSuccess } from "../helpers/imgbuild.ts";
 import { environment, expectFail, left, ownDefinition, program } from "../helpers/labs/cli-lab.ts";
 import { givePackages, makeBuilder, makeUser, start, type TestUser } from "../helpers/labs/ordinary-user.ts";
 
@@ -129,7 +130,7 @@ describe("in-vm-user: an ordinary user and a layout of two disks", () => {
   it("builds both disks, which start together", async () => {
     const output = join(user.home, "two");
     const ran = await as(["build", definition, ...identity, "--in-vm", "--output", output]);
-    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expectSuccess(ran);
     expect(ran.stdout).toBe(`${output}/data.raw\n${output}/system.raw\n`);
     expect([inHome(), machines()]).toEqual([["two"], []]);
     for (const name of ["data.raw", "system.raw"]) expect(statSync(join(output, name)).uid).toBe(user.uid);
@@ -161,7 +162,7 @@ describe("in-vm-user: an ordinary user and LUKS with LVM", () => {
     const output = join(user.home, "crypt.raw");
     const definition = await onLayout("own-crypt", luksAndLvm);
     const ran = await as(["build", definition, ...identity, "--in-vm", "--output", output]);
-    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expectSuccess(ran);
     expect([inHome(), machines()]).toEqual([["crypt.raw"], []]);
     expect(readFileSync("/proc/devices", "utf8")).toBe(devices);
     // Neither the passphrase nor what is encrypted can be read in it.

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { run } from "../../src/system/run/run.ts";
+import { expectSuccess } from "../helpers/imgbuild.ts";
 import { environment } from "../helpers/labs/cli-lab.ts";
 import { makeBuilder, type TestUser } from "../helpers/labs/ordinary-user.ts";
 
@@ -16,7 +17,7 @@ afterAll(async () => await user.remove());
 it("test-user: an ordinary user builds the image, boots it and gets every check, and leaves no machine", async () => {
   const argv = user.argv(["bin/imgbuild", "--json", "test", "imgbuild/web", "--firmware", "bios"]);
   const ran = await run(argv, { env: environment, accept: [0, 1, 2, 3, 4, 5], timeoutMs: testMs });
-  expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+  expectSuccess(ran);
   const checks = ran.stdout
     .split("\n")
     .filter((line) => line.includes('"check"'))

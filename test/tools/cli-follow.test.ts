@@ -19,7 +19,7 @@ import { sampleReports } from "../helpers/builders/sample-reports.ts";
 import { baseReport } from "../helpers/fakes/base-report.ts";
 import { noDeadMan } from "../helpers/fakes/dead-man.ts";
 import { notedDeploy } from "../helpers/fakes/noted-deploy.ts";
-import { imgbuild } from "../helpers/imgbuild.ts";
+import { expectSuccess, imgbuild } from "../helpers/imgbuild.ts";
 import { environment, expectFail } from "../helpers/labs/cli-lab.ts";
 import { sshHome, startSshd } from "../helpers/labs/sshd.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -177,7 +177,7 @@ describe("a base that this machine has started", () => {
     const { host, command, go } = await base();
     // A runner that is done restarts by itself: whoever comes after that finds no base to follow.
     const ran = await command(["follow"], ["the runner is waiting", go]);
-    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expectSuccess(ran);
     expect(ran.stdout).toMatch(new RegExp(`^${host} runs .*, as it was built\\n$`));
   });
 
@@ -346,7 +346,7 @@ describe("a base that this machine has started", () => {
     );
     const args = ["follow", "--base-key", fingerprintOf(baseHostKey), "--report", file];
     const ran = await command(args, ["the runner is waiting", go], elsewhere);
-    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expectSuccess(ran);
     const report = Report.parse(JSON.parse(readFileSync(file, "utf8")));
     expect(report).toMatchObject({ outcome: "done", hostname: "web.example.org", bootIds: { base: "b" } });
     expect(report.bootIds.new).toMatch(/^[0-9a-f-]{36}$/);
@@ -371,7 +371,7 @@ describe("a base that this machine has started", () => {
     expectFail(await command(["follow", ...by], undefined, elsewhere), 1, /the mirror is gone/);
     expect(Report.parse(JSON.parse(readFileSync(file, "utf8"))).outcome).toBe("failed");
     const ran = await command(["resume", ...by], undefined, elsewhere);
-    expect({ code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({ code: 0, stderr: "" });
+    expectSuccess(ran);
     expect(Report.parse(JSON.parse(readFileSync(file, "utf8"))).outcome).toBe("done");
   });
 
