@@ -414,7 +414,8 @@ const cases: readonly Case[] = [
   },
   {
     name: "rescue-other-disks",
-    what: "a server of virtio disks is rebuilt onto smaller NVMe disks, named at the console and by the definition, its secrets opened over SSH",
+    faults: ["F20", "F26"],
+    what: "a server of virtio disks is rebuilt onto smaller NVMe disks of 4096-byte sectors, named at the console and by the definition, its secrets opened over SSH and found nowhere else",
     argv: vitest("test/matrix/rescue-other-disks.test.ts", "rescue-other-disks: "),
   },
   {

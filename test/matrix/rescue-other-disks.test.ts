@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { sealForAll } from "../../src/secrets/seal.ts";
 import { openLab } from "../../src/testing/index.ts";
+import { filesWith, hitsIn } from "../helpers/checks/secret-forms.ts";
 import { imgbuild, project } from "../helpers/imgbuild.ts";
 import { checksOf, withMedium } from "../helpers/labs/medium.ts";
 
@@ -41,14 +43,15 @@ export default image({
 });
 `;
 
-it("rescue-other-disks: rebuilds a server of virtio disks onto smaller NVMe disks, named at the console and by the definition, with secrets opened over SSH", async () => {
+it("rescue-other-disks: rebuilds a server of virtio disks onto smaller NVMe disks of 4096-byte sectors, named at the console and by the definition, with secrets opened over SSH (F20, F26)", async () => {
   const dir = join(project, "out/moved");
   execFileSync("rm", ["-rf", dir]);
   mkdirSync(join(dir, "secrets"), { recursive: true });
   onTestFinished(() => void execFileSync("rm", ["-rf", dir]));
+  const token = randomBytes(24).toString("hex");
   const recipients = join(project, "secrets/recipients");
   const keys = readFileSync(recipients, "utf8").match(/^age1.*$/gm)!;
-  writeFileSync(join(dir, "secrets/token.age"), await sealForAll(keys, Buffer.from("a token\n")));
+  writeFileSync(join(dir, "secrets/token.age"), await sealForAll(keys, Buffer.from(`${token}\n`)));
   copyFileSync(recipients, join(dir, "secrets/recipients"));
   writeFileSync(join(dir, "IMGBUILD.ts"), definition);
   const path = relative(project, dir);
@@ -57,12 +60,16 @@ it("rescue-other-disks: rebuilds a server of virtio disks onto smaller NVMe disk
 
   const lab = await openLab();
   try {
+    const nvme = (serial: string, sizeBytes: number) => {
+      const image = join(lab.directory, `${serial}.raw`);
+      writeFileSync(image, "");
+      truncateSync(image, sizeBytes);
+      const file = { file: image, format: "raw" as const };
+      return { serial, file, bus: "nvme" as const, sectorSize: 4096 as const };
+    };
+    const disks = [nvme("NVME-SYSTEM", 3 * gib), nvme("NVME-DATA", gib / 2)];
     const { machine, choose, answer, name, see } = await withMedium(lab, path, {
-      ...{ offline: true, withoutIdentity: true, firmware: "uefi" },
-      disks: [
-        { serial: "NVME-SYSTEM", bus: "nvme", sizeBytes: 3 * gib },
-        { serial: "NVME-DATA", bus: "nvme", sizeBytes: gib / 2 },
-      ],
+      ...{ offline: true, withoutIdentity: true, firmware: "uefi", disks },
     });
     await machine.start();
     expect(await choose("5")).toMatch(/STOP {2}disks: no disk of the machine matches disk\s+system/);
@@ -93,7 +100,8 @@ it("rescue-other-disks: rebuilds a server of virtio disks onto smaller NVMe disk
     const { failed, passed } = await checksOf(machine, path);
     expect(failed).toEqual([]);
     expect(passed).toBeGreaterThan(5);
-    expect(await machine.succeed("cat /etc/token")).toBe("a token");
+    expect(await machine.succeed("cat /etc/token")).toBe(token);
+    expect(await machine.succeed("cat /sys/block/nvme*/queue/logical_block_size")).toBe("4096\n4096");
     expect(await machine.succeed("findmnt --noheadings --output SOURCE /")).toMatch(/^\/dev\/nvme/);
     // It takes what the smaller disk has, and no more.
     const bytes = Number(
@@ -103,6 +111,11 @@ it("rescue-other-disks: rebuilds a server of virtio disks onto smaller NVMe disk
     );
     expect(bytes).toBeGreaterThan(2.5 * gib);
     expect(machine.console.text).not.toContain("AGE-SECRET");
+    await machine.shutdown();
+    // Of the medium, the disks and what the console said it is on the disk alone, at its path.
+    const secrets = new Map([["token", token]]);
+    expect(hitsIn(Buffer.from(machine.console.text), secrets)).toEqual([]);
+    expect(filesWith(lab.directory, secrets)).toEqual([`${disks[0]!.file.file}: token, plain`]);
   } finally {
     await lab.close();
   }
