@@ -64,9 +64,10 @@ export async function initRepository(
   /** Its name in the hosts.yaml of the repository around it. */
   readonly host: string | undefined;
 }> {
-  await requireParent(directory);
   await requireRoom(directory);
   const around = await repositoryAround(directory);
+  // A repository's own directory for hosts comes with the first of them; elsewhere a missing one is a slip.
+  if (around === undefined) await requireParent(directory);
   const identity = defaultIdentity(outside.env);
   if (identity === undefined)
     throw new Fail("there is no home to keep an age identity in", { hint: "set HOME or XDG_CONFIG_HOME" });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseDocument } from "yaml";
@@ -19,7 +20,9 @@ interface RepositoryAround {
 /** The one that a new directory is in; undefined where it is none's. */
 export async function repositoryAround(directory: string): Promise<RepositoryAround | undefined> {
   const place = resolve(directory);
-  const found = await hostRecords(dirname(place));
+  let above = dirname(place);
+  while (!existsSync(above)) above = dirname(above);
+  const found = await hostRecords(above);
   if (found === undefined) return undefined;
   const { file, hosts } = found;
   const name = basename(place);

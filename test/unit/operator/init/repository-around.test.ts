@@ -21,7 +21,6 @@ function outside() {
 function repository(yaml: string): string {
   const top = tempDir();
   mkdirSync(join(top, ".git"));
-  mkdirSync(join(top, "hosts"));
   writeFileSync(join(top, "hosts.yaml"), yaml);
   return top;
 }
@@ -43,7 +42,6 @@ describe("a new server in a repository with a hosts.yaml", () => {
 
   it("gets its address, and its place where that is not hosts/NAME", async () => {
     const top = repository("hosts: {}\n");
-    mkdirSync(join(top, "servers"));
     await (await repositoryAround(join(top, "servers/mail")))!.addRecord("root@192.0.2.20");
     await (await repositoryAround(join(top, "hosts/db")))!.addRecord("root@192.0.2.21");
     expect(readFileSync(join(top, "hosts.yaml"), "utf8")).toBe(
@@ -63,7 +61,12 @@ describe("a new server in a repository with a hosts.yaml", () => {
     expect(readFileSync(join(top, "hosts.yaml"), "utf8")).toBe("hosts:\n  web:\n");
   });
 
-  it("is a repository of its own elsewhere", async () => {
-    expect(await repositoryAround(join(tempDir(), "web"))).toBeUndefined();
+  it("is a repository of its own elsewhere, below a directory that is there", async () => {
+    const top = tempDir();
+    expect(await repositoryAround(join(top, "web"))).toBeUndefined();
+    await expect(initRepository(join(top, "hosts/web"), {}, outside())).rejects.toThrow(
+      /there is no directory/,
+    );
+    expect(readdirSync(top)).toEqual([]);
   });
 });
