@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readIfThere } from "../files/read-if-there.ts";
 import { realUid } from "../user/user-namespace.ts";
@@ -21,7 +21,7 @@ let own: ProcessBound | undefined;
 export function processBound(): ProcessBound {
   own ??=
     realUid() === 0
-      ? rootsBound(readFileSync("/proc/self/cgroup", "utf8"), groups, process.pid, (drop) => {
+      ? rootsBound(readFileSync("/proc/self/cgroup", "utf8"), groups, ownNumber(), (drop) => {
           process.once("exit", drop);
         })
       : usersBound(readFileSync("/proc/self/limits", "utf8"));
@@ -41,19 +41,30 @@ export function usersBound(limits: string): ProcessBound {
   return { limit: Math.min(mostProcesses, Number(hard ?? mostProcesses)) };
 }
 
-/** By /proc/self/cgroup: a group for `pid` below the control groups at `top`, which `atExit` is given the end of. */
+/** A process by the inode of its process namespace and its number there: control groups may be shared with other namespaces. */
+export interface ProcessNumber {
+  readonly namespace: string;
+  readonly pid: number;
+}
+
+function ownNumber(): ProcessNumber {
+  const [inode = ""] = /\d+/.exec(readlinkSync("/proc/self/ns/pid")) ?? [];
+  return { namespace: inode, pid: process.pid };
+}
+
+/** By /proc/self/cgroup: a group for `own` below the control groups at `top`, which `atExit` is given the end of. */
 export function rootsBound(
   text: string,
   top: string,
-  pid: number,
+  own: ProcessNumber,
   atExit: (drop: () => void) => void,
 ): ProcessBound {
   const parent = parentGroup(text, top, readIfThere);
   if (parent === undefined) return "none";
-  const group = join(parent, `${prefix}${pid}`);
+  const group = join(parent, `${prefix}${own.namespace}-${own.pid}`);
   try {
-    dropDead(parent);
-    mkdirSync(group);
+    dropDead(parent, own.namespace);
+    mkdirSync(group, { recursive: true });
     writeFileSync(join(group, "pids.max"), String(mostProcesses));
   } catch {
     return "none";
@@ -86,10 +97,11 @@ export function parentGroup(
   }
 }
 
-/** Groups of processes that were killed. */
-function dropDead(parent: string): void {
+/** Groups of processes that were killed; of those in another namespace we do not see which ones live. */
+function dropDead(parent: string, namespace: string): void {
+  const ours = `${prefix}${namespace}-`;
   for (const name of readdirSync(parent)) {
-    const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
+    const pid = name.startsWith(ours) ? Number(name.slice(ours.length)) : Number.NaN;
     if (Number.isInteger(pid) && readIfThere(`/proc/${pid}/stat`) === undefined) drop(join(parent, name));
   }
 }

@@ -76,6 +76,8 @@ describe("the bound on processes", () => {
     expect(boundArgv(["ls"], "none")).toEqual(["ls"]);
   });
 
+  const own = { namespace: "7", pid: 4711 };
+
   /** Directories in place of control groups, which count nothing. */
   function controlGroups(...names: string[]): { top: string; parent: string } {
     const top = tempDir();
@@ -89,8 +91,8 @@ describe("the bound on processes", () => {
   it("of root is a group of its own, which goes when this process ends", () => {
     const { top, parent } = controlGroups();
     const ends: (() => void)[] = [];
-    const bound = rootsBound("0::/slice\n", top, 4711, (drop) => void ends.push(drop));
-    const group = join(parent, "imgbuild-4711");
+    const bound = rootsBound("0::/slice\n", top, own, (drop) => void ends.push(drop));
+    const group = join(parent, "imgbuild-7-4711");
     expect(bound).toEqual({ procs: join(group, "cgroup.procs") });
     expect(readFileSync(join(group, "pids.max"), "utf8")).toBe("4096");
     // What the kernel shows in a group goes with it.
@@ -101,31 +103,39 @@ describe("the bound on processes", () => {
     for (const drop of ends) expect(drop).not.toThrow();
   });
 
-  it("of root takes away the groups of builds that were killed, and nothing else", () => {
+  it("of root takes away the groups of builds that were killed in its own process namespace, and nothing else", () => {
     // No process has so high a number (PID_MAX_LIMIT of the kernel is 2^22).
     const { top, parent } = controlGroups(
-      "imgbuild-4194305",
-      `imgbuild-${process.pid}`,
-      "imgbuild-x",
-      "other-4194305",
+      "imgbuild-7-4194305",
+      `imgbuild-7-${process.pid}`,
+      "imgbuild-8-4194305",
+      "imgbuild-7-x",
+      "other-7-4194305",
     );
-    rootsBound("0::/slice\n", top, 4711, () => {});
+    rootsBound("0::/slice\n", top, own, () => {});
     expect(readdirSync(parent).sort()).toEqual(
       [
         "cgroup.subtree_control",
-        "imgbuild-4711",
-        `imgbuild-${process.pid}`,
-        "imgbuild-x",
-        "other-4194305",
+        "imgbuild-7-4711",
+        `imgbuild-7-${process.pid}`,
+        "imgbuild-8-4194305",
+        "imgbuild-7-x",
+        "other-7-4194305",
       ].sort(),
     );
+  });
+
+  it("of root is the group of its name where one is left over", () => {
+    const { top, parent } = controlGroups("imgbuild-7-4711");
+    const bound = rootsBound("0::/slice\n", top, own, () => {});
+    expect(bound).toEqual({ procs: join(parent, "imgbuild-7-4711", "cgroup.procs") });
   });
 
   it("of root is none where no group counts, or none can be made", () => {
     const { top, parent } = controlGroups();
     const never = () => expect.unreachable();
-    expect(rootsBound("0::/\n", top, 4711, never)).toBe("none");
-    writeFileSync(join(parent, "imgbuild-4711"), "");
-    expect(rootsBound("0::/slice\n", top, 4711, never)).toBe("none");
+    expect(rootsBound("0::/\n", top, own, never)).toBe("none");
+    writeFileSync(join(parent, "imgbuild-7-4711"), "");
+    expect(rootsBound("0::/slice\n", top, own, never)).toBe("none");
   });
 });
