@@ -42,7 +42,7 @@ export function usersBound(limits: string): ProcessBound {
 }
 
 /** A process by the inode of its process namespace and its number there: control groups may be shared with other namespaces. */
-export interface ProcessNumber {
+interface ProcessNumber {
   readonly namespace: string;
   readonly pid: number;
 }
