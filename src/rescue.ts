@@ -7,7 +7,7 @@ import { sealSecrets } from "./operator/runner-link/payload.ts";
 import { checkMedium, mountMedium } from "./rescue/check-medium.ts";
 import { Consoles } from "./rescue/consoles.ts";
 import { converse } from "./rescue/dialogue.ts";
-import { hostKeysFor } from "./rescue/host-keys.ts";
+import { hostKeyShown, hostKeysFor } from "./rescue/host-keys.ts";
 import { cardsHere, networkFor } from "./rescue/network.ts";
 import { type OpenMedium, openMedium } from "./rescue/open-medium.ts";
 import { type Opened, openAlone, openSecrets, tryIdentity } from "./rescue/open-secrets.ts";
@@ -88,7 +88,7 @@ async function start(): Promise<void> {
         });
         await checkMedium(open.medium, directory, inner);
       });
-      await rebuild(open, planned, opened, log);
+      return await rebuild(open, planned, opened, log);
     },
     restart: () => restart(true),
     powerOff: async () => {
@@ -116,10 +116,16 @@ async function setUpNetwork(open: OpenMedium, log: Log): Promise<void> {
   await Promise.race([set, sleep(networkMs)]);
 }
 
-/** As the runner does it after GO. */
-async function rebuild(open: OpenMedium, planned: Planned, opened: Opened, log: Log): Promise<void> {
+/** As the runner does it after GO. Gives how one logs in to the system. */
+async function rebuild(
+  open: OpenMedium,
+  planned: Planned,
+  opened: Opened,
+  log: Log,
+): Promise<readonly string[]> {
   const { keys, from } = await hostKeysFor(open.spec, opened.secrets);
   if (from === "new") log.info("the system gets new SSH host keys: those of before are not on the medium");
+  const hostKey = await hostKeyShown(keys);
   const secrets = new Map([...opened.secrets, ...keys]);
   const { identity, recipient } = await identityFromSeed(randomBytes(32));
   const sealed = await sealSecrets(recipient, secrets);
@@ -132,4 +138,9 @@ async function rebuild(open: OpenMedium, planned: Planned, opened: Opened, log: 
     ponr: () => log.info("from here on the disks are written"),
     signal: new AbortController().signal,
   });
+  const users = Object.entries(open.spec.users).filter(([, { keys }]) => keys.length > 0);
+  return [
+    `its SSH host key is ${hostKey}`,
+    ...(users.length === 0 ? [] : [`log in over SSH as ${users.map(([name]) => name).join(" or ")}`]),
+  ];
 }

@@ -36,7 +36,7 @@ export class Consoles {
 
   /** A line, in several where it is longer than a screen is wide. */
   print(line = ""): void {
-    for (const part of wrapped(line)) {
+    for (const part of wrapped(plain(line))) {
       this.#shown.push(part);
       if (this.#shown.length > keptLines) this.#shown.shift();
       for (const terminal of this.#terminals) terminal.write(`${part}\n`);
@@ -74,7 +74,8 @@ export class Consoles {
     return answer;
   }
 
-  async #read(text: string, hidden: boolean, until?: Promise<unknown>): Promise<string | undefined> {
+  async #read(question: string, hidden: boolean, until?: Promise<unknown>): Promise<string | undefined> {
+    const text = plain(question);
     // The question comes last: what is typed after it is not shown.
     if (hidden) await Promise.all([...this.#terminals].map((terminal) => terminal.echo(false)));
     return await new Promise((resolve) => {
@@ -101,6 +102,11 @@ export class Consoles {
 
 function secretOf(name: string, line: string): Secret {
   return new Secret(name, Buffer.from(line, "utf8"));
+}
+
+/** The fonts of screens lack some characters that we use. */
+function plain(text: string): string {
+  return text.replaceAll("…", "...");
 }
 
 /** At most `columns` wide, broken at spaces; what follows is indented by two more than the line was. */

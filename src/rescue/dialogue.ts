@@ -2,6 +2,7 @@ import type { Finding } from "../operator/inspect/finding.ts";
 import { planLines } from "../operator/plan/plan-text.ts";
 import type { Planned } from "../operator/plan/planned.ts";
 import type { Facts } from "../schema/facts.ts";
+import { onHardware, parseHardware } from "../storage/match/other-hardware.ts";
 import { sizeOf } from "../util/count.ts";
 import { Fail, messageOf } from "../util/fail.ts";
 import type { Consoles } from "./consoles.ts";
@@ -20,8 +21,8 @@ interface RescueWorld {
   openSecrets(): Promise<Opened>;
   /** Without a question; fails where that does not do. */
   openAlone(): Promise<Opened>;
-  /** Checks the medium, and rebuilds the machine. */
-  rebuild(planned: Planned, opened: Opened): Promise<void>;
+  /** Checks the medium, and rebuilds the machine. Gives lines with what to know of the system: how one logs in. */
+  rebuild(planned: Planned, opened: Opened): Promise<readonly string[]>;
   /** Milliseconds: of an unattended medium for somebody who stops it; until a rebuilt machine restarts by itself. */
   readonly waitMs: { readonly stop: number; readonly restart: number };
   restart(): Promise<never>;
@@ -61,15 +62,27 @@ function saidFirst({ spec }: OpenMedium): Said {
   return { disks: [], restore: spec.data !== undefined };
 }
 
-/** Takes another disk for one of the definition, by its serial or port; what does not fit is refused when the machine is looked at. */
+/** Takes another disk for one of the definition, by its serial or port. What is no such answer is asked again, and not kept. */
 async function otherDisk(consoles: Consoles, { spec }: OpenMedium, said: Said): Promise<Said> {
   const names = Object.keys(spec.storage?.disks ?? {});
-  const answer = await consoles.ask(
-    `Which disk is which (${names.map((name) => `${name}=serial:…`).join(" or ")}; also wwn:, id:, path:; empty: as in the definition)? `,
-  );
-  if (answer === "") return { ...said, disks: [] };
-  const name = answer.split("=")[0]!;
-  return { ...said, disks: [...said.disks.filter((one) => !one.startsWith(`${name}=`)), answer] };
+  for (;;) {
+    const answer = await consoles.ask(
+      `Which disk is which (${names.map((name) => `${name}=serial:…`).join(" or ")}; also wwn:, id:, path:; empty: as in the definition)? `,
+    );
+    if (answer === "") return { ...said, disks: [] };
+    const word = answer.includes("=") || names.length > 1 ? answer : `${names[0]}=serial:${answer}`;
+    try {
+      onHardware(spec, parseHardware({ disk: [word] }));
+    } catch (error) {
+      if (!(error instanceof Fail)) throw error;
+      consoles.print(
+        `"${answer}" names no disk: type the definition's name of it and its serial, as ${names[0]}=serial:S3Z8NB0K`,
+      );
+      continue;
+    }
+    const name = word.split("=")[0]!;
+    return { ...said, disks: [...said.disks.filter((one) => !one.startsWith(`${name}=`)), word] };
+  }
 }
 
 async function menu(
@@ -95,6 +108,7 @@ async function menu(
   for (;;) {
     const answer = await consoles.ask("Type a number: ");
     if (entries.some(([number]) => number === answer)) return answer;
+    consoles.print(`Type one of ${entries.map(([number]) => number).join(", ")}, and Enter.`);
   }
 }
 
@@ -121,10 +135,11 @@ async function nameDisks(consoles: Consoles, { disks }: Planned): Promise<void> 
 
 async function rebuild(world: RescueWorld, planned: Planned, opened: Opened): Promise<void> {
   const began = Date.now();
-  await world.rebuild(planned, opened);
+  const known = await world.rebuild(planned, opened);
   const seconds = Math.round((Date.now() - began) / 1000);
   world.consoles.print();
   world.consoles.print(`${world.open.spec.hostname} is on its disks, after ${seconds} s.`);
+  for (const line of known) world.consoles.print(line);
 }
 
 async function mayBegin({ consoles, waitMs }: RescueWorld): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unlockBySsh } from "../operator/unlock/by-ssh.ts";
 import type { Spec } from "../schema/spec.ts";
@@ -52,6 +52,26 @@ function named(secretName: string, as: string, secrets: ReadonlyMap<string, Secr
   const secret = secrets.get(secretName);
   if (secret === undefined) throw new Fail(`the medium does not have the secret ${secretName}`);
   return new Secret(as, Uint8Array.from(secret.expose()));
+}
+
+/** By which SSH knows the system: "SHA256:…". `keys`: as `hostKeysFor` gives them. */
+export async function hostKeyShown(
+  keys: ReadonlyMap<string, Secret>,
+  directory = "/run/imgbuild",
+): Promise<string> {
+  const key = keys.get(name) ?? [...keys].find(([one]) => one !== initramfsKeyName)?.[1];
+  if (key === undefined) throw new Fail("there is no SSH host key");
+  const place = await mkdtemp(join(directory, "host-key-"));
+  try {
+    const file = join(place, "key");
+    await writeFile(file, key.expose(), { mode: 0o600 });
+    const { stdout: line } = await run(["ssh-keygen", "-y", "-f", file], { timeoutMs: keygenMs });
+    await writeFile(`${file}.pub`, line);
+    const { stdout } = await run(["ssh-keygen", "-l", "-f", `${file}.pub`], { timeoutMs: keygenMs });
+    return stdout.split(" ")[1]!;
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
 }
 
 async function made(as: string, hostname: string, directory: string): Promise<Secret> {

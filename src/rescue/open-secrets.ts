@@ -135,7 +135,12 @@ async function typedIdentity(bytes: Uint8Array, { consoles, sent }: Ways): Promi
         name: "identity",
       });
     } catch (error) {
-      if (!(error instanceof Fail) || left === 1) throw error;
+      if (!(error instanceof Fail)) throw error;
+      if (left === 1)
+        throw new Fail(error.message, {
+          cause: error,
+          hint: "nothing was written; for three more tries type 1 again. The keys are those of an American keyboard",
+        });
       consoles.print(`${error.message}; ${left - 1} more ${left === 2 ? "try" : "tries"}`);
     }
   }

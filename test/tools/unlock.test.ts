@@ -27,6 +27,8 @@ it("imgbuild unlock asks for the passphrase in a terminal that does not show it,
   expect(text).toMatch(/that does not open root[\s\S]*root is open/);
   expect(text).toContain(`${host} runs`);
   expect(text).not.toMatch(/not it|the right one/);
+  // A question stays on the screen: nothing clears it.
+  expect(text).not.toContain("\x1b[0J");
   expect(early.got).toEqual(["not it", "the right one"]);
   expect(code).toBe(0);
 }, 180_000);

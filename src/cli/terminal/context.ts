@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
 import type { Command } from "commander";
 import { cacheRoot } from "../../system/files/cache.ts";
 import { onEachRun, showArgv } from "../../system/run/run.ts";
@@ -102,13 +103,11 @@ export function makeCli(options: Shown & { argv: readonly string[] }, signal: Ab
 
 /** One line from the terminal; with `hidden` nothing of it is shown. */
 async function readLine(question: string, hidden: boolean, signal: AbortSignal): Promise<string> {
-  const output = process.stderr;
-  const lines = createInterface({ input: process.stdin, output, terminal: true });
-  if (hidden) {
-    output.write(question);
-    // readline echoes through this method; the question itself is already on the screen.
-    (lines as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {};
-  }
+  const { stdin: input, stderr } = process;
+  // readline draws its line anew at each key, over what is there: so it gets the question, or nothing to draw on.
+  const output = hidden ? new Writable({ write: (_chunk, _encoding, done) => done() }) : stderr;
+  const lines = createInterface({ input, output, terminal: true });
+  if (hidden) stderr.write(question);
   try {
     return await new Promise<string>((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
@@ -117,7 +116,7 @@ async function readLine(question: string, hidden: boolean, signal: AbortSignal):
     });
   } finally {
     lines.close();
-    if (hidden) output.write("\n");
+    if (hidden) stderr.write("\n");
   }
 }
 

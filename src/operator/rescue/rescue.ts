@@ -22,6 +22,7 @@ import type { BaseFiles } from "../takeover/takeover.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 import type { TpmOf } from "./host-tpm.ts";
 import { type MediumSource, makeIso } from "./iso.ts";
+import { keptIdentityFile } from "./kept-identity.ts";
 import { type Content, contentOf, mediumArchive, sshKeys } from "./medium-archive.ts";
 import { type Entry, kernelWords, mediumMenu, onMedium } from "./menu.ts";
 import { makeNetworkFiles } from "./network-files.ts";
@@ -43,6 +44,10 @@ interface Made {
   /** The label of an ISO. */
   readonly volume: string | undefined;
   readonly hosts: readonly string[];
+  /** What the definitions may be started by. */
+  readonly firmware: readonly ("bios" | "uefi")[];
+  /** Hosts that SSH will not know again: neither a secret nor an escrow has their keys. */
+  readonly newHostKeys: readonly string[];
   /** Of an ISO. */
   readonly bytes?: number;
   readonly secureBoot: SecureBootFacts;
@@ -158,8 +163,16 @@ async function place(parts: readonly Part[], placing: Placing): Promise<Made> {
     { path: onMedium.outer, info: base.outer },
     { path: onMedium.squashfs, info: base.squashfs },
   ];
-  const hosts = parts.map(({ definition }) => definition.spec.hostname);
-  const about = { hosts, secureBoot: secureBootFacts(tree) };
+  const definitions = parts.map(({ definition }) => definition);
+  const strangers = definitions.filter(
+    (one) => typeof one.spec.hostKeys !== "object" && keptIdentityFile(one) === undefined,
+  );
+  const about = {
+    hosts: definitions.map(({ spec }) => spec.hostname),
+    firmware: [...new Set(definitions.flatMap(({ spec }) => spec.boot?.firmware ?? []))],
+    newHostKeys: strangers.map(({ spec }) => spec.hostname),
+    secureBoot: secureBootFacts(tree),
+  };
   const made = join(work, options.format === "pxe" ? "pxe" : "medium.iso");
   if (options.format === "pxe") {
     const nothing = { ...shared, volume: undefined, files: {} };

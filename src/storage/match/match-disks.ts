@@ -72,7 +72,7 @@ export function matchOrProblem(
 /** "QEMU HARDDISK, serial disk-a, 4096 MiB (vda)", for messages. */
 export function showDisk(disk: DiskFacts): string {
   const parts = [
-    disk.model?.trim() || "no model",
+    ...(disk.model?.trim() ? [disk.model.trim()] : []),
     disk.serial === undefined ? "no serial" : `serial ${disk.serial}`,
     ...(disk.wwn === undefined ? [] : [`wwn ${disk.wwn}`]),
     showMib(disk.sizeBytes),

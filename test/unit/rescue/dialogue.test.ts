@@ -34,14 +34,14 @@ async function talk(
   options: {
     change?: Change;
     facts?: Facts;
-    rebuild?: () => Promise<void>;
+    rebuild?: () => Promise<string[]>;
     sent?: SentIdentity;
     byItself?: () => Promise<Secret>;
   } = {},
 ) {
   const { consoles, shown, left } = consolesWith(answers);
   const open = await opened(options.change);
-  const rebuild = vi.fn(options.rebuild ?? (async () => {}));
+  const rebuild = vi.fn(options.rebuild ?? (async () => ["its SSH host key is SHA256:abc"]));
   const ended: string[] = [];
   const end = async (how: string) => {
     ended.push(how);
@@ -116,15 +116,29 @@ describe("the dialogue of a rescue medium", () => {
     );
     expect(shown).toContain("STOP  disks: no disk of the machine matches disk");
     expect(rebuild).toHaveBeenCalledOnce();
-    const odd = await talk([
-      choose("5"),
-      ["Which disk is which", "system=sda"],
-      choose("5"),
-      ["Which disk", ""],
-      restart,
-    ]);
-    expect(odd.shown).toMatch(/FAILED: --disk.*system=sda/);
-    expect(odd.rebuild).not.toHaveBeenCalled();
+  });
+
+  it("asks again where the answer names no disk, and keeps nothing of it", async () => {
+    const [system, ...others] = machineFacts().disks;
+    const facts = machineFacts({ disks: [{ ...system!, serial: "NEW-DISK" }, ...others] });
+    const odd = await talk(
+      [
+        choose("5"),
+        ["Which disk is which", "system=sda"],
+        ["Which disk is which", "sytem=serial:NEW-DISK"],
+        ["Which disk is which", "system=serial:NEW-DISK"],
+        choose("7"),
+        ["Type a number", "1"],
+        ["Type the serial", "NEW-DISK"],
+        ["Take the medium out", ""],
+      ],
+      { facts },
+    );
+    expect(odd.shown).toContain('"system=sda" names no disk');
+    expect(odd.shown).toContain('"sytem=serial:NEW-DISK" names no disk');
+    expect(odd.shown).toMatch(/Type one of 1, 2, /);
+    expect(odd.shown).toContain("its SSH host key is SHA256:abc");
+    expect(odd.rebuild).toHaveBeenCalledOnce();
   });
 
   it("shows every step on demand", async () => {
@@ -157,6 +171,7 @@ describe("the dialogue of a rescue medium", () => {
     const never = await talk([choose("1"), type("a"), type("b"), type("c"), restart], { change });
     expect(never.rebuild).not.toHaveBeenCalled();
     expect(never.shown).toContain("the passphrase does not open the identity on the medium");
+    expect(never.shown.replace(/\s+/g, " ")).toContain("for three more tries type 1 again");
   }, 60_000);
 
   it("says what failed, and can be tried again", async () => {
@@ -164,6 +179,7 @@ describe("the dialogue of a rescue medium", () => {
     const rebuild = async () => {
       calls += 1;
       if (calls === 1) throw new Fail("the mirror does not answer", { hint: "look at the cable" });
+      return [];
     };
     const { shown, ended } = await talk(
       [choose("1"), serial, choose("1"), serial, ["Take the medium out", ""]],

@@ -1,7 +1,9 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { hostKeysFor } from "../../../src/rescue/host-keys.ts";
+import { hostKeyShown, hostKeysFor } from "../../../src/rescue/host-keys.ts";
 import { initramfsKeyName } from "../../../src/steps/tree/write-secrets.ts";
-import { publicKeyOf } from "../../../src/transport/keys.ts";
+import { generateSshKey, publicKeyOf } from "../../../src/transport/keys.ts";
+import { fingerprintOf } from "../../../src/transport/known-hosts.ts";
 import { Secret } from "../../../src/util/secret.ts";
 import { serverSpec } from "../../helpers/builders/deployable.ts";
 import { sshSpec } from "../../helpers/builders/unlock.ts";
@@ -46,5 +48,14 @@ describe("the host keys of a rebuilt system", () => {
     await expect(hostKeysFor(spec, new Map([secret("host-key")]), tempDir())).rejects.toThrow(
       "the medium does not have the secret unlock-key",
     );
+  });
+
+  it("are shown as SSH shows them, and leave no file", async () => {
+    const [made, directory] = [generateSshKey("host"), tempDir()];
+    const keys = new Map([[own, new Secret(own, Buffer.from(made.private))]]);
+    expect(await hostKeyShown(keys, directory)).toBe(fingerprintOf(made.public));
+    expect(readdirSync(directory)).toEqual([]);
+    await expect(hostKeyShown(new Map([secret(own)]), directory)).rejects.toThrow();
+    expect(readdirSync(directory)).toEqual([]);
   });
 });

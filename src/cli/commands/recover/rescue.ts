@@ -85,7 +85,9 @@ async function makeMedium(paths: string[], options: Options, cli: Cli): Promise<
     { ...options, output },
     { ...cli, ...passphrases(options.passphraseFile, cli), tpmOf: tpmOverSsh(options, cli) },
   );
-  for (const line of secureBootLines(made.secureBoot)) cli.log.info(line);
+  if (made.firmware.includes("uefi")) for (const line of secureBootLines(made.secureBoot)) cli.log.info(line);
+  for (const host of made.newHostKeys)
+    cli.log.info(`${host} gets new SSH host keys from it: those of now are kept nowhere (deploy --escrow)`);
   cli.print(output);
   if (format === "pxe") cli.log.info(howToServe(output));
   cli.emit({ event: "done", file: output, format, ...made });

@@ -150,7 +150,7 @@ describe("matchDisks", () => {
     expect(hintOf(withMatch({ serial: "X" }), [])).toBe("the machine has no disks");
     const bare = [diskFacts("vda"), diskFacts("vdb")];
     expect(hintOf(withMatch({ serial: "X" }), bare)).toBe(
-      "the machine has no model, no serial, 4096 MiB (vda); no model, no serial, 4096 MiB (vdb)",
+      "the machine has no serial, 4096 MiB (vda); no serial, 4096 MiB (vdb)",
     );
   });
 
@@ -174,7 +174,7 @@ describe("matchDisks", () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toMatchObject({
-        hint: 'the machine has no model, serial SYS, 4096 MiB (vda), `match: { serial: "SYS" }`; no model, serial DATA, 4096 MiB (vdb), `match: { serial: "DATA" }`',
+        hint: 'the machine has serial SYS, 4096 MiB (vda), `match: { serial: "SYS" }`; serial DATA, 4096 MiB (vdb), `match: { serial: "DATA" }`',
       });
     }
   });
