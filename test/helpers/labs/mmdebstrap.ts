@@ -48,11 +48,14 @@ export function sourcesList(mirrors: Readonly<Record<string, readonly string[]>>
   return `${list.join("\n")}\n`;
 }
 
+/** As a tree of ours that has no name yet: scripts of packages put the name of the machine into certificates. */
+const named = ["unshare", "--uts", "--", "sh", "-ec", 'hostname localhost; exec "$@"', "sh"];
+
 /** A tree with the same packages, made by mmdebstrap as it is shipped. */
 export async function mmdebstrap({ directory, names }: Peer, to: string): Promise<void> {
   await run(
     [
-      ...["mmdebstrap", "--quiet", "--variant=apt", "--mode=root", `--include=${names}`],
+      ...[...named, "mmdebstrap", "--quiet", "--variant=apt", "--mode=root", `--include=${names}`],
       '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
       `--setup-hook=cp ${directory}/archives/*.deb "$1/var/cache/apt/archives/"`,
       ...[suite, to, join(directory, "sources.list")],
