@@ -150,7 +150,7 @@ const cases: readonly Case[] = [
     name: "resume",
     faults: ["F16"],
     what: "the network dies while the base fetches packages; resuming brings the new system",
-    argv: vitest("test/matrix/deploy.test.ts", "resume"),
+    argv: vitest("test/matrix/deploy.test.ts", "resume: "),
   },
   {
     name: "replan",
