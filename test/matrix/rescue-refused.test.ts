@@ -101,7 +101,9 @@ it("rescue-refused: refuses what is wrong with passphrase, disks, packages and b
     const before = await digests();
     const unchanged = async (after: string) => expect(await digests(), after).toEqual(before);
 
-    const medium = await withMedium(lab, relative(project, dir), { disks, shell: false });
+    // Its firmware stands still at a disk with a table and no boot code.
+    const how = { disks, shell: false, mediumFirst: true };
+    const medium = await withMedium(lab, relative(project, dir), how);
     const { machine, see, answer, choose, confirm } = medium;
     await machine.start();
 
