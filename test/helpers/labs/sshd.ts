@@ -46,6 +46,8 @@ export async function startSshd(
       "PermitRootLogin prohibit-password",
       `PidFile ${join(home, "sshd.pid")}`,
       "Subsystem sftp internal-sftp",
+      // bash takes itself for a shell inside another then, and leaves out a ~/.bashrc of this machine, which may do anything.
+      "SetEnv SHLVL=1",
     ].join("\n"),
   );
   // Privilege separation needs its directory; a package's tmpfiles entry makes it where systemd runs.
