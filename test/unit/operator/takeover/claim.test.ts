@@ -102,6 +102,7 @@ describe("a claim (F02, F41)", () => {
         expect(ends.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
       }
     },
+    120_000,
   );
 });
 
