@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { rescuedWord } from "./boot/rescue-entry.ts";
+import { lastingData, rescuedWord } from "./boot/rescue-entry.ts";
+import { cardsHere, networkFor } from "./rescue/network.ts";
 import { DeployData } from "./schema/base/deploy.ts";
 import type { BaseReport } from "./schema/base/journal.ts";
+import { RescueData } from "./schema/base/rescue.ts";
 import { writeWhole } from "./system/files/write-whole.ts";
 import type { Fetched } from "./target/context.ts";
 import { deadManOf } from "./target/dead-man.ts";
@@ -19,8 +21,10 @@ import { beginTreeDigest } from "./target/shipped-tree.ts";
 import { converse, serve } from "./target/socket.ts";
 import { workThroughPlan } from "./target/work.ts";
 import { Fail, messageOf } from "./util/fail.ts";
+import { plainLog } from "./util/log.ts";
 
 const stateDir = "/run/imgbuild";
+const lastingFile = `${stateDir}/${lastingData}`;
 const payloadFile = `${stateDir}/payload.tar.gz`;
 /** Exit code by which the shell that keeps the runner running knows that the key is of no use any more. */
 const forgotten = 75;
@@ -35,6 +39,7 @@ void start().catch((error: unknown) => {
 
 /** The target's entry: everything it needs is under /run/imgbuild, put there by the initramfs. */
 async function start(): Promise<void> {
+  if (existsSync(lastingFile)) return await stayAsRescue();
   const file = `${stateDir}/deploy.json`;
   if (!existsSync(file)) {
     console.error("no deploy came with this base; it waits for somebody to log in");
@@ -78,6 +83,20 @@ async function start(): Promise<void> {
   if (deploy.port !== undefined) converse(await openPort(deploy.port), runner);
   else if (!isRescued())
     log.info(`waiting for GO, ${Math.max(0, Math.round(deploy.deadManSeconds - uptime()))} s left`);
+}
+
+/**
+ * The base was started as the machine's rescue system. There is nothing to run: the network is set up, and whoever has a key logs in. No
+ * dead man is armed, and this process only stays because it would be started again.
+ */
+async function stayAsRescue(): Promise<void> {
+  const { hostname, network } = RescueData.parse(JSON.parse(readFileSync(lastingFile, "utf8")));
+  const log = plainLog({ write: (text) => console.error(text.trimEnd()) }, () => uptime() * 1000);
+  const { replay, left } = networkFor({ network }, cardsHere());
+  if (left.length > 0) log.warn(`of the definition's network ${left.join(", ")} cannot be set up here`);
+  await restoreNetwork(replay, log).catch((error: unknown) => log.warn(messageOf(error)));
+  console.error(`rescue system of ${hostname}: log in as root over SSH; \`reboot\` starts the system again`);
+  for (;;) await sleep(2 ** 30);
 }
 
 type RunnerOptions = ConstructorParameters<typeof Runner>[0];

@@ -274,3 +274,9 @@ export const Data = z.strictObject({
 });
 
 export type Data = z.output<typeof Data>;
+
+/** The base that stays on the machine. */
+export const RescueBoot = z.strictObject({
+  /** The secret with its SSH host key (OpenSSH, ed25519); default: made for each deploy or image. It is on the disk unencrypted, so never the system's own. */
+  hostKey: Name.optional(),
+});

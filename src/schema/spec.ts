@@ -11,6 +11,7 @@ import {
   Hosts,
   IdRange,
   Modules,
+  RescueBoot,
   Sshd,
   Sysctl,
   Sysusers,
@@ -164,6 +165,8 @@ export const Boot = z.strictObject({
     .default(["tty0", "ttyS0,115200"]),
   /** How long the boot menu is shown. */
   menuTimeoutSeconds: z.int().min(0).max(60).default(1),
+  /** Whether the base stays beside the system as its rescue system, with an entry in the boot menu that is never the default. */
+  rescue: z.union([z.boolean(), RescueBoot]).optional(),
 });
 
 const User = z.strictObject({

@@ -3,6 +3,7 @@ import { installGrub } from "./boot/install-grub.ts";
 import { installGrubEfi } from "./boot/install-grub-efi.ts";
 import { installSystemdBoot } from "./boot/install-systemd-boot.ts";
 import { keepBase } from "./boot/keep-base.ts";
+import { keepRescue } from "./boot/keep-rescue.ts";
 import { makeInitramfs } from "./boot/make-initramfs.ts";
 import { makeVerity } from "./boot/make-verity.ts";
 import { nameBootEntry } from "./boot/name-boot-entry.ts";
@@ -72,6 +73,7 @@ export const allSteps: ReadonlyMap<string, Step> = new Map(
     installLeaves,
     installSystemdBoot,
     keepBase,
+    keepRescue,
     makeInitramfs,
     makeLocale,
     makeStorage,

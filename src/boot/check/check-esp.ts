@@ -7,9 +7,12 @@ import { type Pe, peDigest, readPe } from "../efi/pe.ts";
 import { signatureProblem } from "../efi/sign-efi.ts";
 import { grubCopies, onEsp, shimCopies } from "../efi-files.ts";
 import { ukiPath } from "../loader.ts";
-import { rescueEntryPath } from "../rescue-entry.ts";
+import { lastingEntryName, rescueEntryPath } from "../rescue-entry.ts";
 
 const hint = "the firmware would not start the system";
+
+/** Entries that start the base, which has another root. */
+const ofTheBase = [basename(rescueEntryPath), lastingEntryName];
 
 export interface EspToCheck {
   /** The ESP's directory, and the tree's. */
@@ -63,7 +66,7 @@ function checkEntries(check: EspToCheck): void {
   const on = kernelsOf(check);
   const names = treeOn(check, on)
     .list("loader/entries")
-    .filter((name) => name.endsWith(".conf") && name !== basename(rescueEntryPath));
+    .filter((name) => name.endsWith(".conf") && !ofTheBase.includes(name));
   for (const version of check.versions)
     if (!names.some((name) => name.includes(version)))
       throw refuse(`no boot entry is of the kernel ${version}`);

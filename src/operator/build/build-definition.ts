@@ -20,6 +20,7 @@ import { withBuildReport } from "../report/build-report.ts";
 import { placeForReport } from "../report/write-report.ts";
 import { buildKeyNames } from "../secrets/build-keys.ts";
 import { initramfsKey } from "../secrets/initramfs-key.ts";
+import { rescueKey } from "../secrets/rescue-key.ts";
 import { identityFiles, type RevealOptions, revealSecrets } from "../secrets/secrets.ts";
 import { fillStores } from "../store/fill-store.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
@@ -68,7 +69,7 @@ export async function buildDefinition(path: string, options: ImageOptions, given
     check: ({ spec }) => readyToBuild(spec, options.output, format, options),
   });
   const spec = specOf(definition, options);
-  const secrets = withInitramfsKey(await secretsOf(definition, spec, options, outside), spec, log);
+  const secrets = withMadeKeys(await secretsOf(definition, spec, options, outside), spec, log);
   const digest = definitionDigest(spec, definition.lock, definition);
   const { mirrors, env } = await sourcesOf(definition, spec, options, outside);
   const { lock, filesDir } = definition;
@@ -143,17 +144,19 @@ async function secretsOf(
   return { secrets: undefined, keys };
 }
 
-/** An initramfs that is reached over SSH has a host key, whether or not secrets are put in. */
-function withInitramfsKey(
+/** What is reached over SSH besides the system has a host key, whether or not secrets are put in: initramfs and rescue system. */
+function withMadeKeys(
   { secrets, keys }: Pick<ImageInputs, "secrets" | "keys">,
   spec: Spec,
   log: Outside["log"],
 ): Pick<ImageInputs, "secrets" | "keys"> {
-  const key = initramfsKey(spec, secrets ?? keys ?? new Map());
-  if (key === undefined) return { secrets, keys };
-  if (key.isNew) log.info(`the host key of its initramfs is ${fingerprintOf(key.pin)}`);
-  const more = (to: ImageInputs["secrets"]) => to && new Map([...to, ...key.secrets]);
-  return { secrets: more(secrets), keys: more(keys) };
+  const from = secrets ?? keys ?? new Map();
+  const made = { initramfs: initramfsKey(spec, from), "rescue system": rescueKey(spec, from) };
+  for (const [what, key] of Object.entries(made))
+    if (key?.isNew) log.info(`the host key of its ${what} is ${fingerprintOf(key.pin)}`);
+  const own = Object.values(made).flatMap((key) => [...(key?.secrets ?? [])]);
+  const more = (to: ImageInputs["secrets"]) => to && new Map([...to, ...own]);
+  return own.length === 0 ? { secrets, keys } : { secrets: more(secrets), keys: more(keys) };
 }
 
 /** Where packages come from: those of the image by its mirrors, those of the base, which is made beside it, by the environment. */

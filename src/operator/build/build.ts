@@ -9,6 +9,7 @@ import type { Secret } from "../../util/secret.ts";
 import { baseTree } from "../base/base.ts";
 import type { DefinitionFiles } from "../definition/files.ts";
 import { nativeContext } from "../native/native-context.ts";
+import type { BaseFiles } from "../takeover/takeover.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
 import { withInitramfs } from "./initramfs-cache.ts";
 import { isMade, type Layer, type LayerOptions, makeLayer, packagesLayer, type TreePlan } from "./layers.ts";
@@ -29,10 +30,15 @@ export interface ImageInputs {
   readonly secrets: ReadonlyMap<string, Secret> | undefined;
   /** Of an image without secrets: those that its making needs all the same, see `buildKeyNames`. They are put nowhere. */
   readonly keys?: ReadonlyMap<string, Secret> | undefined;
+  /** Where it stays as the image's rescue system. */
+  readonly base?: BaseFiles | undefined;
 }
 
 /** What a build of a plan takes beside the plan. */
-export type BuildInputs = Pick<ImageInputs, "filesDir" | "mirrors" | "keepers" | "secrets" | "keys"> & {
+export type BuildInputs = Pick<
+  ImageInputs,
+  "filesDir" | "mirrors" | "keepers" | "secrets" | "keys" | "base"
+> & {
   readonly spec: Pick<Spec, "secrets">;
 };
 
@@ -70,6 +76,7 @@ export async function buildOf<Plan extends TreePlan>(
       work: directory,
       ...(more === undefined ? {} : { more }),
       baseTree: base.tree,
+      base: filesOf(inputs.base),
       cache: options.cache,
       mirrors: inputs.mirrors,
       keepers: inputs.keepers,
@@ -98,6 +105,12 @@ export async function buildOf<Plan extends TreePlan>(
     secretPaths: Object.values(inputs.spec.secrets).flatMap(({ path }) => path ?? []),
     contextFor,
   };
+}
+
+function filesOf(base: BaseFiles | undefined): StepContext["base"] {
+  if (base === undefined) return undefined;
+  const { kernel, outer, squashfs } = base;
+  return { kernel: kernel.path, outer: outer.path, squashfs: squashfs.path };
 }
 
 /** Makes the packages' layer, unless it is there. */

@@ -15,7 +15,7 @@ import { Fail } from "../../util/fail.ts";
 import { bootSteps, kernelCmdline } from "../plan/boot-steps.ts";
 import type { ImageInputs } from "./build.ts";
 import type { TreePlan } from "./layers.ts";
-import { asImage, imageSeed, outermost, treePlan } from "./tree-plan.ts";
+import { asImage, imageSeed, lastingOf, outermost, treePlan } from "./tree-plan.ts";
 
 const sectorSize = 512;
 
@@ -41,6 +41,8 @@ interface ImageFilesystem {
 /** An offline build as steps. */
 export interface ImagePlan extends TreePlan {
   readonly filesystems: readonly ImageFilesystem[];
+  /** A host key of this build alone is in it, so that its disk is in no cache. */
+  readonly hasOwnKey: boolean;
   /** The disk with filesystems that hold a tree; the ESP is missing. */
   disk(paths: ImagePaths): StepData[];
   /** Bootloaders in tree, ESP directory and disk, and the check that they will find everything. */
@@ -87,11 +89,13 @@ export function imagePlan(given: ImageInputs): ImagePlan {
   const parts = imageParts(storage, layout, seed, epoch);
   const filesystems = parts.filter(({ mount, firmware }) => mount !== "" && !firmware);
   const unmounted = parts.filter(({ mount }) => mount === "");
+  const lasting = lastingOf(inputs);
   const rootOffset = filesystems.find(({ mount }) => mount === "/")?.offsetBytes ?? 0;
   return {
     epoch,
     tree,
     filesystems,
+    hasOwnKey: lasting !== undefined,
     disk: (paths) => [
       stepData(partitionImage, "partitioning the image", {
         image: paths.image,
@@ -104,6 +108,7 @@ export function imagePlan(given: ImageInputs): ImagePlan {
     boot: ({ image, esp, xbootldr, scratch }) => {
       const { filesystem, grub, verify } = bootSteps(spec, seed, {
         ...{ cmdline, consoles, esp, xbootldr, scratch, epoch, disks: [{ layout, target: { image } }] },
+        lasting,
         rootAt: { image, offsetBytes: rootOffset },
       });
       return [...filesystem, ...grub, ...verify];

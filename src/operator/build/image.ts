@@ -9,6 +9,7 @@ import { Tree } from "../../tree/tree.ts";
 import { Fail } from "../../util/fail.ts";
 import { silentLog } from "../../util/log.ts";
 import { runBoth } from "../../util/promises.ts";
+import { buildBase } from "../base/base.ts";
 import { requireTools } from "../native/doctor.ts";
 import { type ImageFormat, isDirectory, isDisk } from "../output/output.ts";
 import { checkSigningKey } from "../plan/boot-steps.ts";
@@ -36,13 +37,14 @@ import { type VmPlan, vmPlan } from "./vm-plan.ts";
  * may make, become files of a directory; then their names are given.
  */
 export async function buildImage(
-  inputs: ImageInputs,
+  given: ImageInputs,
   output: string,
   format: ImageFormat,
   options: BuildOptions & Finish,
 ): Promise<readonly string[]> {
   const disk = isDisk(format);
-  await readyToBuild(inputs.spec, output, format, options);
+  await readyToBuild(given.spec, output, format, options);
+  const inputs = disk && given.spec.boot?.rescue ? { ...given, base: await buildBase(options) } : given;
   checkSigningKey(inputs.spec, inputs.secrets ?? inputs.keys ?? new Map());
   const to = resolve(output);
   const vm = options.inVm ? vmPlan(inputs) : undefined;
@@ -95,7 +97,7 @@ export async function readyToBuild(
 async function buildDisksInVm(
   build: Build<VmPlan>,
   plan: VmPlan,
-  { lock, keys = new Map(), secrets = keys }: ImageInputs,
+  { lock, base, keys = new Map(), secrets = keys }: ImageInputs,
 ): Promise<readonly MadeDisk[]> {
   const { work, options } = build;
   await layerOf(build);
@@ -103,7 +105,7 @@ async function buildDisksInVm(
   try {
     const context = build.contextFor(copy.tree, work);
     await finishSystem(build, copy, context);
-    return await disksInVm({ plan, lock, secrets }, context, work, options);
+    return await disksInVm({ plan, lock, base, secrets }, context, work, options);
   } finally {
     await copy.close();
   }
@@ -167,7 +169,7 @@ async function withBoot(
   return await bootDisk(layer, plan, {
     paths,
     context: build.contextFor(copy.tree, work, layer.directory),
-    keep,
+    keep: keep && !plan.hasOwnKey,
     disk: () => disk.begin(options.signal),
   });
 }

@@ -1,11 +1,13 @@
 import { stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { CpioEntry } from "../../archive/cpio.ts";
 import type { Lock } from "../../schema/lock.ts";
 import type { StepContext } from "../../steps/step/step.ts";
 import { packArgv } from "../../steps/tree/unpack-tree.ts";
 import { plainEnv } from "../../system/run/run.ts";
 import { onlyArchitecture } from "../../tables/architecture.ts";
 import type { Secret } from "../../util/secret.ts";
+import type { BaseFiles } from "../takeover/takeover.ts";
 import { runInVm, type VmOptions } from "../vm-runner/vm-run.ts";
 import type { VmPlan } from "./vm-plan.ts";
 
@@ -23,12 +25,18 @@ export interface MadeDisk {
 
 /** Lays the finished tree of `context` on the plan's disks, which the base makes in a virtual machine. */
 export async function disksInVm(
-  made: { readonly plan: VmPlan; readonly lock: Lock; readonly secrets: ReadonlyMap<string, Secret> },
+  made: {
+    readonly plan: VmPlan;
+    readonly lock: Lock;
+    readonly secrets: ReadonlyMap<string, Secret>;
+    /** Where it is to leave itself on the disks, it gets itself along. */
+    readonly base?: BaseFiles | undefined;
+  },
   context: StepContext,
   work: string,
   options: VmOptions,
 ): Promise<readonly MadeDisk[]> {
-  const { plan, lock, secrets } = made;
+  const { plan, lock, secrets, base } = made;
   const file = join(work, "tree.tar");
   await context.log.task("packing the tree", () =>
     context.tool(packArgv(context.root, file, plan.epoch), {
@@ -47,9 +55,18 @@ export async function disksInVm(
     {
       plan: plan.plan(archive),
       ...{ lock, secrets, directory: work, clock: plan.epoch },
+      ...(base === undefined ? {} : { more: ownFiles(base) }),
       disks: [...disks, { identity: archive, file, readOnly: true }],
     },
     options,
   );
   return disks.map(({ identity, file: path }) => ({ name: identity.name, file: path }));
+}
+
+/** As the base has itself at hand on a host; its squashfs it reads from where it runs. */
+function ownFiles(base: BaseFiles): CpioEntry[] {
+  return (["kernel", "outer"] as const).map((name) => {
+    const { path, size } = base[name];
+    return { type: "file", name: `imgbuild/base/${name}`, mode: 0o600, path, size };
+  });
 }

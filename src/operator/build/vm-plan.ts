@@ -1,6 +1,5 @@
 import { epochOf } from "../../debian/lock/lock-date.ts";
 import type { DiskIdentity } from "../../disks/find-disk.ts";
-import type { DiskFacts } from "../../schema/facts.ts";
 import type { Plan, StepData } from "../../schema/plan.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { unpackTree } from "../../steps/tree/unpack-tree.ts";
@@ -11,9 +10,7 @@ import { baseSteps } from "../plan/plan.ts";
 import { splitSecrets } from "../plan/split-secrets.ts";
 import type { ImageInputs } from "./build.ts";
 import type { TreePlan } from "./layers.ts";
-import { asImage, imageSeed, treePlan } from "./tree-plan.ts";
-
-const sectorSize = 512;
+import { asImage, blankDisks, imageSeed, lastingOf, treePlan } from "./tree-plan.ts";
 
 /** An offline build in two places: the tree is made here, and the base lays it on disks in a virtual machine. */
 export interface VmPlan extends TreePlan {
@@ -33,11 +30,10 @@ export function vmPlan(given: ImageInputs): VmPlan {
   if (storage === undefined) throw new Fail("the definition has no storage; it is no bootable system");
   const seed = imageSeed(spec);
   const epoch = epochOf(lock);
-  const written = writtenDisks(storage);
-  const blank = Object.fromEntries(
-    written.map(([name, disk], index) => [name, blankDisk(`imgbuild-${index}`, disk.imageSize)]),
-  );
-  const base = baseSteps(spec, seed, epoch, { disks: blank, consoles: spec.boot?.consoles ?? [] });
+  const blank = blankDisks(writtenDisks(storage));
+  const base = baseSteps(spec, seed, epoch, {
+    ...{ disks: blank, consoles: spec.boot?.consoles ?? [], lasting: lastingOf(inputs) },
+  });
   const whole = treePlan(inputs);
   const { open, sealed } = splitSecrets(whole.tree, {
     secrets: secrets !== undefined,
@@ -67,12 +63,4 @@ export function vmPlan(given: ImageInputs): VmPlan {
 /** The log speaks of the definition's disks by their names; the serials of ours say nothing to who reads it. */
 function shownBlank(step: StepData): StepData {
   return { ...step, doing: step.doing.replace(/\(serial imgbuild-\d+, /g, "(blank, ") };
-}
-
-/** As an inspection would see it. The serials are no host's: these disks are found in our own machine alone. */
-function blankDisk(serial: string, sizeBytes: number): DiskFacts {
-  return {
-    ...{ name: serial, serial, sizeBytes, sectorSize, removable: false, readOnly: false },
-    ...{ holders: [], mountPoints: [], partitions: [] },
-  };
 }

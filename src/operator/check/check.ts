@@ -14,6 +14,7 @@ import { unreadByGrub } from "./boot-place.ts";
 import { calendarProblems } from "./check-calendars.ts";
 import { credentialProblems, noSecret, storeProblems } from "./check-credentials.ts";
 import { networkProblems } from "./check-network.ts";
+import { rescueProblems } from "./check-rescue.ts";
 import { treeEditProblems } from "./check-tree-edits.ts";
 import { unlockProblems } from "./check-unlock.ts";
 
@@ -32,6 +33,7 @@ export function checkSpec(spec: Spec): Problem[] {
     ...storeProblems(spec),
     ...networkProblems(spec),
     ...unlockProblems(spec),
+    ...rescueProblems(spec),
     ...restProblems(spec),
   ];
 }

@@ -9,6 +9,7 @@ import type { Log } from "../../util/log.ts";
 import { Secret } from "../../util/secret.ts";
 import { hostKeySecret } from "../secrets/host-key-secret.ts";
 import { initramfsKey } from "../secrets/initramfs-key.ts";
+import { rescueKey } from "../secrets/rescue-key.ts";
 import type { HostKeys, Shipped } from "./results.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
@@ -35,15 +36,19 @@ export function ownHostKeys(
   return { secrets: new Map([[name, new Secret(name, given.bytes)]]), pins: [given.public] };
 }
 
-/** With that of the initramfs, where the definition has the root opened over SSH. */
-export function withInitramfsKey(
+/** With those of the initramfs, where the definition has the root opened over SSH, and of the base, where it stays as rescue system. */
+export function withMadeKeys(
   own: HostKeys,
-  spec: Pick<Spec, "storage" | "hostname">,
+  spec: Pick<Spec, "storage" | "boot" | "hostname">,
   secrets: ReadonlyMap<string, Secret>,
 ): HostKeys {
-  const key = initramfsKey(spec, secrets);
-  if (key === undefined) return own;
-  return { ...own, secrets: new Map([...own.secrets, ...key.secrets]), initramfsPin: key.pin };
+  const [early, rescue] = [initramfsKey(spec, secrets), rescueKey(spec, secrets)];
+  return {
+    ...own,
+    secrets: new Map([...own.secrets, ...(early?.secrets ?? []), ...(rescue?.secrets ?? [])]),
+    ...(early === undefined ? {} : { initramfsPin: early.pin }),
+    ...(rescue === undefined ? {} : { rescuePin: rescue.pin }),
+  };
 }
 
 /** Keeps them, and the machine-id, where the operator wants that. The deploy does not depend on it. */

@@ -19,6 +19,7 @@ import { isGo, type PreflightInput, preflight } from "../inspect/preflight.ts";
 import { reachAny } from "../inspect/reach.ts";
 import { sshdPorts } from "../inspect/sshd-ports.ts";
 import { type PlanView, planFor } from "../plan/planned.ts";
+import { lastingFindings } from "../plan/rescue-first.ts";
 import { letsIn } from "../settings/sshd.ts";
 import { sizeOf } from "../takeover/takeover.ts";
 import { chooseWay } from "../takeover/ways/choose.ts";
@@ -178,6 +179,7 @@ export function judge(
     ...judged,
     newNetwork(spec, inputs.files.keys(), facts, reached.address),
     ...wipeFindings(spec, disks ?? {}, inputs.mayWipe),
+    ...(disks === undefined ? [] : lastingFindings({ ...inputs, facts, disks })),
   ];
   return { disks, bound, findings };
 }

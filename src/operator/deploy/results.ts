@@ -82,4 +82,6 @@ export interface HostKeys {
   readonly pins: readonly string[];
   /** That of its initramfs, where the root is opened over SSH. */
   readonly initramfsPin?: string | undefined;
+  /** That of the base where it stays as rescue system. */
+  readonly rescuePin?: string | undefined;
 }

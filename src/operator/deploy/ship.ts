@@ -13,7 +13,7 @@ import { claim } from "../takeover/claim.ts";
 import { shipTree } from "../takeover/ship-tree.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "../takeover/takeover.ts";
 import type { PackedTree } from "../tree/packed-tree.ts";
-import { keptHostKeys, ownHostKeys, withInitramfsKey } from "./host-keys.ts";
+import { keptHostKeys, ownHostKeys, withMadeKeys } from "./host-keys.ts";
 import type { Trail } from "./phases.ts";
 import { reportOf } from "./report.ts";
 import type { Confirmed, HostKeys, Shipped } from "./results.ts";
@@ -69,7 +69,7 @@ async function hostKeysFor(
   const { hostKeys, hostname } = spec;
   const own =
     hostKeys === "keep" ? await keptHostKeys(old, facts, log) : ownHostKeys(hostKeys, hostname, secrets);
-  return withInitramfsKey(own, spec, secrets);
+  return withMadeKeys(own, spec, secrets);
 }
 
 /** Everything is on the host then, and its kernel has the base's. */

@@ -47,11 +47,12 @@ export function expectedIn({ spec, files, links }: DeployInputs): Expected {
 export function expectedSystem(
   inputs: DeployInputs,
   { identity, loginUser }: Pick<Confirmed, "identity" | "loginUser">,
-  { pins, initramfsPin }: Pick<HostKeys, "pins" | "initramfsPin">,
+  { pins, initramfsPin, rescuePin }: Pick<HostKeys, "pins" | "initramfsPin" | "rescuePin">,
 ): NewSystem {
   const unlock = knownInitramfs(inputs.spec, initramfsPin);
   return {
     ...(unlock === undefined ? {} : { unlock }),
+    ...(rescuePin === undefined ? {} : { rescue: { pins: [rescuePin] } }),
     nonce: identity.nonce,
     pins: [...pins],
     user: loginUser,

@@ -1,4 +1,4 @@
-import type { DiskFacts, PartitionFacts } from "../../schema/facts.ts";
+import type { DiskFacts, Facts, PartitionFacts } from "../../schema/facts.ts";
 import type { Plan } from "../../schema/plan.ts";
 import type { Spec } from "../../schema/spec.ts";
 import type { WrittenDisk } from "../../schema/storage.ts";
@@ -18,6 +18,7 @@ import type { Inspected } from "../deploy/results.ts";
 import type { Finding } from "../inspect/finding.ts";
 import { typedAtConsole } from "../inspect/needs.ts";
 import { deployPlan } from "../plan/plan.ts";
+import { lastingFindings } from "../plan/rescue-first.ts";
 
 /** As the command line says them. */
 export type PlanOptions = LoginOptions &
@@ -56,17 +57,15 @@ export async function planWithoutHost(
 ): Promise<{ readonly definition: string; readonly plan: Plan; readonly findings: readonly Finding[] }> {
   const inputs = await deployInputs(path, "", { ...options, ...usual }, outside);
   const { spec, definition } = inputs;
+  const firmware: Facts["firmware"] = spec.boot?.firmware.includes("uefi") ? "uefi" : "bios";
+  const disks = declaredDisks(spec);
   const plan = deployPlan(inputs, {
-    facts: {
-      machineId: "",
-      bootId: "",
-      consoles: spec.boot?.consoles ?? [],
-      firmware: spec.boot?.firmware.includes("uefi") ? "uefi" : "bios",
-    },
-    disks: declaredDisks(spec),
+    facts: { machineId: "", bootId: "", consoles: spec.boot?.consoles ?? [], firmware },
+    disks,
     mirrors: spec.system.mirror === undefined ? {} : { debian: [spec.system.mirror] },
   });
-  return { definition, plan, findings: typedAtConsole(spec) };
+  const findings = [...typedAtConsole(spec), ...lastingFindings({ ...inputs, facts: { firmware }, disks })];
+  return { definition, plan, findings };
 }
 
 /** Each as an inspection would see it, with nothing on it but what is to be kept. */

@@ -3,7 +3,7 @@ import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import { noGo, openedSecrets } from "../deploy/confirm.ts";
-import { ownHostKeys, withInitramfsKey } from "../deploy/host-keys.ts";
+import { ownHostKeys, withMadeKeys } from "../deploy/host-keys.ts";
 import { judge, loginUser, mirrorOrder, reachedAt, showFinding } from "../deploy/inspect.ts";
 import { disksOf } from "../deploy/report.ts";
 import type { HostKeys } from "../deploy/results.ts";
@@ -30,6 +30,7 @@ const asked: readonly string[] = [
   "disks",
   "may wipe",
   "room",
+  "rescue",
   "login",
   "ssh server",
   "rehearsal",
@@ -73,10 +74,11 @@ export async function replan(
     secrets: hostKeys,
     pins,
     initramfsPin,
+    rescuePin,
   } = hostKeysFor(inputs, known, link.hello, secrets, world.log);
   if ((await link.replace(publicKey, payload)) !== planDigest)
     throw new Fail("the base holds another plan than the one confirmed");
-  const { unlock: _before, ...newSystem } = known.newSystem;
+  const { unlock: _before, rescue: _other, ...newSystem } = known.newSystem;
   const unlock = knownInitramfs(inputs.spec, initramfsPin);
   const next: KnownDeploy = {
     ...known,
@@ -87,6 +89,7 @@ export async function replan(
     newSystem: {
       ...newSystem,
       ...(unlock === undefined ? {} : { unlock }),
+      ...(rescuePin === undefined ? {} : { rescue: { pins: [rescuePin] } }),
       ...(pins === undefined ? {} : { pins: [...pins] }),
       user: login.user,
       ...expectedIn(inputs),
@@ -120,11 +123,11 @@ function hostKeysFor(
 ): Omit<HostKeys, "pins"> & { readonly pins: readonly string[] | undefined } {
   const { hostKeys, hostname } = spec;
   if (hostKeys === "keep" && secretsSeconds !== 0)
-    return { ...withInitramfsKey({ secrets: new Map(), pins: [] }, spec, secrets), pins: newSystem.pins };
+    return { ...withMadeKeys({ secrets: new Map(), pins: [] }, spec, secrets), pins: newSystem.pins };
   const own = ownHostKeys(hostKeys === "keep" ? "new" : hostKeys, hostname, secrets);
   if (hostKeys === "keep")
     log.warn(
       `the old host keys were wiped with the secrets; for known_hosts, in their place: ${host} ${own.pins.join(" ")}`,
     );
-  return withInitramfsKey(own, spec, secrets);
+  return withMadeKeys(own, spec, secrets);
 }

@@ -26,6 +26,8 @@ export function nativeContext(options: {
   readonly more?: string;
   /** The base's tree; left out while the base itself is made. */
   readonly baseTree?: string;
+  /** Files of the base as it is shipped, by name. */
+  readonly base?: StepContext["base"];
   readonly cache: string;
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
   readonly keepers?: Keepers | undefined;
@@ -58,6 +60,7 @@ export function nativeContext(options: {
     files: options.files,
     secrets: options.secrets,
     nonce: undefined,
+    base: options.base,
     tool: async (argv, runOptions) => {
       if (baseTree === undefined) throw new Fail(`${argv[0]} is a tool of the base, which is being made`);
       return await toolRun(baseTree, argv, { signal, ...runOptions, binds: places });

@@ -1,6 +1,7 @@
 import { onEsp } from "../../boot/efi-files.ts";
 import { type BootPlace, embeddedConfig, espConfig, grubMenu } from "../../boot/grub.ts";
 import { kernelsMount } from "../../boot/loader.ts";
+import { readsCustomMenu } from "../../boot/rescue-entry.ts";
 import type { Target } from "../../disks/target.ts";
 import type { StepData } from "../../schema/plan.ts";
 import type { Boot, Spec } from "../../schema/spec.ts";
@@ -18,7 +19,7 @@ import { Fail } from "../../util/fail.ts";
 import type { Secret } from "../../util/secret.ts";
 import { bootDisks, bootPlace, coreRooms, hasOwnBoot, initramfsNeeds } from "../check/boot-place.ts";
 import type { BaseFiles } from "../takeover/takeover.ts";
-import { type RescuePlace, rescueSteps } from "./rescue-first.ts";
+import { lastingStep, type RescuePlace, rescueSteps } from "./rescue-first.ts";
 
 /** UUID of the root filesystem. */
 export function rootUuidOf(spec: Spec, seed: string): string {
@@ -67,10 +68,19 @@ interface Options {
   readonly disks: readonly { readonly layout: Layout; readonly target: Target }[];
   /** How the base is started until the system is whole; undefined in an image, and where it has no place. */
   readonly rescue?: { readonly place: RescuePlace; readonly base: BaseFiles } | undefined;
+  /** Where the base stays as rescue system; an image names the consoles, a deploy has those of the base. */
+  readonly lasting?: Lasting | undefined;
   /** A root with verity. */
   readonly verity?: VerityPlan | undefined;
   /** An image: where its root filesystem is. Left out where the disks are mounted. */
   readonly rootAt?: { readonly image: string; readonly offsetBytes: number };
+}
+
+/** The base that stays, in an image for each firmware. */
+export interface Lasting {
+  readonly places: readonly RescuePlace[];
+  readonly base: BaseFiles;
+  readonly inImage: boolean;
 }
 
 interface BootSteps {
@@ -96,13 +106,15 @@ export function bootSteps(spec: Spec, seed: string, options: Options): BootSteps
       )
     : [];
   const menu = cores.length > 0 || (uefi && boot.loader === "grub");
-  const { cmdline, consoles, esp, rescue } = options;
+  const { cmdline, consoles, esp, rescue, lasting } = options;
   const timeoutSeconds = boot.menuTimeoutSeconds;
-  const content = grubMenu({ place, cmdline, consoles, timeoutSeconds, title });
+  const kept = lasting?.places.some(({ loader }) => loader === "grub") === true;
+  const content = `${grubMenu({ place, cmdline, consoles, timeoutSeconds, title })}${kept ? readsCustomMenu : ""}`;
   const embedding = cores.map((core) =>
     stepData(installGrub, "embedding GRUB", {
       ...core,
       config: embeddedConfig(place),
+      ...(kept ? { modules: ["loadenv"] } : {}),
       scratch: options.scratch,
     }),
   );
@@ -123,6 +135,7 @@ export function bootSteps(spec: Spec, seed: string, options: Options): BootSteps
           ]
         : []),
       ...(uefi ? [espStep(spec, options, { place, title })] : []),
+      ...keptSteps(spec, seed, options),
     ],
     grub: early ? [] : embedding,
     verify: [
@@ -140,6 +153,15 @@ export function bootSteps(spec: Spec, seed: string, options: Options): BootSteps
       }),
     ],
   };
+}
+
+/** Once all that starts the system is there. */
+function keptSteps(spec: Spec, seed: string, { lasting, esp, xbootldr, consoles }: Options): StepData[] {
+  if (lasting === undefined) return [];
+  const { places, base, inImage } = lasting;
+  const on = kernelsMount(spec) === "/efi" ? esp : xbootldr;
+  const cmdline = inImage ? consoles.map((name) => `console=${name}`) : undefined;
+  return places.map((place) => lastingStep(place, { spec, base }, seed, { on, cmdline }));
 }
 
 function espStep(
@@ -175,13 +197,18 @@ function signingKeys({ boot }: Spec, epoch: number): SigningKeys | undefined {
   return { key, certificate, alsoTrusted, enroll, epoch };
 }
 
+/** What is gone from there when the new system starts. */
+function goingOf({ seen, stays }: RescuePlace): string {
+  return stays ? `${seen}/carried` : seen;
+}
+
 function espCheck(spec: Spec, { loader, secureBoot }: Boot, { disks, rootAt, xbootldr, rescue }: Options) {
   const own = typeof secureBoot === "object" ? { certificate: secureBoot.certificate } : secureBoot;
   const sizeOf = (wanted: "esp" | "xbootldr") => {
     const part = disks.flatMap(({ layout }) => layout.partitions).find(({ type }) => type === wanted);
     return rootAt === undefined || part === undefined ? {} : { sizeBytes: part.sizeBytes };
   };
-  const goes = rescue?.place.loader === "systemd-boot" ? { goes: rescue.place.seen } : {};
+  const goes = rescue?.place.loader === "systemd-boot" ? { goes: goingOf(rescue.place) } : {};
   return {
     loader,
     ...(own === undefined ? {} : { secureBoot: own }),

@@ -18,7 +18,7 @@ import { Fail } from "../../util/fail.ts";
 import type { DefinitionFiles } from "../definition/files.ts";
 import { needsOf } from "../inspect/needs.ts";
 import { type BaseFiles, cacheDir } from "../takeover/takeover.ts";
-import { bootSteps, firmwareLoader, kernelCmdline } from "./boot-steps.ts";
+import { bootSteps, firmwareLoader, kernelCmdline, type Lasting } from "./boot-steps.ts";
 import { type Rescue, type RescueInputs, rescuePlace } from "./rescue-first.ts";
 import { restoreSteps } from "./restore.ts";
 import { treeSteps } from "./tree.ts";
@@ -161,6 +161,8 @@ export function baseSteps(
     readonly consoles: readonly string[];
     /** Of a deploy: the base is started until the system is whole. */
     readonly rescue?: Pick<RescueInputs, "lock" | "base" | "facts">;
+    /** Of an image: where it stays as rescue system. */
+    readonly lasting?: Lasting | undefined;
   },
 ): {
   readonly storage: StorageSteps;
@@ -174,6 +176,10 @@ export function baseSteps(
   const storage = storageSteps(spec.storage, about.disks, seed, epoch, spec.secrets);
   const cmdline = kernelCmdline(spec, seed, about.consoles);
   const rescue = about.rescue && rescuePlace({ ...about.rescue, spec, disks: about.disks });
+  const place = rescue === undefined || "reason" in rescue ? undefined : rescue;
+  const lasting = place?.stays
+    ? { places: [place], base: about.rescue!.base, inImage: false }
+    : about.lasting;
   const { first, filesystem, grub, verify, last } = bootSteps(spec, seed, {
     cmdline,
     consoles: about.consoles,
@@ -183,9 +189,8 @@ export function baseSteps(
     epoch,
     disks: storage.disks.map(({ identity, layout }) => ({ layout, target: { disk: identity } })),
     verity: storage.verity,
-    ...(rescue === undefined || "reason" in rescue
-      ? {}
-      : { rescue: { place: rescue, base: about.rescue!.base } }),
+    lasting,
+    ...(place === undefined ? {} : { rescue: { place, base: about.rescue!.base } }),
   });
   // Firmware that goes through its list before it tries what is there unasked finds the base the sooner.
   const early =

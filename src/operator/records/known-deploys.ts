@@ -11,7 +11,7 @@ import { Expected } from "../../system/health/expected.ts";
 import { parsedJson, sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 
-/** Host keys of an initramfs that are kept: of the last deploy, and of those before it. */
+/** Host keys of an initramfs or rescue system that are kept: of the last deploy, and of those before it. */
 const mostPins = 3;
 
 /** How a new system is known, and when it is well: all that another run of this operator needs for it, and nothing secret. */
@@ -31,6 +31,8 @@ export const NewSystem = Expected.extend({
       volumes: z.record(z.string(), z.string()),
     })
     .optional(),
+  /** Host keys of the base that stays as its rescue system. */
+  rescue: z.strictObject({ pins: z.array(z.string()) }).optional(),
   /** Factor on the times of the checks. */
   slow: z.number(),
   /** Bound of the wait for its first answer, in milliseconds. */
@@ -69,7 +71,8 @@ export type KnownDeploy = z.output<typeof KnownDeploy>;
 /** Written before the takeover, so that `follow` works even if this process ends. */
 export async function recordDeploy(env: Env, host: string, known: Omit<KnownDeploy, "host">): Promise<void> {
   const file = fileOf(env, host);
-  const newSystem = withEarlierInitramfs(known.newSystem, readDeploy(file)?.newSystem.unlock);
+  const before = readDeploy(file)?.newSystem;
+  const newSystem = withEarlierRescue(withEarlierInitramfs(known.newSystem, before?.unlock), before?.rescue);
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await writeWhole(file, `${JSON.stringify({ host, ...known, newSystem }, null, 2)}\n`, 0o600);
 }
@@ -94,6 +97,13 @@ function withEarlierInitramfs(now: NewSystem, before: KnownInitramfs | undefined
   const { unlock = before } = now;
   const pins = [...new Set([...unlock.pins, ...before.pins])].slice(0, mostPins);
   return { ...now, unlock: { ...unlock, pins } };
+}
+
+/** The same of its rescue system. */
+function withEarlierRescue(now: NewSystem, before: NewSystem["rescue"]): NewSystem {
+  if (before === undefined) return now;
+  const pins = [...new Set([...(now.rescue?.pins ?? []), ...before.pins])].slice(0, mostPins);
+  return { ...now, rescue: { pins } };
 }
 
 function fileOf(env: Env, host: string): string {

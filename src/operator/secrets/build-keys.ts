@@ -1,5 +1,6 @@
 import type { Spec } from "../../schema/spec.ts";
 import { graphOf } from "../../storage/graph/graph.ts";
+import { rescueHostKey } from "./rescue-key.ts";
 import { signingSecret } from "./secrets.ts";
 
 /**
@@ -14,5 +15,5 @@ export function buildKeyNames(spec: Pick<Spec, "storage" | "boot">): string[] {
     const { key, recoveryKey, unlock } = node.content;
     return [key, recoveryKey ?? [], unlock.type === "ssh" ? (unlock.hostKey ?? []) : []].flat();
   });
-  return [...new Set([...opening, signingSecret(spec) ?? []].flat())].sort();
+  return [...new Set([...opening, signingSecret(spec) ?? [], rescueHostKey(spec) ?? []].flat())].sort();
 }

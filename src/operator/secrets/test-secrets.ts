@@ -7,6 +7,7 @@ import { Fail, reasonOf } from "../../util/fail.ts";
 import { Secret } from "../../util/secret.ts";
 import type { Definition } from "../definition/load.ts";
 import { unlockBySsh } from "../unlock/by-ssh.ts";
+import { rescueHostKey } from "./rescue-key.ts";
 
 /**
  * What stands in for a definition's secrets in a test, by name: the text of `test/NAME` beside `NAME.age`, where there is one,
@@ -32,7 +33,9 @@ export async function testSecrets({
 }
 
 /** Made-up secrets of a definition, by name. */
-export function standIns(spec: Pick<Spec, "users" | "network" | "secrets" | "storage">): Map<string, Secret> {
+export function standIns(
+  spec: Pick<Spec, "users" | "network" | "secrets" | "storage" | "boot">,
+): Map<string, Secret> {
   const hashes = new Set(Object.values(spec.users).map((user) => user.hashedPasswordSecret));
   const keys = new Set(
     Object.values(spec.network).flatMap(({ device }) =>
@@ -41,7 +44,7 @@ export function standIns(spec: Pick<Spec, "users" | "network" | "secrets" | "sto
         : [],
     ),
   );
-  const hostKey = unlockBySsh(spec)?.unlock.hostKey;
+  const hostKeys = [unlockBySsh(spec)?.unlock.hostKey, rescueHostKey(spec)];
   return new Map(
     Object.keys(spec.secrets).map((name) => {
       // The same for the same name, so that two machines of a test that share a secret do so with its stand-in.
@@ -49,7 +52,7 @@ export function standIns(spec: Pick<Spec, "users" | "network" | "secrets" | "sto
       // A well-formed hash that no password has.
       const hash = `$y$j9T$${text.slice(0, 22)}$${text.slice(0, 43)}`;
       const key = `${Buffer.from(text.slice(0, 32)).toString("base64")}\n`;
-      if (name === hostKey)
+      if (hostKeys.includes(name))
         return [name, new Secret(name, Buffer.from(sshKeyOf(Buffer.from(text.slice(0, 32)), name).private))];
       const value = hashes.has(name) ? hash : keys.has(name) ? key : `${text}\n`;
       return [name, new Secret(name, Buffer.from(value))];

@@ -24,6 +24,7 @@ import type { OpenDefinition } from "../lock/open-definition.ts";
 import { networkFiles } from "../plan/network-files.ts";
 import { noteTried } from "../records/rehearsal-record.ts";
 import { initramfsKey } from "../secrets/initramfs-key.ts";
+import { rescueKey } from "../secrets/rescue-key.ts";
 import { signingSecret } from "../secrets/secrets.ts";
 import { testSecrets } from "../secrets/test-secrets.ts";
 import type { VmOptions } from "../vm-runner/vm-run.ts";
@@ -102,7 +103,8 @@ async function make(
   const host = generateSshKey("imgbuild-test-host");
   if (lock.packages.some(({ name }) => name === "openssh-server"))
     given.set(`${hostKeyPrefix}ssh_host_ed25519_key`, new Secret("host key", Buffer.from(host.private)));
-  for (const [name, key] of initramfsKey(spec, given)?.secrets ?? []) given.set(name, key);
+  for (const made of [initramfsKey(spec, given), rescueKey(spec, given)])
+    for (const [name, key] of made?.secrets ?? []) given.set(name, key);
   await writeFile(join(directory, files.hostKey), host.public);
   const inputs = {
     spec,

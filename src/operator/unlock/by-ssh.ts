@@ -35,7 +35,11 @@ export function openedBySsh({ storage }: Pick<Spec, "storage">): BySsh[] {
 
 /** Lines of authorized_keys for the initramfs. */
 export function unlockKeys({ keys }: UnlockBySsh, { users }: Pick<Spec, "users">): readonly string[] {
-  if (keys !== undefined) return keys;
+  return keys ?? administratorKeys({ users });
+}
+
+/** Public keys of those who are root there without a password. */
+export function administratorKeys({ users }: Pick<Spec, "users">): readonly string[] {
   const admins = Object.entries(users).flatMap(([name, user]) =>
     user.sudo === true || name === "root" ? user.keys : [],
   );

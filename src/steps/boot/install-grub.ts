@@ -21,10 +21,12 @@ export const installGrub = defineActions({
     sizeBytes: z.int().positive(),
     /** Embedded: leads to the menu. */
     config: z.string(),
+    /** What its menu needs besides. */
+    modules: z.array(z.string()).optional(),
     /** Directory for files on their way; both the tools and we see it. */
     scratch: z.string().startsWith("/"),
   }),
-  actions: ({ target, startBytes, sizeBytes, config: text, scratch }) => {
+  actions: ({ target, startBytes, sizeBytes, config: text, modules = [], scratch }) => {
     const [config, coreFile, bootFile] = ["embedded.cfg", "core.img", "boot.img"].map((name) =>
       join(scratch, `grub-${name}`),
     ) as [string, string, string];
@@ -46,7 +48,7 @@ export const installGrub = defineActions({
       {
         argv: [
           ...["grub-mkimage", "--format", platform, "--directory", directory, "--prefix", "/boot/grub"],
-          ...["--config", config, "--output", coreFile, ...grubModules],
+          ...["--config", config, "--output", coreFile, ...grubModules, ...modules],
         ],
       },
       { argv: ["cp", "--", `${directory}/boot.img`, bootFile] },

@@ -9,7 +9,7 @@ import type { MachinePaths } from "../../disks/find-disk.ts";
 import { fileDigest } from "../../system/files/file-digest.ts";
 import { Tree } from "../../tree/tree.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
-import { defineStep } from "../step/step.ts";
+import { defineStep, type StepContext } from "../step/step.ts";
 
 const squashfsName = "base.squashfs";
 /** Must stay free on the new root filesystem. */
@@ -55,10 +55,32 @@ export async function copyRunningBase(
   to: string,
   machine: MachinePaths,
 ): Promise<void> {
-  for (const { name, size } of files) {
-    const file = createWriteStream(join(to, name), { mode: 0o600, flush: true });
-    await pipeline(await runningBase(machine, name, size), file);
-    if (file.bytesWritten !== size) throw new Fail(`its ${name} is not what was shipped`);
+  await copyFiles(files, to, ({ name, size }) => runningBase(machine, name, size));
+}
+
+/** The same of the base with which an image is made: it does not run, and is a few files of this computer. */
+export async function copyBase(
+  files: readonly BaseFile[],
+  to: string,
+  { base, machine }: Pick<StepContext, "base" | "machine">,
+): Promise<void> {
+  if (base === undefined) return await copyRunningBase(files, to, machine);
+  await copyFiles(files, to, ({ name }) => {
+    const path = base[name];
+    if (path === undefined) throw new Fail(`the base has no ${name}`);
+    return createReadStream(path);
+  });
+}
+
+async function copyFiles(
+  files: readonly BaseFile[],
+  to: string,
+  open: (file: BaseFile) => Readable | Promise<Readable>,
+): Promise<void> {
+  for (const one of files) {
+    const file = createWriteStream(join(to, one.name), { mode: 0o600, flush: true });
+    await pipeline(await open(one), file);
+    if (file.bytesWritten !== one.size) throw new Fail(`its ${one.name} is not what was shipped`);
   }
 }
 

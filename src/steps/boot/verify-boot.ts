@@ -28,7 +28,7 @@ const Fat = z.strictObject({
   path: z.string().startsWith("/"),
   /** Where it is a directory yet; a mounted one is asked itself. */
   sizeBytes: z.int().positive().optional(),
-  /** A directory of it that goes before the new system starts: its room is counted as free. */
+  /** A directory or file of it that goes before the new system starts: its room is counted as free. */
   goes: z.string().startsWith("/").optional(),
 });
 const Esp = Fat.extend({
@@ -216,7 +216,8 @@ async function checkRoom(esp: z.output<typeof Esp>, tree: Tree, versions: readon
 
 async function freeBytes({ path, sizeBytes, goes }: z.output<typeof Fat>, root: string): Promise<number> {
   const on = Tree.within(root, path);
-  const freed = goes !== undefined && on.stat(goes)?.isDirectory() ? bytesBelow(on, goes) : 0;
+  const going = goes === undefined ? undefined : on.stat(goes);
+  const freed = going?.isDirectory() ? bytesBelow(on, goes!) : (going?.size ?? 0);
   if (sizeBytes !== undefined) return Math.floor(sizeBytes * (1 - fatShare)) - bytesBelow(on, "/") + freed;
   const { bavail, bsize } = await statfs(on.root);
   return bavail * bsize + freed;

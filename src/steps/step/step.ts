@@ -33,6 +33,8 @@ export interface StepContext {
   readonly secrets: ReadonlyMap<string, Secret>;
   /** When this build began, in seconds: what has changed since is made by it. */
   readonly began: number;
+  /** Of an image whose rescue system is the base: where the base's files are, by name. In the base itself they are those that run. */
+  readonly base?: Readonly<Record<string, string>> | undefined;
   /** 64 hexadecimal digits of the deploy; undefined for an image, which is of no deploy. */
   readonly nonce: string | undefined;
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parsedJson } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import { Secret } from "../../util/secret.ts";
-import { hostKeyPrefix } from "./write-secrets.ts";
+import { hostKeyPrefix, rescueKeyName } from "./write-secrets.ts";
 
 /**
  * By what others know a machine, kept for the day on which it is rebuilt from nothing: JSON, encrypted by age in a file that
@@ -32,7 +32,8 @@ export function keptIdentityText(
   secrets: ReadonlyMap<string, Secret>,
 ): Uint8Array {
   const hostKeys = [...secrets]
-    .filter(([name]) => name.startsWith(hostKeyPrefix))
+    // A machine that is rebuilt by a medium has no rescue system until its next deploy, which makes a key.
+    .filter(([name]) => name.startsWith(hostKeyPrefix) && name !== rescueKeyName)
     .map(([name, key]) => [name.slice(hostKeyPrefix.length), Buffer.from(key.expose()).toString("utf8")]);
   const { hostname, machineId } = about;
   const identity: KeptIdentity = {

@@ -37,7 +37,10 @@ export const hostKeyPrefix = "hostkey:";
 /** That of an SSH server in the initramfs, by which no other server is known. */
 export const initramfsKeyName = `${hostKeyPrefix}initramfs_ed25519_key`;
 
+/** That of the base where it stays as the machine's rescue system. */
+export const rescueKeyName = `${hostKeyPrefix}rescue_ed25519_key`;
+
 /** A name of one of the system's own. */
 export function isSshHostKey(name: string): boolean {
-  return name.startsWith(hostKeyPrefix) && name !== initramfsKeyName;
+  return name.startsWith(hostKeyPrefix) && name !== initramfsKeyName && name !== rescueKeyName;
 }

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
+  emptyEnvironment,
   grubSwitch,
+  lasting,
+  lastingCmdline,
+  lastingMenu,
   loaderSwitch,
   rescueCmdline,
   rescueEntry,
@@ -63,5 +67,57 @@ describe("the entry of the base", () => {
     );
     // systemd-boot sorts by this key, and systems have "debian".
     expect(/^sort-key +(.*)$/m.exec(text)![1]! > "debian").toBe(true);
+  });
+});
+
+describe("the entry of the base that stays", () => {
+  const at = { uuid: "u-1", directory: "/boot/imgbuild/rescue" };
+  const menu = lastingMenu("", at, ["console=ttyS0"]);
+
+  it("is started by GRUB once: only after it has read that it took the wish back", () => {
+    const lines = menu.split("\n").map((line) => line.trim());
+    const order = [
+      "load_env --file $prefix/grubenv next_entry",
+      "save_env --file $prefix/grubenv next_entry",
+      "set next_entry=unread",
+      'if [ -z "$next_entry" ]; then',
+      "set default=imgbuild-base",
+    ].map((line) => lines.indexOf(line));
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+    expect(order[0]).toBeGreaterThan(0);
+    expect(menu.match(/set default=/g)).toHaveLength(1);
+  });
+
+  it("has a title, and reads kernel and parts of the place", () => {
+    expect(menu).toContain(
+      "menuentry 'Rescue (imgbuild base)' --id imgbuild-base {\n  search.fs_uuid u-1 root\n",
+    );
+    expect(menu).toContain("  linux /boot/imgbuild/rescue/kernel console=ttyS0\n");
+    expect(menu).toMatch(/initrd \S+\/outer \S+\/squashfs \S+\/config\n/);
+  });
+
+  it("takes the place of an earlier one, and leaves what others have written there", () => {
+    const again = lastingMenu(`set a=b\n${menu}set c=d\n`, at, ["console=ttyS0"]);
+    expect(again.match(/menuentry/g)).toHaveLength(1);
+    expect(again.startsWith("set a=b\nset c=d\n# imgbuild-base: begin\n")).toBe(true);
+  });
+
+  it("is of type 1 for systemd-boot", () => {
+    const text = rescueEntry("/imgbuild/rescue", ["a"], lasting);
+    expect(text).toMatch(/^title +Rescue \(imgbuild base\)\n/);
+    expect(text).toMatch(/initrd +\/imgbuild\/rescue\/config\n$/);
+  });
+
+  it("has no word of a deploy, and none by which the machine would restart", () => {
+    const running =
+      "console=ttyS0 panic=20 nmi_watchdog=panic imgbuild.deadman=600 noapic imgbuild.deploy=ab\n";
+    expect(lastingCmdline(running, "web.example.org")).toEqual([
+      ...["console=ttyS0", "panic=20", "noapic", "imgbuild.hostname=web-rescue"],
+    ]);
+  });
+
+  it("has a block of variables that GRUB can write in place", () => {
+    expect(emptyEnvironment()).toHaveLength(1024);
+    expect(emptyEnvironment()).toMatch(/^# GRUB Environment Block\n#+$/);
   });
 });

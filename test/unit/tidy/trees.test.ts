@@ -60,7 +60,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "boot/check: card-modules check-grub disk-modules superblock",
     "disks: device find-disk guard target topology",
     "operator/native: doctor",
-    "steps/boot: ask-machine install-systemd-boot keep-base make-verity name-boot-entry write-rescue",
+    "steps/boot: ask-machine install-systemd-boot keep-base keep-rescue make-verity name-boot-entry write-rescue",
     "steps/data: ask-backup credentials",
     "steps/disk: ask-tang close-disks enroll-clevis look-at-group open-storage partition-disk",
     "system/door: namespace process-bound",

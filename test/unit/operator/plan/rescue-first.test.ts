@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { rescueLine, rescuePlace, rescueSteps } from "../../../../src/operator/plan/rescue-first.ts";
+import {
+  lastingFindings,
+  lastingInImage,
+  lastingStep,
+  rescueLine,
+  rescuePlace,
+  rescueSteps,
+} from "../../../../src/operator/plan/rescue-first.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
 import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 import { bios, diskFacts, esp, holding, mib, root } from "../../../helpers/builders/storage.ts";
@@ -38,7 +45,7 @@ function placed(
     ...{ spec, lock: lockOf(spec), base, facts: { firmware, secureBoot } },
     disks: { system: diskFacts("vda", { serial: "SYS", sizeBytes: 8192 * mib }) },
   };
-  return { spec, rescue: rescuePlace(inputs) };
+  return { spec, inputs, rescue: rescuePlace(inputs) };
 }
 
 const small = (size: string) => ({ ...esp, size });
@@ -152,5 +159,68 @@ describe("rescueSteps", () => {
         flush: [{ path: "/" }, { path: "/efi" }],
       },
     ]);
+  });
+});
+
+describe("a base that stays", () => {
+  const rescue = { rescue: true };
+
+  it.each<[string, readonly object[], "bios" | "uefi", string]>([
+    ["GRUB reads /boot", [bios, esp, root], "bios", "/boot/imgbuild/rescue"],
+    [
+      "/boot is too small for it, and GRUB reads the root",
+      [bios, ownBoot("200MiB"), root],
+      "bios",
+      "/var/lib/imgbuild/rescue",
+    ],
+    ["systemd-boot reads the ESP", [bios, esp, root], "uefi", "/efi/imgbuild/rescue"],
+  ])("has a place where %s", (_what, partitions, firmware, directory) => {
+    const boot = { ...rescue, firmware: [firmware] };
+    const found = placed(partitions, firmware, { boot });
+    expect(found.rescue).toMatchObject({ directory, stays: true, isCache: false });
+    expect(lastingFindings(found.inputs)).toMatchObject([{ check: "rescue", verdict: "go" }]);
+  });
+
+  it("is refused with the numbers where kernels that apt brings would not fit beside it", () => {
+    const { inputs } = placed([small("240MiB"), root], "uefi", { boot: { ...rescue, firmware: ["uefi"] } });
+    expect(lastingFindings(inputs)).toMatchObject([
+      {
+        verdict: "no-go",
+        detail: expect.stringMatching(/\/efi has 240 MiB, and base and system take \d+ MiB/),
+      },
+    ]);
+    const { facts: _facts, ...image } = inputs;
+    expect(() => lastingInImage(image)).toThrow(
+      /has no place as rescue system of this image: \/efi has 240 MiB/,
+    );
+  });
+
+  it("is not looked for where the definition does not ask for it", () => {
+    const { inputs } = placed([bios, esp, root], "bios");
+    expect(lastingFindings(inputs)).toEqual([]);
+    expect(lastingInImage(inputs)).toEqual([]);
+  });
+
+  it("is in an image once for each firmware", () => {
+    const { inputs } = placed([bios, esp, root], "bios", { boot: rescue });
+    expect(lastingInImage(inputs).map(({ loader }) => loader)).toEqual(["systemd-boot", "grub"]);
+  });
+
+  it("keeps its files after the build that began with them, and gets the definition's network, keys and port", () => {
+    const { spec, rescue: place } = placed([bios, esp, root], "uefi", { boot: rescue });
+    if ("reason" in place) throw new Error(place.reason);
+    const { last } = rescueSteps(place, { spec, base }, "seed", "MENU\n");
+    expect(last).toMatchObject([
+      { remove: ["/efi/loader/entries/imgbuild-rescue.conf", "/efi/imgbuild/rescue/carried"] },
+    ]);
+    const step = lastingStep(place, { spec, base }, "seed", { on: "/mnt/target/efi" });
+    expect(step).toMatchObject({
+      ...{ kind: "keep-rescue", on: "/mnt/target/efi", directory: "/imgbuild/rescue", port: 22 },
+      files: [{ name: "kernel" }, { name: "outer" }, { name: "squashfs" }],
+      data: { hostname: "web.example.org", network: { ethernet: { dhcp: "yes" } } },
+      keys: [expect.stringContaining("ssh-ed25519 ")],
+      entry: { loader: "systemd-boot", directory: "/imgbuild/rescue" },
+    });
+    expect(step).not.toHaveProperty("cmdline");
   });
 });
