@@ -117,6 +117,11 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/unlock.test.ts", "deploy-luks-ssh"),
   },
   {
+    name: "rescue-boot",
+    what: "an image with `rescue` in `boot` starts the base by `imgbuild rescue-boot`, once, by GRUB under BIOS and by systemd-boot",
+    argv: vitest("test/matrix/rescue-boot.test.ts", "rescue-boot"),
+  },
+  {
     name: "deploy-local",
     faults: ["F26"],
     what: "the same by BIOS with the tree made here: the host fetches nothing, and no secret is anywhere but at its path",

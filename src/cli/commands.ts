@@ -12,6 +12,7 @@ import { planCommand } from "./commands/plan.ts";
 import { backupCommand } from "./commands/recover/backup.ts";
 import { escrowCommand } from "./commands/recover/escrow.ts";
 import { rescueCommand } from "./commands/recover/rescue.ts";
+import { rescueBootCommand } from "./commands/recover/rescue-boot.ts";
 import { storeCommand } from "./commands/recover/store.ts";
 import { unlockCommand } from "./commands/recover/unlock.ts";
 import { sbomCommand } from "./commands/sbom.ts";
@@ -40,6 +41,7 @@ export const commands: readonly AddCommand[] = [
   deployCommand,
   followCommands,
   unlockCommand,
+  rescueBootCommand,
   withRoot(rescueCommand),
   backupCommand,
   escrowCommand,

@@ -83,6 +83,13 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
     ["imgbuild unlock root@192.0.2.10", "ask for the passphrase, and wait until the host runs"],
     ["imgbuild unlock root@192.0.2.10 --definition web", "by the definition's secrets"],
   ],
+  "rescue-boot": [
+    [
+      "imgbuild rescue-boot root@192.0.2.10",
+      "ask, restart into the rescue system on its disk, and wait for it",
+    ],
+    ["imgbuild rescue-boot root@192.0.2.10 --yes web", "ask nothing: it is the host that calls itself web"],
+  ],
   abort: [["imgbuild abort root@192.0.2.10", "back to the old system, while nothing is written"]],
   rescue: [
     ["imgbuild rescue web -o web.iso", "a medium for disc or USB that rebuilds web, packages from a mirror"],

@@ -50,6 +50,8 @@ const elsewhere: Readonly<Record<string, readonly [file: string, word: string]>>
   "imgbuild resume root@192.0.2.10 --with web": ["test/matrix/deploy.test.ts", "--with"],
   "imgbuild unlock root@192.0.2.10": ["test/tools/unlock.test.ts", "unlock"],
   "imgbuild unlock root@192.0.2.10 --definition web": ["test/matrix/unlock.test.ts", "--definition"],
+  "imgbuild rescue-boot root@192.0.2.10": ["test/matrix/rescue-boot.test.ts", "rescue-boot"],
+  "imgbuild rescue-boot root@192.0.2.10 --yes web": ["test/matrix/rescue-boot.test.ts", "--yes"],
   "imgbuild abort root@192.0.2.10": ["test/tools/cli-follow.test.ts", "abort"],
   "imgbuild rescue web --test --report drill.json": ["test/matrix/recover-data.test.ts", "--test"],
   "imgbuild rescue web --unlock tang:http://192.0.2.10,thumbprint=LtFgu40PBYJTVpmvMyxidfQ1itT1NRRgFfsJ61GKag4 -o web.iso":

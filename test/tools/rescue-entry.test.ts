@@ -1,10 +1,15 @@
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { grubSwitch, rescuingMenu } from "../../src/boot/rescue-entry.ts";
+import { emptyEnvironment, grubSwitch, readsCustomMenu, rescuingMenu } from "../../src/boot/rescue-entry.ts";
+import { startOnceScripts } from "../../src/operator/lasting/start-once.ts";
+import { keepRescue } from "../../src/steps/boot/keep-rescue.ts";
 import { switchEntry } from "../../src/steps/boot/switch-entry.ts";
 import { writeRescue } from "../../src/steps/boot/write-rescue.ts";
+import { rescueKeyName } from "../../src/steps/tree/write-secrets.ts";
 import { run } from "../../src/system/run/run.ts";
+import { generateSshKey } from "../../src/transport/keys.ts";
+import { scriptArgv } from "../../src/transport/script.ts";
 import { sha256 } from "../../src/util/digest.ts";
 import { fakeMachine } from "../helpers/fakes/fake-machine.ts";
 import { stepBench } from "../helpers/fakes/step-bench.ts";
@@ -86,3 +91,74 @@ it.each(["ext4", "xfs"] as const)(
     expect(readFileSync(join(root, dirname(menu), "grub.cfg"), "utf8")).toContain(grubSwitch.system);
   },
 );
+
+it.each(["ext4", "xfs"] as const)(
+  "GRUB sees the base that stays, with its entry, and the wish to start it once as soon as it is made: %s",
+  async (type) => {
+    const { root, read } = await disk(type);
+    const { put, machine } = fakeMachine();
+    const names = ["kernel", "outer"];
+    for (const name of names) put(`run/imgbuild/base/${name}`, `the ${name}`);
+    put("proc/cmdline", "console=ttyS0 imgbuild.deadman=600\n");
+    const { context } = stepBench({
+      ...{ machine, root },
+      secrets: { [rescueKeyName]: generateSshKey("rescue").private },
+    });
+    const kept = "/boot/imgbuild/rescue";
+    await keepRescue.run(
+      keepRescue.schema.parse({
+        directory: kept,
+        files: names.map((name) => ({ name, size: `the ${name}`.length, sha256: sha256(`the ${name}`) })),
+        data: { version: 1, hostname: "web", network: {} },
+        ...{ keys: ["ssh-ed25519 AAAA"], port: 22 },
+        entry: { loader: "grub", uuid: "u", directory: kept },
+      }),
+      context,
+    );
+    writeFileSync(join(root, menu), readsCustomMenu);
+    // As the last step of a deploy flushes it.
+    await run(["sync", "--file-system", root]);
+    await run(["fsfreeze", "--freeze", root]);
+    await run(["fsfreeze", "--unfreeze", root]);
+    const custom = await read("/boot/grub/custom.cfg");
+    expect(custom).toContain(`linux ${kept}/kernel console=ttyS0 imgbuild.hostname=web-rescue\n`);
+    expect(await read(`${kept}/config`)).toContain("imgbuild/ssh/host_key");
+    expect(await read("/boot/grub/grubenv")).toBe(emptyEnvironment());
+    // GRUB's own checker takes the language of both files.
+    for (const file of [menu, "/boot/grub/custom.cfg"]) await run(["grub-script-check", join(root, file)]);
+    const ask = async () => await run(scriptArgv(startOnceScripts.grub, [root]));
+    await ask();
+    const asked = (await read("/boot/grub/grubenv"))!;
+    expect(asked).toHaveLength(1024);
+    expect(asked).toMatch(/^# GRUB Environment Block\nnext_entry=imgbuild-base\n#+$/);
+    // GRUB's own tool reads and clears it, as GRUB does; what others have there stays.
+    const edit = async (...words: string[]) =>
+      (await run(["grub-editenv", join(root, "boot/grub/grubenv"), ...words])).stdout;
+    await edit("set", "saved_entry=x");
+    await edit("unset", "next_entry");
+    await ask();
+    expect(await edit("list")).toBe("saved_entry=x\nnext_entry=imgbuild-base\n");
+  },
+);
+
+it("a block of variables that is not GRUB's is left alone", async () => {
+  const root = tempDir();
+  mkdirSync(join(root, "boot/grub"), { recursive: true });
+  writeFileSync(join(root, "boot/grub/grubenv"), "short");
+  const { code, stderr } = await run(scriptArgv(startOnceScripts.grub, [root]), { accept: [0, 1] });
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("is no block of GRUB's"),
+  });
+  expect(readFileSync(join(root, "boot/grub/grubenv"), "utf8")).toBe("short");
+});
+
+it("systemd-boot's variable names the entry, in UTF-16 with an end", async () => {
+  const root = tempDir();
+  const directory = join(root, "sys/firmware/efi/efivars");
+  mkdirSync(directory, { recursive: true });
+  await run(scriptArgv(startOnceScripts["systemd-boot"], [root]));
+  const bytes = readFileSync(join(directory, "LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"));
+  expect(bytes.readUInt32LE(0)).toBe(7);
+  expect(bytes.subarray(4).toString("utf16le")).toBe("imgbuild-base.conf\0");
+});

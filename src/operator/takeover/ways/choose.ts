@@ -11,7 +11,7 @@ import { type Way, type WayName, wayNames } from "./way.ts";
 const entryExtraMib = 32;
 const mib = 2 ** 20;
 /** Filesystems on which GRUB writes its environment block in place. */
-const writtenByGrub = ["ext2", "ext3", "ext4", "xfs", "vfat"];
+export const writtenByGrub = ["ext2", "ext3", "ext4", "xfs", "vfat"];
 
 export interface Chosen {
   readonly way: Way;

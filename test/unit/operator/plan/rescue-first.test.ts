@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { bootSteps } from "../../../../src/operator/plan/boot-steps.ts";
 import {
   lastingFindings,
   lastingInImage,
@@ -8,6 +9,8 @@ import {
   rescueSteps,
 } from "../../../../src/operator/plan/rescue-first.ts";
 import type { SpecInput } from "../../../../src/schema/spec.ts";
+import type { WrittenDisk } from "../../../../src/schema/storage.ts";
+import { layoutOf } from "../../../../src/storage/table/gpt.ts";
 import { lockOf, serverSpec } from "../../../helpers/builders/deployable.ts";
 import { bios, diskFacts, esp, holding, mib, root } from "../../../helpers/builders/storage.ts";
 
@@ -222,5 +225,44 @@ describe("a base that stays", () => {
       entry: { loader: "systemd-boot", directory: "/imgbuild/rescue" },
     });
     expect(step).not.toHaveProperty("cmdline");
+  });
+});
+
+describe("what stays, in the steps of a bootloader", () => {
+  it("has GRUB read its entry and write its variables, and is checked after the system's own", () => {
+    const { spec, inputs } = placed([bios, esp, root], "bios", { boot: { rescue: true } });
+    const places = lastingInImage(inputs);
+    const { filesystem, grub } = bootSteps(spec, "seed", {
+      ...{
+        cmdline: ["root=x"],
+        consoles: ["tty0"],
+        esp: "/w/esp",
+        xbootldr: "/w/x",
+        scratch: "/w/s",
+        epoch: 1,
+      },
+      disks: [
+        {
+          layout: layoutOf(spec.storage!.disks.system as WrittenDisk, 8192 * mib, 512, {
+            seed: "",
+            name: "system",
+          }),
+          target: { image: "/w/disk.raw" },
+        },
+      ],
+      lasting: { places, base, inImage: true },
+      rootAt: { image: "/w/disk.raw", offsetBytes: 0 },
+    });
+    expect(filesystem.map(({ kind }) => kind)).toEqual([
+      ...["write-files", "install-systemd-boot", "keep-rescue", "keep-rescue"],
+    ]);
+    expect(filesystem[0]).toMatchObject({
+      files: [{ content: expect.stringContaining("source $prefix/custom.cfg") }],
+    });
+    expect(filesystem.slice(2)).toMatchObject([
+      { on: "/w/esp", directory: "/imgbuild/rescue", cmdline: ["console=tty0"] },
+      { directory: "/boot/imgbuild/rescue", entry: { loader: "grub" } },
+    ]);
+    expect(grub).toMatchObject([{ kind: "install-grub", modules: ["loadenv"] }]);
   });
 });
