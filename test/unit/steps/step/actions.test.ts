@@ -210,6 +210,7 @@ describe("a step that is a list of actions", () => {
       ...["finish-tree", "install-grub-efi", "install-leaves", "install-packages", "install-systemd-boot"],
       ...[
         "keep-base",
+        "keep-rescue",
         "make-initramfs",
         "make-locale",
         "make-system-users",
