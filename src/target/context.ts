@@ -30,8 +30,7 @@ export function baseContext(options: {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
-  /** Undefined for a tree that gets the mark of its deploy later. */
-  readonly nonce: string | undefined;
+  readonly nonce: string;
   /** Those that are in RAM already are not fetched again. */
   readonly prefetched?: Prefetched | undefined;
 }): StepContext {
