@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
 import { standIns } from "../../src/operator/secrets/test-secrets.ts";
-import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/index.ts";
+import { openLab, type TestLab } from "../../src/testing/index.ts";
 import { connect } from "../../src/transport/host.ts";
 import { publicKeyOf } from "../../src/transport/keys.ts";
 import { fingerprintOf } from "../../src/transport/known-hosts.ts";
-import { expectSuccess, imgbuild, project } from "../helpers/imgbuild.ts";
+import { expectSuccess, imgbuild } from "../helpers/imgbuild.ts";
+import { adminLogin } from "../helpers/labs/admin-login.ts";
 
 const state = mkdtempSync(join(tmpdir(), "imgbuild-state-"));
 const env = { ...process.env, XDG_STATE_HOME: state };
@@ -28,7 +29,7 @@ it.each(["bios", "uefi"] as const)(
     await machine.boot({ withinSeconds: 600 });
     const uuid = (await machine.succeed("findmnt --noheadings --output UUID /")).trim();
     const before = (await machine.succeed("cat /proc/sys/kernel/random/boot_id")).trim();
-    const { port, key, known } = await loginTo(machine, lab.directory);
+    const { port, key, known } = await adminLogin(machine, lab.directory);
     const hostKey = fingerprintOf(publicKeyOf(standIns(machine.spec).get("rescue-key")!.expose())!);
     const command = [
       ...["rescue-boot", `admin@127.0.0.1:${port}`, "--ssh-key", key, "--known-hosts", known],
@@ -67,14 +68,6 @@ it.each(["bios", "uefi"] as const)(
   },
   120 * minute,
 );
-
-async function loginTo(machine: DefinedMachine, directory: string) {
-  const port = await machine.forward(22);
-  const [key, known] = ["admin-key", "known_hosts"].map((name) => join(directory, name)) as [string, string];
-  await writeFile(key, await readFile(join(project, "secrets/demo-admin-key")), { mode: 0o600 });
-  await writeFile(known, `[127.0.0.1]:${port} ${machine.hostKey}\n`);
-  return { port, key, known };
-}
 
 /** The layout with a base that stays, for which its ESP is larger. Three directories down, as its paths have it. */
 async function withRescue(): Promise<string> {

@@ -11,7 +11,8 @@ import { type DefinedMachine, openLab, type TestLab } from "../../src/testing/in
 import { publicKeyOf } from "../../src/transport/keys.ts";
 import { fingerprintOf } from "../../src/transport/known-hosts.ts";
 import { silentLog } from "../../src/util/log.ts";
-import { expectSuccess, imgbuild, project } from "../helpers/imgbuild.ts";
+import { expectSuccess, imgbuild } from "../helpers/imgbuild.ts";
+import { adminLogin } from "../helpers/labs/admin-login.ts";
 import { deployArguments, type StockLab, startLab } from "../helpers/labs/lab.ts";
 import { atTerminal } from "../helpers/labs/terminal.ts";
 
@@ -36,7 +37,7 @@ it(
     lab = await openLab();
     const machine = await lab.machine({ definition: layout });
     await machine.start();
-    const login = await loginTo(machine, lab.directory);
+    const login = await adminLogin(machine, lab.directory);
     const secrets = standIns(machine.spec);
     const key = fingerprintOf(publicKeyOf(secrets.get("unlock-key")!.expose())!);
     const passphrase = Buffer.from(secrets.get("disk-key")!.expose()).toString().trim();
@@ -101,15 +102,6 @@ async function whole(machine: DefinedMachine): Promise<void> {
   const results = await defaultChecks(machine, machine, options);
   expect(results.filter(({ ok }) => !ok)).toEqual([]);
   await machine.succeed("test ! -e /run/imgbuild-unlock && ! pgrep -x 'dropbear|udhcpc|busybox'");
-}
-
-/** How the machine is reached: its address, and options by which the administrator of the definition logs in. */
-async function loginTo(machine: DefinedMachine, directory: string) {
-  const port = await machine.forward(22);
-  const [key, known] = ["admin-key", "known_hosts"].map((name) => join(directory, name));
-  await writeFile(key!, await readFile(join(project, "secrets/demo-admin-key")), { mode: 0o600 });
-  await writeFile(known!, `[127.0.0.1]:${port} ${machine.hostKey}\n`);
-  return { host: `admin@127.0.0.1:${port}`, options: ["--ssh-key", key!, "--known-hosts", known!] };
 }
 
 /** The layout without a host key of its own: each deploy makes one. Three directories down, as its paths have it. */

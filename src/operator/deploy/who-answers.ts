@@ -1,7 +1,7 @@
 import { markPath } from "../../steps/tree/finish-tree.ts";
 import type { Host } from "../../transport/host.ts";
 import { Fail } from "../../util/fail.ts";
-import type { NewSystem } from "../records/known-deploys.ts";
+import type { KnownDeploy, NewSystem } from "../records/known-deploys.ts";
 import type { Shipped } from "./results.ts";
 import type { ConnectOptions, DeployWorld } from "./world.ts";
 
@@ -59,4 +59,17 @@ export async function askSystem(
 /** How a new system is reached. */
 export function waysTo({ pins, user }: NewSystem): ConnectOptions {
   return { ...(pins === undefined ? {} : { pins }), ...(user === undefined ? {} : { user }) };
+}
+
+/** The system that a host runs: by the host keys of its last deploy from here, else by those of known_hosts. */
+export async function runningSystem(
+  known: KnownDeploy | undefined,
+  { connect }: Pick<DeployWorld, "connect">,
+): Promise<Host> {
+  const usual = () => connect({ timeoutMs: connectMs });
+  if (known === undefined) return await usual();
+  return await connect({ timeoutMs: connectMs, ...waysTo(known.newSystem) }).catch((error: unknown) => {
+    if (error instanceof Fail) return usual();
+    throw error;
+  });
 }

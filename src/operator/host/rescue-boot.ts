@@ -5,7 +5,7 @@ import { definitionOf } from "../definition/host-records.ts";
 import { loadDefinition } from "../definition/load.ts";
 import type { Outside } from "../deploy/inputs.ts";
 import { waitFor } from "../deploy/prove.ts";
-import { waysTo } from "../deploy/who-answers.ts";
+import { runningSystem } from "../deploy/who-answers.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import { type Found, findRescue, startOnce } from "../lasting/start-once.ts";
 import { type KnownDeploy, knownDeploy } from "../records/known-deploys.ts";
@@ -52,7 +52,7 @@ export async function rescueBoot(
   });
   const pins = await pinsOf(host, options, known, outside);
   const rescue = () => connectToRescue(pins, options, world);
-  const system = await connectToSystem(known, world).catch(async (error: unknown) => {
+  const system = await runningSystem(known, world).catch(async (error: unknown) => {
     if (!(error instanceof Fail)) throw error;
     const running = await rescue().catch(() => undefined);
     if (running === undefined) throw error;
@@ -69,7 +69,7 @@ export async function rescueBoot(
       boundMs,
       world,
       `the rescue system of ${host}`,
-      () => whichAnswers(rescue, () => connectToSystem(known, world), found),
+      () => whichAnswers(rescue, () => runningSystem(known, world), found),
       () => {},
     ),
   );
@@ -161,19 +161,6 @@ async function connectToRescue(
   if (code === 0) return host;
   host.close();
   throw new Fail("what answers with its host key is no rescue system");
-}
-
-/** By the host keys of its last deploy from here, else by those of known_hosts. */
-async function connectToSystem(
-  known: KnownDeploy | undefined,
-  { connect }: Pick<World, "connect">,
-): Promise<Host> {
-  const usual = () => connect({ timeoutMs: connectMs });
-  if (known === undefined) return await usual();
-  return await connect({ timeoutMs: connectMs, ...waysTo(known.newSystem) }).catch((error: unknown) => {
-    if (error instanceof Fail) return usual();
-    throw error;
-  });
 }
 
 /** By which host keys it is known: the command line, the record of the deploy, the definition's secret. */

@@ -5,7 +5,7 @@ import { definitionOf } from "../definition/host-records.ts";
 import { loadDefinition } from "../definition/load.ts";
 import type { Outside } from "../deploy/inputs.ts";
 import { waitFor } from "../deploy/prove.ts";
-import { waysTo } from "../deploy/who-answers.ts";
+import { runningSystem } from "../deploy/who-answers.ts";
 import type { DeployWorld } from "../deploy/world.ts";
 import { type KnownDeploy, type KnownInitramfs, knownDeploy } from "../records/known-deploys.ts";
 import { hostKeySecret } from "../secrets/host-key-secret.ts";
@@ -45,7 +45,7 @@ export async function unlockHost(
   });
   const { initramfs, passphrases } = await knowledge(host, options, known, outside);
   const boundMs = options.wait * 1000;
-  const system = () => connectTo(known, world);
+  const system = () => runningSystem(known, world);
   const found = await world.log.task(`waiting for the initramfs of ${host}`, () =>
     waitFor(
       boundMs,
@@ -87,16 +87,6 @@ async function eitherOf(
     if (running === undefined) throw error;
     return { is: "system", host: running };
   }
-}
-
-/** By the host keys of its last deploy from here, else by those of known_hosts. */
-async function connectTo(known: KnownDeploy | undefined, { connect }: Pick<World, "connect">): Promise<Host> {
-  const usual = () => connect({ timeoutMs: connectMs });
-  if (known === undefined) return await usual();
-  return await connect({ timeoutMs: connectMs, ...waysTo(known.newSystem) }).catch((error: unknown) => {
-    if (error instanceof Fail) return usual();
-    throw error;
-  });
 }
 
 /** By what the initramfs is known, and what opens its volumes: the command line, the record of the deploy, the definition. */
