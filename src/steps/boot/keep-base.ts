@@ -49,7 +49,10 @@ export const keepBase = defineStep({
   },
 });
 
-/** Writes files of the base that runs here to a directory, each flushed; refuses what has not the size of what was shipped. */
+/**
+ * Writes files of the base that runs here to a directory that has none of them, each flushed; refuses what has not the size of what was
+ * shipped.
+ */
 export async function copyRunningBase(
   files: readonly BaseFile[],
   to: string,
@@ -78,7 +81,8 @@ async function copyFiles(
   open: (file: BaseFile) => Readable | Promise<Readable>,
 ): Promise<void> {
   for (const one of files) {
-    const file = createWriteStream(join(to, one.name), { mode: 0o600, flush: true });
+    // A new file: what is there under its name may be a link that leads out of the tree.
+    const file = createWriteStream(join(to, one.name), { flags: "wx", mode: 0o600, flush: true });
     await pipeline(await open(one), file);
     if (file.bytesWritten !== one.size) throw new Fail(`its ${one.name} is not what was shipped`);
   }

@@ -52,6 +52,7 @@ export const keepRescue = defineStep({
     tree.chmod(directory, 0o700);
     const to = tree.directory(directory);
     const lacking = files.filter(({ name, size }) => tree.stat(`${directory}/${name}`)?.size !== size);
+    for (const { name } of lacking) tree.remove(`${directory}/${name}`);
     await copyBase(lacking, to, context);
     const config = `${directory}/${lasting.parts.at(-1)}`;
     tree.write(config, await ownFiles(input, context), { mode: 0o600 });

@@ -68,6 +68,7 @@ export function fillTree(root: string): void {
   put("etc/motd", "old\n");
   put("etc/ssh/ssh_host_rsa_key", "of the package\n", 0o600);
   put("etc/sudoers.d/README", "");
+  put("etc/dropbear/initramfs/dropbear.conf", "");
   put("srv/net/resolv.conf", "nameserver 192.0.2.1\n");
   symlinkSync("../srv/net/resolv.conf", join(root, "etc/resolv.conf"));
   put("etc/fstab", `UUID=${uuid} / ext4 errors=remount-ro 0 1\n`);

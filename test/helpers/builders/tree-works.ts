@@ -14,7 +14,10 @@ import { installLeaves } from "../../../src/steps/packages/install-leaves.ts";
 import { allSteps } from "../../../src/steps/registry.ts";
 import type { StepContext } from "../../../src/steps/step/step.ts";
 import { stepData } from "../../../src/steps/step/step.ts";
+import { initramfsKeyName, rescueKeyName } from "../../../src/steps/tree/write-secrets.ts";
 import { run } from "../../../src/system/run/run.ts";
+import { generateSshKey } from "../../../src/transport/keys.ts";
+import { Tree } from "../../../src/tree/tree.ts";
 import { sha256 } from "../../../src/util/digest.ts";
 import { Secret } from "../../../src/util/secret.ts";
 import { makeDeb } from "./deb.ts";
@@ -89,6 +92,9 @@ const keys = {
   enroll: "off",
   epoch,
 };
+/** The public half of an OpenSSH private key is looked up in it. */
+const rescueSecrets = new Map([[rescueKeyName, new Secret("rescue", Buffer.from(generateSshKey("x").private))]]);
+const initramfsSecrets = new Map([[initramfsKeyName, new Secret("initramfs", Buffer.from("a key"))]]);
 const withKey = { secrets: new Map([["key", new Secret("key", Buffer.from(signer.keyPem))]]) };
 const bootLoader = ({ dir }: Place) => ({
   ...{ esp: join(dir, "esp"), cmdline: ["ro"], title: "t", timeoutSeconds: 1 },
@@ -104,6 +110,20 @@ const user = {
 const mountedRoot = { type: "ext4", path: "/" };
 const mountedEsp = { type: "vfat", path: "/efi" };
 const file = (path: string, mode = "0644") => ({ path, content: "new", mode });
+
+/** The base stays on the machine, out of files of this computer. */
+function keepRescue(entry: object): Work {
+  return async (place) => {
+    const kernel = join(place.dir, "kernel");
+    writeFileSync(kernel, "base");
+    const input = {
+      ...{ directory: "/boot/imgbuild/rescue", keys: ["ssh-ed25519 A"], port: 22, cmdline: ["ro"], ...entry },
+      files: [{ name: "kernel", size: 4, sha256: sha256("base") }],
+      data: { version: 1, hostname: "tree", network: {} },
+    };
+    await step("keep-rescue", () => input, { secrets: rescueSecrets, base: { kernel } })(place);
+  };
+}
 
 /** Makes an output of the tree by the real programs. */
 function packing(format: "tar" | "dir"): Work {
@@ -186,6 +206,21 @@ export const works: Readonly<Record<string, Work>> = {
     config: { path: "/efi/loader/loader.conf", on: mountedEsp, content: "default x\n" },
     entry: { loader: "systemd-boot", directory: "/imgbuild/rescue", entries: "/efi", esp: mountedEsp },
   })),
+  "keep-rescue": keepRescue({ entry: { loader: "grub", uuid, directory: "/x" } }),
+  "keep-rescue, on an ESP": async (place) => {
+    const directory = "/imgbuild/rescue";
+    const entry = { loader: "systemd-boot", directory };
+    await keepRescue({ on: join(place.root, "efi"), directory, entry })(place);
+  },
+  "place-initramfs-key": async (place) => {
+    // As the program does, to which the tree is all there is.
+    const chroot: StepContext["chroot"] = async (argv) => {
+      new Tree(place.root).write(argv.at(-1)!, "a key");
+      return { code: 0, stdout: "", stderr: "" };
+    };
+    await step("place-initramfs-key", () => ({ expected: true }), { secrets: initramfsSecrets, chroot })(place);
+  },
+  flush: step("flush", () => ({ paths: ["/", "/srv/data"] })),
   "switch-entry": step("switch-entry", () => ({
     ...{ flush: [mountedRoot], on: mountedRoot, wipe: "/etc/passwd", remove: ["/etc/group"] },
     config: { path: "/etc/hostname", on: mountedRoot, from: "", to: "" },
