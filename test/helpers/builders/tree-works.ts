@@ -93,7 +93,9 @@ const keys = {
   epoch,
 };
 /** The public half of an OpenSSH private key is looked up in it. */
-const rescueSecrets = new Map([[rescueKeyName, new Secret("rescue", Buffer.from(generateSshKey("x").private))]]);
+const rescueSecrets = new Map([
+  [rescueKeyName, new Secret("rescue", Buffer.from(generateSshKey("x").private))],
+]);
 const initramfsSecrets = new Map([[initramfsKeyName, new Secret("initramfs", Buffer.from("a key"))]]);
 const withKey = { secrets: new Map([["key", new Secret("key", Buffer.from(signer.keyPem))]]) };
 const bootLoader = ({ dir }: Place) => ({
@@ -218,7 +220,9 @@ export const works: Readonly<Record<string, Work>> = {
       new Tree(place.root).write(argv.at(-1)!, "a key");
       return { code: 0, stdout: "", stderr: "" };
     };
-    await step("place-initramfs-key", () => ({ expected: true }), { secrets: initramfsSecrets, chroot })(place);
+    await step("place-initramfs-key", () => ({ expected: true }), { secrets: initramfsSecrets, chroot })(
+      place,
+    );
   },
   flush: step("flush", () => ({ paths: ["/", "/srv/data"] })),
   "switch-entry": step("switch-entry", () => ({
