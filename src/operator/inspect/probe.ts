@@ -86,12 +86,14 @@ section watchdogs
 for f in /sys/class/watchdog/*/identity; do [ -r "$f" ] && cat "$f"; done
 
 section disks
+disks=
 for b in /sys/block/*; do
   name=\${b##*/}
   case $name in loop*|ram*|zram*|dm-*|md*|sr*|fd*|nbd*) continue ;; esac
   [ -r "$b/size" ] || continue
   # One of the paths of NVMe multipath, which cannot be opened; the disk at their end is there beside them.
   [ "$(cat "$b/hidden" 2>/dev/null)" = 1 ] && continue
+  disks="$disks $name"
   printf 'disk %s\\n' "$name"
   printf 'dev %s\\n' "$(cat "$b/dev")"
   printf 'sectors %s\\n' "$(cat "$b/size")"
@@ -125,7 +127,11 @@ done
 section pvs
 have pvs && pvs --noheadings --separator '|' -o pv_name,vg_name,vg_uuid 2>/dev/null
 section blkid
-have blkid && blkid -c /dev/null -o export 2>/dev/null
+if have blkid; then
+  blkid -c /dev/null -o export 2>/dev/null
+  # It leaves out disks with partitions, whose tables have an identifier of their own.
+  for name in $disks; do echo; blkid -c /dev/null -o export "/dev/$name" 2>/dev/null; done
+fi
 
 section links
 value() { v=; [ -r "$2" ] && { read -r v <"$2"; } 2>/dev/null; [ -n "$v" ] && printf '%s %s\\n' "$1" "$v"; }
