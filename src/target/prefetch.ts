@@ -1,5 +1,6 @@
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { checkAvailable } from "../debian/http/available.ts";
 import { fetchAll } from "../debian/http/fetch.ts";
 import type { Keepers } from "../debian/http/places.ts";
 import type { LockedPackage } from "../schema/lock.ts";
@@ -7,6 +8,8 @@ import type { Log } from "../util/log.ts";
 
 /** What the base needs while it makes the new system, beside the packages. */
 const workingBytes = 300 * 2 ** 20;
+/** Of so many packages a mirror is asked for the first bytes, to see whether it still answers. */
+const asked = 3;
 const mib = 2 ** 20;
 
 /** Packages that are in RAM already. */
@@ -18,7 +21,8 @@ export interface Prefetched {
 /**
  * Fetches all packages into RAM before the first write, where it holds them, so that no mirror and no network is needed after it. Each is
  * checked by its digest. What stands against it is said, and then they come while the disks are written, as they always can; so do those
- * that have not come within `boundMs`, as the dead man waits for the first write.
+ * that have not come within `boundMs`, as the dead man waits for the first write. A mirror that is slow still answers then; one that does
+ * not ends the deploy while the old system is there.
  */
 export async function prefetch(
   packages: readonly LockedPackage[],
@@ -29,6 +33,8 @@ export async function prefetch(
     readonly directory: string;
     readonly availableBytes: number;
     readonly boundMs: number;
+    /** For one answer of a mirror. */
+    readonly answerMs?: number;
     readonly signal: AbortSignal;
     readonly log: Log;
   },
@@ -66,6 +72,8 @@ export async function prefetch(
   } catch (error) {
     signal.throwIfAborted();
     if (!bound.aborted) throw error;
+    const answer = options.answerMs === undefined ? {} : { answerMs: options.answerMs };
+    await checkAvailable(packages.slice(-asked), { mirrors, keepers, signal, log, ...answer });
     log.warn(
       `not all packages came within ${Math.round(boundMs / 1000)} s; the others come over the network after the first write`,
     );

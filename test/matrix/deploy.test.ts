@@ -18,8 +18,13 @@ afterAll(() => rmSync(state, { recursive: true, force: true }));
 const minute = 60_000;
 const keptSum = createHash("sha256").update(kept.content).digest("hex");
 
-async function withLab(firmware: "bios" | "uefi", work: (lab: StockLab) => Promise<void>): Promise<void> {
-  const lab = await startLab({ firmware, log: silentLog, env });
+async function withLab(
+  firmware: "bios" | "uefi",
+  work: (lab: StockLab) => Promise<void>,
+  memoryMib?: number,
+): Promise<void> {
+  const memory = memoryMib === undefined ? {} : { memoryMib };
+  const lab = await startLab({ firmware, log: silentLog, env, ...memory });
   try {
     await work(lab);
   } finally {
@@ -166,10 +171,11 @@ it("abort: the operator's machine is lost, another terminal looks in and sends t
     expect(await lab.stock.succeed("sha256sum /srv/kept.txt")).toBe(`${keptSum}  /srv/kept.txt`);
   }));
 
-it("resume: the network is gone while packages are fetched; the base stays up, and resuming brings the new system", () =>
-  withLab("bios", async (lab) => {
+it("resume: the network is gone while packages are fetched; the base stays up, and resuming brings the new system", () => {
+  const work = async (lab: StockLab) => {
     const file = join(lab.directory, "report.json");
-    const ran = await imgbuild([...deployArguments(lab, file), "--build-on", "target"], {
+    const args = [...deployArguments(lab, file, "target", await withMuch()), "--build-on", "target"];
+    const ran = await imgbuild(args, {
       env,
       timeoutMs: 60 * minute,
       onStart: (child) => {
@@ -182,6 +188,7 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
         });
       },
     });
+    expect(ran.stderr).toMatch(/packages come over the network after the first write: \d+ MiB of RAM/);
     expect(ran.stderr).toContain("imgbuild resume target");
     expect(ran.code).toBe(1);
     const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
@@ -191,7 +198,9 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
     await lab.admin.waitForLogin({ withinSeconds: 120 });
     const found = await lab.admin.succeed("grep -c trixie /etc/os-release; sha256sum /srv/kept.txt");
     expect(found).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
-  }));
+  };
+  return withLab("bios", work, 720);
+});
 
 it("replan: a definition that can only fail is replaced on the base by one that does not", () =>
   withLab("bios", async (lab) => {
@@ -346,16 +355,27 @@ async function answered(ask: () => Promise<Ran>): Promise<Ran> {
 
 /** `imgbuild/web` with a service that no package has. */
 async function withUnknownUnit(): Promise<string> {
-  const to = "out/unknown-unit";
+  return await changedWeb(
+    "out/unknown-unit",
+    "  services: {",
+    '    "no-such-unit.service": { state: "enabled" },',
+  );
+}
+
+/** `imgbuild/web` with more packages than the RAM of a small machine holds, locked anew. */
+async function withMuch(): Promise<string> {
+  const to = await changedWeb("out/much", "    install: [", '      "linux-source-6.12",');
+  expectSuccess(await imgbuild(["lock", to], { env, timeoutMs: 10 * minute }));
+  return to;
+}
+
+async function changedWeb(to: string, after: string, line: string): Promise<string> {
   await rm(to, { recursive: true, force: true });
   await cp("imgbuild/web", to, { recursive: true });
   const file = join(to, "IMGBUILD.ts");
   const text = await readFile(file, "utf8");
-  const changed = text.replace(
-    "  services: {",
-    '  services: {\n    "no-such-unit.service": { state: "enabled" },',
-  );
-  if (changed === text) throw new Error("imgbuild/web names its services in another way");
+  const changed = text.replace(`${after}\n`, `${after}\n${line}\n`);
+  if (changed === text) throw new Error(`imgbuild/web has no line ${after.trim()}`);
   await writeFile(file, changed);
   return to;
 }

@@ -57,12 +57,23 @@ describe("packages before the first write", () => {
     ]);
   });
 
-  it("come later where the mirror is too slow for the dead man", async () => {
-    const { url } = await web(() => {});
+  it("come later where the mirror is too slow for the dead man, and still answers", async () => {
+    // Asked for its first bytes it gives them; the whole never comes.
+    const { url } = await web((request, response) => {
+      const bytes = served.get((request.url ?? "").slice(1))!;
+      if (request.headers.range === undefined) return;
+      response.writeHead(206, { "content-range": `bytes 0-7/${bytes.length}` }).end(bytes.subarray(0, 8));
+    });
     const { lines } = await fetching(url, { boundMs: 200 });
     expect(lines).toEqual([
       "not all packages came within 0 s; the others come over the network after the first write",
     ]);
+  });
+
+  it("end the deploy before the first write where the mirror has stopped answering", async () => {
+    const { url } = await web(() => {});
+    const ended = fetching(url, { boundMs: 200, answerMs: 200 });
+    await expect(ended).rejects.toThrow(/no mirror can be reached: .*timeout/);
   });
 
   it("end the deploy before the first write where one is another than was locked", async () => {
