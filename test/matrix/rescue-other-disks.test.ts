@@ -15,7 +15,7 @@ const waits = { rebuild: 900, system: 180 } as const;
 
 /** Of a machine with larger virtio disks; the second disk may be another one, as the definition itself says. */
 const definition = `
-import { commandSucceeds, biosBoot, dhcp, disk, esp, ext4, gpt, image, partition, readLines, root } from "imgbuild";
+import { commandSucceeds, dhcp, disk, esp, ext4, gpt, image, partition, readLines, root } from "imgbuild";
 
 export default image({
   hostname: "moved",
@@ -26,7 +26,7 @@ export default image({
   },
   storage: {
     disks: {
-      system: disk({ match: { serial: "VIRTIO-SYSTEM" }, imageSize: "8GiB", table: gpt(biosBoot(), esp({ size: "256MiB" }), root()) }),
+      system: disk({ match: { serial: "VIRTIO-SYSTEM" }, imageSize: "8GiB", table: gpt(esp({ size: "256MiB" }), root()) }),
       data: disk({
         match: { serial: "VIRTIO-DATA" },
         alternatives: [{ serial: "NVME-DATA" }],
@@ -35,7 +35,7 @@ export default image({
       }),
     },
   },
-  boot: { firmware: ["uefi", "bios"] },
+  boot: { firmware: ["uefi"] },
   network: { ethernet: dhcp("en*", { dns: ["192.0.2.53"] }) },
   users: { admin: { sudo: true, keys: readLines(${JSON.stringify(join(project, "secrets/demo-admin-key.pub"))}) } },
   secrets: { token: { file: "secrets/token.age", path: "/etc/token" } },

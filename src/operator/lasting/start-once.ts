@@ -90,7 +90,7 @@ left=$((${grubEnvironment.bytes} - $(wc -c < "$new")))
 printf "%\${left}s" '' | tr ' ' '#' >> "$new"
 # In its place: GRUB reads the blocks that it has, and no journal.
 dd if="$new" of="$env" bs=${grubEnvironment.bytes} count=1 conv=notrunc,fsync 2>/dev/null
-cmp -s "$new" "$env"
+cmp "$new" "$env" >&2
 sync
 `,
   },
@@ -107,7 +107,7 @@ trap 'rm -f "$new"' EXIT
 [ ! -e "$variable" ] || chattr -i "$variable" 2>/dev/null || :
 # The firmware takes a variable in one write.
 cat "$new" > "$variable"
-cmp -s "$new" "$variable"
+cmp "$new" "$variable" >&2
 `,
   },
 };
