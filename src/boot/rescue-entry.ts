@@ -16,8 +16,6 @@ interface BaseEntry {
   readonly id: string;
   readonly title: string;
   readonly parts: readonly string[];
-  /** How GRUB finds the filesystem of a UUID. */
-  readonly search: (uuid: string) => string;
 }
 
 /** During a build: the last part has what is of this deploy. */
@@ -25,15 +23,12 @@ const interim: BaseEntry = {
   id: rescueId,
   title: "imgbuild: the base, to go on with a deploy",
   parts: ["outer", "squashfs", "carried", "deploy"],
-  search: (uuid) => `search --no-floppy --fs-uuid --set=root ${uuid}`,
 };
 /** The machine's own rescue system, which stays: the last part has network, keys and host key. */
 export const lasting: BaseEntry = {
   id: "imgbuild-base",
   title: "Rescue (imgbuild base)",
   parts: ["outer", "squashfs", "config"],
-  // What the core image of imgbuild has.
-  search: (uuid) => `search.fs_uuid ${uuid} root`,
 };
 /** What `bootctl set-oneshot` and LoaderEntryOneShot call it. */
 export const lastingEntryName = `${lasting.id}.conf`;
@@ -83,12 +78,13 @@ export function rescuingMenu(menu: string): string {
 export function rescueMenu(
   { uuid, directory }: BaseAt,
   cmdline: readonly string[],
-  { id, title, parts, search }: BaseEntry = interim,
+  { id, title, parts }: BaseEntry = interim,
 ): string {
   const initrd = parts.map((name) => grubWord(`${directory}/${name}`)).join(" ");
   return [
     `menuentry ${grubWord(title)} --id ${id} {`,
-    `  ${search(uuid)}`,
+    // The core image has this command, and not `search`, whose module would have to be found first.
+    `  search.fs_uuid ${uuid} root`,
     `  linux ${[`${directory}/kernel`, ...cmdline].map(grubWord).join(" ")}`,
     `  initrd ${initrd}`,
     "}",

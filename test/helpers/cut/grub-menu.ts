@@ -62,8 +62,14 @@ function startOf({ title, body, on }: Entry): MenuEntry {
   if (linux?.[0] === undefined) throw new Unreadable(`GRUB's entry ${title} starts nothing`);
   return {
     ...{ title, linux: linux[0], cmdline: linux.slice(1).join(" ") },
-    ...{ initrds: all("initrd").flat(), on: all("search").at(-1)?.at(-1) ?? on },
+    ...{ initrds: all("initrd").flat(), on: body.map(searched).findLast((uuid) => uuid !== undefined) ?? on },
   };
+}
+
+/** The UUID that a statement looks for: `search --fs-uuid --set=root UUID`, or `search.fs_uuid UUID root`. */
+function searched([first, ...words]: Statement): string | undefined {
+  if (first === "search.fs_uuid") return words[0];
+  return first === "search" ? words.at(-1) : undefined;
 }
 
 function perform(
@@ -119,7 +125,7 @@ function simple(
   };
   if (first === "set") assign(words[0] ?? "");
   else if (first === "unset") variables.delete(words[0] ?? "");
-  else if (first === "search") state.on = words.at(-1);
+  else if (searched([first, ...words]) !== undefined) state.on = searched([first, ...words]);
   else if (first === "load_env")
     for (const line of environment(readText(`${variables.get("prefix")}/grubenv`) ?? "")) assign(line);
   else if (first === "source")

@@ -50,7 +50,7 @@ describe("the entry of the base", () => {
   it("has GRUB find its filesystem and read all parts in their order, with words quoted", () => {
     expect(rescueMenu({ uuid: "u-1", directory: "/var/cache/imgbuild/d" }, ["a=b", "c=$d"])).toBe(
       `menuentry 'imgbuild: the base, to go on with a deploy' --id imgbuild-rescue {
-  search --no-floppy --fs-uuid --set=root u-1
+  search.fs_uuid u-1 root
   linux /var/cache/imgbuild/d/kernel a=b 'c=$d'
   initrd /var/cache/imgbuild/d/outer /var/cache/imgbuild/d/squashfs /var/cache/imgbuild/d/carried /var/cache/imgbuild/d/deploy
 }

@@ -70,7 +70,7 @@ describe("a menu of GRUB", () => {
       "if [ -f $prefix/more.cfg ]; then source $prefix/more.cfg; fi",
     ].join("\n");
     const more =
-      "menuentry 'second' --id two {\n  search --no-floppy --fs-uuid --set=root u-2\n  linux /b x=1\n  initrd /c /d\n}\n";
+      "menuentry 'second' --id two {\n  search.fs_uuid u-2 root\n  linux /b x=1\n  initrd /c /d\n}\n";
     const files = { "/boot/grub/grub.cfg": text, "/boot/grub/more.cfg": more };
     expect(read(files)[0]).toMatchObject({ title: "first", linux: "/a", initrds: [] });
     const once = { ...files, "/boot/grub/grubenv": "# GRUB Environment Block\nnext_entry=two\n####" };
