@@ -128,6 +128,12 @@ const cases: readonly Case[] = [
     argv: vitest("test/matrix/deploy.test.ts", "deploy-local"),
   },
   {
+    name: "deploy-host",
+    faults: ["F26"],
+    what: "the same by BIOS with the tree made on the host while its old system runs, once interrupted: nothing is left, then no secret is anywhere but at its path",
+    argv: vitest("test/matrix/deploy.test.ts", "deploy-host"),
+  },
+  {
     name: "deploy-store",
     faults: ["F48"],
     what: "the same by BIOS, when the mirror has none of its packages any more and a store by HTTP has",

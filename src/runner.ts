@@ -19,6 +19,7 @@ import { openPort } from "./target/port.ts";
 import { Runner } from "./target/runner.ts";
 import { beginTreeDigest } from "./target/shipped-tree.ts";
 import { converse, serve } from "./target/socket.ts";
+import { runTreeJob } from "./target/tree/tree-job.ts";
 import { workThroughPlan } from "./target/work.ts";
 import { Fail, messageOf } from "./util/fail.ts";
 import { plainLog } from "./util/log.ts";
@@ -32,10 +33,16 @@ const goFile = `${stateDir}/go`;
 /** Of a payload that was brought here later. Nothing of the archive gets to this place: /run is made anew, and only /imgbuild is moved. */
 const laterKeyFile = "/run/imgbuild-later.key";
 
-void start().catch((error: unknown) => {
+void main().catch((error: unknown) => {
   console.error(error);
   process.exitCode = 1;
 });
+
+/** In the base; or, with the word "tree", beside a system that still runs, as a job that ends. */
+async function main(): Promise<void> {
+  if (process.argv[2] === "tree") process.exitCode = (await runTreeJob(stateDir)) ? 0 : 1;
+  else await start();
+}
 
 /** The target's entry: everything it needs is under /run/imgbuild, put there by the initramfs. */
 async function start(): Promise<void> {

@@ -61,6 +61,10 @@ export const examples: Readonly<Record<string, readonly (readonly [line: string,
       "make the new system here, so that the host is down for minutes less",
     ],
     [
+      "imgbuild deploy web --build-on host",
+      "make it on the host while the old system runs: nothing but the base is sent",
+    ],
+    [
       "imgbuild deploy web root@192.0.2.10 --unattended --yes-wipe S3Z8NB0K",
       "ask nothing: the disk with that serial is written",
     ],

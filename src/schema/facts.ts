@@ -229,6 +229,8 @@ export const Facts = z.strictObject({
   hostKeys: list(z.string().transform((text) => visibleLine(text, mostOfKey))),
   /** Free MiB where the base is cached between deploys (/var/cache). */
   cacheMib: z.int(),
+  /** What its kernel does not give of all that a tree is made by, in words. */
+  lacksForTree: list(Text).optional(),
   /** The kernel's names of its watchdogs. */
   watchdogs: list(Text).default([]),
   /** Seconds since the epoch, as the system says, and as the hardware clock does, which the next kernel begins with. */

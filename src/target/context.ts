@@ -30,7 +30,8 @@ export function baseContext(options: {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly fetched: Fetched;
-  readonly nonce: string;
+  /** Undefined for a tree that gets the mark of its deploy later. */
+  readonly nonce: string | undefined;
   /** Those that are in RAM already are not fetched again. */
   readonly prefetched?: Prefetched | undefined;
 }): StepContext {

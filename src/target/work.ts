@@ -58,20 +58,8 @@ export async function workThroughPlan(options: {
   await releaseTarget(signal);
   await log.task("comparing the disks with those confirmed", () => compareDisks(order));
   await checkShippedTree(order.tree, log, { digest: options.treeDigest });
-  const files = await unpackFiles(options, "files");
-  const debs = await unpackFiles(options, "debs");
-  const mirrors = {
-    ...order.mirrors,
-    ...(debs === undefined ? {} : { [localArchive]: [pathToFileURL(debs).href] }),
-  };
-  const keepers = keepersOf(order, debs, secrets);
-  const packages = packagesOf(plan);
-  if (packages.length > 0) {
-    // A dead mirror, a captive portal and missing packages must be known before the disks are touched.
-    await log.task(`asking the mirrors for ${packages.length} packages`, (inner) =>
-      checkAvailable(packages, { mirrors, keepers, signal, log: inner }),
-    );
-  }
+  const { files, mirrors, keepers } = await sourcesOf(options, secrets);
+  const packages = await availablePackages(plan, { mirrors, keepers, signal, log });
   const { directory = payloadDir, prefetchMs = 0, memory = availableMemory, fetched } = options;
   const early =
     packages.length === 0 || prefetchMs === 0
@@ -93,6 +81,35 @@ export async function workThroughPlan(options: {
   } finally {
     for (const secret of secrets.values()) secret.wipe();
   }
+}
+
+/** What came with the payload, unpacked, and where packages come from. */
+export async function sourcesOf(
+  came: Parameters<typeof unpackFiles>[0] & { readonly order: Order },
+  secrets: ReadonlyMap<string, Secret>,
+): Promise<{
+  readonly files: string | undefined;
+  readonly mirrors: Readonly<Record<string, readonly string[]>>;
+  readonly keepers: Keepers;
+}> {
+  const { order } = came;
+  const files = await unpackFiles(came, "files");
+  const debs = await unpackFiles(came, "debs");
+  const own = debs === undefined ? {} : { [localArchive]: [pathToFileURL(debs).href] };
+  return { files, mirrors: { ...order.mirrors, ...own }, keepers: keepersOf(order, debs, secrets) };
+}
+
+/** A dead mirror, a captive portal and missing packages must be known before anything is written. */
+export async function availablePackages(
+  plan: Plan,
+  from: Parameters<typeof checkAvailable>[1],
+): Promise<readonly LockedPackage[]> {
+  const packages = packagesOf(plan);
+  if (packages.length > 0)
+    await from.log.task(`asking the mirrors for ${packages.length} packages`, (log) =>
+      checkAvailable(packages, { ...from, log }),
+    );
+  return packages;
 }
 
 /** What only the operator's machine can reach came along, and is asked first. */

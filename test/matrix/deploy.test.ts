@@ -21,10 +21,9 @@ const keptSum = createHash("sha256").update(kept.content).digest("hex");
 async function withLab(
   firmware: "bios" | "uefi",
   work: (lab: StockLab) => Promise<void>,
-  memoryMib?: number,
+  more: { readonly memoryMib?: number } = {},
 ): Promise<void> {
-  const memory = memoryMib === undefined ? {} : { memoryMib };
-  const lab = await startLab({ firmware, log: silentLog, env, ...memory });
+  const lab = await startLab({ firmware, log: silentLog, env, ...more });
   try {
     await work(lab);
   } finally {
@@ -97,20 +96,53 @@ it("deploy-local: the tree is made here and sent, the host fetches nothing, and 
     expect(Number(sources)).toBeGreaterThan(0);
     expect(audit).toEqual([]);
     expect((await fetchPage(await lab.machine.forward(80), "user", "demo")).status).toBe(200);
-    // The secret's own text is a canary: no log, report or console holds it, and on the disk it is at one place.
-    const canary = htpasswd!.split(":")[1]!;
-    expect(canary.length).toBeGreaterThan(10);
-    for (const text of [ran.stdout, ran.stderr, JSON.stringify(report), lab.machine.console.text])
-      expect(text.includes(canary)).toBe(false);
-    const places = "/etc /var /root /home /usr/local /run /boot /tmp";
-    // By stdin: sudo writes the argv of what it runs into the journal.
-    const found = await lab.admin.execute(asRoot(`grep -rlFs --devices=skip -f - ${places}`), {
-      withinSeconds: 60,
-      stdin: `${canary}\n`,
-    });
-    expect(found.stdout.trim().split("\n")).toEqual(["/etc/nginx/web.htpasswd"]);
+    await expectOnlyThere(lab, htpasswd!, ran, report);
     console.log(`down ${report.seconds.downtime} s`, JSON.stringify([report.seconds, report.bytes]));
   }));
+
+it("deploy-host: the tree is made beside the running system; an interruption leaves nothing of it, and then no secret is anywhere but at its path", () =>
+  withLab(
+    "bios",
+    async (lab) => {
+      const before = await lab.stock.waitForLogin();
+      const file = join(lab.directory, "report.json");
+      const args = [...deployArguments(lab, file), "--build-on", "host"];
+      const said = /making the tree on the old system[\s\S]*installing \d+ packages/;
+      const stopped = await imgbuild(args, {
+        ...{ env, timeoutMs: 60 * minute },
+        onStart: endedAfter(said, "SIGINT"),
+      });
+      expect(stopped.code).toBe(130);
+      expect(await lab.stock.waitForLogin()).toBe(before);
+      expect(await leftOnOldSystem(lab)).toBe("kernel kit outer squashfs ");
+      const ran = await imgbuild(args, { env, timeoutMs: 90 * minute });
+      expectSuccess(ran);
+      const report = Report.parse(JSON.parse(await readFile(file, "utf8")));
+      expect(report.outcome).toBe("done");
+      expect(report.bootIds.old).toBe(before);
+      // The old system fetched them; the base unpacks what came of them, and nothing of it was sent.
+      expect(report.fetched?.packages).toBeGreaterThan(100);
+      expect(report.bytes).not.toHaveProperty("tree");
+      expect(report.bytes.base).toBeLessThan(8 * 2 ** 20);
+      expect(report.seconds.steps.map(({ doing }) => doing)).toContain("unpacking the tree");
+      expect(report.seconds.steps.map(({ doing }) => doing).join("\n")).not.toMatch(
+        /installing \d+ packages/,
+      );
+      expect(report.health.filter(({ ok }) => !ok)).toEqual([]);
+      const inside = await lab.admin.succeed(
+        asRoot(
+          "sha256sum /srv/kept.txt; cat /etc/nginx/web.htpasswd; stat -c '%a %U:%G' /etc/nginx/web.htpasswd; dpkg --audit",
+        ),
+      );
+      const [sum, htpasswd, owner, ...audit] = inside.split("\n");
+      expect(sum).toBe(`${keptSum}  /srv/kept.txt`);
+      expect(owner).toBe("640 root:www-data");
+      expect(audit).toEqual([]);
+      await expectOnlyThere(lab, htpasswd!, ran, report);
+      console.log(`down ${report.seconds.downtime} s`, JSON.stringify([report.seconds, report.bytes]));
+    },
+    { memoryMib: 2048 },
+  ));
 
 it("deploy-sudo: the operator logs in as a user with sudo", () =>
   withLab("bios", async (lab) => {
@@ -199,7 +231,7 @@ it("resume: the network is gone while packages are fetched; the base stays up, a
     const found = await lab.admin.succeed("grep -c trixie /etc/os-release; sha256sum /srv/kept.txt");
     expect(found).toMatch(new RegExp(`^[1-9]\\d*\\n${keptSum}`));
   };
-  return withLab("bios", work, 720);
+  return withLab("bios", work, { memoryMib: 720 });
 });
 
 it("replan: a definition that can only fail is replaced on the base by one that does not", () =>
@@ -301,6 +333,36 @@ it("disk-fails: the disk gives write errors while the tree is unpacked; the base
     expectSuccess(resumed);
     await expectWhole(lab);
   }));
+
+/** The secret's own text is a canary: no log, report or console holds it, and on the disk it is at one place. */
+async function expectOnlyThere(lab: StockLab, htpasswd: string, ran: Ran, report: Report): Promise<void> {
+  const canary = htpasswd.split(":")[1]!;
+  expect(canary.length).toBeGreaterThan(10);
+  for (const text of [ran.stdout, ran.stderr, JSON.stringify(report), lab.machine.console.text])
+    expect(text.includes(canary)).toBe(false);
+  const places = "/etc /var /root /home /usr/local /run /boot /tmp";
+  // By stdin: sudo writes the argv of what it runs into the journal.
+  const found = await lab.admin.execute(asRoot(`grep -rlFs --devices=skip -f - ${places}`), {
+    withinSeconds: 60,
+    stdin: `${canary}\n`,
+  });
+  expect(found.stdout.trim().split("\n")).toEqual(["/etc/nginx/web.htpasswd"]);
+}
+
+/** What a deploy that was taken back has left: names in the cache of bases, and what is more than that. */
+async function leftOnOldSystem({ stock }: StockLab): Promise<string> {
+  return await stock.succeed(
+    [
+      "ls -d /run/imgbuild /run/imgbuild.lock 2>/dev/null",
+      "grep imgbuild /proc/mounts",
+      "cat /sys/block/loop*/loop/backing_file 2>/dev/null",
+      // Itself has brackets there.
+      "grep -la '[i]mgbuild/runner.cjs' /proc/[0-9]*/cmdline 2>/dev/null",
+      "find /sys/fs/cgroup -type d -name 'imgbuild-[0-9]*-*'",
+      "ls /var/cache/imgbuild/*/ | tr '\\n' ' '",
+    ].join("; "),
+  );
+}
 
 /** Does it once, as soon as a command has shown that. */
 function whenShown(child: ChildProcess, said: RegExp, act: () => void): void {

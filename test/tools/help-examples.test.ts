@@ -38,6 +38,7 @@ const elsewhere: Readonly<Record<string, readonly [file: string, word: string]>>
   "imgbuild deploy web --restore": ["test/unit/operator/plan/restore.test.ts", "restore"],
   "imgbuild deploy web --takeover boot-entry": ["test/matrix/takeover.test.ts", "--takeover"],
   "imgbuild deploy web --build-on local": ["test/matrix/deploy.test.ts", "local"],
+  "imgbuild deploy web --build-on host": ["test/matrix/deploy.test.ts", "host"],
   "imgbuild deploy web root@192.0.2.10 --unattended --yes-wipe S3Z8NB0K": [
     "test/helpers/labs/lab.ts",
     "--yes-wipe",

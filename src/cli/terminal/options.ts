@@ -25,8 +25,8 @@ export function hostOptions(command: Command): Command {
 export function buildOnOption(): Option {
   return new Option(
     "--build-on <PLACE>",
-    "where the new system is made: local (here, and sent whole while the old system still runs) or target (on the host, of packages that it fetches)",
-  ).choices(["local", "target"] satisfies BuildOn[]);
+    "where the new system is made: local (here, and sent whole while the old system still runs), host (on the host, while the old system still runs) or target (on the host, of packages that it fetches)",
+  ).choices(["local", "host", "target"] satisfies BuildOn[]);
 }
 
 /** What takes the place of what on a machine that is not the definition's usual one. */

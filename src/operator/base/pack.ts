@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type CpioEntry, cpio } from "../../archive/cpio.ts";
+import { frame } from "../takeover/base-cpio.ts";
 
 /** Name of the squashfs in the initramfs; /init mounts it. */
 const squashfsName = "base.squashfs";
@@ -46,6 +47,11 @@ export async function packBase(
     await pipeline(createReadStream(join(into, name)), hash);
     await writeFile(join(into, `${name}.sha256`), `${hash.digest("hex")}\n`);
   }
+}
+
+/** The byte at which the squashfs begins in its archive, where a loop device can show it. */
+export async function squashfsStart(): Promise<number> {
+  return (await frame(squashfsName, 1)).before.length;
 }
 
 async function save(chunks: AsyncIterable<Uint8Array>, path: string): Promise<void> {

@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { settleTimes } from "../../disks/filesystem/tree-usage.ts";
 import type { Spec } from "../../schema/spec.ts";
+import { makeMountPoints } from "../../steps/packages/settle-packages.ts";
 import { allSteps } from "../../steps/registry.ts";
 import { executeSteps } from "../../steps/step/execute.ts";
 import type { Compression, ImageFormat } from "../output/output.ts";
 import { packTree } from "../output/tree-output.ts";
 import { type Build, finishSystem, startSystem } from "./build.ts";
-import { isMade, makeMountPoints } from "./layers.ts";
+import { isMade, mountPointsOf } from "./layers.ts";
 import type { StartedTree } from "./script-cache.ts";
 
 /** The tree alone, which keeps no layer: it would have to be copied. One that is there is used. */
@@ -31,7 +32,7 @@ export async function buildTree(
     else {
       const { packages, system, initramfs, finish } = plan.tree;
       await executeSteps(packages, allSteps, context);
-      makeMountPoints(copy.tree, plan);
+      makeMountPoints(copy.tree, mountPointsOf(plan));
       await executeSteps([...system, ...initramfs, ...finish], allSteps, context);
     }
     settleTimes(copy.tree, plan.epoch, context.began);

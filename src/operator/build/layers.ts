@@ -1,18 +1,14 @@
 import { statSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { settleTree } from "../../disks/filesystem/tree-usage.ts";
+import { settlePackages } from "../../steps/packages/settle-packages.ts";
 import { allSteps } from "../../steps/registry.ts";
 import { executeSteps } from "../../steps/step/execute.ts";
 import type { StepContext } from "../../steps/step/step.ts";
-import { clearTraces, settlePasswordDates } from "../../steps/tree/finish-tree.ts";
-import { placeHostKeys } from "../../steps/tree/place-host-keys.ts";
 import { claim, hold } from "../../system/files/file-lock.ts";
 import { inOnePiece, putAside } from "../../system/files/one-piece.ts";
 import { mapsName } from "../../system/user/id-maps.ts";
 import { ownMaps } from "../../system/user/user-namespace.ts";
-import { isLink } from "../../tree/entries.ts";
-import { Tree } from "../../tree/tree.ts";
 import { digestOf } from "../../util/digest.ts";
 import { sourceDigest } from "../base/source-digest.ts";
 import type { TreeLayers } from "../plan/tree.ts";
@@ -41,7 +37,7 @@ export interface LayerOptions {
 /** The directory of the packages' layer: named by the digest of all that it is made of. */
 export async function packagesLayer({ cache, base, plan }: LayerOptions): Promise<Layer> {
   const { packages } = plan.tree;
-  const mounts = [...new Set(plan.filesystems.flatMap(({ mount, below }) => [mount, ...below]))].sort();
+  const mounts = [...new Set(mountPointsOf(plan))].sort();
   const digest = digestOf([packages, mounts, plan.epoch, base, await sourceDigest()]).slice(0, 32);
   const directory = join(await layersPlace(cache), digest);
   return { directory, tree: join(directory, "tree") };
@@ -63,23 +59,13 @@ export async function makeLayer(
     const root = join(into, "tree");
     const context = contextFor(root, into);
     await executeSteps(plan.tree.packages, allSteps, context);
-    makeMountPoints(root, plan);
-    // A disk would keep what is only deleted later, and keys that openssh-server has made belong to no machine.
-    clearTraces(new Tree(root));
-    settlePasswordDates(new Tree(root), plan.epoch, context.began);
-    await placeHostKeys.run({ expected: false }, { ...context, secrets: new Map() });
-    settleTree(root, plan.epoch, [], context.began);
+    await settlePackages(context, { epoch: plan.epoch, mountPoints: mountPointsOf(plan) });
   });
 }
 
-/** Directories that no package needs to have. */
-export function makeMountPoints(root: string, { filesystems }: TreePlan): void {
-  const tree = new Tree(root);
-  for (const { mount, below } of filesystems)
-    for (const path of [mount, ...below]) {
-      tree.makeDirectories(path);
-      if (tree.real(path) !== path) throw isLink(path);
-    }
+/** Where something is mounted. */
+export function mountPointsOf({ filesystems }: Pick<TreePlan, "filesystems">): string[] {
+  return filesystems.flatMap(({ mount, below }) => [mount, ...below]);
 }
 
 /** Where layers are. A tree's owners are numbers, so every mapping of ids has a place of its own, as bases have. */

@@ -97,6 +97,10 @@ async function bringAgain(
   { host, link }: BaseLink,
   { log, signal }: DeployWorld,
 ): Promise<void> {
+  if (shipped.packed !== undefined && shipped.packed.archive === undefined)
+    throw new Fail("the tree, which the old system had made, was in memory alone", {
+      hint: `\`imgbuild resume ${inputs.host} --with DEF\` builds the system of packages that the host fetches`,
+    });
   if (shipped.packed !== undefined) {
     // The base has unpacked the archive the first time.
     const { archive, start, tree } = shipped.packed;

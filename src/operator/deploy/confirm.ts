@@ -21,18 +21,23 @@ export async function makeTree(
   const { made } = inspected.tree;
   const own = ownTreeInputs(inputs);
   const packed = await trees.make({ ...imageInputs(own), filesDir: inputs.filesDir }, made, log);
-  const sizes = { baseBytes: sizeOf(inputs.base), treeBytes: packed.archive.size };
-  const { cacheMib, memoryMib } = inspected.facts;
+  const problem = tooLarge(inspected, { baseBytes: sizeOf(inputs.base), treeBytes: packed.archive.size });
+  if (problem === undefined) return { ...inspected, packed };
+  throw new Fail(problem, { exitCode: exitCodes.refused, hint: "deploy with --build-on target" });
+}
+
+/** Before a tree was made its size was a guess: why the base could not be started with it. */
+export function tooLarge(
+  { facts, way }: Pick<Ready, "facts" | "way">,
+  sizes: { readonly baseBytes: number; readonly treeBytes: number },
+): string | undefined {
+  const { cacheMib, memoryMib } = facts;
   const { total, available } = memoryNeeds({ ...sizes, onDisk: fitsOnDisk(cacheMib, sizes) });
-  // Before it was made its size was a guess.
   const isShort =
-    memoryMib.total < total.mib || (!inspected.way.throughFirmware && memoryMib.available < available.mib);
-  if (isShort)
-    throw new Fail(
-      `the tree is too large for the host's RAM: ${memoryMib.total} MiB, ${memoryMib.available} MiB available; needed ${total.mib} MiB (${total.sum}) and ${available.mib} MiB (${available.sum})`,
-      { exitCode: exitCodes.refused, hint: "deploy with --build-on target" },
-    );
-  return { ...inspected, packed };
+    memoryMib.total < total.mib || (!way.throughFirmware && memoryMib.available < available.mib);
+  return isShort
+    ? `the tree is too large for the host's RAM: ${memoryMib.total} MiB, ${memoryMib.available} MiB available; needed ${total.mib} MiB (${total.sum}) and ${available.mib} MiB (${available.sum})`
+    : undefined;
 }
 
 /** Opens the secrets, and has somebody say yes to the plan. What preflight refuses ends here. */

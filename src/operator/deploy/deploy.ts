@@ -44,7 +44,7 @@ async function throughPhases(inputs: DeployInputs, world: DeployWorld, trail: Tr
       inspectAndPlan(inputs, inner, trail),
     );
     const ready =
-      inspected.verdict === "go" && inspected.tree !== undefined
+      inspected.verdict === "go" && inspected.tree !== undefined && inspected.room === undefined
         ? await phase("tree", "making the tree on this machine", (inner) =>
             makeTree(inputs, inspected, inner),
           )

@@ -23,7 +23,8 @@ import { lastingFindings } from "../plan/rescue-first.ts";
 import { letsIn } from "../settings/sshd.ts";
 import { sizeOf } from "../takeover/takeover.ts";
 import { chooseWay } from "../takeover/ways/choose.ts";
-import { chooseBuildOn } from "../tree/build-on.ts";
+import { type BuildOn, chooseBuildOn } from "../tree/build-on.ts";
+import type { HostRoom } from "../tree/host-room.ts";
 import { type AboutHost, planWithTree, type TreeForHost, treeForHost } from "../tree/tree-for-host.ts";
 import type { Trail } from "./phases.ts";
 import type { Confirmed, Identity, Inspected } from "./results.ts";
@@ -72,7 +73,7 @@ export async function inspectAndPlan(
   const login = loginUser(inputs, held);
   const known = "url" in mirror ? withFirst(mirrors, mirror.url) : mirrors;
   const baseBytes = sizeOf(inputs.base);
-  const { tree, treeBytes, takeover, build } = await placeOf(inputs, { facts, mirrors: known }, world);
+  const { tree, treeBytes, takeover, build, room } = await placeOf(inputs, { facts, mirrors: known }, world);
   const loaders = facts.secureBoot ? await world.loaders?.(inputs) : undefined;
   const {
     disks,
@@ -80,6 +81,7 @@ export async function inspectAndPlan(
     findings: judged,
   } = judge(inputs, facts, {
     ...{ mirror, login, baseBytes, treeBytes, takeover, reached },
+    treeSent: build?.buildOn === "local",
     network: { problems, left },
     loaders,
     clock: { now: world.now(), ignored: inputs.ignoreClock },
@@ -95,7 +97,7 @@ export async function inspectAndPlan(
     isGo(findings) && disks !== undefined && "user" in login && "way" in takeover
       ? {
           ...{ ...look, verdict: "go", bound, loginUser: login.user, way: takeover.way },
-          ...{ mirror: "url" in mirror ? mirror.url : "", tree, build },
+          ...{ mirror: "url" in mirror ? mirror.url : "", tree, build, room },
           ...planned(disks),
           ...baseOf(inputs, facts, replay),
         }
@@ -114,6 +116,7 @@ async function placeOf(
   readonly treeBytes: number;
   readonly takeover: PreflightInput["takeover"];
   readonly build?: NonNullable<PlanView["build"]>;
+  readonly room?: HostRoom;
 }> {
   const { facts } = about;
   const [baseBytes, wanted] = [sizeOf(inputs.base), inputs.takeover];
@@ -121,7 +124,7 @@ async function placeOf(
     return { treeBytes: 0, takeover: chooseWay(facts, { baseMib: Math.ceil(baseBytes / 2 ** 20), wanted }) };
   const tree = treeForHost(ownTreeInputs(inputs), about);
   const problem = await trees.problem();
-  const { buildOn, treeBytes, takeover, lines } = chooseBuildOn({
+  const { buildOn, treeBytes, takeover, room, lines } = chooseBuildOn({
     ...{ asked: inputs.buildOn, facts, baseBytes, wanted },
     packagesBytes: inputs.lock.packages.reduce((sum, { size }) => sum + size, 0),
     tree: problem === undefined ? { bytes: (await trees.find(tree.made))?.archive.size } : { problem },
@@ -129,11 +132,17 @@ async function placeOf(
   });
   const build = { buildOn, lines };
   if (buildOn === "target") return { treeBytes, takeover, build };
-  if (problem === undefined) return { tree, treeBytes, takeover, build };
-  throw new Fail(`--build-on local: ${problem}`, {
-    exitCode: exitCodes.refused,
-    hint: "deploy with --build-on target",
-  });
+  const made = { tree, treeBytes, takeover, build };
+  if (buildOn === "host") {
+    if (!("problem" in room)) return { ...made, room };
+    throw notThere("host", room.problem, "deploy with --build-on local or --build-on target");
+  }
+  if (problem === undefined) return made;
+  throw notThere("local", problem, "deploy with --build-on target");
+}
+
+function notThere(place: BuildOn, problem: string, hint: string): Fail {
+  return new Fail(`--build-on ${place}: ${problem}`, { exitCode: exitCodes.refused, hint });
 }
 
 /** What a tree that is made here follows from: packages come by the mirrors of this machine. */
@@ -147,7 +156,7 @@ export function judge(
   facts: Facts,
   asked: Pick<
     PreflightInput,
-    "baseBytes" | "treeBytes" | "clock" | "loaders" | "login" | "mirror" | "network" | "takeover"
+    "baseBytes" | "treeBytes" | "treeSent" | "clock" | "loaders" | "login" | "mirror" | "network" | "takeover"
   > & {
     /** Where the machine was reached, as it sees itself. */
     readonly reached: { readonly address: string; readonly port: number };

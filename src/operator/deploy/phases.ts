@@ -30,6 +30,8 @@ type Mark =
   | { readonly at: "touched"; readonly old: Host }
   /** Bytes went to the machine. */
   | { readonly at: "sent"; readonly base: number; readonly payload: number; readonly tree?: number }
+  /** The old system has fetched packages, for a tree that it made. */
+  | { readonly at: "fetched"; readonly packages: number; readonly bytes: number }
   /** The old system was asked to start the base, at that time. */
   | { readonly at: "jumped"; readonly shipped: Shipped; readonly now: number }
   | { readonly at: "base"; readonly bootId: string }

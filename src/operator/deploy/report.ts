@@ -1,3 +1,4 @@
+import type { BaseReport } from "../../schema/base/journal.ts";
 import type { Report } from "../../schema/report.ts";
 import { Fail, messageOf } from "../../util/fail.ts";
 import type { Planned } from "../plan/planned.ts";
@@ -39,7 +40,7 @@ export function reportOf(
       steps: [...(report?.seconds ?? [])],
     },
     bytes: sentBytes(trail),
-    ...(report === undefined ? {} : { fetched: { ...report.fetched, mirror: go?.mirror ?? "" } }),
+    ...(report === undefined ? {} : { fetched: fetchedBy(trail, report, go?.mirror ?? "") }),
     packages: {
       count: inputs.lock.packages.length,
       security: inputs.lock.packages.filter(({ archive }) => archive === "debian-security").length,
@@ -107,6 +108,13 @@ export function disksOf({ disks, fates }: Pick<Planned, "disks" | "fates">): Rep
 export function downtimeOf(trail: Trail): number | null {
   const [from, to] = [trail.last("jumped"), trail.last("answered")];
   return from === undefined || to === undefined ? null : (to.now - from.now) / 1000;
+}
+
+/** By the old system, for a tree that it made, and by the base. */
+function fetchedBy(trail: Trail, { fetched }: BaseReport, mirror: string): Report["fetched"] {
+  const before = trail.last("fetched") ?? { packages: 0, bytes: 0 };
+  const { packages, bytes } = fetched;
+  return { packages: before.packages + packages, bytes: before.bytes + bytes, mirror };
 }
 
 function sentBytes(trail: Trail): Report["bytes"] {

@@ -6,6 +6,7 @@ import type { Finding } from "../inspect/finding.ts";
 import type { Planned, PlanView } from "../plan/planned.ts";
 import type { NewSystem } from "../records/known-deploys.ts";
 import type { Way } from "../takeover/ways/way.ts";
+import type { HostRoom } from "../tree/host-room.ts";
 import type { PackedTree } from "../tree/packed-tree.ts";
 import type { TreeForHost } from "../tree/tree-for-host.ts";
 
@@ -52,16 +53,24 @@ interface Go extends Look, Planned {
   readonly way: Way;
   readonly identity: Identity;
   readonly data: Omit<DeployData, "publicKey">;
-  /** The tree that will be shipped; undefined where the base makes it. */
+  /** The tree that will be in the base's initramfs; undefined where the base makes it. */
   readonly tree?: TreeForHost | undefined;
+  /** Where the old system makes it, if it does. */
+  readonly room?: HostRoom | undefined;
   readonly build?: PlanView["build"];
 }
 
 export type Inspected = NoGo | Go;
 
-/** The tree, if one is shipped, is made. */
+/** The tree, if one is sent, is made. */
 export interface Ready extends Go {
-  readonly packed?: PackedTree | undefined;
+  readonly packed?: PackedTree | MadeThere | undefined;
+}
+
+/** What the base has to find in a tree that the host has made, and alone has. */
+export interface MadeThere {
+  readonly tree: PackedTree["tree"];
+  readonly archive?: undefined;
 }
 
 /** Somebody has said yes, and the secrets are open. */

@@ -4,19 +4,24 @@ import type { Facts } from "../../schema/facts.ts";
 import type { Spec } from "../../schema/spec.ts";
 import { isPlainKey } from "../../transport/keys.ts";
 import { fingerprintOf } from "../../transport/known-hosts.ts";
-import { canonicalJson, sha256 } from "../../util/digest.ts";
-import { messageOf } from "../../util/fail.ts";
+import { canonicalJson, digestOf, sha256 } from "../../util/digest.ts";
+import { Fail, messageOf } from "../../util/fail.ts";
+import { mountPointsOf } from "../build/layers.ts";
 import { type DeployRecord, sealRecord } from "../records/sealed-record.ts";
 import { signedPayload } from "../runner-link/payload.ts";
 import { deployParts } from "../takeover/base-cpio.ts";
 import { claim } from "../takeover/claim.ts";
-import { shipTree } from "../takeover/ship-tree.ts";
+import { shipTree, stageFor } from "../takeover/ship-tree.ts";
 import { jump, loadBase, prepare, shipBase, sizeOf } from "../takeover/takeover.ts";
+import type { HostRoom } from "../tree/host-room.ts";
+import { makeTreeOnHost } from "../tree/host-tree.ts";
 import type { PackedTree } from "../tree/packed-tree.ts";
+import { treeJobPlan } from "../tree/tree-for-host.ts";
+import { tooLarge } from "./confirm.ts";
 import { keptHostKeys, ownHostKeys, withMadeKeys } from "./host-keys.ts";
 import type { Trail } from "./phases.ts";
 import { reportOf } from "./report.ts";
-import type { Confirmed, HostKeys, Shipped } from "./results.ts";
+import type { Confirmed, HostKeys, MadeThere, Shipped } from "./results.ts";
 import { expectedSystem } from "./verify.ts";
 import type { DeployInputs, DeployWorld } from "./world.ts";
 
@@ -45,7 +50,7 @@ export async function shipAndTakeOver(
   const shipped: Shipped = { ...confirmed, hostKeys, newSystem };
   trail.mark({ at: "touched", old });
   const record = recordOf(inputs, shipped, trail, world.now());
-  await load(inputs, confirmed, record, world, trail);
+  const packed = await load(inputs, confirmed, record, world, trail);
   await world.record(record);
   log.info(`the base's host key is ${fingerprintOf(confirmed.identity.baseKey.public)}`);
   await log.task("starting the base", () =>
@@ -55,9 +60,10 @@ export async function shipAndTakeOver(
       log.warn(`${messageOf(error)}; looking whether the base comes`);
     }),
   );
-  trail.mark({ at: "jumped", shipped, now: world.now() });
+  const left = { ...shipped, packed };
+  trail.mark({ at: "jumped", shipped: left, now: world.now() });
   old.close();
-  return shipped;
+  return left;
 }
 
 /** Read while the old system still answers, if they must survive it. */
@@ -72,19 +78,21 @@ async function hostKeysFor(
   return withMadeKeys(own, spec, secrets);
 }
 
-/** Everything is on the host then, and its kernel has the base's. */
+/** Everything is on the host then, and its kernel has the base's. Gives the tree that is in its initramfs. */
 async function load(
   inputs: DeployInputs,
   confirmed: Confirmed,
   record: DeployRecord,
   world: DeployWorld,
   trail: Trail,
-): Promise<void> {
+): Promise<Confirmed["packed"]> {
   const { log, signal, now } = world;
   const { base } = inputs;
-  const { old, facts, packed, way } = confirmed;
+  const { old, facts, way, room } = confirmed;
+  const sent = confirmed.packed?.archive === undefined ? undefined : confirmed.packed;
   const baseMib = Math.ceil(sizeOf(base) / mib);
-  const treeMib = Math.ceil((packed?.archive.size ?? 0) / mib);
+  const treeBytes = sent?.archive.size ?? 0;
+  const treeMib = Math.ceil((room?.treeBytes ?? treeBytes) / mib);
   await log.task("preparing the host", () => prepare(old, 2 * baseMib + treeMib + workExtraMib, signal));
   const began = now();
   const { directory, hadAll, sentBytes } = await log.task(
@@ -96,17 +104,53 @@ async function load(
   );
   if (hadAll) log.info("the host has this base already; it was not sent");
   trail.mark({ at: "sent", base: sentBytes, payload: 0 });
-  if (packed !== undefined) await sendTree(packed, inputs, { ...confirmed, directory }, world);
-  const treeBytes = packed?.archive.size ?? 0;
+  if (sent !== undefined) await sendTree(sent, inputs, { ...confirmed, directory }, world);
   trail.mark({ at: "sent", base: 0, payload: 0, tree: treeBytes });
   await noteRate(sentBytes + treeBytes, now() - began, world);
   const sizes = { kernel: base.kernel.size, outer: base.outer.size, kit: base.kit.size };
-  const { archive, digest } = await deployCpio(inputs, confirmed, record, now);
+  const packed =
+    room === undefined ? sent : await makeThere(inputs, { ...confirmed, directory, room }, world, trail);
+  const { archive, digest } = await deployCpio(inputs, { ...confirmed, packed }, record, now);
   const parts = await deployParts(sizes, archive);
   trail.mark({ at: "sent", base: 0, payload: parts.reduce((sum, part) => sum + part.length, 0) });
   await log.task("sending the payload and loading the base's kernel", () =>
     loadBase(old, way, { directory, parts, commandLine: commandLine(inputs, facts, digest) }, signal),
   );
+  return packed;
+}
+
+/** Has the old system make the tree; its job is signed for this deploy and machine, as the payload is. */
+async function makeThere(
+  inputs: DeployInputs,
+  confirmed: Confirmed & { readonly directory: string; readonly room: HostRoom },
+  { log, signal, now }: DeployWorld,
+  trail: Trail,
+): Promise<MadeThere> {
+  const { old, facts, directory, room, identity, order, tree } = confirmed;
+  if (tree === undefined) throw new Error("no tree is planned that the host could make");
+  const plan = treeJobPlan(inputs, tree.made);
+  const { lock, files, debs, base } = inputs;
+  const own = { ...order, planDigest: digestOf(plan), disks: [], secrets: [] };
+  const signed = await signedPayload(
+    { plan, lock, order: own, files, debs },
+    { nonce: identity.nonce, machine: hardwareOf(facts), now: inputs.ignoreClock ? undefined : now() },
+  );
+  trail.mark({ at: "sent", base: base.busybox.size, payload: signed.payload.length });
+  const baseBytes = sizeOf(base);
+  const about = { directory, cacheMib: facts.cacheMib, baseBytes, signal };
+  const stage = await stageFor(old, room.treeBytes, about);
+  const { epoch } = tree.made;
+  const made = await log.task("making the tree on the old system", (inner) =>
+    makeTreeOnHost(
+      old,
+      { nonce: identity.nonce, ...signed, epoch, mountPoints: mountPointsOf(tree.made) },
+      { base, directory, stage, room, log: inner, signal },
+    ),
+  );
+  trail.mark({ at: "fetched", ...made.fetched });
+  const problem = tooLarge(confirmed, { baseBytes, treeBytes: made.archiveBytes });
+  if (problem === undefined) return { tree: made.tree };
+  throw new Fail(problem, { hint: "deploy with --build-on target; nothing was changed" });
 }
 
 async function sendTree(

@@ -61,6 +61,7 @@ export async function inspect(
     mirrors: mirrorsOf(get("apt-sources"), get("apt-sources-deb822")),
     hostKeys: lines(get("host-keys")).map((line) => line.split(" ").slice(0, 2).join(" ")),
     watchdogs: lines(get("watchdogs")),
+    lacksForTree: lines(get("lacks-for-tree")),
     // There it would be memory too.
     cacheMib: live ? 0 : Math.floor(Number(words(get("cache-free"))[3] ?? 0) / 1024),
     clock: Number(get("clock")),

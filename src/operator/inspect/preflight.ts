@@ -22,8 +22,9 @@ export interface PreflightInput {
   readonly baseBytes: number;
   /** How the base would be started. */
   readonly takeover: Chosen | NoWay;
-  /** Of a tree that is shipped. */
+  /** Of a tree in the base's initramfs, and whether it is sent from here. */
   readonly treeBytes?: number;
+  readonly treeSent?: boolean;
   /** What stands against recreating the network, and what of it is left out, from `networkReplay`. */
   readonly network: { readonly problems: readonly string[]; readonly left: readonly string[] };
   /** Whether the definition is for this host, where there is something to say of it. */
@@ -160,9 +161,9 @@ function memory(facts: Facts, { baseBytes, treeBytes = 0, takeover: chosen }: Pr
 }
 
 /** The host fetches its packages itself, unless the tree is shipped; then the new system's apt is all that asks a mirror. */
-function mirror({ mirror: found, treeBytes = 0 }: PreflightInput): Finding {
+function mirror({ mirror: found, treeSent = false }: PreflightInput): Finding {
   if ("url" in found) return go("mirror", `${found.url} answers the target`);
-  if (treeBytes > 0)
+  if (treeSent)
     return warn(
       "mirror",
       found.problem,

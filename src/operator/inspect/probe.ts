@@ -187,6 +187,19 @@ for f in /etc/ssh/ssh_host_*_key.pub; do [ -r "$f" ] && cat "$f"; done
 section cache-free
 d=/var/cache; [ -d "$d" ] || d=/var
 df -Pk "$d" 2>/dev/null | sed 1d
+# Of what a tree is made by beside this system. A module that is there is loaded when it is used.
+section lacks-for-tree
+closed=$(cat /proc/sys/kernel/modules_disabled 2>/dev/null)
+gives() {
+  grep -qw "$1" /proc/filesystems && return
+  [ -d "/sys/module/$1" ] && return
+  [ "$closed" != 1 ] && have modprobe && modprobe -n -q "$1" 2>/dev/null
+}
+for m in squashfs overlay ext4; do gives $m || echo "the filesystem $m"; done
+gives loop || [ -e /dev/loop0 ] || echo 'loop devices'
+[ -e /proc/sys/kernel/seccomp/actions_avail ] || echo 'filters of system calls (seccomp)'
+if have unshare; then unshare -U -m -p -f true 2>/dev/null || echo 'user namespaces'
+elif [ "$(cat /proc/sys/user/max_user_namespaces 2>/dev/null || echo 0)" = 0 ]; then echo 'user namespaces'; fi
 section end
 `;
 

@@ -7,6 +7,12 @@ import { stepLines } from "./step-lines.ts";
 
 const words = { wiped: "WIPE      ", rewritten: "REWRITE   ", kept: "keep      " } as const;
 
+const places = {
+  local: "on this machine, and sent",
+  host: "on the host, while its old system runs",
+  target: "on the host",
+} as const;
+
 /** What a tired person has to read right: the host, then every disk with its fate, then the steps. */
 export function planLines(view: PlanView, commands = false): string[] {
   const { facts } = view;
@@ -32,10 +38,7 @@ export function planLines(view: PlanView, commands = false): string[] {
       `untouched ${other.name}: ${other.model?.trim() || "no model"}, ${idOf(other)}, ${sizeOf(other.sizeBytes)}`,
     );
   for (const { archive, url, from } of view.apt) lines.push(`apt       ${archive}: ${url} (from ${from})`);
-  if (view.build !== undefined)
-    lines.push(
-      `tree      made ${view.build.buildOn === "local" ? "on this machine, and sent" : "on the host"}`,
-    );
+  if (view.build !== undefined) lines.push(`tree      made ${places[view.build.buildOn]}`);
   for (const line of view.build?.lines ?? []) lines.push(`            ${line}`);
   if (view.powerCut !== undefined) lines.push(`power cut ${view.powerCut}`);
   lines.push("", ...stepLines(view.plan, commands));

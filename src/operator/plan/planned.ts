@@ -34,7 +34,9 @@ export interface PlanView {
   /** What each of them holds before and after. */
   readonly fates: readonly DiskFate[];
   /** Where the tree is made, and what each way takes, a line each; undefined where there is but one. */
-  readonly build?: { readonly buildOn: string; readonly lines: readonly string[] } | undefined;
+  readonly build?:
+    | { readonly buildOn: "local" | "host" | "target"; readonly lines: readonly string[] }
+    | undefined;
   /** What a power cut during the build leads to, in a line. */
   readonly powerCut?: string | undefined;
 }

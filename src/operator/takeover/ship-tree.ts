@@ -4,28 +4,32 @@ import { fitsOnDisk } from "./ways/memory.ts";
 
 const lookMs = 60_000;
 
-/**
- * Brings a packed tree to where the initramfs will be laid together: beside the cached base, where the disk has room and can be written,
- * so that RAM holds neither; else to RAM. It is gone when it is in the initramfs.
- */
+/** Of a host, what decides where a packed tree is put on it. */
+interface About {
+  /** Where the base is. */
+  readonly directory: string;
+  readonly cacheMib: number;
+  readonly baseBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** Brings a packed tree to where the initramfs will be laid together. It is gone when it is in the initramfs. */
 export async function shipTree(
   host: Host,
   tree: FileInfo,
-  about: {
-    /** Where the base is. */
-    readonly directory: string;
-    readonly cacheMib: number;
-    readonly baseBytes: number;
-    readonly signal: AbortSignal;
-    readonly onProgress: (done: number, total: number) => void;
-  },
+  about: About & { readonly onProgress: (done: number, total: number) => void },
 ): Promise<void> {
-  const { directory, cacheMib, baseBytes, signal } = about;
-  const fits = fitsOnDisk(cacheMib, { baseBytes, treeBytes: tree.size });
-  const stage = fits && (await isWritable(host, directory, signal)) ? directory : workDir;
-  await upload(host, tree, `${stage}/tree`, signal, {
+  const stage = await stageFor(host, tree.size, about);
+  await upload(host, tree, `${stage}/tree`, about.signal, {
     onProgress: (done) => about.onProgress(done, tree.size),
   });
+}
+
+/** Beside the cached base, where the disk has room and can be written, so that RAM holds neither; else RAM. */
+export async function stageFor(host: Host, treeBytes: number, about: About): Promise<string> {
+  const { directory, cacheMib, baseBytes, signal } = about;
+  const fits = fitsOnDisk(cacheMib, { baseBytes, treeBytes });
+  return fits && (await isWritable(host, directory, signal)) ? directory : workDir;
 }
 
 async function isWritable(host: Host, directory: string, signal: AbortSignal): Promise<boolean> {

@@ -3,6 +3,7 @@ import { type HostScript, scriptArgv } from "../../transport/script.ts";
 import { sha256 } from "../../util/digest.ts";
 import { Fail } from "../../util/fail.ts";
 import type { Log } from "../../util/log.ts";
+import { stopTreeText } from "./tree-script.ts";
 import { removeEntries } from "./ways/boot-entry.ts";
 import { unloadText } from "./ways/kexec.ts";
 import { cacheReserveMib } from "./ways/memory.ts";
@@ -37,7 +38,9 @@ const prepareScript: HostScript = {
 set -eu
 umask 077
 d=$1
-rm -f "$3"/*/tree "$3"/*/tree.part "$3"/*/initrd
+${stopTreeText}
+stop_tree
+rm -f "$3"/*/tree "$3"/*/tree.part "$3"/*/build.img "$3"/*/initrd
 mkdir -p "$d"
 if grep -q " $d tmpfs " /proc/mounts; then mount -o "remount,size=$2m" "$d"; rm -rf "$d"/*
 else mount -t tmpfs -o "mode=0700,size=$2m" imgbuild "$d"; fi
@@ -75,12 +78,14 @@ for d in "\${1%/*}"/*; do [ "$d" = "$1" ] || rm -rf "$d"; done
 `,
 };
 
-/** Takes back what was prepared: the loaded kernel, a boot entry, the claim and the tmpfs. The cache of the base stays. */
+/** Takes back what was prepared: a tree in the making, the loaded kernel, a boot entry, the claim and the tmpfs. The cache of the base stays. */
 const undoScript: HostScript = {
   name: "undo",
   text: `
 d=$1
-rm -f "$2"/*/tree "$2"/*/tree.part "$2"/*/initrd
+${stopTreeText}
+stop_tree
+rm -f "$2"/*/tree "$2"/*/tree.part "$2"/*/build.img "$2"/*/initrd
 ${unloadText}
 ${removeEntries}
 remove_entries

@@ -2,12 +2,13 @@ import type { Measured } from "../records/measured.ts";
 import { type Chosen, chooseWay, type NoWay } from "../takeover/ways/choose.ts";
 import { fitsOnDisk, memoryNeeds } from "../takeover/ways/memory.ts";
 import type { WayName } from "../takeover/ways/way.ts";
+import { type HostRoom, hostRoom } from "./host-room.ts";
 
 /**
  * Where the tree of a deploy is made: "target", by the base, of packages that the host fetches; "local", on the operator's machine, and
- * shipped. ("host", on the running old system, would be a third.)
+ * shipped; "host", beside the running old system, where it is asked for.
  */
-export type BuildOn = "local" | "target";
+export type BuildOn = "local" | "host" | "target";
 
 const mib = 2 ** 20;
 /** A packed tree in multiples of its packages' files, where it was not made yet; seen is 1.3. */
@@ -33,6 +34,8 @@ interface Choice {
   /** Of the tree that is to be shipped, as far as it is known; 0 where none is. */
   readonly treeBytes: number;
   readonly takeover: Chosen | NoWay;
+  /** Where the old system would make it, or why it cannot. */
+  readonly room: HostRoom | { readonly problem: string };
   /** Why, with the numbers; a line for each way. */
   readonly lines: readonly string[];
 }
@@ -43,6 +46,8 @@ export function chooseBuildOn(ways: Ways): Choice {
   const guess = Math.ceil(packagesBytes * packedPerPackages);
   const treeBytes = "problem" in tree ? guess : (tree.bytes ?? guess);
   const local = needsOf(ways, treeBytes);
+  // Its size is known only where it was made here: what is made there is the same.
+  const room = hostRoom(facts, { ...ways, treeBytes });
   const target = needsOf(ways, 0);
   const against = "problem" in tree ? tree.problem : problemOf(facts, local, target);
   const buildOn = asked ?? (against === undefined ? "local" : "target");
@@ -55,9 +60,17 @@ export function chooseBuildOn(ways: Ways): Choice {
   const lines = [
     `local: ${sent} of tree to send${during(treeBytes, ways.before)}; RAM ${shown(facts, local)}; downtime ${downtime(ways.before, "local")}${against === undefined ? "" : `; not chosen by itself: ${against}`}`,
     `target: the host fetches ${inMib(packagesBytes)} MiB of packages, ${when}; RAM ${shown(facts, target)}; downtime ${downtime(ways.before, "target")}`,
+    hostLine(ways, room, local),
   ];
-  const { takeover } = buildOn === "local" ? local : target;
-  return { buildOn, treeBytes: buildOn === "local" ? treeBytes : 0, takeover, lines };
+  const shipped = buildOn !== "target";
+  const { takeover } = shipped ? local : target;
+  return { buildOn, treeBytes: shipped ? treeBytes : 0, takeover, room, lines };
+}
+
+function hostLine({ facts, packagesBytes, before }: Ways, room: Choice["room"], needs: Needs): string {
+  if ("problem" in room) return `host: not possible: ${room.problem}`;
+  const where = room.on === "memory" ? "RAM" : "disk";
+  return `host: the old system fetches ${inMib(packagesBytes)} MiB of packages and makes the tree, at low priority, in ${room.mib} MiB of ${where} (${room.sum}), and nothing of it is sent; RAM ${shown(facts, needs)}; downtime ${downtime(before, "host")}`;
 }
 
 interface Needs extends ReturnType<typeof memoryNeeds> {
@@ -96,7 +109,7 @@ function during(bytes: number, before: Measured | undefined): string {
 function downtime(before: Measured | undefined, way: BuildOn): string {
   const seconds = before?.downtimeSeconds?.[way];
   if (seconds !== undefined) return `${Math.round(seconds)} s the last time`;
-  return way === "local"
+  return way !== "target"
     ? "about two restarts, and the time to unpack"
     : "until all packages are configured, minutes";
 }

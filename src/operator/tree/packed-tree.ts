@@ -1,10 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { cpio } from "../../archive/cpio.ts";
+import { treeMember, writeTreeArchive } from "../../archive/tree-archive.ts";
 import { Order } from "../../schema/base/deploy.ts";
 import { provision } from "../../steps/tree/provision.ts";
 import { fileDigest } from "../../system/files/file-digest.ts";
@@ -23,10 +21,6 @@ import { packFinished } from "./pack-finished.ts";
 
 /** The cache keeps so many packed trees, the latest. */
 const kept = 6;
-/** Its name in the initramfs; `initramfs/init` knows it. */
-const memberName = "imgbuild-tree";
-/** Of a member of the kernel's archives. */
-const mostBytes = 2 ** 32 - 1;
 
 /** A finished tree in the cache, as an archive for an initramfs; and what the base has to find in it. */
 export interface PackedTree {
@@ -74,18 +68,8 @@ async function make(
   const path = join(to.into, "tree.tar.zst");
   const contentBytes = await packFinished(await buildOf(inputs, made, to.work, to.options), path);
   const { size } = await stat(path);
-  if (size > mostBytes)
-    throw new Fail(
-      `the tree has ${Math.round(size / 2 ** 20)} MiB, packed; an initramfs holds 4 GiB less one byte`,
-      {
-        hint: "deploy with --build-on target",
-      },
-    );
   const archive = join(to.into, names.archive);
-  await pipeline(
-    cpio([{ type: "file", name: memberName, mode: 0o600, path, size }]),
-    createWriteStream(archive),
-  );
+  await writeTreeArchive(path, size, archive);
   const known: z.output<typeof Known> = {
     archive: { size: (await stat(archive)).size, sha256: await fileDigest(archive) },
     tree: { size, sha256: await fileDigest(path), contentBytes },
@@ -99,7 +83,7 @@ async function read(place: string): Promise<PackedTree> {
   if (!known.success)
     throw new Fail(`${place} does not hold a packed tree`, { hint: `remove it: rm -r ${place}` });
   const { archive, tree } = known.data;
-  const { length: start } = (await frame(memberName, 1)).before;
+  const { length: start } = (await frame(treeMember, 1)).before;
   return { archive: { path: join(place, names.archive), ...archive }, start, tree };
 }
 

@@ -1,7 +1,7 @@
 import type { Mirrors } from "../../debian/archive/mirrors.ts";
 import { shippedTree } from "../../schema/base/deploy.ts";
 import type { DiskFacts, Facts } from "../../schema/facts.ts";
-import type { StepData } from "../../schema/plan.ts";
+import type { Plan, StepData } from "../../schema/plan.ts";
 import { stepData } from "../../steps/step/step.ts";
 import { placeFiles } from "../../steps/tree/place-files.ts";
 import { provision } from "../../steps/tree/provision.ts";
@@ -90,6 +90,16 @@ export function treeForHost(inputs: TreeInputs, { facts, mirrors }: AboutHost): 
       ...rest.open.finish,
     ],
     shared,
+  };
+}
+
+/** The making of a tree as a plan of its own, without disks: its packages are what it prepares. */
+export function treeJobPlan({ spec, definition }: PlanInputs, { tree }: TreePlan): Plan {
+  const { packages, system, initramfs, finish } = tree;
+  return {
+    ...{ version: 1, hostname: spec.hostname, definition },
+    prepare: packages,
+    steps: [...system, ...initramfs, ...finish],
   };
 }
 

@@ -7,10 +7,10 @@ import { treeDelta } from "../../../src/disks/filesystem/tree-delta.ts";
 import { settleTimes, settleTree } from "../../../src/disks/filesystem/tree-usage.ts";
 import { thisMachine } from "../../../src/disks/find-disk.ts";
 import { withInitramfs } from "../../../src/operator/build/initramfs-cache.ts";
-import { makeMountPoints } from "../../../src/operator/build/layers.ts";
 import { leafPaths } from "../../../src/operator/build/scriptless-packages.ts";
 import { packTree } from "../../../src/operator/output/tree-output.ts";
 import { installLeaves } from "../../../src/steps/packages/install-leaves.ts";
+import { makeMountPoints } from "../../../src/steps/packages/settle-packages.ts";
 import { allSteps } from "../../../src/steps/registry.ts";
 import type { StepContext } from "../../../src/steps/step/step.ts";
 import { stepData } from "../../../src/steps/step/step.ts";
@@ -286,10 +286,7 @@ export const works: Readonly<Record<string, Work>> = {
     ...{ image: join(dir, "disk"), offsetBytes: 1024, sizeBytes: 2 ** 28, volumeId: "a", epoch },
     ...{ directory: join(dir, "esp"), mountPoint: join(root, "efi") },
   })),
-  "the mount points": ({ root }) =>
-    makeMountPoints(root, {
-      filesystems: [{ mount: "/srv/data", below: ["/srv/data/more"] }],
-    } as unknown as Parameters<typeof makeMountPoints>[1]),
+  "the mount points": ({ root }) => makeMountPoints(root, ["/srv/data", "/srv/data/more"]),
   "the look for what an initramfs is made of": ({ root }) => initramfsInputs(root, root)("/usr/lib/x.so.1"),
   "the paths of leaves": ({ dir, root }) => {
     const leaf = { ...makeDeb("tool", { directory: dir }).locked, sha256: "0".repeat(64) };

@@ -18,12 +18,16 @@ const mayStart = [
   "src/vm/lab/room.ts",
   "src/vm/shell/shell.ts",
 ];
-// Nothing else leads a program of a package or a definition into its root; the last two make a namespace for imgbuild itself.
+// Nothing else leads a program of a package or a definition into its root; two make a namespace for imgbuild itself.
 const mayEnter = [
   "src/system/door/door.ts",
   "src/system/door/namespace.ts",
   "src/system/user/namespace-troubles.ts",
   "src/system/user/user-namespace.ts",
+  // On a host, for the base's own program; what that runs of a package goes through the door.
+  "src/operator/takeover/tree-script.ts",
+  // Asks a host's kernel whether it gives namespaces.
+  "src/operator/inspect/probe.ts",
 ];
 const programs = "(?:chroot|unshare|nsenter|bwrap|pivot_root|switch_root|systemd-nspawn)";
 const entering = new RegExp(`(["'\`])${programs}\\1|\\b${programs}\\s+-`);

@@ -50,6 +50,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/rescue: iso network-files rescue",
     "operator/test: test-image",
     "operator/tree: pack-finished",
+    "target/tree: make-tree tree-job",
     "operator/vm-runner: vm-initrd vm-run",
     "steps/boot: install-grub",
     "steps/image: partition-image swap-file-image swap-partition-image",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { deploy } from "../../../../src/operator/deploy/deploy.ts";
-import type { ConnectOptions, DeployWorld } from "../../../../src/operator/deploy/world.ts";
+import type { ConnectOptions, DeployInputs, DeployWorld } from "../../../../src/operator/deploy/world.ts";
 import type { PlanView } from "../../../../src/operator/plan/planned.ts";
 import { Report } from "../../../../src/schema/report.ts";
 import { Spec } from "../../../../src/schema/spec.ts";
@@ -70,6 +70,8 @@ interface Story {
   hostKey?: string;
   /** Another deploy has the host already. */
   held?: boolean;
+  /** What the program says that makes a tree on the old system, and how it ends. */
+  makesTree?: { says: object[]; fails?: Fail };
   /** What answers after the jump; "stays" is the old system in the same boot. */
   after?: "base" | "old" | "stays";
   /** What the runner in the base says of itself instead of the truth. */
@@ -189,6 +191,11 @@ async function machine(story: Story = {}) {
         return ok(argv.includes("--") ? (story.hostKey ?? oldKey.private) : `${oldBoot}\n`);
       if (script === "claim" && story.held) return { code: 75, stdout: "4711\n", stderr: "" };
       if (script === "undo") notes.push("undo");
+      if (script === "make-tree") {
+        notes.push("make tree");
+        for (const line of story.makesTree?.says ?? []) options.onLine?.(JSON.stringify(line));
+        if (story.makesTree?.fails !== undefined) throw story.makesTree.fails;
+      }
       if (script === "stage") notes.push("load");
       if (script === "jump") {
         notes.push("jump");
@@ -330,6 +337,69 @@ describe("deploy", () => {
     expect(refused).toMatchObject({ outcome: "refused", hint: "deploy with --build-on target" });
     expect(refused.message).toMatch(/^the tree is too large for the host's RAM: .*2 × tree 4096/);
     expect(notes).toEqual(["make"]);
+  });
+
+  describe("with a tree that the old system makes", () => {
+    const trees: DeployWorld["trees"] = {
+      problem: async () => "making a tree needs root",
+      find: async () => undefined,
+      make: () => Promise.reject(new Error("nothing is made here")),
+    };
+    const tree = { size: 2_000, sha256: "a".repeat(64), contentBytes: 9_000 };
+    const made = { type: "made", tree, archiveBytes: 2_560, fetched: { packages: 7, bytes: 700 } };
+    const asked = (more: Partial<DeployInputs> = {}) => inputsOfDeploy({ buildOn: "host", ...more });
+
+    it("has it made after the yes and before the base is loaded, and signs for what came of it", async () => {
+      const { world, notes, trees: sent, leaked } = await machine({ makesTree: { says: [made] } });
+      const report = Report.parse(await deploy(asked(), { ...world, trees }));
+      expect(report).toMatchObject({ outcome: "done", fetched: { packages: 11, bytes: 4_700 } });
+      expect(report.bytes).not.toHaveProperty("tree");
+      expect(sent).toEqual([]);
+      const order = ["confirm system written, data kept", "make tree", "load", "record", "jump", "restart"];
+      expect(notes.filter((note) => !note.startsWith("upload"))).toEqual(order);
+      expect(leaked.some((bytes) => bytes.includes(`"sha256":"${tree.sha256}"`))).toBe(true);
+    });
+
+    it("leaves the old system as it was where that fails, with the reason and the other ways", async () => {
+      const failed = { type: "failed", message: "script look exited 3" };
+      const fails = new Fail("sh on old exited 1");
+      const { world, notes } = await machine({ makesTree: { says: [failed], fails } });
+      const report = await deploy(asked(), { ...world, trees });
+      expect(report).toMatchObject({
+        outcome: "old-system",
+        message: "the tree could not be made on the old system: script look exited 3",
+        hint: "deploy with --build-on local or --build-on target; nothing was changed",
+      });
+      expect(notes.at(-1)).toBe("undo");
+      expect(notes).not.toContain("load");
+    });
+
+    it("starts no base with a tree that has become too large for the host's RAM", async () => {
+      const large = { ...made, archiveBytes: 2 ** 31 };
+      const { world, notes } = await machine({ makesTree: { says: [large] } });
+      const report = await deploy(asked(), { ...world, trees });
+      expect(report).toMatchObject({ outcome: "old-system" });
+      expect(report.message).toMatch(/^the tree is too large for the host's RAM: .*2 × tree 2048/);
+      expect(notes.at(-1)).toBe("undo");
+      expect(notes).not.toContain("load");
+    });
+
+    it("says after a power cut how the system is built all the same, as only the host had the tree", async () => {
+      const { world } = await machine({
+        makesTree: { says: [made] },
+        work: async (ponr, _cut, powerCut) => {
+          ponr();
+          await powerCut();
+          await new Promise(() => {});
+        },
+      });
+      const report = await deploy(asked(), { ...world, trees });
+      expect(report).toMatchObject({
+        outcome: "failed",
+        message: "the tree, which the old system had made, was in memory alone",
+        hint: expect.stringContaining("imgbuild resume admin@web --with DEF"),
+      });
+    });
   });
 
   it("takes a host over, builds, and is done when the new system has proved itself", async () => {

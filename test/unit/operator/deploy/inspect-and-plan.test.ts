@@ -139,7 +139,7 @@ describe("looking at a host before a deploy", () => {
     expect(kinds(local)).not.toContain("install-packages");
     expect(local.build).toMatchObject({
       buildOn: "local",
-      lines: [expect.stringMatching(/^local: 100 MiB of tree/), expect.stringMatching(/^target: /)],
+      lines: [/^local: 100 MiB of tree/, /^target: /, /^host: /].map((line) => expect.stringMatching(line)),
     });
     const target = going((await looked({ trees, inputs: { buildOn: "target" } })).inspected);
     expect(target).toMatchObject({ planDigest: plain.planDigest, build: { buildOn: "target" } });
@@ -148,7 +148,7 @@ describe("looking at a host before a deploy", () => {
     const short = await looked({ trees, probe: small });
     expect(going(short.inspected).build).toMatchObject({
       buildOn: "target",
-      lines: [expect.stringMatching(/RAM is too small for it$/), expect.anything()],
+      lines: [expect.stringMatching(/RAM is too small for it$/), ...[expect.anything(), expect.anything()]],
     });
     const forced = await looked({ trees, probe: small, inputs: { buildOn: "local" } });
     expect(forced.noGo).toEqual(["memory"]);
@@ -168,6 +168,23 @@ describe("looking at a host before a deploy", () => {
       ...{ message: "--build-on local: making a tree needs root", exitCode: 3 },
       hint: "deploy with --build-on target",
     });
+  });
+
+  it("has the old system make the tree where that is asked for, which needs a mirror, or says why it cannot", async () => {
+    const trees = treesOf({ problem: "making a tree needs root" });
+    const inputs = { buildOn: "host" as const };
+    const host = going((await looked({ trees, inputs })).inspected);
+    expect(host.plan.steps.map(({ kind }) => kind)).toContain("unpack-tree");
+    expect(host).toMatchObject({ build: { buildOn: "host" }, room: { on: "memory" } });
+    expect((await looked({ trees, inputs, dead: ["http://deb.example.org"] })).noGo).toEqual(["mirror"]);
+    const probe = { "lacks-for-tree": "the filesystem squashfs\nuser namespaces" };
+    await expect(looked({ trees, inputs, probe })).rejects.toMatchObject({
+      message:
+        "--build-on host: the old system's kernel does not give the filesystem squashfs, user namespaces",
+      ...{ exitCode: 3, hint: "deploy with --build-on local or --build-on target" },
+    });
+    // Elsewhere it does not matter.
+    expect((await looked({ trees, probe })).noGo).toEqual([]);
   });
 
   it("makes no plan, keys or nonce where something stands against it, and shows every finding", async () => {

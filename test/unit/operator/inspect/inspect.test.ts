@@ -61,6 +61,7 @@ describe("inspect", () => {
       hostKeys: ["ssh-ed25519 AAAAold", "ssh-rsa AAAArsa"],
       cacheMib: 2500,
       watchdogs: ["iTCO_wdt", "i6300ESB timer"],
+      lacksForTree: [],
       clock: 1_750_000_000,
     });
     expect(facts.hardwareClock! * 1000).toBeCloseTo(Date.now(), -6);

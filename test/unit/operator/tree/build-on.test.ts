@@ -54,6 +54,22 @@ describe("where the tree is made", () => {
     expect(chooseBuildOn({ ...ways, asked: "local", facts: tiny }).buildOn).toBe("local");
   });
 
+  it("is beside the old system only where that was asked for, and then takes the RAM of a tree that is sent", () => {
+    const large = { ...ways.facts, memoryMib: { total: 8192, available: 7900 } };
+    expect(chooseBuildOn({ ...ways, facts: large }).buildOn).toBe("local");
+    const problem = { problem: "making a tree needs root" };
+    expect(chooseBuildOn({ ...ways, facts: large, tree: problem }).buildOn).toBe("target");
+    const host = chooseBuildOn({ ...ways, facts: large, asked: "host", tree: problem });
+    expect(host).toMatchObject({ buildOn: "host", room: { on: "memory" } });
+    expect(host.treeBytes).toBe(Math.ceil(76 * mib * 1.6));
+    const before = { downtimeSeconds: { host: 61, local: 90 } };
+    expect(chooseBuildOn({ ...ways, before }).lines[2]).toMatch(/downtime 61 s the last time$/);
+    const without = { ...ways.facts, lacksForTree: ["user namespaces"] };
+    expect(chooseBuildOn({ ...ways, facts: without }).lines[2]).toBe(
+      "host: not possible: the old system's kernel does not give user namespaces",
+    );
+  });
+
   it("counts with more than the packages' files where no tree was made yet", () => {
     const { treeBytes, lines } = chooseBuildOn({ ...ways, tree: { bytes: undefined } });
     expect(treeBytes).toBe(Math.ceil(76 * mib * 1.6));
@@ -64,6 +80,7 @@ describe("where the tree is made", () => {
     expect(chooseBuildOn(ways).lines).toEqual([
       "local: 100 MiB of tree to send (at a rate that was not measured yet); RAM 580 of 1024 MiB (2 × base 110 + 2 × tree 100 + kernel 160), in the old system 468 of 800 MiB (2 × base 110 + 2 × tree 100 + old system 48); downtime about two restarts, and the time to unpack",
       "target: the host fetches 76 MiB of packages, before the first write, into RAM (2 × base 110 + packages 76 + work 420); RAM 640 of 1024 MiB (2 × base 110 + work 420), in the old system 268 of 800 MiB (2 × base 110 + old system 48); downtime until all packages are configured, minutes",
+      "host: the old system fetches 76 MiB of packages and makes the tree, at low priority, in 532 MiB of disk (unpacked 304 + packed 100 + work 128), and nothing of it is sent; RAM 580 of 1024 MiB (2 × base 110 + 2 × tree 100 + kernel 160), in the old system 468 of 800 MiB (2 × base 110 + 2 × tree 100 + old system 48); downtime about two restarts, and the time to unpack",
     ]);
     const before = { bytesPerSecond: 2 * mib, downtimeSeconds: { local: 90, target: 812.4 } };
     const [local, target] = chooseBuildOn({ ...ways, before }).lines;
