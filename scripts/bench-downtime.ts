@@ -14,8 +14,10 @@ const restartSeconds = 600;
  * How long a host is away while it becomes `imgbuild/web`, from its last answer to the first of the new system, against a plain restart of
  * that system in the same machine, by the same measure.
  */
-export async function downtimeRow(buildOn: "local" | "target"): Promise<Row> {
-  const lab = await startLab({ firmware: "bios", log: silentLog, env: process.env });
+export async function downtimeRow(buildOn: "local" | "host" | "target"): Promise<Row> {
+  // The old system makes the tree in RAM.
+  const memory = buildOn === "host" ? { memoryMib: 2048 } : {};
+  const lab = await startLab({ firmware: "bios", log: silentLog, env: process.env, ...memory });
   try {
     const file = join(lab.directory, "report.json");
     const ran = await imgbuild([...deployArguments(lab, file), "--build-on", buildOn], {
@@ -29,7 +31,7 @@ export async function downtimeRow(buildOn: "local" | "target"): Promise<Row> {
     return {
       ...{ name: `downtime-${buildOn}`, unit: "s", ...pair(seconds.downtime, again) },
       ...{ against: "a restart of the same machine", rounds: 1 },
-      ...(buildOn === "local" ? { atMost: 1.7 } : {}),
+      ...(buildOn === "target" ? {} : { atMost: 1.7 }),
       steps: seconds.steps.map(({ doing, seconds: took }) => `${doing}: ${took} s`),
     };
   } finally {

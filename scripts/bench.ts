@@ -28,6 +28,7 @@ const measurements: readonly Measurement[] = [
   { group: "start-up", rows: ["start-up-mkosi", "start-up-ansible"], measure: startRows },
   { group: "vm", rows: ["test-verdict", "snapshot-restore"], measure: vmRows },
   { group: "downtime", rows: ["downtime-local"], measure: async () => [await downtimeRow("local")] },
+  { group: "downtime", rows: ["downtime-host"], measure: async () => [await downtimeRow("host")] },
   { group: "downtime", rows: ["downtime-target"], measure: async () => [await downtimeRow("target")] },
 ];
 
