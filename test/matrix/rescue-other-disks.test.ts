@@ -26,7 +26,7 @@ export default image({
   },
   storage: {
     disks: {
-      system: disk({ match: { serial: "VIRTIO-SYSTEM" }, imageSize: "8GiB", table: gpt(esp({ size: "256MiB" }), root()) }),
+      system: disk({ match: { serial: "VIRTIO-SYSTEM" }, imageSize: "8GiB", table: gpt(esp({ size: "320MiB" }), root()) }),
       data: disk({
         match: { serial: "VIRTIO-DATA" },
         alternatives: [{ serial: "NVME-DATA" }],

@@ -107,6 +107,7 @@ trap 'rm -f "$new"' EXIT
 [ ! -e "$variable" ] || chattr -i "$variable" 2>/dev/null || :
 # The firmware takes a variable in one write.
 cat "$new" > "$variable"
+# Not -s, which goes by the sizes that the kernel shows: that of a new variable may not be right yet.
 cmp "$new" "$variable" >&2
 `,
   },
