@@ -5,8 +5,9 @@ import { requireStorage } from "../operator/deploy/inputs.ts";
 import { needsOf } from "../operator/inspect/needs.ts";
 import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
 import type { TpmOf } from "../operator/rescue/host-tpm.ts";
-import { makeRescue } from "../operator/rescue/rescue.ts";
+import { askedOnce, makeRescue } from "../operator/rescue/rescue.ts";
 import type { RescueOptions } from "../operator/rescue/rescue-options.ts";
+import { identityFiles, revealSecrets } from "../operator/secrets/secrets.ts";
 import { networkdFiles } from "../operator/test/test-image.ts";
 import type { RecoveryReport } from "../schema/report.ts";
 import { fileDigest } from "../system/files/file-digest.ts";
@@ -96,12 +97,18 @@ async function tryRecovery(
   const { spec } = definition;
   const disks = blankDisks(definition);
   const tests = await casesOf(definition.file);
+  const passphraseOf = askedOnce(outside.passphraseOf);
+  const keys = { identityFiles: identityFiles(options, outside.env), passphrase: passphraseOf };
+  const real = {
+    names: Object.keys(spec.secrets),
+    open: async () => await revealSecrets(definition, keys),
+  };
   // Machines of its own tests are beside it.
-  const lab = await openTestLab({ ...outside, from: definition.dir });
+  const lab = await openTestLab({ ...outside, from: definition.dir, real });
   try {
     found.accelerator = lab.accelerator.name;
     const iso = join(lab.directory, "rescue.iso");
-    const { passphrase, label } = await makeMedium(path, iso, options, outside);
+    const { passphrase, label } = await makeMedium(path, iso, options, { ...outside, passphraseOf });
     const { size: sizeBytes } = await stat(iso);
     const sha256 = await fileDigest(iso);
     found.medium = { label, sizeBytes, sha256, offline: options.offline === true };

@@ -1,9 +1,13 @@
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
 import { needsOf } from "../operator/inspect/needs.ts";
-import { openDefinition } from "../operator/lock/open-definition.ts";
+import { type OpenDefinition, openDefinition } from "../operator/lock/open-definition.ts";
+import { testSecrets } from "../operator/secrets/test-secrets.ts";
 import { type TestImage, testImage } from "../operator/test/test-image.ts";
 import type { Spec } from "../schema/spec.ts";
 import type { Surroundings } from "../system/files/cache.ts";
 import { Fail } from "../util/fail.ts";
+import type { Secret } from "../util/secret.ts";
 import { type Lab, type LabOptions, openLab } from "../vm/lab/lab.ts";
 import type { Firmware } from "../vm/machine/firmware.ts";
 import type { Machine, MachineDisk, MachineOptions } from "../vm/machine/machine.ts";
@@ -38,7 +42,15 @@ export type TestLabOptions = Surroundings &
   Pick<LabOptions, "directory" | "keep"> & {
     /** What a definition's path is relative to; default the working directory. */
     readonly from?: string;
+    /** What a machine of the lab has that was made in another way, with its real secrets. */
+    readonly real?: RealSecrets;
   };
+
+/** Machines that share a secret do so with the same text. So one that shares it with a machine that has the real one is cached nowhere. */
+export interface RealSecrets {
+  readonly names: readonly string[];
+  readonly open: () => Promise<ReadonlyMap<string, Secret>>;
+}
 
 export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   const lab = await openLab({ ...options, accel: options.env.IMGBUILD_ACCEL });
@@ -47,10 +59,27 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
   async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
     if (!("definition" in how)) return await lab.machine(how);
     const definition = await openDefinition(how.definition, { from: options.from ?? process.cwd() });
-    const image = await testImage(definition, { ...options, hasPlace: true });
+    const image = await imageOf(definition, options, lab.directory);
     return await machineOf(lab, image, how);
   }
   return { ...lab, machine };
+}
+
+async function imageOf(
+  definition: OpenDefinition,
+  { real, ...options }: TestLabOptions,
+  labDirectory: string,
+): Promise<TestImage> {
+  const given = { ...options, hasPlace: true };
+  const shared = real?.names.filter((name) => name in definition.spec.secrets) ?? [];
+  if (real === undefined || shared.length === 0) return await testImage(definition, given);
+  const secrets = await testSecrets(definition);
+  const opened = await real.open();
+  for (const name of shared) secrets.set(name, opened.get(name)!);
+  const directory = await mkdtemp(join(labDirectory, "image-"));
+  return await options.log.task(`building ${definition.spec.hostname}`, (log) =>
+    testImage(definition, { ...given, log }, { secrets, directory }),
+  );
 }
 
 /** UEFI as the definition expects it: Secure Boot with Microsoft's keys, or about to take the definition's own. */

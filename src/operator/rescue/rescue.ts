@@ -223,7 +223,7 @@ async function entryOf(
 }
 
 /** An identity's passphrase is asked for once, however often it is opened. */
-function askedOnce(ask: (of: string) => Promise<Secret>): (of: string) => Promise<Secret> {
+export function askedOnce(ask: (of: string) => Promise<Secret>): (of: string) => Promise<Secret> {
   const asked = new Map<string, Promise<Secret>>();
   return (of) => {
     const answer = asked.get(of) ?? ask(of);
