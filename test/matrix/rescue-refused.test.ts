@@ -149,7 +149,9 @@ it("rescue-refused: refuses what is wrong with passphrase, disks, packages and b
     await choose("1");
     await confirm("CLONE-A");
     await see(
-      new RegExp(`FAILED: the server of the backup, 10.0.2.2, does not answer at port\\s+${backupPort}`),
+      new RegExp(
+        `FAILED: trying the backup: the\\s+server of the backup, 10.0.2.2, does not\\s+answer\\s+at\\s+port\\s+${backupPort}`,
+      ),
       checkSeconds,
     );
     expect(await choose("4")).toContain("rebuild this machine");

@@ -19,7 +19,7 @@ const betweenMs = 2_000;
 const unpackMs = 300_000;
 const tryMs = 300_000;
 const hint =
-  "nothing was written; see to the server and the secrets of `data.backup`, or deploy without --restore";
+  "nothing was written; see to the server and the secrets of `data.backup`, or leave the data for later: deploy without --restore, or choose 6 at a medium";
 
 /** What a name is looked up by, and what certificates are trusted: those of the base. */
 const ofTheBase = ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"];
