@@ -75,7 +75,7 @@ async function makeModules(): Promise<void> {
     format: "esm",
     platform: "node",
     target: "node20",
-    minifyWhitespace: true,
+    minify: true,
     chunkNames: "parts/[name]-[hash]",
     legalComments: "none",
     logLevel: "warning",
