@@ -47,7 +47,7 @@ export type TestLabOptions = Surroundings &
   };
 
 /** Machines that share a secret do so with the same text. So one that shares it with a machine that has the real one is cached nowhere. */
-export interface RealSecrets {
+interface RealSecrets {
   readonly names: readonly string[];
   readonly open: () => Promise<ReadonlyMap<string, Secret>>;
 }

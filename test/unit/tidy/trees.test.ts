@@ -54,7 +54,7 @@ const touchNoTree: Readonly<Record<string, readonly string[]>> = {
     "operator/vm-runner: vm-initrd vm-run",
     "steps/boot: install-grub",
     "steps/image: partition-image swap-file-image swap-partition-image",
-    "testing: checks drill login-files rehearse stand-in test-definition verdict",
+    "testing: checks drill lab login-files rehearse stand-in test-definition verdict",
     "testing/stock: stock-host",
   ],
   "/dev, /proc, /sys and other files of the machine on which it runs": [
