@@ -9,6 +9,8 @@ export default defineConfig({
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
           testTimeout: 20_000,
+          // By itself vitest leaves one processor free, which on two is half of them.
+          maxWorkers: "100%",
         },
       },
       {
