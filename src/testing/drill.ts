@@ -104,7 +104,7 @@ async function tryRecovery(
     open: async () => await revealSecrets(definition, keys),
   };
   // Machines of its own tests are beside it.
-  const lab = await openTestLab({ ...outside, from: definition.dir, real });
+  const lab = await openTestLab({ ...outside, from: definition.dir }, real);
   try {
     found.accelerator = lab.accelerator.name;
     const iso = join(lab.directory, "rescue.iso");

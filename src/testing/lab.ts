@@ -42,24 +42,22 @@ export type TestLabOptions = Surroundings &
   Pick<LabOptions, "directory" | "keep"> & {
     /** What a definition's path is relative to; default the working directory. */
     readonly from?: string;
-    /** What a machine of the lab has that was made in another way, with its real secrets. */
-    readonly real?: RealSecrets;
   };
 
-/** Machines that share a secret do so with the same text. So one that shares it with a machine that has the real one is cached nowhere. */
+/** Of a machine that is not made from a definition here. What shares one of them by name gets its real text, and is cached nowhere. */
 interface RealSecrets {
   readonly names: readonly string[];
   readonly open: () => Promise<ReadonlyMap<string, Secret>>;
 }
 
-export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
+export async function openTestLab(options: TestLabOptions, real?: RealSecrets): Promise<TestLab> {
   const lab = await openLab({ ...options, accel: options.env.IMGBUILD_ACCEL });
   async function machine(how: DefinedOptions): Promise<DefinedMachine>;
   async function machine(how: MachineOptions): Promise<Machine>;
   async function machine(how: DefinedOptions | MachineOptions): Promise<Machine> {
     if (!("definition" in how)) return await lab.machine(how);
     const definition = await openDefinition(how.definition, { from: options.from ?? process.cwd() });
-    const image = await imageOf(definition, options, lab.directory);
+    const image = await imageOf(definition, options, { real, within: lab.directory });
     return await machineOf(lab, image, how);
   }
   return { ...lab, machine };
@@ -67,19 +65,23 @@ export async function openTestLab(options: TestLabOptions): Promise<TestLab> {
 
 async function imageOf(
   definition: OpenDefinition,
-  { real, ...options }: TestLabOptions,
-  labDirectory: string,
+  options: TestLabOptions,
+  { real, within }: { readonly real: RealSecrets | undefined; readonly within: string },
 ): Promise<TestImage> {
   const given = { ...options, hasPlace: true };
   const shared = real?.names.filter((name) => name in definition.spec.secrets) ?? [];
   if (real === undefined || shared.length === 0) return await testImage(definition, given);
   const secrets = await testSecrets(definition);
   const opened = await real.open();
-  for (const name of shared) secrets.set(name, opened.get(name)!);
-  const directory = await mkdtemp(join(labDirectory, "image-"));
-  return await options.log.task(`building ${definition.spec.hostname}`, (log) =>
-    testImage(definition, { ...given, log }, { secrets, directory }),
-  );
+  try {
+    for (const name of shared) secrets.set(name, opened.get(name)!);
+    const directory = await mkdtemp(join(within, "image-"));
+    return await options.log.task(`building ${definition.spec.hostname}`, (log) =>
+      testImage(definition, { ...given, log }, { secrets, directory }),
+    );
+  } finally {
+    for (const secret of opened.values()) secret.wipe();
+  }
 }
 
 /** UEFI as the definition expects it: Secure Boot with Microsoft's keys, or about to take the definition's own. */

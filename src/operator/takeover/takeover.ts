@@ -95,12 +95,14 @@ umount -l "$d" && rmdir "$d"
 };
 
 const minute = 60_000;
+/** A tree in the making is ended, and what the kernel takes back of it is waited for. */
+const stopMs = 4 * minute;
 /** Writing some hundred MiB to a slow disk, and reading them again. */
 const stageMs = 10 * minute;
 
 /** Mounts the work directory, `mib` large. */
 export async function prepare(host: Host, mib: number, signal: AbortSignal): Promise<void> {
-  await script(host, prepareScript, [workDir, String(mib), cacheDir], { timeoutMs: minute, signal });
+  await script(host, prepareScript, [workDir, String(mib), cacheDir], { timeoutMs: stopMs, signal });
 }
 
 /** The base's files by name, in the order in which they are sent. */
@@ -233,7 +235,7 @@ export async function jump(
 /** Leaves the old system as it was found, the cached base aside. Never throws: it runs after a failure. */
 export async function undo(host: Host): Promise<void> {
   try {
-    await script(host, undoScript, [workDir, cacheDir], { timeoutMs: minute, accept: [0, 1, 32] });
+    await script(host, undoScript, [workDir, cacheDir], { timeoutMs: stopMs, accept: [0, 1, 32] });
   } catch {
     // The host may be gone; what is on it is in RAM.
   }
